@@ -1,0 +1,100 @@
+"""Runs an encoder over labelled images."""
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from tf_ssl import errors
+from tf_ssl import types
+from tf_ssl.ops import pixels
+
+
+class FeatureExtractor:
+  """An encoder compiled once, to be run over any number of datasets.
+
+  One graph serves every batch size and every image size: neither the last,
+  partial batch nor a second dataset traces the encoder again. The encoder's
+  variables are read at each call, so that one extractor follows a training run.
+  """
+
+  def __init__(
+    self,
+    encoder: Callable[..., tf.Tensor],
+    *,
+    preprocess: Callable[[tf.Tensor], tf.Tensor] = pixels.normalize,
+  ):
+    """Wraps the encoder; nothing is traced yet.
+
+    Args:
+      encoder: called as encoder(images, training=False) on what `preprocess`
+        returns; gives [B, D]. A `encoders.resnet.ResNet`, any Keras model, or
+        an exported SavedModel.
+      preprocess: [B, H, W, 3] 0..255 -> what the encoder expects. An exported
+        SavedModel normalises by itself: give `lambda images: images`.
+    """
+    self._run = tf.function(
+      lambda images: tf.cast(
+        encoder(preprocess(images), training=False), tf.float32
+      ),
+      input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32)],
+    )
+
+  def batch(self, images: tf.Tensor) -> tf.Tensor:
+    """Features of one batch.
+
+    Args:
+      images: [B, H, W, 3], uint8 or float, 0..255.
+
+    Returns:
+      [B, D] float32.
+    """
+    return self._run(tf.cast(images, tf.float32))
+
+  def __call__(self, dataset: tf.data.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Features of a whole dataset, in its order.
+
+    Args:
+      dataset: of `types.LabelledImage` batches, images 0..255; finite.
+
+    Returns:
+      features [N, D] float32 and labels [N] int32, NumPy arrays in host memory.
+
+    Raises:
+      UsageError: the dataset has no images.
+    """
+    features, labels = [], []
+    for images, batch_labels in dataset:
+      features.append(self.batch(images).numpy())  # [B, D]
+      labels.append(np.asarray(batch_labels, np.int32))  # [B]
+    if not features:
+      raise errors.UsageError(
+        "the dataset of labelled images is empty; features need at least one "
+        "image that can be decoded"
+      )
+    return np.concatenate(features), np.concatenate(labels)
+
+
+def extract_features(
+  encoder: Callable[..., tf.Tensor],
+  dataset: tf.data.Dataset,
+  *,
+  preprocess: Callable[[tf.Tensor], tf.Tensor] = pixels.normalize,
+) -> tuple[np.ndarray, np.ndarray]:
+  """Features of a dataset from an encoder that is used only once.
+
+  Compiles the encoder at every call: for more than one dataset, or for the same
+  one again and again, keep a `FeatureExtractor`.
+
+  Args:
+    encoder: see `FeatureExtractor`.
+    dataset: of `types.LabelledImage` batches, images 0..255; finite.
+    preprocess: see `FeatureExtractor`.
+
+  Returns:
+    features [N, D] float32 and labels [N] int32, NumPy arrays, in order.
+
+  Raises:
+    UsageError: the dataset has no images.
+  """
+  return FeatureExtractor(encoder, preprocess=preprocess)(dataset)
