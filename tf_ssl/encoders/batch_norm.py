@@ -1,0 +1,108 @@
+"""Batch normalisation in three forms: plain, cross-replica, split.
+
+Each function builds one layer with PyTorch's settings (epsilon 1e-5, a new
+batch weighs 0.1 in the moving averages); encoders take one of them as their
+`batch_norm` argument.
+"""
+
+import functools
+
+import tensorflow as tf
+
+from tf_ssl import errors
+
+EPSILON = 1e-5  # torch.nn.BatchNorm2d's default
+MOVING_AVERAGE_MOMENTUM = 0.9  # 1 - torch's `momentum` of 0.1
+
+
+def plain(**kwargs) -> tf.keras.layers.Layer:
+  """Statistics over the examples that one replica sees."""
+  return tf.keras.layers.BatchNormalization(
+    epsilon=EPSILON, momentum=MOVING_AVERAGE_MOMENTUM, **kwargs
+  )
+
+
+def cross_replica(**kwargs) -> tf.keras.layers.Layer:
+  """Statistics over the global batch."""
+  return plain(synchronized=True, **kwargs)
+
+
+def split(*, groups: int, **kwargs) -> tf.keras.layers.Layer:
+  """Statistics over each of `groups` contiguous parts of the batch."""
+  return SplitBatchNormalization(
+    groups,
+    epsilon=EPSILON,
+    momentum=MOVING_AVERAGE_MOMENTUM,
+    **kwargs,
+  )
+
+
+class SplitBatchNormalization(tf.keras.layers.BatchNormalization):
+  """Batch normalisation that behaves as if `groups` replicas stood behind it.
+
+  In training each contiguous group of B/G examples is normalised by its own
+  statistics, which keeps one device from leaking, through the batch, which key
+  belongs to which query (MoCo's CIFAR-10 notebook uses 8 groups). The moving
+  averages move by the mean of the groups' statistics. Inference is plain.
+  """
+
+  def __init__(self, groups: int, **kwargs):
+    """Args: groups: number of parts, at least 1; it must divide the batch.
+
+    Raises:
+      UsageError: groups is below 1.
+    """
+    super().__init__(**kwargs)
+    if groups < 1:
+      raise errors.UsageError(
+        f"split batch norm: groups={groups}, expected at least 1; change `groups`."
+      )
+    self.groups = groups
+
+  def call(self, inputs, training=None):
+    """[B, ..., C] -> the same shape.
+
+    Raises:
+      UsageError: B is not a multiple of `groups` (in training).
+    """
+    if not training or not self.trainable:
+      return super().call(inputs, training=training)
+    batch = inputs.shape[0]
+    if batch is not None and batch % self.groups:
+      raise errors.UsageError(
+        f"split batch norm: a batch of {batch} cannot be cut into"
+        f" groups={self.groups} equal parts; change BATCH_SIZE or `groups`."
+      )
+    images = inputs if inputs.shape.rank == 4 else inputs[:, None, None, :]
+    outputs, means, variances = zip(
+      *map(self._normalize, tf.split(images, self.groups)), strict=True
+    )
+    self._move(self.moving_mean, means)
+    self._move(self.moving_variance, variances)
+    outputs = tf.concat(outputs, axis=0)
+    return outputs if inputs.shape.rank == 4 else outputs[:, 0, 0, :]
+
+  def _normalize(self, group: tf.Tensor):
+    # is_training=True returns the group's mean and its unbiased variance
+    return tf.compat.v1.nn.fused_batch_norm(
+      group,
+      scale=self.gamma,
+      offset=self.beta,
+      epsilon=self.epsilon,
+      is_training=True,
+    )
+
+  def _move(self, average: tf.Variable, values):
+    value = tf.add_n(values) / self.groups
+    average.assign(
+      average * self.momentum
+      + tf.cast(value, average.dtype) * (1.0 - self.momentum)
+    )
+
+  def get_config(self):
+    return {**super().get_config(), "groups": self.groups}
+
+
+def split_in(groups: int):
+  """`split` with its number of groups bound, to hand to an encoder."""
+  return functools.partial(split, groups=groups)

@@ -1,0 +1,53 @@
+"""Convolution and pooling that pad as PyTorch does.
+
+TensorFlow's SAME puts the odd pixel of a strided window's padding at the end;
+PyTorch pads both sides alike, so weights carry over only with explicit padding.
+"""
+
+import tensorflow as tf
+
+
+class Convolution(tf.keras.layers.Conv2D):
+  """Bias-free convolution of an odd kernel, padded by half of it on each side.
+
+  Initialised as torchvision's ResNet: normal, variance 2 / fan-out.
+  """
+
+  def __init__(self, filters: int, kernel_size: int, *, strides: int = 1, **kw):
+    kw.setdefault(
+      "kernel_initializer",
+      tf.keras.initializers.VarianceScaling(
+        2.0, mode="fan_out", distribution="untruncated_normal"
+      ),
+    )
+    super().__init__(
+      filters,
+      kernel_size,
+      strides=strides,
+      padding="same",  # gives the same output shape as the explicit padding
+      use_bias=False,
+      **kw,
+    )
+
+  def convolution_op(self, inputs, kernel):
+    half = self.kernel_size[0] // 2
+    return tf.nn.conv2d(
+      inputs,
+      kernel,
+      strides=list(self.strides),
+      padding=[[0, 0], [half, half], [half, half], [0, 0]],
+    )
+
+
+def max_pool_after_relu(maps: tf.Tensor) -> tf.Tensor:
+  """3x3 maximum, stride 2, one pixel of padding on each side.
+
+  Args:
+    maps: [B, H, W, C], not negative, so that padding with 0 is the same as
+      PyTorch's padding with minus infinity.
+
+  Returns:
+    [B, ceil(H/2), ceil(W/2), C].
+  """
+  maps = tf.pad(maps, [[0, 0], [1, 1], [1, 1], [0, 0]])
+  return tf.nn.max_pool2d(maps, ksize=3, strides=2, padding="VALID")

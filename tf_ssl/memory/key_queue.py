@@ -1,0 +1,82 @@
+"""MoCo's dictionary: a first-in-first-out queue of keys."""
+
+import tensorflow as tf
+
+from tf_ssl import errors
+from tf_ssl.ops import cross_replica
+
+
+class KeyQueue(tf.keras.layers.Layer):
+  """The last K keys, which serve as negatives.
+
+  Starts with unit-length Gaussian rows. Every replica holds the same queue:
+  keys are gathered from all replicas before they are written.
+
+  Attributes:
+    keys: variable [K, E] float32, unit length.
+    head: variable [] int64, the slot that is written next.
+  """
+
+  def __init__(
+    self, length: int, embedding_size: int, *, seed: int = 0, name="queue"
+  ):
+    """Args:
+      length: K, at least 1.
+      embedding_size: E.
+      seed: of the initial rows.
+
+    Raises:
+      UsageError: length is below 1.
+    """
+    super().__init__(dtype="float32", name=name)
+    if length < 1:
+      raise errors.UsageError(
+        f"queue of length {length}: expected at least 1; change QUEUE_SIZE."
+      )
+    rows = tf.random.stateless_normal([length, embedding_size], [seed, 0])
+    once = tf.VariableAggregation.ONLY_FIRST_REPLICA
+    self.keys = tf.Variable(
+      tf.math.l2_normalize(rows, axis=1),
+      trainable=False,
+      aggregation=once,
+      name="keys",
+    )
+    self.head = tf.Variable(
+      0, dtype=tf.int64, trainable=False, aggregation=once, name="head"
+    )
+    self.built = True  # never called, so Keras must not try to build it
+
+  @property
+  def length(self) -> int:
+    """K."""
+    return self.keys.shape[0]
+
+  def enqueue(self, keys: tf.Tensor) -> None:
+    """Overwrites the oldest rows with the keys of all replicas.
+
+    Args:
+      keys: [B, E] on each replica, under no gradient. A global batch larger
+        than K leaves its last K keys.
+    """
+    keys = tf.cast(cross_replica.gather(keys), tf.float32)  # [R·B, E]
+    count = tf.shape(keys, out_type=tf.int64)[0]
+    kept = tf.minimum(count, self.length)
+    slots = (self.head + count - kept + tf.range(kept)) % self.length
+    self.keys.scatter_update(tf.IndexedSlices(keys[count - kept :], slots))
+    self.head.assign((self.head + count) % self.length)
+
+
+def default_length(num_images: int, batch_size: int) -> int:
+  """The queue for a dataset of this size, where none is asked for.
+
+  MoCo's 65,536 for ImageNet's size; below that the largest power of two that
+  is at most half of the dataset, so that a key has left the queue when its own
+  image comes round again, and at least one batch.
+
+  Args:
+    num_images: N.
+    batch_size: global batch.
+  """
+  half = max(num_images // 2, 1)
+  power = 1 << (half.bit_length() - 1)
+  return max(min(65536, power), min(batch_size, num_images - 1), 1)

@@ -1,0 +1,134 @@
+"""What every contrastive method shares: the train step, in one place."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from tf_ssl.losses import info_nce
+
+NON_FINITE_LOSS = "the loss is not finite"
+
+
+class Contrast(NamedTuple):
+  """What a method's forward pass gives.
+
+  Attributes:
+    loss: [] float32, the mean over this replica's examples.
+    logits: [B, 1+K], the positive in column 0.
+    to_remember: detached tensors for `on_train_step_end`, or None.
+  """
+
+  loss: tf.Tensor
+  logits: tf.Tensor
+  to_remember: Any
+
+
+class ContrastiveModel(tf.keras.Model):
+  """Learns an encoder from views: images [B, H, W, 3] -> feature [B, D].
+
+  A method overrides `contrast` and, where it remembers something, the two
+  hooks. The order of a step is that of MoCo's Algorithm 1: hook, forward pass
+  under the tape, gradients, hook.
+
+  Attributes:
+    encoder: images [B, H, W, 3] -> feature [B, D].
+    projection_head: feature [B, D] -> embedding [B, E].
+    finish_views: None, or `(views, step) -> views`, the photometric half of
+      augmentation where it runs inside the train step.
+  """
+
+  def __init__(
+    self,
+    encoder: tf.keras.Model,
+    projection_head: tf.keras.layers.Layer,
+    *,
+    finish_views: Callable | None = None,
+    name: str | None = None,
+  ):
+    super().__init__(name=name)
+    self.encoder = encoder
+    self.projection_head = projection_head
+    self.finish_views = finish_views
+
+  def call(self, images, training=None):
+    """[B, H, W, 3] normalised -> [B, D] float32: what evaluation uses."""
+    return self.encoder(images, training=training)
+
+  def embed(self, images, training=None):
+    """[B, H, W, 3] normalised -> [B, E] float32, unit length."""
+    features = self.encoder(images, training=training)
+    embeddings = self.projection_head(features, training=training)
+    return tf.math.l2_normalize(tf.cast(embeddings, tf.float32), axis=1)
+
+  def contrast(self, views: NamedTuple, training: bool) -> Contrast:
+    """The method's forward pass over one replica's share of a batch."""
+    raise NotImplementedError
+
+  def on_train_step_begin(self) -> None:
+    """Runs before the forward pass."""
+
+  def on_train_step_end(self, to_remember) -> None:
+    """Runs after the gradients are applied; gets `Contrast.to_remember`."""
+
+  @property
+  def learned_variables(self) -> Sequence[tf.Variable]:
+    """Exactly what the optimizer may touch."""
+    return (
+      self.encoder.trainable_variables
+      + self.projection_head.trainable_variables
+    )
+
+  @property
+  def checkpoint_roots(self) -> dict[str, Any]:
+    """Named parts of the state, for `tf.train.Checkpoint`."""
+    return {"backbone": self.encoder, "projection_head": self.projection_head}
+
+  def train_step(self, data):
+    """One step on one replica's share of a batch.
+
+    Raises:
+      InvalidArgumentError: the loss is not finite; no variable that is learned
+        has been changed by then (not checked under `jit_compile`).
+    """
+    step = self.optimizer.iterations
+    views = data if self.finish_views is None else self.finish_views(data, step)
+    self.on_train_step_begin()
+    variables = self.learned_variables
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+      tape.watch(variables)
+      contrast = self.contrast(views, training=True)
+      replicas = tf.distribute.get_strategy().num_replicas_in_sync
+      objective = contrast.loss / replicas  # gradients are summed over replicas
+      objective = self._scale(objective)
+    gradients = self._unscale(tape.gradient(objective, variables))
+    check = tf.debugging.assert_equal(
+      tf.math.is_finite(contrast.loss), True, message=NON_FINITE_LOSS
+    )
+    with tf.control_dependencies([check] if check is not None else []):
+      gradients = [tf.identity(g) for g in gradients]
+    self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+    self.on_train_step_end(contrast.to_remember)
+    return {
+      "loss": contrast.loss,
+      "contrastive_accuracy": info_nce.contrastive_accuracy(contrast.logits),
+      "gradient_norm": tf.linalg.global_norm(gradients),
+    }
+
+  def test_step(self, data):
+    """The loss of a batch whose views are finished; nothing is learned."""
+    contrast = self.contrast(data, training=False)
+    return {
+      "loss": contrast.loss,
+      "contrastive_accuracy": info_nce.contrastive_accuracy(contrast.logits),
+    }
+
+  def _scale(self, loss):
+    if hasattr(self.optimizer, "get_scaled_loss"):  # float16 loss scaling
+      return self.optimizer.get_scaled_loss(loss)
+    return loss
+
+  def _unscale(self, gradients):
+    if hasattr(self.optimizer, "get_unscaled_gradients"):
+      return self.optimizer.get_unscaled_gradients(gradients)
+    return gradients

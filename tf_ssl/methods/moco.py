@@ -1,0 +1,202 @@
+"""Momentum contrast (He et al. 2020; Chen et al. 2020, v2)."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from tf_ssl import errors, types
+from tf_ssl.encoders import heads
+from tf_ssl.losses import info_nce
+from tf_ssl.memory import key_queue, momentum as momentum_memory
+from tf_ssl.methods import base
+from tf_ssl.ops import cross_replica
+
+
+class MoCo(base.ContrastiveModel):
+  """A query must find its key among the keys of a queue.
+
+  In the paper's letters: `queue.length` is K, `momentum` m, `temperature` τ.
+  v1 and v2 differ in the projection head, the recipe, the temperature and the
+  learning rate's schedule, never here.
+  """
+
+  def __init__(
+    self,
+    encoder: tf.keras.Model,
+    projection_head: tf.keras.layers.Layer,
+    key_encoder: tf.keras.Model,
+    key_projection_head: tf.keras.layers.Layer,
+    queue: key_queue.KeyQueue,
+    *,
+    momentum: float = 0.999,
+    temperature: float = 0.07,
+    symmetric: bool = False,
+    seed: int = 0,
+    finish_views: Callable | None = None,
+    name: str = "moco",
+  ):
+    """The key side starts as a copy of the query side, which must be built.
+
+    Args:
+      encoder: the query encoder, trained by gradient.
+      projection_head: of the query side.
+      key_encoder: built like `encoder`; its weights are overwritten.
+      key_projection_head: built like `projection_head`; likewise.
+      queue: the negatives.
+      momentum: of the key side's moving average, 0..1.
+      temperature: divides similarities, above 0.
+      symmetric: adds the loss with the views' roles exchanged, and queues both
+        halves' keys (MoCo's CIFAR-10 notebook).
+      seed: of the order in which shuffling BN deals the keys.
+      finish_views: see `ContrastiveModel`.
+      name: of the Keras model.
+
+    Raises:
+      UsageError: momentum or temperature is out of range.
+    """
+    super().__init__(
+      encoder, projection_head, finish_views=finish_views, name=name
+    )
+    if not 0.0 <= momentum <= 1.0:
+      raise errors.UsageError(
+        f"momentum={momentum}: expected 0..1; change `momentum`."
+      )
+    if not temperature > 0.0:
+      raise errors.UsageError(
+        f"temperature={temperature}: expected above 0; change `temperature`."
+      )
+    # They stay trainable: a frozen batch norm would use its moving averages.
+    self.key_encoder = key_encoder
+    self.key_projection_head = key_projection_head
+    self.queue = queue
+    self.momentum = momentum
+    self.temperature = temperature
+    self.symmetric = symmetric
+    self.seed = seed
+    momentum_memory.copy_weights(encoder, key_encoder)
+    momentum_memory.copy_weights(projection_head, key_projection_head)
+
+  def embed_keys(self, images, training=None):
+    """[B, H, W, 3] -> [B, E] unit length, by the key side, no gradient.
+
+    In training the examples change places across replicas, and inside of the
+    batch, so that no batch-norm group holds a query's own key's neighbours.
+    """
+    if training:
+      seed = tf.stack([self.seed, tf.cast(self.optimizer.iterations, tf.int32)])
+      images, permutation = cross_replica.shuffle(images, seed=seed)
+    features = self.key_encoder(images, training=training)
+    keys = self.key_projection_head(features, training=training)
+    keys = tf.math.l2_normalize(tf.cast(keys, tf.float32), axis=1)
+    if training:
+      keys = cross_replica.unshuffle(keys, permutation)
+    return tf.stop_gradient(keys)
+
+  def contrast(self, views: types.ImagePair, training: bool) -> base.Contrast:
+    """Equation 1: each query against its key and the queue."""
+    loss, logits, keys = self._contrast(views.query, views.key, training)
+    if self.symmetric:
+      other = self._contrast(views.key, views.query, training)
+      loss += other[0]
+      logits = tf.concat([logits, other[1]], axis=0)  # [2B, 1+K]
+      keys = tf.concat([other[2], keys], axis=0)  # [2B, E]
+    return base.Contrast(loss, logits, to_remember=keys)
+
+  def _contrast(self, query_images, key_images, training):
+    queries = self.embed(query_images, training=training)  # [B, E]
+    keys = self.embed_keys(key_images, training=training)  # [B, E]
+    logits = info_nce.contrastive_logits(
+      queries, keys, self.queue.keys, temperature=self.temperature
+    )
+    return info_nce.info_nce(logits), logits, keys
+
+  def on_train_step_begin(self) -> None:
+    """θ_k ← m θ_k + (1 - m) θ_q, before the keys are computed (equation 2)."""
+    momentum_memory.momentum_update(
+      self.learned_variables,
+      self.key_encoder.trainable_variables
+      + self.key_projection_head.trainable_variables,
+      momentum=self.momentum,
+    )
+
+  def on_train_step_end(self, to_remember) -> None:
+    self.queue.enqueue(to_remember)
+
+  @property
+  def checkpoint_roots(self):
+    return {
+      **super().checkpoint_roots,
+      "key_backbone": self.key_encoder,
+      "key_projection_head": self.key_projection_head,
+      "queue": self.queue,
+    }
+
+
+def build_moco(
+  *,
+  encoder: Callable,
+  projection_head: Callable = heads.MlpHead,
+  num_images: int,
+  batch_size: int,
+  image_size: int,
+  queue_size: int | None = None,
+  momentum: float = 0.999,
+  temperature: float = 0.2,
+  symmetric: bool = False,
+  seed: int = 0,
+  finish_views: Callable | None = None,
+  dtype=None,
+) -> MoCo:
+  """Builds MoCo for a dataset: the function that a config's `method` names.
+
+  Args:
+    encoder: builds an encoder, such as `resnet.resnet18`.
+    projection_head: builds a head, such as `heads.MlpHead`.
+    num_images: N, for the queue's default length and its check.
+    batch_size: global batch.
+    image_size: side of the views, pixels.
+    queue_size: K; None chooses by `key_queue.default_length`.
+    momentum: see `MoCo`.
+    temperature: see `MoCo`.
+    symmetric: see `MoCo`.
+    seed: of the queue's first rows and of shuffling BN.
+    finish_views: see `ContrastiveModel`.
+    dtype: Keras dtype policy of the encoders.
+
+  Raises:
+    UsageError: the queue is not smaller than the dataset.
+  """
+  if queue_size is None:
+    queue_size = key_queue.default_length(num_images, batch_size)
+  if queue_size >= num_images:
+    raise errors.UsageError(
+      f"queue of {queue_size} keys for {num_images} images: expected fewer keys"
+      " than images, or an image meets its own key as a negative; change"
+      " QUEUE_SIZE."
+    )
+  pair = [
+    _built(
+      encoder(dtype=dtype, name=f"{side}backbone"),
+      projection_head(name=f"{side}projection_head"),
+      image_size,
+    )
+    for side in ("", "key_")
+  ]
+  embedding_size = pair[0][1].embedding_size
+  return MoCo(
+    *pair[0],
+    *pair[1],
+    key_queue.KeyQueue(queue_size, embedding_size, seed=seed),
+    momentum=momentum,
+    temperature=temperature,
+    symmetric=symmetric,
+    seed=seed,
+    finish_views=finish_views,
+  )
+
+
+def _built(encoder, projection_head, image_size):
+  """Creates the variables of both by a call on one blank image."""
+  blank = tf.zeros([1, image_size, image_size, 3])
+  projection_head(encoder(blank, training=False), training=False)
+  return encoder, projection_head

@@ -1,0 +1,79 @@
+"""A batch across replicas: gather it, shuffle it, put it back.
+
+On one device the global batch is the local one, and everything here still
+works; that is how a run on many replicas equals a run on one.
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+
+def _context():
+  return tf.distribute.get_replica_context()
+
+
+def num_replicas() -> int:
+  """Replicas in sync, 1 outside of a strategy."""
+  return _context().num_replicas_in_sync
+
+
+def gather(local: tf.Tensor) -> tf.Tensor:
+  """[B, ...] on each replica -> [R·B, ...], the same on every replica."""
+  if num_replicas() == 1:
+    return local
+  return _context().all_gather(local, axis=0)
+
+
+def _local_rows(tensor: tf.Tensor) -> tf.Tensor:
+  """This replica's contiguous share of the rows of a global [R·B, ...]."""
+  if num_replicas() == 1:
+    return tensor
+  size = tf.shape(tensor)[0] // num_replicas()
+  start = _context().replica_id_in_sync_group * size
+  return tensor[start : start + size]
+
+
+class Shuffled(NamedTuple):
+  """A batch whose examples have changed places across replicas.
+
+  Attributes:
+    examples: [B, ...], this replica's share after the shuffle.
+    permutation: [R·B] int32; place i now holds global example permutation[i].
+  """
+
+  examples: tf.Tensor
+  permutation: tf.Tensor
+
+
+def shuffle(local: tf.Tensor, *, seed: tf.Tensor) -> Shuffled:
+  """Deals the global batch anew: MoCo's shuffling BN, before the key forward.
+
+  Args:
+    local: [B, ...] on each replica.
+    seed: [2] int, the same on every replica.
+
+  Returns:
+    Shuffled, to be undone by `unshuffle`.
+  """
+  batch = gather(local)  # [R·B, ...]
+  permutation = tf.random.experimental.stateless_shuffle(
+    tf.range(tf.shape(batch)[0]), seed=seed
+  )
+  mine = _local_rows(permutation)  # [B]
+  return Shuffled(tf.gather(batch, mine), permutation)
+
+
+def unshuffle(local: tf.Tensor, permutation: tf.Tensor) -> tf.Tensor:
+  """Undoes `shuffle` on what was computed of the shuffled examples.
+
+  Args:
+    local: [B, ...], row i belongs to this replica's i-th shuffled example.
+    permutation: as `shuffle` returned it.
+
+  Returns:
+    [B, ...], row i belongs to this replica's i-th example before the shuffle.
+  """
+  batch = gather(local)  # [R·B, ...]
+  inverse = tf.math.invert_permutation(permutation)
+  return tf.gather(batch, _local_rows(inverse))
