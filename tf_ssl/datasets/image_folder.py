@@ -1,0 +1,90 @@
+"""A folder of images at any depth, with or without class folders."""
+
+import os
+from collections.abc import Iterator
+
+import numpy as np
+
+from tf_ssl import errors
+from tf_ssl.datasets import records
+
+EXTENSIONS = (b".jpg", b".jpeg", b".jpe", b".jfif", b".png", b".bmp", b".gif")
+
+
+def read(folder: str, *, labelled: bool = False) -> records.ImageRecords:
+  """Lists the images under `folder`, in the order of their names.
+
+  Hidden files and folders are passed over, links are followed.
+
+  Args:
+    folder: the folder to search, at any depth.
+    labelled: whether the first folder below `folder` names the class, as in
+      `folder/CLASS/image.jpg`. Class ids follow the sorted names.
+
+  Returns:
+    The records; `boxes` is None, `labels` None unless `labelled`.
+
+  Raises:
+    UsageError: the folder is missing or holds no image, or an image of a
+      labelled folder is in no class folder.
+  """
+  root = os.path.abspath(folder)
+  if not os.path.isdir(root):
+    raise errors.UsageError(
+      f"images: {folder!r} is not a folder; expected a folder of images"
+    )
+  found = sorted(_scan(os.fsencode(root)))
+  if not found:
+    names = ", ".join(os.fsdecode(e) for e in EXTENSIONS)
+    raise errors.UsageError(
+      f"images: found no image under {folder!r} (looked for {names} at any "
+      "depth); expected a folder with at least one batch of images"
+    )
+  files = np.array([name for name, _ in found])
+  sizes = np.array([size for _, size in found], np.int64)
+  labels, class_names = None, ()
+  if labelled:
+    labels, class_names = _class_folders(folder, [name for name, _ in found])
+  return records.ImageRecords(
+    root, files, sizes, labels=labels, class_names=class_names
+  )
+
+
+def _scan(root: bytes) -> Iterator[tuple[bytes, int]]:
+  """Yields (path relative to root, bytes) of every image below `root`."""
+  folders = [(b"", frozenset({os.path.realpath(root)}))]
+  while folders:
+    relative, ancestors = folders.pop()
+    with os.scandir(os.path.join(root, relative)) as entries:
+      for entry in entries:
+        if entry.name.startswith(b"."):
+          continue
+        name = os.path.join(relative, entry.name)
+        if entry.is_dir():
+          real = os.path.realpath(entry.path)
+          if real not in ancestors:  # a link back up would never end
+            folders.append((name, ancestors | {real}))
+        elif entry.name.lower().endswith(EXTENSIONS):
+          yield name, _size(entry)
+
+
+def _size(entry: os.DirEntry) -> int:
+  try:
+    return entry.stat().st_size
+  except OSError:  # a dangling link: reading it will fail and name it
+    return 0
+
+
+def _class_folders(
+  folder: str, names: list[bytes]
+) -> tuple[np.ndarray, tuple[str, ...]]:
+  for name in names:
+    if b"/" not in name:
+      raise errors.UsageError(
+        f"images: {os.fsdecode(name)!r} lies directly in {folder!r}; expected "
+        "one folder per class (CLASS/image.jpg) in labelled images"
+      )
+  classes = [name.split(b"/", 1)[0] for name in names]
+  ids = {name: i for i, name in enumerate(sorted(set(classes)))}
+  labels = np.array([ids[name] for name in classes], np.int32)
+  return labels, tuple(os.fsdecode(name) for name in ids)

@@ -1,0 +1,91 @@
+"""Where encoded images lie: what every reader returns and the pipeline reads.
+
+Nothing is decoded here, and nothing is held per image but its path, its size
+and what is known about it, so that a million images take some tens of megabytes.
+"""
+
+import hashlib
+import os
+from typing import Any
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Shards(NamedTuple):
+  """Images stored inside files of tf.train.Example, several to a file.
+
+  Attributes:
+    file: [N] int32, the row of `ImageRecords.files` that holds the record.
+    offset: [N] int64, where the serialised Example begins, in bytes.
+    length: [N] int64, its length in bytes.
+    image_feature: name of the feature that holds the encoded image.
+  """
+
+  file: np.ndarray
+  offset: np.ndarray
+  length: np.ndarray
+  image_feature: str = "image/encoded"
+
+
+class ImageRecords(NamedTuple):
+  """N encoded images, in a fixed order.
+
+  Attributes:
+    root: the folder that `files` are relative to; an absolute path.
+    files: [F] bytes, paths relative to `root`. F = N, file i holding image i,
+      unless `shards` is given.
+    sizes: [N] int64, bytes of each encoded image (of each record, in shards).
+    labels: [N] int32, the class id or -1 where unknown; None without labels.
+    boxes: [N, 4] int32, the region to use, in pixels: xmin, ymin, xmax, ymax,
+      the maximum exclusive; xmin = -1 stands for the whole image. None where
+      no image has a box.
+    class_names: name of each class id; empty where classes have no names.
+    shards: where each image lies inside `files`; None for one image a file.
+  """
+
+  root: str
+  files: np.ndarray
+  sizes: np.ndarray
+  labels: np.ndarray | None = None
+  boxes: np.ndarray | None = None
+  class_names: tuple[str, ...] = ()
+  shards: Shards | None = None
+
+  @property
+  def num_images(self) -> int:
+    """N. (`len` of a named tuple counts its fields.)"""
+    return len(self.sizes)
+
+  def name(self, index: int) -> str:
+    """The image's path relative to `root`; `path@offset` inside a shard."""
+    if self.shards is None:
+      return os.fsdecode(self.files[index])
+    file = os.fsdecode(self.files[self.shards.file[index]])
+    return f"{file}@{self.shards.offset[index]}"
+
+  def path(self, index: int) -> str:
+    """The path of the file that holds image `index`."""
+    row = index if self.shards is None else self.shards.file[index]
+    return os.path.join(self.root, os.fsdecode(self.files[row]))
+
+
+def digest(records: ImageRecords) -> dict[str, Any]:
+  """Identifies a dataset without reading its images.
+
+  Returns:
+    `count`, the number of images; `bytes`, their total encoded size;
+    `sha256`, a hash of the sorted names with the sizes. A folder keeps its
+    digest when it is moved.
+  """
+  names = [records.name(i) for i in range(records.num_images)]
+  sha256 = hashlib.sha256()
+  for i in sorted(range(len(names)), key=names.__getitem__):
+    sha256.update(
+      f"{names[i]}\0{records.sizes[i]}\n".encode("utf-8", "replace")
+    )
+  return {
+    "count": records.num_images,
+    "bytes": int(records.sizes.sum()),
+    "sha256": sha256.hexdigest(),
+  }
