@@ -1,0 +1,197 @@
+"""What every tool shares: flags, gin files, the caller's directory, errors.
+
+A tool is a module of this package that makes one `Tool`. It runs as
+`python -m tools.NAME`, as `tf-ssl NAME` where the package is installed, and as
+`bazel run //tools:NAME`.
+"""
+
+import os
+import re
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import gin
+from absl import flags
+
+from tf_ssl import errors
+
+from . import gin_files, quiet
+
+
+class Invocation(NamedTuple):
+  """One use of a tool.
+
+  Attributes:
+    flags: the parsed flags; values are attributes.
+    command: what the user typed, as one line that a shell understands.
+  """
+
+  flags: flags.FlagValues
+  command: str
+
+  def configured(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns `function` with its parameters bound as the gin files say."""
+    return gin_files.configured(function)
+
+  def operative_config(self) -> str:
+    """Returns every parameter used so far, as the text of a gin file."""
+    return gin.operative_config_str()
+
+
+class Tool:
+  """A command line: flags, and the function that they are given to.
+
+  Attributes:
+    flags: absl flag values of this tool alone; define more with
+      `flags.DEFINE_string(..., flag_values=tool.flags)`.
+  """
+
+  def __init__(
+    self,
+    name: str,
+    purpose: str,
+    main: Callable[[Invocation], None],
+    *,
+    config_folders: Sequence[str] = (),
+    required: Sequence[str] = (),
+  ):
+    """Initializes the tool.
+
+    Args:
+      name: of its module, which is also its subcommand.
+      purpose: what it does; its first line stands in the list of subcommands.
+      main: does the work. May raise `tf_ssl.errors.UsageError`.
+      config_folders: the folders of gin_configs/ whose files are meant for this
+        tool. With any, the tool takes --gin_file, --gin_bindings and --list.
+      required: names of the flags that must be given.
+    """
+    self.name = name
+    self.purpose = purpose
+    self.flags = flags.FlagValues()
+    self._main = main
+    self._config_folders = config_folders
+    self._required = required
+    flags.DEFINE_bool(
+      "help", False, "Prints this.", short_name="h", flag_values=self.flags
+    )
+    if config_folders:
+      _define_gin_flags(self.flags)
+
+  def run(self, arguments: Sequence[str] | None = None) -> None:
+    """Runs the tool and ends the process.
+
+    Exit code 0: done (an interrupted training has saved its state); 2: bad
+    input, told in one line on standard error; 130: Ctrl-C before the start of
+    work. Any other exception keeps its traceback and gives 1.
+
+    Args:
+      arguments: the command line without the program; by default this
+        process's.
+    """
+    try:
+      self.call(sys.argv[1:] if arguments is None else arguments)
+    except KeyboardInterrupt:
+      sys.exit(130)
+    except errors.UsageError as exception:
+      print(f"{self.name}: {_one_line(exception)}", file=sys.stderr)
+      sys.exit(2)
+
+  def call(self, arguments: Sequence[str]) -> None:
+    """Runs the tool; bad input raises `tf_ssl.errors.UsageError`."""
+    # Bazel starts a program in its own tree; the user's paths are relative to
+    # where the user stands.
+    os.chdir(os.environ.get("BUILD_WORKING_DIRECTORY", "."))
+    parsed = self._parse(arguments)
+    if parsed.help:
+      print(f"{self.purpose}\n{parsed.get_help()}")
+      return
+    if self._config_folders and parsed.list:
+      gin_files.print_list(self._config_folders)
+      return
+    self._check_required(parsed)
+    quiet.import_tensorflow()
+    if self._config_folders:
+      gin_files.load(parsed.gin_file, parsed.gin_bindings)
+    self._main(Invocation(parsed, _command(self.name, arguments)))
+
+  def _parse(self, arguments: Sequence[str]) -> flags.FlagValues:
+    self.flags.unparse_flags()
+    try:
+      rest = self.flags([self.name, *arguments])[1:]
+    except flags.Error as exception:
+      raise errors.UsageError(
+        f"{exception} (--help prints the flags)"
+      ) from None
+    if rest:
+      raise errors.UsageError(
+        f"unexpected argument {rest[0]!r}: every argument is --name=value "
+        "(--help prints the flags); a value with spaces needs quotes"
+      )
+    if self._config_folders:
+      # An empty one is what Bazel passes where the user gives the flag
+      # after `--`.
+      self.flags.gin_file = [name for name in self.flags.gin_file if name]
+    return self.flags
+
+  def _check_required(self, parsed: flags.FlagValues) -> None:
+    if self._config_folders and not parsed.gin_file:
+      raise errors.UsageError(
+        "--gin_file=FILE is missing; --list prints the files"
+      )
+    for name in self._required:
+      if parsed[name].value is None:
+        raise errors.UsageError(f"--{name}=... is missing: {parsed[name].help}")
+
+
+def _define_gin_flags(flag_values: flags.FlagValues) -> None:
+  flags.DEFINE_multi_string(
+    "gin_file",
+    [],
+    "A configuration: a path, or one that --list prints. May be repeated.",
+    flag_values=flag_values,
+  )
+  flags.DEFINE_multi_string(
+    "gin_bindings",
+    [],
+    "A setting that overrides the files, such as STEPS=100 or "
+    "'IMAGES=\"photos/\"'. May be repeated.",
+    flag_values=flag_values,
+  )
+  flags.DEFINE_bool(
+    "list",
+    False,
+    "Prints the configurations that come with the project.",
+    flag_values=flag_values,
+  )
+
+
+def _command(name: str, arguments: Sequence[str]) -> str:
+  program = sys.argv[0]
+  if "BUILD_WORKSPACE_DIRECTORY" in os.environ:
+    words = f"bazel run //tools:{name} --"
+  elif os.path.basename(program) == "tf-ssl":
+    words = f"tf-ssl {name}"
+  else:
+    python = sys.executable
+    if sys.prefix == os.environ.get("VIRTUAL_ENV"):
+      python = "python"
+    elif python.startswith(os.getcwd() + os.sep):
+      python = os.path.relpath(python)
+    words = f"{shlex.quote(python)} -m tools.{name}"
+  return " ".join([words, *(_quoted(word) for word in arguments if word)])
+
+
+def _quoted(argument: str) -> str:
+  """Quotes --name=value as a person would: only the value."""
+  flag = re.match(r"(--\w+=)(.+)", argument, re.DOTALL)
+  if flag is None:
+    return shlex.quote(argument)
+  return flag[1] + shlex.quote(flag[2])
+
+
+def _one_line(exception: errors.UsageError) -> str:
+  # Gin adds lines that say through which functions an error has passed.
+  message = re.split(r"\n  In call to configurable ", str(exception))[0]
+  return " ".join(message.split())

@@ -1,0 +1,47 @@
+"""One console command with the tools as subcommands: `tf-ssl train ...`."""
+
+import difflib
+import importlib
+import pathlib
+import sys
+
+_HELPERS = ("__init__", "__main__", "cli", "main", "quiet")
+
+
+def run() -> None:
+  """Runs the tool that the first argument names, with the other arguments."""
+  name, arguments = (*sys.argv[1:2], ""), sys.argv[2:]
+  if name[0] in ("", "-h", "--help", "help"):
+    print("Usage: tf-ssl COMMAND [--help] [flags]\n\nCommands:")
+    for tool in names():
+      purpose = _module(tool).TOOL.purpose.splitlines()[0]
+      print(f"  {tool:20} {purpose}")
+    sys.exit(0 if name[0] else 2)
+  if name[0] not in names():
+    close = difflib.get_close_matches(name[0], names(), n=1)
+    meant = f"; did you mean {close[0]}?" if close else ""
+    print(
+      f"tf-ssl: no command {name[0]!r}{meant} (there are: "
+      f"{', '.join(names())})",
+      file=sys.stderr,
+    )
+    sys.exit(2)
+  _module(name[0]).TOOL.run(arguments)
+
+
+def names() -> list[str]:
+  """Returns the tools: the modules beside this one that are not helpers."""
+  modules = pathlib.Path(__file__).parent.glob("*.py")
+  return sorted(
+    path.stem
+    for path in modules
+    if path.stem not in _HELPERS and not path.stem.startswith("gin_")
+  )
+
+
+def _module(name: str):
+  return importlib.import_module(f".{name}", __package__)
+
+
+if __name__ == "__main__":
+  run()

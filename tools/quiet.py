@@ -1,0 +1,85 @@
+"""Imports TensorFlow without its three screens of known, harmless messages.
+
+What is silenced is listed here, line by line; everything else, above all every
+error, comes through.
+"""
+
+import contextlib
+import os
+import re
+import signal
+import sys
+import warnings
+
+# TensorFlow's own levels: 1 drops information, 2 also warnings, 3 also errors.
+_LOG_LEVEL = "2"
+
+# Printed as *errors* by the C++ half of TensorFlow 2.15 when it is imported,
+# on every machine: no log level hides these without hiding real errors.
+_KNOWN_LINES = re.compile(
+  rb"Unable to register cu(DNN|FFT|BLAS) factory"
+  rb"|All log messages before absl::InitializeLog"
+)
+
+_KNOWN_WARNINGS = (
+  "You are using a Python version",  # google-api-core
+  "pkg_resources is deprecated",  # tensorflow-hub
+  r"(?s).*TensorFlow Addons \(TFA\) has ended development",
+)
+
+
+def import_tensorflow() -> None:
+  """Imports TensorFlow; a log level or warning filter of the user's wins."""
+  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", _LOG_LEVEL)
+  if not sys.warnoptions:
+    for message in _KNOWN_WARNINGS:
+      warnings.filterwarnings("ignore", message=message)
+  if "tensorflow" in sys.modules:
+    return
+  with known_lines_dropped():
+    import tensorflow as tf
+  if os.path.exists("/dev/nvidia0") and not tf.config.list_physical_devices(
+    "GPU"
+  ):
+    print(
+      "This machine has a GPU that TensorFlow cannot use: is "
+      "tensorflow[and-cuda] installed (pip install 'tf_ssl[gpu]')?",
+      file=sys.stderr,
+    )
+
+
+@contextlib.contextmanager
+def known_lines_dropped():
+  """Inside, standard error passes through a filter for the known lines.
+
+  The filter is a process of its own: if this one aborts (say, because the CPU
+  lacks an instruction), its last words still reach the terminal.
+  """
+  sys.stderr.flush()
+  read_end, write_end = os.pipe()
+  child = os.fork()
+  if child == 0:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.close(write_end)
+    try:
+      _forward(read_end)
+    finally:
+      os._exit(0)
+  os.close(read_end)
+  terminal = os.dup(2)
+  os.dup2(write_end, 2)
+  os.close(write_end)
+  try:
+    yield
+  finally:
+    sys.stderr.flush()
+    os.dup2(terminal, 2)
+    os.close(terminal)
+    os.waitpid(child, 0)
+
+
+def _forward(read_end: int) -> None:
+  with os.fdopen(read_end, "rb") as lines:
+    for line in lines:
+      if not _KNOWN_LINES.search(line):
+        os.write(2, line)
