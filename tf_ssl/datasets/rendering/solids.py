@@ -1,0 +1,264 @@
+"""Solids as signed distance functions, and the primitives they are built from.
+
+A distance function maps three float32 arrays x, y, z [n] to [n]: how far each
+point lies outside the surface, negative inside. Where the exact distance is
+dear, a lower bound stands in for it: sphere tracing stays safe with that.
+y points up. Points stay three separate arrays because NumPy is fastest on
+contiguous memory.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+Distance = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+Vector = tuple[float, float, float]
+
+
+class Part(NamedTuple):
+  """One primitive of a solid.
+
+  Attributes:
+    distance: its signed distance function.
+    low: least corner of a box around it.
+    high: greatest corner of that box.
+    material: which of the instance's surfaces covers it.
+  """
+
+  distance: Distance
+  low: Vector
+  high: Vector
+  material: int
+
+
+class Solid(NamedTuple):
+  """Parts that make one object, with the box and the sphere around them.
+
+  Attributes:
+    parts: the primitives.
+    centre: middle of the box around all parts.
+    half: half the sides of that box.
+    radius: of a sphere around `centre` that holds all parts.
+  """
+
+  parts: tuple[Part, ...]
+  centre: Vector
+  half: Vector
+  radius: float
+
+  def distance(self, x, y, z) -> np.ndarray:
+    """Signed distance [n] to the union of the parts."""
+    nearest = self.parts[0].distance(x, y, z)
+    for part in self.parts[1:]:
+      nearest = np.minimum(nearest, part.distance(x, y, z))
+    return nearest
+
+  def material(self, x, y, z) -> np.ndarray:
+    """Surface number [n] of the part that each point is nearest to."""
+    distances = np.stack([part.distance(x, y, z) for part in self.parts])
+    materials = np.array([part.material for part in self.parts])
+    return materials[np.argmin(distances, axis=0)]
+
+
+def join(parts: Sequence[Part]) -> Solid:
+  """Makes one solid of parts that share a coordinate system."""
+  low = np.min([part.low for part in parts], axis=0)
+  high = np.max([part.high for part in parts], axis=0)
+  centre = (high + low) / 2
+  reaches = [
+    np.maximum(np.abs(part.low - centre), np.abs(part.high - centre))
+    for part in parts
+  ]
+  return Solid(
+    tuple(parts),
+    tuple(map(float, centre)),
+    tuple(map(float, (high - low) / 2)),
+    float(np.linalg.norm(reaches, axis=1).max()),
+  )
+
+
+def hollow(part: Part, cavity: Part) -> Part:
+  """`part` with everything inside `cavity` taken away."""
+
+  def distance(x, y, z):
+    return np.maximum(part.distance(x, y, z), -cavity.distance(x, y, z))
+
+  return part._replace(distance=distance)
+
+
+def box(centre, half, *, rounding=0.0, material=0, **placing) -> Part:
+  """A box with sides 2 * `half`; `rounding` is the radius of its edges."""
+  hx, hy, hz = (size - rounding for size in half)
+
+  def sharp(x, y, z):
+    return np.maximum(
+      np.maximum(np.abs(x) - hx, np.abs(y) - hy), np.abs(z) - hz
+    )
+
+  def rounded(x, y, z):
+    x, y, z = np.abs(x) - hx, np.abs(y) - hy, np.abs(z) - hz
+    inside = np.minimum(np.maximum(np.maximum(x, y), z), 0)
+    x, y, z = np.maximum(x, 0), np.maximum(y, 0), np.maximum(z, 0)
+    return np.sqrt(x * x + y * y + z * z) + (inside - rounding)
+
+  distance = rounded if rounding else sharp
+  return _place(distance, half, centre, material, **placing)
+
+
+def cone(centre, bottom, top, half_height, *, material=0, **placing) -> Part:
+  """A cone cut off flat; `bottom` and `top` are the radii of its ends."""
+  slope = (bottom - top) / (2 * half_height)
+  shrink = 1 / math.hypot(1, slope)
+  middle = (bottom + top) / 2
+
+  def distance(x, y, z):
+    side = (np.sqrt(x * x + z * z) + (slope * y - middle)) * shrink
+    return np.maximum(side, np.abs(y) - half_height)
+
+  widest = max(bottom, top)
+  extent = (widest, half_height, widest)
+  return _place(distance, extent, centre, material, **placing)
+
+
+def cylinder(centre, radius, half_height, *, material=0, **placing) -> Part:
+  """An upright cylinder."""
+
+  def distance(x, y, z):
+    return np.maximum(np.sqrt(x * x + z * z) - radius, np.abs(y) - half_height)
+
+  extent = (radius, half_height, radius)
+  return _place(distance, extent, centre, material, **placing)
+
+
+def torus(centre, ring, tube, *, material=0, **placing) -> Part:
+  """A ring lying flat: `ring` to the middle of the tube of radius `tube`."""
+
+  def distance(x, y, z):
+    across = np.sqrt(x * x + z * z) - ring
+    return np.sqrt(across * across + y * y) - tube
+
+  extent = (ring + tube, tube, ring + tube)
+  return _place(distance, extent, centre, material, **placing)
+
+
+def ellipsoid(centre, radii, *, material=0, **placing) -> Part:
+  """An ellipsoid, or with one number a sphere. Its distance is approximate."""
+  radii = (radii,) * 3 if np.isscalar(radii) else radii
+  ax, ay, az = (1 / radius for radius in radii)
+  # The gradient of the scaled length is at most 1 / min(radii).
+  smallest = min(radii)
+
+  def distance(x, y, z):
+    x, y, z = x * ax, y * ay, z * az
+    return (np.sqrt(x * x + y * y + z * z) - 1) * smallest
+
+  return _place(distance, radii, centre, material, **placing)
+
+
+def rods(segments, *, material=0, mirror="") -> Part:
+  """Rods with round ends.
+
+  Args:
+    segments: (start, end, radius) of each rod.
+    material: surface number.
+    mirror: the axes, such as "xz", across which they have mirror images.
+  """
+  start = np.float32([segment[0] for segment in segments])
+  end = np.float32([segment[1] for segment in segments])
+  radius = np.float32([segment[2] for segment in segments])[:, None]
+  ax, ay, az = start.T[:, :, None]
+  bx, by, bz = (end - start).T[:, :, None]
+  length = bx * bx + by * by + bz * bz
+  ux, uy, uz = bx / length, by / length, bz / length
+
+  def distance(x, y, z):
+    x, y, z = x - ax, y - ay, z - az  # [rods, n]
+    along = x * ux + y * uy + z * uz
+    along = np.minimum(np.maximum(along, 0), 1)
+    x, y, z = x - along * bx, y - along * by, z - along * bz
+    apart = np.sqrt(x * x + y * y + z * z) - radius
+    return apart[0] if len(apart) == 1 else apart.min(axis=0)
+
+  low = (np.minimum(start, end) - radius).min(axis=0)
+  high = (np.maximum(start, end) + radius).max(axis=0)
+  part = Part(distance, tuple(low.tolist()), tuple(high.tolist()), material)
+  return _mirror(part, mirror)
+
+
+def _place(
+  distance, extent, centre, material, *, axis="y", turn=None, mirror=""
+):
+  """Moves a primitive from the origin to where it belongs.
+
+  Args:
+    distance: of the primitive, centred, its own axis along y.
+    extent: half the sides of the box around it.
+    centre: where its middle goes.
+    material: surface number.
+    axis: the world axis that the primitive's y axis takes.
+    turn: (axis, degrees), a further rotation about a world axis.
+    mirror: the axes, such as "xz", across which it has mirror images.
+
+  Returns:
+    The part.
+  """
+  cx, cy, cz = centre
+  ex, ey, ez = extent
+  extent = {"x": (ey, ex, ez), "y": (ex, ey, ez), "z": (ex, ez, ey)}[axis]
+  cos, sin, plane = 1.0, 0.0, None
+  if turn is not None:
+    about, degrees = turn
+    cos = math.cos(math.radians(degrees))
+    sin = math.sin(math.radians(degrees))
+    plane = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[about]
+    first, second = plane
+    sides = list(extent)
+    sides[first] = abs(cos) * extent[first] + abs(sin) * extent[second]
+    sides[second] = abs(sin) * extent[first] + abs(cos) * extent[second]
+    extent = tuple(sides)
+
+  def placed(x, y, z):
+    if cx:
+      x = x - cx
+    if cy:
+      y = y - cy
+    if cz:
+      z = z - cz
+    if plane is not None:
+      point = [x, y, z]
+      first, second = plane
+      a, b = point[first], point[second]
+      point[first] = cos * a + sin * b
+      point[second] = cos * b - sin * a
+      x, y, z = point
+    if axis == "x":
+      x, y = y, x
+    elif axis == "z":
+      y, z = z, y
+    return distance(x, y, z)
+
+  low = tuple(c - e for c, e in zip(centre, extent, strict=True))
+  high = tuple(c + e for c, e in zip(centre, extent, strict=True))
+  return _mirror(Part(placed, low, high, material), mirror)
+
+
+def _mirror(part, axes):
+  """Adds mirror images by folding space, at the price of one primitive."""
+  if not axes:
+    return part
+  low, high = list(part.low), list(part.high)
+  for axis in axes:
+    low["xyz".index(axis)] = -high["xyz".index(axis)]
+
+  def mirrored(x, y, z):
+    if "x" in axes:
+      x = np.abs(x)
+    if "y" in axes:
+      y = np.abs(y)
+    if "z" in axes:
+      z = np.abs(z)
+    return part.distance(x, y, z)
+
+  return Part(mirrored, tuple(low), tuple(high), part.material)

@@ -1,0 +1,131 @@
+"""Rendering many images at once, by several processes.
+
+The workers are started as fresh interpreters that import only this module,
+not by `multiprocessing`: that would run the main script's imports, TensorFlow
+among them, once more in every worker, and would need a guard in the scripts
+of our users.
+"""
+
+import json
+import os
+import pathlib
+import selectors
+import subprocess
+import sys
+import tempfile
+
+import cv2
+import tqdm
+
+from tf_ssl.datasets.rendering import stills
+
+# Fewer images than this are done before a process has started.
+_WORTH_A_PROCESS = 100
+_WORKER = "from tf_ssl.datasets.rendering import workers; workers.main()"
+
+
+def render_files(
+  folder: pathlib.Path,
+  files: dict[str, int],
+  *,
+  seed: int,
+  image_size: int,
+  processes: int | None = None,
+) -> None:
+  """Renders images into PNG files, with a progress bar on stderr.
+
+  Args:
+    folder: where the files go; their subfolders exist.
+    files: from the names of the files to the indices of the images.
+    seed: of the world.
+    image_size: H and W.
+    processes: how many; default as many as there are cores for us, but none
+      besides this one if there are few images.
+
+  Raises:
+    RuntimeError: if a worker failed.
+  """
+  if processes is None:
+    cores = len(os.sched_getaffinity(0))
+    processes = min(cores, len(files) // _WORTH_A_PROCESS)
+  jobs = list(files.items())
+  with tqdm.tqdm(
+    total=len(jobs), desc="Rendering images", unit="image", mininterval=0.5
+  ) as bar:
+    if processes < 2:
+      for name, index in jobs:
+        _render_file(folder / name, seed, index, image_size)
+        bar.update()
+    else:
+      job = {"folder": str(folder), "seed": seed, "image_size": image_size}
+      shares = [jobs[number::processes] for number in range(processes)]
+      _run_workers([{**job, "files": share} for share in shares], bar)
+
+
+def _render_file(path, seed, index, image_size):
+  image = stills.render_index(seed, index, image_size)
+  done, data = cv2.imencode(".png", image[..., ::-1])  # OpenCV takes BGR.
+  if not done:
+    raise RuntimeError(f"{path}: the image cannot be encoded.")
+  pathlib.Path(path).write_bytes(data.tobytes())
+
+
+def _run_workers(jobs, bar):
+  environment = {
+    **os.environ,
+    "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
+    # One thread each: the processes already fill the cores.
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+  }
+  workers = []
+  with tempfile.TemporaryFile() as complaints:
+    try:
+      for job in jobs:
+        workers.append(
+          subprocess.Popen(
+            [sys.executable, "-c", _WORKER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            env=environment,
+          )
+        )
+        workers[-1].stdin.write(json.dumps(job).encode())
+        workers[-1].stdin.close()
+      _watch(workers, bar)
+    finally:
+      for worker in workers:
+        worker.kill()  # Does nothing to one that has ended.
+        worker.wait()
+        worker.stdout.close()
+    if any(worker.returncode for worker in workers):
+      complaints.seek(0)
+      text = complaints.read().decode(errors="replace").strip()
+      raise RuntimeError(f"A rendering process failed: {text[-2000:]}")
+
+
+def _watch(workers, bar):
+  """Counts images until all workers have ended, or one has failed."""
+  with selectors.DefaultSelector() as selector:
+    for worker in workers:
+      selector.register(worker.stdout, selectors.EVENT_READ, worker)
+    while selector.get_map():
+      for key, _ in selector.select():
+        dots = os.read(key.fd, 4096)  # One byte an image.
+        bar.update(len(dots))
+        if not dots:
+          selector.unregister(key.fileobj)
+          if key.data.wait():
+            return
+
+
+def main() -> None:
+  """What a worker does: reads its job from stdin, writes a dot an image."""
+  cv2.setNumThreads(1)
+  job = json.load(sys.stdin)
+  for name, index in job["files"]:
+    path = os.path.join(job["folder"], name)
+    _render_file(path, job["seed"], index, job["image_size"])
+    sys.stdout.write(".")
+    sys.stdout.flush()
