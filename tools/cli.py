@@ -9,6 +9,7 @@ import os
 import re
 import shlex
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from absl import flags
 
 from tf_ssl import errors
 
-from . import gin_files, quiet
+from . import gin_errors, gin_files, quiet
 
 
 class Invocation(NamedTuple):
@@ -105,7 +106,7 @@ class Tool:
     os.chdir(os.environ.get("BUILD_WORKING_DIRECTORY", "."))
     parsed = self._parse(arguments)
     if parsed.help:
-      print(f"{self.purpose}\n{parsed.get_help()}")
+      self._print_help()
       return
     if self._config_folders and parsed.list:
       gin_files.print_list(self._config_folders)
@@ -120,6 +121,12 @@ class Tool:
     self.flags.unparse_flags()
     try:
       rest = self.flags([self.name, *arguments])[1:]
+    except flags.UnrecognizedFlagError as exception:
+      name = exception.flagname
+      raise errors.UsageError(
+        f"unknown flag --{name}{gin_errors.did_you_mean(name, self.flags)} "
+        "(--help prints the flags)"
+      ) from None
     except flags.Error as exception:
       raise errors.UsageError(
         f"{exception} (--help prints the flags)"
@@ -143,6 +150,18 @@ class Tool:
     for name in self._required:
       if parsed[name].value is None:
         raise errors.UsageError(f"--{name}=... is missing: {parsed[name].help}")
+    if self._config_folders:
+      for name in parsed.gin_file:
+        gin_files.find(name)
+
+  def _print_help(self) -> None:
+    print(f"{self.purpose.strip()}\n")
+    for name in sorted(self.flags):
+      if name not in ("h", "flagfile", "undefok"):
+        # For a flag that may be repeated absl adds a second line.
+        help_text = self.flags[name].help.split(";\n")[0]
+        print(f"  --{name}")
+        print(textwrap.indent(textwrap.fill(help_text), "      "))
 
 
 def _define_gin_flags(flag_values: flags.FlagValues) -> None:

@@ -1,7 +1,6 @@
 """Finds, lists and reads gin files."""
 
 import difflib
-import importlib.util  # noqa: F401  Gin 0.5 uses it without importing it.
 import os
 import pathlib
 import re
@@ -34,6 +33,9 @@ def load(files: Sequence[str], bindings: Sequence[str]) -> None:
       its function does not take.
   """
   paths = [find(name) for name in files]
+  # Gin's second reader looks into installed packages and logs an error for each
+  # path that it does not find there.
+  gin.config._FILE_READERS[:] = [(open, os.path.isfile)]
   for root in _roots():
     gin.add_config_file_search_path(str(root))
   texts = []

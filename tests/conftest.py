@@ -1,0 +1,33 @@
+"""What all tests share."""
+
+import os
+import pathlib
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+# Resolved, because Bazel runs the tests through links.
+_REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def repository() -> pathlib.Path:
+  """The checkout."""
+  return _REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> pathlib.Path:
+  """Real pictures and videos, read-only, which are not part of the project.
+
+  Without them a test skips, unless TF_SSL_REQUIRE_SHARED_DATA=1 (CI) makes that
+  a failure. TF_SSL_SHARED_DATA names another place.
+  """
+  default = _REPOSITORY.parent / "shared" / "data"
+  folder = pathlib.Path(os.environ.get("TF_SSL_SHARED_DATA", default))
+  if not folder.is_dir():
+    if os.environ.get("TF_SSL_REQUIRE_SHARED_DATA") == "1":
+      pytest.fail(f"real data are required, but {folder} is not there")
+    pytest.skip(f"needs real data in {folder}")
+  return folder
