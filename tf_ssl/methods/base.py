@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from tf_ssl import types
 from tf_ssl.losses import info_nce
 
 NON_FINITE_LOSS = "the loss is not finite"
@@ -36,7 +37,10 @@ class ContrastiveModel(tf.keras.Model):
     projection_head: feature [B, D] -> embedding [B, E].
     finish_views: None, or `(views, step) -> views`, the photometric half of
       augmentation where it runs inside the train step.
+    view_type: the batch of `types` that the method learns from.
   """
+
+  view_type = types.ImagePair
 
   def __init__(
     self,

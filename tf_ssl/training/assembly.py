@@ -1,0 +1,134 @@
+"""From settings to a method that is ready to train, or to be looked at."""
+
+import json
+import pathlib
+
+import tensorflow as tf
+
+from tf_ssl import errors
+from tf_ssl.input_pipeline import image_pairs
+from tf_ssl.methods import base
+from tf_ssl.training import run_directory
+from tf_ssl.training import settings as settings_lib
+
+
+def seed_everything(settings: settings_lib.Pretraining) -> None:
+  """Seeds the initial weights; makes every op deterministic where asked."""
+  tf.keras.utils.set_random_seed(settings.seed)
+  if settings.deterministic:
+    tf.config.experimental.enable_op_determinism()
+
+
+def build_method(
+  settings: settings_lib.Pretraining, *, num_images: int
+) -> base.ContrastiveModel:
+  """Builds the settings' method for a dataset of this size, untrained."""
+  return settings.method(
+    num_images=num_images,
+    batch_size=settings.batch_size,
+    image_size=settings.image_size,
+    seed=settings.seed,
+    finish_views=view_finisher(settings),
+    dtype=settings.precision,
+  )
+
+
+def view_finisher(settings: settings_lib.Pretraining):
+  """The photometric half for the train step, None where tf.data does it."""
+  if not settings.finish_views_in_step:
+    return None
+
+  def finish(views, step):
+    context = tf.distribute.get_replica_context()
+    share = settings.batch_size // context.num_replicas_in_sync
+    offset = context.replica_id_in_sync_group * share
+    return type(views)(
+      *(
+        settings.recipe.finish(
+          images,
+          image_pairs.view_seed(settings.seed, step, view),
+          offset=offset,
+          total=settings.batch_size,
+        )
+        for view, images in enumerate(views)
+      )
+    )
+
+  return finish
+
+
+def compile_method(
+  settings: settings_lib.Pretraining, model: base.ContrastiveModel
+) -> None:
+  """Gives the method its optimizer, with every slot made."""
+  schedule = settings.schedule(settings.peak_learning_rate, settings.steps)
+  optimizer = settings.optimizer(schedule)
+  _create_slots(optimizer, model.learned_variables)
+  if settings.precision == "mixed_float16":
+    optimizer = tf.keras.mixed_precision.LossScaleOptimizer(optimizer)
+  model.compile(
+    optimizer,
+    jit_compile=settings.jit_compile,
+    steps_per_execution=settings.steps_per_execution,
+  )
+
+
+def _create_slots(optimizer, variables):
+  """A checkpoint is restored into slots, so they must be there before."""
+  if hasattr(optimizer, "build"):
+    optimizer.build(variables)
+  else:  # tf.keras.optimizers.legacy, which tf-models-official's LARS is
+    optimizer._create_all_weights(variables)
+
+
+def restore_method(
+  settings: settings_lib.Pretraining, path: str
+) -> tuple[base.ContrastiveModel, pathlib.Path, str]:
+  """Builds a run's method and loads its weights, without its images.
+
+  Args:
+    settings: of the run, from its operative config.
+    path: the run's model_dir, its newest checkpoint, or one checkpoint of it.
+
+  Returns:
+    The method, the model_dir, and the path of the checkpoint.
+
+  Raises:
+    UsageError: there is no run or no checkpoint at `path`.
+  """
+  model_dir, checkpoint = locate_checkpoint(path)
+  record = json.loads((model_dir / run_directory.RUN_FILE).read_text())
+  model = build_method(settings, num_images=record["data"]["count"])
+  restored = tf.train.Checkpoint(**model.checkpoint_roots).restore(checkpoint)
+  restored.assert_existing_objects_matched().expect_partial()
+  return model, model_dir, checkpoint
+
+
+def locate_checkpoint(path: str) -> tuple[pathlib.Path, str]:
+  """The model_dir and the checkpoint that a user means by `path`.
+
+  Args:
+    path: a model_dir, a folder of checkpoints, or a checkpoint's prefix.
+
+  Raises:
+    UsageError: neither a run nor a checkpoint of one.
+  """
+  given = pathlib.Path(path)
+  checkpoint = None
+  folders = [given / "checkpoints", given]
+  for folder in folders:
+    checkpoint = checkpoint or tf.train.latest_checkpoint(str(folder))
+  if checkpoint is None and given.with_name(given.name + ".index").exists():
+    checkpoint = str(given)
+  if checkpoint is None:
+    raise errors.UsageError(
+      f"no checkpoint at {path}: expected a run's model_dir or one of its"
+      " checkpoints; change --checkpoint."
+    )
+  for folder in pathlib.Path(checkpoint).resolve().parents:
+    if (folder / run_directory.RUN_FILE).exists():
+      return folder, checkpoint
+  raise errors.UsageError(
+    f"{checkpoint} lies in no run: expected {run_directory.RUN_FILE} in a folder"
+    " above it; give --checkpoint inside of a model_dir."
+  )

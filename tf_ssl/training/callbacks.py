@@ -1,0 +1,221 @@
+"""What happens between steps: metrics, monitors, checkpoints, the way out."""
+
+import time
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+
+from tf_ssl.training import checkpoints as checkpoints_lib
+from tf_ssl.training import interruption as interruption_lib
+from tf_ssl.training import metrics_log
+
+# What train_step reports and the log averages over a window.
+AVERAGED = ("loss", "contrastive_accuracy", "gradient_norm")
+
+
+class StepMetrics(tf.keras.callbacks.Callback):
+  """Averages the steps' metrics over windows and logs each window.
+
+  The window's sums live in the checkpoint, so a resumed run logs the same
+  numbers as one that was never interrupted. Timings do not.
+
+  Attributes:
+    step: steps done so far.
+    latest: the present window's averages and timings.
+    due: whether this step closed a window.
+    extra: what monitors add to the record of this step.
+  """
+
+  def __init__(
+    self,
+    checkpoints: checkpoints_lib.Checkpoints,
+    *,
+    batch_size: int,
+    every: int,
+    wait_seconds: Callable[[], float],
+  ):
+    """Args:
+      checkpoints: whose memory holds the window.
+      batch_size: global batch.
+      every: steps in a window.
+      wait_seconds: total time spent waiting for data so far.
+    """
+    super().__init__()
+    self._checkpoints = checkpoints
+    self._batch_size = batch_size
+    self._every = every
+    self._wait_seconds = wait_seconds
+    self.step = 0
+    self.latest = {}
+    self.due = False
+
+  @property
+  def _window(self) -> dict:
+    return self._checkpoints.memory.setdefault("window", {"steps": 0})
+
+  def on_train_begin(self, logs=None):
+    self.step = int(self.model.optimizer.iterations.numpy())
+    self._start_clock()
+
+  def _start_clock(self):
+    self._clock = time.perf_counter()
+    self._waited = self._wait_seconds()
+    self._clock_step = self.step
+
+  def exclude_pause(self, began: float) -> None:
+    """Leaves the time since `began` (perf_counter) out of the timings."""
+    self._clock += time.perf_counter() - began
+
+  def on_train_batch_end(self, batch, logs=None):
+    del batch
+    step = int(self.model.optimizer.iterations.numpy())
+    window, done = self._window, step - self.step
+    window["steps"] += done
+    for name in AVERAGED:
+      window[name] = window.get(name, 0.0) + done * float(logs[name])
+    self.step = step
+    seconds = max(time.perf_counter() - self._clock, 1e-9)
+    images = (step - self._clock_step) * self._batch_size
+    waited = self._wait_seconds() - self._waited
+    self.latest = {k: window[k] / window["steps"] for k in AVERAGED}
+    self.latest["learning_rate"] = learning_rate(self.model.optimizer, step)
+    self.latest["images_per_second"] = images / seconds
+    self.latest["data_wait_fraction"] = min(max(waited / seconds, 0.0), 1.0)
+    # with several steps an execution a window closes at the first past its end
+    self.due = step // self._every > (step - done) // self._every
+
+  def close_window(self) -> dict:
+    """The record of this window; the next one starts empty."""
+    record = dict(self.latest)
+    self._checkpoints.memory["window"] = {"steps": 0}
+    self._start_clock()
+    return record
+
+
+class Logging(tf.keras.callbacks.Callback):
+  """Runs monitors when they are due and writes the records."""
+
+  def __init__(
+    self,
+    metrics: StepMetrics,
+    log: metrics_log.MetricsLog,
+    checkpoints: checkpoints_lib.Checkpoints,
+    monitors: Sequence,
+    *,
+    monitor_every: int,
+    num_steps: int,
+    on_record: Callable[[list[dict]], None] = lambda history: None,
+  ):
+    """Args:
+      metrics: runs before this callback.
+      log: where records go.
+      checkpoints: the best one is saved by `knn_accuracy`, else by -loss.
+      monitors: each has `measure(step) -> dict[str, float]`.
+      monitor_every: steps between two measurements; 0 for never.
+      num_steps: of the run; the last step is measured and logged too.
+      on_record: gets all records after each new one.
+    """
+    super().__init__()
+    self._metrics = metrics
+    self._log = log
+    self._checkpoints = checkpoints
+    self._monitors = monitors
+    self._every = monitor_every
+    self._num_steps = num_steps
+    self._on_record = on_record
+    self._measured_step = 0
+
+  def measure(self, step: int) -> dict[str, float]:
+    """What all monitors say at a step."""
+    began = time.perf_counter()
+    values = {}
+    for monitor in self._monitors:
+      values.update(monitor.measure(step))
+    self._metrics.exclude_pause(began)
+    return values
+
+  def on_train_begin(self, logs=None):
+    self._measured_step = self._metrics.step
+
+  def on_train_batch_end(self, batch, logs=None):
+    step = self._metrics.step
+    last = step >= self._num_steps
+    measure = bool(self._every) and (
+      last or step // self._every > self._measured_step // self._every
+    )
+    if not (self._metrics.due or measure or last):
+      return
+    record = self._metrics.close_window()
+    if measure:
+      record.update(self.measure(step))
+      self._measured_step = step
+    self._log.write(step, record)
+    self._on_record(self._log.history)
+    if "knn_accuracy" in record:
+      self._checkpoints.save_best(record["knn_accuracy"])
+    elif not self._monitors_knn():
+      self._checkpoints.save_best(-record["loss"])
+
+  def _monitors_knn(self) -> bool:
+    return any("knn_accuracy" in r for r in self._log.history)
+
+
+class Saving(tf.keras.callbacks.Callback):
+  """Saves every so many steps and minutes, and stops the run when asked to."""
+
+  def __init__(
+    self,
+    metrics: StepMetrics,
+    checkpoints: checkpoints_lib.Checkpoints,
+    interruption: interruption_lib.Interruption,
+    *,
+    every_steps: int,
+    every_minutes: float,
+    guard: Callable[[], None] = lambda: None,
+  ):
+    """Args:
+      metrics: runs before this callback.
+      checkpoints: where to save.
+      interruption: what may ask to stop.
+      every_steps: 0 for never.
+      every_minutes: 0 for never.
+      guard: raises where the run must not go on, before anything is saved.
+    """
+    super().__init__()
+    self._metrics = metrics
+    self._checkpoints = checkpoints
+    self._interruption = interruption
+    self._every_steps = every_steps
+    self._every_seconds = every_minutes * 60
+    self._guard = guard
+
+  def on_train_begin(self, logs=None):
+    self._saved_at = time.monotonic()
+    self._saved_step = self._metrics.step
+
+  def on_train_batch_end(self, batch, logs=None):
+    self._guard()
+    step = self._metrics.step
+    by_steps = self._every_steps and (
+      step // self._every_steps > self._saved_step // self._every_steps
+    )
+    elapsed = time.monotonic() - self._saved_at
+    by_time = self._every_seconds and elapsed >= self._every_seconds
+    if by_steps or by_time or self._interruption.signal:
+      began = time.perf_counter()
+      self._checkpoints.save()
+      self._metrics.exclude_pause(began)
+      self._saved_at, self._saved_step = time.monotonic(), step
+    if self._interruption.signal:
+      self.model.stop_training = True
+
+
+def learning_rate(optimizer, step: int) -> float:
+  """The rate of the step that was taken last."""
+  inner = getattr(optimizer, "inner_optimizer", optimizer)
+  rate = getattr(inner, "_learning_rate", None)
+  if rate is None:
+    rate = inner.learning_rate
+  if callable(rate):
+    rate = rate(max(step - 1, 0))
+  return float(rate)

@@ -1,0 +1,107 @@
+"""Checkpoints of a run: the last few and the best, each whole or not there."""
+
+import json
+import pathlib
+
+import tensorflow as tf
+
+from tf_ssl.training import run_directory
+
+
+class Checkpoints:
+  """Saves and restores a model, its optimizer and what the loop remembers.
+
+  TensorFlow writes each file under another name first and updates the folder's
+  `checkpoint` file last, so a kill leaves the one before.
+
+  Attributes:
+    memory: JSON-like dict that travels with the weights: what callbacks must
+      know to go on as if never interrupted.
+  """
+
+  def __init__(
+    self, model: tf.keras.Model, directory: pathlib.Path, *, keep: int = 3
+  ):
+    """Args:
+      model: has `checkpoint_roots` and a built `optimizer`.
+      directory: of the last checkpoints; the best lies in its `best/`.
+      keep: how many of the last stay.
+    """
+    self.memory = {}
+    self._directory = directory
+    self._text = tf.train.experimental.PythonState
+    self._checkpoint = tf.train.Checkpoint(
+      optimizer=model.optimizer,
+      memory=_JsonState(self),
+      **model.checkpoint_roots,
+    )
+    self._step = model.optimizer.iterations
+    self._last = tf.train.CheckpointManager(
+      self._checkpoint, str(directory), keep, checkpoint_name="step"
+    )
+    self._best = tf.train.CheckpointManager(
+      self._checkpoint, str(directory / "best"), 1, checkpoint_name="step"
+    )
+
+  @property
+  def latest(self) -> str | None:
+    """Path of the newest checkpoint, None before the first."""
+    return self._last.latest_checkpoint
+
+  @property
+  def saved_step(self) -> int:
+    """Step of the newest checkpoint, -1 before the first."""
+    latest = self.latest
+    return int(latest.rsplit("-", 1)[1]) if latest else -1
+
+  def restore(self) -> int:
+    """Takes up the newest checkpoint.
+
+    Returns:
+      The step at which to go on, 0 where there is no checkpoint.
+    """
+    if self.latest:
+      self._checkpoint.restore(self.latest).assert_existing_objects_matched()
+    return int(self._step.numpy())
+
+  def save(self) -> str:
+    """Saves at the present step, unless that is saved already.
+
+    Raises:
+      UsageError: the disk is full or not writable.
+    """
+    step = int(self._step.numpy())
+    if self.saved_step == step:
+      return self.latest
+    return self._write(self._last, step)
+
+  def save_best(self, value: float) -> bool:
+    """Saves as the best if `value` is above all before it."""
+    if value <= self.memory.get("best", float("-inf")):
+      return False
+    self.memory["best"] = value
+    self._write(self._best, int(self._step.numpy()))
+    return True
+
+  def save_aside(self, directory: pathlib.Path) -> str:
+    """Saves into another folder, outside of the run's own sequence."""
+    return self._checkpoint.write(str(directory / "checkpoint"))
+
+  def _write(self, manager, step):
+    try:
+      return manager.save(checkpoint_number=step)
+    except (OSError, tf.errors.OpError) as error:
+      raise run_directory.unwritable(self._directory, error) from error
+
+
+class _JsonState(tf.train.experimental.PythonState):
+  """Stores `Checkpoints.memory` as JSON text; restoring executes nothing."""
+
+  def __init__(self, owner):
+    self._owner = owner
+
+  def serialize(self):
+    return json.dumps(self._owner.memory, sort_keys=True)
+
+  def deserialize(self, value):
+    self._owner.memory = json.loads(value)

@@ -1,0 +1,95 @@
+"""What a run leaves behind when its loss stops being a number."""
+
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from tf_ssl.methods import base
+from tf_ssl.training import checkpoints as checkpoints_lib
+
+
+class NonFiniteLossError(RuntimeError):
+  """Training has stopped; the message names the batch and how to replay it."""
+
+
+def is_non_finite(error: tf.errors.OpError) -> bool:
+  """Whether the train step's own check raised this."""
+  return base.NON_FINITE_LOSS in str(error)
+
+
+def save(
+  batch,
+  *,
+  directory: pathlib.Path,
+  step: int,
+  checkpoints: checkpoints_lib.Checkpoints,
+) -> NonFiniteLossError:
+  """Writes the batch and the weights that met it.
+
+  Args:
+    batch: the views of the step, a NamedTuple of tensors.
+    directory: where to write.
+    step: steps done before this one.
+    checkpoints: of the run, whose weights are those before the step.
+
+  Returns:
+    The error to raise.
+  """
+  directory.mkdir(parents=True, exist_ok=True)
+  path = directory / f"batch_{step}.npz"
+  np.savez(path, step=step, **{k: np.asarray(v) for k, v in batch._asdict().items()})
+  checkpoints.save_aside(directory)
+  return NonFiniteLossError(
+    f"the loss of step {step + 1} is not finite. Its batch is in {path}, the"
+    f" weights before it in {directory}/checkpoint; see which tensors break"
+    f" with: python -m tools.replay_batch --model_dir={directory.parent}"
+  )
+
+
+def replay(model: base.ContrastiveModel, directory: pathlib.Path) -> list[str]:
+  """Runs the saved batch again on the saved weights.
+
+  Args:
+    model: built from the run's config.
+    directory: what `save` wrote to.
+
+  Returns:
+    Lines to read: for the views, the features, the embeddings, the loss and
+    each gradient how many values are not finite and how large the rest is.
+  """
+  checkpoint = tf.train.Checkpoint(**model.checkpoint_roots)
+  checkpoint.restore(str(directory / "checkpoint")).expect_partial()
+  path = max(directory.glob("batch_*.npz"), key=lambda p: p.stat().st_mtime)
+  with np.load(path, allow_pickle=False) as saved:
+    step = tf.constant(saved["step"])
+    views = model.view_type(**{
+      k: tf.constant(saved[k]) for k in model.view_type._fields
+    })
+  if model.finish_views is not None:
+    views = model.finish_views(views, step)
+  lines = [f"replaying {path.name}"]
+  for name, images in views._asdict().items():
+    lines.append(_describe(f"view {name}", images))
+    lines.append(_describe(f"feature of {name}", model(images, training=True)))
+    lines.append(_describe(f"embedding of {name}", model.embed(images, True)))
+  variables = model.learned_variables
+  with tf.GradientTape() as tape:
+    contrast = model.contrast(views, training=True)
+  lines.append(_describe("logits", contrast.logits))
+  lines.append(_describe("loss", contrast.loss))
+  for variable, gradient in zip(
+    variables, tape.gradient(contrast.loss, variables), strict=True
+  ):
+    lines.append(_describe(f"weight {variable.name}", variable))
+    lines.append(_describe(f"gradient of {variable.name}", gradient))
+  return lines
+
+
+def _describe(name: str, tensor) -> str:
+  values = np.asarray(tensor, np.float64)
+  finite = np.isfinite(values)
+  bad = values.size - int(finite.sum())
+  largest = np.abs(values[finite]).max() if finite.any() else float("nan")
+  mark = f"NOT FINITE in {bad} of {values.size}" if bad else "finite"
+  return f"{name}: {mark}, largest {largest:.3g}"

@@ -1,0 +1,255 @@
+"""Pretraining from settings to a SavedModel: the one way a run goes."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tf_ssl import errors
+from tf_ssl.datasets import open_images
+from tf_ssl.datasets import records as records_lib
+from tf_ssl.export import provenance, saved_model
+from tf_ssl.input_pipeline import image_pairs, skipped, wait_clock
+from tf_ssl.methods import base
+from tf_ssl.training import (
+  assembly,
+  callbacks,
+  checkpoints,
+  distribution,
+  interruption,
+  metrics_log,
+  non_finite,
+  observation,
+  progress,
+  run_directory,
+  run_record,
+  settings as settings_lib,
+)
+
+
+class PretrainResult(NamedTuple):
+  """Where a run has got to.
+
+  Attributes:
+    step: steps done.
+    finished: False where a signal stopped the run before its last step.
+    knn_before: kNN accuracy of the untrained encoder, None without labels.
+    knn_after: the same at the end.
+    checkpoint: path of the newest checkpoint.
+    saved_model: path of the export, None where not finished.
+    tensorboard: path of TensorBoard's logs.
+  """
+
+  step: int
+  finished: bool
+  knn_before: float | None
+  knn_after: float | None
+  checkpoint: str
+  saved_model: str | None
+  tensorboard: str
+
+
+def pretrain(
+  settings: settings_lib.Pretraining,
+  *,
+  model_dir: str,
+  overwrite: bool = False,
+  operative_config: Callable[[], str] = lambda: "",
+  command: str = "",
+) -> PretrainResult:
+  """Trains, or goes on training, in `model_dir`.
+
+  Args:
+    settings: the run.
+    model_dir: where everything that the run leaves lies.
+    overwrite: whether an earlier run there is replaced.
+    operative_config: gives the config as text once everything is built; a run
+      is taken up only where it is the same.
+    command: what the user typed, for messages.
+
+  Raises:
+    UsageError: a setting, a file or the folder cannot be used.
+    NonFiniteLossError: the loss is not finite; the batch has been saved.
+  """
+  assembly.seed_everything(settings)
+  with distribution.strategy().scope():
+    records = open_images.open_images(settings_lib.located(settings.images))
+    model = assembly.build_method(settings, num_images=records.num_images)
+    assembly.compile_method(settings, model)
+    directory = run_directory.RunDirectory(model_dir)
+    config = operative_config()
+    directory.open(config, overwrite=overwrite)
+    run = _Run(settings, directory, records, model, command)
+    return run.go(config)
+
+
+class _Run:
+  """One process's share of a run: from its checkpoint to its end."""
+
+  def __init__(self, settings, directory, records, model, command):
+    self._settings = settings
+    self._directory = directory
+    self._records = records
+    self._model: base.ContrastiveModel = model
+    self._command = command
+    self._began = time.time()
+    self._clock = wait_clock.WaitClock()
+    self._skipped = skipped.SkippedFiles(
+      str(directory.skipped_files),
+      num_images=records.num_images,
+      max_fraction=settings.max_skipped_fraction,
+    )
+    self._checkpoints = checkpoints.Checkpoints(
+      model, directory.checkpoints, keep=settings.keep_checkpoints
+    )
+    self._start = self._checkpoints.restore()
+
+  def go(self, config: str) -> PretrainResult:
+    """Trains what is left, exports where that reaches the end."""
+    settings, directory = self._settings, self._directory
+    self._record_run()
+    writer = tf.summary.create_file_writer(str(directory.tensorboard))
+    log = metrics_log.MetricsLog(
+      directory.metrics, writer, timings_apart=settings.deterministic
+    )
+    log.resume(self._start)
+    metrics = callbacks.StepMetrics(
+      self._checkpoints,
+      batch_size=settings.batch_size,
+      every=settings.log_every,
+      wait_seconds=lambda: self._clock.seconds,
+    )
+    bar = progress.Progress(
+      metrics, first_step=self._start, num_steps=settings.steps
+    )
+    observer = observation.observe(
+      settings,
+      model=self._model,
+      records=self._records,
+      directory=directory,
+      writer=writer,
+      config=config,
+      say=bar.write,
+    )
+    logging = callbacks.Logging(
+      metrics,
+      log,
+      self._checkpoints,
+      observer.monitors,
+      monitor_every=settings.monitor_every,
+      num_steps=settings.steps,
+      on_record=observer.judge,
+    )
+    with interruption.Interruption() as stop:
+      if self._start == 0:
+        log.write(0, logging.measure(0))
+      saving = callbacks.Saving(
+        metrics,
+        self._checkpoints,
+        stop,
+        every_steps=settings.checkpoint_every_steps,
+        every_minutes=settings.checkpoint_every_minutes,
+        guard=self._check_skipped,
+      )
+      try:
+        self._fit([metrics, logging, saving, bar])
+      finally:
+        bar.close()
+        writer.flush()
+      checkpoint = self._checkpoints.save()
+    self._record_run()
+    return self._result(checkpoint, log.history)
+
+  def _fit(self, every_step):
+    """Runs the steps that are left."""
+    settings = self._settings
+    if self._start >= settings.steps:
+      return
+    dataset = self._clock.watch(self.pairs(self._start))
+    try:
+      self._model.fit(
+        dataset,
+        steps_per_epoch=settings.steps - self._start,
+        epochs=1,
+        verbose=0,
+        callbacks=every_step,
+      )
+    except tf.errors.OpError as error:
+      self._check_skipped()
+      if not non_finite.is_non_finite(error):
+        raise
+      raise self._non_finite() from None
+
+  def pairs(self, start_step: int) -> tf.data.Dataset:
+    """The run's batches from a step on."""
+    settings = self._settings
+    return image_pairs.image_pairs(
+      self._records,
+      recipe=settings.recipe,
+      image_size=settings.image_size,
+      batch_size=settings.batch_size,
+      seed=settings.seed,
+      start_step=start_step,
+      num_steps=settings.steps,
+      finish_views=not settings.finish_views_in_step,
+      skipped=self._skipped,
+    )
+
+  def _check_skipped(self):
+    if self._skipped.fatal:
+      raise errors.UsageError(self._skipped.fatal)
+
+  def _non_finite(self) -> non_finite.NonFiniteLossError:
+    step = int(self._model.optimizer.iterations.numpy())
+    return non_finite.save(
+      next(iter(self.pairs(step))),
+      directory=self._directory.non_finite,
+      step=step,
+      checkpoints=self._checkpoints,
+    )
+
+  def _record_run(self):
+    """Writes run.json: at the start, and with time and memory at the end."""
+    path = self._directory.path / run_directory.RUN_FILE
+    before = json.loads(path.read_text()) if path.exists() else {}
+    record = run_record.describe(
+      command=self._command,
+      seed=self._settings.seed,
+      data=before.get("data") or records_lib.digest(self._records),
+    )
+    spent = before.get("wall_seconds", 0.0)
+    record["wall_seconds"] = spent + time.time() - self._began
+    self._began = time.time()
+    record["peak_memory_bytes"] = max(
+      before.get("peak_memory_bytes", 0), run_record.peak_memory_bytes()
+    )
+    record["step"] = int(self._model.optimizer.iterations.numpy())
+    record["skipped_files"] = self._skipped.count
+    self._directory.write_run_record(record)
+
+  def _result(self, checkpoint, history) -> PretrainResult:
+    step = int(self._model.optimizer.iterations.numpy())
+    finished = step >= self._settings.steps
+    exported = str(self._directory.saved_model) if finished else None
+    if finished and not os.path.exists(exported):
+      saved_model.export_encoder(
+        self._model.encoder,
+        self._model.projection_head,
+        exported,
+        provenance=provenance.provenance(
+          str(self._directory.path), checkpoint=checkpoint
+        ),
+      )
+    accuracies = [r["knn_accuracy"] for r in history if "knn_accuracy" in r]
+    return PretrainResult(
+      step=step,
+      finished=finished,
+      knn_before=accuracies[0] if accuracies else None,
+      knn_after=accuracies[-1] if accuracies else None,
+      checkpoint=checkpoint,
+      saved_model=exported,
+      tensorboard=str(self._directory.tensorboard),
+    )

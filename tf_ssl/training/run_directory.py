@@ -1,0 +1,119 @@
+"""What a run leaves on disk, and whether the next one may go on in it."""
+
+import difflib
+import json
+import os
+import pathlib
+import shutil
+
+from tf_ssl import errors
+
+CONFIG_FILE = "operative_config.gin"
+RUN_FILE = "run.json"
+
+
+class RunDirectory:
+  """The folder of one run.
+
+  Attributes:
+    path: the folder.
+    checkpoints, tensorboard, saved_model, metrics, config, skipped_files,
+      non_finite: what lies where.
+    resumed: whether an earlier run with this config was found here.
+  """
+
+  def __init__(self, model_dir: str):
+    self.path = pathlib.Path(model_dir).expanduser()
+    self.checkpoints = self.path / "checkpoints"
+    self.tensorboard = self.path / "tensorboard"
+    self.saved_model = self.path / "saved_model"
+    self.metrics = self.path / "metrics.jsonl"
+    self.config = self.path / CONFIG_FILE
+    self.skipped_files = self.path / "skipped_files.txt"
+    self.non_finite = self.path / "non_finite"
+    self.resumed = False
+
+  def open(self, config: str, *, overwrite: bool = False) -> None:
+    """Makes the folder, or takes up the one of an earlier run.
+
+    Args:
+      config: the operative config of this run.
+      overwrite: whether what lies there is replaced.
+
+    Raises:
+      UsageError: the folder holds something else, a run with another config
+        (the differing lines are named), or cannot be written.
+    """
+    try:
+      if overwrite and self.path.is_dir() and any(self.path.iterdir()):
+        self._refuse_foreign()
+        shutil.rmtree(self.path)
+      self.path.mkdir(parents=True, exist_ok=True)
+      if any(self.path.iterdir()):
+        self._refuse_foreign()
+        self._refuse_other_config(config)
+        self.resumed = True
+      write_atomically(self.config, config)
+    except OSError as error:
+      raise unwritable(self.path, error) from error
+
+  def _refuse_foreign(self):
+    # a run killed before its first config was written leaves only its temporary
+    names = [p.name for p in self.path.iterdir() if not is_temporary(p)]
+    if names and not self.config.exists():
+      raise errors.UsageError(
+        f"model_dir {self.path} is not empty and holds no {CONFIG_FILE}, so it"
+        " is not a run of tf_ssl; give another --model_dir."
+      )
+
+  def _refuse_other_config(self, config: str):
+    if not self.config.exists():
+      return
+    before, now = _settings(self.config.read_text()), _settings(config)
+    lines = [
+      line
+      for line in difflib.unified_diff(before, now, lineterm="", n=0)
+      if line[:1] in "+-" and line[:3] not in ("+++", "---")
+    ]
+    if lines:
+      raise errors.UsageError(
+        f"model_dir {self.path} holds a run with another config; lines that"
+        f" differ (- there, + now): {'; '.join(lines)}. Give another"
+        " --model_dir, the same settings, or --overwrite to replace it."
+      )
+
+  def write_run_record(self, record: dict) -> None:
+    """Writes run.json."""
+    text = json.dumps(record, indent=2, sort_keys=True)
+    write_atomically(self.path / RUN_FILE, text + "\n")
+
+
+def _settings(config: str) -> list[str]:
+  """The lines of a gin config that bind something, in a fixed order."""
+  logical = config.replace("\\\n", " ").splitlines()
+  lines = [" ".join(line.split()) for line in logical]
+  return sorted(line for line in lines if line and not line.startswith("#"))
+
+
+def write_atomically(path: pathlib.Path, text: str) -> None:
+  """Writes a file that is either the old one or the whole new one."""
+  temporary = path.with_name(f".{path.name}.tmp")
+  with open(temporary, "w") as file:
+    file.write(text)
+    file.flush()
+    os.fsync(file.fileno())
+  os.replace(temporary, path)
+
+
+def is_temporary(path: pathlib.Path) -> bool:
+  """Whether `write_atomically` would make this name before it renames it."""
+  return path.name.startswith(".") and path.name.endswith(".tmp")
+
+
+def unwritable(path, error: Exception) -> errors.UsageError:
+  """The one message for a disk that is full or a folder that is not ours."""
+  reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+  return errors.UsageError(
+    f"cannot write to {path}: {reason}; free some space or give a writable"
+    " --model_dir. What was saved before is still whole."
+  )

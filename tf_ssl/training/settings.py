@@ -1,0 +1,130 @@
+"""The settings of a pretraining run: what a gin file binds."""
+
+import dataclasses
+from collections.abc import Callable
+
+from tf_ssl import errors
+from tf_ssl.augment import recipes
+from tf_ssl.training import optimizers
+
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+Source = str | Callable[[], str] | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Pretraining:
+  """One run, whole.
+
+  Attributes:
+    images: where the unlabelled images are: a folder, a manifest, TFRecords, a
+      TFDS name (`datasets.open_images`), or a function that returns one.
+    method: builds the method, such as `moco.build_moco`.
+    recipe: makes views, such as `recipes.moco_v2()`.
+    image_size: side of a view, pixels.
+    batch_size: global batch.
+    steps: optimizer steps of the run.
+    learning_rate: the peak.
+    scale_learning_rate: whether `learning_rate` is meant for a batch of 256 and
+      is multiplied by batch_size / 256 (Goyal et al. 2017).
+    schedule: (peak, steps) -> learning-rate schedule.
+    optimizer: schedule -> optimizer.
+    seed: of the weights, the order, the views, the queue.
+    deterministic: same bits from the same config on the same machine; slower.
+    labelled_images: class folders (or a labelled source) that vote in the
+      online kNN; None turns it off.
+    held_out_images: labelled likewise, whose labels the kNN guesses.
+    knn_k: neighbours that vote (InstDisc, Wu et al. 2018).
+    knn_temperature: of the votes.
+    log_every: steps in a logged window.
+    monitor_every: steps between measurements of the monitors; 0 for never.
+    checkpoint_every_steps: 0 for never.
+    checkpoint_every_minutes: 0 for never.
+    keep_checkpoints: how many of the last are kept, besides the best.
+    max_skipped_fraction: of the images that may be unusable.
+    finish_views_in_step: whether the photometric half of augmentation runs in
+      the train step, on the accelerator, and not in the input pipeline.
+    precision: "float32", "mixed_bfloat16" or "mixed_float16".
+    jit_compile: compiles the train step with XLA.
+    steps_per_execution: train steps between two looks of the host.
+    next_command: what the closing lines suggest to do next.
+  """
+
+  images: Source
+  method: Callable
+  recipe: recipes.Recipe
+  image_size: int
+  batch_size: int
+  steps: int
+  learning_rate: float
+  scale_learning_rate: bool = False
+  schedule: Callable = optimizers.LearningRate
+  optimizer: Callable = optimizers.MomentumSgd
+  seed: int = 0
+  deterministic: bool = False
+  labelled_images: Source = None
+  held_out_images: Source = None
+  knn_k: int = 20
+  knn_temperature: float = 0.1
+  log_every: int = 50
+  monitor_every: int = 1000
+  checkpoint_every_steps: int = 1000
+  checkpoint_every_minutes: float = 10.0
+  keep_checkpoints: int = 3
+  max_skipped_fraction: float = 0.05
+  finish_views_in_step: bool = False
+  precision: str = "float32"
+  jit_compile: bool = False
+  steps_per_execution: int = 1
+  next_command: str | None = None
+
+  def __post_init__(self):
+    """Raises: UsageError: a number is out of range, or half of a kNN is set."""
+    _at_least("IMAGE_SIZE", self.image_size, 2)
+    _at_least("BATCH_SIZE", self.batch_size, 1)
+    _at_least("STEPS", self.steps, 1)
+    _at_least("log_every", self.log_every, 1)
+    _at_least("monitor_every", self.monitor_every, 0)
+    _at_least("keep_checkpoints", self.keep_checkpoints, 1)
+    _at_least("steps_per_execution", self.steps_per_execution, 1)
+    if not self.images:
+      raise errors.UsageError(
+        "no images: expected a folder, a manifest, TFRecords or a TFDS name;"
+        " set IMAGES."
+      )
+    if not 0 <= self.seed < 2**31:
+      raise errors.UsageError(
+        f"seed {self.seed}: expected 0 to 2147483647; change SEED."
+      )
+    if not self.learning_rate >= 0:
+      raise errors.UsageError(
+        f"learning rate {self.learning_rate}: expected at least 0; change"
+        " LEARNING_RATE."
+      )
+    if self.precision not in PRECISIONS:
+      raise errors.UsageError(
+        f"precision {self.precision!r}: expected one of"
+        f" {', '.join(PRECISIONS)}; change `precision`."
+      )
+    if (self.labelled_images is None) != (self.held_out_images is None):
+      raise errors.UsageError(
+        "the online kNN needs two sets: set both LABELLED_IMAGES and"
+        " HELD_OUT_IMAGES, or neither."
+      )
+
+  @property
+  def peak_learning_rate(self) -> float:
+    """The rate after scaling by the batch."""
+    scale = self.batch_size / 256 if self.scale_learning_rate else 1.0
+    return self.learning_rate * scale
+
+
+def _at_least(name: str, value, least: int):
+  if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    raise errors.UsageError(
+      f"{name}={value!r}: expected a whole number of at least {least}."
+    )
+
+
+def located(source: Source) -> str:
+  """Where a source is: a function is called, a path is taken as it is."""
+  return source() if callable(source) else source
