@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_ssl import errors
-from tf_ssl import types
+from tf_ssl import errors, types
 from tf_ssl.evaluation import features
 from tf_ssl.ops import pixels
 

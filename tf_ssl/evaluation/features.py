@@ -6,7 +6,6 @@ import numpy as np
 import tensorflow as tf
 
 from tf_ssl import errors
-from tf_ssl import types
 from tf_ssl.ops import pixels
 
 

@@ -1,0 +1,70 @@
+"""Where an exported encoder came from: read out of the run's directory."""
+
+import json
+import os
+
+from tf_ssl import errors
+
+RUN_FILE = "run.json"
+CONFIG_FILE = "operative_config.gin"
+METRICS_FILE = "metrics.jsonl"
+
+
+def provenance(
+  model_dir: str, *, checkpoint: str | None = None
+) -> dict[str, object]:
+  """Collects what the run wrote about itself.
+
+  Args:
+    model_dir: a run's directory. Files that are not there leave None: an
+      encoder can be exported from a run that was cut short.
+    checkpoint: path of the checkpoint that the weights were read from.
+
+  Returns:
+    JSON values:
+      "run": the content of run.json;
+      "operative_config": the text of operative_config.gin;
+      "metrics": for each number of metrics.jsonl its last value and the step it
+        was measured at, {"loss": {"value": 6.1, "step": 900}, ...};
+      "checkpoint": as given.
+
+  Raises:
+    UsageError: run.json is not JSON.
+  """
+  run = _text(os.path.join(model_dir, RUN_FILE))
+  try:
+    run = None if run is None else json.loads(run)
+  except json.JSONDecodeError as error:
+    raise errors.UsageError(
+      f"{os.path.join(model_dir, RUN_FILE)} is not JSON ({error}); restore it, "
+      "or delete it to export without it"
+    ) from error
+  return {
+    "run": run,
+    "operative_config": _text(os.path.join(model_dir, CONFIG_FILE)),
+    "metrics": _last_metrics(os.path.join(model_dir, METRICS_FILE)),
+    "checkpoint": checkpoint,
+  }
+
+
+def _text(path: str) -> str | None:
+  if not os.path.isfile(path):
+    return None
+  with open(path, encoding="utf-8") as file:
+    return file.read()
+
+
+def _last_metrics(path: str) -> dict[str, dict[str, object]] | None:
+  text = _text(path)
+  if text is None:
+    return None
+  latest = {}
+  for line in text.splitlines():
+    try:
+      row = json.loads(line)
+    except json.JSONDecodeError:
+      continue  # a line cut short when the run was killed
+    step = row.pop("step", None)
+    for name, value in row.items():
+      latest[name] = {"value": value, "step": step}
+  return latest
