@@ -16,7 +16,7 @@ VENV_KEY := $(shell { cat requirements.lock; $(PYTHON) --version; } 2>&1 \
 VENV_STAMP := .venv/complete-$(VENV_KEY)
 MODEL_DIR ?= runs/quickstart
 
-.PHONY: train test check lock build-files
+.PHONY: train test check venv lock build-files
 
 train: $(VENV_STAMP)
 	@.venv/bin/python -m tools.train \
@@ -24,6 +24,8 @@ train: $(VENV_STAMP)
 
 test: $(VENV_STAMP)
 	.venv/bin/python -m pytest
+
+venv: $(VENV_STAMP)
 
 # What CI checks besides the tests.
 check: $(VENV_STAMP)

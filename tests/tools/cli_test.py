@@ -100,6 +100,7 @@ def _run(repository, *arguments, **environment):
   }
   return subprocess.run(
     [sys.executable, *arguments],
+    cwd=repository,
     env=environment,
     capture_output=True,
     text=True,
