@@ -84,6 +84,21 @@ def test_std_of_one_repeated_direction_is_zero_whatever_the_lengths():
   assert representation.embedding_std(x) == pytest.approx(0, abs=1e-12)
 
 
+def test_twins_are_found_wherever_they_stand():
+  x = _gaussian(40, 16)
+  assert representation.duplicate_share(x) == 0
+  x[[7, 31]] = 2 * x[[0, 12]]
+  assert representation.duplicate_share(x) == pytest.approx(4 / 40)
+  assert representation.duplicate_share(np.ones([30, 3])) == 1
+  assert representation.duplicate_share(np.ones([1, 3])) == 0
+
+
+def test_a_sample_is_compared_with_all_rows():
+  x = _gaussian(1000, 16)
+  x[500:] = x[:500]
+  assert representation.duplicate_share(x, sample=10) == 1
+
+
 def test_shapes_that_mean_nothing_are_refused():
   with pytest.raises(errors.UsageError, match="at least 2 rows"):
     representation.uniformity(np.ones([1, 4]))

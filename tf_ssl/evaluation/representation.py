@@ -1,6 +1,6 @@
 """What a set of embeddings looks like, without any label.
 
-All four take NumPy arrays or eager tensors, compute in float64 and return a
+All take NumPy arrays or eager tensors, compute in float64 and return a
 float. `embedding` rows need not be unit length where the docstring says so.
 """
 
@@ -103,6 +103,29 @@ def embedding_std(embedding: np.ndarray) -> float:
     UsageError: not [B, E].
   """
   return float(np.mean(np.std(_unit(embedding, "embedding"), axis=0)))
+
+
+def duplicate_share(
+  embedding: np.ndarray, *, threshold: float = 0.999, sample: int = 256
+) -> float:
+  """Share of rows that have a near-identical row among the others.
+
+  Args:
+    embedding: [N, E], scaled to unit length here.
+    threshold: two rows are near-identical above this cosine similarity.
+    sample: number of rows, evenly spaced, that are compared with all others.
+
+  Returns:
+    0..1; 0 for a single row.
+
+  Raises:
+    UsageError: not [N, E].
+  """
+  unit = _unit(embedding, "embedding").astype(np.float32)
+  rows = np.unique(np.linspace(0, len(unit) - 1, sample).astype(int))  # [S]
+  similarity = unit[rows] @ unit.T  # [S, N]
+  similarity[np.arange(len(rows)), rows] = -1.0  # A row is not its own twin.
+  return float(np.mean(np.max(similarity, axis=1) > threshold))
 
 
 def _matrix(values: np.ndarray, name: str, rows: int = 1) -> np.ndarray:
