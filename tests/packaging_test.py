@@ -98,5 +98,29 @@ def test_what_is_installed_here_is_what_the_lock_says(repository):
     assert installed.get(utils.canonicalize_name(name)) == version, name
 
 
+def test_make_installs_only_what_is_missing_interrupted_or_stale(
+  repository, tmp_path
+):
+  shutil.copy(repository / "Makefile", tmp_path)
+  lock = tmp_path / "requirements.lock"
+  lock.write_text("absl-py==1.4.0\n")
+
+  def plan():
+    make = ["make", "-n", "test", f"PYTHON={sys.executable}"]
+    done = subprocess.run(make, cwd=tmp_path, capture_output=True, text=True)
+    return done.stdout
+
+  missing = plan()
+  assert "pip install" in missing
+  (tmp_path / ".venv/bin").mkdir(parents=True)
+  assert "pip install" in plan()  # Interrupted: no stamp.
+  stamp = re.search(r"touch (\.venv/\S+)", missing)[1]
+  (tmp_path / stamp).touch()
+  assert "pip install" not in plan()
+  assert "pytest" in plan()
+  lock.write_text("absl-py==1.4.1\n")
+  assert "pip install" in plan()
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))
