@@ -11,10 +11,7 @@ import os
 import pathlib
 
 from tf_ssl import errors
-from tf_ssl.datasets.rendering import categories
-from tf_ssl.datasets.rendering import factors
-from tf_ssl.datasets.rendering import image_cache
-from tf_ssl.datasets.rendering import stills
+from tf_ssl.datasets.rendering import categories, factors, image_cache, stills
 
 CATEGORIES = categories.CATEGORIES
 Factors = factors.Factors

@@ -30,7 +30,7 @@ def paint(kind: int, rng: np.random.Generator, image_size: int) -> np.ndarray:
 
 @functools.lru_cache(maxsize=8)
 def grid(image_size: int) -> tuple[np.ndarray, np.ndarray]:
-  """x and y [H, W] float32 of the pixels' middles: 0..1, right and down."""
+  """Where the pixels are: x and y [H, W] float32, 0..1, right and down."""
   steps = (np.arange(image_size, dtype=np.float32) + 0.5) / image_size
   y, x = np.meshgrid(steps, steps, indexing="ij")
   x.flags.writeable = y.flags.writeable = False

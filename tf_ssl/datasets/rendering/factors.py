@@ -13,6 +13,11 @@ BLOCK = 10**9
 # Instances of a category in one pool. Enough that two thousand images show
 # each about twice, few enough that the same thing is seen again.
 _POOL = 100
+# First number of every path, so that no two kinds of thing share a generator.
+FACTORS, SHAPE, LOOKS, BACKGROUND, OCCLUDER = range(1, 6)
+# Backgrounds of a world. So few that a background does not tell an image from
+# all others: a contrastive method has to look at the object too.
+_BACKGROUNDS = 70
 
 
 class Factors(NamedTuple):
@@ -94,13 +99,9 @@ def generator(seed: int, *path: int) -> np.random.Generator:
       f"seed={seed}: expected a whole number >= 0; change seed."
     )
   entropy = [int(seed), *(int(number) for number in path)]
-  # Fixed length, as SeedSequence takes [1] and [1, 0] for the same.
-  sequence = np.random.SeedSequence(entropy + [len(entropy)])
+  # With the length, as SeedSequence takes [1] and [1, 0] for the same.
+  sequence = np.random.SeedSequence([*entropy, len(entropy)])
   return np.random.Generator(np.random.Philox(sequence))
-
-
-# First number of every path, so that no two kinds of thing share a generator.
-FACTORS, SHAPE, LOOKS, BACKGROUND, OCCLUDER = range(1, 6)
 
 
 def random_factors(seed: int, index: int) -> Factors:
@@ -121,19 +122,19 @@ def random_factors(seed: int, index: int) -> Factors:
     )
   rng = generator(seed, FACTORS, index)
   tint, power = rng.uniform(-0.2, 0.2), rng.uniform(0.75, 1.15)
-  scale = rng.uniform(0.75, 1.2)
-  room = 0.06 + max(0.0, 1.2 - scale) * 0.2
+  scale = rng.uniform(0.85, 1.25)
+  room = 0.05 + (1.25 - scale) * 0.2  # Smaller ones may stray farther.
   return Factors(
     category=index % len(categories.CATEGORIES),
     instance=index // BLOCK * _POOL + int(rng.integers(_POOL)),
     azimuth=rng.uniform(0, 360),
-    elevation=rng.uniform(5, 45),
+    elevation=rng.uniform(5, 40),
     light_azimuth=rng.uniform(-110, 110) % 360,
     light_colour=(power * (1 + tint), power, power * (1 - tint)),
-    cover=int(min(8, rng.integers(5, 15))),
+    cover=int(min(8, rng.integers(5, 20))),
     occluder=int(rng.integers(2**31)),
     x=0.5 + rng.uniform(-room, room),
     y=0.5 + rng.uniform(-room, room),
     scale=scale,
-    background=int(rng.integers(2**31)),
+    background=int(rng.integers(_BACKGROUNDS)),
   )

@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tf_ssl.datasets.rendering import camera
-from tf_ssl.datasets.rendering import solids
+from tf_ssl.datasets.rendering import camera, solids
 
 # More steps than these change less than one pixel in a hundred.
 _CONE_STEPS = 6

@@ -6,10 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tf_ssl.datasets.rendering import camera as cameras
-from tf_ssl.datasets.rendering import ray_march
-from tf_ssl.datasets.rendering import shading
-from tf_ssl.datasets.rendering import solids
-from tf_ssl.datasets.rendering import texture
+from tf_ssl.datasets.rendering import ray_march, shading, solids, texture
 
 
 class PosedObject(NamedTuple):

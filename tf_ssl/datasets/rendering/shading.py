@@ -4,9 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tf_ssl.datasets.rendering import ray_march
-from tf_ssl.datasets.rendering import solids
-from tf_ssl.datasets.rendering import texture
+from tf_ssl.datasets.rendering import ray_march, solids, texture
 
 _SUN = 1.0
 _SKY, _GROUND = 0.42, 0.16  # Ambient light from straight above and below.

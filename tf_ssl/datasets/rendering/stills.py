@@ -10,15 +10,17 @@ from typing import NamedTuple
 import numpy as np
 
 from tf_ssl import errors
-from tf_ssl.datasets.rendering import background
-from tf_ssl.datasets.rendering import camera
-from tf_ssl.datasets.rendering import categories
+from tf_ssl.datasets.rendering import (
+  background,
+  camera,
+  categories,
+  occluder,
+  scene,
+  shading,
+  solids,
+  texture,
+)
 from tf_ssl.datasets.rendering import factors as factors_lib
-from tf_ssl.datasets.rendering import occluder
-from tf_ssl.datasets.rendering import scene
-from tf_ssl.datasets.rendering import shading
-from tf_ssl.datasets.rendering import solids
-from tf_ssl.datasets.rendering import texture
 
 MIN_IMAGE_SIZE, MAX_IMAGE_SIZE = 16, 512
 _CAMERA_DISTANCE = 5.0

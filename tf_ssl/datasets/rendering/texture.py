@@ -47,6 +47,8 @@ def random_surfaces(rng: np.random.Generator) -> tuple[Surface, ...]:
 
 def _random_surface(rng):
   pattern = _PATTERNS[int(rng.integers(len(_PATTERNS)))]
+  if rng.random() < 0.4:
+    pattern = "plain"
   colours = np.stack([random_colour(rng), random_colour(rng)])
   low, high = (1.2, 2.5) if pattern == "gradient" else (5.0, 13.0)
   frequency = low * (high / low) ** rng.random()
