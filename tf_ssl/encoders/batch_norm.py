@@ -5,8 +5,6 @@ batch weighs 0.1 in the moving averages); encoders take one of them as their
 `batch_norm` argument.
 """
 
-import functools
-
 import tensorflow as tf
 
 from tf_ssl import errors
@@ -101,8 +99,3 @@ class SplitBatchNormalization(tf.keras.layers.BatchNormalization):
 
   def get_config(self):
     return {**super().get_config(), "groups": self.groups}
-
-
-def split_in(groups: int):
-  """`split` with its number of groups bound, to hand to an encoder."""
-  return functools.partial(split, groups=groups)

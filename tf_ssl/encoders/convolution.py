@@ -30,13 +30,15 @@ class Convolution(tf.keras.layers.Conv2D):
     )
 
   def convolution_op(self, inputs, kernel):
+    padding = "SAME"  # the same as PyTorch's where nothing is skipped
     half = self.kernel_size[0] // 2
-    return tf.nn.conv2d(
-      inputs,
-      kernel,
-      strides=list(self.strides),
-      padding=[[0, 0], [half, half], [half, half], [0, 0]],
-    )
+    if self.strides[0] > 1:
+      # not padding="EXPLICIT", whose gradient is up to 30 times slower on CPUs
+      if half:
+        sides = [[0, 0], [half, half], [half, half], [0, 0]]
+        inputs = tf.pad(inputs, sides)
+      padding = "VALID"
+    return tf.nn.conv2d(inputs, kernel, list(self.strides), padding)
 
 
 def max_pool_after_relu(maps: tf.Tensor) -> tf.Tensor:
