@@ -99,7 +99,9 @@ def _paint_stripes(rng, image_size):
   first, second, third = _colours(rng, 3)
   bend = rng.uniform(0, 0.12) * np.sin(rng.uniform(3, 9) * across)
   wave = np.sin(rng.uniform(2.5, 8) * 2 * math.pi * (along + bend))
-  return _mix(first, _mix(second, third, across + 0.5), _step(wave, 3))
+  return _mix(
+    first, _mix(second, third, np.clip(across + 0.5, 0, 1)), _step(wave, 3)
+  )
 
 
 def _paint_noise(rng, image_size):

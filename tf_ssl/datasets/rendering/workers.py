@@ -21,6 +21,7 @@ from tf_ssl.datasets.rendering import stills
 
 # Fewer images than this are done before a process has started.
 _WORTH_A_PROCESS = 100
+_NOT_WRITTEN = 3  # Exit code of a worker that cannot write its files.
 _WORKER = "from tf_ssl.datasets.rendering import workers; workers.main()"
 
 
@@ -43,11 +44,11 @@ def render_files(
       besides this one if there are few images.
 
   Raises:
-    RuntimeError: if a worker failed.
+    OSError: if the files cannot be written.
+    RuntimeError: if a worker failed otherwise.
   """
   if processes is None:
-    cores = len(os.sched_getaffinity(0))
-    processes = min(cores, len(files) // _WORTH_A_PROCESS)
+    processes = min(_cores(), len(files) // _WORTH_A_PROCESS)
   jobs = list(files.items())
   with tqdm.tqdm(
     total=len(jobs), desc="Rendering images", unit="image", mininterval=0.5
@@ -82,27 +83,37 @@ def _run_workers(jobs, bar):
   with tempfile.TemporaryFile() as complaints:
     try:
       for job in jobs:
-        workers.append(
-          subprocess.Popen(
-            [sys.executable, "-c", _WORKER],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=complaints,
-            env=environment,
+        with tempfile.TemporaryFile() as order:
+          order.write(json.dumps(job).encode())
+          order.seek(0)
+          workers.append(
+            subprocess.Popen(
+              [sys.executable, "-c", _WORKER],
+              stdin=order,
+              stdout=subprocess.PIPE,
+              stderr=complaints,
+              env=environment,
+            )
           )
-        )
-        workers[-1].stdin.write(json.dumps(job).encode())
-        workers[-1].stdin.close()
       _watch(workers, bar)
     finally:
       for worker in workers:
         worker.kill()  # Does nothing to one that has ended.
         worker.wait()
         worker.stdout.close()
-    if any(worker.returncode for worker in workers):
-      complaints.seek(0)
-      text = complaints.read().decode(errors="replace").strip()
-      raise RuntimeError(f"A rendering process failed: {text[-2000:]}")
+    complaints.seek(0)
+    text = complaints.read().decode(errors="replace").strip()
+  codes = {worker.returncode for worker in workers}
+  if _NOT_WRITTEN in codes:
+    raise OSError(text)
+  if codes != {0}:
+    raise RuntimeError(f"A rendering process failed: {text[-2000:]}")
+
+
+def _cores():
+  if hasattr(os, "sched_getaffinity"):
+    return len(os.sched_getaffinity(0))
+  return os.cpu_count() or 1
 
 
 def _watch(workers, bar):
@@ -124,8 +135,13 @@ def main() -> None:
   """What a worker does: reads its job from stdin, writes a dot an image."""
   cv2.setNumThreads(1)
   job = json.load(sys.stdin)
-  for name, index in job["files"]:
-    path = os.path.join(job["folder"], name)
-    _render_file(path, job["seed"], index, job["image_size"])
-    sys.stdout.write(".")
-    sys.stdout.flush()
+  try:
+    for name, index in job["files"]:
+      path = os.path.join(job["folder"], name)
+      _render_file(path, job["seed"], index, job["image_size"])
+      sys.stdout.write(".")
+      sys.stdout.flush()
+  except OSError as error:
+    print(error, file=sys.stderr, flush=True)
+    # Without the usual flush, which would fail if whoever asked is gone.
+    os._exit(_NOT_WRITTEN)

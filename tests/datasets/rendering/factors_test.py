@@ -1,0 +1,64 @@
+import sys
+
+import numpy as np
+import pytest
+
+from tf_ssl import errors
+from tf_ssl.datasets.rendering import categories, factors
+
+
+def test_factors_are_a_pure_function_of_seed_and_index():
+  assert factors.random_factors(1, 7) == factors.random_factors(1, 7)
+  assert factors.random_factors(1, 7) != factors.random_factors(2, 7)
+  assert factors.random_factors(1, 7) != factors.random_factors(1, 17)
+
+
+def test_drawn_factors_are_in_range_and_varied():
+  drawn = [factors.random_factors(0, index) for index in range(300)]
+  for one in drawn:
+    factors.check(one)
+  assert {one.category for one in drawn} == set(range(10))
+  assert {one.cover for one in drawn} == {5, 6, 7, 8}
+  assert np.std([one.azimuth for one in drawn]) > 90
+  assert len({one.background % 7 for one in drawn}) == 7
+
+
+def test_categories_take_turns():
+  drawn = [factors.random_factors(0, index).category for index in range(20)]
+  assert drawn == 2 * list(range(10))
+
+
+def test_generators_of_different_things_differ():
+  paths = [(0,), (0, 0), (0, 0, 0), (1,), (1, 0), (0, 1)]
+  drawn = [factors.generator(*path).random() for path in paths]
+  assert len(set(drawn)) == len(paths)
+  assert factors.generator(4, 2).random() == factors.generator(4, 2).random()
+
+
+def test_a_negative_index_is_named():
+  with pytest.raises(errors.UsageError, match="index=-1: .* change index"):
+    factors.random_factors(0, -1)
+
+
+@pytest.mark.parametrize("category", range(len(categories.CATEGORIES)))
+def test_instances_of_a_category_differ_in_shape(category):
+  radii = [
+    categories.build(category, np.random.default_rng(seed)).radius
+    for seed in range(20)
+  ]
+  assert len(set(radii)) == 20
+
+
+@pytest.mark.parametrize("category", range(len(categories.CATEGORIES)))
+def test_a_solid_lies_within_its_sphere(category):
+  points = np.float32(np.random.default_rng(0).uniform(-2, 2, (3, 20000)))
+  for seed in range(5):
+    solid = categories.build(category, np.random.default_rng(seed))
+    inside = points[:, solid.distance(*points) < 0].T
+    assert len(inside) > 10
+    assert np.linalg.norm(inside - solid.centre, axis=1).max() < solid.radius
+    assert (np.abs(inside - solid.centre) <= np.array(solid.half) + 1e-5).all()
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))
