@@ -75,17 +75,19 @@ class ExportedEncoder(tf.Module):
       return tf.cast(features, tf.float32)
 
     @tf.function
-    def endpoints(images):
-      maps = encoder.endpoints(pixels.normalize(images), training=False)
-      return {name: tf.cast(m, tf.float32) for name, m in maps.items()}
+    def maps(images):
+      endpoints = encoder.endpoints(pixels.normalize(images), training=False)
+      return {name: tf.cast(m, tf.float32) for name, m in endpoints.items()}
 
     @tf.function
     def embedding(images):
       embedding = projection_head(self.features(images), training=False)
       return tf.math.l2_normalize(tf.cast(embedding, tf.float32), axis=1)
 
+    # Each is traced for float32 alone; the public functions cast and call them,
+    # or saving a large encoder would take twice as long.
     self._call = call
-    self.endpoints = endpoints
+    self._maps = maps
     if projection_head is not None:
       self.embedding = embedding
     for training in (True, False):
@@ -107,6 +109,11 @@ class ExportedEncoder(tf.Module):
   def features(self, images: tf.Tensor) -> tf.Tensor:
     """The same as `__call__` in inference."""
     return self._call(tf.cast(images, tf.float32), False)
+
+  @tf.function
+  def endpoints(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+    """The maps after each stage, in inference."""
+    return self._maps(tf.cast(images, tf.float32))
 
   def signatures(self) -> dict[str, Callable]:
     """Traces the concrete functions to save, by name; each returns a dict."""
