@@ -45,8 +45,7 @@ class Tool:
   """A command line: flags, and the function that they are given to.
 
   Attributes:
-    flags: absl flag values of this tool alone; define more with
-      `flags.DEFINE_string(..., flag_values=tool.flags)`.
+    flags: absl flag values of this tool alone.
   """
 
   def __init__(
@@ -74,11 +73,18 @@ class Tool:
     self._main = main
     self._config_folders = config_folders
     self._required = required
-    flags.DEFINE_bool(
-      "help", False, "Prints this.", short_name="h", flag_values=self.flags
-    )
+    self.switch("help", "Prints this.")
     if config_folders:
+      self.switch("list", "Prints the configs that come with the project.")
       _define_gin_flags(self.flags)
+
+  def text_flag(self, name: str, help_text: str) -> None:
+    """Adds --name=TEXT, None where not given."""
+    flags.DEFINE_string(name, None, help_text, flag_values=self.flags)
+
+  def switch(self, name: str, help_text: str) -> None:
+    """Adds --name, False where not given."""
+    flags.DEFINE_bool(name, False, help_text, flag_values=self.flags)
 
   def run(self, arguments: Sequence[str] | None = None) -> None:
     """Runs the tool and ends the process.
@@ -157,7 +163,7 @@ class Tool:
   def _print_help(self) -> None:
     print(f"{self.purpose.strip()}\n")
     for name in sorted(self.flags):
-      if name not in ("h", "flagfile", "undefok"):
+      if name not in ("flagfile", "undefok"):
         # For a flag that may be repeated absl adds a second line.
         help_text = self.flags[name].help.split(";\n")[0]
         print(f"  --{name}")
@@ -176,12 +182,6 @@ def _define_gin_flags(flag_values: flags.FlagValues) -> None:
     [],
     "A setting that overrides the files, such as STEPS=100 or "
     "'IMAGES=\"photos/\"'. May be repeated.",
-    flag_values=flag_values,
-  )
-  flags.DEFINE_bool(
-    "list",
-    False,
-    "Prints the configurations that come with the project.",
     flag_values=flag_values,
   )
 

@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 import pytest
-from absl import flags
 
 from tf_ssl import errors
 from tools import cli
@@ -14,7 +13,7 @@ from tools import cli
 
 def _tool(main, **settings):
   tool = cli.Tool("work", "Works.\n", main, **settings)
-  flags.DEFINE_string("place", None, "Where.", flag_values=tool.flags)
+  tool.text_flag("place", "Where.")
   return tool
 
 
