@@ -126,7 +126,8 @@ class Tool:
   def _parse(self, arguments: Sequence[str]) -> flags.FlagValues:
     self.flags.unparse_flags()
     try:
-      rest = self.flags([self.name, *arguments])[1:]
+      words = ["--help" if word == "-h" else word for word in arguments]
+      rest = self.flags([self.name, *words])[1:]
     except flags.UnrecognizedFlagError as exception:
       name = exception.flagname
       raise errors.UsageError(

@@ -4,8 +4,6 @@ The SavedModel runs and fine-tunes without tf_ssl: tf.saved_model.load(DIR), or
 tensorflow_hub.KerasLayer(DIR, trainable=True).
 """
 
-from absl import flags
-
 from tf_ssl import errors
 
 from . import cli, gin_files
@@ -46,25 +44,13 @@ def main(invocation: cli.Invocation) -> None:
 TOOL = cli.Tool(
   "export_encoder", __doc__, main, required=["checkpoint", "output"]
 )
-flags.DEFINE_string(
+TOOL.text_flag(
   "checkpoint",
-  None,
   "A run's model_dir (its newest checkpoint), or one checkpoint in it, such as "
   "runs/a or runs/a/checkpoints/step-1000.",
-  flag_values=TOOL.flags,
 )
-flags.DEFINE_string(
-  "output",
-  None,
-  "The folder that becomes the SavedModel, such as exported/a.",
-  flag_values=TOOL.flags,
-)
-flags.DEFINE_bool(
-  "overwrite",
-  False,
-  "Replaces what stands at --output.",
-  flag_values=TOOL.flags,
-)
+TOOL.text_flag("output", "The folder to write, such as exported/a.")
+TOOL.switch("overwrite", "Replaces what stands at --output.")
 
 if __name__ == "__main__":
   TOOL.run()
