@@ -59,6 +59,16 @@ def test_partial_batches_other_sizes_and_other_datasets_do_not_retrace():
   assert encoder.traces == 1
 
 
+def test_images_in_memory_go_through_in_small_batches():
+  encoder = _MeanEncoder()
+  extractor = features.FeatureExtractor(encoder)
+  images = _images(7)
+  np.testing.assert_allclose(
+    extractor.array(images, batch_size=3), extractor.batch(images), atol=1e-6
+  )
+  assert encoder.traces == 1
+
+
 def test_an_extractor_follows_the_weights():
   encoder = _MeanEncoder()
   extractor = features.FeatureExtractor(encoder)

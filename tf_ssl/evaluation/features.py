@@ -50,6 +50,21 @@ class FeatureExtractor:
     """
     return self._run(tf.cast(images, tf.float32))
 
+  def array(self, images: np.ndarray, *, batch_size: int = 32) -> np.ndarray:
+    """Features of images that are all in memory, a few at a time.
+
+    Args:
+      images: [N, H, W, 3], uint8 or float, 0..255, N >= 1.
+      batch_size: bounds the memory that the encoder's maps take.
+
+    Returns:
+      [N, D] float32.
+    """
+    starts = range(0, len(images), batch_size)
+    return np.concatenate(
+      [self.batch(images[i : i + batch_size]).numpy() for i in starts]
+    )
+
   def __call__(self, dataset: tf.data.Dataset) -> tuple[np.ndarray, np.ndarray]:
     """Features of a whole dataset, in its order.
 

@@ -60,8 +60,8 @@ class RepresentationMonitor(monitors.Monitor):
       positive_similarity, negative_similarity: mean cosine.
       queue_duplicates: share of keys that have a twin in the queue.
     """
-    query = self._embed.batch(self._probe.query).numpy()  # [B, E]
-    key = self._embed.batch(self._probe.key).numpy()  # [B, E]
+    query = self._embed.array(self._probe.query)  # [B, E]
+    key = self._embed.array(self._probe.key)  # [B, E]
     similarity = query @ key.T  # [B, B]
     positive = np.diagonal(similarity)  # [B]
     negative = similarity[~np.eye(len(similarity), dtype=bool)]  # [B(B-1)]

@@ -168,9 +168,9 @@ def _batch_norm_leak(history: Sequence[Record]) -> Iterator[Verdict]:
       f"only gone from {before:.1%} to {last[-1]['knn_accuracy']:.1%} by step "
       f"{last[-1]['step']}: the task is solved without looking at what the "
       "images show. Likely cause: batch-norm statistics tell which key belongs "
-      "to which query. Use batch_norm.split with 8 groups on one device, "
-      "shuffling BN on several; else the views share a shortcut, such as "
-      "colour: use recipe moco_v2",
+      "to which query. Use batch_norm.split with 8 groups on one device "
+      "(gin_configs/base/split_batch_norm.gin), shuffling BN on several; else "
+      "the views share a shortcut, such as colour: use recipe moco_v2",
     )
 
 
