@@ -122,16 +122,16 @@ def random_factors(seed: int, index: int) -> Factors:
     )
   rng = generator(seed, FACTORS, index)
   tint, power = rng.uniform(-0.2, 0.2), rng.uniform(0.75, 1.15)
-  scale = rng.uniform(0.85, 1.25)
-  room = 0.05 + (1.25 - scale) * 0.2  # Smaller ones may stray farther.
+  scale = rng.uniform(0.95, 1.25)
+  room = 0.03 + (1.25 - scale) * 0.2  # Smaller ones may stray farther.
   return Factors(
     category=index % len(categories.CATEGORIES),
     instance=index // BLOCK * _POOL + int(rng.integers(_POOL)),
     azimuth=rng.uniform(0, 360),
-    elevation=rng.uniform(5, 40),
+    elevation=rng.uniform(5, 35),
     light_azimuth=rng.uniform(-110, 110) % 360,
     light_colour=(power * (1 + tint), power, power * (1 - tint)),
-    cover=int(min(8, rng.integers(5, 20))),
+    cover=int(min(8, rng.integers(5, 25))),
     occluder=int(rng.integers(2**31)),
     x=0.5 + rng.uniform(-room, room),
     y=0.5 + rng.uniform(-room, room),
