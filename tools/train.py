@@ -1,20 +1,20 @@
 """Pretrains an encoder on images without labels, as gin files say."""
 
-from absl import flags
-
 from . import cli
 
 
 def main(invocation: cli.Invocation) -> None:
-  """Runs `training.pretrain.pretrain`; the library prints what came out."""
-  from tf_ssl.training import pretrain
+  """Runs `training.pretrain.pretrain` and prints what came out."""
+  from tf_ssl.training import closing, pretrain, settings
 
-  invocation.configured(pretrain.pretrain)(
+  result = pretrain.pretrain(
+    invocation.configured(settings.Pretraining)(),
     model_dir=invocation.flags.model_dir,
     overwrite=invocation.flags.overwrite,
     operative_config=invocation.operative_config,
     command=invocation.command,
   )
+  print("\n".join(closing.lines(result)))
 
 
 TOOL = cli.Tool(
@@ -24,17 +24,12 @@ TOOL = cli.Tool(
   config_folders=["pretrain", "video"],
   required=["model_dir"],
 )
-flags.DEFINE_string(
+TOOL.text_flag(
   "model_dir",
-  None,
   "The folder that keeps the run (made if need be), such as runs/a.",
-  flag_values=TOOL.flags,
 )
-flags.DEFINE_bool(
-  "overwrite",
-  False,
-  "Replaces what model_dir holds, instead of going on with it.",
-  flag_values=TOOL.flags,
+TOOL.switch(
+  "overwrite", "Replaces what model_dir holds, instead of going on with it."
 )
 
 if __name__ == "__main__":

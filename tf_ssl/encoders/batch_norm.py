@@ -45,7 +45,7 @@ class SplitBatchNormalization(tf.keras.layers.BatchNormalization):
   """
 
   def __init__(self, groups: int, **kwargs):
-    """Args: groups: number of parts, at least 1; it must divide the batch.
+    """Takes the number of parts, which must divide the batch.
 
     Raises:
       UsageError: groups is below 1.
@@ -53,7 +53,8 @@ class SplitBatchNormalization(tf.keras.layers.BatchNormalization):
     super().__init__(**kwargs)
     if groups < 1:
       raise errors.UsageError(
-        f"split batch norm: groups={groups}, expected at least 1; change `groups`."
+        f"split batch norm: groups={groups}, expected at least 1; change"
+        " `groups`."
       )
     self.groups = groups
 

@@ -46,7 +46,7 @@ class MlpHead(tf.keras.layers.Layer):
     embedding_size: int = 128,
     name="projection_head",
   ):
-    """Args: hidden_size: width between the two; None takes the feature's D."""
+    """Takes the width between the two; None for the feature's D."""
     super().__init__(dtype="float32", name=name)
     self.hidden_size = hidden_size
     self.embedding_size = embedding_size

@@ -21,7 +21,7 @@ class Residual(tf.keras.layers.Layer):
   """A sum of a stack of convolutions and a shortcut, then ReLU."""
 
   def __init__(self, stack, *, out_channels, strides, batch_norm, dtype, name):
-    """Args: stack: [(filters, kernel_size, strides)], applied in turn."""
+    """Takes `stack`: [(filters, kernel_size, strides)], applied in turn."""
     super().__init__(dtype=dtype, name=name)
     self.convolutions = [
       convolution.Convolution(
@@ -30,8 +30,7 @@ class Residual(tf.keras.layers.Layer):
       for i, (filters, size, stride) in enumerate(stack, 1)
     ]
     self.norms = [
-      batch_norm(dtype=dtype, name=f"norm{i}")
-      for i in range(1, len(stack) + 1)
+      batch_norm(dtype=dtype, name=f"norm{i}") for i in range(1, len(stack) + 1)
     ]
     self._out_channels = out_channels
     self._strides = strides

@@ -20,7 +20,9 @@ class KeyQueue(tf.keras.layers.Layer):
   def __init__(
     self, length: int, embedding_size: int, *, seed: int = 0, name="queue"
   ):
-    """Args:
+    """Fills the queue with random rows.
+
+    Args:
       length: K, at least 1.
       embedding_size: E.
       seed: of the initial rows.

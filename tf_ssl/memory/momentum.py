@@ -22,7 +22,7 @@ def momentum_update(
   *,
   momentum: float,
 ) -> None:
-  """target ← momentum · target + (1 - momentum) · source (MoCo, equation 2).
+  """Target ← momentum · target + (1 - momentum) · source (MoCo, equation 2).
 
   Args:
     source: the query side's trained variables.

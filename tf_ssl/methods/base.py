@@ -8,7 +8,7 @@ import tensorflow as tf
 from tf_ssl import types
 from tf_ssl.losses import info_nce
 
-NON_FINITE_LOSS = "the loss is not finite"
+NON_FINITE = "the loss or its gradient is not finite"
 
 
 class Contrast(NamedTuple):
@@ -92,8 +92,9 @@ class ContrastiveModel(tf.keras.Model):
     """One step on one replica's share of a batch.
 
     Raises:
-      InvalidArgumentError: the loss is not finite; no variable that is learned
-        has been changed by then (not checked under `jit_compile`).
+      InvalidArgumentError: the loss or its gradient is not finite; no variable
+        that is learned has been changed by then (not checked under
+        `jit_compile`; under float16 loss scaling the gradient may overflow).
     """
     step = self.optimizer.iterations
     views = data if self.finish_views is None else self.finish_views(data, step)
@@ -106,17 +107,15 @@ class ContrastiveModel(tf.keras.Model):
       objective = contrast.loss / replicas  # gradients are summed over replicas
       objective = self._scale(objective)
     gradients = self._unscale(tape.gradient(objective, variables))
-    check = tf.debugging.assert_equal(
-      tf.math.is_finite(contrast.loss), True, message=NON_FINITE_LOSS
-    )
-    with tf.control_dependencies([check] if check is not None else []):
+    norm = tf.linalg.global_norm(gradients)
+    with tf.control_dependencies(self._check(contrast.loss, norm)):
       gradients = [tf.identity(g) for g in gradients]
-    self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+      self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
     self.on_train_step_end(contrast.to_remember)
     return {
       "loss": contrast.loss,
       "contrastive_accuracy": info_nce.contrastive_accuracy(contrast.logits),
-      "gradient_norm": tf.linalg.global_norm(gradients),
+      "gradient_norm": norm,
     }
 
   def test_step(self, data):
@@ -127,12 +126,23 @@ class ContrastiveModel(tf.keras.Model):
       "contrastive_accuracy": info_nce.contrastive_accuracy(contrast.logits),
     }
 
+  @property
+  def _scales_loss(self) -> bool:
+    """Whether the optimizer is float16's LossScaleOptimizer."""
+    return hasattr(self.optimizer, "get_scaled_loss")
+
   def _scale(self, loss):
-    if hasattr(self.optimizer, "get_scaled_loss"):  # float16 loss scaling
-      return self.optimizer.get_scaled_loss(loss)
-    return loss
+    return self.optimizer.get_scaled_loss(loss) if self._scales_loss else loss
 
   def _unscale(self, gradients):
-    if hasattr(self.optimizer, "get_unscaled_gradients"):
+    if self._scales_loss:
       return self.optimizer.get_unscaled_gradients(gradients)
     return gradients
+
+  def _check(self, loss, gradient_norm):
+    """Operations that fail where a step must not be taken."""
+    finite = tf.math.is_finite(loss)
+    if not self._scales_loss:  # which skips a step of infinite gradients itself
+      finite &= tf.math.is_finite(gradient_norm)
+    check = tf.debugging.assert_equal(finite, True, message=NON_FINITE)
+    return [] if check is None else [check]

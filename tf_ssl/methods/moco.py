@@ -7,7 +7,8 @@ import tensorflow as tf
 from tf_ssl import errors, types
 from tf_ssl.encoders import heads
 from tf_ssl.losses import info_nce
-from tf_ssl.memory import key_queue, momentum as momentum_memory
+from tf_ssl.memory import key_queue
+from tf_ssl.memory import momentum as momentum_memory
 from tf_ssl.methods import base
 from tf_ssl.ops import cross_replica
 

@@ -23,13 +23,12 @@ class Checkpoints:
     self, model: tf.keras.Model, directory: pathlib.Path, *, keep: int = 3
   ):
     """Args:
-      model: has `checkpoint_roots` and a built `optimizer`.
-      directory: of the last checkpoints; the best lies in its `best/`.
-      keep: how many of the last stay.
+    model: has `checkpoint_roots` and a built `optimizer`.
+    directory: of the last checkpoints; the best lies in its `best/`.
+    keep: how many of the last stay.
     """
     self.memory = {}
     self._directory = directory
-    self._text = tf.train.experimental.PythonState
     self._checkpoint = tf.train.Checkpoint(
       optimizer=model.optimizer,
       memory=_JsonState(self),

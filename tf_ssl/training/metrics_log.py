@@ -27,10 +27,10 @@ class MetricsLog:
     timings_apart: bool = False,
   ):
     """Args:
-      path: of metrics.jsonl.
-      writer: TensorBoard's.
-      timings_apart: writes `TIMINGS` to timings.jsonl beside it, so that the
-        metrics of two deterministic runs are the same bytes.
+    path: of metrics.jsonl.
+    writer: TensorBoard's.
+    timings_apart: writes `TIMINGS` to timings.jsonl beside it, so that the
+      metrics of two deterministic runs are the same bytes.
     """
     self._writer = writer
     self._path = path
@@ -40,12 +40,14 @@ class MetricsLog:
     self.history = []
 
   def resume(self, step: int) -> None:
-    """Keeps the records up to `step`; a line cut by a kill goes too."""
-    self.history = [r for r in read(self._path) if r["step"] <= step]
-    self._rewrite(self._path, self.history)
+    """Keeps the records up to `step`; a line cut by a kill goes too.
+
+    Args:
+      step: at which the run goes on; 0 starts it anew.
+    """
+    self.history = self._keep(self._path, step)
     if self._timings_path:
-      timings = [r for r in read(self._timings_path) if r["step"] <= step]
-      self._rewrite(self._timings_path, timings)
+      self._keep(self._timings_path, step)
 
   def write(self, step: int, values: dict[str, float]) -> None:
     """Logs scalars at a step.
@@ -67,13 +69,18 @@ class MetricsLog:
       raise run_directory.unwritable(self._path, error) from error
     with self._writer.as_default(step=step):
       for name, value in values.items():
-        tf.summary.scalar(f"train/{name}" if "/" not in name else name, value)
+        if not name.startswith(
+          "knn_"
+        ):  # the monitor draws it under its own tag
+          tf.summary.scalar(f"train/{name}", value)
     self._writer.flush()
 
-  def _rewrite(self, path, records):
+  def _keep(self, path, step):
+    kept = [r for r in read(path) if r["step"] <= step] if step else []
     if path.exists():
-      lines = "".join(json.dumps(r) + "\n" for r in records)
+      lines = "".join(json.dumps(r) + "\n" for r in kept)
       run_directory.write_atomically(path, lines)
+    return kept
 
 
 def read(path: str | os.PathLike) -> list[dict]:

@@ -15,7 +15,7 @@ class NonFiniteLossError(RuntimeError):
 
 def is_non_finite(error: tf.errors.OpError) -> bool:
   """Whether the train step's own check raised this."""
-  return base.NON_FINITE_LOSS in str(error)
+  return base.NON_FINITE in str(error)
 
 
 def save(
@@ -38,10 +38,12 @@ def save(
   """
   directory.mkdir(parents=True, exist_ok=True)
   path = directory / f"batch_{step}.npz"
-  np.savez(path, step=step, **{k: np.asarray(v) for k, v in batch._asdict().items()})
+  np.savez(
+    path, step=step, **{k: np.asarray(v) for k, v in batch._asdict().items()}
+  )
   checkpoints.save_aside(directory)
   return NonFiniteLossError(
-    f"the loss of step {step + 1} is not finite. Its batch is in {path}, the"
+    f"the loss of step {step + 1}, or its gradient, is not finite. Its batch is in {path}, the"
     f" weights before it in {directory}/checkpoint; see which tensors break"
     f" with: python -m tools.replay_batch --model_dir={directory.parent}"
   )
@@ -63,9 +65,9 @@ def replay(model: base.ContrastiveModel, directory: pathlib.Path) -> list[str]:
   path = max(directory.glob("batch_*.npz"), key=lambda p: p.stat().st_mtime)
   with np.load(path, allow_pickle=False) as saved:
     step = tf.constant(saved["step"])
-    views = model.view_type(**{
-      k: tf.constant(saved[k]) for k in model.view_type._fields
-    })
+    views = model.view_type(
+      **{k: tf.constant(saved[k]) for k in model.view_type._fields}
+    )
   if model.finish_views is not None:
     views = model.finish_views(views, step)
   lines = [f"replaying {path.name}"]

@@ -1,12 +1,141 @@
-"""Which monitors watch a run."""
+"""Which monitors watch a run, and what it makes them say."""
+
+import math
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
-from collections.abc import Callable
+
+import tensorflow as tf
+
+from tf_ssl import types
+from tf_ssl.datasets import open_images
+from tf_ssl.datasets import records as records_lib
+from tf_ssl.input_pipeline import image_pairs, labelled_images
+from tf_ssl.methods import base
+from tf_ssl.training import (
+  monitors,
+  monitors_projector,
+  monitors_representation,
+  monitors_views,
+  run_directory,
+  tensorboard_notes,
+  verdicts,
+)
+from tf_ssl.training import (
+  settings as settings_lib,
+)
+
+PROBE_PAIRS = 256  # bounds the effective rank that can be seen
 
 
 class Observation(NamedTuple):
-  monitors: list
-  judge: Callable
+  """What looks at a run.
+
+  Attributes:
+    monitors: each has `measure(step) -> dict`.
+    judge: gets all records after each new one; warns of a collapse.
+  """
+
+  monitors: Sequence[monitors.Monitor]
+  judge: Callable[[Sequence[dict]], object]
 
 
-def observe(settings, *, model, records, directory, writer, config, say):
-  return Observation([], lambda history: None)
+def observe(
+  settings: settings_lib.Pretraining,
+  *,
+  model: base.ContrastiveModel,
+  records: records_lib.ImageRecords,
+  directory: run_directory.RunDirectory,
+  writer: tf.summary.SummaryWriter,
+  config: str,
+  say: Callable[[str], None],
+) -> Observation:
+  """Builds the monitors of a run and writes its config to TensorBoard.
+
+  Args:
+    settings: of the run.
+    model: the method, built.
+    records: its unlabelled images.
+    directory: of the run.
+    writer: TensorBoard's.
+    config: the operative config.
+    say: prints one line above the progress bar.
+
+  Raises:
+    UsageError: the labelled sets cannot be used.
+  """
+  tensorboard_notes.write_config(writer, config)
+  probe = _probe(settings, records)
+  watching = [
+    monitors_representation.RepresentationMonitor(model, probe, writer),
+    monitors_views.ViewGrid(probe, writer),
+  ]
+  chance = chance_loss(model)
+  if chance is not None:
+    watching.append(
+      tensorboard_notes.ReferenceLine(
+        str(directory.tensorboard),
+        "chance_level",
+        tag="train/loss",
+        value=chance,
+      )
+    )
+  images, class_names = monitors_projector.from_pairs(probe), ()
+  if settings.labelled_images is not None:
+    labelled, _ = _labelled(settings, settings.labelled_images)
+    held_out, class_names = _labelled(settings, settings.held_out_images)
+    watching.append(
+      monitors.OnlineKnn(
+        model.encoder,
+        labelled,
+        held_out,
+        writer,
+        k=settings.knn_k,
+        temperature=settings.knn_temperature,
+      )
+    )
+    images = monitors_projector.sample_images(held_out)
+  watching.append(
+    monitors_projector.Projector(
+      model.encoder,
+      images,
+      str(directory.tensorboard),
+      class_names=class_names,
+    )
+  )
+  judge = verdicts.Judge(
+    say,
+    embedding_size=getattr(model.projection_head, "embedding_size", None),
+    key_momentum=getattr(model, "momentum", None),
+    chance_loss=chance,
+  )
+  return Observation(watching, judge)
+
+
+def chance_loss(model: base.ContrastiveModel) -> float | None:
+  """The loss of guessing, log(K+1) for each direction; None without a queue."""
+  queue = getattr(model, "queue", None)
+  if queue is None:
+    return None
+  return math.log(queue.length + 1) * (2 if model.symmetric else 1)
+
+
+def _probe(settings, records) -> types.ImagePair:
+  """A fixed batch of finished views, from the images that are trained on."""
+  pairs = image_pairs.image_pairs(
+    records,
+    recipe=settings.recipe,
+    image_size=settings.image_size,
+    batch_size=min(PROBE_PAIRS, records.num_images),
+    seed=settings.seed,
+    num_steps=1,
+  )
+  return next(iter(pairs))
+
+
+def _labelled(settings, source):
+  """Batches of a labelled set, and the names of its classes."""
+  records = open_images.open_images(source, labelled=True)
+  dataset = labelled_images.labelled_images(
+    records, image_size=settings.image_size, batch_size=settings.batch_size
+  )
+  return dataset, records.class_names

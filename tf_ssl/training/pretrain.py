@@ -26,6 +26,8 @@ from tf_ssl.training import (
   progress,
   run_directory,
   run_record,
+)
+from tf_ssl.training import (
   settings as settings_lib,
 )
 
@@ -34,22 +36,39 @@ class PretrainResult(NamedTuple):
   """Where a run has got to.
 
   Attributes:
+    model_dir: the run's folder.
+    command: what started it.
     step: steps done.
-    finished: False where a signal stopped the run before its last step.
+    num_steps: steps of the whole run.
+    stopped_by: name of the signal that stopped the run, None for none.
     knn_before: kNN accuracy of the untrained encoder, None without labels.
     knn_after: the same at the end.
+    knn_k: neighbours that vote.
+    knn_temperature: of the votes.
     checkpoint: path of the newest checkpoint.
     saved_model: path of the export, None where not finished.
     tensorboard: path of TensorBoard's logs.
+    next_command: what to do with it.
   """
 
+  model_dir: str
+  command: str
   step: int
-  finished: bool
+  num_steps: int
+  stopped_by: str | None
   knn_before: float | None
   knn_after: float | None
+  knn_k: int
+  knn_temperature: float
   checkpoint: str
   saved_model: str | None
   tensorboard: str
+  next_command: str
+
+  @property
+  def finished(self) -> bool:
+    """Whether the last step is done."""
+    return self.step >= self.num_steps
 
 
 def pretrain(
@@ -74,9 +93,10 @@ def pretrain(
     UsageError: a setting, a file or the folder cannot be used.
     NonFiniteLossError: the loss is not finite; the batch has been saved.
   """
+  settings = settings_lib.locate(settings)
   assembly.seed_everything(settings)
   with distribution.strategy().scope():
-    records = open_images.open_images(settings_lib.located(settings.images))
+    records = open_images.open_images(settings.images)
     model = assembly.build_method(settings, num_images=records.num_images)
     assembly.compile_method(settings, model)
     directory = run_directory.RunDirectory(model_dir)
@@ -161,7 +181,7 @@ class _Run:
         writer.flush()
       checkpoint = self._checkpoints.save()
     self._record_run()
-    return self._result(checkpoint, log.history)
+    return self._result(checkpoint, log.history, stop.signal)
 
   def _fit(self, every_step):
     """Runs the steps that are left."""
@@ -230,26 +250,33 @@ class _Run:
     record["skipped_files"] = self._skipped.count
     self._directory.write_run_record(record)
 
-  def _result(self, checkpoint, history) -> PretrainResult:
+  def _result(self, checkpoint, history, stopped_by) -> PretrainResult:
+    settings, directory = self._settings, self._directory
     step = int(self._model.optimizer.iterations.numpy())
-    finished = step >= self._settings.steps
-    exported = str(self._directory.saved_model) if finished else None
-    if finished and not os.path.exists(exported):
+    exported = str(directory.saved_model) if step >= settings.steps else None
+    if exported and not os.path.exists(exported):
       saved_model.export_encoder(
         self._model.encoder,
         self._model.projection_head,
         exported,
         provenance=provenance.provenance(
-          str(self._directory.path), checkpoint=checkpoint
+          str(directory.path), checkpoint=checkpoint
         ),
       )
     accuracies = [r["knn_accuracy"] for r in history if "knn_accuracy" in r]
     return PretrainResult(
+      model_dir=str(directory.path),
+      command=self._command,
       step=step,
-      finished=finished,
+      num_steps=settings.steps,
+      stopped_by=stopped_by,
       knn_before=accuracies[0] if accuracies else None,
       knn_after=accuracies[-1] if accuracies else None,
+      knn_k=settings.knn_k,
+      knn_temperature=settings.knn_temperature,
       checkpoint=checkpoint,
       saved_model=exported,
-      tensorboard=str(self._directory.tensorboard),
+      tensorboard=str(directory.tensorboard),
+      next_command=settings.next_command
+      or f"tensorboard --logdir {directory.tensorboard}",
     )

@@ -78,7 +78,7 @@ class Pretraining:
   next_command: str | None = None
 
   def __post_init__(self):
-    """Raises: UsageError: a number is out of range, or half of a kNN is set."""
+    """Refuses numbers out of range and half of a kNN."""
     _at_least("IMAGE_SIZE", self.image_size, 2)
     _at_least("BATCH_SIZE", self.batch_size, 1)
     _at_least("STEPS", self.steps, 1)
@@ -125,6 +125,12 @@ def _at_least(name: str, value, least: int):
     )
 
 
-def located(source: Source) -> str:
-  """Where a source is: a function is called, a path is taken as it is."""
-  return source() if callable(source) else source
+def locate(settings: Pretraining) -> Pretraining:
+  """Replaces sources that are functions by what they return."""
+  sources = {
+    name: getattr(settings, name)
+    for name in ("images", "labelled_images", "held_out_images")
+  }
+  return dataclasses.replace(
+    settings, **{k: v() if callable(v) else v for k, v in sources.items()}
+  )

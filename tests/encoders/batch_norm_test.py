@@ -1,0 +1,78 @@
+"""Tests of tf_ssl.encoders.batch_norm."""
+
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_ssl import errors
+from tf_ssl.encoders import batch_norm
+
+
+def images(batch=6):
+  rng = np.random.default_rng(0)
+  return rng.normal(2, 3, size=[batch, 4, 5, 3]).astype("f")
+
+
+@pytest.mark.parametrize("in_graph", [False, True])
+def test_split_batch_norm_is_plain_batch_norm_of_each_group(in_graph):
+  split, plain = batch_norm.split(groups=3), batch_norm.plain()
+  x = images()
+  plain.build(x.shape)
+  expected = []
+  means = []
+  for group in np.split(x, 3):
+    plain.moving_mean.assign(tf.zeros(3))
+    expected.append(plain(group, training=True))
+    means.append(plain.moving_mean.numpy())
+  call = tf.function(split) if in_graph else split
+  np.testing.assert_allclose(
+    call(x, training=True), np.concatenate(expected), atol=1e-5
+  )
+  np.testing.assert_allclose(
+    split.moving_mean, np.mean(means, axis=0), atol=1e-6
+  )
+
+
+def test_the_moving_variance_is_the_mean_of_the_groups_unbiased_ones():
+  split = batch_norm.split(groups=2)
+  x = images()
+  split(x, training=True)
+  unbiased = [g.reshape(-1, 3).var(axis=0, ddof=1) for g in np.split(x, 2)]
+  np.testing.assert_allclose(
+    split.moving_variance, 0.9 + 0.1 * np.mean(unbiased, axis=0), rtol=1e-5
+  )
+
+
+def test_one_group_is_plain_batch_norm_and_so_is_inference():
+  split, plain = batch_norm.split(groups=1), batch_norm.plain()
+  x = images()
+  for training in (True, False):
+    np.testing.assert_allclose(
+      split(x, training=training), plain(x, training=training), atol=1e-5
+    )
+
+
+def test_it_normalises_vectors_too():
+  x = images()[:, 0, 0, :]
+  expected = np.concatenate(
+    [(g - g.mean(0)) / np.sqrt(g.var(0) + 1e-5) for g in np.split(x, 2)]
+  )
+  np.testing.assert_allclose(
+    batch_norm.split(groups=2)(x, training=True), expected, atol=1e-4
+  )
+
+
+def test_a_batch_that_cannot_be_split_is_an_error_that_names_what_to_change():
+  with pytest.raises(errors.UsageError, match="batch of 6.*groups=4.*BATCH"):
+    batch_norm.split(groups=4)(images(), training=True)
+
+
+def test_no_group_is_an_error():
+  with pytest.raises(errors.UsageError, match="groups"):
+    batch_norm.split(groups=0)
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))

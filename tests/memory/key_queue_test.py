@@ -1,0 +1,73 @@
+"""Tests of tf_ssl.memory.key_queue."""
+
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_ssl import errors
+from tf_ssl.memory import key_queue
+
+
+def rows(first, count):
+  """Rows that are told apart by their one number."""
+  return tf.reshape(tf.range(first, first + count, dtype=tf.float32), [-1, 1])
+
+
+def test_it_starts_with_rows_of_unit_length_that_the_seed_decides():
+  queue = key_queue.KeyQueue(6, 4, seed=3)
+  np.testing.assert_allclose(np.linalg.norm(queue.keys, axis=1), 1, rtol=1e-5)
+  np.testing.assert_array_equal(
+    queue.keys, key_queue.KeyQueue(6, 4, seed=3).keys
+  )
+  assert not np.allclose(queue.keys, key_queue.KeyQueue(6, 4, seed=4).keys)
+
+
+@pytest.mark.parametrize("in_graph", [False, True])
+def test_the_oldest_keys_are_overwritten_first_and_writing_wraps(in_graph):
+  queue = key_queue.KeyQueue(5, 1)
+  enqueue = tf.function(queue.enqueue) if in_graph else queue.enqueue
+  for first in (10, 12, 14):
+    enqueue(rows(first, 2))
+  np.testing.assert_array_equal(queue.keys[:, 0], [15, 11, 12, 13, 14])
+  assert int(queue.head) == 1
+
+
+def test_a_batch_larger_than_the_queue_leaves_its_last_keys():
+  queue = key_queue.KeyQueue(3, 1)
+  queue.enqueue(rows(0, 2))
+  queue.enqueue(rows(10, 7))
+  assert sorted(queue.keys[:, 0].numpy()) == [14, 15, 16]
+  queue.enqueue(rows(20, 1))  # goes where the oldest, 14, is
+  assert sorted(queue.keys[:, 0].numpy()) == [15, 16, 20]
+
+
+def test_no_gradient_reaches_the_queue():
+  assert key_queue.KeyQueue(3, 1).trainable_variables == []
+
+
+def test_a_queue_without_room_is_refused():
+  with pytest.raises(errors.UsageError, match="QUEUE_SIZE"):
+    key_queue.KeyQueue(0, 4)
+
+
+@pytest.mark.parametrize(
+  ("num_images", "batch_size", "length"),
+  [
+    (1_281_167, 256, 65_536),  # ImageNet: MoCo's own
+    (10_000, 128, 4_096),
+    (1_500, 64, 512),
+    (100, 64, 64),  # at least one batch
+    (10, 10, 9),  # always below the number of images
+    (2, 2, 1),
+  ],
+)
+def test_the_default_length_is_a_power_of_two_below_half_the_images(
+  num_images, batch_size, length
+):
+  assert key_queue.default_length(num_images, batch_size) == length
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))
