@@ -90,11 +90,10 @@ class ResNet(tf.keras.Model):
     dtype=None,
     name: str = "backbone",
   ):
-    """See `resnet18`.
+    """Builds the layers; `resnet18` describes the other arguments.
 
-    Args:
-      stack: `basic_stack` or `bottleneck_stack`.
-      blocks: residual blocks in each of the four stages.
+    `stack` is `basic_stack` or `bottleneck_stack`, `blocks` the number of
+    residual blocks in each of the four stages.
     """
     if stem not in STEMS:
       raise errors.UsageError(

@@ -26,6 +26,8 @@ class KeyQueue(tf.keras.layers.Layer):
       length: K, at least 1.
       embedding_size: E.
       seed: of the initial rows.
+    name: of the Keras layer.
+      name: of the Keras layer.
 
     Raises:
       UsageError: length is below 1.

@@ -129,6 +129,6 @@ def locate_checkpoint(path: str) -> tuple[pathlib.Path, str]:
     if (folder / run_directory.RUN_FILE).exists():
       return folder, checkpoint
   raise errors.UsageError(
-    f"{checkpoint} lies in no run: expected {run_directory.RUN_FILE} in a folder"
-    " above it; give --checkpoint inside of a model_dir."
+    f"{checkpoint} lies in no run: expected {run_directory.RUN_FILE} in a"
+    " folder above it; give --checkpoint inside of a model_dir."
   )

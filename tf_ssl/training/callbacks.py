@@ -34,11 +34,13 @@ class StepMetrics(tf.keras.callbacks.Callback):
     every: int,
     wait_seconds: Callable[[], float],
   ):
-    """Args:
-    checkpoints: whose memory holds the window.
-    batch_size: global batch.
-    every: steps in a window.
-    wait_seconds: total time spent waiting for data so far.
+    """Takes what the numbers depend on.
+
+    Args:
+      checkpoints: whose memory holds the window.
+      batch_size: global batch.
+      every: steps in a window.
+      wait_seconds: total time spent waiting for data so far.
     """
     super().__init__()
     self._checkpoints = checkpoints
@@ -106,14 +108,16 @@ class Logging(tf.keras.callbacks.Callback):
     num_steps: int,
     on_record: Callable[[list[dict]], None] = lambda history: None,
   ):
-    """Args:
-    metrics: runs before this callback.
-    log: where records go.
-    checkpoints: the best one is saved by `knn_accuracy`, else by -loss.
-    monitors: each has `measure(step) -> dict[str, float]`.
-    monitor_every: steps between two measurements; 0 for never.
-    num_steps: of the run; the last step is measured and logged too.
-    on_record: gets all records after each new one.
+    """Takes what is measured and where it goes.
+
+    Args:
+      metrics: runs before this callback.
+      log: where records go.
+      checkpoints: the best one is saved by `knn_accuracy`, else by -loss.
+      monitors: each has `measure(step) -> dict[str, float]`.
+      monitor_every: steps between two measurements; 0 for never.
+      num_steps: of the run; the last step is measured and logged too.
+      on_record: gets all records after each new one.
     """
     super().__init__()
     self._metrics = metrics
@@ -173,13 +177,15 @@ class Saving(tf.keras.callbacks.Callback):
     every_minutes: float,
     guard: Callable[[], None] = lambda: None,
   ):
-    """Args:
-    metrics: runs before this callback.
-    checkpoints: where to save.
-    interruption: what may ask to stop.
-    every_steps: 0 for never.
-    every_minutes: 0 for never.
-    guard: raises where the run must not go on, before anything is saved.
+    """Takes when to save.
+
+    Args:
+      metrics: runs before this callback.
+      checkpoints: where to save.
+      interruption: what may ask to stop.
+      every_steps: 0 for never.
+      every_minutes: 0 for never.
+      guard: raises where the run must not go on, before anything is saved.
     """
     super().__init__()
     self._metrics = metrics

@@ -22,10 +22,12 @@ class Checkpoints:
   def __init__(
     self, model: tf.keras.Model, directory: pathlib.Path, *, keep: int = 3
   ):
-    """Args:
-    model: has `checkpoint_roots` and a built `optimizer`.
-    directory: of the last checkpoints; the best lies in its `best/`.
-    keep: how many of the last stay.
+    """Reads nothing yet.
+
+    Args:
+      model: has `checkpoint_roots` and a built `optimizer`.
+      directory: of the last checkpoints; the best lies in its `best/`.
+      keep: how many of the last stay.
     """
     self.memory = {}
     self._directory = directory

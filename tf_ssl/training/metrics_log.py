@@ -26,11 +26,13 @@ class MetricsLog:
     *,
     timings_apart: bool = False,
   ):
-    """Args:
-    path: of metrics.jsonl.
-    writer: TensorBoard's.
-    timings_apart: writes `TIMINGS` to timings.jsonl beside it, so that the
-      metrics of two deterministic runs are the same bytes.
+    """Starts with no records.
+
+    Args:
+      path: of metrics.jsonl.
+      writer: TensorBoard's.
+      timings_apart: writes `TIMINGS` to timings.jsonl beside it, so that the
+        metrics of two deterministic runs are the same bytes.
     """
     self._writer = writer
     self._path = path

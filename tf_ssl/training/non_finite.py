@@ -43,8 +43,8 @@ def save(
   )
   checkpoints.save_aside(directory)
   return NonFiniteLossError(
-    f"the loss of step {step + 1}, or its gradient, is not finite. Its batch is in {path}, the"
-    f" weights before it in {directory}/checkpoint; see which tensors break"
+    f"the loss of step {step + 1}, or its gradient, is not finite. Its batch is"
+    f" in {path}, the weights before it in {directory}/checkpoint; see which tensors break"
     f" with: python -m tools.replay_batch --model_dir={directory.parent}"
   )
 

@@ -102,16 +102,18 @@ class LearningRate(tf.keras.optimizers.schedules.LearningRateSchedule):
     final: float = 0.0,
     hold: int = 1,
   ):
-    """Args:
-    peak: the rate after warm-up.
-    steps: of the whole run.
-    kind: "constant", "step" or "cosine".
-    warmup_steps: linear from 0, included in `steps`.
-    drops: for "step": the shares of the run at which the rate falls (MoCo v1:
-      epochs 120 and 160 of 200).
-    drop_factor: what each drop multiplies by.
-    final: for "cosine": the rate at the end.
-    hold: steps for which the rate stands still, 1 for none.
+    """Says how the rate goes.
+
+    Args:
+      peak: the rate after warm-up.
+      steps: of the whole run.
+      kind: "constant", "step" or "cosine".
+      warmup_steps: linear from 0, included in `steps`.
+      drops: for "step": the shares of the run at which the rate falls (MoCo v1:
+        epochs 120 and 160 of 200).
+      drop_factor: what each drop multiplies by.
+      final: for "cosine": the rate at the end.
+      hold: steps for which the rate stands still, 1 for none.
     """
     if kind not in ("constant", "step", "cosine"):
       raise ValueError(f"schedule {kind!r}: expected constant, step or cosine")

@@ -14,10 +14,12 @@ class Progress(tf.keras.callbacks.Callback):
   """
 
   def __init__(self, metrics, *, first_step: int, num_steps: int):
-    """Args:
-    metrics: the `callbacks.StepMetrics` of this run.
-    first_step: steps done before.
-    num_steps: of the whole run.
+    """Takes where the numbers come from.
+
+    Args:
+      metrics: the `callbacks.StepMetrics` of this run.
+      first_step: steps done before.
+      num_steps: of the whole run.
     """
     super().__init__()
     self._metrics = metrics
