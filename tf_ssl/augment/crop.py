@@ -1,4 +1,4 @@
-"""The geometric half of a recipe: which window of an image a view shows.
+"""The geometric half of a recipe: which windows of an image the views show.
 
 Windows are drawn before the image is decoded, so that a JPEG is decoded only
 where a view looks.
@@ -16,7 +16,7 @@ class CropRange(NamedTuple):
   """What RandomResizedCrop draws from.
 
   Attributes:
-    area: smallest and largest area of a window, as a share of the image's.
+    area: smallest and largest area of a window, as a share of the region's.
     aspect: smallest and largest width / height.
   """
 
@@ -24,13 +24,15 @@ class CropRange(NamedTuple):
   aspect: tuple[float, float] = (3 / 4, 4 / 3)
 
 
+def draw(num_images: int | tf.Tensor, num_windows: int, seed: tf.Tensor):
+  """[num_images, num_windows, ...]: what `random_windows` takes to decide."""
+  return tf.random.stateless_uniform(
+    [num_images, num_windows, _ATTEMPTS, 4], seed, alg="philox"
+  )
+
+
 def random_windows(
-  height: tf.Tensor,
-  width: tf.Tensor,
-  *,
-  crop: CropRange,
-  num_windows: int,
-  seed: tf.Tensor,
+  regions: tf.Tensor, draws: tf.Tensor, *, crop: CropRange
 ) -> tf.Tensor:
   """Draws windows as torchvision's RandomResizedCrop does.
 
@@ -39,51 +41,49 @@ def random_windows(
   largest centred window whose aspect is within bounds.
 
   Args:
-    height: [] int32, of the image.
-    width: [] int32, of the image.
+    regions: [N, 4] int32, ymin, xmin, height, width of what may be shown.
+    draws: from `draw`, for N images and V windows.
     crop: the ranges.
-    num_windows: how many independent windows to draw.
-    seed: [2] integer.
 
   Returns:
-    [num_windows, 4] int32: ymin, xmin, height, width.
+    [N, V, 4] int32: ymin, xmin, height, width.
   """
-  draws = tf.random.stateless_uniform(
-    [4, num_windows, _ATTEMPTS], seed, dtype=tf.float64, alg="philox"
-  )
-  rows, columns = tf.cast(height, tf.float64), tf.cast(width, tf.float64)
-  area_min, area_max = crop.area
-  log_min, log_max = (math.log(a) for a in crop.aspect)
-  area = rows * columns * (area_min + (area_max - area_min) * draws[0])
-  aspect = tf.exp(log_min + (log_max - log_min) * draws[1])
-  w = tf.round(tf.sqrt(area * aspect))  # [num_windows, _ATTEMPTS]
-  h = tf.round(tf.sqrt(area / aspect))
-  fits = (w >= 1) & (w <= columns) & (h >= 1) & (h <= rows)
-  windows = tf.stack(
+  # Halves, because sides are the square roots of area * aspect and so on.
+  low = [crop.area[0], 0.5 * math.log(crop.aspect[0])]
+  high = [crop.area[1], 0.5 * math.log(crop.aspect[1])]
+  area, log_aspect = tf.unstack(
+    draws[..., :2] * [high[0] - low[0], high[1] - low[1]] + low, axis=-1
+  )  # [N, V, attempts]
+  regions = tf.cast(regions, tf.float32)[:, None, None]
+  start, sides = tf.split(regions, 2, axis=-1)  # [N, 1, 1, 2]
+  side = tf.sqrt(area * tf.reduce_prod(sides, axis=-1))
+  root = tf.exp(log_aspect)
+  drawn = tf.round(tf.stack([side / root, side * root], axis=-1))
+  fits = tf.reduce_all((drawn >= 1.0) & (drawn <= sides), axis=-1)
+  place = tf.floor(draws[..., 2:] * (sides - drawn + 1.0))
+  windows = tf.concat([start + place, drawn], axis=-1)
+  # The fallback stands last and always fits: argmax finds the first that does.
+  fallback = _centred(start, sides, crop.aspect)
+  fallback = tf.repeat(fallback, tf.shape(draws)[1], axis=1)
+  windows = tf.concat([windows, fallback], axis=2)
+  fits = tf.pad(fits, [[0, 0], [0, 0], [0, 1]], constant_values=True)
+  first = tf.argmax(tf.cast(fits, tf.int8), axis=2, output_type=tf.int32)
+  return tf.cast(tf.gather(windows, first, axis=2, batch_dims=2), tf.int32)
+
+
+def _centred(
+  start: tf.Tensor, sides: tf.Tensor, aspect: tuple[float, float]
+) -> tf.Tensor:
+  """[..., 4]: the largest centred window with an aspect within bounds."""
+  rows, columns = tf.unstack(sides, axis=-1)
+  fallback = tf.stack(
     [
-      tf.floor(draws[2] * (rows - h + 1)),
-      tf.floor(draws[3] * (columns - w + 1)),
-      h,
-      w,
+      tf.minimum(rows, tf.round(columns / aspect[0])),
+      tf.minimum(columns, tf.round(rows * aspect[1])),
     ],
     axis=-1,
-  )  # [num_windows, _ATTEMPTS, 4]
-  first = tf.argmax(fits, axis=1, output_type=tf.int32)  # first that is true
-  chosen = tf.gather(windows, first, axis=1, batch_dims=1)
-  centred = _centre_window(rows, columns, crop.aspect)
-  any_fits = tf.reduce_any(fits, axis=1, keepdims=True)
-  return tf.cast(tf.where(any_fits, chosen, centred), tf.int32)
-
-
-def _centre_window(
-  rows: tf.Tensor, columns: tf.Tensor, aspect: tuple[float, float]
-) -> tf.Tensor:
-  """[4] float64: the fallback of RandomResizedCrop."""
-  narrowest, widest = (tf.constant(a, tf.float64) for a in aspect)
-  ratio = columns / rows
-  h = tf.where(ratio < narrowest, tf.round(columns / narrowest), rows)
-  w = tf.where(ratio > widest, tf.round(rows * widest), columns)
-  return tf.stack([(rows - h) // 2, (columns - w) // 2, h, w])
+  )
+  return tf.concat([start + (sides - fallback) // 2.0, fallback], axis=-1)
 
 
 def enclosing_window(windows: tf.Tensor) -> tf.Tensor:
@@ -91,29 +91,3 @@ def enclosing_window(windows: tf.Tensor) -> tf.Tensor:
   start = tf.reduce_min(windows[:, :2], axis=0)
   end = tf.reduce_max(windows[:, :2] + windows[:, 2:], axis=0)
   return tf.concat([start, end - start], axis=0)
-
-
-def resize(image: tf.Tensor, size: int) -> tf.Tensor:
-  """Resizes to a square as PIL and torchvision do.
-
-  Bilinear between half-pixel centres, with the kernel widened where the image
-  shrinks (antialiased).
-
-  Args:
-    image: [h, w, 3] uint8.
-    size: pixels a side of the result.
-
-  Returns:
-    [size, size, 3] uint8.
-  """
-  sides = tf.cast(tf.shape(image)[:2], tf.float32)
-  resized = tf.raw_ops.ScaleAndTranslate(
-    images=image[tf.newaxis],
-    size=[size, size],
-    scale=float(size) / sides,
-    translation=[0.0, 0.0],
-    kernel_type="triangle",
-    antialias=True,
-  )[0]
-  resized = tf.ensure_shape(resized, [size, size, 3])
-  return tf.cast(resized + 0.5, tf.uint8)  # rounds: values are not negative

@@ -1,17 +1,19 @@
 """Colour operations on a batch, each image with its own parameters.
 
-Images are planes here, [B, 3, H, W] float32, 0..255: a channel is then
-contiguous, which is what vector units want. `tf.image` and
+They work on planes (see `planes`). `tf.image` and
 `official.vision.ops.augment` have these operations with one parameter for the
 whole batch only.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
+from tf_ssl.augment import fused
+from tf_ssl.augment import planes as planes_lib
+
 _LUMA = (0.2989, 0.587, 0.114)  # ITU-R BT.601, as torchvision and tf.image
+_OPERATIONS = 4
 
 
 class JitterStrength(NamedTuple):
@@ -26,113 +28,153 @@ class JitterStrength(NamedTuple):
   hue: float
 
 
+class Jitter(NamedTuple):
+  """Drawn parameters of a batch's colour jitter.
+
+  Attributes:
+    brightness: [B] factor; 1 changes nothing. So for the next two.
+    contrast: [B] factor.
+    saturation: [B] factor.
+    hue: [B], turns of the colour circle; 0 changes nothing.
+    saturation_first: [B] bool, whether saturation takes brightness's place in
+      `order`, and brightness saturation's.
+    order: [4] int32, for the batch: the order of 0 brightness, 1 contrast,
+      2 saturation, 3 hue.
+  """
+
+  brightness: tf.Tensor
+  contrast: tf.Tensor
+  saturation: tf.Tensor
+  hue: tf.Tensor
+  saturation_first: tf.Tensor
+  order: tf.Tensor
+
+
 def draw_jitter(
-  uniform: Sequence[tf.Tensor], strength: JitterStrength, chosen: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
+  uniform: tf.Tensor,
+  order: tf.Tensor,
+  *,
+  strength: JitterStrength,
+  probability: float,
+) -> Jitter:
   """Turns uniform draws into jitter parameters.
 
   Args:
-    uniform: four [B] in 0..1.
+    uniform: [B, 6] in 0..1.
+    order: [4] in 0..1.
     strength: the strengths.
-    chosen: [B] bool; the others get parameters that change nothing.
-
-  Returns:
-    factors [B, 3] of brightness, contrast, saturation; hue [B] in turns.
+    probability: share of the images to jitter; the others get parameters that
+      change nothing.
   """
+  chosen = uniform[:, 0] < probability
   factors = []
-  for u, s in zip(uniform, strength[:3]):
+  for column, s in zip((1, 2, 3), strength[:3], strict=True):
     low, high = max(0.0, 1.0 - s), 1.0 + s
-    factors.append(tf.where(chosen, low + (high - low) * u, 1.0))
-  hue = tf.where(chosen, strength.hue * (2.0 * uniform[3] - 1.0), 0.0)
-  return tf.stack(factors, axis=1), hue
-
-
-def luma(x: tf.Tensor) -> tf.Tensor:
-  """[B, 3, H, W] -> [B, 1, H, W]: the grey image."""
-  red, green, blue = tf.split(x, 3, axis=1)
-  return _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
-
-
-def grayscale(x: tf.Tensor, chosen: tf.Tensor) -> tf.Tensor:
-  """Replaces the chosen ([B] bool) images by their grey image."""
-  return tf.where(chosen[:, None, None, None], luma(x), x)
+    factor = low + (high - low) * uniform[:, column]
+    factors.append(tf.where(chosen, factor, 1.0))
+  turns = strength.hue * (2.0 * uniform[:, 4] - 1.0)
+  return Jitter(
+    *factors,
+    hue=tf.where(chosen, turns, 0.0),
+    saturation_first=uniform[:, 5] < 0.5,
+    order=tf.argsort(order),
+  )
 
 
 def jitter(
-  x: tf.Tensor,
-  factors: tf.Tensor,
-  hue: tf.Tensor,
-  order: tf.Tensor,
-  hue_position: tf.Tensor,
+  planes: tf.Tensor, draws: Jitter, border: int = 0, *, compiled: bool = False
 ) -> tf.Tensor:
-  """torchvision's ColorJitter.
+  """Torchvision's ColorJitter, its four operations in a random order.
 
-  Brightness, contrast and saturation come in an order of their own for each
-  image; where hue stands among them is one draw for the batch. Over many
-  batches all 24 orders are equally likely for an image.
+  The order is drawn once for the batch, but for brightness and saturation,
+  whose order each image draws for itself. Over many batches all 24 orders are
+  equally likely for an image.
 
   Args:
-    x: [B, 3, H, W], 0..255.
-    factors: [B, 3], of brightness, contrast and saturation.
-    hue: [B], turns.
-    order: [B, 3] int32, a permutation of 0..2 in each row.
-    hue_position: [] int32, 0..3: how many of the three come before hue.
+    planes: [B, 3, H', W'], 0..255.
+    draws: the parameters.
+    border: how many pixels on every side are padding.
+    compiled: see `fused`.
 
   Returns:
-    [B, 3, H, W], 0..255.
+    The same shape, 0..255.
   """
-  factors = tf.gather(factors, order, axis=1, batch_dims=1)  # in their order
 
-  def jitter_with_hue_at(position: int) -> tf.Tensor:
-    y = x
-    for slot in range(4):
-      if slot == position:
-        y = shift_hue(y, hue)
-      if slot < 3:
-        y = blend(y, order[:, slot], factors[:, slot])
-    return y
+  def call(step, *args):
+    return lambda x: fused.call(step, compiled, x, *args)
 
-  branches = [lambda p=p: jitter_with_hue_at(p) for p in range(4)]
-  return tf.ensure_shape(tf.switch_case(hue_position, branches), x.shape)
+  d = draws
+  steps = (
+    call(
+      blend,
+      tf.where(d.saturation_first, d.saturation, d.brightness),
+      d.saturation_first,
+    ),
+    call(adjust_contrast, d.contrast, border),
+    call(
+      blend,
+      tf.where(d.saturation_first, d.brightness, d.saturation),
+      ~d.saturation_first,
+    ),
+    call(shift_hue, d.hue),
+  )
+  shape = planes.shape
+  for slot in range(_OPERATIONS):
+    branches = [lambda step=step, x=planes: step(x) for step in steps]
+    planes = tf.switch_case(d.order[slot], branches)
+    planes = tf.ensure_shape(planes, shape)
+  return planes
 
 
-def blend(x: tf.Tensor, kind: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-  """Brightness (0), contrast (1) or saturation (2), as each image's kind says.
+def luma(planes: tf.Tensor) -> tf.Tensor:
+  """[B, 3, H', W'] -> [B, 1, H', W']: the grey image."""
+  red, green, blue = tf.split(planes, 3, axis=1)
+  return _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
 
-  All three are clip(factor * x + (1 - factor) * other), where `other` is black,
-  the mean of the grey image, or the grey image.
+
+def grayscale(planes: tf.Tensor, chosen: tf.Tensor) -> tf.Tensor:
+  """Replaces the chosen ([B] bool) images by their grey image."""
+  return tf.where(planes_lib.per_image(chosen), luma(planes), planes)
+
+
+def blend(
+  planes: tf.Tensor, factor: tf.Tensor, with_grey: tf.Tensor
+) -> tf.Tensor:
+  """Saturation where `with_grey`, brightness elsewhere.
+
+  clip(factor * x + (1 - factor) * other); `other` is the grey image or black.
 
   Args:
-    x: [B, 3, H, W], 0..255.
-    kind: [B] int32.
+    planes: [B, 3, H', W'], 0..255.
     factor: [B].
-
-  Returns:
-    [B, 3, H, W], 0..255.
+    with_grey: [B] bool.
   """
-  grey = luma(x)
-  rest = 1.0 - factor
-  mean = tf.reduce_mean(grey, axis=[1, 2, 3])
-  constant = _planes(tf.where(kind == 1, rest * mean, 0.0))
-  of_grey = _planes(tf.where(kind == 2, rest, 0.0))
-  y = _planes(factor) * x + (of_grey * grey + constant)
+  rest = planes_lib.per_image(tf.where(with_grey, 1.0 - factor, 0.0))
+  y = planes_lib.per_image(factor) * planes + rest * luma(planes)
   return tf.clip_by_value(y, 0.0, 255.0)
 
 
-def shift_hue(x: tf.Tensor, turns: tf.Tensor) -> tf.Tensor:
+def adjust_contrast(
+  planes: tf.Tensor, factor: tf.Tensor, border: int = 0
+) -> tf.Tensor:
+  """clip(factor * x + (1 - factor) * mean of the grey image)."""
+  mean = planes_lib.interior_mean(luma(planes), border)
+  rest = planes_lib.per_image((1.0 - factor) * mean)
+  y = planes_lib.per_image(factor) * planes + rest
+  return tf.clip_by_value(y, 0.0, 255.0)
+
+
+def shift_hue(planes: tf.Tensor, turns: tf.Tensor) -> tf.Tensor:
   """Turns the hue of HSV; value and saturation stay.
 
   Args:
-    x: [B, 3, H, W], 0..255.
+    planes: [B, 3, H', W'], 0..255.
     turns: [B], 1 is the whole colour circle.
-
-  Returns:
-    [B, 3, H, W], 0..255.
   """
-  red, green, blue = tf.split(x, 3, axis=1)
+  red, green, blue = tf.split(planes, 3, axis=1)
   value = tf.maximum(tf.maximum(red, green), blue)
   chroma = value - tf.minimum(tf.minimum(red, green), blue)
-  scale = 1.0 / tf.where(chroma > 0.0, chroma, 1.0)  # a grey has no hue
+  scale = 1.0 / tf.maximum(chroma, 1e-6)  # a grey has no hue
   hue = tf.where(
     value == red,
     (green - blue) * scale,
@@ -142,15 +184,8 @@ def shift_hue(x: tf.Tensor, turns: tf.Tensor) -> tf.Tensor:
       (red - green) * scale + 4.0,
     ),
   )  # sixths of a turn, -1..5
-  hue += 6.0 * _planes(turns)
-  channels = []
-  for peak in (5.0, 3.0, 1.0):
-    k = hue + peak
-    k -= 6.0 * tf.floor(k * (1 / 6))  # 0..6
-    away = tf.clip_by_value(tf.minimum(k, 4.0 - k), 0.0, 1.0)
-    channels.append(value - chroma * away)
-  return tf.concat(channels, axis=1)
-
-
-def _planes(per_image: tf.Tensor) -> tf.Tensor:
-  return per_image[:, None, None, None]
+  k = hue + 6.0 * planes_lib.per_image(turns)
+  k += tf.constant([5.0, 3.0, 1.0])[:, None, None]  # one for each channel
+  k -= 6.0 * tf.floor(k / 6.0)
+  away = tf.clip_by_value(tf.minimum(k, 4.0 - k), 0.0, 1.0)
+  return value - chroma * away

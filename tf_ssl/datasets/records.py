@@ -1,13 +1,12 @@
 """Where encoded images lie: what every reader returns and the pipeline reads.
 
 Nothing is decoded here, and nothing is held per image but its path, its size
-and what is known about it, so that a million images take some tens of megabytes.
+and what is known about it, so that a million images take tens of megabytes.
 """
 
 import hashlib
 import os
-from typing import Any
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -54,7 +53,7 @@ class ImageRecords(NamedTuple):
 
   @property
   def num_images(self) -> int:
-    """N. (`len` of a named tuple counts its fields.)"""
+    """How many images there are; `len` of a named tuple counts its fields."""
     return len(self.sizes)
 
   def name(self, index: int) -> str:

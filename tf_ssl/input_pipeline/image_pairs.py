@@ -2,13 +2,10 @@
 
 import tensorflow as tf
 
-from tf_ssl import errors
-from tf_ssl import types
-from tf_ssl.augment import crop
-from tf_ssl.augment import recipes
+from tf_ssl import errors, types
+from tf_ssl.augment import crop, recipes
 from tf_ssl.datasets import records as records_lib
-from tf_ssl.input_pipeline import loading
-from tf_ssl.input_pipeline import order
+from tf_ssl.input_pipeline import chunks, loading, order, views
 from tf_ssl.input_pipeline import skipped as skipped_lib
 
 view_seed = order.view_seed
@@ -29,7 +26,8 @@ def image_pairs(
 ) -> tf.data.Dataset:
   """Batches of view pairs for steps start_step..num_steps-1.
 
-  The batch of a step is a pure function of (seed, step).
+  The batch of a step is a pure function of (seed, step). An image that cannot
+  be used is replaced by another, which (seed, step) and its place determine.
 
   Args:
     records: the images.
@@ -40,9 +38,11 @@ def image_pairs(
     num_steps: where the run ends, counted from step 0.
     start_step: the first step to make a batch for.
     finish_views: whether the photometric half runs here. If not, views are the
-      uint8 crops, for `recipe.finish` in the train step.
-    skipped: where undecodable images are counted.
-    deterministic: False lets batches come in the order in which they are ready.
+      uint8 crops, for `recipe.finish(views, view_seed(seed, step, view))` in
+      the train step; view 0 is the query, 1 the key.
+    skipped: where unusable images are counted; a `SkippedFiles` that only logs
+      them by default.
+    deterministic: False lets images come in the order in which they are ready.
 
   Returns:
     A dataset of `types.ImagePair`, [B, image_size, image_size, 3] each.
@@ -50,52 +50,80 @@ def image_pairs(
   Raises:
     UsageError: `image_size` < 2, or fewer images than a batch.
   """
+  _check(records, image_size, batch_size)
+  if skipped is None:
+    skipped = skipped_lib.SkippedFiles(None, records.num_images)
+  source = loading.Source(records)
+  chunk_size = chunks.chunk_size(batch_size, image_size)
+
+  def index_of(examples: tf.Tensor, attempt: int | tf.Tensor) -> tf.Tensor:
+    return order.image_index(
+      examples, attempt, seed=seed, num_images=records.num_images
+    )
+
+  def load(
+    first: tf.Tensor, places: tf.Tensor, indices: tf.Tensor
+  ) -> tf.data.Dataset:
+    draws = crop.draw(chunk_size, views.NUM_VIEWS, order.crop_seed(seed, first))
+    draws = tf.gather(draws, places)
+    return views.load_pairs(
+      source, indices, draws, crop=recipe.crop, size=image_size
+    )
+
+  def finish(chunk: chunks.Chunk) -> types.ImagePair:
+    pair = skipped_lib.report(chunk, index_of, records, skipped)
+    if not finish_views:
+      return pair
+    step, offset = chunk.first // batch_size, chunk.first % batch_size
+    finished = [
+      recipe.finish(
+        images,
+        view_seed(seed, step, view),
+        offset=offset,
+        total=batch_size,
+        compiled=True,
+      )
+      for view, images in enumerate(pair)
+    ]
+    return types.ImagePair(*finished)
+
+  def join(pair: types.ImagePair) -> types.ImagePair:
+    shape = [batch_size, image_size, image_size, 3]
+    return types.ImagePair(*(tf.reshape(x, shape) for x in pair))
+
+  dataset = chunks.load_chunks(
+    load,
+    index_of,
+    start=start_step * batch_size,
+    stop=num_steps * batch_size,
+    chunk_size=chunk_size,
+    deterministic=deterministic,
+  )
+  dataset = dataset.map(
+    finish,
+    num_parallel_calls=tf.data.AUTOTUNE,
+    deterministic=deterministic,
+  )
+  dataset = dataset.batch(batch_size // chunk_size, drop_remainder=True)
+  dataset = dataset.map(join)
+  options = tf.data.Options()
+  options.deterministic = deterministic
+  return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
+
+
+def _check(
+  records: records_lib.ImageRecords, image_size: int, batch_size: int
+) -> None:
   if image_size < 2:
     raise errors.UsageError(
       f"image_size: got {image_size}; expected at least 2 px; raise IMAGE_SIZE"
+    )
+  if batch_size < 1:
+    raise errors.UsageError(
+      f"batch_size: got {batch_size}; expected at least 1; raise BATCH_SIZE"
     )
   if records.num_images < batch_size:
     raise errors.UsageError(
       f"batch_size: got {batch_size}, but there are only {records.num_images} "
       "images; lower BATCH_SIZE or give a folder with more images"
     )
-  load = loading.byte_loader(records)
-
-  def crops(example: tf.Tensor) -> tf.Tensor:
-    index = order.image_index(example, seed=seed, num_images=records.num_images)
-    image = tf.io.decode_image(load(index), 3, expand_animations=False)
-    shape = tf.shape(image)
-    windows = crop.random_windows(
-      shape[0],
-      shape[1],
-      crop=recipe.crop,
-      num_windows=2,
-      seed=order.crop_seed(seed, example),
-    )
-    views = []
-    for view in range(2):
-      y, x, h, w = tf.unstack(windows[view])
-      views.append(crop.resize(image[y : y + h, x : x + w], image_size))
-    return types.ImagePair(*views)
-
-  dataset = tf.data.Dataset.range(
-    start_step * batch_size, num_steps * batch_size
-  )
-  dataset = dataset.map(
-    crops, num_parallel_calls=tf.data.AUTOTUNE, deterministic=deterministic
-  )
-  dataset = dataset.batch(batch_size, drop_remainder=True)
-  if finish_views:
-
-    def finish(step: tf.Tensor, pair: types.ImagePair) -> types.ImagePair:
-      return types.ImagePair(
-        *(
-          recipe.finish(images, view_seed(seed, step, view))
-          for view, images in enumerate(pair)
-        )
-      )
-
-    dataset = dataset.enumerate(start_step).map(
-      finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=deterministic
-    )
-  return dataset.prefetch(tf.data.AUTOTUNE)

@@ -1,26 +1,101 @@
-"""Encoded bytes of a record, inside tf.data."""
+"""From the index of a record to its encoded bytes, inside tf.data."""
 
 import os
-from collections.abc import Callable
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from tf_ssl.datasets import records as records_lib
 
+_MIN_SIDE = 2
 
-def byte_loader(
-  records: records_lib.ImageRecords,
-) -> Callable[[tf.Tensor], tf.Tensor]:
-  """Returns a function from an image's index ([] int64) to its encoded bytes.
 
-  It fails, in the graph, where the file cannot be read.
+class Location(NamedTuple):
+  """Where images are; [n] of each, or one.
+
+  Attributes:
+    index: int64, of the record.
+    path: string, of the file; empty for an image inside a shard.
+    box: [..., 4] int32, xmin, ymin, xmax, ymax in pixels; xmin = -1: no box.
   """
-  # One eager tensor, captured by reference: a constant of a million paths
-  # would be copied into every graph.
-  files = tf.constant(records.files)
-  root = os.path.join(records.root, "")
 
-  def load(index: tf.Tensor) -> tf.Tensor:
-    return tf.io.read_file(tf.strings.join([root, tf.gather(files, index)]))
+  index: tf.Tensor
+  path: tf.Tensor
+  box: tf.Tensor
 
-  return load
+
+class Source:
+  """A dataset's records, to be read inside tf.data."""
+
+  def __init__(self, records: records_lib.ImageRecords):
+    """Initialises from `records`."""
+    self._records = records
+    self._root = os.path.join(records.root, "")
+    # Eager tensors, captured: constants would be copied into every graph.
+    self._files = tf.constant(records.files)
+    self._boxes = None if records.boxes is None else tf.constant(records.boxes)
+
+  def locate(self, indices: tf.Tensor) -> Location:
+    """[n] int64 -> the locations of n images."""
+    if self._records.shards is None:
+      files = tf.gather(self._files, indices)
+      paths = tf.strings.join([self._root, files])
+    else:
+      paths = tf.fill(tf.shape(indices), "")
+    if self._boxes is None:
+      boxes = tf.fill([tf.size(indices), 4], -1)
+    else:
+      boxes = tf.gather(self._boxes, indices)
+    return Location(indices, paths, boxes)
+
+  def read(self, location: Location) -> tf.Tensor:
+    """The encoded bytes ([] string) of one image; fails if unreadable."""
+    shards = self._records.shards
+    if shards is None:
+      return tf.io.read_file(location.path)
+    serialized = tf.numpy_function(
+      lambda index: read_example(self._records, index),
+      [location.index],
+      tf.string,
+      stateful=False,
+    )
+    feature = tf.io.FixedLenFeature([], tf.string)
+    return tf.io.parse_single_example(
+      tf.ensure_shape(serialized, []), {shards.image_feature: feature}
+    )[shards.image_feature]
+
+
+def regions(boxes: tf.Tensor, sides: tf.Tensor) -> tf.Tensor:
+  """What may be shown of images: their boxes, or all of them.
+
+  Fails in the graph where that is smaller than 2 px on a side.
+
+  Args:
+    boxes: [n, 4] int32, as in `Location`.
+    sides: [n, 2] int32, heights and widths.
+
+  Returns:
+    [n, 4] int32: ymin, xmin, height, width.
+  """
+  corners = tf.reverse(tf.reshape(boxes, [-1, 2, 2]), [2])  # y before x
+  corners = tf.minimum(corners, sides[:, None])
+  box = tf.concat([corners[:, 0], corners[:, 1] - corners[:, 0]], axis=1)
+  whole = tf.pad(sides, [[0, 0], [2, 0]])
+  chosen = tf.where(boxes[:, :1] < 0, whole, box)
+  usable = tf.debugging.Assert(
+    tf.reduce_all(chosen[:, 2:] >= _MIN_SIDE),
+    ["smaller than 2 px on a side (ymin, xmin, height, width):", chosen],
+  )
+  with tf.control_dependencies([usable]):
+    return tf.identity(chosen)
+
+
+def read_example(records: records_lib.ImageRecords, index: int) -> bytes:
+  """The serialised tf.train.Example of one image of a sharded dataset."""
+  shards = records.shards
+  with open(records.path(index), "rb", buffering=0) as file:
+    length = int(shards.length[index])
+    data = os.pread(file.fileno(), length, int(shards.offset[index]))
+  if len(data) != length:
+    raise EOFError(f"{records.name(index)} ends early")
+  return data

@@ -1,8 +1,27 @@
 """Images that could not be used: counted, named, and not too many."""
 
+import os
+import threading
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from tf_ssl import errors
+from tf_ssl.datasets import records as records_lib
+from tf_ssl.input_pipeline import chunks, decoding, loading
+
+_MAGIC = {
+  b"\xff\xd8\xff": "JPEG",
+  b"\x89PNG": "PNG",
+  b"BM": "BMP",
+  b"GIF8": "GIF",
+}
+
 
 class SkippedFiles:
-  """Remembers which images were skipped, and why.
+  """Remembers which images were skipped, and why; safe between threads.
 
   Attributes:
     count: number of distinct images skipped.
@@ -15,12 +34,153 @@ class SkippedFiles:
     """Initialises the record.
 
     Args:
-      path: the file to write names and reasons to; None to keep them here.
+      path: the file to write one `name<tab>reason` a line to, and to read what
+        an earlier part of the run skipped; None to keep them in memory.
       num_images: N, the number of images in the dataset.
       max_fraction: the share of N above which the run must stop.
     """
+    self.fatal: str | None = None
     self._path = path
     self._num_images = num_images
     self._max_fraction = max_fraction
-    self.count = 0
-    self.fatal = None
+    self._reasons: dict[str, str] = {}
+    self._lock = threading.Lock()
+    if path is not None and os.path.exists(path):
+      with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+          name, _, reason = line.rstrip("\n").partition("\t")
+          self._reasons[name] = reason
+
+  @property
+  def count(self) -> int:
+    """Number of distinct images skipped."""
+    return len(self._reasons)
+
+  @property
+  def reasons(self) -> dict[str, str]:
+    """From the names of the skipped images to the reasons; a copy."""
+    with self._lock:
+      return dict(self._reasons)
+
+  def add(self, name: str, reason: str) -> None:
+    """Records an image once; further calls with its name do nothing.
+
+    Raises:
+      UsageError: more than `max_fraction` of the images were skipped.
+    """
+    with self._lock:
+      if name not in self._reasons:
+        self._reasons[name] = reason
+        logging.warning("skipped %s: %s", name, reason)
+        if self._path is not None:
+          with open(
+            self._path, "a", encoding="utf-8", errors="surrogateescape"
+          ) as file:
+            file.write(f"{name}\t{reason}\n")
+      if self.count > self._max_fraction * self._num_images:
+        self._stop(
+          f"images: {self.count} of {self._num_images} could not be used, the "
+          f"last {name!r} ({reason}); expected at most {self._max_fraction:g} "
+          "of them; mend or remove those listed"
+          f"{'' if self._path is None else ' in ' + self._path}, or raise "
+          "max_skipped_fraction"
+        )
+
+  def give_up(self, attempts: int) -> None:
+    """Stops the run: no image could be found for an example.
+
+    Raises:
+      UsageError: always.
+    """
+    self._stop(
+      f"images: {attempts} images drawn one after another could not be used, "
+      f"the last {list(self._reasons.items())[-1]}; expected images of which "
+      "at most a share of max_skipped_fraction is unusable"
+    )
+
+  def _stop(self, message: str) -> None:
+    self.fatal = self.fatal or message
+    raise errors.UsageError(message)
+
+
+def report(
+  chunk: chunks.Chunk,
+  index_of: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+  records: records_lib.ImageRecords,
+  skipped: SkippedFiles,
+  *,
+  attempts: int = chunks.MAX_ATTEMPTS,
+  may_give_up: bool = False,
+) -> tf.Tensor:
+  """Tells `skipped` which images of a chunk failed; no cost if none did.
+
+  Args:
+    chunk: the chunk.
+    index_of: the image of an example and attempt, as the chunk's loader has it.
+    records: the images.
+    skipped: told the name and reason of each.
+    attempts: how many attempts the chunk's loader made.
+    may_give_up: whether examples without any usable image are allowed.
+
+  Returns:
+    `chunk.loaded`.
+  """
+
+  def tell(indices: np.ndarray, failures: np.ndarray) -> np.int32:
+    for row, failed in zip(indices, failures, strict=True):
+      for index in row[:failed].tolist():
+        reason = why_unusable(records, index)
+        skipped.add(records.name(index), reason)
+      if failed == attempts and not may_give_up:
+        skipped.give_up(attempts)
+    return np.int32(0)
+
+  def some_failed() -> tf.Tensor:
+    indices = tf.map_fn(
+      lambda example: tf.stack(
+        [index_of(example, tf.constant(a, tf.int64)) for a in range(attempts)]
+      ),
+      chunk.first + tf.range(tf.size(chunk.failures), dtype=tf.int64),
+    )
+    return tf.numpy_function(tell, [indices, chunk.failures], tf.int32)
+
+  told = tf.cond(
+    tf.reduce_any(chunk.failures > 0), some_failed, lambda: tf.constant(0)
+  )
+  with tf.control_dependencies([told]):
+    return tf.nest.map_structure(tf.identity, chunk.loaded)
+
+
+def why_unusable(records: records_lib.ImageRecords, index: int) -> str:
+  """Reads an image again to say in a few words why it cannot be used."""
+  try:
+    if records.shards is None:
+      with open(records.path(index), "rb") as file:
+        encoded = file.read()
+    else:
+      feature = records.shards.image_feature
+      example = tf.train.Example.FromString(
+        loading.read_example(records, index)
+      )
+      values = example.features.feature[feature].bytes_list.value
+      if not values:
+        return f"the record has no feature {feature!r}"
+      encoded = values[0]
+  except Exception as error:  # pylint: disable=broad-except
+    return f"cannot be read: {getattr(error, 'strerror', None) or error}"
+  if not encoded:
+    return "empty file"
+  kinds = [kind for magic, kind in _MAGIC.items() if encoded.startswith(magic)]
+  if not kinds:
+    return "not a JPEG, PNG, BMP or GIF image"
+  try:
+    image = decoding.decode(tf.constant(encoded))
+  except tf.errors.OpError:
+    return f"truncated or corrupt {kinds[0]}, or of an unsupported kind"
+  height, width = image.shape[:2]
+  if min(height, width) < 2:
+    return f"smaller than 2 px on a side: {width}x{height}"
+  if records.boxes is not None:
+    box = tuple(records.boxes[index].tolist())
+    return f"box {box} shows less than 2 px of the {width}x{height} image"
+  return "could not be read at that moment"

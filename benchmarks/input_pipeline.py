@@ -1,0 +1,231 @@
+"""How fast views are made on one core, and whether memory stays flat.
+
+Questions, each answered with a ratio measured in one run:
+- two MoCo v2 views of every image against the same recipe in Pillow and NumPy;
+- with the photometric half left to the accelerator, against decoding alone;
+- peak memory with ten times the images.
+
+python benchmarks/input_pipeline.py --images=../shared/data/imagenette/train
+"""
+
+import argparse
+import math
+import os
+import random
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+_MEAN = (0.485, 0.456, 0.406)
+_STD = (0.229, 0.224, 0.225)
+_STEPS_TO_SETTLE = 200
+
+
+def main() -> None:
+  """Runs the comparisons that were not switched off."""
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument("--images", default="../shared/data/imagenette/train")
+  parser.add_argument("--image_size", type=int, default=224)
+  parser.add_argument("--batch_size", type=int, default=64)
+  parser.add_argument("--steps", type=int, default=4, help="per round")
+  parser.add_argument("--rounds", type=int, default=5)
+  parser.add_argument("--memory_images", type=int, default=4000)
+  parser.add_argument("--no_memory", action="store_true")
+  parser.add_argument("--no_speed", action="store_true")
+  parser.add_argument("--peak_memory_of", help=argparse.SUPPRESS)
+  args = parser.parse_args()
+  if args.peak_memory_of:
+    print(_peak_memory(args.peak_memory_of))
+    return
+  if not args.no_speed:
+    _compare_speed(args)
+  if not args.no_memory:
+    _compare_memory(args.memory_images)
+
+
+def _compare_speed(args: argparse.Namespace) -> None:
+  os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before TF counts
+  from tf_ssl.augment import recipes
+  from tf_ssl.datasets import open_images
+  from tf_ssl.input_pipeline import image_pairs
+
+  records = open_images.open_images(args.images)
+  count = args.steps * args.batch_size
+  paths = [records.path(i) for i in range(records.num_images)]
+  random.Random(0).shuffle(paths)
+  paths = (paths * (count // len(paths) + 1))[:count]
+
+  def pairs(finish_views: bool):
+    return image_pairs.image_pairs(
+      records,
+      recipe=recipes.moco_v2(),
+      image_size=args.image_size,
+      batch_size=args.batch_size,
+      seed=0,
+      num_steps=args.steps,
+      finish_views=finish_views,
+    )
+
+  runs = {
+    "Pillow, two views": lambda: _pillow_views(paths, args.image_size),
+    "two views": _consumer(pairs(True)),
+    "decoding alone": _consumer(_decoded(paths)),
+    "geometry alone": _consumer(pairs(False)),
+  }
+  wall = {name: [] for name in runs}
+  cpu = {name: [] for name in runs}
+  for run in runs.values():
+    run()  # compiles, fills caches
+  for _ in range(args.rounds):
+    for name, run in runs.items():
+      wall_start, cpu_start = time.perf_counter(), time.process_time()
+      run()
+      cpu[name].append(time.process_time() - cpu_start)
+      wall[name].append(time.perf_counter() - wall_start)
+  print(f"{count} images a round, the best of {args.rounds} rounds, one core")
+  for name in runs:
+    print(
+      f"  {name:18s} {count / min(wall[name]):8.0f} images/s"
+      f"  {1e3 * min(cpu[name]) / count:7.3f} ms of CPU an image"
+    )
+  # CPU time, so that other programs on the machine do not decide the ratio.
+  views = min(cpu["Pillow, two views"]) / min(cpu["two views"])
+  geometry = min(cpu["decoding alone"]) / min(cpu["geometry alone"])
+  print(f"two views / Pillow: {views:.2f} (expected >= 3)")
+  print(f"geometry alone / decoding alone: {geometry:.2f} (expected >= 0.5)")
+
+
+def _consumer(dataset):
+  def consume() -> None:
+    for _ in dataset:
+      pass
+
+  return consume
+
+
+def _decoded(paths: list[str]):
+  import tensorflow as tf
+
+  files = tf.constant(paths)
+  dataset = tf.data.Dataset.range(len(paths)).map(
+    lambda i: tf.io.decode_jpeg(tf.io.read_file(tf.gather(files, i)), 3),
+    num_parallel_calls=tf.data.AUTOTUNE,
+  )
+  return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def _pillow_views(paths: list[str], size: int) -> None:
+  from PIL import Image
+
+  rng = random.Random(0)
+  for path in paths:
+    image = Image.open(path).convert("RGB")
+    for _ in range(2):
+      _pillow_view(image, size, rng)
+
+
+def _pillow_view(image, size: int, rng: random.Random):
+  import numpy as np
+  from PIL import Image, ImageEnhance, ImageFilter
+
+  width, height = image.size
+  left, top, w, h = 0, 0, width, height
+  for _ in range(10):
+    area = width * height * rng.uniform(0.2, 1.0)
+    aspect = math.exp(rng.uniform(math.log(3 / 4), math.log(4 / 3)))
+    w = round(math.sqrt(area * aspect))
+    h = round(math.sqrt(area / aspect))
+    if 0 < w <= width and 0 < h <= height:
+      left, top = rng.randint(0, width - w), rng.randint(0, height - h)
+      break
+  view = image.resize(
+    (size, size), Image.BILINEAR, box=(left, top, left + w, top + h)
+  )
+  if rng.random() < 0.8:
+    steps = [
+      lambda x: ImageEnhance.Brightness(x).enhance(rng.uniform(0.6, 1.4)),
+      lambda x: ImageEnhance.Contrast(x).enhance(rng.uniform(0.6, 1.4)),
+      lambda x: ImageEnhance.Color(x).enhance(rng.uniform(0.6, 1.4)),
+      lambda x: _pillow_hue(x, rng.uniform(-0.1, 0.1)),
+    ]
+    rng.shuffle(steps)
+    for step in steps:
+      view = step(view)
+  if rng.random() < 0.2:
+    view = view.convert("L").convert("RGB")
+  if rng.random() < 0.5:
+    view = view.filter(ImageFilter.GaussianBlur(rng.uniform(0.1, 2.0)))
+  if rng.random() < 0.5:
+    view = view.transpose(Image.FLIP_LEFT_RIGHT)
+  pixels = np.asarray(view, np.float32)
+  pixels *= 1 / (255 * np.float32(_STD))
+  pixels -= np.float32(_MEAN) / np.float32(_STD)
+  return pixels
+
+
+def _pillow_hue(image, turns: float):
+  from PIL import Image
+
+  hue, saturation, value = image.convert("HSV").split()
+  shift = round(255 * turns)
+  hue = hue.point([(v + shift) % 256 for v in range(256)])
+  return Image.merge("HSV", (hue, saturation, value)).convert("RGB")
+
+
+def _compare_memory(num_images: int) -> None:
+  import numpy as np
+  from PIL import Image
+
+  peaks = []
+  for count in (num_images, 10 * num_images):
+    folder = tempfile.mkdtemp()
+    try:
+      image = Image.fromarray(
+        np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+      )
+      first = os.path.join(folder, "0.jpg")
+      image.save(first)
+      for i in range(1, count):
+        os.link(first, os.path.join(folder, f"{i}.jpg"))
+      # A fresh process: a peak is never forgotten.
+      done = subprocess.run(
+        [sys.executable, "-W", "ignore", __file__, "--peak_memory_of", folder],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        check=True,
+      )
+      peaks.append(float(done.stdout.split()[-1]))
+    finally:
+      shutil.rmtree(folder)
+    print(f"  {count:7d} images: peak memory {peaks[-1]:.1f} MiB")
+  growth = peaks[1] / peaks[0] - 1
+  print(f"ten times the images: {100 * growth:+.1f} % memory (expected < 5)")
+
+
+def _peak_memory(folder: str) -> float:
+  """MiB that this process took at most, for the same number of steps."""
+  from tf_ssl.augment import recipes
+  from tf_ssl.datasets import open_images
+  from tf_ssl.input_pipeline import image_pairs
+
+  dataset = image_pairs.image_pairs(
+    open_images.open_images(folder),
+    recipe=recipes.moco_v2(),
+    image_size=64,
+    batch_size=64,
+    seed=0,
+    num_steps=_STEPS_TO_SETTLE,
+  )
+  for _ in dataset:
+    pass
+  return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+  main()

@@ -1,0 +1,116 @@
+"""Encoded bytes to pixels: JPEG, PNG, BMP and the first frame of a GIF.
+
+Everything comes out as [H, W, 3] uint8: grey is repeated, alpha dropped,
+palettes looked up, 16 bits cut to 8, CMYK converted. What cannot be decoded so
+fails in the graph.
+"""
+
+import tensorflow as tf
+
+_PNG = b"\x89PNG"
+
+
+def sides(encoded: tf.Tensor) -> tf.Tensor:
+  """[] string -> [2] int32, height and width, read from the header alone.
+
+  Fails in the graph where this is no image.
+  """
+
+  def integers(position: int, dtype: tf.DType, big: bool) -> tf.Tensor:
+    part = tf.strings.substr(encoded, position, 2 * dtype.size)
+    values = tf.io.decode_raw(part, dtype, little_endian=not big)
+    return tf.cast(tf.reverse(values, [0]), tf.int32)  # width stands first
+
+  def start(magic: bytes) -> tf.Tensor:
+    return tf.strings.substr(encoded, 0, len(magic)) == magic
+
+  def other() -> tf.Tensor:
+    return tf.case(
+      [
+        (start(_PNG), lambda: integers(16, tf.int32, True)),
+        # A negative height: rows from top to bottom.
+        (start(b"BM"), lambda: tf.abs(integers(18, tf.int32, False))),
+        (start(b"GIF8"), lambda: integers(6, tf.uint16, False)),
+      ],
+      default=lambda: tf.shape(tf.io.decode_image(encoded, 3))[:2],
+    )
+
+  found = tf.cond(
+    tf.io.is_jpeg(encoded),
+    lambda: tf.io.extract_jpeg_shape(encoded)[:2],
+    other,
+  )
+  return tf.ensure_shape(found, [2])
+
+
+def decode_window(encoded: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
+  """Decodes a window of an image; of a JPEG, little more than the window.
+
+  Args:
+    encoded: [] string.
+    window: [4] int32: ymin, xmin, height, width.
+
+  Returns:
+    [height, width, 3] uint8.
+  """
+
+  def cut() -> tf.Tensor:
+    y, x, h, w = tf.unstack(window)
+    image = decode(encoded)
+    fits = tf.reduce_all(window[:2] + window[2:] <= tf.shape(image)[:2])
+    with tf.control_dependencies(
+      [tf.debugging.Assert(fits, ["smaller than its header says", window])]
+    ):
+      return image[y : y + h, x : x + w]
+
+  return tf.cond(
+    tf.io.is_jpeg(encoded),
+    lambda: tf.io.decode_and_crop_jpeg(encoded, window, channels=3),
+    cut,
+  )
+
+
+def decode(encoded: tf.Tensor) -> tf.Tensor:
+  """[] string -> [H, W, 3] uint8: the whole image, of any format."""
+  is_bmp = tf.strings.substr(encoded, 0, 2) == b"BM"
+  image = tf.cond(
+    is_bmp,
+    lambda: _decode_bmp(encoded),
+    lambda: tf.io.decode_image(encoded, 3, expand_animations=False),
+  )
+  return tf.ensure_shape(image, [None, None, 3])
+
+
+def _decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
+  """Uncompressed BMP of 8 (palette), 24 or 32 bits a pixel.
+
+  TensorFlow's kernel knows neither palettes nor compression; both are read from
+  the header here (BITMAPFILEHEADER, BITMAPINFOHEADER: little-endian, offset of
+  the pixels at byte 10, header size at 14, bits at 28, compression at 30).
+  """
+
+  def field(position: int, dtype: tf.DType) -> tf.Tensor:
+    part = tf.strings.substr(encoded, position, dtype.size)
+    return tf.cast(tf.io.decode_raw(part, dtype)[0], tf.int32)
+
+  pixels, header = field(10, tf.int32), field(14, tf.int32)
+  bits, compression = field(28, tf.int16), field(30, tf.int32)
+  plain = (compression == 0) | ((compression == 3) & (bits == 32))
+  supported = tf.debugging.Assert(
+    plain & ((bits == 8) | (bits == 24) | (bits == 32)),
+    [
+      "BMP of this kind is not supported (bits, compression):",
+      bits,
+      compression,
+    ],
+  )
+  with tf.control_dependencies([supported]):
+    image = tf.io.decode_bmp(encoded)  # [H, W, 1, 3 or 4]
+
+  def look_up() -> tf.Tensor:
+    palette = tf.strings.substr(encoded, 14 + header, pixels - 14 - header)
+    entries = tf.reshape(tf.io.decode_raw(palette, tf.uint8), [-1, 4])
+    colours = tf.reverse(entries[:, :3], [1])  # stored as blue, green, red
+    return tf.gather(colours, tf.cast(image[..., 0], tf.int32))
+
+  return tf.cond(bits == 8, look_up, lambda: image[..., :3])
