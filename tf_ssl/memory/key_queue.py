@@ -26,7 +26,6 @@ class KeyQueue(tf.keras.layers.Layer):
       length: K, at least 1.
       embedding_size: E.
       seed: of the initial rows.
-    name: of the Keras layer.
       name: of the Keras layer.
 
     Raises:

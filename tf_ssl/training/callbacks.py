@@ -23,7 +23,6 @@ class StepMetrics(tf.keras.callbacks.Callback):
     step: steps done so far.
     latest: the present window's averages and timings.
     due: whether this step closed a window.
-    extra: what monitors add to the record of this step.
   """
 
   def __init__(
@@ -50,6 +49,8 @@ class StepMetrics(tf.keras.callbacks.Callback):
     self.step = 0
     self.latest = {}
     self.due = False
+    self._clock = self._waited = 0.0
+    self._clock_step = 0
 
   @property
   def _window(self) -> dict:

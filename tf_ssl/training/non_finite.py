@@ -38,9 +38,8 @@ def save(
   """
   directory.mkdir(parents=True, exist_ok=True)
   path = directory / f"batch_{step}.npz"
-  np.savez(
-    path, step=step, **{k: np.asarray(v) for k, v in batch._asdict().items()}
-  )
+  views = {name: np.asarray(v) for name, v in batch._asdict().items()}
+  np.savez(path, step=step, **views)
   checkpoints.save_aside(directory)
   return NonFiniteLossError(
     f"the loss of step {step + 1}, or its gradient, is not finite. Its batch is"
