@@ -33,7 +33,13 @@ def read(folder: str, *, labelled: bool = False) -> records.ImageRecords:
     raise errors.UsageError(
       f"images: {folder!r} is not a folder; expected a folder of images"
     )
-  found = sorted(_scan(os.fsencode(root)))
+  try:
+    found = sorted(_scan(os.fsencode(root)))
+  except OSError as error:
+    raise errors.UsageError(
+      f"images: cannot list {error.filename!r} ({error.strerror}); expected a "
+      "folder that can be read"
+    ) from error
   if not found:
     names = ", ".join(os.fsdecode(e) for e in EXTENSIONS)
     raise errors.UsageError(
@@ -48,6 +54,11 @@ def read(folder: str, *, labelled: bool = False) -> records.ImageRecords:
   return records.ImageRecords(
     root, files, sizes, labels=labels, class_names=class_names
   )
+
+
+def is_empty(folder: str) -> bool:
+  """Whether there is no image anywhere below `folder`."""
+  return next(_scan(os.fsencode(folder)), None) is None
 
 
 def _scan(root: bytes) -> Iterator[tuple[bytes, int]]:

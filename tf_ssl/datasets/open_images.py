@@ -1,7 +1,7 @@
 """One way in for every kind of image source."""
 
+import glob
 import os
-import re
 
 from tf_ssl import errors
 from tf_ssl.datasets import (
@@ -12,22 +12,15 @@ from tf_ssl.datasets import (
   tfrecords,
 )
 
-# x.tfrecord, x.tfrecord-00000-of-00008, train-00000-of-00008
-_TFRECORD = re.compile(r".*\.tfrecords?\b.*|.*-\d{5,}-of-\d{5,}", re.IGNORECASE)
-_EXPECTED = (
-  "a folder of images, a manifest FILE.csv, TFRecords (file, glob or folder) "
-  "or tfds:NAME[:SPLIT]"
-)
-
 
 def open_images(source: str, *, labelled: bool = False) -> records.ImageRecords:
   """Finds the images of a source, whatever its kind.
 
   Args:
-    source: a folder of images at any depth (`image_folder`); FILE.csv
-      (`manifest`); a TFRecord file, a glob of such files or a folder that holds
-      *.tfrecord* files (`tfrecords`); or tfds:NAME[:SPLIT] (`tfds_images`).
-    labelled: whether every image must come with a class.
+    source: a folder of images (any depth) or of TFRecord files; a CSV manifest;
+      a TFRecord file or a glob of them; or `tfds:NAME[:SPLIT]`.
+    labelled: whether every image must come with a class: from the folder that
+      it lies in, the manifest's column, or the record's feature.
 
   Returns:
     The records.
@@ -37,24 +30,20 @@ def open_images(source: str, *, labelled: bool = False) -> records.ImageRecords:
   """
   if source.startswith(tfds_images.PREFIX):
     return tfds_images.read(source, labelled=labelled)
-  path = os.path.expanduser(source)
-  if os.path.isdir(path):
-    reader = tfrecords if tfrecords.find(path) else image_folder
-    return reader.read(path, labelled=labelled)
-  if os.path.isfile(path):
-    name = os.path.basename(path)
-    if name.lower().endswith(".csv"):
-      return manifest.read(path, labelled=labelled)
-    if _TFRECORD.fullmatch(name):
-      return tfrecords.read(path, labelled=labelled)
-    raise _error(source, path, "is a file of another kind")
-  if source and tfrecords.find(path):
-    return tfrecords.read(path, labelled=labelled)
-  raise _error(source, path, "is not there")
-
-
-def _error(source: str, path: str, problem: str) -> errors.UsageError:
-  return errors.UsageError(
-    f"IMAGES={source!r}: {os.path.abspath(path)!r} {problem}; expected "
-    f"{_EXPECTED}. Change IMAGES"
-  )
+  source = os.path.expanduser(source)
+  if os.path.isdir(source):
+    if image_folder.is_empty(source):
+      files = tfrecords.find(source)
+      if files:
+        return tfrecords.read(files, labelled=labelled)
+    return image_folder.read(source, labelled=labelled)
+  if source.lower().endswith(".csv"):
+    return manifest.read(source, labelled=labelled)
+  files = tfrecords.find(source)
+  if not files:
+    kind = "matches no file" if glob.has_magic(source) else "does not exist"
+    raise errors.UsageError(
+      f"images: {source!r} {kind}; expected a folder of images, a CSV "
+      "manifest, TFRecord files or tfds:NAME"
+    )
+  return tfrecords.read(files, labelled=labelled)
