@@ -49,7 +49,9 @@ class Recipe(NamedTuple):
   ) -> tf.Tensor:
     """The photometric half: cropped views in, what the encoder sees out.
 
-    Mirroring comes first here; it commutes with all that follows.
+    Mirroring comes first here; it commutes with all that follows. A function
+    that is compiled as a whole (`jit_compile=True`) has XLA's random numbers,
+    and so other draws than one that is not.
 
     Args:
       images: [B, H, W, 3], uint8 or float, 0..255: rows offset..offset+B of a
