@@ -1,7 +1,11 @@
-"""A CSV manifest: which files, with which labels, and which part of each."""
+"""A CSV file that lists images, with or without labels and boxes."""
 
 import csv
 import os
+import stat
+from array import array
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -9,140 +13,199 @@ from tf_ssl import errors
 from tf_ssl.datasets import records
 
 _BOX = ("xmin", "ymin", "xmax", "ymax")
+_HEADER = "path[,label][,xmin,ymin,xmax,ymax]"
 _NO_BOX = (-1, -1, -1, -1)
+_MAX_INT32 = 2**31 - 1
 
 
-def read(path: str, *, labelled: bool = False) -> records.ImageRecords:
-  """Reads a manifest.
+class _Columns(NamedTuple):
+  """Where each column stands in a row; None: the file has none."""
 
-  The first line names the columns: `path`, and optionally `label` and `xmin`,
-  `ymin`, `xmax`, `ymax`. Paths are relative to the manifest. Labels are class
-  ids, or names, which get ids in their sorted order; an empty one is -1. Boxes
-  are pixels, the maximum exclusive, the origin top left; four empty fields
-  stand for the whole image.
+  width: int
+  path: int
+  label: int | None
+  box: tuple[int, ...] | None
+
+
+class _Rows(NamedTuple):
+  """The body of the file, column by column, [N] each."""
+
+  lines: array
+  paths: list[str]
+  labels: list[str]
+  boxes: array  # [N * 4]
+
+
+def read(file: str, *, labelled: bool = False) -> records.ImageRecords:
+  """Lists the images of a manifest, in the order of its rows.
+
+  The first line names the columns: `path`, optionally `label`, optionally
+  `xmin`, `ymin`, `xmax`, `ymax` (pixels, the maximum exclusive). Paths are
+  relative to the folder of the manifest, or absolute. Labels are class ids, or
+  names: if any label is not an integer all are names, and ids follow the sorted
+  names. An empty label means unknown, four empty box cells the whole image.
 
   Args:
-    path: the CSV file.
-    labelled: whether every line must have a label.
+    file: the CSV file, UTF-8.
+    labelled: whether every row must have a label.
 
   Returns:
-    The records, in the manifest's order.
+    The records; `labels` and `boxes` are None where the manifest has no such
+    column, an unknown label is -1.
 
   Raises:
-    UsageError: the file is missing, empty or malformed; the line is named.
+    UsageError: the manifest is malformed or an image is missing. Names file
+      and line.
   """
-  try:
-    with open(path, newline="", encoding="utf-8-sig") as file:
-      rows = list(csv.reader(file))
-  except (OSError, UnicodeDecodeError, csv.Error) as error:
-    raise errors.UsageError(
-      f"images: cannot read the manifest {path!r} ({error}); expected a CSV "
-      "file in UTF-8"
-    ) from error
-  columns = _columns(path, rows[0] if rows else [])
-  width = len(rows[0])
-  lines = [(n, row) for n, row in enumerate(rows[1:], start=2) if row]
-  if not lines:
-    raise errors.UsageError(
-      f"images: the manifest {path!r} lists no image; expected at least one "
-      "batch of lines below the header"
-    )
-  for number, row in lines:
-    if len(row) != width or not row[columns["path"]]:
-      raise _malformed(path, number, row, f"a path and {width} fields")
-  root = os.path.dirname(os.path.abspath(path))
-  names = [
-    os.fsencode(os.path.relpath(os.path.join(root, row[columns["path"]]), root))
-    for _, row in lines
-  ]
-  labels, class_names = _labels(path, lines, columns.get("label"), labelled)
-  boxes = None
-  if _BOX[0] in columns:
-    places = [columns[name] for name in _BOX]
-    boxes = np.array([_box(path, n, row, places) for n, row in lines], np.int32)
+  columns, rows = _parse(file, labelled)
+  if not rows.paths:
+    raise _error(file, 1, "no image follows the header; expected one a line")
+  paths = rows.paths
+  root = os.path.dirname(os.path.abspath(file))
+  # Root and path are joined as text, so one absolute path makes all absolute.
+  if any(path.startswith("/") for path in paths):
+    paths = [os.path.join(root, path)[1:] for path in paths]
+    root = "/"
+  sizes = _sizes(file, os.path.join(root, ""), paths, rows.lines)
+  labels, class_names, boxes = None, (), None
+  if columns.label is not None:
+    labels, class_names = _labels(file, rows)
+  if columns.box is not None:
+    boxes = np.array(rows.boxes, np.int32).reshape(-1, 4)
   return records.ImageRecords(
     root,
-    np.array(names),
-    np.array([_size(root, name) for name in names], np.int64),
+    np.array([os.fsencode(path) for path in paths]),
+    sizes,
     labels=labels,
     boxes=boxes,
     class_names=class_names,
   )
 
 
-def _columns(path: str, header: list[str]) -> dict[str, int]:
-  columns = {name.strip(): i for i, name in enumerate(header)}
-  boxed = [name in columns for name in _BOX]
-  known = {"path", "label", *_BOX}
-  if (
-    "path" not in columns
-    or any(boxed) != all(boxed)
-    or len(columns) != len(header)
-    or not set(columns) <= known
-  ):
-    raise errors.UsageError(
-      f"images: the manifest {path!r} begins with {','.join(header)!r}; "
-      "expected the columns path[,label][,xmin,ymin,xmax,ymax]"
-    )
-  return columns
-
-
-def _labels(
-  path: str,
-  lines: list[tuple[int, list[str]]],
-  column: int | None,
-  labelled: bool,
-) -> tuple[np.ndarray | None, tuple[str, ...]]:
-  if column is None:
-    if labelled:
-      raise errors.UsageError(
-        f"images: the manifest {path!r} has no column `label`; labelled images "
-        "need one"
+def _parse(file: str, labelled: bool) -> tuple[_Columns, _Rows]:
+  lines = _lines(file)
+  line, header = next(lines, (1, []))
+  columns = _columns(file, line, header)
+  if labelled and columns.label is None:
+    raise _error(file, line, "no column `label`; labelled images need one")
+  rows = _Rows(array("q"), [], [], array("i"))
+  for line, row in lines:
+    if len(row) != columns.width:
+      raise _error(
+        file, line, f"{len(row)} cells; expected {columns.width} as above"
       )
-    return None, ()
-  words = [row[column].strip() for _, row in lines]
-  if labelled and "" in words:
-    number, row = lines[words.index("")]
-    raise _malformed(path, number, row, "a label (these images need one)")
-  named = sorted({word for word in words if word})
-  if all(word.isdigit() for word in named):
-    ids, class_names = {word: int(word) for word in named}, ()
-  else:
-    ids = {word: i for i, word in enumerate(named)}
-    class_names = tuple(named)
-  ids[""] = -1
-  return np.array([ids[word] for word in words], np.int32), class_names
+    path = row[columns.path]
+    if not path:
+      raise _error(file, line, "no path; expected the path of an image")
+    rows.lines.append(line)
+    rows.paths.append(path)
+    if columns.label is not None:
+      label = row[columns.label].strip()
+      if labelled and not label:
+        raise _error(file, line, "no label; labelled images need one each")
+      rows.labels.append(label)
+    if columns.box is not None:
+      rows.boxes.extend(_box(file, line, [row[i] for i in columns.box]))
+  return columns, rows
 
 
-def _box(
-  path: str, number: int, row: list[str], places: list[int]
-) -> tuple[int, ...]:
-  fields = [row[place].strip() for place in places]
-  if not any(fields):
-    return _NO_BOX
+def _lines(file: str) -> Iterator[tuple[int, list[str]]]:
+  """Yields (line number, cells) of every line that is not blank."""
   try:
-    box = tuple(round(float(field)) for field in fields)
-  except (ValueError, OverflowError) as error:
-    raise _malformed(path, number, row, "a box of four numbers") from error
-  xmin, ymin, xmax, ymax = box
-  if not (0 <= xmin < xmax < 2**31 and 0 <= ymin < ymax < 2**31):
-    raise _malformed(
-      path, number, row, "a box with 0 <= xmin < xmax and 0 <= ymin < ymax"
+    # Names of files may be any bytes; spreadsheets write a byte-order mark.
+    with open(
+      file, newline="", encoding="utf-8-sig", errors="surrogateescape"
+    ) as stream:
+      reader = csv.reader(stream)
+      try:
+        for row in reader:
+          if row:
+            yield reader.line_num, row
+      except csv.Error as error:
+        raise _error(file, reader.line_num, f"not CSV ({error})") from error
+  except OSError as error:
+    raise errors.UsageError(
+      f"images: cannot read the manifest {file!r} ({error.strerror})"
+    ) from error
+
+
+def _columns(file: str, line: int, header: Sequence[str]) -> _Columns:
+  names = [name.strip().lower() for name in header]
+  boxed = [name for name in _BOX if name in names]
+  if (
+    "path" not in names
+    or len(set(names)) != len(names)
+    or not set(names) <= {"path", "label", *_BOX}
+    or len(boxed) not in (0, 4)
+  ):
+    raise _error(
+      file, line, f"header {','.join(header)!r}; expected columns {_HEADER}"
     )
-  return box
-
-
-def _malformed(
-  path: str, number: int, row: list[str], expected: str
-) -> errors.UsageError:
-  return errors.UsageError(
-    f"images: line {number} of the manifest {path!r} is {','.join(row)!r}; "
-    f"expected {expected}"
+  return _Columns(
+    len(names),
+    names.index("path"),
+    names.index("label") if "label" in names else None,
+    tuple(map(names.index, _BOX)) if boxed else None,
   )
 
 
-def _size(root: str, name: bytes) -> int:
+def _box(file: str, line: int, cells: list[str]) -> tuple[int, ...]:
   try:
-    return os.stat(os.path.join(os.fsencode(root), name)).st_size
-  except OSError:  # reading it will fail and name it
-    return 0
+    xmin, ymin, xmax, ymax = map(int, cells)
+  except ValueError:
+    if not any(cell.strip() for cell in cells):
+      return _NO_BOX
+  else:
+    if 0 <= xmin < xmax <= _MAX_INT32 and 0 <= ymin < ymax <= _MAX_INT32:
+      return xmin, ymin, xmax, ymax
+  raise _error(
+    file,
+    line,
+    f"box {','.join(cells)!r}; expected whole pixels 0 <= xmin < xmax and "
+    "0 <= ymin < ymax, or four empty cells",
+  )
+
+
+def _sizes(
+  file: str, prefix: str, paths: list[str], lines: array
+) -> np.ndarray:
+  sizes = np.empty(len(paths), np.int64)
+  for i, path in enumerate(paths):
+    try:
+      info = os.stat(prefix + path)
+    except (OSError, ValueError):  # ValueError: a null character
+      info = None
+    if info is None or not stat.S_ISREG(info.st_mode):
+      raise _error(
+        file,
+        lines[i],
+        f"no file {prefix + path!r}; expected paths relative to the manifest's "
+        "folder, or absolute",
+      )
+    sizes[i] = info.st_size
+  return sizes
+
+
+def _labels(file: str, rows: _Rows) -> tuple[np.ndarray, tuple[str, ...]]:
+  """Returns labels [N] int32 and the names of the classes, if they have any."""
+  names = sorted(set(rows.labels) - {""})
+  try:
+    ids, class_names = {name: int(name) for name in names}, ()
+  except ValueError:
+    ids, class_names = {name: i for i, name in enumerate(names)}, tuple(names)
+  wrong = {name for name, i in ids.items() if not 0 <= i <= _MAX_INT32}
+  if wrong:
+    row = next(i for i, name in enumerate(rows.labels) if name in wrong)
+    raise _error(
+      file,
+      rows.lines[row],
+      f"label {rows.labels[row]}; expected a class id from 0, a name, or "
+      "nothing where it is unknown",
+    )
+  ids[""] = -1
+  labels = np.array([ids[name] for name in rows.labels], np.int32)
+  return labels, class_names
+
+
+def _error(file: str, line: int, problem: str) -> errors.UsageError:
+  return errors.UsageError(f"images: {file}, line {line}: {problem}")

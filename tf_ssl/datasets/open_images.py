@@ -1,6 +1,5 @@
 """One way in for every kind of image source."""
 
-import glob
 import os
 
 from tf_ssl import errors
@@ -12,15 +11,23 @@ from tf_ssl.datasets import (
   tfrecords,
 )
 
+_EXPECTED = (
+  "a folder of images, a manifest FILE.csv, TFRecords (file, glob or folder) "
+  "or tfds:NAME[:SPLIT]"
+)
+_IMAGE_FILES = tuple(os.fsdecode(name) for name in image_folder.EXTENSIONS)
+
 
 def open_images(source: str, *, labelled: bool = False) -> records.ImageRecords:
   """Finds the images of a source, whatever its kind.
 
   Args:
-    source: a folder of images (any depth) or of TFRecord files; a CSV manifest;
-      a TFRecord file or a glob of them; or `tfds:NAME[:SPLIT]`.
-    labelled: whether every image must come with a class: from the folder that
-      it lies in, the manifest's column, or the record's feature.
+    source: a folder of images at any depth (`image_folder`); FILE.csv
+      (`manifest`); a TFRecord file, a glob of such files, or a folder that
+      holds *.tfrecord* files and no image (`tfrecords`); or tfds:NAME[:SPLIT]
+      (`tfds_images`).
+    labelled: whether every image must come with a class: from the folder it
+      lies in, the manifest's column, or the record's feature.
 
   Returns:
     The records.
@@ -30,20 +37,34 @@ def open_images(source: str, *, labelled: bool = False) -> records.ImageRecords:
   """
   if source.startswith(tfds_images.PREFIX):
     return tfds_images.read(source, labelled=labelled)
-  source = os.path.expanduser(source)
-  if os.path.isdir(source):
-    if image_folder.is_empty(source):
-      files = tfrecords.find(source)
-      if files:
-        return tfrecords.read(files, labelled=labelled)
-    return image_folder.read(source, labelled=labelled)
-  if source.lower().endswith(".csv"):
-    return manifest.read(source, labelled=labelled)
-  files = tfrecords.find(source)
+  path = os.path.expanduser(source)
+  if not path:
+    raise _error(source, "an empty name")
+  if os.path.isdir(path):
+    files = _tfrecords_without_images(path)
+    if files:
+      return tfrecords.read(files, labelled=labelled)
+    return image_folder.read(path, labelled=labelled)
+  files = tfrecords.find(path)
   if not files:
-    kind = "matches no file" if glob.has_magic(source) else "does not exist"
-    raise errors.UsageError(
-      f"images: {source!r} {kind}; expected a folder of images, a CSV "
-      "manifest, TFRecord files or tfds:NAME"
-    )
+    raise _error(source, f"nothing at {os.path.abspath(path)!r}")
+  if path.lower().endswith(".csv") and len(files) == 1:
+    return manifest.read(files[0], labelled=labelled)
+  for file in files:
+    if file.lower().endswith(_IMAGE_FILES):
+      raise _error(source, f"{file!r} is one image")
   return tfrecords.read(files, labelled=labelled)
+
+
+def _tfrecords_without_images(folder: str) -> list[str]:
+  try:
+    return tfrecords.find(folder) if image_folder.is_empty(folder) else []
+  except OSError:  # image_folder will say why
+    return []
+
+
+def _error(source: str, problem: str) -> errors.UsageError:
+  return errors.UsageError(
+    f"images {source!r}: {problem}; expected {_EXPECTED}. Change IMAGES (or "
+    "LABELLED_IMAGES, HELD_OUT_IMAGES)"
+  )

@@ -1,6 +1,9 @@
-"""Prepared datasets of TensorFlow Datasets, read where they lie on disk."""
+"""Images that TensorFlow Datasets has prepared on this machine."""
 
+import os
 import re
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -8,103 +11,133 @@ from tf_ssl import errors
 from tf_ssl.datasets import records, tfrecords
 
 PREFIX = "tfds:"
-_VERSION = re.compile(r"\d+\.\d+\.\d+")
+# A name may end in a version, after a colon too: mnist:3.0.1, mnist:3.*.*
+_SOURCE = re.compile(
+  r"tfds:(?P<name>[^:\[\]]+(:[\d*]+\.[\d*]+\.[\d*]+)?)(:(?P<split>.+))?"
+)
 
 
 def read(
   source: str, *, labelled: bool = False, data_dir: str | None = None
 ) -> records.ImageRecords:
-  """Lists the images of a dataset that TFDS has prepared as TFRecords.
+  """Locates the images of a prepared dataset. Never downloads.
 
   Args:
-    source: `tfds:NAME[:SPLIT]`; NAME may hold a configuration and a version
-      (`cifar10:3.0.2`), SPLIT a slice (`train[:10%]`). `train` by default.
-    labelled: whether to read the labels too.
-    data_dir: where TFDS keeps its data; its own default if None, which the
-      environment variable TFDS_DATA_DIR sets.
+    source: tfds:NAME[:SPLIT], such as tfds:imagenette/320px-v2:validation or
+      tfds:cifar10:train[:90%]; SPLIT is train by default.
+    labelled: whether to read the feature `label`.
+    data_dir: where datasets were prepared; TFDS's own place by default
+      ($TFDS_DATA_DIR or ~/tensorflow_datasets).
 
   Returns:
-    The records, in the order of the shards.
+    The records; `labels` is None unless `labelled`, else `class_names` are the
+    dataset's.
 
   Raises:
-    UsageError: there is no such dataset or split, it is not prepared, or it has
-      no image.
+    UsageError: the dataset is not prepared, is not in TFRecord files, or has
+      no such split or no image.
   """
-  import tensorflow_datasets as tfds  # here: slow to import
-
-  name, split = _parse(source)
-  try:
-    builder = tfds.builder(name, data_dir=data_dir)
-  except Exception as error:
-    reason = str(error).strip().splitlines()
+  match = _SOURCE.fullmatch(source)
+  if not match:
     raise errors.UsageError(
-      f"images: {source!r} is no dataset that tensorflow-datasets knows "
-      f"({reason[0] if reason else type(error).__name__}); expected "
-      "tfds:NAME[:SPLIT]"
-    ) from error
-  if not builder.info.splits:
-    where = "" if data_dir is None else f" --data_dir={data_dir}"
-    raise errors.UsageError(
-      f"images: {source!r} is not prepared on this machine; run `tfds build "
-      f"{name}{where}` first"
+      f"images: {source!r}; expected tfds:NAME[:SPLIT], such as "
+      "tfds:cifar10:train"
     )
-  try:
-    instructions = builder.info.splits[split].file_instructions
-  except (KeyError, ValueError) as error:
-    raise errors.UsageError(
-      f"images: {source!r} has no split {split!r}; expected one of "
-      f"{sorted(builder.info.splits)}"
-    ) from error
-  if builder.info.file_format.value != "tfrecord":
-    raise errors.UsageError(
-      f"images: {source!r} is stored as {builder.info.file_format.value}; "
-      f"expected it prepared with `tfds build {name} --file_format=tfrecord`"
-    )
-  features = builder.info.features
-  images = _keys(features, tfds.features.Image)
-  labels = _keys(features, tfds.features.ClassLabel)
-  if not images or (labelled and not labels):
-    raise errors.UsageError(
-      f"images: {source!r} has the features {sorted(features)}; expected "
-      f"{'an image and a class label' if labelled else 'an image'}"
-    )
+  name, split = match["name"], match["split"] or "train"
+  info = _info(name, data_dir)
+  _check(info, name, labelled)
+  parts = _parts(info, name, split)
+  files = sorted({os.fspath(part.filename) for part in parts})
   found = tfrecords.read(
-    [str(i.filename) for i in instructions],
-    labelled=labelled,
-    image_feature=images[0],
-    label_feature=labels[0] if labels else "",
-    class_names=tuple(features[labels[0]].names) if labels else (),
+    files, labelled=labelled, image_feature="image", label_feature="label"
   )
-  return _take(found, instructions)
+  found = _take(found, files, parts)
+  if not labelled:
+    return found
+  class_names = getattr(info.features["label"], "names", None) or ()
+  return found._replace(class_names=tuple(class_names))
 
 
-def _parse(source: str) -> tuple[str, str]:
-  """`tfds:NAME[:SPLIT]` -> NAME, SPLIT."""
-  name, _, last = source[len(PREFIX) :].rpartition(":")
-  if not name or _VERSION.fullmatch(last):
-    return source[len(PREFIX) :], "train"
-  return name, last
+def _info(name: str, data_dir: str | None) -> Any:
+  """Returns the `tfds.core.DatasetInfo` of a prepared dataset."""
+  import tensorflow_datasets as tfds  # Here: takes seconds to import.
+  from tensorflow_datasets.core import read_only_builder
+
+  place = {} if data_dir is None else {"data_dir": data_dir}
+  try:
+    # From its files alone: `tfds.builder` would ask the network for more.
+    return read_only_builder.builder_from_files(name, **place).info
+  except tfds.core.DatasetNotFoundError as error:
+    argument = f', data_dir="{data_dir}"' if data_dir else ""
+    raise errors.UsageError(
+      f"images: TFDS has not prepared {name!r} in "
+      f"{data_dir or tfds.core.constants.DATA_DIR!r}; set TFDS_DATA_DIR to "
+      "where it is, or prepare it: python -c 'import tensorflow_datasets as "
+      f'tfds; tfds.builder("{name}"{argument}).download_and_prepare()\''
+    ) from error
+  except (ValueError, RuntimeError) as error:
+    raise errors.UsageError(
+      f"images: TFDS cannot open {name!r} ({' '.join(str(error).split())}); "
+      "expected tfds:NAME[:SPLIT]"
+    ) from error
 
 
-def _keys(features, kind) -> list[str]:
-  return [key for key in features if isinstance(features[key], kind)]
+def _check(info: Any, name: str, labelled: bool) -> None:
+  import tensorflow_datasets as tfds
+
+  if info.file_format != tfds.core.FileFormat.TFRECORD:
+    raise errors.UsageError(
+      f"images: TFDS has prepared {name!r} as {info.file_format.value} files; "
+      "expected tfrecord: prepare it again in that file_format"
+    )
+  missing = []
+  if not isinstance(info.features.get("image"), tfds.features.Image):
+    missing.append("an image `image`")
+  if labelled and "label" not in info.features:
+    missing.append("a class `label`")
+  if missing:
+    raise errors.UsageError(
+      f"images: TFDS dataset {name!r} has the features "
+      f"{', '.join(sorted(info.features))}; expected {' and '.join(missing)}"
+    )
 
 
-def _take(found: records.ImageRecords, instructions) -> records.ImageRecords:
-  """Keeps what a slice of a split takes of each shard."""
-  kept = np.zeros([found.num_images], bool)
-  for row, instruction in enumerate(instructions):
-    places = np.flatnonzero(found.shards.file == row)[instruction.skip :]
-    take = instruction.take
-    kept[places if take is None or take < 0 else places[:take]] = True
+def _parts(info: Any, name: str, split: str) -> Sequence[Any]:
+  """Returns the files of a split, and what part of each belongs to it."""
+  try:
+    parts = info.splits[split].file_instructions
+  except (KeyError, ValueError, AssertionError) as error:
+    raise errors.UsageError(
+      f"images: TFDS dataset {name!r} has no split {split!r}; expected one of "
+      f"{', '.join(sorted(info.splits))}, or part of it"
+    ) from error
+  if not parts:
+    raise errors.UsageError(
+      f"images: split {split!r} of TFDS dataset {name!r} is empty; expected at "
+      "least one batch of images"
+    )
+  return parts
+
+
+def _take(
+  found: records.ImageRecords, files: Sequence[str], parts: Sequence[Any]
+) -> records.ImageRecords:
+  """Returns those of the images in `files` that belong to `parts`."""
   shards = found.shards
+  starts = np.searchsorted(shards.file, np.arange(len(files)))
+  rows = np.concatenate(
+    [
+      starts[files.index(os.fspath(part.filename))]
+      + np.arange(part.skip, part.skip + part.take)
+      for part in parts
+    ]
+  )
   return found._replace(
-    sizes=found.sizes[kept],
-    labels=None if found.labels is None else found.labels[kept],
-    shards=records.Shards(
-      shards.file[kept],
-      shards.offset[kept],
-      shards.length[kept],
-      shards.image_feature,
+    sizes=found.sizes[rows],
+    labels=None if found.labels is None else found.labels[rows],
+    shards=shards._replace(
+      file=shards.file[rows],
+      offset=shards.offset[rows],
+      length=shards.length[rows],
     ),
   )

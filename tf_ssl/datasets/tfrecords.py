@@ -1,7 +1,7 @@
-"""TFRecord files of tf.train.Example, made random access.
+"""Files of tf.train.Example: where each image lies in them, and its label.
 
-The files are scanned once for where each record lies, reading 12 bytes of each;
-after that any image can be read without those before it.
+Files are scanned once, reading twelve bytes of every record; after that any
+image can be read without those before it.
 """
 
 import glob
@@ -10,27 +10,40 @@ import struct
 from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
 
 from tf_ssl import errors
 from tf_ssl.datasets import records
 
-# The format: length (uint64, little-endian), checksum of the length (4 bytes),
-# data, checksum of the data (4 bytes).
-_HEADER = 12
-_FOOTER = 4
+# A record is: its length (uint64) and that number's checksum (uint32), the
+# payload, the payload's checksum (uint32); all little-endian
+# (tensorflow.org/tutorials/load_data/tfrecord).
+_HEADER = struct.Struct("<QI")
+_FOOTER_SIZE = 4
+_CHECKSUM_MASK = 0xA282EAD8
 _GZIP = b"\x1f\x8b"
+_LABELS_AT_ONCE = 256
 
 
 def find(source: str) -> list[str]:
-  """The TFRecord files of a folder (any depth), a glob, or a single file."""
+  """The files meant by `source`, in the order of their names.
+
+  Args:
+    source: a file, a glob, or a folder that holds files `*.tfrecord*` at any
+      depth.
+
+  Returns:
+    Absolute paths; none where nothing is found.
+  """
   if os.path.isdir(source):
-    pattern = os.path.join(glob.escape(source), "**", "*")
-    found = glob.glob(pattern, recursive=True)
-    found = [path for path in found if "tfrecord" in os.path.basename(path)]
+    found = [
+      os.path.join(folder, name)
+      for folder, _, names in os.walk(source)
+      for name in names
+      if ".tfrecord" in name.lower() and not name.startswith(".")
+    ]
   else:
-    found = [source] if os.path.exists(source) else glob.glob(source)
-  return sorted(path for path in found if os.path.isfile(path))
+    found = [source] if os.path.isfile(source) else glob.glob(source)
+  return sorted(os.path.abspath(path) for path in found if os.path.isfile(path))
 
 
 def read(
@@ -39,97 +52,152 @@ def read(
   labelled: bool = False,
   image_feature: str = "image/encoded",
   label_feature: str = "image/class/label",
-  class_names: tuple[str, ...] = (),
 ) -> records.ImageRecords:
-  """Lists the records of TFRecord files.
+  """Locates the images of TFRecord files.
 
   Args:
-    files: their paths.
-    labelled: whether to read the labels too, which takes reading the files
-      through once.
-    image_feature: name of the feature that holds the encoded image.
-    label_feature: name of the feature that holds the class id.
-    class_names: name of each class id, if known.
+    files: paths, one or more (see `find`).
+    labelled: whether to read labels, for which all Examples are parsed.
+      Otherwise only the length of each record is read.
+    image_feature: name of the feature that holds an encoded image.
+    label_feature: name of the feature that holds a class id, an integer from 0.
 
   Returns:
-    The records, in the order of the files and of the records in them.
+    The records, in the order of the files and of the records in them; `labels`
+    is None unless `labelled`.
 
   Raises:
-    UsageError: a file is missing, compressed or no TFRecord file; all are
-      empty; a record has no label though `labelled`.
+    UsageError: a file cannot be read, is truncated, compressed or no TFRecord
+      file; Examples lack a feature; there is no record at all.
   """
-  root = os.path.dirname(os.path.abspath(files[0])) if files else os.getcwd()
-  extents = [_scan(path) for path in files]
-  counts = [len(extent) for extent in extents]
+  files = [os.path.abspath(file) for file in files]
+  located = [_locate(file) for file in files]
+  counts = [len(offsets) for offsets, _ in located]
   if not sum(counts):
     raise errors.UsageError(
-      f"images: found no record in {list(files)[:3]}; expected TFRecord files "
-      "of tf.train.Example"
+      f"images: no record in {', '.join(files[:3])}; expected TFRecord files "
+      "with one tf.train.Example an image"
     )
-  offsets, lengths = np.concatenate(extents).T
-  names = [os.path.relpath(os.path.abspath(path), root) for path in files]
+  root = os.path.commonpath([os.path.dirname(file) for file in files])
+  lengths = np.concatenate([lengths for _, lengths in located])
   found = records.ImageRecords(
     root,
-    np.array([os.fsencode(name) for name in names]),
+    np.array([os.fsencode(os.path.relpath(file, root)) for file in files]),
     lengths,
-    class_names=class_names,
     shards=records.Shards(
       np.repeat(np.arange(len(files), dtype=np.int32), counts),
-      offsets,
+      np.concatenate([offsets for offsets, _ in located]),
       lengths,
       image_feature,
     ),
   )
-  if labelled:
-    found = found._replace(labels=_read_labels(found, label_feature))
-  return found
+  _check_first(found)
+  if not labelled:
+    return found
+  return found._replace(labels=_labels(found, files, label_feature))
 
 
-def _scan(path: str) -> np.ndarray:
-  """[n, 2] int64: offset and length of each record's data."""
-  extents = []
+def _locate(file: str) -> tuple[np.ndarray, np.ndarray]:
+  """Returns offsets and lengths, [n] int64, of the records of a file."""
+  found, begin = [], 0
   try:
-    with open(path, "rb", buffering=0) as file:
-      size, position = os.fstat(file.fileno()).st_size, 0
-      while position < size:
-        header = os.pread(file.fileno(), _HEADER, position)
-        if position == 0 and header.startswith(_GZIP):
-          raise _malformed(path, "is compressed; expected it uncompressed")
-        length = struct.unpack("<Q", header[:8])[0] if len(header) > 8 else size
-        end = position + _HEADER + length + _FOOTER
-        if end > size:
-          raise _malformed(
-            path,
-            f"ends inside record {len(extents)} or is no TFRecord file; "
-            "expected whole records",
-          )
-        extents.append((position + _HEADER, length))
-        position = end
+    with open(file, "rb", buffering=0) as stream:
+      descriptor, end = stream.fileno(), os.fstat(stream.fileno()).st_size
+      while begin < end:
+        header = os.pread(descriptor, _HEADER.size, begin)
+        if len(header) < _HEADER.size:
+          raise _damaged(file, begin, header)
+        length, checksum = _HEADER.unpack(header)
+        offset = begin + _HEADER.size
+        if offset + length + _FOOTER_SIZE > end:
+          raise _damaged(file, begin, header)
+        found.append((offset, length, checksum))
+        begin = offset + length + _FOOTER_SIZE
   except OSError as error:
-    raise _malformed(
-      path, f"cannot be read ({error.strerror}); expected a TFRecord file"
+    raise errors.UsageError(
+      f"images: cannot read the TFRecord file {file!r} ({error.strerror})"
     ) from error
-  return np.array(extents, np.int64).reshape(-1, 2)
+  offsets, lengths, checksums = np.array(found, np.int64).reshape(-1, 3).T
+  wrong = np.flatnonzero(_masked_crc32c(lengths) != checksums)
+  if wrong.size:
+    raise _damaged(file, offsets[wrong[0]] - _HEADER.size)
+  return offsets, lengths
 
 
-def _read_labels(found: records.ImageRecords, feature: str) -> np.ndarray:
-  labels = np.empty([found.num_images], np.int32)
-  for i in range(found.num_images):
-    shards = found.shards
-    with open(found.path(i), "rb", buffering=0) as file:
-      data = os.pread(
-        file.fileno(), int(shards.length[i]), int(shards.offset[i])
-      )
-    try:
-      example = tf.train.Example.FromString(data)
-      labels[i] = example.features.feature[feature].int64_list.value[0]
-    except Exception as error:
-      raise errors.UsageError(
-        f"images: record {found.name(i)!r} has no label; labelled images need "
-        f"the feature {feature!r}, an integer"
-      ) from error
-  return labels
+def _damaged(file: str, begin: int, header: bytes = b"") -> errors.UsageError:
+  if begin == 0 and header.startswith(_GZIP):
+    return errors.UsageError(
+      f"images: {file!r} is compressed; expected it uncompressed (gunzip it)"
+    )
+  return errors.UsageError(
+    f"images: {file!r} is truncated or no TFRecord file: the record at byte "
+    f"{begin} has a wrong length; write the file again"
+  )
 
 
-def _malformed(path: str, complaint: str) -> errors.UsageError:
-  return errors.UsageError(f"images: {path!r} {complaint}")
+def _masked_crc32c(lengths: np.ndarray) -> np.ndarray:
+  """The checksum, [n] uint32, that TFRecord files give to each length."""
+  table = np.arange(256, dtype=np.uint32)
+  polynomial = np.uint32(0x82F63B78)  # Castagnoli, reflected (RFC 3720, 12.1).
+  for _ in range(8):
+    table = (table >> 1) ^ (table & 1) * polynomial
+  crc = np.full(len(lengths), 0xFFFFFFFF, np.uint32)
+  for byte in lengths.astype("<u8").view(np.uint8).reshape(-1, 8).T:
+    crc = (crc >> 8) ^ table[(crc ^ byte) & 0xFF]
+  crc = ~crc
+  return ((crc >> 15) | (crc << 17)) + np.uint32(_CHECKSUM_MASK)
+
+
+def _check_first(found: records.ImageRecords) -> None:
+  """Fails where the first record is no Example with an image."""
+  import tensorflow as tf  # Here: takes seconds to import.
+
+  path, image_feature = found.path(0), found.shards.image_feature
+  with open(path, "rb") as file:
+    file.seek(found.shards.offset[0])
+    serialized = file.read(found.shards.length[0])
+  try:
+    features = tf.train.Example.FromString(serialized).features.feature
+  except Exception as error:  # DecodeError, in each protobuf its own.
+    raise errors.UsageError(
+      f"images: {path!r} holds no tf.train.Example; expected one an image, "
+      f"with the encoded image in {image_feature!r}"
+    ) from error
+  if (
+    image_feature not in features
+    or len(features[image_feature].bytes_list.value) != 1
+  ):
+    raise errors.UsageError(
+      f"images: the Examples in {path!r} have the features "
+      f"{', '.join(sorted(features)) or '(none)'}; expected an encoded image "
+      f"in {image_feature!r}"
+    )
+
+
+def _labels(
+  found: records.ImageRecords, files: Sequence[str], label_feature: str
+) -> np.ndarray:
+  """Returns the class ids, [N] int32."""
+  import tensorflow as tf
+
+  # -1 where an Example has none.
+  spec = {label_feature: tf.io.FixedLenFeature([], tf.int64, default_value=-1)}
+  examples = tf.data.TFRecordDataset(list(files)).batch(_LABELS_AT_ONCE)
+  batches = examples.map(lambda batch: tf.io.parse_example(batch, spec))
+  try:
+    labels = np.concatenate(
+      [batch[label_feature] for batch in batches.as_numpy_iterator()]
+    )
+  except (tf.errors.InvalidArgumentError, tf.errors.DataLossError) as error:
+    reason = str(error.message).splitlines()[0]
+    raise errors.UsageError(
+      f"images: cannot read labels from the TFRecord files in {found.root!r} "
+      f"({reason}); expected an integer in feature {label_feature!r}"
+    ) from error
+  wrong = np.flatnonzero((labels < 0) | (labels > np.iinfo(np.int32).max))
+  if wrong.size:
+    raise errors.UsageError(
+      f"images: record {found.name(wrong[0])} in {found.root!r} has no label; "
+      f"expected a class id from 0 in feature {label_feature!r}"
+    )
+  return labels.astype(np.int32)
