@@ -90,15 +90,15 @@ def _check(info: Any, name: str, labelled: bool) -> None:
       f"images: TFDS has prepared {name!r} as {info.file_format.value} files; "
       "expected tfrecord: prepare it again in that file_format"
     )
-  missing = []
-  if not isinstance(info.features.get("image"), tfds.features.Image):
+  features, missing = dict(info.features.items()), []
+  if not isinstance(features.get("image"), tfds.features.Image):
     missing.append("an image `image`")
-  if labelled and "label" not in info.features:
+  if labelled and "label" not in features:
     missing.append("a class `label`")
   if missing:
     raise errors.UsageError(
       f"images: TFDS dataset {name!r} has the features "
-      f"{', '.join(sorted(info.features))}; expected {' and '.join(missing)}"
+      f"{', '.join(sorted(features))}; expected {' and '.join(missing)}"
     )
 
 
