@@ -34,12 +34,13 @@ def resize_windows(
     return views
 
   def enlarge() -> list[tf.Tensor]:
-    return tf.numpy_function(
+    views = tf.numpy_function(
       lambda image, windows: _enlarge(image, windows, size),
       [image, windows],
       [tf.uint8] * num_windows,
       stateful=False,
     )
+    return tf.nest.flatten(views)  # one alone does not come in a list
 
   views = tf.cond(tf.reduce_all(windows[:, 2:] <= size), enlarge, shrink)
   return [tf.ensure_shape(view, [size, size, 3]) for view in views]

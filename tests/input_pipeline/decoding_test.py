@@ -1,0 +1,149 @@
+"""Tests of tf_ssl.input_pipeline.decoding, on files written by others."""
+
+import io
+import struct
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from tf_ssl.input_pipeline import decoding
+
+HEIGHT, WIDTH = 12, 9
+
+
+def picture():
+  """A smooth picture."""
+  y, x = np.mgrid[:HEIGHT, :WIDTH]
+  return np.stack([18 * y, 25 * x, 120 + 4 * x - 3 * y], -1).astype(np.uint8)
+
+
+def encoded(image, kind, **options):
+  file = io.BytesIO()
+  image.save(file, kind, **options)
+  return file.getvalue()
+
+
+def jpeg(image, **options):
+  """The file, what Pillow makes of it, and how far decoders may differ."""
+  data = encoded(image, "JPEG", quality=95, **options)
+  return data, np.asarray(Image.open(io.BytesIO(data)).convert("RGB")), 3
+
+
+RGB = Image.fromarray(picture())
+GREY = RGB.convert("L")
+PALETTE = RGB.quantize(32)
+GREY_RGB = np.asarray(GREY.convert("RGB"))
+PALETTE_RGB = np.asarray(PALETTE.convert("RGB"))
+SIXTEEN = picture().astype(np.uint16) * 257
+GIF_FRAMES = [RGB.quantize(16), Image.new("P", RGB.size)]
+
+CASES = {
+  "jpeg": jpeg(RGB),
+  "jpeg_progressive": jpeg(RGB, progressive=True),
+  "jpeg_grey": jpeg(GREY),
+  "jpeg_cmyk": jpeg(RGB.convert("CMYK")),
+  "png": (encoded(RGB, "PNG"), picture(), 0),
+  "png_16_bits": (
+    cv2.imencode(".png", SIXTEEN[..., ::-1])[1].tobytes(),
+    picture(),
+    0,
+  ),
+  "png_grey_16_bits": (
+    cv2.imencode(".png", SIXTEEN[..., 0])[1].tobytes(),
+    np.repeat(picture()[..., :1], 3, -1),
+    0,
+  ),
+  "png_rgba": (encoded(RGB.convert("RGBA"), "PNG"), picture(), 0),
+  "png_grey": (encoded(GREY, "PNG"), GREY_RGB, 0),
+  "png_grey_alpha": (encoded(GREY.convert("LA"), "PNG"), GREY_RGB, 0),
+  "png_palette": (encoded(PALETTE, "PNG"), PALETTE_RGB, 0),
+  "png_two_colours": (
+    encoded(GREY.point(lambda v: 255 * (v > 99)).convert("1"), "PNG"),
+    np.where(GREY_RGB > 99, 255, 0),
+    0,
+  ),
+  "bmp": (encoded(RGB, "BMP"), picture(), 0),
+  "bmp_grey": (encoded(GREY, "BMP"), GREY_RGB, 0),
+  "bmp_palette": (encoded(PALETTE, "BMP"), PALETTE_RGB, 0),
+  "bmp_32_bits": (encoded(RGB.convert("RGBA"), "BMP"), picture(), 0),
+  "gif": (encoded(PALETTE, "GIF"), PALETTE_RGB, 0),
+  "gif_animated": (
+    encoded(GIF_FRAMES[0], "GIF", save_all=True, append_images=GIF_FRAMES[1:]),
+    np.asarray(GIF_FRAMES[0].convert("RGB")),
+    0,
+  ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_kind_of_file_becomes_rgb_bytes(name):
+  data, expected, tolerance = CASES[name]
+  image = decoding.decode(tf.constant(data))
+  assert image.dtype == tf.uint8 and image.shape == (HEIGHT, WIDTH, 3)
+  assert np.abs(image.numpy().astype(int) - expected).max() <= tolerance
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_sides_are_read_from_the_header(name):
+  dataset = tf.data.Dataset.from_tensors(CASES[name][0]).map(decoding.sides)
+  assert next(iter(dataset)).numpy().tolist() == [HEIGHT, WIDTH]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_window_is_the_same_part_of_the_whole_image(name):
+  data = tf.constant(CASES[name][0])
+  part = decoding.decode_window(data, tf.constant([3, 2, 8, 5]))
+  whole = decoding.decode(data)[3:11, 2:7]
+  # JPEG: upsampled colour may look beyond the window's edge.
+  tolerance = 12 if name.startswith("jpeg") else 0
+  assert np.abs(part.numpy().astype(int) - whole.numpy()).max() <= tolerance
+
+
+def test_a_large_jpeg_is_decoded_partially_to_the_same_pixels(shared_data):
+  path = sorted((shared_data / "coco" / "train2017").glob("*.jpg"))[0]
+  data = tf.constant(path.read_bytes())
+  part = decoding.decode_window(data, tf.constant([64, 128, 200, 160]))
+  whole = decoding.decode(data)[64:264, 128:288]
+  inside = np.s_[2:-2, 2:-2]
+  np.testing.assert_array_equal(part[inside], whole[inside])
+
+
+def test_a_bmp_stored_from_top_to_bottom_is_read_so():
+  data = bytearray(CASES["bmp"][0])
+  start, stride = (
+    struct.unpack_from("<i", data, 10)[0],
+    4 * ((3 * WIDTH + 3) // 4),
+  )
+  rows = [
+    data[start + stride * i : start + stride * (i + 1)] for i in range(HEIGHT)
+  ]
+  struct.pack_into("<i", data, 22, -HEIGHT)
+  data[start:] = b"".join(reversed(rows))
+  image = decoding.decode(tf.constant(bytes(data)))
+  np.testing.assert_array_equal(image, picture())
+  assert decoding.sides(tf.constant(bytes(data))).numpy().tolist() == [12, 9]
+
+
+@pytest.mark.parametrize(
+  "data",
+  [
+    b"",
+    b"no image at all",
+    CASES["jpeg"][0][:200],
+    CASES["png"][0][:60],
+    CASES["bmp"][0][:60],
+    CASES["gif"][0][:40],
+    encoded(GREY.convert("1"), "BMP"),
+  ],
+)
+def test_what_cannot_be_decoded_fails(data):
+  with pytest.raises(tf.errors.InvalidArgumentError):
+    decoding.decode(tf.constant(data))
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))

@@ -1,0 +1,204 @@
+"""Tests of tf_ssl.input_pipeline.image_pairs."""
+
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from tf_ssl import errors, types
+from tf_ssl.augment import recipes
+from tf_ssl.datasets import image_folder
+from tf_ssl.input_pipeline import image_pairs
+from tf_ssl.input_pipeline import skipped as skipped_lib
+
+RECIPE = recipes.moco_v2()
+NUM_IMAGES = 20
+
+
+def paint(path, number):
+  """An image of one colour, which tells its number: 10 * number."""
+  Image.new("RGB", (12, 10), (10 * number,) * 3).save(path)
+
+
+@pytest.fixture(name="folder")
+def _folder(tmp_path):
+  folder = tmp_path / "images"
+  folder.mkdir()
+  for i in range(NUM_IMAGES):
+    paint(folder / f"{i:03d}.png", i)
+  return folder
+
+
+def batches(folder, **options):
+  options = {
+    "recipe": RECIPE,
+    "image_size": 8,
+    "batch_size": 4,
+    "seed": 0,
+    "num_steps": 10,
+    **options,
+  }
+  records = image_folder.read(str(folder))
+  return list(image_pairs.image_pairs(records, **options))
+
+
+def numbers(found):
+  """Which image every view shows, [steps, B]."""
+  return np.array([pair.query[:, 0, 0, 0].numpy() // 10 for pair in found])
+
+
+def same(one, other):
+  return all(
+    np.array_equal(a, b)
+    for x, y in zip(one, other, strict=True)
+    for a, b in zip(x, y, strict=True)
+  )
+
+
+def test_batches_are_pairs_of_finished_views(folder):
+  found = batches(folder, num_steps=3)
+  assert len(found) == 3
+  for pair in found:
+    assert isinstance(pair, types.ImagePair)
+    for views in pair:
+      assert views.dtype == tf.float32 and views.shape == (4, 8, 8, 3)
+    assert not np.allclose(pair.query, pair.key)
+
+
+def test_both_views_show_one_image_and_every_image_comes_once_an_epoch(folder):
+  found = batches(folder, finish_views=False)
+  queries = numbers(found)
+  keys = np.array([pair.key[:, -1, -1, 1].numpy() // 10 for pair in found])
+  np.testing.assert_array_equal(queries, keys)
+  assert found[0].query.dtype == tf.uint8
+  for epoch in (queries[:5], queries[5:]):
+    assert sorted(epoch.ravel()) == list(range(NUM_IMAGES))
+
+
+@pytest.mark.parametrize("finish_views", [False, True])
+def test_a_run_resumed_at_a_step_goes_on_the_same(folder, finish_views):
+  whole = batches(folder, finish_views=finish_views)
+  rest = batches(folder, finish_views=finish_views, start_step=7)
+  assert len(rest) == 3
+  assert same(whole[7:], rest)
+
+
+def test_seeds_differ(folder):
+  one, other = batches(folder, seed=1), batches(folder, seed=2)
+  assert same(one, batches(folder, seed=1))
+  assert not same(one, other)
+
+
+def test_views_can_be_finished_in_the_train_step_instead(folder):
+  here = batches(folder, num_steps=2, start_step=1, seed=5)[0]
+  there = batches(
+    folder, num_steps=2, start_step=1, seed=5, finish_views=False
+  )[0]
+  for view in range(2):
+    finished = RECIPE.finish(there[view], image_pairs.view_seed(5, 1, view))
+    np.testing.assert_allclose(finished, here[view], atol=1e-3)
+
+
+def test_bad_files_are_replaced_and_move_nothing(folder, tmp_path):
+  before = batches(folder, finish_views=False)
+  (folder / "003.png").write_bytes(b"")
+  (folder / "011.png").write_bytes((folder / "011.png").read_bytes()[:40])
+  path = tmp_path / "skipped_files.txt"
+  skipped = skipped_lib.SkippedFiles(str(path), NUM_IMAGES, max_fraction=0.2)
+  after = batches(folder, finish_views=False, skipped=skipped)
+  good = ~np.isin(numbers(before), [3, 11])
+  np.testing.assert_array_equal(numbers(after)[good], numbers(before)[good])
+  assert not np.isin(numbers(after), [3, 11]).any()
+  for b, a in zip(before, after, strict=True):
+    usable = ~np.isin(b.query[:, 0, 0, 0].numpy() // 10, [3, 11])
+    np.testing.assert_array_equal(a.key[usable], b.key[usable])
+  assert same(after, batches(folder, finish_views=False, skipped=skipped))
+  assert skipped.count == 2
+  assert path.read_text().splitlines() == sorted(
+    [
+      "003.png\tempty file",
+      "011.png\ttruncated or corrupt PNG, or of an unsupported kind",
+    ],
+    key=lambda line: path.read_text().index(line),
+  )
+
+
+def test_too_many_bad_files_stop_the_run(folder):
+  for i in range(3):
+    (folder / f"{i:03d}.png").write_bytes(b"")
+  skipped = skipped_lib.SkippedFiles(None, NUM_IMAGES, max_fraction=0.1)
+  with pytest.raises(tf.errors.OpError):
+    batches(folder, skipped=skipped)
+  assert "max_skipped_fraction" in skipped.fatal
+
+
+def test_nothing_but_bad_files_stops_the_run(folder):
+  for i in range(NUM_IMAGES):
+    (folder / f"{i:03d}.png").write_bytes(b"no image")
+  skipped = skipped_lib.SkippedFiles(None, NUM_IMAGES, max_fraction=1.0)
+  with pytest.raises(tf.errors.OpError, match="8 images drawn one after"):
+    batches(folder, skipped=skipped)
+  assert skipped.fatal is not None
+
+
+def test_too_small_images_are_skipped(folder):
+  Image.new("RGB", (1, 9)).save(folder / "007.png")
+  skipped = skipped_lib.SkippedFiles(None, NUM_IMAGES)
+  found = batches(folder, finish_views=False, skipped=skipped)
+  assert 7 not in numbers(found)
+  assert skipped.reasons == {"007.png": "smaller than 2 px on a side: 1x9"}
+
+
+def test_crops_stay_within_boxes(folder):
+  records = image_folder.read(str(folder))
+  half = np.zeros((10, 12, 3), np.uint8)
+  half[2:7, 3:9] = 200
+  for i in range(NUM_IMAGES):
+    Image.fromarray(half).save(folder / f"{i:03d}.png")
+  boxes = np.tile(np.int32([3, 2, 9, 7]), (NUM_IMAGES, 1))
+  pairs = image_pairs.image_pairs(
+    records._replace(boxes=boxes),
+    recipe=RECIPE,
+    image_size=8,
+    batch_size=4,
+    seed=0,
+    num_steps=5,
+    finish_views=False,
+  )
+  for pair in pairs:
+    assert (pair.query.numpy() == 200).all() and (pair.key.numpy() == 200).all()
+
+
+def test_order_may_be_given_up_for_speed(folder):
+  found = batches(folder, deterministic=False, finish_views=False, num_steps=5)
+  assert sorted(numbers(found).ravel()) == list(range(NUM_IMAGES))
+
+
+@pytest.mark.parametrize(
+  "options, message",
+  [
+    ({"batch_size": 21}, "batch_size: got 21, .*only 20 images.*BATCH_SIZE"),
+    ({"batch_size": 0}, "batch_size: got 0"),
+    ({"image_size": 1}, "image_size: got 1; .*2 px.*IMAGE_SIZE"),
+  ],
+)
+def test_what_cannot_work_is_refused(folder, options, message):
+  with pytest.raises(errors.UsageError, match=message):
+    batches(folder, **options)
+
+
+def test_photographs_become_varied_views(shared_data):
+  found = batches(
+    shared_data / "imagenette" / "train",
+    image_size=32,
+    num_steps=4,
+    batch_size=16,
+  )
+  views = np.concatenate([pair.query for pair in found])
+  assert abs(views.mean()) < 0.6 and 0.5 < views.std() < 1.6
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))

@@ -1,0 +1,93 @@
+"""Tests of tf_ssl.input_pipeline.skipped."""
+
+import sys
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tf_ssl import errors
+from tf_ssl.datasets import image_folder
+from tf_ssl.input_pipeline import skipped
+
+
+def test_each_file_is_written_once_with_its_reason(tmp_path):
+  path = tmp_path / "skipped_files.txt"
+  record = skipped.SkippedFiles(str(path), 100)
+  record.add("a b.jpg", "empty file")
+  record.add("c.png", "truncated")
+  record.add("a b.jpg", "empty file")
+  assert path.read_text() == "a b.jpg\tempty file\nc.png\ttruncated\n"
+  assert record.count == 2 and record.fatal is None
+
+
+def test_a_resumed_run_remembers(tmp_path):
+  path = str(tmp_path / "skipped_files.txt")
+  skipped.SkippedFiles(path, 100).add("a\udcff.jpg", "empty file")
+  resumed = skipped.SkippedFiles(path, 100)
+  assert resumed.reasons == {"a\udcff.jpg": "empty file"}
+  resumed.add("a\udcff.jpg", "empty file")
+  assert len(open(path, "rb").read().splitlines()) == 1
+
+
+def test_too_many_stop_the_run_and_say_so():
+  record = skipped.SkippedFiles(None, 40, max_fraction=0.05)
+  record.add("a", "r")
+  record.add("b", "r")
+  assert record.fatal is None
+  with pytest.raises(errors.UsageError, match="3 of 40 .* at most 0.05"):
+    record.add("c", "r")
+  assert "max_skipped_fraction" in record.fatal
+
+
+def test_giving_up_stops_the_run():
+  record = skipped.SkippedFiles(None, 1000)
+  record.add("a", "empty file")
+  with pytest.raises(errors.UsageError, match="8 images drawn one after"):
+    record.give_up(8)
+  assert "max_skipped_fraction" in record.fatal and "'a'" in record.fatal
+
+
+def test_threads_may_report_at_once(tmp_path):
+  path = tmp_path / "skipped_files.txt"
+  record = skipped.SkippedFiles(str(path), 10**6)
+
+  def work():
+    for i in range(200):
+      record.add(f"{i}.jpg", "empty file")
+
+  threads = [threading.Thread(target=work) for _ in range(4)]
+  for thread in threads:
+    thread.start()
+  for thread in threads:
+    thread.join()
+  assert record.count == 200 == len(path.read_text().splitlines())
+
+
+def test_reasons_are_those_of_the_files(tmp_path):
+  good = tmp_path / "good.jpg"
+  Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(good)
+  data = good.read_bytes()
+  (tmp_path / "cut.jpg").write_bytes(data[: len(data) // 2])
+  (tmp_path / "empty.png").touch()
+  (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere")
+  (tmp_path / "text.gif").write_text("hello")
+  Image.new("RGB", (1, 5)).save(tmp_path / "thin.png")
+  records = image_folder.read(str(tmp_path))
+  found = {
+    records.name(i): skipped.why_unusable(records, i)
+    for i in range(records.num_images)
+  }
+  assert found == {
+    "cut.jpg": "truncated or corrupt JPEG, or of an unsupported kind",
+    "empty.png": "empty file",
+    "gone.jpg": "cannot be read: No such file or directory",
+    "good.jpg": "could not be read at that moment",
+    "text.gif": "not a JPEG, PNG, BMP or GIF image",
+    "thin.png": "smaller than 2 px on a side: 1x5",
+  }
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))
