@@ -31,6 +31,9 @@ _KNOWN_WARNINGS = (
 def import_tensorflow() -> None:
   """Imports TensorFlow; a log level or warning filter of the user's wins."""
   os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", _LOG_LEVEL)
+  # TensorFlow turns these kernels on by itself only where the CPU has AVX-512;
+  # on others too they train up to three times faster.
+  os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
   if not sys.warnoptions:
     for message in _KNOWN_WARNINGS:
       warnings.filterwarnings("ignore", message=message)

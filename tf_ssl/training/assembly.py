@@ -97,11 +97,18 @@ def restore_method(
     UsageError: there is no run or no checkpoint at `path`.
   """
   model_dir, checkpoint = locate_checkpoint(path)
-  record = json.loads((model_dir / run_directory.RUN_FILE).read_text())
-  model = build_method(settings, num_images=record["data"]["count"])
+  model = build_recorded_method(settings, model_dir)
   restored = tf.train.Checkpoint(**model.checkpoint_roots).restore(checkpoint)
   restored.assert_existing_objects_matched().expect_partial()
   return model, model_dir, checkpoint
+
+
+def build_recorded_method(
+  settings: settings_lib.Pretraining, model_dir: pathlib.Path
+) -> base.ContrastiveModel:
+  """Builds a run's method, untrained; run.json says for how many images."""
+  record = json.loads((model_dir / run_directory.RUN_FILE).read_text())
+  return build_method(settings, num_images=record["data"]["count"])
 
 
 def locate_checkpoint(path: str) -> tuple[pathlib.Path, str]:

@@ -5,11 +5,12 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
+from tf_ssl import errors
 from tf_ssl.methods import base
 from tf_ssl.training import checkpoints as checkpoints_lib
 
 
-class NonFiniteLossError(RuntimeError):
+class NonFiniteLossError(errors.UsageError):
   """Training has stopped; the message names the batch and how to replay it."""
 
 
@@ -43,8 +44,10 @@ def save(
   checkpoints.save_aside(directory)
   return NonFiniteLossError(
     f"the loss of step {step + 1}, or its gradient, is not finite. Its batch is"
-    f" in {path}, the weights before it in {directory}/checkpoint; see which tensors break"
-    f" with: python -m tools.replay_batch --model_dir={directory.parent}"
+    f" in {path}, the weights before it in {directory}/checkpoint. To see"
+    " which tensors break: python -m tools.replay_batch"
+    f" --model_dir={directory.parent}"
+    " (often LEARNING_RATE is too high)."
   )
 
 
@@ -52,7 +55,7 @@ def replay(model: base.ContrastiveModel, directory: pathlib.Path) -> list[str]:
   """Runs the saved batch again on the saved weights.
 
   Args:
-    model: built from the run's config.
+    model: built and compiled from the run's config.
     directory: what `save` wrote to.
 
   Returns:
@@ -63,10 +66,11 @@ def replay(model: base.ContrastiveModel, directory: pathlib.Path) -> list[str]:
   checkpoint.restore(str(directory / "checkpoint")).expect_partial()
   path = max(directory.glob("batch_*.npz"), key=lambda p: p.stat().st_mtime)
   with np.load(path, allow_pickle=False) as saved:
-    step = tf.constant(saved["step"])
+    step = tf.constant(saved["step"], tf.int64)
     views = model.view_type(
       **{k: tf.constant(saved[k]) for k in model.view_type._fields}
     )
+  model.optimizer.iterations.assign(step)  # seeds the shuffle of the keys
   if model.finish_views is not None:
     views = model.finish_views(views, step)
   lines = [f"replaying {path.name}"]

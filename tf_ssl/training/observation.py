@@ -10,6 +10,7 @@ from tf_ssl import types
 from tf_ssl.datasets import open_images
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.input_pipeline import image_pairs, labelled_images
+from tf_ssl.input_pipeline import skipped as skipped_lib
 from tf_ssl.methods import base
 from tf_ssl.training import (
   monitors,
@@ -47,6 +48,7 @@ def observe(
   directory: run_directory.RunDirectory,
   writer: tf.summary.SummaryWriter,
   config: str,
+  skipped: skipped_lib.SkippedFiles,
   say: Callable[[str], None],
 ) -> Observation:
   """Builds the monitors of a run and writes its config to TensorBoard.
@@ -58,13 +60,14 @@ def observe(
     directory: of the run.
     writer: TensorBoard's.
     config: the operative config.
+    skipped: told of unusable images among `records`.
     say: prints one line above the progress bar.
 
   Raises:
     UsageError: the labelled sets cannot be used.
   """
   tensorboard_notes.write_config(writer, config)
-  probe = _probe(settings, records)
+  probe = _probe(settings, records, skipped)
   watching = [
     monitors_representation.RepresentationMonitor(model, probe, writer),
     monitors_views.ViewGrid(probe, writer),
@@ -119,7 +122,7 @@ def chance_loss(model: base.ContrastiveModel) -> float | None:
   return math.log(queue.length + 1) * (2 if model.symmetric else 1)
 
 
-def _probe(settings, records) -> types.ImagePair:
+def _probe(settings, records, skipped) -> types.ImagePair:
   """A fixed batch of finished views, from the images that are trained on."""
   pairs = image_pairs.image_pairs(
     records,
@@ -128,6 +131,7 @@ def _probe(settings, records) -> types.ImagePair:
     batch_size=min(PROBE_PAIRS, records.num_images),
     seed=settings.seed,
     num_steps=1,
+    skipped=skipped,
   )
   return next(iter(pairs))
 

@@ -1,5 +1,6 @@
 """Pretraining from settings to a SavedModel: the one way a run goes."""
 
+import contextlib
 import json
 import os
 import time
@@ -145,15 +146,17 @@ class _Run:
     bar = progress.Progress(
       metrics, first_step=self._start, num_steps=settings.steps
     )
-    observer = observation.observe(
-      settings,
-      model=self._model,
-      records=self._records,
-      directory=directory,
-      writer=writer,
-      config=config,
-      say=bar.write,
-    )
+    with self._skipping():
+      observer = observation.observe(
+        settings,
+        model=self._model,
+        records=self._records,
+        directory=directory,
+        writer=writer,
+        config=config,
+        skipped=self._skipped,
+        say=bar.write,
+      )
     logging = callbacks.Logging(
       metrics,
       log,
@@ -190,15 +193,15 @@ class _Run:
       return
     dataset = self._clock.watch(self.pairs(self._start))
     try:
-      self._model.fit(
-        dataset,
-        steps_per_epoch=settings.steps - self._start,
-        epochs=1,
-        verbose=0,
-        callbacks=every_step,
-      )
+      with self._skipping():
+        self._model.fit(
+          dataset,
+          steps_per_epoch=settings.steps - self._start,
+          epochs=1,
+          verbose=0,
+          callbacks=every_step,
+        )
     except tf.errors.OpError as error:
-      self._check_skipped()
       if not non_finite.is_non_finite(error):
         raise
       raise self._non_finite() from None
@@ -217,6 +220,15 @@ class _Run:
       finish_views=not settings.finish_views_in_step,
       skipped=self._skipped,
     )
+
+  @contextlib.contextmanager
+  def _skipping(self):
+    """Says clearly that too many files were skipped, where that was it."""
+    try:
+      yield
+    except tf.errors.OpError:
+      self._check_skipped()
+      raise
 
   def _check_skipped(self):
     if self._skipped.fatal:

@@ -1,0 +1,209 @@
+"""Tests of tf_ssl.training.pretrain: whole runs on a few small pictures."""
+
+import functools
+import json
+import pathlib
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_ssl import errors
+from tf_ssl.augment import recipes
+from tf_ssl.encoders import resnet
+from tf_ssl.methods import moco
+from tf_ssl.training import (
+  assembly,
+  metrics_log,
+  non_finite,
+  pretrain,
+  settings,
+)
+
+CONFIG = "settings.Pretraining.steps = 6\n"
+
+
+def write_images(folder: pathlib.Path, count: int, classes: int = 1):
+  rng = np.random.default_rng(0)
+  for i in range(count):
+    path = folder / f"class{i % classes}" / f"{i}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    colour = rng.integers(0, 256, size=3)
+    noise = rng.integers(0, 60, size=[20, 24, 3])
+    image = np.clip(colour + noise, 0, 255).astype(np.uint8)
+    tf.io.write_file(str(path), tf.io.encode_png(image))
+  return str(folder)
+
+
+def tiny(folder, **changes):
+  values = {
+    "images": folder,
+    "method": functools.partial(
+      moco.build_moco,
+      encoder=functools.partial(resnet.resnet18, width=1 / 16, stem="small"),
+      queue_size=16,
+    ),
+    "recipe": recipes.moco_v2(),
+    "image_size": 16,
+    "batch_size": 8,
+    "steps": 6,
+    "learning_rate": 0.03,
+    "log_every": 2,
+    "monitor_every": 4,
+    "checkpoint_every_steps": 4,
+    "knn_k": 3,
+    **changes,
+  }
+  return settings.Pretraining(**values)
+
+
+def run(run_settings, model_dir, config=CONFIG, **kwargs):
+  return pretrain.pretrain(
+    run_settings,
+    model_dir=str(model_dir),
+    operative_config=lambda: config,
+    command="the command",
+    **kwargs,
+  )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+  """A run that reached its end, and what it returned."""
+  folder = tmp_path_factory.mktemp("run")
+  images = write_images(folder / "images", 24)
+  labelled = write_images(folder / "labelled", 8, classes=2)
+  run_settings = tiny(
+    images,
+    labelled_images=labelled,
+    held_out_images=labelled,
+    finish_views_in_step=True,
+  )
+  return run_settings, run(run_settings, folder / "model")
+
+
+def test_a_run_leaves_what_is_promised(finished):
+  _, result = finished
+  model_dir = pathlib.Path(result.model_dir)
+  assert {p.name for p in model_dir.iterdir()} == {
+    "checkpoints",
+    "tensorboard",
+    "metrics.jsonl",
+    "operative_config.gin",
+    "run.json",
+    "saved_model",
+  }
+  assert result.finished
+  assert result.step == 6
+  assert result.checkpoint.endswith("checkpoints/step-6")
+  assert (model_dir / "operative_config.gin").read_text() == CONFIG
+  record = json.loads((model_dir / "run.json").read_text())
+  assert record["data"]["count"] == 24
+  assert record["versions"]["tensorflow"] == tf.__version__
+  assert record["wall_seconds"] > 0
+  assert record["peak_memory_bytes"] > 1e8
+  assert record["command"] == "the command"
+
+
+def test_the_metrics_have_one_record_for_each_logged_step(finished):
+  _, result = finished
+  records = metrics_log.read(f"{result.model_dir}/metrics.jsonl")
+  assert [r["step"] for r in records] == [0, 2, 4, 6]
+  assert {
+    "step",
+    "loss",
+    "contrastive_accuracy",
+    "gradient_norm",
+    "learning_rate",
+    "images_per_second",
+    "data_wait_fraction",
+  } <= set(records[1])
+  measured = [r["step"] for r in records if "knn_accuracy" in r]
+  assert measured == [0, 4, 6]
+  assert result.knn_before == records[0]["knn_accuracy"]
+  assert result.knn_after == records[-1]["knn_accuracy"]
+  assert 0 < records[1]["learning_rate"] <= 0.03
+  assert 0 <= records[1]["data_wait_fraction"] <= 1
+
+
+def test_the_export_equals_the_trained_encoder(finished):
+  run_settings, result = finished
+  model, _, checkpoint = assembly.restore_method(run_settings, result.model_dir)
+  assert checkpoint == result.checkpoint
+  exported = tf.saved_model.load(result.saved_model)
+  images = tf.random.stateless_uniform([2, 16, 16, 3], [0, 1], 0, 255)
+  from tf_ssl.ops import pixels
+
+  expected = model(pixels.normalize(images), training=False)
+  np.testing.assert_allclose(exported.features(images), expected, atol=1e-5)
+
+
+def test_a_finished_run_is_not_trained_again(finished):
+  run_settings, result = finished
+  metrics = pathlib.Path(result.model_dir, "metrics.jsonl")
+  before = metrics.read_bytes()
+  assert run(run_settings, result.model_dir).knn_after == result.knn_after
+  assert metrics.read_bytes() == before
+
+
+def test_another_config_is_refused_with_the_lines_that_differ(finished):
+  run_settings, result = finished
+  with pytest.raises(errors.UsageError) as error:
+    run(run_settings, result.model_dir, config=CONFIG.replace("6", "7"))
+  assert "- there, + now" in str(error.value)
+  assert "-settings.Pretraining.steps = 6" in str(error.value)
+  assert "+settings.Pretraining.steps = 7" in str(error.value)
+  assert "--overwrite" in str(error.value)
+
+
+def test_a_folder_that_is_no_run_is_never_touched(tmp_path):
+  images = write_images(tmp_path / "images", 24)
+  precious = tmp_path / "model" / "thesis.txt"
+  precious.parent.mkdir()
+  precious.write_text("years of work")
+  for overwrite in (False, True):
+    with pytest.raises(errors.UsageError, match="not empty.*--model_dir"):
+      run(tiny(images), precious.parent, overwrite=overwrite)
+  assert precious.read_text() == "years of work"
+
+
+def test_a_model_dir_that_cannot_be_written_is_one_clear_error(tmp_path):
+  images = write_images(tmp_path / "images", 24)
+  (tmp_path / "file").write_text("")
+  with pytest.raises(errors.UsageError, match="cannot write to.*--model_dir"):
+    run(tiny(images), tmp_path / "file" / "model")
+
+
+def test_a_loss_that_is_not_finite_stops_and_can_be_replayed(tmp_path):
+  images = write_images(tmp_path / "images", 24)
+  run_settings = tiny(images, learning_rate=1e30, steps=20)
+  with pytest.raises(non_finite.NonFiniteLossError) as error:
+    run(run_settings, tmp_path / "model")
+  directory = tmp_path / "model" / "non_finite"
+  assert f"--model_dir={tmp_path / 'model'}" in str(error.value)
+  model = assembly.build_recorded_method(run_settings, tmp_path / "model")
+  assembly.compile_method(run_settings, model)
+  lines = non_finite.replay(model, directory)
+  assert any("NOT FINITE" in line and "gradient" in line for line in lines)
+  assert not any("NOT FINITE" in line and "weight " in line for line in lines)
+  assert not (tmp_path / "model" / "saved_model").exists()
+
+
+def test_too_many_unusable_files_stop_the_run_and_are_named(tmp_path):
+  images = write_images(tmp_path / "images", 24)
+  for i in range(4):
+    (tmp_path / "images" / "class0" / f"bad{i}.jpg").write_bytes(b"no image")
+  with pytest.raises(errors.UsageError, match="max_skipped_fraction"):
+    run(tiny(images, steps=40), tmp_path / "model")
+  assert "bad" in (tmp_path / "model" / "skipped_files.txt").read_text()
+
+
+def test_a_queue_as_long_as_the_dataset_is_refused(tmp_path):
+  images = write_images(tmp_path / "images", 12)
+  with pytest.raises(errors.UsageError, match="QUEUE_SIZE"):
+    run(tiny(images), tmp_path / "model")
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))

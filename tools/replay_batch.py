@@ -1,0 +1,30 @@
+"""Replays the batch at which a run's loss stopped being a number."""
+
+from . import cli, gin_files
+
+
+def main(invocation: cli.Invocation) -> None:
+  """Rebuilds the run's method, loads what it saved, and says what breaks."""
+  import pathlib
+
+  from tf_ssl import errors
+  from tf_ssl.training import assembly, non_finite, run_directory, settings
+
+  directory = run_directory.RunDirectory(invocation.flags.model_dir)
+  if not directory.non_finite.is_dir():
+    raise errors.UsageError(
+      f"--model_dir={invocation.flags.model_dir} has no {directory.non_finite}:"
+      " no loss of that run was other than finite."
+    )
+  gin_files.load([str(directory.config)], [])
+  run = invocation.configured(settings.Pretraining)()
+  model = assembly.build_recorded_method(run, pathlib.Path(directory.path))
+  assembly.compile_method(run, model)
+  print("\n".join(non_finite.replay(model, directory.non_finite)))
+
+
+TOOL = cli.Tool("replay_batch", __doc__, main, required=["model_dir"])
+TOOL.text_flag("model_dir", "The folder of the run that stopped.")
+
+if __name__ == "__main__":
+  TOOL.run()
