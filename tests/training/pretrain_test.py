@@ -2,8 +2,12 @@
 
 import functools
 import json
+import os
 import pathlib
+import signal
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -15,6 +19,7 @@ from tf_ssl.encoders import resnet
 from tf_ssl.methods import moco
 from tf_ssl.training import (
   assembly,
+  closing,
   metrics_log,
   non_finite,
   pretrain,
@@ -188,6 +193,24 @@ def test_a_loss_that_is_not_finite_stops_and_can_be_replayed(tmp_path):
   assert any("NOT FINITE" in line and "gradient" in line for line in lines)
   assert not any("NOT FINITE" in line and "weight " in line for line in lines)
   assert not (tmp_path / "model" / "saved_model").exists()
+
+
+def test_sigterm_saves_and_stops_and_says_how_to_go_on(tmp_path):
+  images = write_images(tmp_path / "images", 24)
+  metrics = tmp_path / "model" / "metrics.jsonl"
+
+  def send():
+    while not any(r["step"] >= 2 for r in metrics_log.read(metrics)):
+      time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+  threading.Thread(target=send, daemon=True).start()
+  result = run(tiny(images, steps=10_000), tmp_path / "model")
+  assert not result.finished
+  assert result.checkpoint.endswith(f"step-{result.step}")
+  [line] = closing.lines(result)
+  assert f"Stopped by SIGTERM after step {result.step} of 10000" in line
+  assert line.endswith("To go on: the command")
 
 
 def test_too_many_unusable_files_stop_the_run_and_are_named(tmp_path):

@@ -1,4 +1,4 @@
-"""A run as a process that is stopped, killed and started again."""
+"""A run as a process that is killed and started again."""
 
 import os
 import pathlib
@@ -100,14 +100,9 @@ def test_a_run_killed_at_random_steps_ends_with_the_same_bits(
     time.sleep(draw.random() * 0.3)
     code, _, err = run.stop(signal.SIGKILL)
     assert code == -signal.SIGKILL, err
-  run = start("killed")
-  run.wait_for_step(1)
-  code, out, err = run.stop(signal.SIGTERM)  # a request, unless it was too late
+  code, out, err = start("killed").end()
   assert code == 0, err
-  if "Learned" not in out:
-    assert "Stopped by SIGTERM after step" in out
-    assert "To go on: " in out
-    assert start("killed").end()[0] == 0
+  assert "Learned" in out
   code, out, err = steady.end()
   assert code == 0, err
   assert "Traceback" not in err

@@ -140,6 +140,8 @@ def _labelled(settings, source):
   """Batches of a labelled set, and the names of its classes."""
   records = open_images.open_images(source, labelled=True)
   dataset = labelled_images.labelled_images(
-    records, image_size=settings.image_size, batch_size=settings.batch_size
+    records,
+    image_size=settings.knn_image_size or settings.image_size,
+    batch_size=settings.batch_size,
   )
   return dataset, records.class_names

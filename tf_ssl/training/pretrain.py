@@ -96,26 +96,27 @@ def pretrain(
   """
   settings = settings_lib.locate(settings)
   assembly.seed_everything(settings)
-  with distribution.strategy().scope():
+  with interruption.Interruption() as stop, distribution.strategy().scope():
     records = open_images.open_images(settings.images)
     model = assembly.build_method(settings, num_images=records.num_images)
     assembly.compile_method(settings, model)
     directory = run_directory.RunDirectory(model_dir)
     config = operative_config()
     directory.open(config, overwrite=overwrite)
-    run = _Run(settings, directory, records, model, command)
+    run = _Run(settings, directory, records, model, command, stop)
     return run.go(config)
 
 
 class _Run:
   """One process's share of a run: from its checkpoint to its end."""
 
-  def __init__(self, settings, directory, records, model, command):
+  def __init__(self, settings, directory, records, model, command, stop):
     self._settings = settings
     self._directory = directory
     self._records = records
     self._model: base.ContrastiveModel = model
     self._command = command
+    self._stop = stop
     self._began = time.time()
     self._clock = wait_clock.WaitClock()
     self._skipped = skipped.SkippedFiles(
@@ -166,25 +167,24 @@ class _Run:
       num_steps=settings.steps,
       on_record=observer.judge,
     )
-    with interruption.Interruption() as stop:
-      if self._start == 0:
-        log.write(0, logging.measure(0))
-      saving = callbacks.Saving(
-        metrics,
-        self._checkpoints,
-        stop,
-        every_steps=settings.checkpoint_every_steps,
-        every_minutes=settings.checkpoint_every_minutes,
-        guard=self._check_skipped,
-      )
-      try:
-        self._fit([metrics, logging, saving, bar])
-      finally:
-        bar.close()
-        writer.flush()
-      checkpoint = self._checkpoints.save()
+    if self._start == 0:
+      log.write(0, logging.measure(0))
+    saving = callbacks.Saving(
+      metrics,
+      self._checkpoints,
+      self._stop,
+      every_steps=settings.checkpoint_every_steps,
+      every_minutes=settings.checkpoint_every_minutes,
+      guard=self._check_skipped,
+    )
+    try:
+      self._fit([metrics, logging, saving, bar])
+    finally:
+      bar.close()
+      writer.flush()
+    checkpoint = self._checkpoints.save()
     self._record_run()
-    return self._result(checkpoint, log.history, stop.signal)
+    return self._result(checkpoint, log.history)
 
   def _fit(self, every_step):
     """Runs the steps that are left."""
@@ -262,7 +262,7 @@ class _Run:
     record["skipped_files"] = self._skipped.count
     self._directory.write_run_record(record)
 
-  def _result(self, checkpoint, history, stopped_by) -> PretrainResult:
+  def _result(self, checkpoint, history) -> PretrainResult:
     settings, directory = self._settings, self._directory
     step = int(self._model.optimizer.iterations.numpy())
     exported = str(directory.saved_model) if step >= settings.steps else None
@@ -281,7 +281,7 @@ class _Run:
       command=self._command,
       step=step,
       num_steps=settings.steps,
-      stopped_by=stopped_by,
+      stopped_by=self._stop.signal,
       knn_before=accuracies[0] if accuracies else None,
       knn_after=accuracies[-1] if accuracies else None,
       knn_k=settings.knn_k,

@@ -35,6 +35,9 @@ class Pretraining:
     held_out_images: labelled likewise, whose labels the kNN guesses.
     knn_k: neighbours that vote (InstDisc, Wu et al. 2018).
     knn_temperature: of the votes.
+    knn_image_size: side of the images that kNN sees, pixels; None for
+      `image_size`. Objects look larger in random crops than in whole images,
+      so somewhat more than `image_size` is often better (Touvron et al. 2019).
     log_every: steps in a logged window.
     monitor_every: steps between measurements of the monitors; 0 for never.
     checkpoint_every_steps: 0 for never.
@@ -65,6 +68,7 @@ class Pretraining:
   held_out_images: Source = None
   knn_k: int = 20
   knn_temperature: float = 0.1
+  knn_image_size: int | None = None
   log_every: int = 50
   monitor_every: int = 1000
   checkpoint_every_steps: int = 1000
