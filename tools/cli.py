@@ -118,10 +118,11 @@ class Tool:
       gin_files.print_list(self._config_folders)
       return
     self._check_required(parsed)
-    quiet.import_tensorflow()
-    if self._config_folders:
-      gin_files.load(parsed.gin_file, parsed.gin_bindings)
-    self._main(Invocation(parsed, _command(self.name, arguments)))
+    with quiet.known_lines_dropped():
+      quiet.import_tensorflow()
+      if self._config_folders:
+        gin_files.load(parsed.gin_file, parsed.gin_bindings)
+      self._main(Invocation(parsed, _command(self.name, arguments)))
 
   def _parse(self, arguments: Sequence[str]) -> flags.FlagValues:
     self.flags.unparse_flags()

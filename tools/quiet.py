@@ -5,6 +5,7 @@ error, comes through.
 """
 
 import contextlib
+import io
 import os
 import re
 import signal
@@ -19,6 +20,9 @@ _LOG_LEVEL = "2"
 _KNOWN_LINES = re.compile(
   rb"Unable to register cu(DNN|FFT|BLAS) factory"
   rb"|All log messages before absl::InitializeLog"
+  # and by XLA, the first times that it compiles something for a CPU
+  rb"|Compiled cluster using XLA!"
+  rb"|SetPriority unimplemented for this stream"
 )
 
 _KNOWN_WARNINGS = (
@@ -53,16 +57,22 @@ def import_tensorflow() -> None:
 
 @contextlib.contextmanager
 def known_lines_dropped():
-  """Inside, standard error passes through a filter for the known lines.
+  """Inside, what C++ code prints passes through a filter for the known lines.
 
   The filter is a process of its own: if this one aborts (say, because the CPU
-  lacks an instruction), its last words still reach the terminal.
+  lacks an instruction), its last words still reach the terminal. Python's own
+  standard error stays the terminal, so progress bars know that it is one.
+  Inside of another such block nothing changes.
   """
+  if getattr(sys.stderr, "passes_the_filter_by", False):
+    yield
+    return
   sys.stderr.flush()
   read_end, write_end = os.pipe()
   child = os.fork()
   if child == 0:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):
+      signal.signal(number, signal.SIG_IGN)
     os.close(write_end)
     try:
       _forward(read_end)
@@ -72,13 +82,28 @@ def known_lines_dropped():
   terminal = os.dup(2)
   os.dup2(write_end, 2)
   os.close(write_end)
+  before = sys.stderr
+  sys.stderr = _Unfiltered(terminal)
   try:
     yield
   finally:
     sys.stderr.flush()
+    sys.stderr = before
     os.dup2(terminal, 2)
     os.close(terminal)
     os.waitpid(child, 0)
+
+
+class _Unfiltered(io.TextIOWrapper):
+  """Text to a file descriptor that stays open after it."""
+
+  passes_the_filter_by = True
+
+  def __init__(self, descriptor: int):
+    raw = io.FileIO(descriptor, "w", closefd=False)
+    super().__init__(
+      io.BufferedWriter(raw), errors="backslashreplace", line_buffering=True
+    )
 
 
 def _forward(read_end: int) -> None:
