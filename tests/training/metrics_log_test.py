@@ -1,0 +1,61 @@
+"""Tests of tf_ssl.training.metrics_log."""
+
+import sys
+
+import pytest
+import tensorflow as tf
+
+from tf_ssl.training import metrics_log
+
+
+def log_in(folder, **kwargs):
+  writer = tf.summary.create_file_writer(str(folder / "tensorboard"))
+  return metrics_log.MetricsLog(folder / "metrics.jsonl", writer, **kwargs)
+
+
+def test_each_step_is_one_line(tmp_path):
+  log = log_in(tmp_path)
+  log.write(2, {"loss": 0.5})
+  log.write(4, {"loss": 0.25, "knn_accuracy": 0.5})
+  assert (tmp_path / "metrics.jsonl").read_text() == (
+    '{"step": 2, "loss": 0.5}\n{"step": 4, "loss": 0.25, "knn_accuracy": 0.5}\n'
+  )
+  assert [r["step"] for r in log.history] == [2, 4]
+
+
+def test_a_resumed_log_drops_what_will_be_logged_again(tmp_path):
+  log = log_in(tmp_path)
+  for step in (0, 2, 4):
+    log.write(step, {"loss": 1.0})
+  with open(tmp_path / "metrics.jsonl", "a") as file:
+    file.write('{"step": 6, "lo')  # cut by a kill
+  resumed = log_in(tmp_path)
+  resumed.resume(3)
+  assert [r["step"] for r in resumed.history] == [0, 2]
+  assert [r["step"] for r in metrics_log.read(tmp_path / "metrics.jsonl")] == [
+    0,
+    2,
+  ]
+
+
+def test_a_log_that_starts_anew_is_empty(tmp_path):
+  log = log_in(tmp_path)
+  log.write(0, {"loss": 1.0})
+  again = log_in(tmp_path)
+  again.resume(0)
+  assert (tmp_path / "metrics.jsonl").read_text() == ""
+
+
+def test_timings_can_be_kept_apart(tmp_path):
+  log = log_in(tmp_path, timings_apart=True)
+  log.write(1, {"loss": 1.0, "images_per_second": 7.0})
+  assert metrics_log.read(tmp_path / "metrics.jsonl") == [
+    {"step": 1, "loss": 1.0}
+  ]
+  assert metrics_log.read(tmp_path / "timings.jsonl") == [
+    {"step": 1, "images_per_second": 7.0}
+  ]
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))
