@@ -14,6 +14,7 @@ import os
 import random
 import resource
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -33,7 +34,7 @@ def main() -> None:
   parser.add_argument("--images", default="../shared/data/imagenette/train")
   parser.add_argument("--image_size", type=int, default=224)
   parser.add_argument("--batch_size", type=int, default=64)
-  parser.add_argument("--steps", type=int, default=4, help="per round")
+  parser.add_argument("--steps", type=int, default=8, help="per round")
   parser.add_argument("--rounds", type=int, default=5)
   parser.add_argument("--memory_images", type=int, default=4000)
   parser.add_argument("--no_memory", action="store_true")
@@ -56,49 +57,71 @@ def _compare_speed(args: argparse.Namespace) -> None:
   from tf_ssl.input_pipeline import image_pairs
 
   records = open_images.open_images(args.images)
-  count = args.steps * args.batch_size
   paths = [records.path(i) for i in range(records.num_images)]
   random.Random(0).shuffle(paths)
-  paths = (paths * (count // len(paths) + 1))[:count]
 
-  def pairs(finish_views: bool):
+  def pairs(steps: int, finish_views: bool):
     return image_pairs.image_pairs(
       records,
       recipe=recipes.moco_v2(),
       image_size=args.image_size,
       batch_size=args.batch_size,
       seed=0,
-      num_steps=args.steps,
+      num_steps=steps,
       finish_views=finish_views,
     )
 
-  runs = {
-    "Pillow, two views": lambda: _pillow_views(paths, args.image_size),
-    "two views": _consumer(pairs(True)),
-    "decoding alone": _consumer(_decoded(paths)),
-    "geometry alone": _consumer(pairs(False)),
+  def pillow(steps: int):
+    count = steps * args.batch_size
+    return lambda: _pillow_views(
+      (paths * (count // len(paths) + 1))[:count], args.image_size
+    )
+
+  def decoded(steps: int):
+    return _consumer(_decoded(paths, steps * args.batch_size))
+
+  makers = {
+    "Pillow, two views": pillow,
+    "two views": lambda steps: _consumer(pairs(steps, True)),
+    "decoding alone": decoded,
+    "geometry alone": lambda steps: _consumer(pairs(steps, False)),
   }
+  # What a long run takes beyond a short one: steady state, nothing of starting.
+  runs = {
+    name: (make(1), make(1 + args.steps)) for name, make in makers.items()
+  }
+  for short, long in runs.values():
+    short()
+    long()  # compiles, fills caches
   wall = {name: [] for name in runs}
   cpu = {name: [] for name in runs}
-  for run in runs.values():
-    run()  # compiles, fills caches
   for _ in range(args.rounds):
-    for name, run in runs.items():
-      wall_start, cpu_start = time.perf_counter(), time.process_time()
-      run()
-      cpu[name].append(time.process_time() - cpu_start)
-      wall[name].append(time.perf_counter() - wall_start)
-  print(f"{count} images a round, the best of {args.rounds} rounds, one core")
+    for name, (short, long) in runs.items():
+      for run, sign in ((short, -1), (long, 1)):
+        times = time.perf_counter(), time.process_time()
+        run()
+        spent = time.perf_counter() - times[0], time.process_time() - times[1]
+        if sign < 0:
+          base = spent
+      wall[name].append(spent[0] - base[0])
+      cpu[name].append(spent[1] - base[1])
+  count = args.steps * args.batch_size
+  print(f"{count} images a round, median of {args.rounds} rounds, one core")
   for name in runs:
     print(
-      f"  {name:18s} {count / min(wall[name]):8.0f} images/s"
-      f"  {1e3 * min(cpu[name]) / count:7.3f} ms of CPU an image"
+      f"  {name:18s} {count / statistics.median(wall[name]):8.0f} images/s"
+      f"  {1e3 * statistics.median(cpu[name]) / count:7.3f} ms of CPU an image"
     )
   # CPU time, so that other programs on the machine do not decide the ratio.
-  views = min(cpu["Pillow, two views"]) / min(cpu["two views"])
-  geometry = min(cpu["decoding alone"]) / min(cpu["geometry alone"])
+  views = _ratio(cpu["Pillow, two views"], cpu["two views"])
+  geometry = _ratio(cpu["decoding alone"], cpu["geometry alone"])
   print(f"two views / Pillow: {views:.2f} (expected >= 3)")
   print(f"geometry alone / decoding alone: {geometry:.2f} (expected >= 0.5)")
+
+
+def _ratio(one: list[float], other: list[float]) -> float:
+  """Of neighbours in time, the middle one of all rounds."""
+  return statistics.median(a / b for a, b in zip(one, other, strict=True))
 
 
 def _consumer(dataset):
@@ -109,12 +132,14 @@ def _consumer(dataset):
   return consume
 
 
-def _decoded(paths: list[str]):
+def _decoded(paths: list[str], count: int):
   import tensorflow as tf
 
   files = tf.constant(paths)
-  dataset = tf.data.Dataset.range(len(paths)).map(
-    lambda i: tf.io.decode_jpeg(tf.io.read_file(tf.gather(files, i)), 3),
+  dataset = tf.data.Dataset.range(count).map(
+    lambda i: tf.io.decode_jpeg(
+      tf.io.read_file(tf.gather(files, i % len(paths))), 3
+    ),
     num_parallel_calls=tf.data.AUTOTUNE,
   )
   return dataset.prefetch(tf.data.AUTOTUNE)

@@ -38,6 +38,7 @@ def batches(folder, **options):
     "batch_size": 4,
     "seed": 0,
     "num_steps": 10,
+    "finish_views": False,
     **options,
   }
   records = image_folder.read(str(folder))
@@ -58,7 +59,7 @@ def same(one, other):
 
 
 def test_batches_are_pairs_of_finished_views(folder):
-  found = batches(folder, num_steps=3)
+  found = batches(folder, num_steps=3, finish_views=True)
   assert len(found) == 3
   for pair in found:
     assert isinstance(pair, types.ImagePair)
@@ -68,7 +69,7 @@ def test_batches_are_pairs_of_finished_views(folder):
 
 
 def test_both_views_show_one_image_and_every_image_comes_once_an_epoch(folder):
-  found = batches(folder, finish_views=False)
+  found = batches(folder)
   queries = numbers(found)
   keys = np.array([pair.key[:, -1, -1, 1].numpy() // 10 for pair in found])
   np.testing.assert_array_equal(queries, keys)
@@ -92,29 +93,29 @@ def test_seeds_differ(folder):
 
 
 def test_views_can_be_finished_in_the_train_step_instead(folder):
-  here = batches(folder, num_steps=2, start_step=1, seed=5)[0]
-  there = batches(
-    folder, num_steps=2, start_step=1, seed=5, finish_views=False
-  )[0]
+  here = batches(folder, num_steps=2, start_step=1, seed=5, finish_views=True)[
+    0
+  ]
+  there = batches(folder, num_steps=2, start_step=1, seed=5)[0]
   for view in range(2):
     finished = RECIPE.finish(there[view], image_pairs.view_seed(5, 1, view))
     np.testing.assert_allclose(finished, here[view], atol=1e-3)
 
 
 def test_bad_files_are_replaced_and_move_nothing(folder, tmp_path):
-  before = batches(folder, finish_views=False)
+  before = batches(folder)
   (folder / "003.png").write_bytes(b"")
   (folder / "011.png").write_bytes((folder / "011.png").read_bytes()[:40])
   path = tmp_path / "skipped_files.txt"
   skipped = skipped_lib.SkippedFiles(str(path), NUM_IMAGES, max_fraction=0.2)
-  after = batches(folder, finish_views=False, skipped=skipped)
+  after = batches(folder, skipped=skipped)
   good = ~np.isin(numbers(before), [3, 11])
   np.testing.assert_array_equal(numbers(after)[good], numbers(before)[good])
   assert not np.isin(numbers(after), [3, 11]).any()
   for b, a in zip(before, after, strict=True):
     usable = ~np.isin(b.query[:, 0, 0, 0].numpy() // 10, [3, 11])
     np.testing.assert_array_equal(a.key[usable], b.key[usable])
-  assert same(after, batches(folder, finish_views=False, skipped=skipped))
+  assert same(after, batches(folder, skipped=skipped))
   assert skipped.count == 2
   assert path.read_text().splitlines() == sorted(
     [
@@ -146,7 +147,7 @@ def test_nothing_but_bad_files_stops_the_run(folder):
 def test_too_small_images_are_skipped(folder):
   Image.new("RGB", (1, 9)).save(folder / "007.png")
   skipped = skipped_lib.SkippedFiles(None, NUM_IMAGES)
-  found = batches(folder, finish_views=False, skipped=skipped)
+  found = batches(folder, skipped=skipped)
   assert 7 not in numbers(found)
   assert skipped.reasons == {"007.png": "smaller than 2 px on a side: 1x9"}
 
@@ -172,7 +173,7 @@ def test_crops_stay_within_boxes(folder):
 
 
 def test_order_may_be_given_up_for_speed(folder):
-  found = batches(folder, deterministic=False, finish_views=False, num_steps=5)
+  found = batches(folder, deterministic=False, num_steps=5)
   assert sorted(numbers(found).ravel()) == list(range(NUM_IMAGES))
 
 
@@ -195,6 +196,7 @@ def test_photographs_become_varied_views(shared_data):
     image_size=32,
     num_steps=4,
     batch_size=16,
+    finish_views=True,
   )
   views = np.concatenate([pair.query for pair in found])
   assert abs(views.mean()) < 0.6 and 0.5 < views.std() < 1.6

@@ -5,7 +5,7 @@ import tensorflow as tf
 from tf_ssl import errors, types
 from tf_ssl.augment import crop, recipes
 from tf_ssl.datasets import records as records_lib
-from tf_ssl.input_pipeline import chunks, loading, order, views
+from tf_ssl.input_pipeline import chunks, heap, loading, order, views
 from tf_ssl.input_pipeline import skipped as skipped_lib
 
 view_seed = order.view_seed
@@ -54,6 +54,7 @@ def image_pairs(
   _check(records, image_size, batch_size)
   if skipped is None:
     skipped = skipped_lib.SkippedFiles(None, records.num_images)
+  heap.keep_freed_memory()
   source = loading.Source(records)
   chunk_size = chunks.chunk_size(batch_size, image_size)
 
@@ -62,13 +63,20 @@ def image_pairs(
       examples, attempt, seed=seed, num_images=records.num_images
     )
 
+  cut = views.pair_loader(source, crop=recipe.crop, size=image_size)
+
   def load(
     first: tf.Tensor, places: tf.Tensor, indices: tf.Tensor
   ) -> tf.data.Dataset:
     draws = crop.draw(chunk_size, views.NUM_VIEWS, order.crop_seed(seed, first))
-    draws = tf.gather(draws, places)
-    return views.load_pairs(
-      source, indices, draws, crop=recipe.crop, size=image_size
+    return cut(indices, tf.gather(draws, places))
+
+  @tf.function(autograph=False)  # traced once for both views
+  def finish_view(
+    images: tf.Tensor, view_seed: tf.Tensor, offset: tf.Tensor
+  ) -> tf.Tensor:
+    return recipe.finish(
+      images, view_seed, offset=offset, total=batch_size, compiled=True
     )
 
   def finish(chunk: chunks.Chunk) -> types.ImagePair:
@@ -76,17 +84,12 @@ def image_pairs(
     if not finish_views:
       return pair
     step, offset = chunk.first // batch_size, chunk.first % batch_size
-    finished = [
-      recipe.finish(
-        images,
-        view_seed(seed, step, view),
-        offset=offset,
-        total=batch_size,
-        compiled=True,
+    return types.ImagePair(
+      *(
+        finish_view(images, view_seed(seed, step, view), offset)
+        for view, images in enumerate(pair)
       )
-      for view, images in enumerate(pair)
-    ]
-    return types.ImagePair(*finished)
+    )
 
   def join(pair: types.ImagePair) -> types.ImagePair:
     shape = [batch_size, image_size, image_size, 3]

@@ -55,6 +55,7 @@ def labelled_images(
   else:
     labels = tf.constant(records.labels, tf.int32)
 
+  @tf.function(autograph=False)  # so that a second use is no second trace
   def load_one(location: loading.Location) -> types.LabelledImage:
     image = decoding.decode(source.read(location))
     sides = tf.shape(image)[:2]

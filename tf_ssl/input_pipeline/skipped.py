@@ -136,12 +136,17 @@ def report(
     return np.int32(0)
 
   def some_failed() -> tf.Tensor:
-    indices = tf.map_fn(
-      lambda example: tf.stack(
-        [index_of(example, tf.constant(a, tf.int64)) for a in range(attempts)]
-      ),
-      chunk.first + tf.range(tf.size(chunk.failures), dtype=tf.int64),
+    examples = chunk.first + tf.range(tf.size(chunk.failures), dtype=tf.int64)
+    tried = tf.stack(
+      tf.meshgrid(examples, tf.range(attempts, dtype=tf.int64), indexing="ij"),
+      axis=-1,
     )
+    indices = tf.map_fn(
+      lambda pair: index_of(pair[0], pair[1]),
+      tf.reshape(tried, [-1, 2]),
+      fn_output_signature=tf.int64,
+    )
+    indices = tf.reshape(indices, [-1, attempts])
     return tf.numpy_function(tell, [indices, chunk.failures], tf.int32)
 
   told = tf.cond(

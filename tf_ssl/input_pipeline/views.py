@@ -5,6 +5,8 @@ computed for the chunk at once; only reading, decoding and resizing go image by
 image.
 """
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from tf_ssl import types
@@ -15,36 +17,34 @@ from tf_ssl.input_pipeline import decoding, loading
 NUM_VIEWS = 2
 
 
-def load_pairs(
-  source: loading.Source,
-  indices: tf.Tensor,
-  draws: tf.Tensor,
-  *,
-  crop: crop_lib.CropRange,
-  size: int,
-) -> tf.data.Dataset:
-  """Cuts two views out of each of some images.
+def pair_loader(
+  source: loading.Source, *, crop: crop_lib.CropRange, size: int
+) -> Callable[[tf.Tensor, tf.Tensor], tf.data.Dataset]:
+  """Returns a function that cuts two views out of each of some images.
 
   Args:
     source: where the images are.
-    indices: [n] int64, which images.
-    draws: [n, 2, ...], from `crop.draw`.
     crop: the windows to draw.
     size: pixels a side of a view.
 
   Returns:
-    A dataset of n `types.ImagePair`, [size, size, 3] uint8 each. It fails where
-    an image cannot be used, and then yields fewer.
+    A function from images ([n] int64) and draws ([n, 2, ...], from `crop.draw`)
+    to a dataset of n `types.ImagePair`, [size, size, 3] uint8 each. It fails
+    where an image cannot be used, and then yields fewer.
   """
 
+  # Functions, so that a second use is not a second trace.
+  @tf.function(autograph=False)
   def read(location: loading.Location):
     encoded = source.read(location)
     return encoded, decoding.sides(encoded), location.box
 
-  def draw(encoded: tf.Tensor, sides: tf.Tensor, boxes: tf.Tensor):
+  @tf.function(autograph=False)
+  def draw(sides: tf.Tensor, boxes: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
     regions = loading.regions(boxes, sides)
-    return encoded, crop_lib.random_windows(regions, draws, crop=crop)
+    return crop_lib.random_windows(regions, draws, crop=crop)
 
+  @tf.function(autograph=False)
   def cut(encoded: tf.Tensor, windows: tf.Tensor) -> types.ImagePair:
     windows = tf.ensure_shape(windows, [NUM_VIEWS, 4])
     outer = crop_lib.enclosing_window(windows)
@@ -52,7 +52,13 @@ def load_pairs(
     windows -= tf.pad(outer[:2], [[0, 2]])
     return types.ImagePair(*resize.resize_windows(image, windows, size))
 
-  dataset = tf.data.Dataset.from_tensor_slices(source.locate(indices))
-  # drop_remainder: what an error leaves over must not meet others' draws.
-  dataset = dataset.map(read).batch(tf.size(indices, tf.int64), True)
-  return dataset.map(draw).unbatch().map(cut)
+  def load(indices: tf.Tensor, draws: tf.Tensor) -> tf.data.Dataset:
+    dataset = tf.data.Dataset.from_tensor_slices(source.locate(indices))
+    # drop_remainder: what an error leaves over must not meet others' draws.
+    dataset = dataset.map(read).batch(tf.size(indices, tf.int64), True)
+    dataset = dataset.map(
+      lambda encoded, sides, boxes: (encoded, draw(sides, boxes, draws))
+    )
+    return dataset.unbatch().map(cut)
+
+  return load
