@@ -113,10 +113,11 @@ def test_a_run_killed_at_random_steps_ends_near_an_undisturbed_one(
   assert any("queue/head" in name for name in expected)
   assert any("velocity" in n or "optimizer/_variables" in n for n in expected)
   for name, value in expected.items():
-    if name != "save_counter/.ATTRIBUTES/VARIABLE_VALUE":
-      np.testing.assert_allclose(
-        actual[name], value, rtol=0, atol=1e-2, err_msg=name
-      )
+    kind = getattr(value, "dtype", np.dtype("O")).kind
+    if kind == "i" and "save_counter" not in name:
+      assert actual[name] == value, name  # step, head of the queue
+    elif kind == "f" and not name.startswith("optimizer"):
+      np.testing.assert_allclose(actual[name], value, atol=1e-2, err_msg=name)
   left, right = (
     metrics_log.read(tmp_path / name / "metrics.jsonl")
     for name in ("steady", "killed")
