@@ -75,8 +75,17 @@ def weights(model_dir):
   return {name: reader.get_tensor(name) for name in names}
 
 
+def differing(expected, actual):
+  """Names of the tensors that are not the same bits."""
+  return [
+    name
+    for name, value in expected.items()
+    if not np.array_equal(actual[name], value)
+  ]
+
+
 @pytest.mark.timeout(900)
-def test_a_run_killed_at_random_steps_ends_near_an_undisturbed_one(
+def test_a_run_killed_at_random_steps_ends_with_the_same_bits(
   tmp_path, repository
 ):
   rng = np.random.default_rng(0)
@@ -112,24 +121,10 @@ def test_a_run_killed_at_random_steps_ends_near_an_undisturbed_one(
     assert any(name.startswith(part) for name in expected)
   assert any("queue/head" in name for name in expected)
   assert any("velocity" in n or "optimizer/_variables" in n for n in expected)
-  for name, value in expected.items():
-    kind = getattr(value, "dtype", np.dtype("O")).kind
-    if kind == "i" and "save_counter" not in name:
-      assert actual[name] == value, name  # step, head of the queue
-    elif kind == "f" and not name.startswith("optimizer"):
-      np.testing.assert_allclose(actual[name], value, atol=1e-2, err_msg=name)
-  left, right = (
-    metrics_log.read(tmp_path / name / "metrics.jsonl")
-    for name in ("steady", "killed")
-  )
-  assert [r.keys() for r in left] == [r.keys() for r in right]
-  for record, other in zip(left, right, strict=True):
-    assert record == pytest.approx(other, rel=0.05, abs=0.05)
-  left, right = (
-    (tmp_path / name / "operative_config.gin").read_bytes()
-    for name in ("steady", "killed")
-  )
-  assert left == right
+  assert all("save_counter" in name for name in differing(expected, actual))
+  for name in ("metrics.jsonl", "operative_config.gin"):
+    left, right = (tmp_path / d / name for d in ("steady", "killed"))
+    assert left.read_bytes() == right.read_bytes()
 
 
 if __name__ == "__main__":

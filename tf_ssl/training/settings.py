@@ -29,7 +29,7 @@ class Pretraining:
     schedule: (peak, steps) -> learning-rate schedule.
     optimizer: schedule -> optimizer.
     seed: of the weights, the order, the views, the queue.
-    deterministic: deterministic kernels, and metrics without timings; slower.
+    deterministic: same bits from the same config on the same machine; slower.
     labelled_images: class folders (or a labelled source) that vote in the
       online kNN; None turns it off.
     held_out_images: labelled likewise, whose labels the kNN guesses.
