@@ -1,6 +1,7 @@
 """Features of a dataset: right, in order, and traced once."""
 
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -46,6 +47,42 @@ def test_features_are_those_of_the_normalised_images_in_order():
   np.testing.assert_array_equal(labels, np.arange(7))
   assert found.dtype == np.float32
   assert labels.dtype == np.int32
+
+
+def test_features_keep_their_order_where_the_first_batch_is_the_slowest():
+  calls = []
+
+  def encoder(images, training):
+    def slow(x):
+      calls.append(len(x))
+      time.sleep(0.3 if len(calls) == 1 else 0.0)
+      return x
+
+    pooled = tf.reduce_mean(images, axis=[1, 2])
+    return tf.ensure_shape(
+      tf.numpy_function(slow, [pooled], tf.float32), [None, 3]
+    )
+
+  images = _images(9)
+  found, labels = features.extract_features(encoder, _dataset(images, 1))
+
+  expected = pixels.normalize(images).numpy().mean(axis=(1, 2))
+  np.testing.assert_allclose(found, expected, atol=1e-5)
+  np.testing.assert_array_equal(labels, np.arange(9))
+  assert len(calls) == 9
+
+
+def test_no_more_than_three_batches_are_held_at_once():
+  made = []
+
+  def one(i):
+    made.append(i)
+    return i
+
+  ahead = features._map_ahead(lambda i: i, map(one, range(10)))
+  assert next(ahead) == 0
+  assert made == [0, 1, 2]
+  assert list(ahead) == list(range(1, 10))
 
 
 def test_partial_batches_other_sizes_and_other_datasets_do_not_retrace():

@@ -1,12 +1,18 @@
 """Runs an encoder over labelled images."""
 
-from collections.abc import Callable
+import collections
+from collections.abc import Callable, Iterable, Iterator
+from concurrent import futures
 
 import numpy as np
 import tensorflow as tf
 
 from tf_ssl import errors
 from tf_ssl.ops import pixels
+
+# Batches that are computed at once: several cores are used better by several
+# small computations than by one that is divided.
+_AT_ONCE = 2
 
 
 class FeatureExtractor:
@@ -61,9 +67,8 @@ class FeatureExtractor:
       [N, D] float32.
     """
     starts = range(0, len(images), batch_size)
-    return np.concatenate(
-      [self.batch(images[i : i + batch_size]).numpy() for i in starts]
-    )
+    batches = (images[i : i + batch_size] for i in starts)
+    return np.concatenate(list(_map_ahead(self._features, batches)))
 
   def __call__(self, dataset: tf.data.Dataset) -> tuple[np.ndarray, np.ndarray]:
     """Features of a whole dataset, in its order.
@@ -77,16 +82,35 @@ class FeatureExtractor:
     Raises:
       UsageError: the dataset has no images.
     """
-    features, labels = [], []
-    for images, batch_labels in dataset:
-      features.append(self.batch(images).numpy())  # [B, D]
-      labels.append(np.asarray(batch_labels, np.int32))  # [B]
+    labels = []
+
+    def images():
+      for batch, batch_labels in dataset:
+        labels.append(np.asarray(batch_labels, np.int32))  # [B]
+        yield batch
+
+    features = list(_map_ahead(self._features, images()))  # [B, D] each
     if not features:
       raise errors.UsageError(
         "the dataset of labelled images is empty; features need at least one "
         "image that can be decoded"
       )
     return np.concatenate(features), np.concatenate(labels)
+
+  def _features(self, images) -> np.ndarray:
+    return self.batch(images).numpy()
+
+
+def _map_ahead(function: Callable, items: Iterable) -> Iterator:
+  """Maps in order, some items at once, and takes only one more in advance."""
+  with futures.ThreadPoolExecutor(_AT_ONCE) as pool:
+    waiting = collections.deque()
+    for item in items:
+      waiting.append(pool.submit(function, item))
+      if len(waiting) > _AT_ONCE:
+        yield waiting.popleft().result()
+    while waiting:
+      yield waiting.popleft().result()
 
 
 def extract_features(

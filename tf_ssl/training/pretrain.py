@@ -94,6 +94,7 @@ def pretrain(
     UsageError: a setting, a file or the folder cannot be used.
     NonFiniteLossError: the loss is not finite; the batch has been saved.
   """
+  distribution.use_threads(settings.threads_per_operation)
   settings = settings_lib.locate(settings)
   assembly.seed_everything(settings)
   with interruption.Interruption() as stop, distribution.strategy().scope():

@@ -49,6 +49,9 @@ class Pretraining:
     precision: "float32", "mixed_bfloat16" or "mixed_float16".
     jit_compile: compiles the train step with XLA.
     steps_per_execution: train steps between two looks of the host.
+    threads_per_operation: among how many threads a CPU divides an operation; 0
+      leaves it to TensorFlow. With few cores and a symmetric loss, whose two
+      halves run side by side, 1 is a sixth to a third faster.
     next_command: what the closing lines suggest to do next.
   """
 
@@ -79,6 +82,7 @@ class Pretraining:
   precision: str = "float32"
   jit_compile: bool = False
   steps_per_execution: int = 1
+  threads_per_operation: int = 0
   next_command: str | None = None
 
   def __post_init__(self):
@@ -90,6 +94,7 @@ class Pretraining:
     _at_least("monitor_every", self.monitor_every, 0)
     _at_least("keep_checkpoints", self.keep_checkpoints, 1)
     _at_least("steps_per_execution", self.steps_per_execution, 1)
+    _at_least("threads_per_operation", self.threads_per_operation, 0)
     if not self.images:
       raise errors.UsageError(
         "no images: expected a folder, a manifest, TFRecords or a TFDS name;"
