@@ -20,6 +20,7 @@ import tensorflow as tf  # noqa: E402
 
 from tf_ssl import types  # noqa: E402
 from tf_ssl.encoders import resnet  # noqa: E402
+from tf_ssl.input_pipeline import heap  # noqa: E402
 from tf_ssl.methods import moco  # noqa: E402
 from tf_ssl.training import optimizers  # noqa: E402
 
@@ -128,6 +129,7 @@ if __name__ == "__main__":
   parser.add_argument("--torch", action="store_true")
   parser.add_argument("--runs", type=int, default=5)
   arguments = parser.parse_args()
+  heap.keep_freed_memory()  # as the input pipeline does in training
   overhead(arguments.runs)
   if arguments.torch:
     against_torch(arguments.runs)
