@@ -54,6 +54,16 @@ def test_an_image_is_a_pure_function_of_seed_and_index():
   np.testing.assert_array_equal(forwards, elsewhere)
 
 
+def test_less_variety_makes_other_images_in_another_folder(tmp_path):
+  whole, less = _make(tmp_path), _make(tmp_path, variety=0.25)
+  assert whole != less
+  name = f"{synthetic.CATEGORIES[3]}/000013.png"
+  image = cv2.imread(str(less / name))[..., ::-1]
+  expected = synthetic.render_index(5, 13, 16, variety=0.25)
+  np.testing.assert_array_equal(image, expected)
+  assert (whole / name).read_bytes() != (less / name).read_bytes()
+
+
 def test_seeds_and_indices_make_different_images():
   images = [
     synthetic.render_index(seed, index, 32).tobytes()

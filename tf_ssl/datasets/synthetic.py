@@ -56,6 +56,7 @@ def rendered_folder(
   num_images: int = 2000,
   image_size: int = 64,
   seed: int = 0,
+  variety: float = 1.0,
   cache_dir: str | None = None,
 ) -> str:
   """A class folder of rendered images, made on the first call and then kept.
@@ -70,6 +71,8 @@ def rendered_folder(
       at most.
     image_size: H and W.
     seed: of the world. Splits of one world show the same kinds of things.
+    variety: 1 for all viewpoints, lights and backgrounds, less for fewer of
+      them; see `random_factors`.
     cache_dir: where to keep it; default $XDG_CACHE_HOME/tf_ssl/rendered, or
       ~/.cache/tf_ssl/rendered.
 
@@ -86,8 +89,10 @@ def rendered_folder(
     )
   first_index = split_index(split, 0)
   split_index(split, num_images - 1)
-  factors.generator(seed)  # Refuses a bad seed.
+  random_factors(seed, first_index, variety=variety)  # Refuses bad ones.
   name = f"{split}-{num_images}x{image_size}px-seed{seed}-v{RENDERER_VERSION}"
+  if variety != 1:
+    name += f"-variety{float(variety)!r}"
   files = {
     f"{CATEGORIES[number % len(CATEGORIES)]}/{number:06d}.png": (
       first_index + number
@@ -99,6 +104,7 @@ def rendered_folder(
     files,
     seed=seed,
     image_size=image_size,
+    variety=variety,
   )
 
 

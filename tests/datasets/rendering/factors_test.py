@@ -23,6 +23,39 @@ def test_drawn_factors_are_in_range_and_varied():
   assert len({one.background % 7 for one in drawn}) == 7
 
 
+def away(angle, centre):
+  return abs((angle - centre + 180) % 360 - 180)
+
+
+@pytest.mark.parametrize("variety, backgrounds", [(0.2, 14), (0.0, 1)])
+def test_less_variety_keeps_the_objects_and_narrows_what_is_around_them(
+  variety, backgrounds
+):
+  for index in range(300):
+    whole = factors.random_factors(0, index)
+    one = factors.random_factors(0, index, variety=variety)
+    factors.check(one)
+    for name in ("category", "instance", "scale", "x", "y", "light_colour"):
+      assert getattr(one, name) == getattr(whole, name)
+    assert away(one.azimuth, 30) <= 180 * variety + 1e-9
+    assert away(one.light_azimuth, -40) <= 180 * variety + 1e-9
+    assert abs(one.elevation - 20) <= 15 * variety + 1e-9
+    assert one.cover >= 8 - 3 * variety - 0.5
+    assert one.background < backgrounds
+
+
+def test_full_variety_is_the_default():
+  for index in range(100):
+    one = factors.random_factors(0, index, variety=1.0)
+    assert one == factors.random_factors(0, index)
+
+
+@pytest.mark.parametrize("variety", [-0.1, 1.1, float("nan")])
+def test_variety_out_of_range_is_named(variety):
+  with pytest.raises(errors.UsageError, match="variety=.*: expected 0 to 1"):
+    factors.random_factors(0, 0, variety=variety)
+
+
 def test_categories_take_turns():
   drawn = [factors.random_factors(0, index).category for index in range(20)]
   assert drawn == 2 * list(range(10))

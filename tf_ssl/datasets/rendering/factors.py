@@ -55,6 +55,7 @@ class Factors(NamedTuple):
   background: int = 0
 
 
+_USUAL = Factors(category=0, instance=0)
 _RANGES = {
   "category": (0, len(categories.CATEGORIES) - 1),
   "instance": (0, 2**63),
@@ -104,7 +105,7 @@ def generator(seed: int, *path: int) -> np.random.Generator:
   return np.random.Generator(np.random.Philox(sequence))
 
 
-def random_factors(seed: int, index: int) -> Factors:
+def random_factors(seed: int, index: int, *, variety: float = 1.0) -> Factors:
   """Draws the factors of image number `index`.
 
   Categories take turns, so any run of ten consecutive numbers has each once.
@@ -112,10 +113,20 @@ def random_factors(seed: int, index: int) -> Factors:
   Args:
     seed: of the world, >= 0.
     index: of the image, >= 0.
+    variety: how widely viewpoint, light and occlusion differ and how many
+      backgrounds there are: 1 for the whole world, towards 0 for a studio in
+      which only the objects themselves differ.
 
   Returns:
-    The factors: a pure function of seed and index.
+    The factors: a pure function of the arguments.
+
+  Raises:
+    UsageError: if index or variety is out of range.
   """
+  if not 0 <= variety <= 1:
+    raise errors.UsageError(
+      f"variety={variety!r}: expected 0 to 1; change variety."
+    )
   if index < 0:
     raise errors.UsageError(
       f"index={index}: expected a whole number >= 0; change index."
@@ -127,14 +138,24 @@ def random_factors(seed: int, index: int) -> Factors:
   return Factors(
     category=index % len(categories.CATEGORIES),
     instance=index // BLOCK * _POOL + int(rng.integers(_POOL)),
-    azimuth=rng.uniform(0, 360),
-    elevation=rng.uniform(5, 35),
-    light_azimuth=rng.uniform(-110, 110) % 360,
+    azimuth=_nearer(rng.uniform(0, 360), _USUAL.azimuth, variety) % 360,
+    elevation=_nearer(rng.uniform(5, 35), _USUAL.elevation, variety),
+    light_azimuth=_nearer(
+      rng.uniform(-110, 110) % 360, _USUAL.light_azimuth, variety
+    )
+    % 360,
     light_colour=(power * (1 + tint), power, power * (1 - tint)),
-    cover=int(min(8, rng.integers(5, 25))),
+    cover=round(8 - variety * (8 - int(min(8, rng.integers(5, 25))))),
     occluder=int(rng.integers(2**31)),
     x=0.5 + rng.uniform(-room, room),
     y=0.5 + rng.uniform(-room, room),
     scale=scale,
-    background=int(rng.integers(_BACKGROUNDS)),
+    background=int(rng.integers(_BACKGROUNDS))
+    % max(1, round(variety * _BACKGROUNDS)),
   )
+
+
+def _nearer(angle: float, centre: float, variety: float) -> float:
+  """Turns an angle towards another; unchanged where variety is 1."""
+  away = (angle - centre + 180) % 360 - 180
+  return angle - (1 - variety) * away

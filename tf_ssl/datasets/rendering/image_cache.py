@@ -22,15 +22,15 @@ _STALE_SECONDS = 24 * 3600
 
 
 def folder(
-  place: pathlib.Path, files: dict[str, int], *, seed: int, image_size: int
+  place: pathlib.Path, files: dict[str, int], *, image_size: int, **world
 ) -> str:
   """Returns a folder with these images, rendering it if need be.
 
   Args:
     place: where it is kept; its name tells all arguments.
     files: from the names of the image files to the indices of the images.
-    seed: of the world.
     image_size: H and W.
+    **world: the rest of what `workers.render_files` takes: seed, variety.
 
   Returns:
     Path of the folder that holds the files.
@@ -42,7 +42,7 @@ def folder(
     try:
       place.parent.mkdir(parents=True, exist_ok=True)
       _remove_stale(place)
-      _render(place, files, seed=seed, image_size=image_size)
+      _render(place, files, image_size=image_size, **world)
     except OSError as error:
       raise errors.UsageError(
         f"cache_dir={str(place.parent)!r}: cannot keep rendered images there "
@@ -71,7 +71,7 @@ def _facts(data):
   return [len(data), zlib.crc32(data)]
 
 
-def _render(place, files, *, seed, image_size):
+def _render(place, files, **world):
   temporary = pathlib.Path(
     tempfile.mkdtemp(prefix=_prefix(place), dir=place.parent)
   )
@@ -79,9 +79,7 @@ def _render(place, files, *, seed, image_size):
     made = temporary / "made"
     for subfolder in {os.path.dirname(name) for name in files}:
       (made / _IMAGES / subfolder).mkdir(parents=True, exist_ok=True)
-    workers.render_files(
-      made / _IMAGES, files, seed=seed, image_size=image_size
-    )
+    workers.render_files(made / _IMAGES, files, **world)
     manifest = {
       name: _facts((made / _IMAGES / name).read_bytes()) for name in files
     }

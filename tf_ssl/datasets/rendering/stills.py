@@ -92,11 +92,12 @@ def render_with_mask(
   return Rendering(image, picture.masks[0], visible)
 
 
-def render_index(seed: int, index: int, image_size: int) -> np.ndarray:
+def render_index(
+  seed: int, index: int, image_size: int, *, variety: float = 1.0
+) -> np.ndarray:
   """Renders image number `index` of world `seed`: [H, W, 3] uint8."""
-  return render(
-    factors_lib.random_factors(seed, index), image_size=image_size, seed=seed
-  )
+  drawn = factors_lib.random_factors(seed, index, variety=variety)
+  return render(drawn, image_size=image_size, seed=seed)
 
 
 def still(factors: factors_lib.Factors, *, seed: int) -> scene.Scene:

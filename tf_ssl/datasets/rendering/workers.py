@@ -31,6 +31,7 @@ def render_files(
   *,
   seed: int,
   image_size: int,
+  variety: float = 1.0,
   processes: int | None = None,
 ) -> None:
   """Renders images into PNG files, with a progress bar on stderr.
@@ -40,6 +41,7 @@ def render_files(
     files: from the names of the files to the indices of the images.
     seed: of the world.
     image_size: H and W.
+    variety: see `factors.random_factors`.
     processes: how many; default as many as there are cores for us, but none
       besides this one if there are few images.
 
@@ -50,21 +52,22 @@ def render_files(
   if processes is None:
     processes = min(_cores(), len(files) // _WORTH_A_PROCESS)
   jobs = list(files.items())
+  world = {"seed": seed, "image_size": image_size, "variety": variety}
   with tqdm.tqdm(
     total=len(jobs), desc="Rendering images", unit="image", mininterval=0.5
   ) as bar:
     if processes < 2:
       for name, index in jobs:
-        _render_file(folder / name, seed, index, image_size)
+        _render_file(folder / name, index, **world)
         bar.update()
     else:
-      job = {"folder": str(folder), "seed": seed, "image_size": image_size}
+      job = {"folder": str(folder), "world": world}
       shares = [jobs[number::processes] for number in range(processes)]
       _run_workers([{**job, "files": share} for share in shares], bar)
 
 
-def _render_file(path, seed, index, image_size):
-  image = stills.render_index(seed, index, image_size)
+def _render_file(path, index, *, seed, image_size, variety):
+  image = stills.render_index(seed, index, image_size, variety=variety)
   done, data = cv2.imencode(".png", image[..., ::-1])  # OpenCV takes BGR.
   if not done:
     raise RuntimeError(f"{path}: the image cannot be encoded.")
@@ -138,7 +141,7 @@ def main() -> None:
   try:
     for name, index in job["files"]:
       path = os.path.join(job["folder"], name)
-      _render_file(path, job["seed"], index, job["image_size"])
+      _render_file(path, index, **job["world"])
       sys.stdout.write(".")
       sys.stdout.flush()
   except OSError as error:
