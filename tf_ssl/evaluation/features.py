@@ -1,6 +1,7 @@
 """Runs an encoder over labelled images."""
 
 import collections
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
 
@@ -103,6 +104,9 @@ class FeatureExtractor:
 
 def _map_ahead(function: Callable, items: Iterable) -> Iterator:
   """Maps in order, some items at once, and takes only one more in advance."""
+  items = iter(items)
+  for first in itertools.islice(items, 1):
+    yield function(first)  # alone: it traces the encoder, which two must not
   with futures.ThreadPoolExecutor(_AT_ONCE) as pool:
     waiting = collections.deque()
     for item in items:
