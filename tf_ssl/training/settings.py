@@ -51,7 +51,7 @@ class Pretraining:
     steps_per_execution: train steps between two looks of the host.
     threads_per_operation: among how many threads a CPU divides an operation; 0
       leaves it to TensorFlow. With few cores and a symmetric loss, whose two
-      halves run side by side, 1 is a sixth to a third faster.
+      halves run side by side, 1 takes a sixth to a quarter less time.
     next_command: what the closing lines suggest to do next.
   """
 
