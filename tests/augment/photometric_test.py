@@ -69,9 +69,14 @@ def parameters(order, saturation_first):
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4)))[::5])
 def test_jitter_applies_four_operations_in_the_order_drawn(order, compiled):
   x = images()
-  swapped = [False, True, True]
+  swapped, gray = [False, True, True], [False, False, True]
   draws = parameters(order, swapped)
-  ours = photometric.jitter(planes(x), draws, compiled=compiled)
+  ours = photometric.jitter(
+    tf.cast(planes(x), tf.uint8),
+    draws,
+    then_gray=tf.constant(gray),
+    compiled=compiled,
+  )
   values = [v.numpy() for v in draws[:4]]
   for i, swap in enumerate(swapped):
     expected = x[i]
@@ -79,6 +84,8 @@ def test_jitter_applies_four_operations_in_the_order_drawn(order, compiled):
       if swap and step in (0, 2):
         step = 2 - step
       expected = REFERENCES[step](expected, values[step][i])
+    if gray[i]:
+      expected = np.repeat((expected @ LUMA)[..., None], 3, axis=-1)
     np.testing.assert_allclose(pixels(ours)[i], expected, atol=0.02)
 
 

@@ -76,20 +76,5 @@ def test_the_last_chunk_may_be_short():
   assert found[2] == (8, [[8, 8], [9, 1009]], [0, 1])
 
 
-@pytest.mark.parametrize(
-  "batch_size, image_size, expected",
-  [
-    (256, 224, 8),
-    (16, 224, 8),
-    (6, 224, 6),
-    (7, 32, 7),
-    (512, 32, 64),
-    (1, 32, 1),
-  ],
-)
-def test_chunks_divide_the_batch(batch_size, image_size, expected):
-  assert chunks.chunk_size(batch_size, image_size) == expected
-
-
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

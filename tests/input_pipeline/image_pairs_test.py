@@ -92,11 +92,25 @@ def test_seeds_differ(folder):
   assert not same(one, other)
 
 
-def test_views_can_be_finished_in_the_train_step_instead(folder):
-  here = batches(folder, num_steps=2, start_step=1, seed=5, finish_views=True)[
-    0
-  ]
-  there = batches(folder, num_steps=2, start_step=1, seed=5)[0]
+@pytest.mark.parametrize(
+  "image_size, batch_size",
+  [(8, 4), (362, 20)],  # finished in one piece; loaded by 10, finished by 2
+)
+def test_views_can_be_finished_in_the_train_step_instead(
+  folder, image_size, batch_size
+):
+  def second(**options):
+    return batches(
+      folder,
+      image_size=image_size,
+      batch_size=batch_size,
+      num_steps=2,
+      start_step=1,
+      seed=5,
+      **options,
+    )[0]
+
+  here, there = second(finish_views=True), second()
   for view in range(2):
     finished = RECIPE.finish(there[view], image_pairs.view_seed(5, 1, view))
     np.testing.assert_allclose(finished, here[view], atol=1e-3)

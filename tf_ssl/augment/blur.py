@@ -26,6 +26,7 @@ def gaussian_blur(
   Returns:
     [B, 3, H, W].
   """
+  planes = tf.cast(planes, tf.float32)
   kernels = _kernels(sigma, border)
   planes = fused.call(_convolve_columns, compiled, planes, kernels)
   return fused.call(_convolve_rows, compiled, planes, kernels)

@@ -87,7 +87,7 @@ def _centred(
 
 
 def enclosing_window(windows: tf.Tensor) -> tf.Tensor:
-  """The smallest window that holds all of `windows` ([V, 4]); [4] int32."""
-  start = tf.reduce_min(windows[:, :2], axis=0)
-  end = tf.reduce_max(windows[:, :2] + windows[:, 2:], axis=0)
-  return tf.concat([start, end - start], axis=0)
+  """The smallest windows that hold V windows each; [..., V, 4] -> [..., 4]."""
+  start = tf.reduce_min(windows[..., :2], axis=-2)
+  end = tf.reduce_max(windows[..., :2] + windows[..., 2:], axis=-2)
+  return tf.concat([start, end - start], axis=-1)

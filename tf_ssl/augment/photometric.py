@@ -5,6 +5,8 @@ They work on planes (see `planes`). `tf.image` and
 whole batch only.
 """
 
+import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -82,9 +84,14 @@ def draw_jitter(
 
 
 def jitter(
-  planes: tf.Tensor, draws: Jitter, border: int = 0, *, compiled: bool = False
+  planes: tf.Tensor,
+  draws: Jitter,
+  border: int = 0,
+  *,
+  then_gray: tf.Tensor | None = None,
+  compiled: bool = False,
 ) -> tf.Tensor:
-  """Torchvision's ColorJitter, its four operations in a random order.
+  """ColorJitter of torchvision, its four operations in a random order.
 
   The order is drawn once for the batch, but for brightness and saturation,
   whose order each image draws for itself. Over many batches all 24 orders are
@@ -94,34 +101,33 @@ def jitter(
     planes: [B, 3, H', W'], 0..255.
     draws: the parameters.
     border: how many pixels on every side are padding.
+    then_gray: [B] bool, which images lose their colour afterwards, in the same
+      pass as the last operation.
     compiled: see `fused`.
 
   Returns:
-    The same shape, 0..255.
+    The same shape, float32, 0..255.
   """
-
-  def call(step, *args):
-    return lambda x: fused.call(step, compiled, x, *args)
-
-  d = draws
+  first = tf.where(draws.saturation_first, draws.saturation, draws.brightness)
+  second = tf.where(draws.saturation_first, draws.brightness, draws.saturation)
   steps = (
-    call(
-      blend,
-      tf.where(d.saturation_first, d.saturation, d.brightness),
-      d.saturation_first,
-    ),
-    call(adjust_contrast, d.contrast, border),
-    call(
-      blend,
-      tf.where(d.saturation_first, d.brightness, d.saturation),
-      ~d.saturation_first,
-    ),
-    call(shift_hue, d.hue),
+    (blend, first, draws.saturation_first),
+    (adjust_contrast, draws.contrast, border),
+    (blend, second, ~draws.saturation_first),
+    (shift_hue, draws.hue),
   )
   shape = planes.shape
   for slot in range(_OPERATIONS):
-    branches = [lambda step=step, x=planes: step(x) for step in steps]
-    planes = tf.switch_case(d.order[slot], branches)
+    fuse_gray = then_gray is not None and slot == _OPERATIONS - 1
+
+    def branch(step, *args, x=planes, fuse_gray=fuse_gray):
+      if fuse_gray:
+        return fused.call(_THEN_GRAY[step], compiled, x, then_gray, *args)
+      return fused.call(step, compiled, x, *args)
+
+    planes = tf.switch_case(
+      draws.order[slot], [functools.partial(branch, *step) for step in steps]
+    )
     planes = tf.ensure_shape(planes, shape)
   return planes
 
@@ -134,6 +140,7 @@ def luma(planes: tf.Tensor) -> tf.Tensor:
 
 def grayscale(planes: tf.Tensor, chosen: tf.Tensor) -> tf.Tensor:
   """Replaces the chosen ([B] bool) images by their grey image."""
+  planes = tf.cast(planes, tf.float32)
   return tf.where(planes_lib.per_image(chosen), luma(planes), planes)
 
 
@@ -149,6 +156,7 @@ def blend(
     factor: [B].
     with_grey: [B] bool.
   """
+  planes = tf.cast(planes, tf.float32)
   rest = planes_lib.per_image(tf.where(with_grey, 1.0 - factor, 0.0))
   y = planes_lib.per_image(factor) * planes + rest * luma(planes)
   return tf.clip_by_value(y, 0.0, 255.0)
@@ -158,6 +166,7 @@ def adjust_contrast(
   planes: tf.Tensor, factor: tf.Tensor, border: int = 0
 ) -> tf.Tensor:
   """clip(factor * x + (1 - factor) * mean of the grey image)."""
+  planes = tf.cast(planes, tf.float32)
   mean = planes_lib.interior_mean(luma(planes), border)
   rest = planes_lib.per_image((1.0 - factor) * mean)
   y = planes_lib.per_image(factor) * planes + rest
@@ -171,6 +180,7 @@ def shift_hue(planes: tf.Tensor, turns: tf.Tensor) -> tf.Tensor:
     planes: [B, 3, H', W'], 0..255.
     turns: [B], 1 is the whole colour circle.
   """
+  planes = tf.cast(planes, tf.float32)
   red, green, blue = tf.split(planes, 3, axis=1)
   value = tf.maximum(tf.maximum(red, green), blue)
   chroma = value - tf.minimum(tf.minimum(red, green), blue)
@@ -189,3 +199,18 @@ def shift_hue(planes: tf.Tensor, turns: tf.Tensor) -> tf.Tensor:
   k -= 6.0 * tf.floor(k / 6.0)
   away = tf.clip_by_value(tf.minimum(k, 4.0 - k), 0.0, 1.0)
   return value - chroma * away
+
+
+def _followed_by_gray(
+  step: Callable[..., tf.Tensor],
+) -> Callable[..., tf.Tensor]:
+  def both(planes: tf.Tensor, chosen: tf.Tensor, *args) -> tf.Tensor:
+    return grayscale(step(planes, *args), chosen)
+
+  return both
+
+
+# Made once, because `fused` compiles a function once.
+_THEN_GRAY = {
+  step: _followed_by_gray(step) for step in (blend, adjust_contrast, shift_hue)
+}

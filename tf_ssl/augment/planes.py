@@ -1,8 +1,9 @@
 """The layout that the photometric half computes in.
 
-Planes are [B, 3, H + 2 * border, W + 2 * border] float32, 0..255: channels are
+Planes are [B, 3, H + 2 * border, W + 2 * border], 0..255: channels are
 contiguous, which is what vector units want, and the edge pixels are repeated
 outwards as far as a later blur reaches, so that nothing needs padding between.
+The first are of the images' type, which may be uint8; all others are float32.
 """
 
 import numpy as np
@@ -27,7 +28,7 @@ def to_planes(images: tf.Tensor, flip: tf.Tensor, border: int) -> tf.Tensor:
   if border:
     images = tf.gather(images, _clamped(height, border), axis=1)
     images = tf.gather(images, _clamped(width, border), axis=2)
-  return tf.cast(tf.transpose(images, [0, 3, 1, 2]), tf.float32)
+  return tf.transpose(images, [0, 3, 1, 2])
 
 
 def to_encoder(planes: tf.Tensor) -> tf.Tensor:

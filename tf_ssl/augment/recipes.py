@@ -99,9 +99,13 @@ class Recipe(NamedTuple):
     x = fused.call(planes_lib.to_planes, compiled, images, draws.flip, border)
     if self.grayscale_first:
       x = fused.call(photometric.grayscale, compiled, x, draws.grayscale)
-    x = photometric.jitter(x, draws.jitter, border, compiled=compiled)
-    if not self.grayscale_first:
-      x = fused.call(photometric.grayscale, compiled, x, draws.grayscale)
+    x = photometric.jitter(
+      x,
+      draws.jitter,
+      border,
+      then_gray=None if self.grayscale_first else draws.grayscale,
+      compiled=compiled,
+    )
     if blurs:
       x = blur.gaussian_blur(x, draws.sigma, border, compiled=compiled)
     return fused.call(planes_lib.to_encoder, compiled, x)

@@ -91,13 +91,3 @@ def load_chunks(
     num_parallel_calls=tf.data.AUTOTUNE,
     deterministic=deterministic,
   )
-
-
-def chunk_size(batch_size: int, image_size: int) -> int:
-  """How many examples to make at a time: a divisor of the batch.
-
-  Few enough for the views to stay in a core's cache while they are worked on,
-  and many enough for the cost of starting an operation not to matter.
-  """
-  largest = min(max(2**19 // image_size**2, 4), 64)
-  return max(c for c in range(1, largest + 1) if batch_size % c == 0)

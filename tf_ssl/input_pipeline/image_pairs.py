@@ -8,6 +8,12 @@ from tf_ssl.datasets import records as records_lib
 from tf_ssl.input_pipeline import chunks, heap, loading, order, views
 from tf_ssl.input_pipeline import skipped as skipped_lib
 
+# Pixels a side and view. Many examples are loaded at a time, so that starting
+# does not count; few are finished, so that they stay in a core's cache.
+_LOADED_PIXELS = 2**21
+_FINISHED_PIXELS = 2**19
+_MOST, _FEWEST = 64, 4
+
 view_seed = order.view_seed
 
 
@@ -56,7 +62,8 @@ def image_pairs(
     skipped = skipped_lib.SkippedFiles(None, records.num_images)
   heap.keep_freed_memory()
   source = loading.Source(records)
-  chunk_size = chunks.chunk_size(batch_size, image_size)
+  chunk_size = _divisor(batch_size, _LOADED_PIXELS // image_size**2)
+  group_size = _divisor(chunk_size, _FINISHED_PIXELS // image_size**2)
 
   def index_of(examples: tf.Tensor, attempt: int | tf.Tensor) -> tf.Tensor:
     return order.image_index(
@@ -79,11 +86,9 @@ def image_pairs(
       images, view_seed, offset=offset, total=batch_size, compiled=True
     )
 
-  def finish(chunk: chunks.Chunk) -> types.ImagePair:
-    pair = skipped_lib.report(chunk, index_of, records, skipped)
-    if not finish_views:
-      return pair
-    step, offset = chunk.first // batch_size, chunk.first % batch_size
+  def finish(group: tf.Tensor, pair: types.ImagePair) -> types.ImagePair:
+    first = group * group_size
+    step, offset = first // batch_size, first % batch_size
     return types.ImagePair(
       *(
         finish_view(images, view_seed(seed, step, view), offset)
@@ -104,15 +109,27 @@ def image_pairs(
     deterministic=deterministic,
   )
   dataset = dataset.map(
-    finish,
-    num_parallel_calls=tf.data.AUTOTUNE,
-    deterministic=deterministic,
+    lambda chunk: skipped_lib.report(chunk, index_of, records, skipped)
   )
-  dataset = dataset.batch(batch_size // chunk_size, drop_remainder=True)
+  if finish_views:
+    dataset = dataset.rebatch(group_size, drop_remainder=True)
+    dataset = dataset.enumerate(start_step * batch_size // group_size)
+    dataset = dataset.map(
+      finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=deterministic
+    )
+    dataset = dataset.batch(batch_size // group_size, drop_remainder=True)
+  else:
+    dataset = dataset.batch(batch_size // chunk_size, drop_remainder=True)
   dataset = dataset.map(join)
   options = tf.data.Options()
   options.deterministic = deterministic
   return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
+
+
+def _divisor(number: int, largest: int) -> int:
+  """The largest divisor of `number` up to `largest`, itself within limits."""
+  largest = min(max(largest, _FEWEST), _MOST)
+  return max(d for d in range(1, largest + 1) if number % d == 0)
 
 
 def _check(

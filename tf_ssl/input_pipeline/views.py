@@ -40,16 +40,20 @@ def pair_loader(
     return encoded, decoding.sides(encoded), location.box
 
   @tf.function(autograph=False)
-  def draw(sides: tf.Tensor, boxes: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
+  def draw(
+    sides: tf.Tensor, boxes: tf.Tensor, draws: tf.Tensor
+  ) -> tuple[tf.Tensor, tf.Tensor]:
     regions = loading.regions(boxes, sides)
-    return crop_lib.random_windows(regions, draws, crop=crop)
+    windows = crop_lib.random_windows(regions, draws, crop=crop)
+    outer = crop_lib.enclosing_window(windows)
+    return outer, windows - tf.pad(outer[:, None, :2], [[0, 0], [0, 0], [0, 2]])
 
   @tf.function(autograph=False)
-  def cut(encoded: tf.Tensor, windows: tf.Tensor) -> types.ImagePair:
-    windows = tf.ensure_shape(windows, [NUM_VIEWS, 4])
-    outer = crop_lib.enclosing_window(windows)
+  def cut(
+    encoded: tf.Tensor, outer: tf.Tensor, windows: tf.Tensor
+  ) -> types.ImagePair:
     image = decoding.decode_window(encoded, outer)
-    windows -= tf.pad(outer[:2], [[0, 2]])
+    windows = tf.ensure_shape(windows, [NUM_VIEWS, 4])
     return types.ImagePair(*resize.resize_windows(image, windows, size))
 
   def load(indices: tf.Tensor, draws: tf.Tensor) -> tf.data.Dataset:
@@ -57,7 +61,7 @@ def pair_loader(
     # drop_remainder: what an error leaves over must not meet others' draws.
     dataset = dataset.map(read).batch(tf.size(indices, tf.int64), True)
     dataset = dataset.map(
-      lambda encoded, sides, boxes: (encoded, draw(sides, boxes, draws))
+      lambda encoded, sides, boxes: (encoded, *draw(sides, boxes, draws))
     )
     return dataset.unbatch().map(cut)
 
