@@ -1,6 +1,14 @@
-"""MoCo's step in PyTorch, as a peer to measure against (channels last)."""
+"""MoCo's step in PyTorch, as a peer to measure against (channels last).
 
+Runs in a process of its own, as its users run it: what our training sets for
+the process (the C library's heap, threads) is not lent to it. Answers each line
+on standard input with the seconds that one step took.
+"""
+
+import argparse
 import copy
+import sys
+import time
 
 import torch
 from torch import nn
@@ -92,3 +100,17 @@ def step(batch: int, size: int, queue_size: int, *, bfloat16: bool):
     return loss.item()
 
   return take
+
+
+if __name__ == "__main__":
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument("--batch", type=int, required=True)
+  parser.add_argument("--size", type=int, required=True)
+  parser.add_argument("--queue", type=int, required=True)
+  parser.add_argument("--bfloat16", action="store_true")
+  args = parser.parse_args()
+  one = step(args.batch, args.size, args.queue, bfloat16=args.bfloat16)
+  for _ in sys.stdin:
+    began = time.perf_counter()
+    one()
+    print(time.perf_counter() - began, flush=True)

@@ -1,17 +1,21 @@
 """What momentum contrast costs beyond its encoders, and beside PyTorch.
 
-  python -m benchmarks.train_step          # the overhead, a minute or two
-  python -m benchmarks.train_step --torch  # and ours over PyTorch's images/s
+  python -m benchmarks.train_step                   # the overhead, two minutes
+  python -m benchmarks.train_step --torch=float32   # ours over PyTorch's
+  python -m benchmarks.train_step --torch=bfloat16
 
 The overhead is the time of MoCo's whole train step over that of the bare
 encoders alone (query forward and backward, key forward, nothing else), in one
 process, the two in turn. The comparison trains MoCo's step with ResNet-50 at
-224 px, batch 16, K 65,536, in float32 and bfloat16.
+224 px, batch 16, K 65,536, ours and PyTorch's in turn, each in its own process.
 """
 
 import argparse
+import contextlib
 import os
 import statistics
+import subprocess
+import sys
 import time
 
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -22,7 +26,7 @@ from tf_ssl import types  # noqa: E402
 from tf_ssl.encoders import resnet  # noqa: E402
 from tf_ssl.input_pipeline import heap  # noqa: E402
 from tf_ssl.methods import moco  # noqa: E402
-from tf_ssl.training import optimizers  # noqa: E402
+from tf_ssl.training import distribution, optimizers  # noqa: E402
 
 
 def pair(batch: int, size: int) -> types.ImagePair:
@@ -71,16 +75,21 @@ def bare_step(model, views):
   return lambda: step().numpy()
 
 
+def timed(step):
+  """A function that runs `step` and returns the seconds it took."""
+
+  def run() -> float:
+    began = time.perf_counter()
+    step()
+    return time.perf_counter() - began
+
+  return run
+
+
 def seconds(steps, runs: int) -> list[float]:
-  """Median time of each step, taken in turn; the first two runs warm up."""
-  times = [[] for _ in steps]
-  for run in range(runs + 2):
-    for step, taken in zip(steps, times, strict=True):
-      began = time.perf_counter()
-      step()
-      if run >= 2:
-        taken.append(time.perf_counter() - began)
-  return [statistics.median(taken) for taken in times]
+  """Median time of each timed step, taken in turn; two more runs warm up."""
+  times = [[step() for step in steps] for _ in range(runs + 2)][2:]
+  return [statistics.median(taken) for taken in zip(*times, strict=True)]
 
 
 def overhead(runs: int) -> None:
@@ -92,7 +101,7 @@ def overhead(runs: int) -> None:
     model = build(encoder, size, batch, queue, "float32")
     views = pair(batch, size)
     whole, bare = seconds(
-      [whole_step(model, views), bare_step(model, views)], runs
+      [timed(whole_step(model, views)), timed(bare_step(model, views))], runs
     )
     print(
       f"{name}: MoCo step {whole:.3f} s, bare encoders {bare:.3f} s,"
@@ -101,35 +110,52 @@ def overhead(runs: int) -> None:
     )
 
 
-def against_torch(runs: int) -> None:
-  """Prints our images/s over PyTorch's for the same step."""
-  from benchmarks import torch_moco
+@contextlib.contextmanager
+def torch_step(batch: int, size: int, queue: int, dtype: str):
+  """PyTorch's step in a process of its own; a function as `timed` gives."""
+  command = [sys.executable, "-m", "benchmarks.torch_moco"]
+  command += [f"--batch={batch}", f"--size={size}", f"--queue={queue}"]
+  if dtype == "bfloat16":
+    command.append("--bfloat16")
+  pipe = subprocess.PIPE
+  with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as peer:
 
+    def run() -> float:
+      print(file=peer.stdin, flush=True)
+      answer = peer.stdout.readline()
+      if not answer:
+        sys.exit("PyTorch's process ended; see above, or install torch")
+      return float(answer)
+
+    yield run
+    peer.stdin.close()
+
+
+def against_torch(dtype: str, runs: int) -> None:
+  """Prints our images/s over PyTorch's for the same step."""
   batch, size, queue = 16, 224, 65536
-  views = pair(batch, size)
-  for dtype, limit in (("float32", 1.4), ("mixed_bfloat16", 1.2)):
-    model = build(resnet.resnet50, size, batch, queue, dtype)
-    ours, theirs = seconds(
-      [
-        whole_step(model, views),
-        torch_moco.step(batch, size, queue, bfloat16=dtype != "float32"),
-      ],
-      runs,
-    )
-    print(
-      f"{dtype}: tf_ssl {batch / ours:.2f} images/s, PyTorch"
-      f" {batch / theirs:.2f} images/s, ratio {theirs / ours:.2f}"
-      f" (at least {limit})",
-      flush=True,
-    )
+  limit = {"float32": 1.4, "bfloat16": 1.2}[dtype]
+  policy = "float32" if dtype == "float32" else "mixed_bfloat16"
+  model = build(resnet.resnet50, size, batch, queue, policy)
+  ours = timed(whole_step(model, pair(batch, size)))
+  with torch_step(batch, size, queue, dtype) as theirs:
+    ours, theirs = seconds([ours, theirs], runs)
+  print(
+    f"{dtype}: tf_ssl {batch / ours:.2f} images/s, PyTorch"
+    f" {batch / theirs:.2f} images/s, ratio {theirs / ours:.2f}"
+    f" (at least {limit})"
+  )
 
 
 if __name__ == "__main__":
   parser = argparse.ArgumentParser(description=__doc__)
-  parser.add_argument("--torch", action="store_true")
+  parser.add_argument("--torch", choices=("float32", "bfloat16"))
   parser.add_argument("--runs", type=int, default=5)
+  parser.add_argument("--threads_per_operation", type=int, default=0)
   arguments = parser.parse_args()
   heap.keep_freed_memory()  # as the input pipeline does in training
-  overhead(arguments.runs)
+  distribution.use_threads(arguments.threads_per_operation)
   if arguments.torch:
-    against_torch(arguments.runs)
+    against_torch(arguments.torch, arguments.runs)
+  else:
+    overhead(arguments.runs)
