@@ -54,14 +54,14 @@ def _compare_speed(args: argparse.Namespace) -> None:
   os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before TF counts
   from tf_ssl.augment import recipes
   from tf_ssl.datasets import open_images
-  from tf_ssl.input_pipeline import image_pairs
+  from tf_ssl.input_pipeline import view_batches
 
   records = open_images.open_images(args.images)
   paths = [records.path(i) for i in range(records.num_images)]
   random.Random(0).shuffle(paths)
 
   def pairs(steps: int, finish_views: bool):
-    return image_pairs.image_pairs(
+    return view_batches.view_batches(
       records,
       recipe=recipes.moco_v2(),
       image_size=args.image_size,
@@ -237,9 +237,9 @@ def _peak_memory(folder: str) -> float:
   """MiB that this process took at most, for the same number of steps."""
   from tf_ssl.augment import recipes
   from tf_ssl.datasets import open_images
-  from tf_ssl.input_pipeline import image_pairs
+  from tf_ssl.input_pipeline import view_batches
 
-  dataset = image_pairs.image_pairs(
+  dataset = view_batches.view_batches(
     open_images.open_images(folder),
     recipe=recipes.moco_v2(),
     image_size=64,

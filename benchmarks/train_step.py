@@ -25,7 +25,7 @@ import tensorflow as tf  # noqa: E402
 from tf_ssl import types  # noqa: E402
 from tf_ssl.encoders import resnet  # noqa: E402
 from tf_ssl.input_pipeline import heap  # noqa: E402
-from tf_ssl.methods import moco  # noqa: E402
+from tf_ssl.methods import base, moco  # noqa: E402
 from tf_ssl.training import distribution, optimizers  # noqa: E402
 
 
@@ -39,14 +39,10 @@ def pair(batch: int, size: int) -> types.ImagePair:
 
 def build(encoder, size: int, batch: int, queue_size: int, dtype: str):
   """A compiled MoCo."""
-  model = moco.build_moco(
-    encoder=encoder,
-    num_images=10 * queue_size,
-    batch_size=batch,
-    image_size=size,
-    queue_size=queue_size,
-    dtype=dtype,
+  setup = base.Setup(
+    num_images=10 * queue_size, batch_size=batch, image_size=size, dtype=dtype
   )
+  model = moco.build_moco(setup, encoder=encoder, queue_size=queue_size)
   model.compile(optimizers.MomentumSgd(0.03))
   model.optimizer.build(model.learned_variables)
   return model

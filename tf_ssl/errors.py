@@ -8,3 +8,14 @@ class UsageError(ValueError):
   argument to change. The command line prints it without a traceback and exits
   with code 2; every other exception is a defect and keeps its traceback.
   """
+
+
+class WorkerLostError(RuntimeError):
+  """Another process of the run is gone.
+
+  The same command goes on from the last checkpoint. The command line prints
+  the message and exits with code 75 (EX_TEMPFAIL), on which `tools.launch` or a
+  cluster's scheduler, starts it again.
+  """
+
+  exit_code = 75

@@ -23,6 +23,46 @@ class ImagePair(NamedTuple):
   key: tf.Tensor
 
 
+class JigsawPair(NamedTuple):
+  """An image and its shuffled patches, for methods with a memory bank.
+
+  Attributes:
+    image: [B, H, W, 3].
+    patches: [B, P, h, w, 3], the P windows of a grid, in random order.
+    index: [B] int64, which image of the dataset it is: its row of the bank.
+  """
+
+  image: tf.Tensor
+  patches: tf.Tensor
+  index: tf.Tensor
+
+
+class IndexedImage(NamedTuple):
+  """One view of each image, and which image it is.
+
+  Attributes:
+    image: [B, H, W, 3].
+    index: [B] int64, the image's row of a memory bank.
+  """
+
+  image: tf.Tensor
+  index: tf.Tensor
+
+
+class LabelledPair(NamedTuple):
+  """Two views of the same thing, with what is known about it.
+
+  Attributes:
+    query: [B, H, W, 3].
+    key: [B, H, W, 3].
+    label: [B] int32, the class id, -1 where unknown.
+  """
+
+  query: tf.Tensor
+  key: tf.Tensor
+  label: tf.Tensor
+
+
 class LabelledImage(NamedTuple):
   """Images with what is known about them.
 
@@ -33,3 +73,16 @@ class LabelledImage(NamedTuple):
 
   image: tf.Tensor
   label: tf.Tensor
+
+
+RECORD_FIELDS = ("index", "label")  # what comes from the record, not its pixels
+
+
+def view_fields(batch_type: type) -> tuple[str, ...]:
+  """The names of a batch's views: the fields that are made of pixels."""
+  return tuple(n for n in batch_type._fields if n not in RECORD_FIELDS)
+
+
+def is_labelled(batch_type: type) -> bool:
+  """Whether a batch tells its images' classes."""
+  return "label" in batch_type._fields

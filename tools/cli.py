@@ -82,6 +82,13 @@ class Tool:
     """Adds --name=TEXT, None where not given."""
     flags.DEFINE_string(name, None, help_text, flag_values=self.flags)
 
+  def number_flag(self, name: str, default: float, help_text: str) -> None:
+    """Adds --name=NUMBER, whole where the default is."""
+    define = (
+      flags.DEFINE_integer if isinstance(default, int) else flags.DEFINE_float
+    )
+    define(name, default, help_text, flag_values=self.flags)
+
   def switch(self, name: str, help_text: str) -> None:
     """Adds --name, False where not given."""
     flags.DEFINE_bool(name, False, help_text, flag_values=self.flags)
@@ -90,7 +97,8 @@ class Tool:
     """Runs the tool and ends the process.
 
     Exit code 0: done (an interrupted training has saved its state); 2: bad
-    input, told in one line on standard error; 130: Ctrl-C before the start of
+    input, told in one line on standard error; 75: another worker of the run was
+    lost, the same command goes on; 130: Ctrl-C before the start of
     work. Any other exception keeps its traceback and gives 1.
 
     Args:
@@ -104,6 +112,10 @@ class Tool:
     except errors.UsageError as exception:
       print(f"{self.name}: {_one_line(exception)}", file=sys.stderr)
       sys.exit(2)
+    except errors.WorkerLostError as exception:
+      print(f"{self.name}: {_one_line(exception)}", file=sys.stderr, flush=True)
+      # at once: TensorFlow's own end waits for the worker that is gone
+      os._exit(errors.WorkerLostError.exit_code)
 
   def call(self, arguments: Sequence[str]) -> None:
     """Runs the tool; bad input raises `tf_ssl.errors.UsageError`."""
@@ -212,7 +224,7 @@ def _quoted(argument: str) -> str:
   return flag[1] + shlex.quote(flag[2])
 
 
-def _one_line(exception: errors.UsageError) -> str:
+def _one_line(exception: Exception) -> str:
   # Gin adds lines that say through which functions an error has passed.
   message = re.split(r"\n  In call to configurable ", str(exception))[0]
   return " ".join(message.split())

@@ -5,8 +5,9 @@ from . import cli
 
 def main(invocation: cli.Invocation) -> None:
   """Runs `training.pretrain.pretrain` and prints what came out."""
-  from tf_ssl.training import closing, pretrain, settings
+  from tf_ssl.training import closing, cluster, distribution, pretrain, settings
 
+  distribution.split_cpu(invocation.flags.logical_devices)
   result = pretrain.pretrain(
     invocation.configured(settings.Pretraining)(),
     model_dir=invocation.flags.model_dir,
@@ -14,7 +15,8 @@ def main(invocation: cli.Invocation) -> None:
     operative_config=invocation.operative_config,
     command=invocation.command,
   )
-  print("\n".join(closing.lines(result)))
+  if cluster.read().is_chief:
+    print("\n".join(closing.lines(result)))
 
 
 TOOL = cli.Tool(
@@ -30,6 +32,12 @@ TOOL.text_flag(
 )
 TOOL.switch(
   "overwrite", "Replaces what model_dir holds, instead of going on with it."
+)
+
+TOOL.number_flag(
+  "logical_devices",
+  1,
+  "Divides the CPU into so many devices, to see several replicas without GPUs.",
 )
 
 if __name__ == "__main__":

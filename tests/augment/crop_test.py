@@ -36,7 +36,9 @@ def reference_window(height, width, crop_range, rng):
 def windows(regions, seed=(1, 2), crop_range=None, num_windows=2):
   crop_range = crop_range or crop.CropRange()
   draws = crop.draw(len(regions), num_windows, tf.constant(seed))
-  return crop.random_windows(tf.constant(regions), draws, crop=crop_range)
+  return crop.random_windows(
+    tf.constant(regions), draws, crops=[crop_range] * draws.shape[1]
+  )
 
 
 @pytest.mark.parametrize(

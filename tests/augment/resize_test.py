@@ -49,7 +49,7 @@ def test_views_are_resized_windows(window, in_graph):
   windows = tf.constant([window, (0, 0, 16, 16)])
 
   def views(image):
-    return resize.resize_windows(image, windows, 16)
+    return resize.resize_windows(image, windows, [16] * len(windows))
 
   if in_graph:
     dataset = tf.data.Dataset.from_tensors(image).map(lambda x: tuple(views(x)))
@@ -65,14 +65,14 @@ def test_views_are_resized_windows(window, in_graph):
 def test_it_agrees_with_pillow(sides):
   image = picture(*sides)
   windows = tf.constant([[0, 0, *sides]])
-  ours = resize.resize_windows(tf.constant(image), windows, 24)[0]
+  ours = resize.resize_windows(tf.constant(image), windows, [24])[0]
   theirs = Image.fromarray(image).resize((24, 24), Image.BILINEAR)
   assert difference(ours, theirs) <= 1
 
 
 def test_enlarging_and_shrinking_kernels_meet():
   image = picture(24, 24)
-  by_opencv = resize._enlarge(image, np.array([[2, 3, 20, 17]]), 24)[0]
+  by_opencv = resize._enlarge(image, np.array([[2, 3, 20, 17]]), [24])[0]
   by_tensorflow = resize.resize(tf.constant(image[2:22, 3:20]), [24, 24])
   assert difference(by_opencv, by_tensorflow) <= 1
 

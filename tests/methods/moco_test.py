@@ -11,7 +11,7 @@ from tests.methods import moco_reference
 from tf_ssl import errors, types
 from tf_ssl.encoders import batch_norm, heads, resnet
 from tf_ssl.memory import key_queue
-from tf_ssl.methods import moco
+from tf_ssl.methods import base, moco
 from tf_ssl.training import optimizers
 
 BATCH, SIDE, FEATURE, EMBEDDING, QUEUE, GROUPS = 8, 2, 6, 4, 20, 2
@@ -164,15 +164,11 @@ def test_a_setting_out_of_range_is_named(setting):
     tiny_moco(**{setting: -0.5})
 
 
-def build(**kwargs):
+def build(*, dtype=None, **kwargs):
   return moco.build_moco(
-    **{
-      "encoder": functools.partial(resnet.resnet18, width=1 / 16, stem="small"),
-      "num_images": 100,
-      "batch_size": 8,
-      "image_size": 8,
-      **kwargs,
-    }
+    base.Setup(num_images=100, batch_size=8, image_size=8, dtype=dtype),
+    encoder=functools.partial(resnet.resnet18, width=1 / 16, stem="small"),
+    **kwargs,
   )
 
 
@@ -189,7 +185,8 @@ def test_views_are_finished_in_the_train_step_where_asked():
     scaled = [tf.cast(v, tf.float32) / 255 for v in views]
     return types.ImagePair(*scaled)
 
-  model = build(finish_views=finish)
+  model = build()
+  model.finish_views = finish
   model.compile(optimizers.MomentumSgd(0.1))
   images = tf.cast(tf.random.uniform([8, 8, 8, 3], 0, 256, tf.int32), tf.uint8)
   logs = train(model, types.ImagePair(images, images))

@@ -4,9 +4,10 @@ Windows are drawn before the image is decoded, so that a JPEG is decoded only
 where a view looks.
 """
 
-import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 _ATTEMPTS = 10
@@ -32,7 +33,7 @@ def draw(num_images: int | tf.Tensor, num_windows: int, seed: tf.Tensor):
 
 
 def random_windows(
-  regions: tf.Tensor, draws: tf.Tensor, *, crop: CropRange
+  regions: tf.Tensor, draws: tf.Tensor, *, crops: Sequence[CropRange]
 ) -> tf.Tensor:
   """Draws windows as torchvision's RandomResizedCrop does.
 
@@ -43,16 +44,16 @@ def random_windows(
   Args:
     regions: [N, 4] int32, ymin, xmin, height, width of what may be shown.
     draws: from `draw`, for N images and V windows.
-    crop: the ranges.
+    crops: the ranges of each of the V windows.
 
   Returns:
     [N, V, 4] int32: ymin, xmin, height, width.
   """
   # Halves, because sides are the square roots of area * aspect and so on.
-  low = [crop.area[0], 0.5 * math.log(crop.aspect[0])]
-  high = [crop.area[1], 0.5 * math.log(crop.aspect[1])]
+  ranges = [[c.area, 0.5 * np.log(c.aspect)] for c in crops]  # [V, 2, 2]
+  low, high = np.moveaxis(ranges, -1, 0)[:, :, None]  # [V, 1, 2] each
   area, log_aspect = tf.unstack(
-    draws[..., :2] * [high[0] - low[0], high[1] - low[1]] + low, axis=-1
+    draws[..., :2] * np.float32(high - low) + np.float32(low), axis=-1
   )  # [N, V, attempts]
   regions = tf.cast(regions, tf.float32)[:, None, None]
   start, sides = tf.split(regions, 2, axis=-1)  # [N, 1, 1, 2]
@@ -63,23 +64,22 @@ def random_windows(
   place = tf.floor(draws[..., 2:] * (sides - drawn + 1.0))
   windows = tf.concat([start + place, drawn], axis=-1)
   # The fallback stands last and always fits: argmax finds the first that does.
-  fallback = _centred(start, sides, crop.aspect)
-  fallback = tf.repeat(fallback, tf.shape(draws)[1], axis=1)
-  windows = tf.concat([windows, fallback], axis=2)
+  windows = tf.concat([windows, _centred(start, sides, crops)], axis=2)
   fits = tf.pad(fits, [[0, 0], [0, 0], [0, 1]], constant_values=True)
   first = tf.argmax(tf.cast(fits, tf.int8), axis=2, output_type=tf.int32)
   return tf.cast(tf.gather(windows, first, axis=2, batch_dims=2), tf.int32)
 
 
 def _centred(
-  start: tf.Tensor, sides: tf.Tensor, aspect: tuple[float, float]
+  start: tf.Tensor, sides: tf.Tensor, crops: Sequence[CropRange]
 ) -> tf.Tensor:
-  """[..., 4]: the largest centred window with an aspect within bounds."""
-  rows, columns = tf.unstack(sides, axis=-1)
+  """[N, V, 1, 4]: the largest centred windows with an aspect within bounds."""
+  narrow, wide = np.float32([c.aspect for c in crops]).T[..., None]  # [V, 1]
+  rows, columns = tf.unstack(sides, axis=-1)  # [N, 1, 1]
   fallback = tf.stack(
     [
-      tf.minimum(rows, tf.round(columns / aspect[0])),
-      tf.minimum(columns, tf.round(rows * aspect[1])),
+      tf.minimum(rows, tf.round(columns / narrow)),
+      tf.minimum(columns, tf.round(rows * wide)),
     ],
     axis=-1,
   )

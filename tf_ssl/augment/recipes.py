@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tf_ssl.augment import blur, fused, photometric
+from tf_ssl.augment import blur, fused, photometric, pillow
 from tf_ssl.augment import crop as crop_lib
 from tf_ssl.augment import planes as planes_lib
 
@@ -27,6 +27,8 @@ class Recipe(NamedTuple):
     blur_probability: share of the views that are blurred.
     blur_sigma: smallest and largest standard deviation of the blur, in pixels.
     flip_probability: share of the views that are mirrored.
+    pillow_probability: share of the views that pass through PIRL's operations
+      (`pillow`), between jitter and grayscale.
   """
 
   crop: crop_lib.CropRange
@@ -37,6 +39,11 @@ class Recipe(NamedTuple):
   blur_probability: float
   blur_sigma: tuple[float, float]
   flip_probability: float
+  pillow_probability: float = 0.0
+
+  def crop_size(self, image_size: int) -> int:
+    """Pixels a side of the crop that becomes a view of `image_size`."""
+    return image_size
 
   def finish(
     self,
@@ -75,6 +82,12 @@ class Recipe(NamedTuple):
     seed = tf.cast(seed, tf.int64)
     u = tf.random.stateless_uniform([total, 10], seed, alg="philox")
     order = tf.random.stateless_uniform([4], seed + [1 << 32, 0], alg="philox")
+    pillow_draws = pillow.draw(
+      tf.random.stateless_uniform(
+        [total, 4], seed + [2 << 32, 0], alg="philox"
+      ),
+      probability=self.pillow_probability,
+    )
     smallest, largest = self.blur_sigma
     sigma = smallest + (largest - smallest) * u[:, 7]
     blurred = u[:, 6] < self.blur_probability
@@ -88,6 +101,7 @@ class Recipe(NamedTuple):
       ),
       grayscale=u[:, 9] < self.grayscale_probability,
       sigma=tf.where(blurred, sigma, 0.0),
+      pillow=pillow_draws,
     )
 
   def apply(
@@ -99,13 +113,19 @@ class Recipe(NamedTuple):
     x = fused.call(planes_lib.to_planes, compiled, images, draws.flip, border)
     if self.grayscale_first:
       x = fused.call(photometric.grayscale, compiled, x, draws.grayscale)
+    uses_pillow = self.pillow_probability > 0
+    at_once = not self.grayscale_first and not uses_pillow
     x = photometric.jitter(
       x,
       draws.jitter,
       border,
-      then_gray=None if self.grayscale_first else draws.grayscale,
+      then_gray=draws.grayscale if at_once else None,
       compiled=compiled,
     )
+    if uses_pillow:
+      x = fused.call(pillow.apply, compiled, x, draws.pillow, border)
+      if not self.grayscale_first:
+        x = fused.call(photometric.grayscale, compiled, x, draws.grayscale)
     if blurs:
       x = blur.gaussian_blur(x, draws.sigma, border, compiled=compiled)
     return fused.call(planes_lib.to_encoder, compiled, x)
@@ -119,12 +139,14 @@ class Draws(NamedTuple):
     jitter: of the colour jitter.
     grayscale: [B] bool.
     sigma: [B], standard deviation of the blur in pixels; 0 for none.
+    pillow: of PIRL's operations.
   """
 
   flip: tf.Tensor
   jitter: photometric.Jitter
   grayscale: tf.Tensor
   sigma: tf.Tensor
+  pillow: pillow.Draws
 
   def rows(self, offset: int | tf.Tensor, count: int | tf.Tensor) -> "Draws":
     """The parameters of views offset..offset+count."""
@@ -133,7 +155,13 @@ class Draws(NamedTuple):
       return values[offset : offset + count]
 
     jitter = photometric.Jitter(*map(cut, self.jitter[:-1]), self.jitter.order)
-    return Draws(cut(self.flip), jitter, cut(self.grayscale), cut(self.sigma))
+    return Draws(
+      cut(self.flip),
+      jitter,
+      cut(self.grayscale),
+      cut(self.sigma),
+      pillow.Draws(*map(cut, self.pillow)),
+    )
 
 
 def moco_v1(*, min_area: float = 0.2, jitter_strength: float = 1.0) -> Recipe:
@@ -180,5 +208,81 @@ def moco_v2(
     grayscale_first=False,
     blur_probability=blur_probability,
     blur_sigma=blur_sigma,
+    flip_probability=0.5,
+  )
+
+
+def pirl(
+  *,
+  min_area: float = 0.08,
+  jitter_strength: float = 1.0,
+  pillow_probability: float = 0.66,
+  blur_probability: float = 0.0,
+) -> Recipe:
+  """PIRL (Misra & van der Maaten 2020) as VISSL has it, for image and patches.
+
+  Crop, jitter, posterize to autocontrast, grayscale, flip.
+
+  Args:
+    min_area: smallest area of a crop, as a share of the image's.
+    jitter_strength: multiplies the strengths of the colour jitter.
+    pillow_probability: see `Recipe`.
+    blur_probability: 0.5 in VISSL's stronger variant.
+  """
+  s = jitter_strength
+  return Recipe(
+    crop=crop_lib.CropRange(area=(min_area, 1.0)),
+    jitter=photometric.JitterStrength(0.4 * s, 0.4 * s, 0.4 * s, 0.2 * s),
+    jitter_probability=1.0,
+    grayscale_probability=0.2,
+    grayscale_first=False,
+    blur_probability=blur_probability,
+    blur_sigma=(0.1, 2.0),
+    flip_probability=0.5,
+    pillow_probability=pillow_probability,
+  )
+
+
+def simclr(
+  *,
+  strength: float = 1.0,
+  min_area: float = 0.08,
+  blur_probability: float = 0.5,
+) -> Recipe:
+  """SimCLR (Chen et al. 2020, appendix A): crop, flip, jitter, grayscale, blur.
+
+  Args:
+    strength: s, of the colour jitter: 1 on ImageNet, 0.5 on CIFAR-10.
+    min_area: smallest area of a crop, as a share of the image's.
+    blur_probability: 0.5 on ImageNet, 0 on CIFAR-10. The kernel ends at three
+      standard deviations, theirs at a tenth of the image's height.
+  """
+  s = strength
+  return Recipe(
+    crop=crop_lib.CropRange(area=(min_area, 1.0)),
+    jitter=photometric.JitterStrength(0.8 * s, 0.8 * s, 0.8 * s, 0.2 * s),
+    jitter_probability=0.8,
+    grayscale_probability=0.2,
+    grayscale_first=False,
+    blur_probability=blur_probability,
+    blur_sigma=(0.1, 2.0),
+    flip_probability=0.5,
+  )
+
+
+def supervised(*, min_area: float = 0.08) -> Recipe:
+  """Torchvision's recipe for ImageNet classifiers: crop and flip.
+
+  Args:
+    min_area: smallest area of a crop, as a share of the image's.
+  """
+  return Recipe(
+    crop=crop_lib.CropRange(area=(min_area, 1.0)),
+    jitter=photometric.JitterStrength(0.0, 0.0, 0.0, 0.0),
+    jitter_probability=0.0,
+    grayscale_probability=0.0,
+    grayscale_first=False,
+    blur_probability=0.0,
+    blur_sigma=(0.1, 2.0),
     flip_probability=0.5,
   )

@@ -4,12 +4,14 @@ Bilinear between half-pixel centres, with the kernel widened where a side
 shrinks (antialiased); to the nearest grey level.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
 
 def resize_windows(
-  image: tf.Tensor, windows: tf.Tensor, size: int
+  image: tf.Tensor, windows: tf.Tensor, sizes: Sequence[int]
 ) -> list[tf.Tensor]:
   """Cuts windows out of an image and resizes each to a square.
 
@@ -18,32 +20,37 @@ def resize_windows(
 
   Args:
     image: [H, W, 3] uint8.
-    windows: [V, 4] int32: ymin, xmin, height, width; V known statically.
-    size: pixels a side of the results.
+    windows: [V, 4] int32: ymin, xmin, height, width.
+    sizes: pixels a side of each of the V results.
 
   Returns:
     V tensors, [size, size, 3] uint8.
   """
-  num_windows = windows.shape[0]
 
   def shrink() -> list[tf.Tensor]:
     views = []
-    for window in tf.unstack(windows):
+    for size, window in zip(
+      sizes, tf.unstack(windows, len(sizes)), strict=True
+    ):
       y, x, h, w = tf.unstack(window)
       views.append(resize(image[y : y + h, x : x + w], [size, size]))
     return views
 
   def enlarge() -> list[tf.Tensor]:
     views = tf.numpy_function(
-      lambda image, windows: _enlarge(image, windows, size),
+      lambda image, windows: _enlarge(image, windows, sizes),
       [image, windows],
-      [tf.uint8] * num_windows,
+      [tf.uint8] * len(sizes),
       stateful=False,
     )
     return tf.nest.flatten(views)  # one alone does not come in a list
 
-  views = tf.cond(tf.reduce_all(windows[:, 2:] <= size), enlarge, shrink)
-  return [tf.ensure_shape(view, [size, size, 3]) for view in views]
+  grows = windows[:, 2:] <= np.int32(sizes)[:, None]
+  views = tf.cond(tf.reduce_all(grows), enlarge, shrink)
+  return [
+    tf.ensure_shape(view, [size, size, 3])
+    for view, size in zip(views, sizes, strict=True)
+  ]
 
 
 def resize(
@@ -84,7 +91,7 @@ def resize(
 
 
 def _enlarge(
-  image: np.ndarray, windows: np.ndarray, size: int
+  image: np.ndarray, windows: np.ndarray, sizes: Sequence[int]
 ) -> list[np.ndarray]:
   import cv2  # here: not everyone who imports this module resizes
 
@@ -94,5 +101,5 @@ def _enlarge(
       (size, size),
       interpolation=cv2.INTER_LINEAR,
     )
-    for y, x, h, w in windows.tolist()
+    for (y, x, h, w), size in zip(windows.tolist(), sizes, strict=True)
   ]

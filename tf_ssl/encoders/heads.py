@@ -5,7 +5,11 @@ and bias. They compute in float32 under any precision policy: they are small and
 the loss is sensitive to them.
 """
 
+from collections.abc import Callable
+
 import tensorflow as tf
+
+from tf_ssl.encoders import batch_norm as batch_norms
 
 
 class _Linear(tf.keras.layers.Dense):
@@ -62,3 +66,75 @@ class MlpHead(tf.keras.layers.Layer):
     """[B, D] -> [B, E]."""
     del training
     return self.output_layer(tf.nn.relu(self.hidden_layer(features)))
+
+
+class BatchNormMlpHead(tf.keras.layers.Layer):
+  """SimCLR's: linear layers with batch norm after each (2048 -> 2048 -> 128).
+
+  ReLU follows all but the last. The layers before a batch norm have no bias.
+  """
+
+  def __init__(
+    self,
+    *,
+    hidden_size: int | None = None,
+    embedding_size: int = 128,
+    batch_norm: Callable = batch_norms.plain,
+    name="projection_head",
+  ):
+    """Takes the width between the two (None for D) and the norms' builder."""
+    super().__init__(dtype="float32", name=name)
+    self.hidden_size = hidden_size
+    self.embedding_size = embedding_size
+    self.hidden_norm = batch_norm(dtype="float32", name="hidden_norm")
+    self.output_layer = _Linear(embedding_size, use_bias=False, name="output")
+    self.output_norm = batch_norm(dtype="float32", name="output_norm")
+
+  def build(self, input_shape):
+    width = self.hidden_size or input_shape[-1]
+    self.hidden_layer = _Linear(width, use_bias=False, name="hidden")
+    super().build(input_shape)
+
+  def call(self, features, training=None):
+    """[B, D] -> [B, E]."""
+    hidden = self.hidden_norm(self.hidden_layer(features), training=training)
+    output = self.output_layer(tf.nn.relu(hidden))
+    return self.output_norm(output, training=training)
+
+
+class JigsawHead(tf.keras.layers.Layer):
+  """PIRL's g: a head for each patch, a layer for all in their order."""
+
+  def __init__(
+    self,
+    *,
+    patch_head: Callable = LinearHead,
+    embedding_size: int = 128,
+    name="jigsaw_head",
+  ):
+    """Takes what builds the head that all patches share, and E."""
+    super().__init__(dtype="float32", name=name)
+    self.embedding_size = embedding_size
+    self.patch_head = patch_head(name="patch_head")
+    self.output_layer = _Linear(embedding_size, name="output")
+
+  def call(self, features, training=None):
+    """[B, P, D] -> [B, E]."""
+    patches, size = features.shape[1:]
+    flat = self.patch_head(tf.reshape(features, [-1, size]), training=training)
+    joined = tf.reshape(flat, [-1, patches * flat.shape[1]])
+    return self.output_layer(joined)
+
+
+class ClassifierHead(tf.keras.layers.Layer):
+  """One linear layer: the class logits of a supervised network."""
+
+  def __init__(self, *, num_classes: int, name="classifier"):
+    super().__init__(dtype="float32", name=name)
+    self.embedding_size = num_classes
+    self.output_layer = _Linear(num_classes, name="output")
+
+  def call(self, features, training=None):
+    """[B, D] -> [B, C]."""
+    del training
+    return self.output_layer(features)

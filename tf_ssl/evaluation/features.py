@@ -105,9 +105,12 @@ class FeatureExtractor:
 def _map_ahead(function: Callable, items: Iterable) -> Iterator:
   """Maps in order, some items at once, and takes only one more in advance."""
   items = iter(items)
-  for first in itertools.islice(items, 1):
-    yield function(first)  # alone: it traces the encoder, which two must not
+  # In threads, which no distribution strategy reaches: variables are read where
+  # they are, without asking the other replicas, who do not take part.
   with futures.ThreadPoolExecutor(_AT_ONCE) as pool:
+    for first in itertools.islice(items, 1):
+      # alone: it traces the encoder, which two must not
+      yield pool.submit(function, first).result()
     waiting = collections.deque()
     for item in items:
       waiting.append(pool.submit(function, item))

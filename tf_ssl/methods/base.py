@@ -1,14 +1,49 @@
 """What every contrastive method shares: the train step, in one place."""
 
-from collections.abc import Callable, Sequence
+import types as types_lib
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from tf_ssl import types
 from tf_ssl.losses import info_nce
+from tf_ssl.ops import cross_replica
 
 NON_FINITE = "the loss or its gradient is not finite"
+
+
+class Setup(NamedTuple):
+  """What a method's builder must know of the run.
+
+  Attributes:
+    num_images: N, of the dataset.
+    num_classes: C, of its labels; 0 without labels.
+    batch_size: global batch.
+    image_size: side of the views, pixels.
+    seed: of everything random in the method.
+    dtype: Keras dtype policy of the encoders.
+  """
+
+  num_images: int
+  batch_size: int
+  image_size: int
+  num_classes: int = 0
+  seed: int = 0
+  dtype: str | None = None
+
+
+def build_pair(
+  setup: Setup, encoder: Callable, projection_head: Callable, prefix: str = ""
+) -> tuple[tf.keras.Model, tf.keras.layers.Layer]:
+  """An encoder and its head, with the variables made by a call on one image."""
+  pair = (
+    encoder(dtype=setup.dtype, name=f"{prefix}backbone"),
+    projection_head(name=f"{prefix}projection_head"),
+  )
+  blank = tf.zeros([1, setup.image_size, setup.image_size, 3])
+  pair[1](pair[0](blank, training=False), training=False)
+  return pair
 
 
 class Contrast(NamedTuple):
@@ -18,11 +53,15 @@ class Contrast(NamedTuple):
     loss: [] float32, the mean over this replica's examples.
     logits: [B, 1+K], the positive in column 0.
     to_remember: detached tensors for `on_train_step_end`, or None.
+    features: [B, D] of the first view, where another loss may be added on top.
+    metrics: further numbers for the log, [] each, by name.
   """
 
   loss: tf.Tensor
   logits: tf.Tensor
-  to_remember: Any
+  to_remember: Any = None
+  features: tf.Tensor | None = None
+  metrics: Mapping[str, tf.Tensor] = types_lib.MappingProxyType({})
 
 
 class ContrastiveModel(tf.keras.Model):
@@ -36,7 +75,7 @@ class ContrastiveModel(tf.keras.Model):
     encoder: images [B, H, W, 3] -> feature [B, D].
     projection_head: feature [B, D] -> embedding [B, E].
     finish_views: None, or `(views, step) -> views`, the photometric half of
-      augmentation where it runs inside the train step.
+      augmentation where it runs inside the train step; set before `fit`.
     view_type: the batch of `types` that the method learns from.
   """
 
@@ -47,13 +86,13 @@ class ContrastiveModel(tf.keras.Model):
     encoder: tf.keras.Model,
     projection_head: tf.keras.layers.Layer,
     *,
-    finish_views: Callable | None = None,
     name: str | None = None,
   ):
     super().__init__(name=name)
     self.encoder = encoder
     self.projection_head = projection_head
-    self.finish_views = finish_views
+    self.finish_views: Callable | None = None
+    self.distribute_reduction_method = "first"  # they are means already
 
   def call(self, images, training=None):
     """[B, H, W, 3] normalised -> [B, D] float32: what evaluation uses."""
@@ -61,7 +100,10 @@ class ContrastiveModel(tf.keras.Model):
 
   def embed(self, images, training=None):
     """[B, H, W, 3] normalised -> [B, E] float32, unit length."""
-    features = self.encoder(images, training=training)
+    return self.project(self.encoder(images, training=training), training)
+
+  def project(self, features, training=None):
+    """[B, D] -> [B, E] float32, unit length."""
     embeddings = self.projection_head(features, training=training)
     return tf.math.l2_normalize(tf.cast(embeddings, tf.float32), axis=1)
 
@@ -103,28 +145,32 @@ class ContrastiveModel(tf.keras.Model):
     with tf.GradientTape(watch_accessed_variables=False) as tape:
       tape.watch(variables)
       contrast = self.contrast(views, training=True)
-      replicas = tf.distribute.get_strategy().num_replicas_in_sync
-      objective = contrast.loss / replicas  # gradients are summed over replicas
-      objective = self._scale(objective)
-    gradients = self._unscale(tape.gradient(objective, variables))
+      # Gradients are summed over replicas.
+      objective = self._scale(contrast.loss / cross_replica.num_replicas())
+    gradients = cross_replica.total(
+      self._unscale(tape.gradient(objective, variables))
+    )
     norm = tf.linalg.global_norm(gradients)
-    with tf.control_dependencies(self._check(contrast.loss, norm)):
+    metrics = cross_replica.mean(_metrics(contrast))
+    with tf.control_dependencies(self._check(metrics["loss"], norm)):
       gradients = [tf.identity(g) for g in gradients]
-      self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+      self._apply(gradients, variables)
     self.on_train_step_end(contrast.to_remember)
-    return {
-      "loss": contrast.loss,
-      "contrastive_accuracy": info_nce.contrastive_accuracy(contrast.logits),
-      "gradient_norm": norm,
-    }
+    return {**metrics, "gradient_norm": norm}
 
   def test_step(self, data):
     """The loss of a batch whose views are finished; nothing is learned."""
-    contrast = self.contrast(data, training=False)
-    return {
-      "loss": contrast.loss,
-      "contrastive_accuracy": info_nce.contrastive_accuracy(contrast.logits),
-    }
+    return cross_replica.mean(_metrics(self.contrast(data, training=False)))
+
+  def _apply(self, gradients, variables):
+    """Hands gradients that are summed already to the optimizer."""
+    pairs = zip(gradients, variables, strict=True)
+    inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+    if isinstance(inner, tf.keras.optimizers.legacy.Optimizer):
+      summed = {"experimental_aggregate_gradients": False}
+    else:
+      summed = {"skip_gradients_aggregation": True}
+    self.optimizer.apply_gradients(pairs, **summed)
 
   @property
   def _scales_loss(self) -> bool:
@@ -146,3 +192,12 @@ class ContrastiveModel(tf.keras.Model):
       finite &= tf.math.is_finite(gradient_norm)
     check = tf.debugging.assert_equal(finite, True, message=NON_FINITE)
     return [] if check is None else [check]
+
+
+def _metrics(contrast: Contrast) -> dict[str, tf.Tensor]:
+  """This replica's part of what is logged."""
+  return {
+    "loss": contrast.loss,
+    "contrastive_accuracy": info_nce.contrastive_accuracy(contrast.logits),
+    **contrast.metrics,
+  }

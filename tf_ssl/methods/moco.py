@@ -33,7 +33,6 @@ class MoCo(base.ContrastiveModel):
     temperature: float = 0.07,
     symmetric: bool = False,
     seed: int = 0,
-    finish_views: Callable | None = None,
     name: str = "moco",
   ):
     """The key side starts as a copy of the query side, which must be built.
@@ -49,15 +48,12 @@ class MoCo(base.ContrastiveModel):
       symmetric: adds the loss with the views' roles exchanged, and queues both
         halves' keys (MoCo's CIFAR-10 notebook).
       seed: of the order in which shuffling BN deals the keys.
-      finish_views: see `ContrastiveModel`.
       name: of the Keras model.
 
     Raises:
       UsageError: momentum or temperature is out of range.
     """
-    super().__init__(
-      encoder, projection_head, finish_views=finish_views, name=name
-    )
+    super().__init__(encoder, projection_head, name=name)
     if not 0.0 <= momentum <= 1.0:
       raise errors.UsageError(
         f"momentum={momentum}: expected 0..1; change `momentum`."
@@ -95,21 +91,25 @@ class MoCo(base.ContrastiveModel):
 
   def contrast(self, views: types.ImagePair, training: bool) -> base.Contrast:
     """Equation 1: each query against its key and the queue."""
-    loss, logits, keys = self._contrast(views.query, views.key, training)
-    if self.symmetric:
-      other = self._contrast(views.key, views.query, training)
-      loss += other[0]
-      logits = tf.concat([logits, other[1]], axis=0)  # [2B, 1+K]
-      keys = tf.concat([other[2], keys], axis=0)  # [2B, E]
-    return base.Contrast(loss, logits, to_remember=keys)
+    one = self._contrast(views.query, views.key, training)
+    if not self.symmetric:
+      return one
+    other = self._contrast(views.key, views.query, training)
+    return one._replace(
+      loss=one.loss + other.loss,
+      logits=tf.concat([one.logits, other.logits], axis=0),  # [2B, 1+K]
+      to_remember=tf.concat([other.to_remember, one.to_remember], axis=0),
+    )
 
-  def _contrast(self, query_images, key_images, training):
-    queries = self.embed(query_images, training=training)  # [B, E]
+  def _contrast(self, query_images, key_images, training) -> base.Contrast:
+    features = self.encoder(query_images, training=training)  # [B, D]
+    queries = self.project(features, training=training)  # [B, E]
     keys = self.embed_keys(key_images, training=training)  # [B, E]
     logits = info_nce.contrastive_logits(
       queries, keys, self.queue.keys, temperature=self.temperature
     )
-    return info_nce.info_nce(logits), logits, keys
+    loss = info_nce.info_nce(logits)
+    return base.Contrast(loss, logits, to_remember=keys, features=features)
 
   def on_train_step_begin(self) -> None:
     """θ_k ← m θ_k + (1 - m) θ_q, before the keys are computed (equation 2)."""
@@ -134,70 +134,48 @@ class MoCo(base.ContrastiveModel):
 
 
 def build_moco(
+  setup: base.Setup,
   *,
   encoder: Callable,
   projection_head: Callable = heads.MlpHead,
-  num_images: int,
-  batch_size: int,
-  image_size: int,
   queue_size: int | None = None,
   momentum: float = 0.999,
   temperature: float = 0.2,
   symmetric: bool = False,
-  seed: int = 0,
-  finish_views: Callable | None = None,
-  dtype=None,
 ) -> MoCo:
-  """Builds MoCo for a dataset: the function that a config's `method` names.
+  """Builds MoCo for a run: the function that a config's `method` names.
 
   Args:
+    setup: what the run is like.
     encoder: builds an encoder, such as `resnet.resnet18`.
     projection_head: builds a head, such as `heads.MlpHead`.
-    num_images: N, for the queue's default length and its check.
-    batch_size: global batch.
-    image_size: side of the views, pixels.
     queue_size: K; None chooses by `key_queue.default_length`.
     momentum: see `MoCo`.
     temperature: see `MoCo`.
     symmetric: see `MoCo`.
-    seed: of the queue's first rows and of shuffling BN.
-    finish_views: see `ContrastiveModel`.
-    dtype: Keras dtype policy of the encoders.
 
   Raises:
     UsageError: the queue is not smaller than the dataset.
   """
+  num_images = setup.num_images
   if queue_size is None:
-    queue_size = key_queue.default_length(num_images, batch_size)
+    queue_size = key_queue.default_length(num_images, setup.batch_size)
   if queue_size >= num_images:
     raise errors.UsageError(
       f"queue of {queue_size} keys for {num_images} images: expected fewer keys"
       " than images, or an image meets its own key as a negative; change"
       " QUEUE_SIZE."
     )
-  pair = [
-    _built(
-      encoder(dtype=dtype, name=f"{side}backbone"),
-      projection_head(name=f"{side}projection_head"),
-      image_size,
-    )
-    for side in ("", "key_")
-  ]
-  embedding_size = pair[0][1].embedding_size
+  query_side = base.build_pair(setup, encoder, projection_head)
+  key_side = base.build_pair(setup, encoder, projection_head, "key_")
   return MoCo(
-    *pair[0],
-    *pair[1],
-    key_queue.KeyQueue(queue_size, embedding_size, seed=seed),
+    *query_side,
+    *key_side,
+    key_queue.KeyQueue(
+      queue_size, query_side[1].embedding_size, seed=setup.seed
+    ),
     momentum=momentum,
     temperature=temperature,
     symmetric=symmetric,
-    seed=seed,
-    finish_views=finish_views,
+    seed=setup.seed,
   )
-
-
-def _built(encoder, projection_head, image_size):
-  """Creates the variables of both by a call on one blank image."""
-  blank = tf.zeros([1, image_size, image_size, 3])
-  projection_head(encoder(blank, training=False), training=False)
-  return encoder, projection_head

@@ -25,6 +25,28 @@ def gather(local: tf.Tensor) -> tf.Tensor:
   return _context().all_gather(local, axis=0)
 
 
+def total(values):
+  """The sum over replicas of a structure of tensors."""
+  if num_replicas() == 1:
+    return values
+  return _context().all_reduce(tf.distribute.ReduceOp.SUM, values)
+
+
+def mean(values):
+  """The mean over replicas of a structure of tensors."""
+  if num_replicas() == 1:
+    return values
+  return _context().all_reduce(tf.distribute.ReduceOp.MEAN, values)
+
+
+def rows_of(local: tf.Tensor) -> tf.Tensor:
+  """[B, ...] on each replica -> [B] int32: where its rows stand in `gather`."""
+  size = tf.shape(local)[0]
+  if num_replicas() == 1:
+    return tf.range(size)
+  return _context().replica_id_in_sync_group * size + tf.range(size)
+
+
 def _local_rows(tensor: tf.Tensor) -> tf.Tensor:
   """This replica's contiguous share of the rows of a global [R·B, ...]."""
   if num_replicas() == 1:

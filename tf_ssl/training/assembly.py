@@ -5,8 +5,8 @@ import pathlib
 
 import tensorflow as tf
 
-from tf_ssl import errors
-from tf_ssl.input_pipeline import image_pairs
+from tf_ssl import errors, types
+from tf_ssl.input_pipeline import finishing
 from tf_ssl.methods import base
 from tf_ssl.training import run_directory
 from tf_ssl.training import settings as settings_lib
@@ -20,39 +20,43 @@ def seed_everything(settings: settings_lib.Pretraining) -> None:
 
 
 def build_method(
-  settings: settings_lib.Pretraining, *, num_images: int
+  settings: settings_lib.Pretraining, *, num_images: int, num_classes: int = 0
 ) -> base.ContrastiveModel:
   """Builds the settings' method for a dataset of this size, untrained."""
-  return settings.method(
-    num_images=num_images,
-    batch_size=settings.batch_size,
-    image_size=settings.image_size,
-    seed=settings.seed,
-    finish_views=view_finisher(settings),
-    dtype=settings.precision,
+  model = settings.method(
+    base.Setup(
+      num_images=num_images,
+      num_classes=num_classes,
+      batch_size=settings.batch_size,
+      image_size=settings.image_size,
+      seed=settings.seed,
+      dtype=settings.precision,
+    )
   )
+  if types.is_labelled(model.view_type) and settings.labels == "none":
+    raise errors.UsageError(
+      f"{model.name} learns from labels: expected `labels` to be 'all' or"
+      " 'some'; set Pretraining.labels."
+    )
+  model.finish_views = view_finisher(settings, model.view_type)
+  return model
 
 
-def view_finisher(settings: settings_lib.Pretraining):
+def view_finisher(settings: settings_lib.Pretraining, view_type: type):
   """The photometric half for the train step, None where tf.data does it."""
+  finisher = finishing.Finisher(
+    settings.recipe,
+    view_type,
+    seed=settings.seed,
+    batch_size=settings.batch_size,
+  )
   if not settings.finish_views_in_step:
     return None
 
   def finish(views, step):
     context = tf.distribute.get_replica_context()
     share = settings.batch_size // context.num_replicas_in_sync
-    offset = context.replica_id_in_sync_group * share
-    return type(views)(
-      *(
-        settings.recipe.finish(
-          images,
-          image_pairs.view_seed(settings.seed, step, view),
-          offset=offset,
-          total=settings.batch_size,
-        )
-        for view, images in enumerate(views)
-      )
-    )
+    return finisher.batch(views, step, context.replica_id_in_sync_group * share)
 
   return finish
 
@@ -108,7 +112,10 @@ def build_recorded_method(
 ) -> base.ContrastiveModel:
   """Builds a run's method, untrained; run.json says for how many images."""
   record = json.loads((model_dir / run_directory.RUN_FILE).read_text())
-  return build_method(settings, num_images=record["data"]["count"])
+  data = record["data"]
+  return build_method(
+    settings, num_images=data["count"], num_classes=data.get("classes", 0)
+  )
 
 
 def locate_checkpoint(path: str) -> tuple[pathlib.Path, str]:

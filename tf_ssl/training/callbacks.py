@@ -6,11 +6,8 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 from tf_ssl.training import checkpoints as checkpoints_lib
+from tf_ssl.training import distribution, metrics_log
 from tf_ssl.training import interruption as interruption_lib
-from tf_ssl.training import metrics_log
-
-# What train_step reports and the log averages over a window.
-AVERAGED = ("loss", "contrastive_accuracy", "gradient_norm")
 
 
 class StepMetrics(tf.keras.callbacks.Callback):
@@ -74,13 +71,13 @@ class StepMetrics(tf.keras.callbacks.Callback):
     step = int(self.model.optimizer.iterations.numpy())
     window, done = self._window, step - self.step
     window["steps"] += done
-    for name in AVERAGED:
+    for name in logs:
       window[name] = window.get(name, 0.0) + done * float(logs[name])
     self.step = step
     seconds = max(time.perf_counter() - self._clock, 1e-9)
     images = (step - self._clock_step) * self._batch_size
     waited = self._wait_seconds() - self._waited
-    self.latest = {k: window[k] / window["steps"] for k in AVERAGED}
+    self.latest = {k: window[k] / window["steps"] for k in logs}
     self.latest["learning_rate"] = learning_rate(self.model.optimizer, step)
     self.latest["images_per_second"] = images / seconds
     self.latest["data_wait_fraction"] = min(max(waited / seconds, 0.0), 1.0)
@@ -107,6 +104,7 @@ class Logging(tf.keras.callbacks.Callback):
     *,
     monitor_every: int,
     num_steps: int,
+    knn_decides: bool = False,
     on_record: Callable[[list[dict]], None] = lambda history: None,
   ):
     """Takes what is measured and where it goes.
@@ -114,10 +112,11 @@ class Logging(tf.keras.callbacks.Callback):
     Args:
       metrics: runs before this callback.
       log: where records go.
-      checkpoints: the best one is saved by `knn_accuracy`, else by -loss.
+      checkpoints: the best one is saved.
       monitors: each has `measure(step) -> dict[str, float]`.
       monitor_every: steps between two measurements; 0 for never.
       num_steps: of the run; the last step is measured and logged too.
+      knn_decides: whether the best is that of `knn_accuracy`, not of the loss.
       on_record: gets all records after each new one.
     """
     super().__init__()
@@ -127,6 +126,7 @@ class Logging(tf.keras.callbacks.Callback):
     self._monitors = monitors
     self._every = monitor_every
     self._num_steps = num_steps
+    self._knn_decides = knn_decides
     self._on_record = on_record
     self._measured_step = 0
 
@@ -156,13 +156,12 @@ class Logging(tf.keras.callbacks.Callback):
       self._measured_step = step
     self._log.write(step, record)
     self._on_record(self._log.history)
-    if "knn_accuracy" in record:
-      self._checkpoints.save_best(record["knn_accuracy"])
-    elif not self._monitors_knn():
+    if self._knn_decides:
+      measured = record.get("knn_accuracy", float("-inf"))
+      if measure:
+        self._checkpoints.save_best(measured)
+    else:
       self._checkpoints.save_best(-record["loss"])
-
-  def _monitors_knn(self) -> bool:
-    return any("knn_accuracy" in r for r in self._log.history)
 
 
 class Saving(tf.keras.callbacks.Callback):
@@ -208,12 +207,14 @@ class Saving(tf.keras.callbacks.Callback):
     )
     elapsed = time.monotonic() - self._saved_at
     by_time = self._every_seconds and elapsed >= self._every_seconds
-    if by_steps or by_time or self._interruption.signal:
+    # Workers save together, or not at all.
+    stop = distribution.any_worker(bool(self._interruption.signal))
+    if by_steps or distribution.any_worker(bool(by_time)) or stop:
       began = time.perf_counter()
       self._checkpoints.save()
       self._metrics.exclude_pause(began)
       self._saved_at, self._saved_step = time.monotonic(), step
-    if self._interruption.signal:
+    if stop:
       self.model.stop_training = True
 
 

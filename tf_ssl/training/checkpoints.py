@@ -5,7 +5,7 @@ import pathlib
 
 import tensorflow as tf
 
-from tf_ssl.training import run_directory
+from tf_ssl.training import distribution, run_directory
 
 
 class Checkpoints:
@@ -20,7 +20,12 @@ class Checkpoints:
   """
 
   def __init__(
-    self, model: tf.keras.Model, directory: pathlib.Path, *, keep: int = 3
+    self,
+    model: tf.keras.Model,
+    directory: pathlib.Path,
+    *,
+    keep: int = 3,
+    restore_from: pathlib.Path | None = None,
   ):
     """Reads nothing yet.
 
@@ -28,9 +33,12 @@ class Checkpoints:
       model: has `checkpoint_roots` and a built `optimizer`.
       directory: of the last checkpoints; the best lies in its `best/`.
       keep: how many of the last stay.
+      restore_from: where to restore from, if elsewhere: the chief's.
     """
     self.memory = {}
     self._directory = directory
+    self._restore_from = restore_from or directory
+    self._saved: str | None = None
     self._checkpoint = tf.train.Checkpoint(
       optimizer=model.optimizer,
       memory=_JsonState(self),
@@ -47,7 +55,7 @@ class Checkpoints:
   @property
   def latest(self) -> str | None:
     """Path of the newest checkpoint, None before the first."""
-    return self._last.latest_checkpoint
+    return self._saved or tf.train.latest_checkpoint(str(self._restore_from))
 
   @property
   def saved_step(self) -> int:
@@ -74,11 +82,15 @@ class Checkpoints:
     step = int(self._step.numpy())
     if self.saved_step == step:
       return self.latest
-    return self._write(self._last, step)
+    self._saved = self._write(self._last, step)
+    return self._saved
 
   def save_best(self, value: float) -> bool:
     """Saves as the best if `value` is above all before it."""
-    if value <= self.memory.get("best", float("-inf")):
+    # Every worker must take part in saving, but only the chief has the value.
+    if not distribution.any_worker(
+      value > self.memory.get("best", float("-inf"))
+    ):
       return False
     self.memory["best"] = value
     self._write(self._best, int(self._step.numpy()))

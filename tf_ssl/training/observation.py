@@ -9,7 +9,7 @@ import tensorflow as tf
 from tf_ssl import types
 from tf_ssl.datasets import open_images
 from tf_ssl.datasets import records as records_lib
-from tf_ssl.input_pipeline import image_pairs, labelled_images
+from tf_ssl.input_pipeline import finishing, labelled_images, view_batches
 from tf_ssl.input_pipeline import skipped as skipped_lib
 from tf_ssl.methods import base
 from tf_ssl.training import (
@@ -40,6 +40,9 @@ class Observation(NamedTuple):
   judge: Callable[[Sequence[dict]], object]
 
 
+NOBODY = Observation((), lambda history: None)
+
+
 def observe(
   settings: settings_lib.Pretraining,
   *,
@@ -67,7 +70,7 @@ def observe(
     UsageError: the labelled sets cannot be used.
   """
   tensorboard_notes.write_config(writer, config)
-  probe = _probe(settings, records, skipped)
+  probe = _probe(settings, model, records, skipped)
   watching = [
     monitors_representation.RepresentationMonitor(model, probe, writer),
     monitors_views.ViewGrid(probe, writer),
@@ -122,11 +125,11 @@ def chance_loss(model: base.ContrastiveModel) -> float | None:
   return math.log(queue.length + 1) * (2 if model.symmetric else 1)
 
 
-def _probe(settings, records, skipped) -> types.ImagePair:
+def _probe(settings, model, records, skipped) -> types.ImagePair:
   """A fixed batch of finished views, from the images that are trained on."""
-  pairs = image_pairs.image_pairs(
+  pairs = view_batches.view_batches(
     records,
-    recipe=settings.recipe,
+    recipe=finishing.recipe_of_each_view(settings.recipe, model.view_type)[0],
     image_size=settings.image_size,
     batch_size=min(PROBE_PAIRS, records.num_images),
     seed=settings.seed,

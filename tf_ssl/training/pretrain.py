@@ -10,10 +10,9 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tf_ssl import errors
-from tf_ssl.datasets import open_images
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.export import provenance, saved_model
-from tf_ssl.input_pipeline import image_pairs, skipped, wait_clock
+from tf_ssl.input_pipeline import skipped, view_batches, wait_clock
 from tf_ssl.methods import base
 from tf_ssl.training import (
   assembly,
@@ -27,10 +26,10 @@ from tf_ssl.training import (
   progress,
   run_directory,
   run_record,
+  training_images,
 )
-from tf_ssl.training import (
-  settings as settings_lib,
-)
+from tf_ssl.training import cluster as cluster_lib
+from tf_ssl.training import settings as settings_lib
 
 
 class PretrainResult(NamedTuple):
@@ -97,26 +96,54 @@ def pretrain(
   distribution.use_threads(settings.threads_per_operation)
   settings = settings_lib.locate(settings)
   assembly.seed_everything(settings)
-  with interruption.Interruption() as stop, distribution.strategy().scope():
-    records = open_images.open_images(settings.images)
-    model = assembly.build_method(settings, num_images=records.num_images)
+  cluster = cluster_lib.read()
+  with (
+    interruption.Interruption() as stop,
+    distribution.lost_workers(),
+    distribution.strategy(
+      settings.strategy, worker_seconds=settings.worker_seconds
+    ).scope(),
+  ):
+    distribution.check_batch(settings.batch_size)
+    records = training_images.read(settings)
+    model = assembly.build_method(
+      settings,
+      num_images=records.num_images,
+      num_classes=training_images.num_classes(records),
+    )
     assembly.compile_method(settings, model)
-    directory = run_directory.RunDirectory(model_dir)
     config = operative_config()
-    directory.open(config, overwrite=overwrite)
-    run = _Run(settings, directory, records, model, command, stop)
+    directory = _open(model_dir, cluster, config, overwrite=overwrite)
+    run = _Run(settings, directory, records, model, command, stop, cluster)
     return run.go(config)
+
+
+def _open(
+  model_dir: str, cluster: cluster_lib.Cluster, config: str, *, overwrite: bool
+) -> run_directory.RunDirectory:
+  """The run's folder for the chief; one inside of it for each other worker."""
+  directory = run_directory.RunDirectory(model_dir)
+  if cluster.is_chief:
+    directory.open(config, overwrite=overwrite)
+  distribution.any_worker(False)  # the others wait until it is there
+  if not cluster.is_chief:
+    directory = directory.of_worker(cluster.index)
+    directory.open(config, overwrite=True)
+  return directory
 
 
 class _Run:
   """One process's share of a run: from its checkpoint to its end."""
 
-  def __init__(self, settings, directory, records, model, command, stop):
+  def __init__(
+    self, settings, directory, records, model, command, stop, cluster
+  ):
     self._settings = settings
     self._directory = directory
     self._records = records
     self._model: base.ContrastiveModel = model
     self._command = command
+    self._cluster = cluster
     self._stop = stop
     self._began = time.time()
     self._clock = wait_clock.WaitClock()
@@ -126,7 +153,10 @@ class _Run:
       max_fraction=settings.max_skipped_fraction,
     )
     self._checkpoints = checkpoints.Checkpoints(
-      model, directory.checkpoints, keep=settings.keep_checkpoints
+      model,
+      directory.checkpoints,
+      keep=settings.keep_checkpoints,
+      restore_from=directory.chief_checkpoints,
     )
     self._start = self._checkpoints.restore()
 
@@ -145,20 +175,23 @@ class _Run:
       every=settings.log_every,
       wait_seconds=lambda: self._clock.seconds,
     )
+    chief = self._cluster.is_chief
     bar = progress.Progress(
       metrics, first_step=self._start, num_steps=settings.steps
     )
     with self._skipping():
-      observer = observation.observe(
-        settings,
-        model=self._model,
-        records=self._records,
-        directory=directory,
-        writer=writer,
-        config=config,
-        skipped=self._skipped,
-        say=bar.write,
-      )
+      observer = observation.NOBODY
+      if chief:
+        observer = observation.observe(
+          settings,
+          model=self._model,
+          records=self._records,
+          directory=directory,
+          writer=writer,
+          config=config,
+          skipped=self._skipped,
+          say=bar.write,
+        )
     logging = callbacks.Logging(
       metrics,
       log,
@@ -166,6 +199,7 @@ class _Run:
       observer.monitors,
       monitor_every=settings.monitor_every,
       num_steps=settings.steps,
+      knn_decides=bool(settings.labelled_images and settings.monitor_every),
       on_record=observer.judge,
     )
     if self._start == 0:
@@ -179,7 +213,7 @@ class _Run:
       guard=self._check_skipped,
     )
     try:
-      self._fit([metrics, logging, saving, bar])
+      self._fit([metrics, logging, saving, bar][: 4 if chief else 3])
     finally:
       bar.close()
       writer.flush()
@@ -192,7 +226,12 @@ class _Run:
     settings = self._settings
     if self._start >= settings.steps:
       return
-    dataset = self._clock.watch(self.pairs(self._start))
+    dataset = distribution.distribute(
+      lambda number, count: self._clock.watch(
+        self.pairs(self._start, view_batches.Share(number, count))
+      ),
+      batch_size=settings.batch_size,
+    )
     try:
       with self._skipping():
         self._model.fit(
@@ -207,16 +246,20 @@ class _Run:
         raise
       raise self._non_finite() from None
 
-  def pairs(self, start_step: int) -> tf.data.Dataset:
+  def pairs(
+    self, start_step: int, share: view_batches.Share = view_batches.WHOLE
+  ) -> tf.data.Dataset:
     """The run's batches from a step on."""
     settings = self._settings
-    return image_pairs.image_pairs(
+    return view_batches.view_batches(
       self._records,
+      view_type=self._model.view_type,
       recipe=settings.recipe,
       image_size=settings.image_size,
       batch_size=settings.batch_size,
       seed=settings.seed,
       start_step=start_step,
+      share=share,
       num_steps=settings.steps,
       finish_views=not settings.finish_views_in_step,
       skipped=self._skipped,
@@ -251,7 +294,7 @@ class _Run:
     record = run_record.describe(
       command=self._command,
       seed=self._settings.seed,
-      data=before.get("data") or records_lib.digest(self._records),
+      data=before.get("data") or self._data(),
     )
     spent = before.get("wall_seconds", 0.0)
     record["wall_seconds"] = spent + time.time() - self._began
@@ -262,6 +305,12 @@ class _Run:
     record["step"] = int(self._model.optimizer.iterations.numpy())
     record["skipped_files"] = self._skipped.count
     self._directory.write_run_record(record)
+
+  def _data(self) -> dict:
+    return {
+      **records_lib.digest(self._records),
+      "classes": training_images.num_classes(self._records),
+    }
 
   def _result(self, checkpoint, history) -> PretrainResult:
     settings, directory = self._settings, self._directory

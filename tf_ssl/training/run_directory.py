@@ -19,6 +19,7 @@ class RunDirectory:
     path: the folder.
     checkpoints, tensorboard, saved_model, metrics, config, skipped_files,
       non_finite: what lies where.
+    chief_checkpoints: of the process that the run's folder belongs to.
     resumed: whether an earlier run with this config was found here.
   """
 
@@ -31,7 +32,14 @@ class RunDirectory:
     self.config = self.path / CONFIG_FILE
     self.skipped_files = self.path / "skipped_files.txt"
     self.non_finite = self.path / "non_finite"
+    self.chief_checkpoints = self.checkpoints
     self.resumed = False
+
+  def of_worker(self, index: int) -> "RunDirectory":
+    """The folder of a worker that is not the chief, inside of this one."""
+    mine = RunDirectory(str(self.path / "workers" / str(index)))
+    mine.chief_checkpoints = self.checkpoints
+    return mine
 
   def open(self, config: str, *, overwrite: bool = False) -> None:
     """Makes the folder, or takes up the one of an earlier run.

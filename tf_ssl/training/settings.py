@@ -1,12 +1,13 @@
 """The settings of a pretraining run: what a gin file binds."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tf_ssl import errors
 from tf_ssl.augment import recipes
 from tf_ssl.training import optimizers
 
+LABELS = ("none", "all", "some")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 Source = str | Callable[[], str] | None
 
@@ -19,7 +20,8 @@ class Pretraining:
     images: where the unlabelled images are: a folder, a manifest, TFRecords, a
       TFDS name (`datasets.open_images`), or a function that returns one.
     method: builds the method, such as `moco.build_moco`.
-    recipe: makes views, such as `recipes.moco_v2()`.
+    recipe: makes views, such as `recipes.moco_v2()`; or a recipe for each view
+      of the method's batch, such as PIRL's image and patches.
     image_size: side of a view, pixels.
     batch_size: global batch.
     steps: optimizer steps of the run.
@@ -30,6 +32,10 @@ class Pretraining:
     optimizer: schedule -> optimizer.
     seed: of the weights, the order, the views, the queue.
     deterministic: same bits from the same config on the same machine; slower.
+    labels: which of `images` must come with a class that the method sees:
+      "none", "all", or "some" (a manifest's rows without a label are unknown).
+    labelled_fraction: with labels, the share of each class whose labels are
+      seen, 0..1; the seed decides which.
     labelled_images: class folders (or a labelled source) that vote in the
       online kNN; None turns it off.
     held_out_images: labelled likewise, whose labels the kNN guesses.
@@ -52,12 +58,14 @@ class Pretraining:
     threads_per_operation: among how many threads a CPU divides an operation; 0
       leaves it to TensorFlow. With few cores and a symmetric loss, whose two
       halves run side by side, 1 takes a sixth to a quarter less time.
+    strategy: which devices train together; see `distribution.strategy`.
+    worker_seconds: how long a worker of TF_CONFIG waits for the others.
     next_command: what the closing lines suggest to do next.
   """
 
   images: Source
   method: Callable
-  recipe: recipes.Recipe
+  recipe: recipes.Recipe | Sequence[recipes.Recipe]
   image_size: int
   batch_size: int
   steps: int
@@ -67,6 +75,8 @@ class Pretraining:
   optimizer: Callable = optimizers.MomentumSgd
   seed: int = 0
   deterministic: bool = False
+  labels: str = "none"
+  labelled_fraction: float = 1.0
   labelled_images: Source = None
   held_out_images: Source = None
   knn_k: int = 20
@@ -83,6 +93,8 @@ class Pretraining:
   jit_compile: bool = False
   steps_per_execution: int = 1
   threads_per_operation: int = 0
+  strategy: str = "auto"
+  worker_seconds: float = 300.0
   next_command: str | None = None
 
   def __post_init__(self):
@@ -113,6 +125,16 @@ class Pretraining:
       raise errors.UsageError(
         f"precision {self.precision!r}: expected one of"
         f" {', '.join(PRECISIONS)}; change `precision`."
+      )
+    if self.labels not in LABELS:
+      raise errors.UsageError(
+        f"labels {self.labels!r}: expected one of {', '.join(LABELS)}; change"
+        " `labels`."
+      )
+    if not 0.0 < self.labelled_fraction <= 1.0:
+      raise errors.UsageError(
+        f"labelled_fraction {self.labelled_fraction}: expected above 0 and at"
+        " most 1; change `labelled_fraction`."
       )
     if (self.labelled_images is None) != (self.held_out_images is None):
       raise errors.UsageError(

@@ -1,4 +1,4 @@
-"""Tests of tf_ssl.input_pipeline.image_pairs."""
+"""Tests of tf_ssl.input_pipeline.view_batches."""
 
 import sys
 
@@ -10,7 +10,7 @@ from PIL import Image
 from tf_ssl import errors, types
 from tf_ssl.augment import recipes
 from tf_ssl.datasets import image_folder
-from tf_ssl.input_pipeline import image_pairs
+from tf_ssl.input_pipeline import order, view_batches
 from tf_ssl.input_pipeline import skipped as skipped_lib
 
 RECIPE = recipes.moco_v2()
@@ -42,7 +42,7 @@ def batches(folder, **options):
     **options,
   }
   records = image_folder.read(str(folder))
-  return list(image_pairs.image_pairs(records, **options))
+  return list(view_batches.view_batches(records, **options))
 
 
 def numbers(found):
@@ -112,7 +112,7 @@ def test_views_can_be_finished_in_the_train_step_instead(
 
   here, there = second(finish_views=True), second()
   for view in range(2):
-    finished = RECIPE.finish(there[view], image_pairs.view_seed(5, 1, view))
+    finished = RECIPE.finish(there[view], order.view_seed(5, 1, view))
     np.testing.assert_allclose(finished, here[view], atol=1e-3)
 
 
@@ -173,7 +173,7 @@ def test_crops_stay_within_boxes(folder):
   for i in range(NUM_IMAGES):
     Image.fromarray(half).save(folder / f"{i:03d}.png")
   boxes = np.tile(np.int32([3, 2, 9, 7]), (NUM_IMAGES, 1))
-  pairs = image_pairs.image_pairs(
+  pairs = view_batches.view_batches(
     records._replace(boxes=boxes),
     recipe=RECIPE,
     image_size=8,

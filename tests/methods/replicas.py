@@ -1,0 +1,163 @@
+"""Trains a small method on N logical CPUs and saves all that it knows.
+
+A program of its own, because a process is divided into devices only once:
+python -m tests.methods.replicas --method=moco --replicas=2 --output=x.npz
+"""
+
+import argparse
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+from tf_ssl import types
+from tf_ssl.encoders import batch_norm, heads
+from tf_ssl.memory import key_queue, memory_bank
+from tf_ssl.methods import (
+  hybrid,
+  moco,
+  pirl,
+  simclr,
+  supervised_contrastive,
+)
+from tf_ssl.training import distribution, optimizers
+
+BATCH, STEPS, IMAGES, EMBEDDING, PATCHES = 16, 10, 40, 4, 4
+PARTS = 8  # of the batch that batch norm keeps apart, over all replicas
+
+
+class TinyEncoder(tf.keras.Model):
+  """Dense, batch norm in groups, ReLU: [B, 2, 2, 3] -> [B, 6]."""
+
+  def __init__(self, groups, seed):
+    super().__init__()
+    initial = tf.keras.initializers.RandomNormal(0.0, 0.7, seed)
+    self.dense = tf.keras.layers.Dense(6, kernel_initializer=initial)
+    self.norm = batch_norm.split(groups=groups)
+
+  def call(self, images, training=None):
+    flat = tf.reshape(images, [-1, 12])
+    return tf.nn.relu(self.norm(self.dense(flat), training=training))
+
+
+def side(groups, seed):
+  encoder = TinyEncoder(groups, seed)
+  head = heads.MlpHead(hidden_size=5, embedding_size=EMBEDDING)
+  head(encoder(tf.zeros([8, 2, 2, 3])))
+  rng = np.random.default_rng(seed)
+  for variable in head.trainable_variables:
+    variable.assign(rng.normal(size=variable.shape, scale=0.7))
+  return encoder, head
+
+
+def build_moco(replicas):
+  groups = PARTS // 2 // replicas
+  queue = key_queue.KeyQueue(40, EMBEDDING, seed=5)
+  return moco.MoCo(
+    *side(groups, 1), *side(groups, 2), queue, momentum=0.9, seed=7
+  )
+
+
+def build_pirl(replicas):
+  encoder, head = side(PARTS // 2 // replicas, 1)
+  jigsaw_head = heads.JigsawHead(
+    patch_head=functools.partial(heads.LinearHead, embedding_size=3),
+    embedding_size=EMBEDDING,
+  )
+  jigsaw_head(tf.zeros([1, PATCHES, 6]))
+  rng = np.random.default_rng(3)
+  for variable in jigsaw_head.trainable_variables:
+    variable.assign(rng.normal(size=variable.shape, scale=0.7))
+  bank = memory_bank.MemoryBank(IMAGES, EMBEDDING, seed=5)
+  return pirl.Pirl(
+    encoder, head, jigsaw_head, bank, num_negatives=12, batch_size=BATCH
+  )
+
+
+def build_simclr(replicas):
+  return simclr.SimClr(*side(PARTS // replicas, 1), temperature=0.5)
+
+
+def build_supervised_contrastive(replicas):
+  return supervised_contrastive.SupervisedContrastive(
+    *side(PARTS // replicas, 1), temperature=0.5
+  )
+
+
+def build_hybrid(replicas):
+  classifier = heads.ClassifierHead(num_classes=3)
+  classifier(tf.zeros([1, 6]))
+  rng = np.random.default_rng(4)
+  for variable in classifier.trainable_variables:
+    variable.assign(rng.normal(size=variable.shape))
+  return hybrid.Hybrid(build_moco(replicas), classifier, weight=0.4)
+
+
+def batches(view_type):
+  rng = np.random.default_rng(0)
+  shapes = {"patches": [BATCH, PATCHES, 2, 2, 3]}
+  fields = {
+    name: rng.normal(size=[STEPS, *shapes.get(name, [BATCH, 2, 2, 3])]).astype(
+      "f"
+    )
+    for name in types.view_fields(view_type)
+  }
+  if "index" in view_type._fields:
+    # an epoch ends inside of a batch, so that some come twice in one
+    fields["index"] = (np.arange(STEPS * BATCH) * 7 % IMAGES).reshape(STEPS, -1)
+    fields["index"][:, -1] = fields["index"][:, 0]
+  if types.is_labelled(view_type):
+    # most labels are known in one half of the batch alone
+    labels = rng.integers(-1, 3, [STEPS, BATCH])
+    labels[:, : BATCH // 2 - 1] = -1
+    fields["label"] = labels.astype("i")
+  return tf.data.Dataset.from_tensor_slices(view_type(**fields))
+
+
+class Record(tf.keras.callbacks.Callback):
+  """Every step's loss and gradient norm."""
+
+  def __init__(self):
+    super().__init__()
+    self.steps = []
+
+  def on_train_batch_end(self, batch, logs=None):
+    self.steps.append([logs["loss"], logs["gradient_norm"]])
+
+
+def copies(variable):
+  """What each replica holds."""
+  return [v.numpy() for v in getattr(variable, "values", [variable])]
+
+
+def main():
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument("--method", required=True)
+  parser.add_argument("--replicas", type=int, required=True)
+  parser.add_argument("--output", required=True)
+  args = parser.parse_args()
+  distribution.split_cpu(args.replicas)
+  with distribution.strategy("auto").scope():
+    model = globals()[f"build_{args.method}"](args.replicas)
+    model.compile(optimizers.MomentumSgd(0.05, weight_decay=0.01))
+    model.optimizer.build(model.learned_variables)
+  record = Record()
+  model.fit(batches(model.view_type), verbose=0, callbacks=[record])
+  contrastive = getattr(model, "contrastive", model)
+  found = {
+    "steps": record.steps,
+    "learned": np.concatenate(
+      [v.numpy().ravel() for v in model.learned_variables]
+    ),
+  }
+  if hasattr(contrastive, "key_encoder"):
+    found["key"] = contrastive.key_encoder.dense.kernel.numpy()
+    found["queue"] = copies(contrastive.queue.keys)
+  if hasattr(contrastive, "bank"):
+    found["bank"] = copies(contrastive.bank.embeddings)
+    found["normalizers"] = contrastive.log_normalizers.numpy()
+  np.savez(args.output, **found)
+
+
+if __name__ == "__main__":
+  main()

@@ -1,0 +1,202 @@
+"""Views of every image: the batches that methods train on."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from tf_ssl import errors, types
+from tf_ssl.augment import crop, recipes
+from tf_ssl.datasets import records as records_lib
+from tf_ssl.input_pipeline import chunks, finishing, heap, loading, order, views
+from tf_ssl.input_pipeline import skipped as skipped_lib
+
+# Pixels a side and view. Many examples are loaded at a time, so that starting
+# does not count; few are finished, so that they stay in a core's cache.
+_LOADED_PIXELS = 2**21
+_FINISHED_PIXELS = 2**19
+_MOST, _FEWEST = 64, 4
+
+
+class Share(NamedTuple):
+  """Which part of every global batch is made here.
+
+  Attributes:
+    number: which of the equal, contiguous parts.
+    count: how many there are: the processes that train together.
+  """
+
+  number: int = 0
+  count: int = 1
+
+
+WHOLE = Share()
+
+
+@tf.autograph.experimental.do_not_convert  # halves the time to build
+def view_batches(
+  records: records_lib.ImageRecords,
+  *,
+  recipe: recipes.Recipe | Sequence[recipes.Recipe],
+  image_size: int,
+  batch_size: int,
+  seed: int,
+  num_steps: int,
+  start_step: int = 0,
+  view_type: type = types.ImagePair,
+  finish_views: bool = True,
+  share: Share = WHOLE,
+  skipped: skipped_lib.SkippedFiles | None = None,
+  deterministic: bool = True,
+) -> tf.data.Dataset:
+  """Batches for steps start_step..num_steps-1.
+
+  The batch of a step is a pure function of (seed, step). An image that cannot
+  be used is replaced by another, which (seed, step) and its place determine.
+
+  Args:
+    records: the images.
+    recipe: how views are made: one for all, or one for each.
+    image_size: pixels a side of a view.
+    batch_size: examples in a global batch, B.
+    seed: the run's.
+    num_steps: where the run ends, counted from step 0.
+    start_step: the first step to make a batch for.
+    view_type: the batch of `types` to make: a view for each field that shows
+      pixels, the record's number for `index`, its class for `label`.
+    finish_views: whether the photometric half runs here. If not, views are the
+      uint8 crops, for `finish(batch, step, ...)` in the train step.
+    share: the part of every batch to make.
+    skipped: where unusable images are counted; a `SkippedFiles` that only logs
+      them by default.
+    deterministic: False lets images come in the order in which they are ready.
+
+  Returns:
+    A dataset of `view_type`, whose views are [B / share.count, image_size,
+    image_size, 3], or what their recipe makes of that.
+
+  Raises:
+    UsageError: `image_size` < 2, fewer images than a batch, a batch that cannot
+      be shared.
+  """
+  _check(records, image_size, batch_size, share)
+  if skipped is None:
+    skipped = skipped_lib.SkippedFiles(None, records.num_images)
+  heap.keep_freed_memory()
+  view_recipes = finishing.recipe_of_each_view(recipe, view_type)
+  source = loading.Source(records)
+  # A chunk lies in a block, whose windows are drawn together, whoever makes it.
+  block_size = _divisor(batch_size, _LOADED_PIXELS // image_size**2)
+  local_size = batch_size // share.count
+  chunk_size = math.gcd(block_size, local_size)
+  group_size = _divisor(chunk_size, _FINISHED_PIXELS // image_size**2)
+
+  def globally(examples: tf.Tensor) -> tf.Tensor:
+    """From the numbers of examples made here to those in the whole run."""
+    step, row = examples // local_size, examples % local_size
+    return step * batch_size + share.number * local_size + row
+
+  def index_of(examples: tf.Tensor, attempt: int | tf.Tensor) -> tf.Tensor:
+    return order.image_index(
+      globally(examples), attempt, seed=seed, num_images=records.num_images
+    )
+
+  cut = views.view_loader(
+    source,
+    [views.View(r.crop, r.crop_size(image_size)) for r in view_recipes],
+  )
+
+  def load(
+    first: tf.Tensor, places: tf.Tensor, indices: tf.Tensor
+  ) -> tf.data.Dataset:
+    first = globally(first)
+    block = first - first % block_size
+    draws = crop.draw(
+      block_size, len(view_recipes), order.crop_seed(seed, block)
+    )
+    return cut(indices, tf.gather(draws, first - block + places))
+
+  def finish(group: tf.Tensor, loaded: views.Loaded) -> views.Loaded:
+    first = globally(group * group_size)
+    step, offset = first // batch_size, first % batch_size
+    return loaded._replace(crops=finisher(loaded.crops, step, offset))
+
+  finisher = finishing.Finisher(
+    recipe, view_type, seed=seed, batch_size=batch_size, compiled=True
+  ).crops
+  labels = None if records.labels is None else tf.constant(records.labels)
+
+  def join(loaded: views.Loaded) -> Any:
+    index = tf.reshape(loaded.index, [local_size])
+    fields = {
+      name: tf.reshape(x, [local_size, *x.shape[2:]])
+      for name, x in zip(
+        types.view_fields(view_type), loaded.crops, strict=True
+      )
+    }
+    if "index" in view_type._fields:
+      fields["index"] = index
+    if types.is_labelled(view_type):
+      fields["label"] = tf.gather(labels, index)
+    return view_type(**fields)
+
+  dataset = chunks.load_chunks(
+    load,
+    index_of,
+    start=start_step * local_size,
+    stop=num_steps * local_size,
+    chunk_size=chunk_size,
+    deterministic=deterministic,
+  )
+  dataset = dataset.map(
+    lambda chunk: skipped_lib.report(chunk, index_of, records, skipped)
+  )
+  if finish_views:
+    dataset = dataset.rebatch(group_size, drop_remainder=True)
+    dataset = dataset.enumerate(start_step * local_size // group_size)
+    dataset = dataset.map(
+      finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=deterministic
+    )
+    dataset = dataset.batch(local_size // group_size, drop_remainder=True)
+  else:
+    dataset = dataset.batch(local_size // chunk_size, drop_remainder=True)
+  dataset = dataset.map(join)
+  options = tf.data.Options()
+  options.deterministic = deterministic
+  options.experimental_distribute.auto_shard_policy = (
+    tf.data.experimental.AutoShardPolicy.OFF  # `share` is how it is divided
+  )
+  return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
+
+
+def _divisor(number: int, largest: int) -> int:
+  """The largest divisor of `number` up to `largest`, itself within limits."""
+  largest = min(max(largest, _FEWEST), _MOST)
+  return max(d for d in range(1, largest + 1) if number % d == 0)
+
+
+def _check(
+  records: records_lib.ImageRecords,
+  image_size: int,
+  batch_size: int,
+  share: Share,
+) -> None:
+  if image_size < 2:
+    raise errors.UsageError(
+      f"image_size: got {image_size}; expected at least 2 px; raise IMAGE_SIZE"
+    )
+  if batch_size < 1:
+    raise errors.UsageError(
+      f"batch_size: got {batch_size}; expected at least 1; raise BATCH_SIZE"
+    )
+  if records.num_images < batch_size:
+    raise errors.UsageError(
+      f"batch_size: got {batch_size}, but there are only {records.num_images} "
+      "images; lower BATCH_SIZE or give a folder with more images"
+    )
+  if batch_size % share.count:
+    raise errors.UsageError(
+      f"batch_size: got {batch_size}, which {share.count} processes cannot"
+      " share equally; change BATCH_SIZE to a multiple"
+    )

@@ -1,0 +1,128 @@
+"""A supervised loss where there are labels, a contrastive one everywhere."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from tf_ssl import errors, types
+from tf_ssl.encoders import heads
+from tf_ssl.losses import supervised
+from tf_ssl.methods import base
+from tf_ssl.methods import supervised as supervised_method
+from tf_ssl.ops import cross_replica
+
+
+class Hybrid(base.ContrastiveModel):
+  """weight · cross-entropy of the labelled + (1 - weight) · contrastive loss.
+
+  One encoder serves both: the query views' features go to the classifier too.
+  """
+
+  view_type = types.LabelledPair
+
+  def __init__(
+    self,
+    contrastive: base.ContrastiveModel,
+    classifier: tf.keras.layers.Layer,
+    *,
+    weight: float = 0.5,
+    name: str = "hybrid",
+  ):
+    """Takes the parts.
+
+    Args:
+      contrastive: a method that learns from `ImagePair`, such as MoCo.
+      classifier: [B, D] -> [B, C].
+      weight: of the supervised loss, 0..1.
+      name: of the Keras model.
+
+    Raises:
+      UsageError: the weight is out of range, or the method learns from
+        something else.
+    """
+    super().__init__(
+      contrastive.encoder,
+      contrastive.projection_head,
+      name=name,
+    )
+    if not 0.0 <= weight <= 1.0:
+      raise errors.UsageError(
+        f"weight={weight}: expected 0..1; change `weight`."
+      )
+    if contrastive.view_type is not types.ImagePair:
+      raise errors.UsageError(
+        f"hybrid of {contrastive.name}, which learns from"
+        f" {contrastive.view_type.__name__}: expected a method that learns from"
+        " ImagePair, such as MoCo or SimCLR; change `contrastive`."
+      )
+    self.contrastive = contrastive
+    self.classifier = classifier
+    self.weight = weight
+
+  def compile(self, optimizer, **kwargs):
+    super().compile(optimizer, **kwargs)
+    self.contrastive.optimizer = self.optimizer  # whose steps it counts
+
+  def contrast(self, views: types.LabelledPair, training: bool):
+    """Both losses; an unlabelled batch has the contrastive one alone."""
+    pair = types.ImagePair(views.query, views.key)
+    contrast = self.contrastive.contrast(pair, training)
+    logits = self.classifier(contrast.features, training=training)  # [B, C]
+    total, count = supervised.cross_entropy_sum(logits, views.label)
+    # The mean over the labelled images of the global batch, wherever they are.
+    everywhere = cross_replica.mean(tf.stop_gradient(count))
+    labelled = tf.math.divide_no_nan(total, everywhere)
+    loss = self.weight * labelled + (1.0 - self.weight) * contrast.loss
+    return contrast._replace(
+      loss=loss,
+      metrics={
+        "supervised_loss": labelled,
+        "contrastive_loss": contrast.loss,
+        "supervised_accuracy": _accuracy(logits, views.label, everywhere),
+      },
+    )
+
+  def on_train_step_begin(self) -> None:
+    self.contrastive.on_train_step_begin()
+
+  def on_train_step_end(self, to_remember) -> None:
+    self.contrastive.on_train_step_end(to_remember)
+
+  @property
+  def learned_variables(self):
+    return (
+      self.contrastive.learned_variables + self.classifier.trainable_variables
+    )
+
+  @property
+  def checkpoint_roots(self):
+    return {**self.contrastive.checkpoint_roots, "classifier": self.classifier}
+
+
+def _accuracy(logits, labels, count):
+  """The share of the labelled images that are classified right."""
+  known = labels >= 0
+  logits = tf.boolean_mask(logits, known)
+  first = supervised.true_class_first(logits, tf.boolean_mask(labels, known))
+  right = tf.reduce_max(first[:, 1:], axis=1) < first[:, 0]
+  return tf.math.divide_no_nan(tf.reduce_sum(tf.cast(right, tf.float32)), count)
+
+
+def build_hybrid(
+  setup: base.Setup, *, contrastive: Callable, weight: float = 0.5
+) -> Hybrid:
+  """Builds the hybrid of a classifier and a contrastive method.
+
+  Args:
+    setup: what the run is like.
+    contrastive: builds the method, such as `moco.build_moco`.
+    weight: of the supervised loss, 0..1.
+
+  Raises:
+    UsageError: an argument out of range, or fewer than two classes.
+  """
+  supervised_method.check_classes(setup)
+  method = contrastive(setup)
+  classifier = heads.ClassifierHead(num_classes=setup.num_classes)
+  classifier(tf.zeros([1, method.encoder.feature_size]))
+  return Hybrid(method, classifier, weight=weight)

@@ -1,0 +1,228 @@
+"""Instance discrimination with a memory bank (Wu et al. 2018): NPID."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tf_ssl import errors, types
+from tf_ssl.encoders import heads
+from tf_ssl.losses import info_nce, nce
+from tf_ssl.memory import memory_bank
+from tf_ssl.methods import base
+from tf_ssl.ops import cross_replica
+
+LOSSES = ("nce", "info_nce")
+
+
+class ToRemember(NamedTuple):
+  """What a step leaves to the memory.
+
+  Attributes:
+    index: [B] int64, rows of the bank.
+    embeddings: [B, E], of the images.
+    log_normalizers: [Q], one for each embedding of an example.
+  """
+
+  index: tf.Tensor
+  embeddings: tf.Tensor
+  log_normalizers: tf.Tensor
+
+
+class Npid(base.ContrastiveModel):
+  """An image must find what is remembered of it among other images' memories.
+
+  In the papers' letters: `bank.num_images` is N, `num_negatives` M,
+  `temperature` τ. Z of noise-contrastive estimation is set by the first batch.
+  """
+
+  view_type = types.IndexedImage
+  _embeddings_per_example = 1
+
+  def __init__(
+    self,
+    encoder: tf.keras.Model,
+    projection_head: tf.keras.layers.Layer,
+    bank: memory_bank.MemoryBank,
+    *,
+    num_negatives: int,
+    temperature: float = 0.07,
+    bank_momentum: float = 0.5,
+    loss: str = "nce",
+    batch_size: int,
+    seed: int = 0,
+    name: str = "npid",
+  ):
+    """Takes the parts.
+
+    Args:
+      encoder: trained by gradient.
+      projection_head: of the image; what it gives is remembered.
+      bank: one row for each image.
+      num_negatives: M, drawn from the bank anew for each example.
+      temperature: divides similarities, above 0.
+      bank_momentum: how much of a row stays when it is written, 0..1.
+      loss: "nce" or "info_nce".
+      batch_size: global batch, which numbers the examples of a run.
+      seed: of the negatives.
+      name: of the Keras model.
+
+    Raises:
+      UsageError: a number out of range, or another loss.
+    """
+    super().__init__(encoder, projection_head, name=name)
+    if loss not in LOSSES:
+      raise errors.UsageError(
+        f"loss={loss!r}: expected one of {', '.join(LOSSES)}; change `loss`."
+      )
+    if num_negatives < 1:
+      raise errors.UsageError(
+        f"num_negatives={num_negatives}: expected at least 1; change"
+        " `num_negatives`."
+      )
+    if not temperature > 0.0:
+      raise errors.UsageError(
+        f"temperature={temperature}: expected above 0; change `temperature`."
+      )
+    if not 0.0 <= bank_momentum <= 1.0:
+      raise errors.UsageError(
+        f"bank_momentum={bank_momentum}: expected 0..1; change `bank_momentum`."
+      )
+    self.bank = bank
+    self.num_negatives = num_negatives
+    self.temperature = temperature
+    self.bank_momentum = bank_momentum
+    self.loss_kind = loss
+    self._batch_size = batch_size
+    self._seed = seed
+    self.log_normalizers = tf.Variable(
+      [float("nan")] * self._embeddings_per_example,  # until the first batch
+      trainable=False,
+      aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+      name="log_normalizers",
+    )
+
+  def contrast(self, views: types.IndexedImage, training: bool):
+    """Each image against its own row of the bank and M others."""
+    features = self.encoder(views.image, training=training)
+    embeddings = self.project(features, training=training)  # [B, E]
+    losses, logits, normalizers = self.compare(
+      embeddings[:, None], views.index, training
+    )
+    return base.Contrast(
+      losses[0],
+      logits[:, 0],
+      to_remember=ToRemember(views.index, embeddings, normalizers),
+      features=features,
+    )
+
+  def compare(
+    self, embeddings: tf.Tensor, index: tf.Tensor, training: bool
+  ) -> tuple[Sequence[tf.Tensor], tf.Tensor, tf.Tensor]:
+    """Compares Q embeddings of each example with the bank.
+
+    Args:
+      embeddings: [B, Q, E], unit length.
+      index: [B] int64, own rows.
+      training: whether the step counts, and so which negatives are drawn.
+
+    Returns:
+      Q losses, [] each; logits [B, Q, 1+M]; log Z, [Q].
+    """
+    own = self.bank.read(index)  # [B, E]
+    positive = tf.reduce_sum(embeddings * own[:, None], axis=2, keepdims=True)
+    step = self.optimizer.iterations if training else 0
+    rows = cross_replica.rows_of(index)
+    examples = tf.cast(step, tf.int64) * self._batch_size
+    negative = self.bank.negative_similarities(
+      embeddings,
+      index,
+      examples + tf.cast(rows, tf.int64),
+      count=self.num_negatives,
+      seed=self._seed,
+    )  # [B, Q, M]
+    logits = tf.concat([positive, negative], axis=2) / self.temperature
+    sides = tf.unstack(logits, self._embeddings_per_example, axis=1)
+    if self.loss_kind == "info_nce":
+      losses = [info_nce.info_nce(side) for side in sides]
+      return losses, logits, tf.identity(self.log_normalizers)
+    count = self.bank.num_images
+    normalizers = self._normalizers(sides, count)
+    losses = [
+      nce.nce(side, log_z, num_images=count)
+      for side, log_z in zip(sides, tf.unstack(normalizers), strict=True)
+    ]
+    return losses, logits, normalizers
+
+  def _normalizers(self, sides, count):
+    """The log Z that the first batch fixed, or this batch's."""
+    known = tf.identity(self.log_normalizers)
+    is_first = tf.math.is_nan(known[0])
+
+    def estimate():
+      return tf.stack([nce.log_normalizer(s, num_images=count) for s in sides])
+
+    # Z itself is what is averaged over replicas.
+    here = tf.cond(is_first, estimate, lambda: known)
+    everywhere = tf.math.log(cross_replica.mean(tf.exp(here)))
+    return tf.stop_gradient(tf.where(is_first, everywhere, known))
+
+  def on_train_step_end(self, to_remember: ToRemember) -> None:
+    """Writes the images' rows, after they were read."""
+    index, embeddings, normalizers = to_remember
+    self.bank.write(
+      index, tf.stop_gradient(embeddings), momentum=self.bank_momentum
+    )
+    self.log_normalizers.assign(normalizers)
+
+  @property
+  def checkpoint_roots(self):
+    return {
+      **super().checkpoint_roots,
+      "bank": self.bank,
+      "log_normalizers": self.log_normalizers,
+    }
+
+
+def build_npid(
+  setup: base.Setup,
+  *,
+  encoder: Callable,
+  projection_head: Callable = heads.LinearHead,
+  num_negatives: int = 4096,
+  temperature: float = 0.07,
+  bank_momentum: float = 0.5,
+  bank_dtype: str = "float32",
+  loss: str = "nce",
+) -> Npid:
+  """Builds NPID for a run; defaults are the paper's (section 3.4).
+
+  Args:
+    setup: what the run is like.
+    encoder: builds an encoder, such as `resnet.resnet18`.
+    projection_head: builds a head, such as `heads.LinearHead`.
+    num_negatives: M.
+    temperature: τ.
+    bank_momentum: see `Npid`.
+    bank_dtype: see `MemoryBank`.
+    loss: "nce" or "info_nce".
+
+  Raises:
+    UsageError: an argument out of range.
+  """
+  pair = base.build_pair(setup, encoder, projection_head)
+  return Npid(
+    *pair,
+    memory_bank.MemoryBank(
+      setup.num_images,
+      pair[1].embedding_size,
+      dtype=bank_dtype,
+      seed=setup.seed,
+    ),
+    num_negatives=num_negatives,
+    temperature=temperature,
+    bank_momentum=bank_momentum,
+    loss=loss,
+    batch_size=setup.batch_size,
+    seed=setup.seed,
+  )

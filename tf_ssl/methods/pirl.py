@@ -1,0 +1,138 @@
+"""PIRL (Misra & van der Maaten 2020): an image agrees with its patches."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from tf_ssl import errors, types
+from tf_ssl.encoders import heads
+from tf_ssl.memory import memory_bank
+from tf_ssl.methods import base, npid
+
+
+class Pirl(npid.Npid):
+  """Patches, and the image, must find what is remembered of the image.
+
+  Loss = λ L(m, g(patches)) + (1 - λ) L(m, f(image)), equation 5; `weight` is λ.
+  Both losses have the same negatives and, with NCE, each its own Z.
+  """
+
+  view_type = types.JigsawPair
+  _embeddings_per_example = 2
+
+  def __init__(
+    self,
+    encoder: tf.keras.Model,
+    projection_head: tf.keras.layers.Layer,
+    jigsaw_head: tf.keras.layers.Layer,
+    bank: memory_bank.MemoryBank,
+    *,
+    weight: float = 0.5,
+    name: str = "pirl",
+    **kwargs,
+  ):
+    """Takes the parts.
+
+    Args:
+      encoder: of images and of patches.
+      projection_head: f, of the image.
+      jigsaw_head: g, [B, P, D] -> [B, E], of the patches.
+      bank: one row for each image.
+      weight: λ, 0..1.
+      name: of the Keras model.
+      **kwargs: of `Npid`.
+
+    Raises:
+      UsageError: a number out of range.
+    """
+    super().__init__(encoder, projection_head, bank, name=name, **kwargs)
+    if not 0.0 <= weight <= 1.0:
+      raise errors.UsageError(
+        f"weight={weight}: expected 0..1; change `weight`."
+      )
+    self.jigsaw_head = jigsaw_head
+    self.weight = weight
+
+  def embed_patches(self, patches, training=None):
+    """[B, P, h, w, 3] -> [B, E], unit length, by one call of the encoder."""
+    count = patches.shape[1]
+    flat = tf.reshape(patches, [-1, *patches.shape[2:]])  # [B·P, h, w, 3]
+    features = self.encoder(flat, training=training)  # [B·P, D]
+    features = tf.reshape(features, [-1, count, features.shape[1]])
+    embeddings = self.jigsaw_head(features, training=training)
+    return tf.math.l2_normalize(tf.cast(embeddings, tf.float32), axis=1)
+
+  def contrast(self, views: types.JigsawPair, training: bool) -> base.Contrast:
+    """Patches and image against the bank; `logits` are the patches'."""
+    features = self.encoder(views.image, training=training)
+    of_image = self.project(features, training=training)  # [B, E]
+    of_patches = self.embed_patches(views.patches, training=training)
+    (patch_loss, image_loss), logits, normalizers = self.compare(
+      tf.stack([of_patches, of_image], axis=1), views.index, training
+    )
+    return base.Contrast(
+      self.weight * patch_loss + (1.0 - self.weight) * image_loss,
+      logits[:, 0],
+      to_remember=npid.ToRemember(views.index, of_image, normalizers),
+      features=features,
+    )
+
+  @property
+  def learned_variables(self):
+    return super().learned_variables + self.jigsaw_head.trainable_variables
+
+  @property
+  def checkpoint_roots(self):
+    return {**super().checkpoint_roots, "jigsaw_head": self.jigsaw_head}
+
+
+def build_pirl(
+  setup: base.Setup,
+  *,
+  encoder: Callable,
+  projection_head: Callable = heads.LinearHead,
+  patches: int = 9,
+  num_negatives: int = 32000,
+  temperature: float = 0.07,
+  weight: float = 0.5,
+  bank_momentum: float = 0.5,
+  bank_dtype: str = "float32",
+  loss: str = "nce",
+) -> Pirl:
+  """Builds PIRL for a run; defaults are VISSL's.
+
+  Args:
+    setup: what the run is like.
+    encoder: builds an encoder, such as `resnet.resnet50`.
+    projection_head: builds f, and what g gives each patch to.
+    patches: P, of the recipe.
+    num_negatives: M.
+    temperature: τ; 0.1 in the stronger variant.
+    weight: λ.
+    bank_momentum: see `Npid`.
+    bank_dtype: see `MemoryBank`.
+    loss: "nce"; "info_nce" in the stronger variant.
+
+  Raises:
+    UsageError: an argument out of range.
+  """
+  pair = base.build_pair(setup, encoder, projection_head)
+  size = pair[1].embedding_size
+  jigsaw_head = heads.JigsawHead(
+    patch_head=projection_head, embedding_size=size
+  )
+  jigsaw_head(tf.zeros([1, patches, pair[0].feature_size]), training=False)
+  return Pirl(
+    *pair,
+    jigsaw_head,
+    memory_bank.MemoryBank(
+      setup.num_images, size, dtype=bank_dtype, seed=setup.seed
+    ),
+    weight=weight,
+    num_negatives=num_negatives,
+    temperature=temperature,
+    bank_momentum=bank_momentum,
+    loss=loss,
+    batch_size=setup.batch_size,
+    seed=setup.seed,
+  )

@@ -1,0 +1,60 @@
+"""The paper's yardstick: a network that is told the labels."""
+
+from collections.abc import Callable
+
+from tf_ssl import errors, types
+from tf_ssl.encoders import heads
+from tf_ssl.losses import supervised
+from tf_ssl.methods import base
+
+
+class Supervised(base.ContrastiveModel):
+  """Softmax cross-entropy over classes.
+
+  `projection_head` gives the class logits. `logits` of a contrast hold the true
+  class in column 0, so `contrastive_accuracy` is the accuracy on the batch.
+  """
+
+  view_type = types.LabelledImage
+
+  def contrast(self, views: types.LabelledImage, training: bool):
+    """The mean over the batch, in which every image has a label."""
+    features = self.encoder(views.image, training=training)
+    logits = self.projection_head(features, training=training)  # [B, C]
+    total, count = supervised.cross_entropy_sum(logits, views.label)
+    return base.Contrast(
+      total / count,
+      supervised.true_class_first(logits, views.label),
+      features=features,
+    )
+
+
+def build_supervised(setup: base.Setup, *, encoder: Callable) -> Supervised:
+  """Builds a classifier for a run.
+
+  Args:
+    setup: what the run is like.
+    encoder: builds an encoder, such as `resnet.resnet50`.
+
+  Raises:
+    UsageError: the dataset has fewer than two classes.
+  """
+
+  def classifier(name):
+    return heads.ClassifierHead(num_classes=setup.num_classes, name=name)
+
+  check_classes(setup)
+  return Supervised(
+    *base.build_pair(setup, encoder, classifier),
+    name="supervised",
+  )
+
+
+def check_classes(setup: base.Setup) -> None:
+  """Refuses a dataset that gives a classifier nothing to tell apart."""
+  if setup.num_classes < 2:
+    raise errors.UsageError(
+      f"the images have {setup.num_classes} classes: expected at least 2; give"
+      " IMAGES as class folders (CLASS/image.jpg) or a manifest with a column"
+      " `label`, and set Pretraining.labels."
+    )
