@@ -27,10 +27,12 @@ class Invocation(NamedTuple):
   Attributes:
     flags: the parsed flags; values are attributes.
     command: what the user typed, as one line that a shell understands.
+    rest: the words after `--`, for a tool that takes them.
   """
 
   flags: flags.FlagValues
   command: str
+  rest: Sequence[str] = ()
 
   def configured(self, function: Callable[..., Any]) -> Callable[..., Any]:
     """Returns `function` with its parameters bound as the gin files say."""
@@ -56,6 +58,7 @@ class Tool:
     *,
     config_folders: Sequence[str] = (),
     required: Sequence[str] = (),
+    takes_rest: bool = False,
   ):
     """Initializes the tool.
 
@@ -66,6 +69,7 @@ class Tool:
       config_folders: the folders of gin_configs/ whose files are meant for this
         tool. With any, the tool takes --gin_file, --gin_bindings and --list.
       required: names of the flags that must be given.
+      takes_rest: whether words may follow after `--`.
     """
     self.name = name
     self.purpose = purpose
@@ -73,6 +77,7 @@ class Tool:
     self._main = main
     self._config_folders = config_folders
     self._required = required
+    self._takes_rest = takes_rest
     self.switch("help", "Prints this.")
     if config_folders:
       self.switch("list", "Prints the configs that come with the project.")
@@ -122,7 +127,7 @@ class Tool:
     # Bazel starts a program in its own tree; the user's paths are relative to
     # where the user stands.
     os.chdir(os.environ.get("BUILD_WORKING_DIRECTORY", "."))
-    parsed = self._parse(arguments)
+    parsed, rest = self._parse(arguments)
     if parsed.help:
       self._print_help()
       return
@@ -134,9 +139,11 @@ class Tool:
       quiet.import_tensorflow()
       if self._config_folders:
         gin_files.load(parsed.gin_file, parsed.gin_bindings)
-      self._main(Invocation(parsed, _command(self.name, arguments)))
+      self._main(Invocation(parsed, _command(self.name, arguments), rest))
 
-  def _parse(self, arguments: Sequence[str]) -> flags.FlagValues:
+  def _parse(
+    self, arguments: Sequence[str]
+  ) -> tuple[flags.FlagValues, Sequence[str]]:
     self.flags.unparse_flags()
     try:
       words = ["--help" if word == "-h" else word for word in arguments]
@@ -151,7 +158,7 @@ class Tool:
       raise errors.UsageError(
         f"{exception} (--help prints the flags)"
       ) from None
-    if rest:
+    if rest and not self._takes_rest:
       raise errors.UsageError(
         f"unexpected argument {rest[0]!r}: every argument is --name=value "
         "(--help prints the flags); a value with spaces needs quotes"
@@ -160,7 +167,7 @@ class Tool:
       # An empty one is what Bazel passes where the user gives the flag
       # after `--`.
       self.flags.gin_file = [name for name in self.flags.gin_file if name]
-    return self.flags
+    return self.flags, rest
 
   def _check_required(self, parsed: flags.FlagValues) -> None:
     if self._config_folders and not parsed.gin_file:

@@ -20,6 +20,7 @@ from tf_ssl.methods import (
   simclr,
   supervised_contrastive,
 )
+from tf_ssl.ops import cross_replica
 from tf_ssl.training import distribution, optimizers
 
 BATCH, STEPS, IMAGES, EMBEDDING, PATCHES = 16, 10, 40, 4, 4
@@ -130,6 +131,52 @@ def copies(variable):
   return [v.numpy() for v in getattr(variable, "values", [variable])]
 
 
+class GroupMean(tf.keras.Model):
+  """Nothing but what a batch norm leaks: the mean of the replica's batch."""
+
+  def __init__(self):
+    super().__init__()
+    self.scale = self.add_weight("scale", [], initializer="ones")
+
+  def call(self, images, training=None):
+    flat = tf.reshape(images, [-1, 12])
+    return tf.zeros_like(flat) + self.scale * tf.reduce_mean(flat, axis=0)
+
+
+def leak(shuffles):
+  """How surely the leak alone tells a query's own key from another; 0.5: no."""
+  sides = []
+  for _ in range(2):
+    head = tf.keras.layers.Dense(12, kernel_initializer="identity")
+    head.build([None, 12])
+    sides += [GroupMean(), head]
+  model = moco.MoCo(*sides, key_queue.KeyQueue(8, 12), seed=7)
+  model.compile(optimizers.MomentumSgd(0.0))
+  if not shuffles:
+    cross_replica.shuffle = lambda local, seed: cross_replica.Shuffled(local, 0)
+    cross_replica.unshuffle = lambda local, permutation: local
+  now = tf.distribute.get_strategy()
+  content = np.random.default_rng(0).normal(size=[256, 2, 2, 3]).astype("f")
+
+  def embed():
+    context = tf.distribute.get_replica_context()
+    share = 256 // context.num_replicas_in_sync
+    start = context.replica_id_in_sync_group * share
+    mine = tf.constant(content)[start : start + share]
+    queries = model.embed(mine, training=True)
+    keys = model.embed_keys(mine + 0.01, training=True)
+    return cross_replica.gather(queries), cross_replica.gather(keys)
+
+  queries, keys = (
+    now.experimental_local_results(x)[0].numpy()
+    for x in now.run(tf.function(embed))
+  )
+  similarity = queries @ keys.T
+  own = np.diagonal(similarity)[:, None]
+  wins = (own > similarity + 1e-6) + 0.5 * (np.abs(own - similarity) <= 1e-6)
+  return wins[~np.eye(256, dtype=bool)].mean()
+
+
 def main():
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument("--method", required=True)
@@ -137,6 +184,10 @@ def main():
   parser.add_argument("--output", required=True)
   args = parser.parse_args()
   distribution.split_cpu(args.replicas)
+  if args.method.endswith("leak"):
+    with distribution.strategy("auto").scope():
+      np.savez(args.output, auc=leak(shuffles=args.method == "leak"))
+    return
   with distribution.strategy("auto").scope():
     model = globals()[f"build_{args.method}"](args.replicas)
     model.compile(optimizers.MomentumSgd(0.05, weight_decay=0.01))

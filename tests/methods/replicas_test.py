@@ -52,5 +52,10 @@ def test_ten_steps_on_replicas_equal_ten_steps_on_one_device(
     np.testing.assert_allclose(found, expected, atol=1e-5, rtol=1e-5)
 
 
+def test_shuffling_stops_the_leak_of_a_replicas_batch_norm(train):
+  assert train("unshuffled_leak", 4)["auc"] > 0.8
+  assert abs(train("leak", 4)["auc"] - 0.5) < 0.05
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

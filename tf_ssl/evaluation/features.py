@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_ssl import errors
-from tf_ssl.ops import pixels
+from tf_ssl.ops import cross_replica, pixels
 
 # Batches that are computed at once: several cores are used better by several
 # small computations than by one that is divided.
@@ -39,10 +39,14 @@ class FeatureExtractor:
       preprocess: [B, H, W, 3] 0..255 -> what the encoder expects. An exported
         SavedModel normalises by itself: give `lambda images: images`.
     """
+    strategy = tf.distribute.get_strategy()  # threads do not inherit it
+
+    def encode(images):
+      features = encoder(preprocess(images), training=False)
+      return tf.cast(features, tf.float32)
+
     self._run = tf.function(
-      lambda images: tf.cast(
-        encoder(preprocess(images), training=False), tf.float32
-      ),
+      lambda images: cross_replica.locally(strategy, encode, images),
       input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32)],
     )
 
@@ -105,12 +109,9 @@ class FeatureExtractor:
 def _map_ahead(function: Callable, items: Iterable) -> Iterator:
   """Maps in order, some items at once, and takes only one more in advance."""
   items = iter(items)
-  # In threads, which no distribution strategy reaches: variables are read where
-  # they are, without asking the other replicas, who do not take part.
   with futures.ThreadPoolExecutor(_AT_ONCE) as pool:
     for first in itertools.islice(items, 1):
-      # alone: it traces the encoder, which two must not
-      yield pool.submit(function, first).result()
+      yield function(first)  # alone: it traces the encoder, which two must not
     waiting = collections.deque()
     for item in items:
       waiting.append(pool.submit(function, item))

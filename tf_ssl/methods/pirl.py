@@ -92,7 +92,7 @@ def build_pirl(
   encoder: Callable,
   projection_head: Callable = heads.LinearHead,
   patches: int = 9,
-  num_negatives: int = 32000,
+  num_negatives: int | None = None,
   temperature: float = 0.07,
   weight: float = 0.5,
   bank_momentum: float = 0.5,
@@ -106,7 +106,7 @@ def build_pirl(
     encoder: builds an encoder, such as `resnet.resnet50`.
     projection_head: builds f, and what g gives each patch to.
     patches: P, of the recipe.
-    num_negatives: M.
+    num_negatives: M; None for VISSL's 32,000, or all others of fewer images.
     temperature: τ; 0.1 in the stronger variant.
     weight: λ.
     bank_momentum: see `Npid`.
@@ -129,7 +129,7 @@ def build_pirl(
       setup.num_images, size, dtype=bank_dtype, seed=setup.seed
     ),
     weight=weight,
-    num_negatives=num_negatives,
+    num_negatives=num_negatives or min(32000, setup.num_images - 1),
     temperature=temperature,
     bank_momentum=bank_momentum,
     loss=loss,

@@ -4,6 +4,7 @@ On one device the global batch is the local one, and everything here still
 works; that is how a run on many replicas equals a run on one.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -11,6 +12,11 @@ import tensorflow as tf
 
 def _context():
   return tf.distribute.get_replica_context()
+
+
+def _here(values):
+  """The same, on the replica's own device; several machines must be told."""
+  return tf.nest.map_structure(tf.identity, values)
 
 
 def num_replicas() -> int:
@@ -22,21 +28,21 @@ def gather(local: tf.Tensor) -> tf.Tensor:
   """[B, ...] on each replica -> [R·B, ...], the same on every replica."""
   if num_replicas() == 1:
     return local
-  return _context().all_gather(local, axis=0)
+  return _context().all_gather(_here(local), axis=0)
 
 
 def total(values):
   """The sum over replicas of a structure of tensors."""
   if num_replicas() == 1:
     return values
-  return _context().all_reduce(tf.distribute.ReduceOp.SUM, values)
+  return _context().all_reduce(tf.distribute.ReduceOp.SUM, _here(values))
 
 
 def mean(values):
   """The mean over replicas of a structure of tensors."""
   if num_replicas() == 1:
     return values
-  return _context().all_reduce(tf.distribute.ReduceOp.MEAN, values)
+  return _context().all_reduce(tf.distribute.ReduceOp.MEAN, _here(values))
 
 
 def rows_of(local: tf.Tensor) -> tf.Tensor:
@@ -54,6 +60,29 @@ def _local_rows(tensor: tf.Tensor) -> tf.Tensor:
   size = tf.shape(tensor)[0] // num_replicas()
   start = _context().replica_id_in_sync_group * size
   return tensor[start : start + size]
+
+
+def locally(
+  strategy: tf.distribute.Strategy, function: Callable[..., tf.Tensor], *args
+) -> tf.Tensor:
+  """Calls a function as one replica of this process, asking no other one.
+
+  Outside of a replica, reading batch norm's moving averages is a mean over all
+  replicas of all machines, who would have to take part.
+
+  Args:
+    strategy: whose variables the function reads.
+    function: computes what it returns without collectives.
+    *args: its arguments.
+
+  Returns:
+    What the first replica of this process found.
+  """
+  with strategy.scope():
+    if not tf.distribute.in_cross_replica_context():
+      return function(*args)
+    results = strategy.run(function, args)
+    return strategy.experimental_local_results(results)[0]
 
 
 class Shuffled(NamedTuple):

@@ -36,6 +36,7 @@ class Checkpoints:
       restore_from: where to restore from, if elsewhere: the chief's.
     """
     self.memory = {}
+    self._model = model
     self._directory = directory
     self._restore_from = restore_from or directory
     self._saved: str | None = None
@@ -101,6 +102,7 @@ class Checkpoints:
     return self._checkpoint.write(str(directory / "checkpoint"))
 
   def _write(self, manager, step):
+    distribution.agree_on_averages(self._model)
     try:
       return manager.save(checkpoint_number=step)
     except (OSError, tf.errors.OpError) as error:

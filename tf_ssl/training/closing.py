@@ -1,9 +1,48 @@
-"""The last lines that a run prints."""
+"""What a run ends with: where it has got to, and the lines that say so."""
 
-from tf_ssl.training import pretrain
+from typing import NamedTuple
 
 
-def lines(result: pretrain.PretrainResult) -> list[str]:
+class PretrainResult(NamedTuple):
+  """Where a run has got to.
+
+  Attributes:
+    model_dir: the run's folder.
+    command: what started it.
+    step: steps done.
+    num_steps: steps of the whole run.
+    stopped_by: name of the signal that stopped the run, None for none.
+    knn_before: kNN accuracy of the untrained encoder, None without labels.
+    knn_after: the same at the end.
+    knn_k: neighbours that vote.
+    knn_temperature: of the votes.
+    checkpoint: path of the newest checkpoint.
+    saved_model: path of the export, None where not finished.
+    tensorboard: path of TensorBoard's logs.
+    next_command: what to do with it.
+  """
+
+  model_dir: str
+  command: str
+  step: int
+  num_steps: int
+  stopped_by: str | None
+  knn_before: float | None
+  knn_after: float | None
+  knn_k: int
+  knn_temperature: float
+  checkpoint: str
+  saved_model: str | None
+  tensorboard: str
+  next_command: str
+
+  @property
+  def finished(self) -> bool:
+    """Whether the last step is done."""
+    return self.step >= self.num_steps
+
+
+def lines(result: PretrainResult) -> list[str]:
   """What was learned, where it lies, what to do next; one line each."""
   if not result.finished:
     return [

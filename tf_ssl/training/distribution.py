@@ -116,13 +116,27 @@ def any_worker(flag: bool) -> bool:
   return bool(_sum_over_workers(tf.constant(float(flag))) > 0)
 
 
+def agree_on_averages(model: tf.keras.Model) -> None:
+  """Gives every replica the mean of batch norm's moving averages.
+
+  That mean is what a checkpoint holds: after this a run that goes on is, to the
+  bit, in the state of one that is restored.
+  """
+  if model.distribute_strategy.num_replicas_in_sync == 1:
+    return
+  for variable in model.variables:
+    if variable.synchronization == tf.VariableSynchronization.ON_READ:
+      variable.assign(variable.read_value())
+
+
 @tf.function
 def _sum_over_workers(value: tf.Tensor) -> tf.Tensor:
   now = tf.distribute.get_strategy()
 
   def in_replica():
     context = tf.distribute.get_replica_context()
-    return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
+    here = tf.identity(value)  # on the replica's device
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, here)
 
   return now.experimental_local_results(now.run(in_replica))[0]
 

@@ -4,8 +4,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -18,6 +17,7 @@ from tf_ssl.training import (
   assembly,
   callbacks,
   checkpoints,
+  closing,
   distribution,
   interruption,
   metrics_log,
@@ -31,44 +31,7 @@ from tf_ssl.training import (
 from tf_ssl.training import cluster as cluster_lib
 from tf_ssl.training import settings as settings_lib
 
-
-class PretrainResult(NamedTuple):
-  """Where a run has got to.
-
-  Attributes:
-    model_dir: the run's folder.
-    command: what started it.
-    step: steps done.
-    num_steps: steps of the whole run.
-    stopped_by: name of the signal that stopped the run, None for none.
-    knn_before: kNN accuracy of the untrained encoder, None without labels.
-    knn_after: the same at the end.
-    knn_k: neighbours that vote.
-    knn_temperature: of the votes.
-    checkpoint: path of the newest checkpoint.
-    saved_model: path of the export, None where not finished.
-    tensorboard: path of TensorBoard's logs.
-    next_command: what to do with it.
-  """
-
-  model_dir: str
-  command: str
-  step: int
-  num_steps: int
-  stopped_by: str | None
-  knn_before: float | None
-  knn_after: float | None
-  knn_k: int
-  knn_temperature: float
-  checkpoint: str
-  saved_model: str | None
-  tensorboard: str
-  next_command: str
-
-  @property
-  def finished(self) -> bool:
-    """Whether the last step is done."""
-    return self.step >= self.num_steps
+_ONE_DEVICE = type(tf.distribute.get_strategy())
 
 
 def pretrain(
@@ -78,7 +41,7 @@ def pretrain(
   overwrite: bool = False,
   operative_config: Callable[[], str] = lambda: "",
   command: str = "",
-) -> PretrainResult:
+) -> closing.PretrainResult:
   """Trains, or goes on training, in `model_dir`.
 
   Args:
@@ -115,7 +78,8 @@ def pretrain(
     config = operative_config()
     directory = _open(model_dir, cluster, config, overwrite=overwrite)
     run = _Run(settings, directory, records, model, command, stop, cluster)
-    return run.go(config)
+    checkpoint, history = run.go(config)
+  return run.result(checkpoint, history)
 
 
 def _open(
@@ -160,8 +124,8 @@ class _Run:
     )
     self._start = self._checkpoints.restore()
 
-  def go(self, config: str) -> PretrainResult:
-    """Trains what is left, exports where that reaches the end."""
+  def go(self, config: str) -> tuple[str, Sequence[dict]]:
+    """Trains what is left; the last checkpoint and all records."""
     settings, directory = self._settings, self._directory
     self._record_run()
     writer = tf.summary.create_file_writer(str(directory.tensorboard))
@@ -204,12 +168,14 @@ class _Run:
     )
     if self._start == 0:
       log.write(0, logging.measure(0))
+    replicas = self._model.distribute_strategy.num_replicas_in_sync
+    exact = settings.deterministic and replicas > 1
     saving = callbacks.Saving(
       metrics,
       self._checkpoints,
       self._stop,
       every_steps=settings.checkpoint_every_steps,
-      every_minutes=settings.checkpoint_every_minutes,
+      every_minutes=0 if exact else settings.checkpoint_every_minutes,
       guard=self._check_skipped,
     )
     try:
@@ -219,7 +185,7 @@ class _Run:
       writer.flush()
     checkpoint = self._checkpoints.save()
     self._record_run()
-    return self._result(checkpoint, log.history)
+    return checkpoint, log.history
 
   def _fit(self, every_step):
     """Runs the steps that are left."""
@@ -312,21 +278,27 @@ class _Run:
       "classes": training_images.num_classes(self._records),
     }
 
-  def _result(self, checkpoint, history) -> PretrainResult:
+  def result(self, checkpoint, history) -> closing.PretrainResult:
+    """What came out, exported if the end is reached; outside of a strategy."""
     settings, directory = self._settings, self._directory
     step = int(self._model.optimizer.iterations.numpy())
-    exported = str(directory.saved_model) if step >= settings.steps else None
+    exported = None
+    if step >= settings.steps and self._cluster.is_chief:
+      exported = str(directory.saved_model)
     if exported and not os.path.exists(exported):
+      model = self._model
+      if not isinstance(model.distribute_strategy, _ONE_DEVICE):
+        model, _, _ = assembly.restore_method(settings, checkpoint)
       saved_model.export_encoder(
-        self._model.encoder,
-        self._model.projection_head,
+        model.encoder,
+        model.projection_head,
         exported,
         provenance=provenance.provenance(
           str(directory.path), checkpoint=checkpoint
         ),
       )
     accuracies = [r["knn_accuracy"] for r in history if "knn_accuracy" in r]
-    return PretrainResult(
+    return closing.PretrainResult(
       model_dir=str(directory.path),
       command=self._command,
       step=step,

@@ -47,7 +47,9 @@ class Pretraining:
     log_every: steps in a logged window.
     monitor_every: steps between measurements of the monitors; 0 for never.
     checkpoint_every_steps: 0 for never.
-    checkpoint_every_minutes: 0 for never.
+    checkpoint_every_minutes: 0 for never. Not used by a deterministic run on
+      several replicas: saving rounds batch norm's averages, and so must come at
+      the same steps each time.
     keep_checkpoints: how many of the last are kept, besides the best.
     max_skipped_fraction: of the images that may be unusable.
     finish_views_in_step: whether the photometric half of augmentation runs in

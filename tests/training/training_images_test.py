@@ -1,0 +1,96 @@
+"""Tests of tf_ssl.training.training_images."""
+
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tf_ssl import errors
+from tf_ssl.training import settings, training_images
+
+
+@pytest.fixture(name="folder")
+def _folder(tmp_path):
+  for i in range(12):
+    path = tmp_path / "images" / f"class{i % 3}" / f"{i}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (4, 4)).save(path)
+  return tmp_path / "images"
+
+
+def read(images, **changes):
+  return training_images.read(
+    settings.Pretraining(
+      images=str(images),
+      method=None,
+      recipe=None,
+      image_size=4,
+      batch_size=2,
+      steps=1,
+      learning_rate=0.1,
+      **changes,
+    )
+  )
+
+
+def manifest(folder, rows):
+  path = folder.parent / "images.csv"
+  paths = sorted(p.relative_to(folder.parent) for p in folder.rglob("*.png"))
+  lines = [f"{p},{label}" for p, label in zip(paths, rows, strict=False)]
+  path.write_text("path,label\n" + "\n".join(lines) + "\n")
+  return path
+
+
+def test_labels_are_there_only_where_asked_for(folder):
+  assert read(folder).labels is None
+  assert training_images.num_classes(read(folder)) == 0
+  for labels in ("all", "some"):
+    found = read(folder, labels=labels)
+    assert sorted(found.labels) == sorted([0, 1, 2] * 4)
+    assert training_images.num_classes(found) == 3
+
+
+def test_a_manifests_empty_labels_are_unknown(folder):
+  found = read(manifest(folder, ["a", "", "b", "", "a"]), labels="some")
+  assert found.labels.tolist() == [0, -1, 1, -1, 0]
+
+
+def test_a_fraction_keeps_that_share_of_every_class():
+  labels = np.repeat(np.int32([0, 1, 2]), [100, 50, 3])
+  kept = training_images.keep_fraction(labels, 0.1, seed=1)
+  assert np.bincount(kept[kept >= 0]).tolist() == [10, 5, 1]
+  assert (kept[kept >= 0] == labels[kept >= 0]).all()
+  again = training_images.keep_fraction(labels, 0.1, seed=1)
+  np.testing.assert_array_equal(kept, again)
+  other = training_images.keep_fraction(labels, 0.1, seed=2)
+  assert not np.array_equal(kept, other)
+
+
+def test_the_fraction_is_applied_to_the_records(folder):
+  found = read(folder, labels="some", labelled_fraction=0.25)
+  assert np.bincount(found.labels + 1).tolist() == [9, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+  "rows, message",
+  [
+    ([0, 1, 3, 3], "no image has class 2; expected ids 0 to 2 without gaps"),
+    ([0, 2, 5], r"class 1 \(nor 2 others\)"),
+    (["", ""], "no image has a label"),
+  ],
+)
+def test_labels_with_gaps_are_refused(folder, rows, message):
+  with pytest.raises(errors.UsageError, match=message):
+    read(manifest(folder, rows), labels="some")
+
+
+def test_a_manifest_without_labels_is_refused(folder):
+  path = folder.parent / "plain.csv"
+  path.write_text("path\nimages/class0/0.png\n")
+  with pytest.raises(errors.UsageError, match="have no labels.*column `label`"):
+    read(path, labels="some")
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))

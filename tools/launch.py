@@ -1,0 +1,38 @@
+"""Runs a training as several worker processes on this machine.
+
+What follows -- are the flags of tools.train, or a whole command.
+"""
+
+import sys
+
+from . import cli
+
+
+def main(invocation: cli.Invocation) -> None:
+  """Runs `training.launcher.launch` and ends with its exit code."""
+  from tf_ssl.training import launcher
+
+  command = list(invocation.rest)
+  if command and command[0].startswith("-"):
+    command = [sys.executable, "-m", f"{__package__}.train", *command]
+  code = launcher.launch(
+    command,
+    workers=invocation.flags.workers,
+    restarts=invocation.flags.restarts,
+    say=lambda line: print(line, file=sys.stderr, flush=True),
+  )
+  if code:
+    sys.exit(code)
+
+
+TOOL = cli.Tool("launch", __doc__, main, takes_rest=True)
+TOOL.number_flag("workers", 2, "How many processes train together.")
+TOOL.number_flag(
+  "restarts",
+  3,
+  "How often all are started again, from the last checkpoint, where one was"
+  " killed or lost.",
+)
+
+if __name__ == "__main__":
+  TOOL.run()
