@@ -8,9 +8,9 @@ import tensorflow as tf
 from PIL import Image
 
 from tf_ssl import errors, types
-from tf_ssl.augment import recipes
+from tf_ssl.augment import jigsaw, recipes
 from tf_ssl.datasets import image_folder
-from tf_ssl.input_pipeline import order, view_batches
+from tf_ssl.input_pipeline import finishing, order, view_batches
 from tf_ssl.input_pipeline import skipped as skipped_lib
 
 RECIPE = recipes.moco_v2()
@@ -114,6 +114,84 @@ def test_views_can_be_finished_in_the_train_step_instead(
   for view in range(2):
     finished = RECIPE.finish(there[view], order.view_seed(5, 1, view))
     np.testing.assert_allclose(finished, here[view], atol=1e-3)
+
+
+@pytest.mark.parametrize("finish_views", [False, True])
+@pytest.mark.parametrize(
+  "image_size, batch_size, count", [(8, 12, 2), (8, 12, 3), (362, 20, 5)]
+)
+def test_shares_together_are_the_whole_batch(
+  folder, image_size, batch_size, count, finish_views
+):
+  def found(share):
+    return batches(
+      folder,
+      image_size=image_size,
+      batch_size=batch_size,
+      num_steps=3,
+      start_step=1,
+      share=share,
+      finish_views=finish_views,
+    )
+
+  whole = found(view_batches.WHOLE)
+  shares = [found(view_batches.Share(i, count)) for i in range(count)]
+  for expected, *parts in zip(whole, *shares, strict=True):
+    for view in range(2):
+      together = np.concatenate([part[view] for part in parts])
+      np.testing.assert_allclose(together, expected[view], atol=1e-4)
+
+
+def test_index_and_label_belong_to_the_image_that_is_shown(folder):
+  (folder / "007.png").write_bytes(b"no image")  # has a substitute
+  records = image_folder.read(str(folder))
+  records = records._replace(labels=np.arange(NUM_IMAGES, dtype=np.int32) % 4)
+  options = {"recipe": RECIPE, "image_size": 8, "batch_size": 5, "seed": 0}
+  options |= {"num_steps": 4, "finish_views": False}
+  for batch in view_batches.view_batches(
+    records, view_type=types.LabelledPair, **options
+  ):
+    shown = batch.query[:, 0, 0, 0].numpy() // 10
+    np.testing.assert_array_equal(batch.label, shown % 4)
+    assert batch.label.dtype == tf.int32
+  for batch in view_batches.view_batches(
+    records, view_type=types.IndexedImage, **options
+  ):
+    shown = batch.image[:, 0, 0, 0].numpy() // 10
+    np.testing.assert_array_equal(batch.index, shown)
+    assert batch.index.dtype == tf.int64
+
+
+def test_each_view_has_its_own_recipe(folder):
+  patches = jigsaw.pirl_patches(patch=RECIPE, cell_size=6, patch_size=4)
+  options = {
+    "view_type": types.JigsawPair,
+    "recipe": (RECIPE, patches),
+    "num_steps": 2,
+    "start_step": 1,
+    "seed": 5,
+  }
+  here = batches(folder, finish_views=True, **options)[0]
+  assert here.image.shape == (4, 8, 8, 3)
+  assert here.patches.shape == (4, 9, 4, 4, 3)
+  there = batches(folder, **options)[0]
+  assert there.patches.shape == (4, 18, 18, 3)
+  finisher = finishing.Finisher(
+    (RECIPE, patches), types.JigsawPair, seed=5, batch_size=4
+  )
+  finished = finisher.batch(there, tf.constant(1), tf.constant(0))
+  for ours, expected in zip(here, finished, strict=True):
+    np.testing.assert_allclose(ours, expected, atol=1e-3)
+
+
+def test_recipes_that_are_not_one_for_each_view_are_refused(folder):
+  with pytest.raises(errors.UsageError, match="3 recipes.*query, key"):
+    batches(folder, recipe=(RECIPE,) * 3)
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(folder):
+  with pytest.raises(errors.UsageError, match="got 4, which 3 processes"):
+    batches(folder, share=view_batches.Share(0, 3))
 
 
 def test_bad_files_are_replaced_and_move_nothing(folder, tmp_path):

@@ -1,7 +1,7 @@
-"""Trains a small method on N logical CPUs and saves all that it knows.
+"""Trains small methods on N logical CPUs and saves all that they know.
 
 A program of its own, because a process is divided into devices only once:
-python -m tests.methods.replicas --method=moco --replicas=2 --output=x.npz
+python -m tests.methods.replicas --methods moco --replicas=2 --output=FOLDER
 """
 
 import argparse
@@ -177,19 +177,10 @@ def leak(shuffles):
   return wins[~np.eye(256, dtype=bool)].mean()
 
 
-def main():
-  parser = argparse.ArgumentParser(description=__doc__)
-  parser.add_argument("--method", required=True)
-  parser.add_argument("--replicas", type=int, required=True)
-  parser.add_argument("--output", required=True)
-  args = parser.parse_args()
-  distribution.split_cpu(args.replicas)
-  if args.method.endswith("leak"):
-    with distribution.strategy("auto").scope():
-      np.savez(args.output, auc=leak(shuffles=args.method == "leak"))
-    return
+def train(method, replicas):
+  """What ten steps leave."""
   with distribution.strategy("auto").scope():
-    model = globals()[f"build_{args.method}"](args.replicas)
+    model = globals()[f"build_{method}"](replicas)
     model.compile(optimizers.MomentumSgd(0.05, weight_decay=0.01))
     model.optimizer.build(model.learned_variables)
   record = Record()
@@ -207,7 +198,24 @@ def main():
   if hasattr(contrastive, "bank"):
     found["bank"] = copies(contrastive.bank.embeddings)
     found["normalizers"] = contrastive.log_normalizers.numpy()
-  np.savez(args.output, **found)
+  return found
+
+
+def main():
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument("--methods", nargs="*", default=[])
+  parser.add_argument("--leak", action="store_true")
+  parser.add_argument("--replicas", type=int, required=True)
+  parser.add_argument("--output", required=True, help="a folder")
+  args = parser.parse_args()
+  distribution.split_cpu(args.replicas)
+  for method in args.methods:
+    found = train(method, args.replicas)
+    np.savez(f"{args.output}/{method}{args.replicas}.npz", **found)
+  if args.leak:
+    with distribution.strategy("auto").scope():
+      aucs = [leak(shuffles=shuffles) for shuffles in (True, False)]
+    np.savez(f"{args.output}/leak.npz", shuffled=aucs[0], not_shuffled=aucs[1])
 
 
 if __name__ == "__main__":

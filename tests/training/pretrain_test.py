@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import pathlib
+import shutil
 import signal
 import sys
 import threading
@@ -14,9 +15,9 @@ import pytest
 import tensorflow as tf
 
 from tf_ssl import errors
-from tf_ssl.augment import recipes
+from tf_ssl.augment import jigsaw, recipes
 from tf_ssl.encoders import resnet
-from tf_ssl.methods import moco
+from tf_ssl.methods import hybrid, moco, pirl, supervised
 from tf_ssl.training import (
   assembly,
   closing,
@@ -150,6 +151,95 @@ def test_a_finished_run_is_not_trained_again(finished):
   before = metrics.read_bytes()
   assert run(run_settings, result.model_dir).knn_after == result.knn_after
   assert metrics.read_bytes() == before
+
+
+def test_other_images_are_refused(tmp_path):
+  folder = write_images(tmp_path / "images", 24)
+  run(tiny(folder, steps=2), tmp_path / "run")
+  write_images(tmp_path / "images", 26)
+  with pytest.raises(
+    errors.UsageError, match="a run on 24 images, but there are 26 now"
+  ):
+    run(tiny(folder, steps=2), tmp_path / "run")
+
+
+def rewind(model_dir, step):
+  """Forgets what came after a checkpoint, as a kill before the next does."""
+  for path in (model_dir / "checkpoints").glob("step-6.*"):
+    path.unlink()
+  path = str(model_dir / "checkpoints" / f"step-{step}")
+  tf.compat.v1.train.update_checkpoint_state(
+    str(model_dir / "checkpoints"), path, [path]
+  )
+  shutil.rmtree(model_dir / "saved_model")
+
+
+def tensors(model_dir):
+  reader = tf.train.load_checkpoint(str(model_dir / "checkpoints"))
+  names = reader.get_variable_to_shape_map()
+  return {n: reader.get_tensor(n) for n in names if "save_counter" not in n}
+
+
+ENCODER = functools.partial(resnet.resnet18, width=1 / 16, stem="small")
+OTHER_METHODS = {
+  "pirl": {
+    "method": functools.partial(
+      pirl.build_pirl, encoder=ENCODER, num_negatives=5
+    ),
+    "recipe": (
+      recipes.pirl(),
+      jigsaw.pirl_patches(patch=recipes.pirl(), cell_size=6, patch_size=4),
+    ),
+  },
+  "supervised": {
+    "method": functools.partial(supervised.build_supervised, encoder=ENCODER),
+    "recipe": recipes.supervised(),
+    "labels": "all",
+  },
+  "hybrid": {
+    "method": functools.partial(
+      hybrid.build_hybrid,
+      contrastive=functools.partial(
+        moco.build_moco, encoder=ENCODER, queue_size=16
+      ),
+    ),
+    "labels": "some",
+    "labelled_fraction": 0.5,
+  },
+}
+
+
+@pytest.mark.parametrize(
+  "name, finish_in_step",
+  [("pirl", False), ("pirl", True), ("supervised", False), ("hybrid", True)],
+)
+def test_other_methods_go_on_from_a_checkpoint_with_the_same_bits(
+  tmp_path, name, finish_in_step
+):
+  folder = write_images(tmp_path / "images", 24, classes=3)
+  changes = {
+    **OTHER_METHODS[name],
+    "deterministic": True,
+    "finish_views_in_step": finish_in_step,
+    "monitor_every": 0,
+  }
+  model_dir = tmp_path / "run"
+  assert run(tiny(folder, **changes), model_dir).finished
+  expected = tensors(model_dir)
+  assert (model_dir / "saved_model" / "saved_model.pb").exists()
+  rewind(model_dir, 4)
+  assert run(tiny(folder, **changes), model_dir).finished
+  actual = tensors(model_dir)
+  assert expected.keys() == actual.keys()
+  for tensor, value in expected.items():
+    np.testing.assert_array_equal(actual[tensor], value, err_msg=tensor)
+
+
+def test_labels_that_were_not_asked_for_are_missed(tmp_path):
+  folder = write_images(tmp_path / "images", 24, classes=3)
+  changes = {**OTHER_METHODS["supervised"], "labels": "none"}
+  with pytest.raises(errors.UsageError, match="labels|classes"):
+    run(tiny(folder, **changes), tmp_path / "run")
 
 
 def test_another_config_is_refused_with_the_lines_that_differ(finished):

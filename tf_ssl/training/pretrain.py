@@ -122,7 +122,20 @@ class _Run:
       keep=settings.keep_checkpoints,
       restore_from=directory.chief_checkpoints,
     )
+    self._refuse_other_images()
     self._start = self._checkpoints.restore()
+
+  def _refuse_other_images(self):
+    """A memory bank has a row for each image, a run's order is of so many."""
+    path = self._directory.path / run_directory.RUN_FILE
+    before = json.loads(path.read_text()) if path.exists() else {}
+    count = before.get("data", {}).get("count", self._records.num_images)
+    if count != self._records.num_images:
+      raise errors.UsageError(
+        f"model_dir {self._directory.path} is a run on {count} images, but"
+        f" there are {self._records.num_images} now: expected the same ones."
+        " Change IMAGES back, or give another --model_dir."
+      )
 
   def go(self, config: str) -> tuple[str, Sequence[dict]]:
     """Trains what is left; the last checkpoint and all records."""
