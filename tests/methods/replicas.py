@@ -179,10 +179,9 @@ def leak(shuffles):
 
 def train(method, replicas):
   """What ten steps leave."""
-  with distribution.strategy("auto").scope():
-    model = globals()[f"build_{method}"](replicas)
-    model.compile(optimizers.MomentumSgd(0.05, weight_decay=0.01))
-    model.optimizer.build(model.learned_variables)
+  model = globals()[f"build_{method}"](replicas)
+  model.compile(optimizers.MomentumSgd(0.05, weight_decay=0.01))
+  model.optimizer.build(model.learned_variables)
   record = Record()
   model.fit(batches(model.view_type), verbose=0, callbacks=[record])
   contrastive = getattr(model, "contrastive", model)
@@ -209,13 +208,15 @@ def main():
   parser.add_argument("--output", required=True, help="a folder")
   args = parser.parse_args()
   distribution.split_cpu(args.replicas)
-  for method in args.methods:
-    found = train(method, args.replicas)
-    np.savez(f"{args.output}/{method}{args.replicas}.npz", **found)
-  if args.leak:
-    with distribution.strategy("auto").scope():
-      aucs = [leak(shuffles=shuffles) for shuffles in (True, False)]
-    np.savez(f"{args.output}/leak.npz", shuffled=aucs[0], not_shuffled=aucs[1])
+  with distribution.strategy("auto").scope():  # one, or their messages mix
+    for method in args.methods:
+      found = train(method, args.replicas)
+      np.savez(f"{args.output}/{method}{args.replicas}.npz", **found)
+    if args.leak:
+      with_it, without = (leak(shuffles=shuffles) for shuffles in (True, False))
+      np.savez(
+        f"{args.output}/leak.npz", shuffled=with_it, not_shuffled=without
+      )
 
 
 if __name__ == "__main__":
