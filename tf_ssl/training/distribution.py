@@ -122,7 +122,7 @@ def agree_on_averages(model: tf.keras.Model) -> None:
   That mean is what a checkpoint holds: after this a run that goes on is, to the
   bit, in the state of one that is restored.
   """
-  if model.distribute_strategy.num_replicas_in_sync == 1:
+  if tf.distribute.get_strategy().num_replicas_in_sync == 1:
     return
   for variable in model.variables:
     if variable.synchronization == tf.VariableSynchronization.ON_READ:
