@@ -39,7 +39,8 @@ class FeatureExtractor:
       preprocess: [B, H, W, 3] 0..255 -> what the encoder expects. An exported
         SavedModel normalises by itself: give `lambda images: images`.
     """
-    strategy = tf.distribute.get_strategy()  # threads do not inherit it
+    strategy = tf.distribute.get_strategy()
+    self._strategy = strategy
 
     def encode(images):
       features = encoder(preprocess(images), training=False)
@@ -59,7 +60,8 @@ class FeatureExtractor:
     Returns:
       [B, D] float32.
     """
-    return self._run(tf.cast(images, tf.float32))
+    with self._strategy.scope():  # which threads do not inherit
+      return self._run(tf.cast(images, tf.float32))
 
   def array(self, images: np.ndarray, *, batch_size: int = 32) -> np.ndarray:
     """Features of images that are all in memory, a few at a time.
