@@ -111,9 +111,9 @@ class FeatureExtractor:
 def _map_ahead(function: Callable, items: Iterable) -> Iterator:
   """Maps in order, some items at once, and takes only one more in advance."""
   items = iter(items)
+  for first in itertools.islice(items, 1):
+    yield function(first)  # alone: it traces the encoder, which two must not
   with futures.ThreadPoolExecutor(_AT_ONCE) as pool:
-    for first in itertools.islice(items, 1):
-      yield function(first)  # alone: it traces the encoder, which two must not
     waiting = collections.deque()
     for item in items:
       waiting.append(pool.submit(function, item))

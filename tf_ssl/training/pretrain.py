@@ -192,7 +192,7 @@ class _Run:
       guard=self._check_skipped,
     )
     try:
-      self._fit([metrics, logging, saving, bar][: 4 if chief else 3])
+      self._fit([metrics, logging, saving, *([bar] if chief else [])])
     finally:
       bar.close()
       writer.flush()
