@@ -8,6 +8,8 @@ import tensorflow as tf
 from tf_ssl.datasets import records as records_lib
 
 _MIN_SIDE = 2
+_RECORD_HEADER = 12  # bytes before a record in its file: length and checksum
+_BUFFER_SIZE = 2**18  # bytes; an image is seldom larger
 
 
 class Location(NamedTuple):
@@ -15,12 +17,14 @@ class Location(NamedTuple):
 
   Attributes:
     index: int64, of the record.
-    path: string, of the file; empty for an image inside a shard.
+    path: string, of the file.
+    offset: int64, where in a shard its record begins, in bytes; else 0.
     box: [..., 4] int32, xmin, ymin, xmax, ymax in pixels; xmin = -1: no box.
   """
 
   index: tf.Tensor
   path: tf.Tensor
+  offset: tf.Tensor
   box: tf.Tensor
 
 
@@ -33,35 +37,49 @@ class Source:
     self._root = os.path.join(records.root, "")
     # Eager tensors, captured: constants would be copied into every graph.
     self._files = tf.constant(records.files)
+    shards = records.shards
+    self._shards = None
+    if shards is not None:
+      self._shards = tf.constant(shards.file), tf.constant(shards.offset)
     self._boxes = None if records.boxes is None else tf.constant(records.boxes)
 
   def locate(self, indices: tf.Tensor) -> Location:
     """[n] int64 -> the locations of n images."""
-    if self._records.shards is None:
-      files = tf.gather(self._files, indices)
-      paths = tf.strings.join([self._root, files])
-    else:
-      paths = tf.fill(tf.shape(indices), "")
+    files, offsets = indices, tf.zeros_like(indices)
+    if self._shards is not None:
+      files, offsets = (tf.gather(x, indices) for x in self._shards)
+    paths = tf.strings.join([self._root, tf.gather(self._files, files)])
     if self._boxes is None:
       boxes = tf.fill([tf.size(indices), 4], -1)
     else:
       boxes = tf.gather(self._boxes, indices)
-    return Location(indices, paths, boxes)
+    return Location(indices, paths, offsets, boxes)
 
   def read(self, location: Location) -> tf.Tensor:
     """The encoded bytes ([] string) of one image; fails if unreadable."""
     shards = self._records.shards
     if shards is None:
       return tf.io.read_file(location.path)
-    serialized = tf.numpy_function(
-      lambda index: read_example(self._records, index),
-      [location.index],
-      tf.string,
-      stateful=False,
+    # A data set of what begins at the record: only its first is read.
+    rest = tf.raw_ops.TFRecordDatasetV2(
+      filenames=location.path[None],
+      compression_type="",
+      buffer_size=tf.constant(_BUFFER_SIZE, tf.int64),
+      byte_offsets=location.offset[None] - _RECORD_HEADER,
     )
+    serialized = tf.raw_ops.DatasetToSingleElement(
+      dataset=tf.raw_ops.TakeDataset(
+        input_dataset=rest,
+        count=tf.constant(1, tf.int64),
+        output_types=[tf.string],
+        output_shapes=[[]],
+      ),
+      output_types=[tf.string],
+      output_shapes=[[]],
+    )[0]
     feature = tf.io.FixedLenFeature([], tf.string)
     return tf.io.parse_single_example(
-      tf.ensure_shape(serialized, []), {shards.image_feature: feature}
+      serialized, {shards.image_feature: feature}
     )[shards.image_feature]
 
 
