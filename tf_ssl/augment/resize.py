@@ -11,7 +11,11 @@ import tensorflow as tf
 
 
 def resize_windows(
-  image: tf.Tensor, windows: tf.Tensor, sizes: Sequence[int]
+  image: tf.Tensor,
+  windows: tf.Tensor,
+  sizes: Sequence[int],
+  *,
+  portable: bool = False,
 ) -> list[tf.Tensor]:
   """Cuts windows out of an image and resizes each to a square.
 
@@ -22,6 +26,8 @@ def resize_windows(
     image: [H, W, 3] uint8.
     windows: [V, 4] int32: ymin, xmin, height, width.
     sizes: pixels a side of each of the V results.
+    portable: TensorFlow's kernel for all: OpenCV can only be called in the
+      process that builds the graph.
 
   Returns:
     V tensors, [size, size, 3] uint8.
@@ -45,12 +51,18 @@ def resize_windows(
     )
     return tf.nest.flatten(views)  # one alone does not come in a list
 
-  grows = windows[:, 2:] <= np.int32(sizes)[:, None]
-  views = tf.cond(tf.reduce_all(grows), enlarge, shrink)
+  if portable:
+    views = shrink()
+  else:
+    views = tf.cond(_all_grow(windows, sizes), enlarge, shrink)
   return [
     tf.ensure_shape(view, [size, size, 3])
     for view, size in zip(views, sizes, strict=True)
   ]
+
+
+def _all_grow(windows: tf.Tensor, sizes: Sequence[int]) -> tf.Tensor:
+  return tf.reduce_all(windows[:, 2:] <= np.int32(sizes)[:, None])
 
 
 def resize(

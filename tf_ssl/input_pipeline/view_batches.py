@@ -9,7 +9,15 @@ import tensorflow as tf
 from tf_ssl import errors, types
 from tf_ssl.augment import crop, recipes
 from tf_ssl.datasets import records as records_lib
-from tf_ssl.input_pipeline import chunks, finishing, heap, loading, order, views
+from tf_ssl.input_pipeline import (
+  chunks,
+  data_service,
+  finishing,
+  heap,
+  loading,
+  order,
+  views,
+)
 from tf_ssl.input_pipeline import skipped as skipped_lib
 
 # Pixels a side and view. Many examples are loaded at a time, so that starting
@@ -17,6 +25,7 @@ from tf_ssl.input_pipeline import skipped as skipped_lib
 _LOADED_PIXELS = 2**21
 _FINISHED_PIXELS = 2**19
 _MOST, _FEWEST = 64, 4
+_NO_END = 2**62  # examples
 
 
 class Share(NamedTuple):
@@ -49,6 +58,7 @@ def view_batches(
   share: Share = WHOLE,
   skipped: skipped_lib.SkippedFiles | None = None,
   deterministic: bool = True,
+  service: data_service.DataService | None = None,
 ) -> tf.data.Dataset:
   """Batches for steps start_step..num_steps-1.
 
@@ -71,6 +81,8 @@ def view_batches(
     skipped: where unusable images are counted; a `SkippedFiles` that only logs
       them by default.
     deterministic: False lets images come in the order in which they are ready.
+    service: where to have them made; None for here. With a service, images come
+      in the order in which they are ready, and some may be lost.
 
   Returns:
     A dataset of `view_type`, whose views are [B / share.count, image_size,
@@ -105,6 +117,7 @@ def view_batches(
   cut = views.view_loader(
     source,
     [views.View(r.crop, r.crop_size(image_size)) for r in view_recipes],
+    portable=service is not None,
   )
 
   def load(
@@ -117,8 +130,8 @@ def view_batches(
     )
     return cut(indices, tf.gather(draws, first - block + places))
 
-  def finish(group: tf.Tensor, loaded: views.Loaded) -> views.Loaded:
-    first = globally(group * group_size)
+  def finish(example: tf.Tensor, loaded: views.Loaded) -> views.Loaded:
+    first = globally(example)
     step, offset = first // batch_size, first % batch_size
     return loaded._replace(crops=finisher(loaded.crops, step, offset))
 
@@ -141,22 +154,34 @@ def view_batches(
       fields["label"] = tf.gather(labels, index)
     return view_type(**fields)
 
+  start, stop = start_step * local_size, num_steps * local_size
   dataset = chunks.load_chunks(
     load,
     index_of,
-    start=start_step * local_size,
-    stop=num_steps * local_size,
+    start=start,
+    stop=stop if service is None else _NO_END,
     chunk_size=chunk_size,
-    deterministic=deterministic,
+    deterministic=deterministic and service is None,
   )
+  if service is not None:
+    if finish_views:
+      dataset = dataset.map(
+        lambda c: c._replace(loaded=finish(c.first, c.loaded)),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=False,
+      )
+    dataset = service.distribute(dataset, start=start, chunk_size=chunk_size)
+    dataset = dataset.take((stop - start) // chunk_size)
   dataset = dataset.map(
     lambda chunk: skipped_lib.report(chunk, index_of, records, skipped)
   )
-  if finish_views:
+  if finish_views and service is None:
     dataset = dataset.rebatch(group_size, drop_remainder=True)
-    dataset = dataset.enumerate(start_step * local_size // group_size)
+    dataset = dataset.enumerate(start // group_size)
     dataset = dataset.map(
-      finish, num_parallel_calls=tf.data.AUTOTUNE, deterministic=deterministic
+      lambda group, loaded: finish(group * group_size, loaded),
+      num_parallel_calls=tf.data.AUTOTUNE,
+      deterministic=deterministic,
     )
     dataset = dataset.batch(local_size // group_size, drop_remainder=True)
   else:

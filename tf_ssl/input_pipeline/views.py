@@ -40,13 +40,14 @@ class Loaded(NamedTuple):
 
 
 def view_loader(
-  source: loading.Source, views: Sequence[View]
+  source: loading.Source, views: Sequence[View], *, portable: bool = False
 ) -> Callable[[tf.Tensor, tf.Tensor], tf.data.Dataset]:
   """Returns a function that cuts the views out of each of some images.
 
   Args:
     source: where the images are.
     views: V of them.
+    portable: whether it may run in another process than this one.
 
   Returns:
     A function from images ([n] int64) and draws ([n, V, ...], from `crop.draw`)
@@ -76,7 +77,7 @@ def view_loader(
   ) -> Loaded:
     image = decoding.decode_window(encoded, outer)
     windows = tf.ensure_shape(windows, [len(views), 4])
-    crops = resize.resize_windows(image, windows, sizes)
+    crops = resize.resize_windows(image, windows, sizes, portable=portable)
     return Loaded(tuple(crops), index)
 
   def load(indices: tf.Tensor, draws: tf.Tensor) -> tf.data.Dataset:

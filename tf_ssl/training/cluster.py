@@ -8,12 +8,12 @@ import time
 from typing import NamedTuple
 
 from tf_ssl import errors
+from tf_ssl.input_pipeline import reachable
 
 _EXPECTED = (
   'expected {"cluster": {"worker": ["host:port", ...]}, "task": {"type":'
   ' "worker", "index": 0}}'
 )
-_PAUSE = 0.2  # seconds between two attempts to reach a worker
 
 
 class Cluster(NamedTuple):
@@ -62,9 +62,12 @@ def read() -> Cluster:
     named = ", ".join(sorted(jobs)) or "none"
     raise _error(f"names the jobs {named} where only workers are known")
   for worker in workers:
-    host, _, port = str(worker).rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
-      raise _error(f"has the worker {worker!r}, which is no host:port")
+    try:
+      reachable.split(str(worker))
+    except ValueError:
+      raise _error(
+        f"has the worker {worker!r}, which is no host:port"
+      ) from None
   if len(set(workers)) < len(workers):
     raise _error("names a worker twice")
   index = task.get("index")
@@ -95,26 +98,28 @@ def wait_for_workers(cluster: Cluster, *, seconds: float) -> None:
   until = time.monotonic() + seconds
   with _answering(cluster.workers[cluster.index]):
     for index, worker in enumerate(cluster.workers):
-      while index != cluster.index and not _answers(worker):
-        if time.monotonic() > until:
-          raise errors.UsageError(
-            f"TF_CONFIG: worker {index} at {worker} did not answer within"
-            f" {seconds:g} seconds; expected every worker to be started with"
-            " the same `cluster`. Start it, or change its address."
-          )
-        time.sleep(_PAUSE)
+      if index == cluster.index:
+        continue
+      try:
+        reachable.wait(worker, seconds=until - time.monotonic())
+      except TimeoutError:
+        raise errors.UsageError(
+          f"TF_CONFIG: worker {index} at {worker} did not answer within"
+          f" {seconds:g} seconds; expected every worker to be started with"
+          " the same `cluster`. Start it, or change its address."
+        ) from None
     # Those who came last have yet to find this process.
-    time.sleep(2 * _PAUSE)
+    time.sleep(2 * reachable.PAUSE)
 
 
 @contextlib.contextmanager
 def _answering(worker: str):
-  host, port = worker.rsplit(":", 1)
+  host, port = reachable.split(worker)
   family = socket.AF_INET6 if ":" in host else socket.AF_INET
   with socket.socket(family, socket.SOCK_STREAM) as listener:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-      listener.bind(("", int(port)))
+      listener.bind(("", port))
     except OSError as error:
       raise errors.UsageError(
         f"TF_CONFIG: this worker cannot listen at {worker} ({error.strerror});"
@@ -123,15 +128,6 @@ def _answering(worker: str):
       ) from None
     listener.listen()
     yield
-
-
-def _answers(worker: str) -> bool:
-  host, port = worker.rsplit(":", 1)
-  try:
-    socket.create_connection((host.strip("[]"), int(port)), timeout=2).close()
-  except OSError:
-    return False
-  return True
 
 
 def _error(problem: str) -> errors.UsageError:

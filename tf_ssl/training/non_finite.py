@@ -51,6 +51,15 @@ def save(
   )
 
 
+def of_lost_batch(step: int) -> NonFiniteLossError:
+  """The error where the batch cannot be made again."""
+  return NonFiniteLossError(
+    f"the loss of step {step + 1}, or its gradient, is not finite. Its batch"
+    " came from a tf.data service, which cannot make it again; to look into"
+    " it, train without data_service_address (often LEARNING_RATE is too high)."
+  )
+
+
 def replay(model: base.ContrastiveModel, directory: pathlib.Path) -> list[str]:
   """Runs the saved batch again on the saved weights.
 

@@ -11,7 +11,12 @@ import tensorflow as tf
 from tf_ssl import errors
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.export import provenance, saved_model
-from tf_ssl.input_pipeline import skipped, view_batches, wait_clock
+from tf_ssl.input_pipeline import (
+  data_service,
+  skipped,
+  view_batches,
+  wait_clock,
+)
 from tf_ssl.methods import base
 from tf_ssl.training import (
   assembly,
@@ -116,6 +121,9 @@ class _Run:
       num_images=records.num_images,
       max_fraction=settings.max_skipped_fraction,
     )
+    self._service = None
+    if settings.data_service_address:
+      self._service = data_service.DataService(settings.data_service_address)
     self._checkpoints = checkpoints.Checkpoints(
       model,
       directory.checkpoints,
@@ -196,6 +204,8 @@ class _Run:
     finally:
       bar.close()
       writer.flush()
+    if self._service is not None:
+      self._service.tell()
     checkpoint = self._checkpoints.save()
     self._record_run()
     return checkpoint, log.history
@@ -242,6 +252,7 @@ class _Run:
       num_steps=settings.steps,
       finish_views=not settings.finish_views_in_step,
       skipped=self._skipped,
+      service=self._service,
     )
 
   @contextlib.contextmanager
@@ -259,6 +270,8 @@ class _Run:
 
   def _non_finite(self) -> non_finite.NonFiniteLossError:
     step = int(self._model.optimizer.iterations.numpy())
+    if self._service is not None:
+      return non_finite.of_lost_batch(step)
     return non_finite.save(
       next(iter(self.pairs(step))),
       directory=self._directory.non_finite,
@@ -283,6 +296,8 @@ class _Run:
     )
     record["step"] = int(self._model.optimizer.iterations.numpy())
     record["skipped_files"] = self._skipped.count
+    if self._service is not None:
+      record["lost_examples"] = self._service.lost
     self._directory.write_run_record(record)
 
   def _data(self) -> dict:

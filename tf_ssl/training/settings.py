@@ -62,6 +62,9 @@ class Pretraining:
       halves run side by side, 1 takes a sixth to a quarter less time.
     strategy: which devices train together; see `distribution.strategy`.
     worker_seconds: how long a worker of TF_CONFIG waits for the others.
+    data_service_address: "host:port" of a tf.data service that makes the
+      batches; None to make them here. Images then come in the order in which
+      they are ready.
     next_command: what the closing lines suggest to do next.
   """
 
@@ -97,6 +100,7 @@ class Pretraining:
   threads_per_operation: int = 0
   strategy: str = "auto"
   worker_seconds: float = 300.0
+  data_service_address: str | None = None
   next_command: str | None = None
 
   def __post_init__(self):
@@ -137,6 +141,12 @@ class Pretraining:
       raise errors.UsageError(
         f"labelled_fraction {self.labelled_fraction}: expected above 0 and at"
         " most 1; change `labelled_fraction`."
+      )
+    if self.data_service_address and self.deterministic:
+      raise errors.UsageError(
+        "DETERMINISTIC=True with a data_service_address: a tf.data service"
+        " gives images in the order in which they are ready; unset one of"
+        " them."
       )
     if (self.labelled_images is None) != (self.held_out_images is None):
       raise errors.UsageError(
