@@ -43,6 +43,11 @@ def test_a_value_out_of_range_is_named(name, value, message):
     make(**{name: value})
 
 
+def test_a_data_service_keeps_no_order():
+  with pytest.raises(errors.UsageError, match="data_service_address"):
+    make(deterministic=True, data_service_address="localhost:5050")
+
+
 def test_the_learning_rate_scales_with_the_batch_on_request():
   assert make().peak_learning_rate == 0.03
   assert make(scale_learning_rate=True).peak_learning_rate == 0.06
