@@ -22,7 +22,7 @@ def expect_installed(names):
     for name in names:
         py_library(name = "expect_%s_installed" % name)
 
-def pytest_tests(srcs, data, deps, uncached = []):
+def pytest_tests(srcs, data, deps, uncached = [], slow = []):
     """One test target for each test file, which runs itself with pytest.
 
     Args:
@@ -30,15 +30,17 @@ def pytest_tests(srcs, data, deps, uncached = []):
       data: conftest.py and what else all of them read.
       deps: what they import.
       uncached: those of srcs that read files Bazel does not know of.
+      slow: those of srcs that take minutes, for --test_tag_filters=-slow.
     """
     for src in srcs:
         py_test(
             name = src[:-len(".py")],
             size = "medium",
-            timeout = "long",
+            timeout = "eternal" if src in slow else "long",
             srcs = [src],
             data = data,
             main = src,
-            tags = ["external"] if src in uncached else [],
+            tags = (["external"] if src in uncached else []) +
+                   (["slow"] if src in slow else []),
             deps = deps,
         )
