@@ -16,8 +16,9 @@ from tf_ssl.datasets.rendering import camera as cameras
 _WALL = 10.0  # Distance of the wall from the origin.
 _TILES = 6  # Pairs of mirrored pictures along the wall.
 _TILE = np.pi * _WALL / _TILES  # Side of a picture, on wall and floor.
-# Pictures are drawn towards their own mean, so that objects stand out.
-_CONTRAST = 0.6
+# Pictures are drawn towards their own mean, and that towards grey, so that
+# objects stand out.
+_CONTRAST, _SATURATION = 0.6, 0.7
 _DIM = 0.35  # How much darker the far floor and the wall are.
 _SHADOW = 0.6  # How much light a shadow takes away.
 _SHADOW_EDGES = 0.5, 1.15  # Where it is full, where it ends; 1: the outline.
@@ -48,7 +49,8 @@ def build(
       kind -= 1  # A room has a floor and a wall itself.
     picture = background.paint(kind, rng, size)
     mean = picture.mean(axis=(0, 1))
-    pictures.append(mean + np.float32(_CONTRAST) * (picture - mean))
+    muted = mean.mean() + np.float32(_SATURATION) * (mean - mean.mean())
+    pictures.append(muted + np.float32(_CONTRAST) * (picture - mean))
   return Stage(*pictures)
 
 
