@@ -126,9 +126,34 @@ def test_a_camera_sees_a_point_where_at_says():
   assert rows.mean() + 0.5 == pytest.approx(0.4 * _SIZE, abs=0.6)
 
 
-@pytest.mark.parametrize("image_size", [16, 33, 62])
-def test_every_ray_lies_in_its_cone(image_size):
-  rays = camera.rays(image_size, 2.0)
+def test_a_wider_picture_shows_more_to_both_sides_and_the_same_between():
+  objects = _ball(0, 0, 1, 0.5, (0, 1, 0)), _ball(1.2, 0, -1, 0.9)
+  seen = scene.Scene(objects, _LIGHT, camera.orbit(10))
+  narrow = scene.draw(seen, _BEHIND)
+  wide = scene.draw(seen, np.full((_SIZE, 2 * _SIZE, 3), 0.5, np.float32))
+  middle = slice(_SIZE // 2, _SIZE // 2 + _SIZE)
+  assert (wide.front[:, middle] != narrow.front).sum() <= 2
+  assert wide.masks.shape == (2, _SIZE, 2 * _SIZE)
+  assert wide.masks[1].sum() > 1.2 * narrow.masks[1].sum()
+
+
+def test_the_whole_size_counts_what_is_hidden_or_beyond_the_edges():
+  near, far = _ball(0, 0, 1, 0.5), _ball(1.2, 0, -1, 0.9)
+  seen = scene.Scene([near, far], _LIGHT, camera.orbit(0))
+  masks = scene.draw(seen, _BEHIND).masks
+  assert masks[1][:, -1].any()
+  size = (_SIZE, _SIZE)
+  assert scene.whole_size(seen, 0, size, 8) == masks[0].sum()
+  everywhere = scene.draw(seen, np.zeros((_SIZE, 3 * _SIZE, 3), np.float32))
+  whole = scene.whole_size(seen, 1, size, _SIZE)
+  assert whole == pytest.approx(everywhere.masks[1].sum(), abs=2)
+  assert whole > 1.1 * masks[1].sum()
+
+
+@pytest.mark.parametrize("margin", [0, 7])
+@pytest.mark.parametrize("image_size", [(16, 16), (33, 33), (62, 49), (30, 51)])
+def test_every_ray_lies_in_its_cone(image_size, margin):
+  rays = camera.rays(image_size, 2.0, margin)
   cosine = np.sum(rays.directions * rays.cones[:, rays.cone], axis=0)
   angle = np.arccos(np.minimum(cosine, 1))
   assert angle.max() + rays.pixel < rays.spread

@@ -13,7 +13,8 @@ class Camera(NamedTuple):
   Attributes:
     position: [3], in the world.
     axes: [3, 3], rows: the camera's right, up and forward in the world.
-    focal: focal length, in image sides. 2 gives a field of view of 28 degrees.
+    focal: focal length, in image heights. 2 gives a field of view of 28
+      degrees.
   """
 
   position: np.ndarray
@@ -21,7 +22,7 @@ class Camera(NamedTuple):
   focal: float
 
   def at(self, x: float, y: float, depth: float) -> np.ndarray:
-    """The point [3] of the world seen at a place of the image.
+    """The point [3] of the world seen at a place of a square image.
 
     Args:
       x: 0 (left edge) to 1 (right edge).
@@ -78,6 +79,12 @@ def direction(azimuth: float, elevation: float) -> np.ndarray:
   )
 
 
+def turn(azimuth: float) -> np.ndarray:
+  """The rotation [3, 3] about the vertical that takes +z to this azimuth."""
+  side, _, front = direction(azimuth, 0.0)
+  return np.array([[front, 0, side], [0, 1, 0], [-side, 0, front]])
+
+
 class Rays(NamedTuple):
   """Rays through all pixels, and cones around neighbouring ones.
 
@@ -109,26 +116,40 @@ _CONE_SIDE = 4  # Pixels.
 
 
 @functools.lru_cache(maxsize=8)
-def rays(image_size: int, focal: float) -> Rays:
-  """The rays of a camera, in its own axes: right, up, forward."""
-  pixel = 1 / (focal * image_size)
-  cones_across = -(-image_size // _CONE_SIDE)
-  row = np.arange(image_size) // _CONE_SIDE
+def rays(image_size: tuple[int, int], focal: float, margin: int = 0) -> Rays:
+  """The rays of a camera, in its own axes: right, up, forward.
+
+  Args:
+    image_size: H and W.
+    focal: in image heights.
+    margin: how many pixels more to look at beyond each edge of the image.
+  """
+  pixel = 1 / (focal * image_size[0])
+  sides = [side + 2 * margin for side in image_size]
+  down, across = [np.arange(side) // _CONE_SIDE for side in sides]
+  cones = [-(-side // _CONE_SIDE) for side in sides]
   return Rays(
-    _directions(np.arange(image_size) + 0.5, image_size, focal),
     _directions(
-      (np.arange(cones_across) + 0.5) * _CONE_SIDE, image_size, focal
+      [np.arange(side) + 0.5 - margin for side in sides], image_size, focal
     ),
-    (row[:, None] * cones_across + row).ravel(),
+    _directions(
+      [(np.arange(count) + 0.5) * _CONE_SIDE - margin for count in cones],
+      image_size,
+      focal,
+    ),
+    (down[:, None] * cones[1] + across).ravel(),
     pixel,
     pixel * ((_CONE_SIDE - 1) / math.sqrt(2) + 1.5),
   )
 
 
 def _directions(places, image_size, focal):
-  """Unit vectors [3, n * n] through a grid of places, given in pixels."""
-  offset = places / image_size - 0.5
-  down, right = np.meshgrid(offset, offset, indexing="ij")
+  """Unit vectors [3, rows * columns] through a grid of places, in pixels."""
+  height, width = image_size
+  rows, columns = places
+  down, right = np.meshgrid(
+    rows / height - 0.5, columns / height - 0.5 * width / height, indexing="ij"
+  )
   directions = np.stack(
     [right.ravel(), -down.ravel(), np.full(right.size, focal)]
   )

@@ -12,12 +12,12 @@ from tf_ssl.datasets.rendering import categories
 BLOCK = 10**9
 # Instances of a category in one pool. Enough that two thousand images show
 # each about twice, few enough that the same thing is seen again.
-_POOL = 100
+POOL = 100
 # First number of every path, so that no two kinds of thing share a generator.
-FACTORS, SHAPE, LOOKS, BACKGROUND, OCCLUDER = range(1, 6)
+FACTORS, SHAPE, LOOKS, BACKGROUND, OCCLUDER, VIDEO = range(1, 7)
 # Backgrounds of a world. So few that a background does not tell an image from
 # all others: a contrastive method has to look at the object too.
-_BACKGROUNDS = 70
+BACKGROUNDS = 70
 
 
 class Factors(NamedTuple):
@@ -137,7 +137,7 @@ def random_factors(seed: int, index: int, *, variety: float = 1.0) -> Factors:
   room = 0.03 + (1.25 - scale) * 0.2  # Smaller ones may stray farther.
   return Factors(
     category=index % len(categories.CATEGORIES),
-    instance=index // BLOCK * _POOL + int(rng.integers(_POOL)),
+    instance=index // BLOCK * POOL + int(rng.integers(POOL)),
     azimuth=_nearer(rng.uniform(0, 360), _USUAL.azimuth, variety) % 360,
     elevation=_nearer(rng.uniform(5, 35), _USUAL.elevation, variety),
     light_azimuth=_nearer(
@@ -150,8 +150,8 @@ def random_factors(seed: int, index: int, *, variety: float = 1.0) -> Factors:
     x=0.5 + rng.uniform(-room, room),
     y=0.5 + rng.uniform(-room, room),
     scale=scale,
-    background=int(rng.integers(_BACKGROUNDS))
-    % max(1, round(variety * _BACKGROUNDS)),
+    background=int(rng.integers(BACKGROUNDS))
+    % max(1, round(variety * BACKGROUNDS)),
   )
 
 

@@ -98,6 +98,8 @@ def _follow(solid, origin, directions, start, end, *, arrived=0.0, spread=0.0):
   dx, dy, dz = directions
   closest = np.full(start.shape, np.inf, np.float32)
   place = start.copy()
+  if not start.size:
+    return closest, place
   active = np.arange(start.size)
   travelled, here, where = start, closest, place
   for _ in range(_CONE_STEPS if spread else _RAY_STEPS):

@@ -67,8 +67,8 @@ def draw(scene: Scene, background: np.ndarray) -> Picture:
   Returns:
     The picture, of the background's size.
   """
-  image_size = background.shape[0]
-  pixels = image_size * image_size
+  image_size = background.shape[:2]
+  pixels = image_size[0] * image_size[1]
   image = background.reshape(pixels, 3).copy()
   masks = np.zeros((len(scene.objects), pixels), bool)
   nearest = np.full(pixels, np.inf, np.float32)
@@ -80,7 +80,7 @@ def draw(scene: Scene, background: np.ndarray) -> Picture:
   )
   for number in order:
     hits, colour = layers[number]
-    solid = hits.coverage >= 0.5
+    solid = _is_covered(hits)
     masks[number, hits.ray[solid]] = True
     seen = hits.depth < nearest[hits.ray]
     ray, share = hits.ray[seen], hits.coverage[seen, None]
@@ -88,23 +88,56 @@ def draw(scene: Scene, background: np.ndarray) -> Picture:
     ray = hits.ray[seen & solid]
     nearest[ray] = hits.depth[seen & solid]
     front[ray] = number
-  square = (image_size, image_size)
   return Picture(
-    image.reshape(*square, 3), masks.reshape(-1, *square), front.reshape(square)
+    image.reshape(*image_size, 3),
+    masks.reshape(-1, *image_size),
+    front.reshape(image_size),
   )
 
 
-def _layer(scene, posed, image_size):
-  """One object's hits, depths in world units, and their colours [3, n]."""
+def whole_size(
+  scene: Scene, number: int, image_size: tuple[int, int], margin: int
+) -> int:
+  """How many pixels an object would cover, those beyond the image too.
+
+  Args:
+    scene: what is rendered.
+    number: of the object.
+    image_size: H and W.
+    margin: how many pixels beyond each edge are looked at.
+  """
+  rays = cameras.rays(image_size, scene.camera.focal, margin)
+  hits = _meet(scene, scene.objects[number], rays)[0]
+  return int(np.count_nonzero(_is_covered(hits)))
+
+
+def _is_covered(hits):
+  """Which of the hits are more than a soft edge."""
+  return hits.coverage >= 0.5
+
+
+def _meet(scene, posed, rays):
+  """Where the camera's rays meet an object, all in the solid's units and axes.
+
+  Returns:
+    The hits, the camera's place [3], the rays, and the side of a pixel there.
+  """
   solid, camera = posed.solid, scene.camera
   scale = solid.radius / posed.radius  # From the world's units to the solid's.
   to_solid = posed.rotation.T
   offset = camera.position - posed.centre
   origin = scale * (to_solid @ offset) + np.asarray(solid.centre)
-  rays = cameras.rays(image_size, camera.focal).turned(to_solid @ camera.axes.T)
+  rays = rays.turned(to_solid @ camera.axes.T)
   pixel = float(np.linalg.norm(offset)) * scale * rays.pixel
+  return ray_march.march(solid, origin, rays, pixel), origin, rays, pixel
 
-  hits = ray_march.march(solid, origin, rays, pixel)
+
+def _layer(scene, posed, image_size):
+  """One object's hits, depths in world units, and their colours [3, n]."""
+  solid, to_solid = posed.solid, posed.rotation.T
+  hits, origin, rays, pixel = _meet(
+    scene, posed, cameras.rays(image_size, scene.camera.focal)
+  )
   directions = rays.directions[:, hits.ray]
   colour = shading.shade(
     solid,
@@ -117,4 +150,5 @@ def _layer(scene, posed, image_size):
     light_colour=scene.light.colour,
     step=0.5 * pixel,
   )
-  return hits._replace(depth=hits.depth / np.float32(scale)), colour
+  scale = np.float32(solid.radius / posed.radius)
+  return hits._replace(depth=hits.depth / scale), colour

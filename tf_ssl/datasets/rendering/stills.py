@@ -1,7 +1,7 @@
 """Stills: pictures of one object, as a function of named factors.
 
-A still is a scene with one object. Scenes of several objects and moving
-cameras are further ways to fill a `scene.Scene`.
+A still is a scene with one object; `videos` fills a `scene.Scene` with several
+that move.
 """
 
 import functools
@@ -104,12 +104,11 @@ def still(factors: factors_lib.Factors, *, seed: int) -> scene.Scene:
   """The scene with the one object that the factors describe."""
   eye = camera.orbit(factors.elevation, distance=_CAMERA_DISTANCE)
   solid, surfaces = instance(seed, factors.category, factors.instance)
-  side, _, front = camera.direction(factors.azimuth, 0.0)
   posed = scene.PosedObject(
     solid=solid,
     surfaces=surfaces,
     centre=eye.at(factors.x, factors.y, _CAMERA_DISTANCE),
-    rotation=np.array([[front, 0, side], [0, 1, 0], [-side, 0, front]]),
+    rotation=camera.turn(factors.azimuth),
     radius=factors.scale * _CAMERA_DISTANCE / (2 * eye.focal),
   )
   light = shading.Light(

@@ -1,4 +1,4 @@
-"""Rendering many images at once, by several processes.
+"""Rendering many images or videos at once, by several processes.
 
 The workers are started as fresh interpreters that import only this module,
 not by `multiprocessing`: that would run the main script's imports, TensorFlow
@@ -17,9 +17,9 @@ import tempfile
 import cv2
 import tqdm
 
-from tf_ssl.datasets.rendering import stills
+from tf_ssl.datasets.rendering import stills, video_files
 
-# Fewer images than this are done before a process has started.
+# Fewer images, or frames, than this are done before a process has started.
 _WORTH_A_PROCESS = 100
 _NOT_WRITTEN = 3  # Exit code of a worker that cannot write its files.
 _WORKER = "from tf_ssl.datasets.rendering import workers; workers.main()"
@@ -51,19 +51,75 @@ def render_files(
   """
   if processes is None:
     processes = min(_cores(), len(files) // _WORTH_A_PROCESS)
-  jobs = list(files.items())
   world = {"seed": seed, "image_size": image_size, "variety": variety}
+  job = {"kind": "image", "folder": str(folder), "world": world}
+  _share(job, list(files.items()), processes, len(files), "image")
+
+
+def render_videos(
+  folder: pathlib.Path,
+  numbers: dict[int, int],
+  *,
+  seed: int,
+  num_frames: int,
+  image_size: tuple[int, int],
+  fps: float,
+  processes: int | None = None,
+) -> None:
+  """Renders videos and their tracks, with a progress bar on stderr.
+
+  Args:
+    folder: where the files go, see `video_files.write`.
+    numbers: from the numbers of the videos, which are their names, to their
+      indices.
+    seed: of the world.
+    num_frames: of each.
+    image_size: H and W.
+    fps: frames a second.
+    processes: how many; default as `render_files`.
+
+  Raises:
+    OSError: if the files cannot be written.
+    RuntimeError: if a worker failed otherwise.
+  """
+  total = len(numbers) * num_frames
+  if processes is None:
+    processes = min(_cores(), len(numbers), total // _WORTH_A_PROCESS)
+  world = {
+    "seed": seed,
+    "num_frames": num_frames,
+    "image_size": image_size,
+    "fps": fps,
+  }
+  job = {"kind": "video", "folder": str(folder), "world": world}
+  _share(job, list(numbers.items()), processes, total, "frame")
+
+
+def _share(job, items, processes, total, unit):
+  """Does a job's items here, or shares them out among processes."""
+  description = f"Rendering {job['kind']}s"
   with tqdm.tqdm(
-    total=len(jobs), desc="Rendering images", unit="image", mininterval=0.5
+    total=total, desc=description, unit=unit, mininterval=0.5
   ) as bar:
     if processes < 2:
-      for name, index in jobs:
-        _render_file(folder / name, index, **world)
+      for _ in _do({**job, "items": items}):
         bar.update()
     else:
-      job = {"folder": str(folder), "world": world}
-      shares = [jobs[number::processes] for number in range(processes)]
-      _run_workers([{**job, "files": share} for share in shares], bar)
+      shares = [items[number::processes] for number in range(processes)]
+      _run_workers([{**job, "items": share} for share in shares], bar)
+
+
+def _do(job):
+  """Does a job, and yields for every image or frame of it."""
+  for name, index in job["items"]:
+    if job["kind"] == "image":
+      path = pathlib.Path(job["folder"], name)
+      _render_file(path, index, **job["world"])
+      yield
+    else:
+      yield from video_files.write(
+        job["folder"], name, index=index, **job["world"]
+      )
 
 
 def _render_file(path, index, *, seed, image_size, variety):
@@ -71,7 +127,7 @@ def _render_file(path, index, *, seed, image_size, variety):
   done, data = cv2.imencode(".png", image[..., ::-1])  # OpenCV takes BGR.
   if not done:
     raise RuntimeError(f"{path}: the image cannot be encoded.")
-  pathlib.Path(path).write_bytes(data.tobytes())
+  path.write_bytes(data.tobytes())
 
 
 def _run_workers(jobs, bar):
@@ -120,13 +176,13 @@ def _cores():
 
 
 def _watch(workers, bar):
-  """Counts images until all workers have ended, or one has failed."""
+  """Counts images or frames until all workers have ended, or one has failed."""
   with selectors.DefaultSelector() as selector:
     for worker in workers:
       selector.register(worker.stdout, selectors.EVENT_READ, worker)
     while selector.get_map():
       for key, _ in selector.select():
-        dots = os.read(key.fd, 4096)  # One byte an image.
+        dots = os.read(key.fd, 4096)  # One byte an image or frame.
         bar.update(len(dots))
         if not dots:
           selector.unregister(key.fileobj)
@@ -135,13 +191,11 @@ def _watch(workers, bar):
 
 
 def main() -> None:
-  """What a worker does: reads its job from stdin, writes a dot an image."""
+  """What a worker does: reads its job from stdin, writes dots to stdout."""
   cv2.setNumThreads(1)
   job = json.load(sys.stdin)
   try:
-    for name, index in job["files"]:
-      path = os.path.join(job["folder"], name)
-      _render_file(path, index, **job["world"])
+    for _ in _do(job):
       sys.stdout.write(".")
       sys.stdout.flush()
   except OSError as error:

@@ -1,7 +1,7 @@
-"""Folders of rendered images that appear whole or not at all.
+"""Folders of rendered files that appear whole or not at all.
 
-    NAME/manifest.json     what every image file holds: its size and CRC-32
-    NAME/images/...        the images
+    NAME/manifest.json     what every file holds: its size and CRC-32
+    NAME/images/...        the files; or NAME/videos/...
 
 A folder is rendered beside its place and moved there by one rename.
 """
@@ -13,24 +13,27 @@ import shutil
 import tempfile
 import time
 import zlib
+from collections.abc import Callable, Collection
 
 from tf_ssl import errors
-from tf_ssl.datasets.rendering import workers
 
-_MANIFEST, _IMAGES = "manifest.json", "images"
+_MANIFEST = "manifest.json"
 _STALE_SECONDS = 24 * 3600
 
 
 def folder(
-  place: pathlib.Path, files: dict[str, int], *, image_size: int, **world
+  place: pathlib.Path,
+  kind: str,
+  files: Collection[str],
+  render: Callable[[pathlib.Path], None],
 ) -> str:
-  """Returns a folder with these images, rendering it if need be.
+  """Returns a folder with these files, rendering them if need be.
 
   Args:
-    place: where it is kept; its name tells all arguments.
-    files: from the names of the image files to the indices of the images.
-    image_size: H and W.
-    **world: the rest of what `workers.render_files` takes: seed, variety.
+    place: where it is kept; its name tells all that decides what is in it.
+    kind: images or videos: name of the folder in it that holds the files.
+    files: the names of the files.
+    render: writes them into the folder given; their subfolders exist.
 
   Returns:
     Path of the folder that holds the files.
@@ -38,29 +41,29 @@ def folder(
   Raises:
     UsageError: if the folder cannot be written.
   """
-  if not is_whole(place, files):
+  if not is_whole(place, kind, files):
     try:
       place.parent.mkdir(parents=True, exist_ok=True)
       _remove_stale(place)
-      _render(place, files, image_size=image_size, **world)
+      _render(place, kind, files, render)
     except OSError as error:
       raise errors.UsageError(
-        f"cache_dir={str(place.parent)!r}: cannot keep rendered images there "
+        f"cache_dir={str(place.parent)!r}: cannot keep rendered files there "
         f"({error}); expected a writable folder; change cache_dir."
       ) from error
-  return str(place / _IMAGES)
+  return str(place / kind)
 
 
-def is_whole(place: pathlib.Path, files: dict[str, int]) -> bool:
+def is_whole(place: pathlib.Path, kind: str, files: Collection[str]) -> bool:
   """Whether exactly these files are there, every byte as it was written."""
   try:
     manifest = json.loads((place / _MANIFEST).read_text())
     if set(manifest) != set(files):
       return False
-    images = place / _IMAGES
-    present = sum(len(names) for _, _, names in os.walk(images))
+    kept = place / kind
+    present = sum(len(names) for _, _, names in os.walk(kept))
     return present == len(files) and all(
-      _facts((images / name).read_bytes()) == facts
+      _facts((kept / name).read_bytes()) == facts
       for name, facts in manifest.items()
     )
   except (OSError, ValueError):
@@ -71,32 +74,32 @@ def _facts(data):
   return [len(data), zlib.crc32(data)]
 
 
-def _render(place, files, **world):
+def _render(place, kind, files, render):
   temporary = pathlib.Path(
     tempfile.mkdtemp(prefix=_prefix(place), dir=place.parent)
   )
   try:
     made = temporary / "made"
     for subfolder in {os.path.dirname(name) for name in files}:
-      (made / _IMAGES / subfolder).mkdir(parents=True, exist_ok=True)
-    workers.render_files(made / _IMAGES, files, **world)
+      (made / kind / subfolder).mkdir(parents=True, exist_ok=True)
+    render(made / kind)
     manifest = {
-      name: _facts((made / _IMAGES / name).read_bytes()) for name in files
+      name: _facts((made / kind / name).read_bytes()) for name in files
     }
     (made / _MANIFEST).write_text(json.dumps(manifest))
-    _put(made, place, temporary / "old", files)
+    _put(made, place, temporary / "old", kind, files)
   finally:
     shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _put(made, place, aside, files):
+def _put(made, place, aside, kind, files):
   """Moves `made` to its place, unless another process was faster."""
   for _ in range(10):
     try:
       os.rename(made, place)
       return
     except OSError:
-      if is_whole(place, files):
+      if is_whole(place, kind, files):
         return
       # What is there is damaged. Whoever moves it away first may do so.
       try:
