@@ -1,6 +1,5 @@
 """Pretraining from settings to a SavedModel: the one way a run goes."""
 
-import contextlib
 import json
 import os
 import time
@@ -9,14 +8,8 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 from tf_ssl import errors
-from tf_ssl.datasets import records as records_lib
 from tf_ssl.export import provenance, saved_model
-from tf_ssl.input_pipeline import (
-  data_service,
-  skipped,
-  view_batches,
-  wait_clock,
-)
+from tf_ssl.input_pipeline import view_batches, wait_clock
 from tf_ssl.methods import base
 from tf_ssl.training import (
   assembly,
@@ -29,6 +22,7 @@ from tf_ssl.training import (
   non_finite,
   observation,
   progress,
+  run_batches,
   run_directory,
   run_record,
   training_images,
@@ -109,21 +103,18 @@ class _Run:
   ):
     self._settings = settings
     self._directory = directory
-    self._records = records
     self._model: base.ContrastiveModel = model
     self._command = command
     self._cluster = cluster
     self._stop = stop
     self._began = time.time()
     self._clock = wait_clock.WaitClock()
-    self._skipped = skipped.SkippedFiles(
-      str(directory.skipped_files),
-      num_images=records.num_images,
-      max_fraction=settings.max_skipped_fraction,
+    self._batches = run_batches.RunBatches(
+      settings,
+      records,
+      model.view_type,
+      skipped_file=directory.skipped_files,
     )
-    self._service = None
-    if settings.data_service_address:
-      self._service = data_service.DataService(settings.data_service_address)
     self._checkpoints = checkpoints.Checkpoints(
       model,
       directory.checkpoints,
@@ -137,11 +128,12 @@ class _Run:
     """A memory bank has a row for each image, a run's order is of so many."""
     path = self._directory.path / run_directory.RUN_FILE
     before = json.loads(path.read_text()) if path.exists() else {}
-    count = before.get("data", {}).get("count", self._records.num_images)
-    if count != self._records.num_images:
+    now = self._batches.records.num_images
+    count = before.get("data", {}).get("count", now)
+    if count != now:
       raise errors.UsageError(
         f"model_dir {self._directory.path} is a run on {count} images, but"
-        f" there are {self._records.num_images} now: expected the same ones."
+        f" there are {now} now: expected the same ones."
         " Change IMAGES back, or give another --model_dir."
       )
 
@@ -164,17 +156,17 @@ class _Run:
     bar = progress.Progress(
       metrics, first_step=self._start, num_steps=settings.steps
     )
-    with self._skipping():
+    with self._batches.reading():
       observer = observation.NOBODY
       if chief:
         observer = observation.observe(
           settings,
           model=self._model,
-          records=self._records,
+          records=self._batches.records,
           directory=directory,
           writer=writer,
           config=config,
-          skipped=self._skipped,
+          skipped=self._batches.skipped,
           say=bar.write,
         )
     logging = callbacks.Logging(
@@ -197,15 +189,14 @@ class _Run:
       self._stop,
       every_steps=settings.checkpoint_every_steps,
       every_minutes=0 if exact else settings.checkpoint_every_minutes,
-      guard=self._check_skipped,
+      guard=self._batches.check,
     )
     try:
       self._fit([metrics, logging, saving, *([bar] if chief else [])])
     finally:
       bar.close()
       writer.flush()
-    if self._service is not None:
-      self._service.tell()
+    self._batches.end()
     checkpoint = self._checkpoints.save()
     self._record_run()
     return checkpoint, log.history
@@ -217,12 +208,12 @@ class _Run:
       return
     dataset = distribution.distribute(
       lambda number, count: self._clock.watch(
-        self.pairs(self._start, view_batches.Share(number, count))
+        self._batches.from_step(self._start, view_batches.Share(number, count))
       ),
       batch_size=settings.batch_size,
     )
     try:
-      with self._skipping():
+      with self._batches.reading():
         self._model.fit(
           dataset,
           steps_per_epoch=settings.steps - self._start,
@@ -235,45 +226,12 @@ class _Run:
         raise
       raise self._non_finite() from None
 
-  def pairs(
-    self, start_step: int, share: view_batches.Share = view_batches.WHOLE
-  ) -> tf.data.Dataset:
-    """The run's batches from a step on."""
-    settings = self._settings
-    return view_batches.view_batches(
-      self._records,
-      view_type=self._model.view_type,
-      recipe=settings.recipe,
-      image_size=settings.image_size,
-      batch_size=settings.batch_size,
-      seed=settings.seed,
-      start_step=start_step,
-      share=share,
-      num_steps=settings.steps,
-      finish_views=not settings.finish_views_in_step,
-      skipped=self._skipped,
-      service=self._service,
-    )
-
-  @contextlib.contextmanager
-  def _skipping(self):
-    """Says clearly that too many files were skipped, where that was it."""
-    try:
-      yield
-    except tf.errors.OpError:
-      self._check_skipped()
-      raise
-
-  def _check_skipped(self):
-    if self._skipped.fatal:
-      raise errors.UsageError(self._skipped.fatal)
-
   def _non_finite(self) -> non_finite.NonFiniteLossError:
     step = int(self._model.optimizer.iterations.numpy())
-    if self._service is not None:
+    if self._batches.made_elsewhere:
       return non_finite.of_lost_batch(step)
     return non_finite.save(
-      next(iter(self.pairs(step))),
+      next(iter(self._batches.from_step(step))),
       directory=self._directory.non_finite,
       step=step,
       checkpoints=self._checkpoints,
@@ -286,7 +244,7 @@ class _Run:
     record = run_record.describe(
       command=self._command,
       seed=self._settings.seed,
-      data=before.get("data") or self._data(),
+      data=before.get("data") or self._batches.identity(),
     )
     spent = before.get("wall_seconds", 0.0)
     record["wall_seconds"] = spent + time.time() - self._began
@@ -295,16 +253,8 @@ class _Run:
       before.get("peak_memory_bytes", 0), run_record.peak_memory_bytes()
     )
     record["step"] = int(self._model.optimizer.iterations.numpy())
-    record["skipped_files"] = self._skipped.count
-    if self._service is not None:
-      record["lost_examples"] = self._service.lost
+    record.update(self._batches.losses())
     self._directory.write_run_record(record)
-
-  def _data(self) -> dict:
-    return {
-      **records_lib.digest(self._records),
-      "classes": training_images.num_classes(self._records),
-    }
 
   def result(self, checkpoint, history) -> closing.PretrainResult:
     """What came out, exported if the end is reached; outside of a strategy."""
