@@ -76,14 +76,14 @@ def test_reasons_are_those_of_the_files(tmp_path):
   Image.new("RGB", (1, 5)).save(tmp_path / "thin.png")
   records = image_folder.read(str(tmp_path))
   found = {
-    records.name(i): skipped.why_unusable(records, i)
+    records.name(i): skipped.why_unusable(records, i, None)
     for i in range(records.num_images)
   }
   assert found == {
     "cut.jpg": "truncated or corrupt JPEG, or of an unsupported kind",
     "empty.png": "empty file",
     "gone.jpg": "cannot be read: No such file or directory",
-    "good.jpg": "could not be read at that moment",
+    "good.jpg": None,
     "text.gif": "not a JPEG, PNG, BMP or GIF image",
     "thin.png": "smaller than 2 px on a side: 1x5",
   }

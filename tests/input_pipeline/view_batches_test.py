@@ -10,6 +10,7 @@ from PIL import Image
 from tf_ssl import errors, types
 from tf_ssl.augment import jigsaw, recipes
 from tf_ssl.datasets import image_folder
+from tf_ssl.datasets import records as records_lib
 from tf_ssl.input_pipeline import finishing, order, view_batches
 from tf_ssl.input_pipeline import skipped as skipped_lib
 
@@ -292,6 +293,100 @@ def test_photographs_become_varied_views(shared_data):
   )
   views = np.concatenate([pair.query for pair in found])
   assert abs(views.mean()) < 0.6 and 0.5 < views.std() < 1.6
+
+
+def paired_batches(folder, examples, **options):
+  records = image_folder.read(str(folder))
+  options = {
+    "recipe": RECIPE,
+    "image_size": 8,
+    "batch_size": 4,
+    "seed": 0,
+    "num_steps": 10,
+    "finish_views": False,
+    **options,
+  }
+  records = records._replace(examples=examples)
+  return list(view_batches.view_batches(records, **options))
+
+
+def test_the_views_of_a_pair_come_from_its_two_images(folder):
+  first = np.arange(NUM_IMAGES - 3)
+  examples = records_lib.Examples(np.stack([first, first + 3], axis=1))
+  found = paired_batches(folder, examples, num_steps=17)
+  queries = numbers(found)
+  keys = np.array([pair.key[:, 0, 0, 0].numpy() // 10 for pair in found])
+  np.testing.assert_array_equal(keys, queries + 3)
+  assert sorted(queries.ravel()) == sorted([*range(17)] * 4)
+
+
+def test_one_place_gives_both_views(folder):
+  examples = records_lib.Examples(np.arange(5, 11)[:, None])
+  found = paired_batches(folder, examples, num_steps=3)
+  queries = numbers(found)
+  keys = np.array([pair.key[:, 0, 0, 0].numpy() // 10 for pair in found])
+  np.testing.assert_array_equal(keys, queries)
+  assert sorted(queries.ravel()) == sorted([*range(5, 11)] * 2)
+
+
+def test_each_place_shows_its_box(folder):
+  left = np.zeros((10, 12, 3), np.uint8)
+  left[:, 6:] = 200
+  Image.fromarray(left).save(folder / "000.png")
+  boxes = np.array([[[0, 0, 6, 10], [6, 0, 12, 10]]] * 8, np.int32)
+  examples = records_lib.Examples(np.zeros((8, 2), np.int64), boxes)
+  for pair in paired_batches(folder, examples, num_steps=2):
+    assert not pair.query.numpy().any()
+    assert (pair.key.numpy() == 200).all()
+
+
+def test_no_batch_holds_two_examples_of_one_group(folder):
+  groups = np.array([0] * 9 + [1] * 4 + [2] * 4 + [3] * 2 + [4], np.int32)
+  examples = records_lib.Examples(np.arange(NUM_IMAGES)[:, None], None, groups)
+  found = paired_batches(folder, examples, num_steps=90)
+  shown = numbers(found)
+  for batch in shown:
+    assert len(set(groups[batch])) == 4
+  # Each group comes about as often, and so do the examples of a group.
+  times = np.bincount(groups[shown.ravel()])
+  assert times.sum() == 360 and times.min() > 55
+  for group in range(5):
+    each = np.bincount(shown.ravel(), minlength=NUM_IMAGES)[groups == group]
+    assert each.min() >= 0.5 * each.mean()
+  assert same(
+    found[40:], paired_batches(folder, examples, num_steps=90, start_step=40)
+  )
+
+
+def test_an_unusable_frame_costs_its_pairs_alone_and_is_named(folder):
+  (folder / "004.png").write_bytes(b"\x89PNG, but no more")
+  first = np.arange(NUM_IMAGES - 1)
+  examples = records_lib.Examples(
+    np.stack([first, first + 1], axis=1), None, (first // 4).astype(np.int32)
+  )
+  skipped = skipped_lib.SkippedFiles(None, NUM_IMAGES, max_fraction=0.5)
+  found = paired_batches(
+    folder, examples, num_steps=40, skipped=skipped, batch_size=5
+  )
+  queries = numbers(found)
+  assert set(queries.ravel()) == set(range(NUM_IMAGES - 1)) - {3, 4}
+  assert list(skipped.reasons) == ["004.png"]
+
+
+@pytest.mark.parametrize(
+  "examples, message",
+  [
+    (records_lib.Examples(np.zeros((8, 3), np.int64)), "3 images.*2 views"),
+    (
+      records_lib.Examples(np.zeros((8, 2), np.int64), None, np.arange(8) // 4),
+      "2 videos.*BATCH_SIZE.*SAME_VIDEO",
+    ),
+    (records_lib.Examples(np.zeros((3, 2), np.int64)), "only 3 examples"),
+  ],
+)
+def test_examples_that_do_not_fit_are_refused(folder, examples, message):
+  with pytest.raises(errors.UsageError, match=message):
+    paired_batches(folder, examples)
 
 
 if __name__ == "__main__":

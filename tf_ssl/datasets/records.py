@@ -27,6 +27,25 @@ class Shards(NamedTuple):
   image_feature: str = "image/encoded"
 
 
+class Examples(NamedTuple):
+  """What is learned from where that is not each image by itself.
+
+  An example has P places, one for each view (or one for all of them), and each
+  place shows an image: the two frames of a pair, say.
+
+  Attributes:
+    images: [N, P] int64, the image at each place.
+    boxes: [N, P, 4] int32, the region of it, as in `ImageRecords`; None for
+      whole images.
+    groups: [N] int32 from 0, such as the video that an example comes from: no
+      batch holds two of one group. None where that does not matter.
+  """
+
+  images: np.ndarray
+  boxes: np.ndarray | None = None
+  groups: np.ndarray | None = None
+
+
 class ImageRecords(NamedTuple):
   """N encoded images, in a fixed order.
 
@@ -41,6 +60,7 @@ class ImageRecords(NamedTuple):
       no image has a box.
     class_names: name of each class id; empty where classes have no names.
     shards: where each image lies inside `files`; None for one image a file.
+    examples: what is learned from; None where every image is an example.
   """
 
   root: str
@@ -50,6 +70,23 @@ class ImageRecords(NamedTuple):
   boxes: np.ndarray | None = None
   class_names: tuple[str, ...] = ()
   shards: Shards | None = None
+  examples: Examples | None = None
+
+  @property
+  def num_examples(self) -> int:
+    """How many examples there are to learn from."""
+    return (
+      self.num_images if self.examples is None else len(self.examples.images)
+    )
+
+  def shown(self, example: int) -> list[tuple[int, np.ndarray | None]]:
+    """Each image that an example shows, with the box of it or None."""
+    if self.examples is None:
+      return [(example, None if self.boxes is None else self.boxes[example])]
+    images, boxes = self.examples.images, self.examples.boxes
+    if boxes is None:
+      return [(int(image), None) for image in images[example]]
+    return list(zip(images[example].tolist(), boxes[example], strict=True))
 
   @property
   def num_images(self) -> int:

@@ -1,4 +1,4 @@
-"""From the index of a record to its encoded bytes, inside tf.data."""
+"""From an example to the encoded bytes that it shows, inside tf.data."""
 
 import os
 from typing import NamedTuple
@@ -29,11 +29,22 @@ class Location(NamedTuple):
 
 
 class Source:
-  """A dataset's records, to be read inside tf.data."""
+  """A dataset's records, to be read inside tf.data.
+
+  Attributes:
+    num_places: P, how many images an example shows.
+  """
 
   def __init__(self, records: records_lib.ImageRecords):
     """Initialises from `records`."""
     self._records = records
+    self._examples = None
+    self.num_places = 1
+    boxes = records.boxes
+    if records.examples is not None:
+      self._examples = tf.constant(records.examples.images)
+      self.num_places = self._examples.shape[1]
+      boxes = records.examples.boxes
     self._root = os.path.join(records.root, "")
     # Eager tensors, captured: constants would be copied into every graph.
     self._files = tf.constant(records.files)
@@ -41,10 +52,13 @@ class Source:
     self._shards = None
     if shards is not None:
       self._shards = tf.constant(shards.file), tf.constant(shards.offset)
-    self._boxes = None if records.boxes is None else tf.constant(records.boxes)
+    self._boxes = None if boxes is None else tf.constant(boxes)
 
   def locate(self, indices: tf.Tensor) -> Location:
-    """[n] int64 -> the locations of n images."""
+    """[n] int64, examples -> the locations of their n * P images."""
+    examples = indices
+    if self._examples is not None:
+      indices = tf.reshape(tf.gather(self._examples, examples), [-1])
     files, offsets = indices, tf.zeros_like(indices)
     if self._shards is not None:
       files, offsets = (tf.gather(x, indices) for x in self._shards)
@@ -52,7 +66,7 @@ class Source:
     if self._boxes is None:
       boxes = tf.fill([tf.size(indices), 4], -1)
     else:
-      boxes = tf.gather(self._boxes, indices)
+      boxes = tf.reshape(tf.gather(self._boxes, examples), [-1, 4])
     return Location(indices, paths, offsets, boxes)
 
   def read(self, location: Location) -> tf.Tensor:

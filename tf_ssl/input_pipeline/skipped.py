@@ -128,9 +128,14 @@ def report(
 
   def tell(indices: np.ndarray, failures: np.ndarray) -> np.int32:
     for row, failed in zip(indices, failures, strict=True):
-      for index in row[:failed].tolist():
-        reason = why_unusable(records, index)
-        skipped.add(records.name(index), reason)
+      for example in row[:failed].tolist():
+        reasons = {
+          records.name(image): why_unusable(records, image, box)
+          for image, box in records.shown(example)
+        }
+        found = {name: r for name, r in reasons.items() if r is not None}
+        for name in found or reasons:
+          skipped.add(name, reasons[name] or "could not be read at that moment")
       if failed == attempts and not may_give_up:
         skipped.give_up(attempts)
     return np.int32(0)
@@ -156,8 +161,19 @@ def report(
     return tf.nest.map_structure(tf.identity, chunk.loaded)
 
 
-def why_unusable(records: records_lib.ImageRecords, index: int) -> str:
-  """Reads an image again to say in a few words why it cannot be used."""
+def why_unusable(
+  records: records_lib.ImageRecords, index: int, box: np.ndarray | None
+) -> str | None:
+  """Reads an image again to say in a few words why it cannot be used.
+
+  Args:
+    records: the images.
+    index: which of them.
+    box: [4] int32, the region of it, as `ImageRecords` has it, or None.
+
+  Returns:
+    The reason; None where it can be used now.
+  """
   try:
     if records.shards is None:
       with open(records.path(index), "rb") as file:
@@ -185,7 +201,12 @@ def why_unusable(records: records_lib.ImageRecords, index: int) -> str:
   height, width = image.shape[:2]
   if min(height, width) < 2:
     return f"smaller than 2 px on a side: {width}x{height}"
-  if records.boxes is not None:
-    box = tuple(records.boxes[index].tolist())
-    return f"box {box} shows less than 2 px of the {width}x{height} image"
-  return "could not be read at that moment"
+  if box is None or box[0] < 0:
+    return None
+  xmin, ymin, xmax, ymax = box.tolist()
+  if min(min(xmax, width) - xmin, min(ymax, height) - ymin) >= 2:
+    return None
+  return (
+    f"box {(xmin, ymin, xmax, ymax)} shows less than 2 px of the"
+    f" {width}x{height} image"
+  )

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from tf_ssl import errors, types
@@ -92,7 +93,9 @@ def view_batches(
     UsageError: `image_size` < 2, fewer images than a batch, a batch that cannot
       be shared.
   """
-  _check(records, image_size, batch_size, share)
+  _check(
+    records, image_size, batch_size, len(types.view_fields(view_type)), share
+  )
   if skipped is None:
     skipped = skipped_lib.SkippedFiles(None, records.num_images)
   heap.keep_freed_memory()
@@ -109,9 +112,17 @@ def view_batches(
     step, row = examples // local_size, examples % local_size
     return step * batch_size + share.number * local_size + row
 
+  groups = None
+  if records.examples is not None and records.examples.groups is not None:
+    groups = order.Groups(
+      records.examples.groups, seed=seed, batch_size=batch_size
+    )
+
   def index_of(examples: tf.Tensor, attempt: int | tf.Tensor) -> tf.Tensor:
+    if groups is not None:
+      return groups.index(globally(examples), attempt)
     return order.image_index(
-      globally(examples), attempt, seed=seed, num_images=records.num_images
+      globally(examples), attempt, seed=seed, num_images=records.num_examples
     )
 
   cut = views.view_loader(
@@ -138,7 +149,7 @@ def view_batches(
   finisher = finishing.Finisher(
     recipe, view_type, seed=seed, batch_size=batch_size, compiled=True
   ).crops
-  labels = None if records.labels is None else tf.constant(records.labels)
+  labels = _labels(records)
 
   def join(loaded: views.Loaded) -> Any:
     index = tf.reshape(loaded.index, [local_size])
@@ -205,6 +216,7 @@ def _check(
   records: records_lib.ImageRecords,
   image_size: int,
   batch_size: int,
+  num_views: int,
   share: Share,
 ) -> None:
   if image_size < 2:
@@ -215,13 +227,48 @@ def _check(
     raise errors.UsageError(
       f"batch_size: got {batch_size}; expected at least 1; raise BATCH_SIZE"
     )
-  if records.num_images < batch_size:
+  if records.num_examples < batch_size:
+    what = "images" if records.examples is None else "examples"
     raise errors.UsageError(
-      f"batch_size: got {batch_size}, but there are only {records.num_images} "
-      "images; lower BATCH_SIZE or give a folder with more images"
+      f"batch_size: got {batch_size}, but there are only {records.num_examples}"
+      f" {what}; lower BATCH_SIZE or give a folder with more images"
     )
+  _check_examples(records, batch_size, num_views)
   if batch_size % share.count:
     raise errors.UsageError(
       f"batch_size: got {batch_size}, which {share.count} processes cannot"
       " share equally; change BATCH_SIZE to a multiple"
     )
+
+
+def _check_examples(
+  records: records_lib.ImageRecords, batch_size: int, num_views: int
+) -> None:
+  examples = records.examples
+  if examples is None:
+    return
+  places = examples.images.shape[1]
+  if places not in (1, num_views):
+    raise errors.UsageError(
+      f"examples show {places} images each, but the method's batch has"
+      f" {num_views} views; expected as many, or 1; change the images or the"
+      " method"
+    )
+  if examples.groups is None:
+    return
+  count = len(np.unique(examples.groups))
+  if count < batch_size:
+    raise errors.UsageError(
+      f"batch_size: got {batch_size}, but there are only {count} videos, and a"
+      " batch holds one pair of each at most; lower BATCH_SIZE, or allow more"
+      " with SAME_VIDEO_IN_BATCH = True"
+    )
+
+
+def _labels(records: records_lib.ImageRecords) -> tf.Tensor | None:
+  """[N] int32: an example's label is that of the first image it shows."""
+  if records.labels is None:
+    return None
+  if records.examples is None:
+    return tf.constant(records.labels)
+  return tf.constant(records.labels[records.examples.images[:, 0]])

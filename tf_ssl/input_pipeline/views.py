@@ -32,7 +32,7 @@ class Loaded(NamedTuple):
 
   Attributes:
     crops: for each view, [..., size, size, 3] uint8; later what was made of it.
-    index: [...] int64, the image.
+    index: [...] int64, the example.
   """
 
   crops: tuple[tf.Tensor, ...]
@@ -42,53 +42,79 @@ class Loaded(NamedTuple):
 def view_loader(
   source: loading.Source, views: Sequence[View], *, portable: bool = False
 ) -> Callable[[tf.Tensor, tf.Tensor], tf.data.Dataset]:
-  """Returns a function that cuts the views out of each of some images.
+  """Returns a function that cuts the views out of what examples show.
 
   Args:
     source: where the images are.
-    views: V of them.
+    views: V of them. If an example shows several images (P = V), view v is cut
+      out of image v, else all are cut out of the one.
     portable: whether it may run in another process than this one.
 
   Returns:
-    A function from images ([n] int64) and draws ([n, V, ...], from `crop.draw`)
-    to a dataset of n `Loaded`. It fails where an image cannot be used, and then
-    yields fewer.
+    A function from examples ([n] int64) and draws ([n, V, ...], from
+    `crop.draw`) to a dataset of n `Loaded`. It fails where an image cannot be
+    used, and then yields fewer.
   """
-  crops, sizes = [v.crop for v in views], [v.size for v in views]
+  places = source.num_places
+  # Which views each place has: all, or one.
+  shown = [
+    [v for v in range(len(views)) if v % places == p] for p in range(places)
+  ]
+  sizes = [view.size for view in views]
 
   # Functions, so that a second use is not a second trace.
   @tf.function(autograph=False)
   def read(location: loading.Location):
     encoded = source.read(location)
-    return encoded, decoding.sides(encoded), location.box, location.index
+    return encoded, decoding.sides(encoded), location.box
 
   @tf.function(autograph=False)
   def draw(
     sides: tf.Tensor, boxes: tf.Tensor, draws: tf.Tensor
   ) -> tuple[tf.Tensor, tf.Tensor]:
-    regions = loading.regions(boxes, sides)
-    windows = crop_lib.random_windows(regions, draws, crops=crops)
-    outer = crop_lib.enclosing_window(windows)
-    return outer, windows - tf.pad(outer[:, None, :2], [[0, 0], [0, 0], [0, 2]])
+    regions = tf.reshape(loading.regions(boxes, sides), [-1, places, 4])
+    outer, windows = [], [None] * len(views)
+    for place, numbers in enumerate(shown):
+      drawn = crop_lib.random_windows(
+        regions[:, place],
+        tf.gather(draws, numbers, axis=1),
+        crops=[views[v].crop for v in numbers],
+      )
+      outer.append(crop_lib.enclosing_window(drawn))
+      start = tf.pad(outer[-1][:, None, :2], [[0, 0], [0, 0], [0, 2]])
+      for v, window in zip(
+        numbers, tf.unstack(drawn - start, len(numbers), axis=1), strict=True
+      ):
+        windows[v] = window
+    return tf.stack(outer, axis=1), tf.stack(windows, axis=1)
 
   @tf.function(autograph=False)
   def cut(
     encoded: tf.Tensor, outer: tf.Tensor, windows: tf.Tensor, index: tf.Tensor
   ) -> Loaded:
-    image = decoding.decode_window(encoded, outer)
-    windows = tf.ensure_shape(windows, [len(views), 4])
-    crops = resize.resize_windows(image, windows, sizes, portable=portable)
+    crops = [None] * len(views)
+    for place, numbers in enumerate(shown):
+      image = decoding.decode_window(encoded[place], outer[place])
+      found = resize.resize_windows(
+        image,
+        tf.ensure_shape(tf.gather(windows, numbers), [len(numbers), 4]),
+        [sizes[v] for v in numbers],
+        portable=portable,
+      )
+      for v, crop in zip(numbers, found, strict=True):
+        crops[v] = crop
     return Loaded(tuple(crops), index)
 
   def load(indices: tf.Tensor, draws: tf.Tensor) -> tf.data.Dataset:
     dataset = tf.data.Dataset.from_tensor_slices(source.locate(indices))
     # drop_remainder: what an error leaves over must not meet others' draws.
-    dataset = dataset.map(read).batch(tf.size(indices, tf.int64), True)
+    count = tf.size(indices, tf.int64)
+    dataset = dataset.map(read).batch(count * places, True)
     dataset = dataset.map(
-      lambda encoded, sides, boxes, index: (
-        encoded,
+      lambda encoded, sides, boxes: (
+        tf.reshape(encoded, [-1, places]),
         *draw(sides, boxes, draws),
-        index,
+        indices,
       )
     )
     return dataset.unbatch().map(cut)

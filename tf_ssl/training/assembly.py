@@ -114,7 +114,9 @@ def build_recorded_method(
   record = json.loads((model_dir / run_directory.RUN_FILE).read_text())
   data = record["data"]
   return build_method(
-    settings, num_images=data["count"], num_classes=data.get("classes", 0)
+    settings,
+    num_images=data.get("examples", data["count"]),
+    num_classes=data.get("classes", 0),
   )
 
 

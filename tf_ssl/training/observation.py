@@ -127,11 +127,19 @@ def chance_loss(model: base.ContrastiveModel) -> float | None:
 
 def _probe(settings, model, records, skipped) -> types.ImagePair:
   """A fixed batch of finished views, from the images that are trained on."""
+  examples = records.examples
+  if examples is not None:  # the first two places; a video may come twice
+    two = examples._replace(
+      images=examples.images[:, :2],
+      boxes=None if examples.boxes is None else examples.boxes[:, :2],
+      groups=None,
+    )
+    records = records._replace(examples=two)
   pairs = view_batches.view_batches(
     records,
     recipe=finishing.recipe_of_each_view(settings.recipe, model.view_type)[0],
     image_size=settings.image_size,
-    batch_size=min(PROBE_PAIRS, records.num_images),
+    batch_size=min(PROBE_PAIRS, records.num_examples),
     seed=settings.seed,
     num_steps=1,
     skipped=skipped,

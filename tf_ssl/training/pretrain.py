@@ -70,7 +70,7 @@ def pretrain(
     records = training_images.read(settings)
     model = assembly.build_method(
       settings,
-      num_images=records.num_images,
+      num_images=records.num_examples,
       num_classes=training_images.num_classes(records),
     )
     assembly.compile_method(settings, model)
@@ -128,8 +128,9 @@ class _Run:
     """A memory bank has a row for each image, a run's order is of so many."""
     path = self._directory.path / run_directory.RUN_FILE
     before = json.loads(path.read_text()) if path.exists() else {}
-    now = self._batches.records.num_images
-    count = before.get("data", {}).get("count", now)
+    now = self._batches.records.num_examples
+    data = before.get("data", {})
+    count = data.get("examples", data.get("count", now))
     if count != now:
       raise errors.UsageError(
         f"model_dir {self._directory.path} is a run on {count} images, but"

@@ -99,6 +99,7 @@ class RunBatches:
     """What run.json says of the images: they are to be the same ones again."""
     return {
       **records_lib.digest(self.records),
+      "examples": self.records.num_examples,
       "classes": training_images.num_classes(self.records),
     }
 
