@@ -68,6 +68,23 @@ def load(folder: pathlib.Path | None = None) -> None:
   loaded[0].av_log_set_level(_FATAL)
 
 
+def use_vector_instructions(allowed: bool) -> None:
+  """Chooses the code that FFmpeg 4 runs in this process from now on.
+
+  Its conversion to RGB writes whole vectors, past the end of a picture whose
+  width is no multiple of 16, into memory that is not tensorflow-io's. The code
+  without vector instructions does not.
+  """
+  flags = -1 if allowed else 0  # -1: what the processor has
+  ctypes.CDLL(_loaded_name()).av_force_cpu_flags(flags)
+
+
+def _loaded_name() -> str:
+  folder = default_folder()
+  name = LIBRARIES[0]
+  return str(folder / name) if _is_set_up(folder) else name
+
+
 def _load_each(paths: list[pathlib.Path]) -> None:
   """Loads libraries that depend on one another in an unknown order."""
   while paths:

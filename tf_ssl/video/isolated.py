@@ -141,9 +141,6 @@ class Decoder:
       if child is self._child:
         child.say({"free": slot})
     child.busy = False
-    if request["reader"] == "tfio":
-      # It may have written past its buffers: spare the next video that.
-      self.close()
     if "error" in answer:
       raise _error(answer)
     if request["do"] == "probe":

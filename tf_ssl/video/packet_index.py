@@ -102,13 +102,13 @@ def build(
     keyframes,
     np.frombuffer(dts, np.int64)[order][keyframes],
     time_base,
-    _origin(container, time_base, int(ascending[0])),
+    _origin(container, time_base, int(ascending[0]), is_exact),
     is_exact,
   )
 
 
-def _origin(container, time_base: float, first: int) -> int:
-  if container.start_time is None:
+def _origin(container, time_base: float, first: int, is_exact: bool) -> int:
+  if container.start_time is None or not is_exact:
     return first
   origin = round(container.start_time / av.time_base / time_base)
   return min(origin, first)

@@ -23,6 +23,7 @@ class PyavReader:
     index: where its frames lie.
     times: [T] float64, seconds, of the frames of the part that counts.
     num_decoded: how many frames the decoder has given so far.
+    rotation: degrees, counter-clockwise, by which the last frame was turned.
   """
 
   def __init__(self, video: videos.Video, *, num_threads: int = 0):
@@ -40,6 +41,7 @@ class PyavReader:
     self._may_seek = True
     self._reformatter = av.video.reformatter.VideoReformatter()
     self.num_decoded = 0
+    self.rotation = 0
     self._open()
     try:
       self.index = packet_index.build(video.name, self._container, self._stream)
@@ -59,6 +61,16 @@ class PyavReader:
     if self._container is not None:
       self._container.close()
       self._container = None
+
+  @property
+  def first(self) -> int:
+    """Where in the file, in frames, the part that counts begins."""
+    return self._part.start
+
+  @property
+  def coded_width(self) -> int:
+    """Pixels, before any rotation."""
+    return self._stream.codec_context.width
 
   def info(self) -> frames.VideoInfo:
     """See `decode.probe`; decodes one frame, for its size as shown."""
@@ -134,6 +146,8 @@ class PyavReader:
     self._stream = streams[0]
     self._stream.thread_type = "AUTO"
     self._stream.codec_context.thread_count = self._num_threads
+    # A damaged frame is an error, not patched up from the one before it.
+    self._stream.codec_context.options = {"err_detect": "explode"}
     self._has_sought = False
 
   def _keyframe_before(self, number: int) -> int:
