@@ -29,9 +29,9 @@ def default_folder() -> pathlib.Path:
 
 
 def is_available() -> bool:
-  """Whether FFmpeg 4 is on the system or in `default_folder`; loads nothing.
+  """Whether FFmpeg 4 is in `default_folder` or on the system.
 
-  A system's library is looked for where the loader would, by its name.
+  The system's is looked for by loading it: only the loader knows its places.
   """
   return _is_set_up(default_folder()) or _is_on_system()
 

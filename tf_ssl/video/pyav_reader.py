@@ -217,10 +217,10 @@ class PyavReader:
       frame, width, height, "rgb24", interpolation=interpolation
     )
     image = rgb.to_ndarray()
-    quarters = round(frame.rotation / 90) % 4
-    return (
-      np.ascontiguousarray(np.rot90(image, quarters)) if quarters else image
-    )
+    self.rotation = round(frame.rotation / 90) % 4 * 90
+    if not self.rotation:
+      return image
+    return np.ascontiguousarray(np.rot90(image, self.rotation // 90))
 
 
 def part(video: videos.Video, times: np.ndarray) -> tuple[range, np.ndarray]:
