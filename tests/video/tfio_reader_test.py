@@ -1,5 +1,6 @@
 """Both readers on real files; the one with tensorflow-io in its own process."""
 
+import subprocess
 import sys
 
 import numpy as np
@@ -91,20 +92,43 @@ def test_parts_sizes_and_iteration_are_the_same(clip, clips, decoder):
   assert tfio[0].image.shape == pyav[0].image.shape == (48, 80, 3)
 
 
+def test_a_frame_in_the_place_of_another_is_noticed(clip, ffmpeg_4):
+  """In a child, because tensorflow-io is not let into this process."""
+  code = f"""
+import numpy as np
+from tf_ssl.video import decode, tfio_reader, videos
+video = videos.Video({clip("a.mp4").path!r}, "a.mp4")
+with tfio_reader.TfioReader(video) as reader:
+  images = reader._decode()
+  images = np.stack([images[0]] * 50)  # the fault that is known of it
+  reader._decode = lambda: images
+  try:
+    list(reader.frames([0, 7, 40]))
+  except decode.DecodeError as error:
+    print(error)
+"""
+  done = subprocess.run(
+    [sys.executable, "-c", code], capture_output=True, text=True, check=True
+  )
+  assert done.stdout == (
+    "a.mp4: tensorflow-io repeats another frame as frame 7\n"
+  )
+
+
 def test_damage_is_an_error_and_the_process_goes_on(
   clip, clips, decoder, tmp_path
 ):
-  video = clip("a.mkv", count=300, size=(160, 96))
+  video = clip("a.avi", codec="mpeg4", count=300, size=(160, 96))
   with open(video.path, "rb") as file:
     content = bytearray(file.read())
-  middle = len(content) // 2
-  content[middle : middle + 200] = bytes(200)
-  damaged = tmp_path / "damaged.mkv"
-  damaged.write_bytes(content)
-  with pytest.raises(decode.DecodeError, match="damaged.mkv: "):
-    decoder.read_frames(
-      videos.Video(str(damaged), "damaged.mkv"), range(300), reader="tfio"
-    )
+  for share in (2, 4):
+    place = len(content) // share
+    content[place : place + 60] = bytes(60)
+    path = tmp_path / f"damaged_{share}.avi"
+    path.write_bytes(content)
+    damaged = videos.Video(str(path), path.name)
+    with pytest.raises(decode.DecodeError, match="frame .* cannot be decoded"):
+      decoder.read_frames(damaged, range(290), reader="tfio")
   (tmp_path / "text.mp4").write_text("Hello.\n" * 100)
   with pytest.raises(decode.DecodeError, match="text.mp4: cannot be opened"):
     decoder.read_frames(

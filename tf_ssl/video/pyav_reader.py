@@ -98,8 +98,30 @@ class PyavReader:
     Raises:
       DecodeError: a frame cannot be decoded.
     """
-    decoded, at, held = iter(()), None, None
     found_any = False
+    for number, frame in self._each(numbers, skip_missing):
+      found_any = True
+      time = float(self.times[number])
+      yield frames.Frame(number, time, self._image(frame, size))
+    if skip_missing and not found_any:
+      raise frames.DecodeError(self._video.name, "no frame can be decoded")
+
+  def check(self, numbers: Iterable[int]) -> None:
+    """Decodes frames for nothing but their faults.
+
+    Args:
+      numbers: ascending, within the part that counts.
+
+    Raises:
+      DecodeError: a frame cannot be decoded.
+    """
+    for _ in self._each(numbers, skip_missing=False):
+      pass
+
+  def _each(
+    self, numbers: Iterable[int], skip_missing: bool
+  ) -> Iterator[tuple[int, av.VideoFrame]]:
+    decoded, at, held = iter(()), None, None
     for relative in numbers:
       number = relative + self._part.start
       key = self._keyframe_before(number)
@@ -112,13 +134,9 @@ class PyavReader:
         decoded = self._decode_from(0)
         at, held = _advance(decoded, number, -1, None)
       if at == number:
-        found_any = True
-        time = float(self.times[relative])
-        yield frames.Frame(relative, time, self._image(held, size))
+        yield relative, held
       elif not skip_missing:
         raise frames.missing(self._video.name, [relative])
-    if skip_missing and not found_any:
-      raise frames.DecodeError(self._video.name, "no frame can be decoded")
 
   def _open(self) -> None:
     """Opens the file anew, at its beginning."""

@@ -4,8 +4,9 @@ tensorflow-io decodes a whole file into memory, knows no seeking, and has two
 faults: on damaged files it hands back a frame again and again, and where the
 width is no multiple of 16, FFmpeg's vector code writes past the end of its
 buffer, which took the process down (see `ffmpeg4.use_vector_instructions`). So
-what it gives is checked against the file's packets, and `decode` and `isolated`
-only let it run in a process of its own.
+what it gives is checked against the file's packets and for frames that PyAV
+finds damaged, and `decode` and `isolated` only let it run in a process of its
+own.
 """
 
 import os
@@ -111,8 +112,10 @@ class TfioReader:
       DecodeError: it does not give every frame of the file, or not the right
         ones.
     """
-    images = self._decode()
     numbers = list(numbers)
+    # tensorflow-io says nothing of faults, and patches frames from others.
+    self._pyav.check(numbers)
+    images = self._decode()
     first = self._pyav.first
     repeated = [
       number
