@@ -137,6 +137,26 @@ def test_the_child_has_no_tensorflow_and_ends_with_its_parent(clip, tmp_path):
   pytest.fail(f"process {pid} goes on without its parent")
 
 
+def test_a_run_over_many_videos_goes_on_and_names_the_bad_ones(
+  clip, decoder, tmp_path
+):
+  for name in ("a.mp4", "z.mp4"):
+    clip(name)
+  whole = pathlib.Path(clip("cut.mp4").path)
+  whole.write_bytes(whole.read_bytes()[: whole.stat().st_size * 6 // 10])
+  (tmp_path / "empty.mp4").touch()
+  (tmp_path / "text.mp4").write_text("Hello.\n" * 100)
+  skipped, count = {}, 0
+  for video in videos.find_videos(str(tmp_path)):
+    try:
+      count += sum(1 for _ in decoder.iterate_frames(video))
+    except decode.DecodeError as error:
+      skipped[error.name] = error.reason
+  assert count == 100
+  assert sorted(skipped) == ["cut.mp4", "empty.mp4", "text.mp4"]
+  assert skipped["empty.mp4"] == "empty file"
+
+
 def test_frame_folders_are_decoded_too(clips, decoder, tmp_path):
   import cv2
 
