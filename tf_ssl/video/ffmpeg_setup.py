@@ -22,8 +22,8 @@ from tf_ssl import errors
 from tf_ssl.video import ffmpeg4
 
 WHEEL = "opencv-python-headless==4.5.5.64"
-# Of the wheel for x86-64 Linux (cp36-abi3-manylinux_2_17), computed from what pip
-# downloads.
+# Of the wheel for x86-64 Linux (cp36-abi3-manylinux_2_17), computed from what
+# pip downloads.
 SHA256 = "3f330468c29882dbbec5af25695c5e575572c6b855cb0f9fe53e14116fd46bfc"
 _MAX_BYTES = 100 * 2**20  # of one library; the largest has 14 MB
 _FFMPEG = re.compile(r"(lib(?:av\w+|sw\w+))-[0-9a-f]{8}(\.so\.\d+)[\d.]*")
