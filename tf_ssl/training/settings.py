@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 
 from tf_ssl import errors
 from tf_ssl.augment import recipes
+from tf_ssl.datasets import records
 from tf_ssl.training import optimizers
 
 LABELS = ("none", "all", "some")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-Source = str | Callable[[], str] | None
+Source = str | Callable[[], str | records.ImageRecords] | None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -18,7 +19,8 @@ class Pretraining:
 
   Attributes:
     images: where the unlabelled images are: a folder, a manifest, TFRecords, a
-      TFDS name (`datasets.open_images`), or a function that returns one.
+      TFDS name (`datasets.open_images`); or a function that returns one of
+      these or the records, such as `video_frames.frame_pairs`.
     method: builds the method, such as `moco.build_moco`.
     recipe: makes views, such as `recipes.moco_v2()`; or a recipe for each view
       of the method's batch, such as PIRL's image and patches.

@@ -18,11 +18,16 @@ def read(settings: settings_lib.Pretraining) -> records_lib.ImageRecords:
     UsageError: the source cannot be used, or its labels cannot.
   """
   source, labels = settings.images, settings.labels
-  if labels == "none":
+  if isinstance(source, records_lib.ImageRecords):  # such as frames of videos
+    records, source = source, source.root
+    if labels == "none":
+      return records._replace(labels=None)
+  elif labels == "none":
     return open_images.open_images(source)
-  # Only a manifest has a way to leave some images without.
-  all_have = labels == "all" or not source.lower().endswith(".csv")
-  records = open_images.open_images(source, labelled=all_have)
+  else:
+    # Only a manifest has a way to leave some images without.
+    all_have = labels == "all" or not source.lower().endswith(".csv")
+    records = open_images.open_images(source, labelled=all_have)
   if records.labels is None:
     raise errors.UsageError(
       f"images {source!r} have no labels: expected class folders, or a manifest"

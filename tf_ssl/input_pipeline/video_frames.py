@@ -1,0 +1,103 @@
+"""Frames of videos as examples to learn from."""
+
+import os
+
+import numpy as np
+
+from tf_ssl import errors
+from tf_ssl.datasets import records as records_lib
+from tf_ssl.datasets import tfrecords
+from tf_ssl.video import frame_pairs as pairs_lib
+from tf_ssl.video import frame_store, videos
+
+
+def frame_pairs(
+  *,
+  source: str,
+  seconds: float | None = 0.5,
+  frames: int | None = None,
+  paired: bool = True,
+  same_video_in_batch: bool = False,
+  frame_size: int = 256,
+  frames_dir: str | None = None,
+  reader: str = "auto",
+) -> records_lib.ImageRecords:
+  """Pairs of frames (z_i, z_{i+k}), i mod k = 0, of all videos.
+
+  The frames are decoded once and kept; see `frame_store`.
+
+  Args:
+    source: what `videos.find_videos` takes: a folder of videos, of folders of
+      numbered frames, a zip of such, a manifest.
+    seconds: k as a time, None where `frames` is given.
+    frames: k in frames.
+    paired: False for the baseline that sees no motion: an example is one frame,
+      from which both views are made, of the very same frames.
+    same_video_in_batch: whether a batch may hold several pairs of one video.
+    frame_size: the most pixels of a kept frame's shorter side.
+    frames_dir: where frames are kept; `frame_store.default_folder` by default.
+    reader: "auto", "pyav" or "tfio".
+
+  Returns:
+    Records whose `examples` have two places, or one; groups are the videos,
+    unless `same_video_in_batch`.
+
+  Raises:
+    UsageError: there are no videos, or no pair in any.
+  """
+  stored, images = _frames(
+    source, seconds, frames, frame_size, frames_dir, reader
+  )
+  first = np.cumsum([0] + [len(video.numbers) for video in stored])
+  pairs, groups = [], []
+  for number, video in enumerate(stored):
+    rows = pairs_lib.neighbours(
+      video.numbers, video.times, frames=frames, seconds=seconds
+    )
+    pairs.append(first[number] + rows)
+    groups.append(np.full(len(rows), number, np.int32))
+  pairs, groups = np.concatenate(pairs), np.concatenate(groups)
+  if not len(pairs):
+    raise errors.UsageError(
+      f"videos {source!r}: none is long enough for a pair of frames"
+      f" {_distance(seconds, frames)} apart; lower SECONDS or change VIDEOS"
+    )
+  if not paired:
+    pairs, where = np.unique(pairs, return_index=True)
+    pairs, groups = pairs[:, None], groups[where // 2]
+  examples = records_lib.Examples(
+    pairs, groups=None if same_video_in_batch else groups
+  )
+  return images._replace(examples=examples)
+
+
+def _frames(source, seconds, frames, frame_size, frames_dir, reader):
+  """The stored videos, and all their frames as records."""
+  found = videos.find_videos(source)
+  stored = frame_store.store(
+    found,
+    frames_dir or frame_store.default_folder(),
+    every_frames=frames,
+    every_seconds=seconds,
+    size=frame_size,
+    reader=reader,
+  )
+  images = tfrecords.read([video.file for video in stored])
+  count = sum(len(video.numbers) for video in stored)
+  if images.num_images != count:
+    raise errors.UsageError(
+      f"frames kept in {os.path.dirname(stored[0].file)!r}: there are"
+      f" {images.num_images}, expected {count}; remove that folder"
+    )
+  names = sorted({v.video.label for v in stored if v.video.label is not None})
+  if not names:
+    return stored, images
+  ids = [
+    -1 if v.video.label is None else names.index(v.video.label) for v in stored
+  ]
+  labels = np.repeat(ids, [len(v.numbers) for v in stored]).astype(np.int32)
+  return stored, images._replace(labels=labels, class_names=tuple(names))
+
+
+def _distance(seconds: float | None, frames: int | None) -> str:
+  return f"{frames} frames" if seconds is None else f"{seconds:g} s"
