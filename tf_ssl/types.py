@@ -23,6 +23,22 @@ class ImagePair(NamedTuple):
   key: tf.Tensor
 
 
+class RegionTrackPair(NamedTuple):
+  """Two frames of a video, and one region followed from one to the other.
+
+  Attributes:
+    query: [B, H, W, 3], the views of frames t.
+    key: [B, H, W, 3], the views of frames t + k.
+    query_region: [B, h, w, 3], a region in frame t.
+    key_region: [B, h, w, 3], the region of the same track in frame t + k.
+  """
+
+  query: tf.Tensor
+  key: tf.Tensor
+  query_region: tf.Tensor
+  key_region: tf.Tensor
+
+
 class JigsawPair(NamedTuple):
   """An image and its shuffled patches, for methods with a memory bank.
 

@@ -29,6 +29,7 @@ class Recipe(NamedTuple):
     flip_probability: share of the views that are mirrored.
     pillow_probability: share of the views that pass through PIRL's operations
       (`pillow`), between jitter and grayscale.
+    size: pixels a side of these views; None for the run's image size.
   """
 
   crop: crop_lib.CropRange
@@ -40,10 +41,11 @@ class Recipe(NamedTuple):
   blur_sigma: tuple[float, float]
   flip_probability: float
   pillow_probability: float = 0.0
+  size: int | None = None
 
   def crop_size(self, image_size: int) -> int:
-    """Pixels a side of the crop that becomes a view of `image_size`."""
-    return image_size
+    """Pixels a side of the crop, and so of the view."""
+    return image_size if self.size is None else self.size
 
   def finish(
     self,
@@ -189,6 +191,7 @@ def moco_v2(
   jitter_strength: float = 1.0,
   blur_probability: float = 0.5,
   blur_sigma: tuple[float, float] = (0.1, 2.0),
+  size: int | None = None,
 ) -> Recipe:
   """MoCo v2 (Chen et al. 2020, section 3): crop, jitter, grayscale, blur, flip.
 
@@ -198,6 +201,7 @@ def moco_v2(
     blur_probability: share of the views that are blurred; small images are
       better left sharp.
     blur_sigma: smallest and largest standard deviation, in pixels.
+    size: of the views, such as those of regions; None for the run's image size.
   """
   s = jitter_strength
   return Recipe(
@@ -209,6 +213,7 @@ def moco_v2(
     blur_probability=blur_probability,
     blur_sigma=blur_sigma,
     flip_probability=0.5,
+    size=size,
   )
 
 

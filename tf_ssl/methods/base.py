@@ -126,6 +126,11 @@ class ContrastiveModel(tf.keras.Model):
     )
 
   @property
+  def chance_loss(self) -> float | None:
+    """The loss of guessing, where that is known."""
+    return None
+
+  @property
   def checkpoint_roots(self) -> dict[str, Any]:
     """Named parts of the state, for `tf.train.Checkpoint`."""
     return {"backbone": self.encoder, "projection_head": self.projection_head}

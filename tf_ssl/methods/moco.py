@@ -1,5 +1,6 @@
 """Momentum contrast (He et al. 2020; Chen et al. 2020, v2)."""
 
+import math
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -122,6 +123,11 @@ class MoCo(base.ContrastiveModel):
 
   def on_train_step_end(self, to_remember) -> None:
     self.queue.enqueue(to_remember)
+
+  @property
+  def chance_loss(self) -> float:
+    """The loss of guessing: log(K + 1), for each direction."""
+    return math.log(self.queue.length + 1) * (2 if self.symmetric else 1)
 
   @property
   def checkpoint_roots(self):

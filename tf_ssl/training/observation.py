@@ -1,6 +1,5 @@
 """Which monitors watch a run, and what it makes them say."""
 
-import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -75,7 +74,7 @@ def observe(
     monitors_representation.RepresentationMonitor(model, probe, writer),
     monitors_views.ViewGrid(probe, writer),
   ]
-  chance = chance_loss(model)
+  chance = model.chance_loss
   if chance is not None:
     watching.append(
       tensorboard_notes.ReferenceLine(
@@ -115,14 +114,6 @@ def observe(
     chance_loss=chance,
   )
   return Observation(watching, judge)
-
-
-def chance_loss(model: base.ContrastiveModel) -> float | None:
-  """The loss of guessing, log(K+1) for each direction; None without a queue."""
-  queue = getattr(model, "queue", None)
-  if queue is None:
-    return None
-  return math.log(queue.length + 1) * (2 if model.symmetric else 1)
 
 
 def _probe(settings, model, records, skipped) -> types.ImagePair:

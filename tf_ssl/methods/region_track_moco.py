@@ -1,0 +1,101 @@
+"""MoCo on frames and region tracks (Purushwalkam & Gupta 2020, section 5)."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from tf_ssl import errors, types
+from tf_ssl.methods import base
+from tf_ssl.methods import moco as moco_lib
+
+
+class RegionTrackMoCo(moco_lib.MoCo):
+  """frame_weight · L_frame + track_weight · L_track, one queue for both.
+
+  L_frame contrasts whole frames at t and t + k, L_track one region at both times
+  (figure 2). Frames and regions may differ in size: each kind is one call
+  of the encoder.
+  """
+
+  view_type = types.RegionTrackPair
+
+  def __init__(
+    self,
+    *parts,
+    frame_weight: float = 0.5,
+    track_weight: float = 0.5,
+    name: str = "region_track_moco",
+    **options,
+  ):
+    """Takes the parts and options of `MoCo`.
+
+    Args:
+      *parts: encoders, heads and queue.
+      frame_weight: of the loss of frames, 0.5 in the paper.
+      track_weight: of the loss of regions, 0.5 in the paper.
+      name: of the Keras model.
+      **options: momentum, temperature, symmetric, seed.
+
+    Raises:
+      UsageError: a weight is negative, or both are 0.
+    """
+    super().__init__(*parts, name=name, **options)
+    if min(frame_weight, track_weight) < 0 or frame_weight + track_weight <= 0:
+      raise errors.UsageError(
+        f"frame_weight={frame_weight}, track_weight={track_weight}: expected at"
+        " least 0, one of them above; change them."
+      )
+    self.frame_weight = frame_weight
+    self.track_weight = track_weight
+
+  def contrast(self, views: types.RegionTrackPair, training: bool):
+    """Both losses; the keys of frames and of regions go to the queue."""
+    frames = super().contrast(types.ImagePair(views.query, views.key), training)
+    regions = super().contrast(
+      types.ImagePair(views.query_region, views.key_region), training
+    )
+    weighted = (
+      self.frame_weight * frames.loss + self.track_weight * regions.loss
+    )
+    return base.Contrast(
+      weighted,
+      tf.concat([frames.logits, regions.logits], axis=0),  # [2B, 1+K]
+      to_remember=tf.concat([frames.to_remember, regions.to_remember], axis=0),
+      features=frames.features,
+      metrics={"frame_loss": frames.loss, "track_loss": regions.loss},
+    )
+
+  @property
+  def chance_loss(self) -> float:
+    return super().chance_loss * (self.frame_weight + self.track_weight)
+
+
+def build_region_track_moco(
+  setup: base.Setup,
+  *,
+  moco: Callable = moco_lib.build_moco,
+  frame_weight: float = 0.5,
+  track_weight: float = 0.5,
+) -> RegionTrackMoCo:
+  """Builds the method for a run.
+
+  Args:
+    setup: what the run is like.
+    moco: builds MoCo, such as `moco.build_moco`.
+    frame_weight: see `RegionTrackMoCo`.
+    track_weight: see `RegionTrackMoCo`.
+  """
+  plain = moco(setup)
+  return RegionTrackMoCo(
+    plain.encoder,
+    plain.projection_head,
+    plain.key_encoder,
+    plain.key_projection_head,
+    plain.queue,
+    momentum=plain.momentum,
+    temperature=plain.temperature,
+    symmetric=plain.symmetric,
+    seed=plain.seed,
+    frame_weight=frame_weight,
+    track_weight=track_weight,
+  )
