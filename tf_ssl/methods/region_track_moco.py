@@ -12,8 +12,8 @@ from tf_ssl.methods import moco as moco_lib
 class RegionTrackMoCo(moco_lib.MoCo):
   """frame_weight · L_frame + track_weight · L_track, one queue for both.
 
-  L_frame contrasts whole frames at t and t + k, L_track one region at both times
-  (figure 2). Frames and regions may differ in size: each kind is one call
+  L_frame contrasts whole frames at t and t + k, L_track one region at both
+  times (figure 2). Frames and regions may differ in size: each kind is one call
   of the encoder.
   """
 
