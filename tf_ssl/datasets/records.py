@@ -14,17 +14,22 @@ import numpy as np
 class Shards(NamedTuple):
   """Images stored inside files of tf.train.Example, several to a file.
 
+  Or of tf.train.SequenceExample, each with several images.
+
   Attributes:
     file: [N] int32, the row of `ImageRecords.files` that holds the record.
     offset: [N] int64, where the serialised Example begins, in bytes.
     length: [N] int64, its length in bytes.
     image_feature: name of the feature that holds the encoded image.
+    row: [N] int64, which entry of the feature list of a SequenceExample the
+      image is; None for Examples.
   """
 
   file: np.ndarray
   offset: np.ndarray
   length: np.ndarray
   image_feature: str = "image/encoded"
+  row: np.ndarray | None = None
 
 
 class Examples(NamedTuple):
@@ -94,11 +99,12 @@ class ImageRecords(NamedTuple):
     return len(self.sizes)
 
   def name(self, index: int) -> str:
-    """The image's path relative to `root`; `path@offset` inside a shard."""
+    """The image's path relative to `root`; in a shard `path@offset[#row]`."""
     if self.shards is None:
       return os.fsdecode(self.files[index])
     file = os.fsdecode(self.files[self.shards.file[index]])
-    return f"{file}@{self.shards.offset[index]}"
+    row = "" if self.shards.row is None else f"#{self.shards.row[index]}"
+    return f"{file}@{self.shards.offset[index]}{row}"
 
   def path(self, index: int) -> str:
     """The path of the file that holds image `index`."""

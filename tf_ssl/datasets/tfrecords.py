@@ -70,6 +70,20 @@ def read(
     UsageError: a file cannot be read, is truncated, compressed or no TFRecord
       file; Examples lack a feature; there is no record at all.
   """
+  found = locate(files, image_feature=image_feature)
+  _check_first(found)
+  if not labelled:
+    return found
+  return found._replace(labels=_labels(found, files, label_feature))
+
+
+def locate(
+  files: Sequence[str], *, image_feature: str = "image/encoded"
+) -> records.ImageRecords:
+  """Finds where every record of TFRecord files lies, whatever is in it.
+
+  Args and errors are those of `read`; the records are not looked into.
+  """
   files = [os.path.abspath(file) for file in files]
   located = [_locate(file) for file in files]
   counts = [len(offsets) for offsets, _ in located]
@@ -80,7 +94,7 @@ def read(
     )
   root = os.path.commonpath([os.path.dirname(file) for file in files])
   lengths = np.concatenate([lengths for _, lengths in located])
-  found = records.ImageRecords(
+  return records.ImageRecords(
     root,
     np.array([os.fsencode(os.path.relpath(file, root)) for file in files]),
     lengths,
@@ -91,10 +105,6 @@ def read(
       image_feature,
     ),
   )
-  _check_first(found)
-  if not labelled:
-    return found
-  return found._replace(labels=_labels(found, files, label_feature))
 
 
 def _locate(file: str) -> tuple[np.ndarray, np.ndarray]:

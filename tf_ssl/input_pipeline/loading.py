@@ -3,6 +3,7 @@
 import os
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from tf_ssl.datasets import records as records_lib
@@ -19,12 +20,14 @@ class Location(NamedTuple):
     index: int64, of the record.
     path: string, of the file.
     offset: int64, where in a shard its record begins, in bytes; else 0.
+    row: int64, which of a record's images it is; else 0.
     box: [..., 4] int32, xmin, ymin, xmax, ymax in pixels; xmin = -1: no box.
   """
 
   index: tf.Tensor
   path: tf.Tensor
   offset: tf.Tensor
+  row: tf.Tensor
   box: tf.Tensor
 
 
@@ -51,7 +54,10 @@ class Source:
     shards = records.shards
     self._shards = None
     if shards is not None:
-      self._shards = tf.constant(shards.file), tf.constant(shards.offset)
+      rows = np.zeros_like(shards.offset) if shards.row is None else shards.row
+      self._shards = [
+        tf.constant(column) for column in (shards.file, shards.offset, rows)
+      ]
     self._boxes = None if boxes is None else tf.constant(boxes)
 
   def locate(self, indices: tf.Tensor) -> Location:
@@ -59,15 +65,15 @@ class Source:
     examples = indices
     if self._examples is not None:
       indices = tf.reshape(tf.gather(self._examples, examples), [-1])
-    files, offsets = indices, tf.zeros_like(indices)
+    files, offsets, rows = indices, *[tf.zeros_like(indices)] * 2
     if self._shards is not None:
-      files, offsets = (tf.gather(x, indices) for x in self._shards)
+      files, offsets, rows = (tf.gather(x, indices) for x in self._shards)
     paths = tf.strings.join([self._root, tf.gather(self._files, files)])
     if self._boxes is None:
       boxes = tf.fill([tf.size(indices), 4], -1)
     else:
       boxes = tf.reshape(tf.gather(self._boxes, examples), [-1, 4])
-    return Location(indices, paths, offsets, boxes)
+    return Location(indices, paths, offsets, rows, boxes)
 
   def read(self, location: Location) -> tf.Tensor:
     """The encoded bytes ([] string) of one image; fails if unreadable."""
@@ -91,10 +97,15 @@ class Source:
       output_types=[tf.string],
       output_shapes=[[]],
     )[0]
-    feature = tf.io.FixedLenFeature([], tf.string)
-    return tf.io.parse_single_example(
-      serialized, {shards.image_feature: feature}
-    )[shards.image_feature]
+    name = shards.image_feature
+    if shards.row is not None:
+      feature = {name: tf.io.FixedLenSequenceFeature([], tf.string)}
+      _, lists = tf.io.parse_single_sequence_example(
+        serialized, sequence_features=feature
+      )
+      return lists[name][location.row]
+    feature = {name: tf.io.FixedLenFeature([], tf.string)}
+    return tf.io.parse_single_example(serialized, feature)[name]
 
 
 def regions(boxes: tf.Tensor, sides: tf.Tensor) -> tf.Tensor:
@@ -122,8 +133,13 @@ def regions(boxes: tf.Tensor, sides: tf.Tensor) -> tf.Tensor:
     return tf.identity(chosen)
 
 
-def read_example(records: records_lib.ImageRecords, index: int) -> bytes:
-  """The serialised tf.train.Example of one image of a sharded dataset."""
+def read_record(records: records_lib.ImageRecords, index: int) -> bytes:
+  """The serialised record, of a shard, that an image lies in.
+
+  Raises:
+    OSError: the file cannot be read.
+    EOFError: it ends early.
+  """
   shards = records.shards
   with open(records.path(index), "rb", buffering=0) as file:
     length = int(shards.length[index])
@@ -131,3 +147,29 @@ def read_example(records: records_lib.ImageRecords, index: int) -> bytes:
   if len(data) != length:
     raise EOFError(f"{records.name(index)} ends early")
   return data
+
+
+def read_encoded(records: records_lib.ImageRecords, index: int) -> bytes:
+  """The encoded bytes of one image, read without TensorFlow's graph.
+
+  Raises:
+    OSError: the file cannot be read.
+    EOFError: the record ends early.
+    KeyError: the record has no such feature.
+  """
+  shards = records.shards
+  if shards is None:
+    with open(records.path(index), "rb") as file:
+      return file.read()
+  data = read_record(records, index)
+  name = shards.image_feature
+  if shards.row is None:
+    features = tf.train.Example.FromString(data).features.feature
+    values = features[name].bytes_list.value if name in features else []
+  else:
+    lists = tf.train.SequenceExample.FromString(data).feature_lists
+    entries = lists.feature_list[name].feature[int(shards.row[index]) :][:1]
+    values = [v for entry in entries for v in entry.bytes_list.value]
+  if not values:
+    raise KeyError(f"the record has no feature {name!r}")
+  return values[0]

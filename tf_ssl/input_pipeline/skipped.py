@@ -175,18 +175,9 @@ def why_unusable(
     The reason; None where it can be used now.
   """
   try:
-    if records.shards is None:
-      with open(records.path(index), "rb") as file:
-        encoded = file.read()
-    else:
-      feature = records.shards.image_feature
-      example = tf.train.Example.FromString(
-        loading.read_example(records, index)
-      )
-      values = example.features.feature[feature].bytes_list.value
-      if not values:
-        return f"the record has no feature {feature!r}"
-      encoded = values[0]
+    encoded = loading.read_encoded(records, index)
+  except KeyError as error:
+    return error.args[0]
   except Exception as error:  # pylint: disable=broad-except
     return f"cannot be read: {getattr(error, 'strerror', None) or error}"
   if not encoded:

@@ -1,0 +1,156 @@
+"""Tests of tf_ssl.input_pipeline.region_tracks: from records to batches."""
+
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_ssl import errors, types
+from tf_ssl.augment import recipes
+from tf_ssl.input_pipeline import region_tracks, skipped, view_batches
+from tf_ssl.video import track_records
+
+LEFT, RIGHT = [0.0, 0.0, 1.0, 0.5], [0.0, 0.5, 1.0, 1.0]
+
+
+def image(video, time):
+  """[20, 40, 3]: video number in red; green says left or right, blue when."""
+  pixels = np.zeros([20, 40, 3], np.uint8)
+  pixels[..., 0] = 60 * video + 20
+  pixels[:, 20:, 1] = 200
+  pixels[..., 2] = 40 * time + 20
+  return tf.io.encode_jpeg(pixels, quality=100, chroma_downsampling=False)
+
+
+def write(path, video, *, count=4, encoded=image):
+  """Track 5 goes from left to right at frame 2; track 6 lasts two frames."""
+  frames = []
+  for t in range(count):
+    tracks, boxes = [5], [LEFT if t < 2 else RIGHT]
+    if t < 2:
+      tracks, boxes = [5, 6], [*boxes, RIGHT]
+    frames.append(
+      track_records.TrackedFrame(
+        encoded(video, t).numpy(),
+        t,
+        0.5 * t,
+        np.array(tracks),
+        np.array(boxes, np.float32),
+      )
+    )
+  clip = track_records.TrackedClip(
+    f"{video}.mp4", 2.0, 20, 40, frames, {5: 1.0, 6: 0.5}
+  )
+  with tf.io.TFRecordWriter(str(path)) as writer:
+    writer.write(track_records.serialize(clip))
+
+
+@pytest.fixture(name="folder")
+def _folder(tmp_path):
+  for video in range(3):
+    write(tmp_path / f"{video}.tfrecord", video)
+  return tmp_path
+
+
+def test_an_example_is_a_track_at_two_times(folder):
+  records = region_tracks.region_tracks(source=str(folder), seconds=0.5)
+  examples = records.examples
+  assert records.num_images == 12
+  # Track 5 at 0, 1 and 2 with its successor; track 6 at 0.
+  np.testing.assert_array_equal(
+    examples.images[:4],
+    [[0, 1, 0, 1], [0, 1, 0, 1], [1, 2, 1, 2], [2, 3, 2, 3]],
+  )
+  left, right, none = [0, 0, 20, 20], [20, 0, 40, 20], [-1] * 4
+  np.testing.assert_array_equal(
+    examples.boxes[:4],
+    [
+      [none, none, left, left],
+      [none, none, right, right],
+      [none, none, left, right],
+      [none, none, right, right],
+    ],
+  )
+  np.testing.assert_array_equal(examples.groups, [0] * 4 + [1] * 4 + [2] * 4)
+  far = region_tracks.region_tracks(source=str(folder), seconds=1.0)
+  np.testing.assert_array_equal(far.examples.images[:2, 0], [0, 1])
+
+
+def test_a_batch_shows_both_frames_and_the_region_in_each(folder):
+  recipe = recipes.moco_v2()
+  small = recipes.moco_v2(size=8)
+  batches = view_batches.view_batches(
+    region_tracks.region_tracks(source=str(folder), seconds=0.5),
+    view_type=types.RegionTrackPair,
+    recipe=(recipe, recipe, small, small),
+    image_size=16,
+    batch_size=3,
+    seed=0,
+    num_steps=8,
+    finish_views=False,
+  )
+  moved = 0
+  for batch in batches:
+    assert batch.query.shape == (3, 16, 16, 3)
+    assert batch.query_region.shape == (3, 8, 8, 3)
+    colours = [x.numpy().mean((1, 2)) for x in batch]
+    video = np.round((colours[0][:, 0] - 20) / 60).astype(int)
+    assert sorted(video) == [0, 1, 2]
+    for colour in colours:  # all four of one video
+      np.testing.assert_allclose(colour[:, 0], 60 * video + 20, atol=4)
+    for one, other in ((0, 1), (2, 3)):
+      later = colours[other][:, 2] - colours[one][:, 2]
+      np.testing.assert_allclose(later, 40, atol=4)
+    np.testing.assert_allclose(colours[0][:, 2], colours[2][:, 2], atol=4)
+    sides = [np.round(colours[i][:, 1] / 200, 1) for i in (2, 3)]
+    assert np.isin(sides, [0.0, 1.0]).all()  # nothing beside the region
+    moved += int((sides[0] != sides[1]).sum())
+  assert moved > 0
+
+
+def test_a_frame_that_is_damaged_is_named_with_its_row(folder):
+  def damaged(video, time):
+    whole = image(video, time)
+    return whole if time != 3 else tf.strings.substr(whole, 0, 40)
+
+  write(folder / "2.tfrecord", 2, encoded=damaged)
+  records = region_tracks.region_tracks(source=str(folder), seconds=0.5)
+  told = skipped.SkippedFiles(None, records.num_images, max_fraction=0.5)
+  recipe = recipes.moco_v2()
+  batches = view_batches.view_batches(
+    records,
+    view_type=types.RegionTrackPair,
+    recipe=recipe,
+    image_size=8,
+    batch_size=3,
+    seed=0,
+    num_steps=8,
+    finish_views=False,
+    skipped=told,
+  )
+  assert len(list(batches)) == 8
+  assert [name.split("@")[0] for name in told.reasons] == ["2.tfrecord"]
+  assert next(iter(told.reasons)).endswith("#3")
+
+
+def test_small_regions_and_far_frames_make_no_pair(folder):
+  read = region_tracks.region_tracks
+  assert read(source=str(folder), min_side=20).examples is not None
+  with pytest.raises(errors.UsageError, match="none is long enough"):
+    read(source=str(folder), min_side=21)
+  with pytest.raises(errors.UsageError, match="two frames 5 s apart"):
+    read(source=str(folder), seconds=5.0)
+
+
+def test_a_folder_without_tracks_is_refused(tmp_path):
+  with pytest.raises(errors.UsageError, match="TRACKS"):
+    region_tracks.region_tracks(source=str(tmp_path))
+  with tf.io.TFRecordWriter(str(tmp_path / "a.tfrecord")) as writer:
+    writer.write(b"\xff\xff no proto")
+  with pytest.raises(errors.UsageError, match="a.tfrecord@12.*not a tf.train"):
+    region_tracks.region_tracks(source=str(tmp_path))
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))

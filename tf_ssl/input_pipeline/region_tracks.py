@@ -1,0 +1,124 @@
+"""Region tracks as examples to learn from: what `track_regions` wrote."""
+
+import os
+
+import numpy as np
+
+from tf_ssl import errors
+from tf_ssl.datasets import records as records_lib
+from tf_ssl.datasets import tfrecords
+from tf_ssl.input_pipeline import loading
+from tf_ssl.video import track_records
+
+_TOLERANCE = 0.25  # of the distance between the frames of a pair
+
+
+def region_tracks(
+  *,
+  source: str,
+  seconds: float = 0.5,
+  same_video_in_batch: bool = False,
+  min_side: int = 8,
+) -> records_lib.ImageRecords:
+  """Pairs of frames with a region that was followed from one to the other.
+
+  Args:
+    source: a folder of TFRecord files, or a file; see `track_records`.
+    seconds: the distance of both frames, to within a quarter of it.
+    same_video_in_batch: whether a batch may hold several pairs of one video.
+    min_side: smaller regions, in pixels of the stored frame, are left out.
+
+  Returns:
+    Records whose `examples` have four places, those of `RegionTrackPair`: both
+    frames, whole, and the region in each. An example for each track at each
+    frame; groups are the videos, unless `same_video_in_batch`.
+
+  Raises:
+    UsageError: there are no such files, one is damaged, or no pair in any.
+  """
+  files = tfrecords.find(os.path.expanduser(source))
+  if not files:
+    raise errors.UsageError(
+      f"tracks {source!r}: no *.tfrecord file there; expected the folder that"
+      " tools.track_regions wrote; change TRACKS"
+    )
+  clips = tfrecords.locate(files, image_feature=track_records.IMAGE)
+  count, owner, rows, places, boxes, groups = 0, [], [], [], [], []
+  videos: dict[str, int] = {}
+  for number in range(clips.num_images):
+    clip = _read(clips, number)
+    pairs, regions = _pairs(clip, seconds, min_side)
+    owner += [number] * len(clip.frames)
+    rows += range(len(clip.frames))
+    places.append(count + pairs[:, [0, 1, 0, 1]])
+    boxes.append(regions)
+    group = videos.setdefault(clip.video, len(videos))
+    groups.append(np.full(len(pairs), group, np.int32))
+    count += len(clip.frames)
+  places = np.concatenate(places)
+  if not len(places):
+    raise errors.UsageError(
+      f"tracks {source!r}: none is long enough for two frames {seconds:g} s"
+      " apart; lower SECONDS, or track again with more frames a second"
+    )
+  shards = clips.shards
+  images = clips._replace(
+    sizes=clips.sizes[owner],
+    shards=shards._replace(
+      file=shards.file[owner],
+      offset=shards.offset[owner],
+      length=shards.length[owner],
+      row=np.array(rows, np.int64),
+    ),
+  )
+  examples = records_lib.Examples(
+    places,
+    np.concatenate(boxes),
+    None if same_video_in_batch else np.concatenate(groups),
+  )
+  return images._replace(examples=examples)
+
+
+def _read(clips, number) -> track_records.TrackedClip:
+  try:
+    return track_records.parse(loading.read_record(clips, number))
+  except (OSError, EOFError, ValueError) as error:
+    raise errors.UsageError(
+      f"tracks: {clips.name(number)} in {clips.root!r}: {error}; expected what"
+      " tools.track_regions wrote; change TRACKS"
+    ) from error
+
+
+def _pairs(clip, seconds, min_side) -> tuple[np.ndarray, np.ndarray]:
+  """[m, 2] rows of frames, and [m, 4, 4] int32 boxes of the four places."""
+  times = np.array([frame.time for frame in clip.frames])
+  pairs, boxes = [], []
+  for row, frame in enumerate(clip.frames):
+    later = int(np.argmin(np.abs(times - times[row] - seconds)))
+    if abs(times[later] - times[row] - seconds) > _TOLERANCE * seconds:
+      continue
+    other = clip.frames[later]
+    _, here, there = np.intersect1d(
+      frame.tracks, other.tracks, return_indices=True
+    )
+    for one, two in zip(frame.boxes[here], other.boxes[there], strict=True):
+      found = [_pixels(box, clip.height, clip.width) for box in (one, two)]
+      sides = [side for x0, y0, x1, y1 in found for side in (x1 - x0, y1 - y0)]
+      if min(sides) >= min_side:
+        pairs.append([row, later])
+        boxes.append([[-1] * 4] * 2 + found)
+  return (
+    np.array(pairs, np.int64).reshape(-1, 2),
+    np.array(boxes, np.int32).reshape(-1, 4, 4),
+  )
+
+
+def _pixels(box, height, width) -> list[int]:
+  """Shares to pixels of the stored frame: xmin, ymin, xmax, ymax."""
+  ymin, xmin, ymax, xmax = np.clip(box, 0.0, 1.0) * [
+    height,
+    width,
+    height,
+    width,
+  ]
+  return [round(xmin), round(ymin), round(xmax), round(ymax)]
