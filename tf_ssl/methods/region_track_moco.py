@@ -73,7 +73,7 @@ class RegionTrackMoCo(moco_lib.MoCo):
 def build_region_track_moco(
   setup: base.Setup,
   *,
-  moco: Callable = moco_lib.build_moco,
+  moco: Callable,
   frame_weight: float = 0.5,
   track_weight: float = 0.5,
 ) -> RegionTrackMoCo:
