@@ -25,6 +25,7 @@ from tf_ssl.training import (
 )
 
 PROBE_PAIRS = 256  # bounds the effective rank that can be seen
+_SAMPLE = 16  # examples that are drawn
 
 
 class Observation(NamedTuple):
@@ -72,7 +73,9 @@ def observe(
   probe = _probe(settings, model, records, skipped)
   watching = [
     monitors_representation.RepresentationMonitor(model, probe, writer),
-    monitors_views.ViewGrid(probe, writer),
+    monitors_views.ViewGrid(
+      _sample(settings, model, records, probe, skipped), writer
+    ),
   ]
   chance = model.chance_loss
   if chance is not None:
@@ -118,24 +121,58 @@ def observe(
 
 def _probe(settings, model, records, skipped) -> types.ImagePair:
   """A fixed batch of finished views, from the images that are trained on."""
+  records = _in_any_batch(records)
   examples = records.examples
-  if examples is not None:  # the first two places; a video may come twice
-    two = examples._replace(
+  if examples is not None:  # the two frames, without regions
+    examples = examples._replace(
       images=examples.images[:, :2],
       boxes=None if examples.boxes is None else examples.boxes[:, :2],
-      groups=None,
     )
-    records = records._replace(examples=two)
-  pairs = view_batches.view_batches(
+    records = records._replace(examples=examples)
+  return _first_batch(
+    settings,
     records,
+    skipped,
     recipe=finishing.recipe_of_each_view(settings.recipe, model.view_type)[0],
+    size=PROBE_PAIRS,
+    view_type=types.ImagePair,
+  )
+
+
+def _sample(settings, model, records, probe, skipped):
+  """A few examples as the method sees them; the probe where that is it."""
+  if model.view_type is types.ImagePair and hasattr(settings.recipe, "finish"):
+    return probe
+  return _first_batch(
+    settings,
+    _in_any_batch(records),
+    skipped,
+    recipe=settings.recipe,
+    size=_SAMPLE,
+    view_type=model.view_type,
+  )
+
+
+def _in_any_batch(records):
+  """The same examples, of which a batch may hold several of one group."""
+  examples = records.examples
+  if examples is None:
+    return records
+  return records._replace(examples=examples._replace(groups=None))
+
+
+def _first_batch(settings, records, skipped, *, recipe, size, view_type):
+  batches = view_batches.view_batches(
+    records,
+    recipe=recipe,
     image_size=settings.image_size,
-    batch_size=min(PROBE_PAIRS, records.num_examples),
+    batch_size=min(size, records.num_examples),
     seed=settings.seed,
     num_steps=1,
+    view_type=view_type,
     skipped=skipped,
   )
-  return next(iter(pairs))
+  return next(iter(batches))
 
 
 def _labelled(settings, source):

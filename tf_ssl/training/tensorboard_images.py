@@ -1,5 +1,7 @@
 """Pictures for TensorBoard."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -18,22 +20,29 @@ def from_normalized(images: np.ndarray) -> np.ndarray:
   return np.clip(np.rint(images), 0, 255).astype(np.uint8)
 
 
-def pair_grid(
-  query: np.ndarray, key: np.ndarray, *, caption: str, columns: int = 4
+def montage(patches: np.ndarray) -> np.ndarray:
+  """[B, P, h, w, 3] -> [B, g * h, g * w, 3]: P = g * g patches, row by row."""
+  count, number, height, width, _ = patches.shape
+  side = round(number**0.5)
+  rows = patches.reshape(count, side, side, height, width, 3)
+  return rows.swapaxes(2, 3).reshape(count, side * height, side * width, 3)
+
+
+def view_grid(
+  views: Sequence[np.ndarray], *, caption: str, columns: int = 4
 ) -> np.ndarray:
-  """A grid of pairs, the two views of each side by side and touching.
+  """A grid of examples, the views of each side by side and touching.
 
   Args:
-    query: [B, H, W, 3] uint8, left.
-    key: [B, H, W, 3] uint8, right.
+    views: from left to right, [B, H, W, 3] uint8 each, of one height.
     caption: one line above the grid.
-    columns: pairs in a row.
+    columns: examples in a row.
 
   Returns:
     [H', W', 3] uint8.
   """
-  pairs = np.concatenate([query, key], axis=2)  # [B, H, 2W, 3]
-  scale = _scale(max(query.shape[1:3]))
+  pairs = np.concatenate(views, axis=2)  # [B, H, V * W, 3]
+  scale = _scale(max(views[0].shape[1:3]))
   height, width = (max(1, round(side * scale)) for side in pairs.shape[1:3])
   columns = min(columns, len(pairs))
   rows = -(-len(pairs) // columns)
