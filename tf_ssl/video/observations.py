@@ -56,7 +56,8 @@ def observe(
   for image, *fields in zip(frames, forward, backward, strict=True):
     known = [motion.own_motion(field) for field in fields if field is not None]
     moves = np.mean(known or [np.zeros(image.shape[:2])], 0)
-    boxes = np.concatenate([motion.moving_regions(moves), propose(image)])
+    # In this order, because flow is blurred at an object's border.
+    boxes = np.concatenate([propose(image), motion.moving_regions(moves)])
     boxes = region_proposals.plausible(boxes, image.shape[:2])
     result.append(
       Observation(

@@ -33,10 +33,12 @@ class Histograms:
   Args:
     cells: a region is cut into cells x cells.
     texture: share of the gradients in a similarity, 0..1.
+    shrink: histograms are taken of a picture so many times smaller.
   """
 
-  def __init__(self, *, cells: int = 3, texture: float = 0.5):
+  def __init__(self, *, cells: int = 3, texture: float = 0.5, shrink: int = 2):
     self._cells = cells
+    self._shrink = shrink
     self._texture = texture
     self._image = None
     self._integral = None
@@ -53,8 +55,11 @@ class Histograms:
       wholly outside.
     """
     if image is not self._image:
-      self._image, self._integral = image, _integral(image)
-    height, width = image.shape[:2]
+      self._image = image
+      self._integral = _integral(_smaller(image, self._shrink))
+    height, width = (n - 1 for n in self._integral.shape[:2])
+    scale = [width / image.shape[1], height / image.shape[0]]
+    boxes = boxes * (scale + scale)
     share = np.linspace(0, 1, self._cells + 1)
     size = boxes[:, 2:] - boxes[:, :2]
     x = boxes[:, :1] + size[:, :1] * share  # [R, cells + 1]
@@ -79,6 +84,11 @@ class Histograms:
 
 def _unit(rows: np.ndarray) -> np.ndarray:
   return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
+
+
+def _smaller(image: np.ndarray, factor: int) -> np.ndarray:
+  size = [max(round(n / factor), 1) for n in image.shape[1::-1]]
+  return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
 def _integral(image: np.ndarray) -> np.ndarray:

@@ -20,7 +20,8 @@ def selective_search(
     scale: Felzenszwalb's k of the first segmentation; greater, larger segments.
 
   Returns:
-    [R, 4] float boxes in pixels of `image`; always the same for one image.
+    [R, 4] float boxes in pixels of `image`, largest first. (The search's own
+    ranking is drawn anew each time; its boxes are not.)
   """
   factor = max(image.shape[1] / width, 1.0)
   size = [max(round(n / factor), 1) for n in image.shape[1::-1]]
@@ -28,9 +29,9 @@ def selective_search(
   search = cv2.ximgproc.segmentation.createSelectiveSearchSegmentation()
   search.setBaseImage(np.ascontiguousarray(small[..., ::-1]))
   search.switchToSelectiveSearchFast(base_k=scale, inc_k=scale, sigma=0.8)
-  cv2.setRNGSeed(0)  # Its ranking is drawn.
-  found = np.array(search.process(), float).reshape(-1, 4)
+  found = np.unique(np.array(search.process(), float).reshape(-1, 4), axis=0)
   found[:, 2:] += found[:, :2]  # x, y, w, h
+  found = found[np.argsort(-boxes_lib.area(found), kind="stable")]
   return found * (image.shape[1] / size[0])
 
 
@@ -51,10 +52,10 @@ def plausible(
     min_area: least area, as a share of the image.
     max_area: greatest area, likewise.
     max_aspect: greatest ratio of the longer to the shorter side.
-    overlap: of two boxes with at least this IoU the larger stays.
+    overlap: of two boxes with at least this IoU the first stays.
 
   Returns:
-    [R', 4], largest first.
+    [R', 4], in their order.
   """
   sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-6)
   share = boxes_lib.area(boxes) / (size[0] * size[1])
@@ -62,6 +63,6 @@ def plausible(
   fits = (share >= min_area) & (share <= max_area) & (aspect <= max_aspect)
   boxes = boxes[fits]
   kept = boxes_lib.suppress(
-    boxes, boxes_lib.area(boxes), overlap=overlap, limit=len(boxes)
+    boxes, np.zeros(len(boxes)), overlap=overlap, limit=len(boxes)
   )
   return boxes[kept]
