@@ -40,7 +40,7 @@ def write(path, video, *, count=4, encoded=image):
       )
     )
   clip = track_records.TrackedClip(
-    f"{video}.mp4", 2.0, 20, 40, frames, {5: 1.0, 6: 0.5}
+    f"{video}.mp4", 2.0, (40, 80), 20, 40, frames, {5: 1.0, 6: 0.5}
   )
   with tf.io.TFRecordWriter(str(path)) as writer:
     writer.write(track_records.serialize(clip))

@@ -26,14 +26,14 @@ def clip():
     )
   )
   return track_records.TrackedClip(
-    "a/b \udcff.mp4", 12.0, 48, 64, frames, {7: 0.5, 9: 0.25}
+    "a/b \udcff.mp4", 12.0, (480, 640), 48, 64, frames, {7: 0.5, 9: 0.25}
   )
 
 
 def test_what_is_written_is_read():
   before = clip()
   after = track_records.parse(track_records.serialize(before))
-  for name in ("video", "fps", "height", "width", "scores"):
+  for name in ("video", "fps", "video_size", "height", "width", "scores"):
     assert getattr(after, name) == getattr(before, name)
   for one, other in zip(before.frames, after.frames, strict=True):
     assert one[:3] == other[:3]

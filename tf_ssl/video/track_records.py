@@ -4,6 +4,7 @@ A record is a stretch of one video with T frames. Context features:
 
     video/name      bytes    the source file, as `videos.Video.name` has it
     video/fps       float    frames a second of the source
+    video/height, video/width    int64, of the source's frames, pixels
     image/height, image/width    int64, of the stored frames, pixels
     track/id        int64 [K]    the tracks in it, unique within the video
     track/score     float [K]    higher is better
@@ -50,14 +51,16 @@ class TrackedClip(NamedTuple):
   Attributes:
     video: name of the video.
     fps: its frames a second.
-    height: of its frames, pixels.
-    width: of its frames, pixels.
+    video_size: height and width of its frames, pixels.
+    height: of the stored frames, pixels.
+    width: of the stored frames, pixels.
     frames: T of them, in the order of time.
     scores: of each track, by its id.
   """
 
   video: str
   fps: float
+  video_size: tuple[int, int]
   height: int
   width: int
   frames: Sequence[TrackedFrame]
@@ -72,6 +75,8 @@ def serialize(clip: TrackedClip) -> bytes:
     clip.video.encode("utf-8", "surrogateescape")
   )
   context["video/fps"].float_list.value.append(clip.fps)
+  context["video/height"].int64_list.value.append(clip.video_size[0])
+  context["video/width"].int64_list.value.append(clip.video_size[1])
   context["image/height"].int64_list.value.append(clip.height)
   context["image/width"].int64_list.value.append(clip.width)
   context["track/id"].int64_list.value.extend(clip.scores)
@@ -139,6 +144,10 @@ def parse(serialized: bytes) -> TrackedClip:
     .bytes_list.value[0]
     .decode("utf-8", "surrogateescape"),
     context["video/fps"].float_list.value[0],
+    (
+      context["video/height"].int64_list.value[0],
+      context["video/width"].int64_list.value[0],
+    ),
     context["image/height"].int64_list.value[0],
     context["image/width"].int64_list.value[0],
     frames,

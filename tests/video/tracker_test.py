@@ -1,0 +1,165 @@
+"""Tests of tf_ssl.video.tracker and track_scores on scenes made here."""
+
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from tf_ssl import errors
+from tf_ssl.video import boxes as boxes_lib
+from tf_ssl.video import region_features, track_scores, tracker
+
+HEIGHT, WIDTH = 96, 160
+
+
+def _noise(seed, height, width):
+  coarse = np.random.default_rng(seed).integers(
+    0, 256, [height // 8, width // 8, 3], np.uint8
+  )
+  return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def _draw(places, seed=0):
+  """One frame: a background and (seed, left, top) patches of 32 pixels."""
+  frame = (_noise(seed, HEIGHT, WIDTH) // 3) + 80
+  for patch, left, top in places:
+    frame[top : top + 32, left : left + 32] = _noise(100 + patch, 32, 32)
+  return frame
+
+
+def _box(left, top):
+  return np.array([[left, top, left + 32, top + 32]], float)
+
+
+def _proposals(*lists):
+  """Serves the boxes of frame after frame, whatever the image."""
+  served = iter(lists)
+  return lambda image: next(served)
+
+
+def _track(frames, boxes, **settings):
+  return tracker.track(
+    frames,
+    rate=4,
+    describe=region_features.Histograms(),
+    propose=_proposals(*boxes),
+    settings=tracker.Settings(**settings),
+  )
+
+
+def _longest_from(tracks, start, box):
+  mine = [
+    t
+    for t in tracks
+    if t.start == start and boxes_lib.aligned_iou(t.boxes[0], box) > 0.6
+  ]
+  return max(mine, key=lambda t: len(t.boxes))
+
+
+@pytest.mark.parametrize("matcher", ["greedy", "mutual", "optimal"])
+@pytest.mark.parametrize("flow_prior", [False, True])
+def test_a_moving_rectangle_is_followed(matcher, flow_prior):
+  places = [(20 + 6 * t, 30) for t in range(5)]
+  frames = [_draw([(0, *place)]) for place in places]
+  truth = [_box(*place) for place in places]
+  tracks = _track(frames, truth, matcher=matcher, flow_prior=flow_prior)
+  found = _longest_from(tracks, 0, truth[0][0])
+  assert len(found.boxes) == 5
+  assert boxes_lib.aligned_iou(found.boxes, np.concatenate(truth)).min() > 0.6
+  assert found.similarity.shape == found.contrast.shape == (5,)
+
+
+def test_a_track_goes_on_where_a_proposal_is_missing():
+  places = [(20 + 4 * t, 30) for t in range(5)]
+  frames = [_draw([(0, *place)]) for place in places]
+  boxes = [_box(*place) for place in places]
+  boxes[2] = np.zeros([0, 4])
+  found = _longest_from(_track(frames, boxes), 0, boxes[0][0])
+  assert len(found.boxes) == 5
+  assert boxes_lib.aligned_iou(found.boxes[2], _box(28, 30)[0]) > 0.6
+
+
+def test_no_track_goes_over_a_cut():
+  dark = [_draw([(0, 40, 30)]) // 4 for _ in range(3)]
+  light = [255 - frame for frame in dark]
+  tracks = _track(dark + light, [_box(40, 30)] * 6)
+  assert {t.start for t in tracks} == {0, 3}
+  assert all(t.start + len(t.boxes) in (3, 6) for t in tracks)
+
+
+def test_two_that_cross_keep_their_own_tracks():
+  left = [(20 + 8 * t, 20) for t in range(9)]
+  right = [(100 - 8 * t, 44) for t in range(9)]
+  frames = [_draw([(0, *a), (1, *b)]) for a, b in zip(left, right, strict=True)]
+  truth = [
+    np.concatenate([_box(*a), _box(*b)])
+    for a, b in zip(left, right, strict=True)
+  ]
+  tracks = _track(frames, truth, reach_seconds=3.0)
+  for row in (0, 1):
+    found = _longest_from(tracks, 0, truth[0][row])
+    assert len(found.boxes) == 9
+    assert boxes_lib.aligned_iou(found.boxes[-1], truth[-1][row]) > 0.6
+
+
+def test_in_a_still_scene_boxes_stay_where_they_are():
+  frames = [_draw([(0, 40, 30)])] * 4
+  found = _longest_from(_track(frames, [_box(40, 30)] * 4), 0, _box(40, 30)[0])
+  np.testing.assert_allclose(found.boxes, np.tile(_box(40, 30), [4, 1]))
+
+
+def test_a_track_ends_where_its_region_leaves_the_image():
+  places = [(108 + 8 * t, 30) for t in range(10)]  # Up to 180 of 160.
+  frames = []
+  for left, top in places:
+    wide = np.pad(_draw([]), [(0, 0), (0, 64), (0, 0)])
+    wide[top : top + 32, left : left + 32] = _noise(100, 32, 32)
+    frames.append(wide[:, :WIDTH])
+  boxes = [boxes_lib.clip(_box(*p), (HEIGHT, WIDTH)) for p in places]
+  tracks = _track(frames, boxes, reach_seconds=3.0, floor=0.95)
+  found = _longest_from(tracks, 0, boxes[0][0])
+  assert 2 <= len(found.boxes) < 10
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_less_than_two_frames_have_no_tracks(count):
+  assert not _track([_draw([(0, 40, 30)])] * count, [_box(40, 30)])
+
+
+def test_constant_frames_without_proposals_have_no_tracks():
+  frames = [np.full([HEIGHT, WIDTH, 3], 128, np.uint8)] * 3
+  assert not _track(frames, [np.zeros([0, 4])] * 3)
+  assert track_scores.best([]) == []
+
+
+def test_an_unknown_matcher_is_refused_before_any_work():
+  with pytest.raises(errors.UsageError, match="matcher='nearest'"):
+    _track([], [], matcher="nearest")
+
+
+def _straight(start, left, length=3):
+  ones = np.ones(length, np.float32)
+  return tracker.Track(start, np.tile(_box(left, 0), [length, 1]), ones, ones)
+
+
+def test_agreement_is_the_share_of_others_that_are_at_the_same_place():
+  tracks = [_straight(0, 0), _straight(1, 0), _straight(1, 90)]
+  # Each shares two frames with each other track from frame 1 on, or three.
+  np.testing.assert_allclose(track_scores.agreement(tracks), [2 / 4, 2 / 5, 0])
+
+
+def test_a_track_alone_has_no_agreement():
+  np.testing.assert_array_equal(track_scores.agreement([_straight(0, 0)]), [0])
+
+
+def test_the_best_are_those_on_which_others_agree():
+  tracks = [_straight(1, 90), _straight(0, 0), _straight(1, 0)]
+  found = track_scores.best(tracks, min_agreement=0.1)
+  assert [t.start for t in found] == [0, 1]
+  assert len(track_scores.best(tracks, limit=1)) == 1
+  assert not track_scores.best(tracks, min_frames=4)
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))

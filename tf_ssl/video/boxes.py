@@ -1,0 +1,90 @@
+"""Boxes as arrays: float pixels xmin, ymin, xmax, ymax, the maximum exclusive.
+
+Origin top left; a box may reach over the border of its image.
+"""
+
+import numpy as np
+
+
+def area(boxes: np.ndarray) -> np.ndarray:
+  """[..., 4] -> [...], pixels squared; 0 for a box turned inside out."""
+  return np.prod(np.maximum(boxes[..., 2:] - boxes[..., :2], 0), axis=-1)
+
+
+def aligned_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+  """Intersection over union of boxes that broadcast against each other.
+
+  Args:
+    first: [..., 4].
+    second: [..., 4].
+
+  Returns:
+    [...], 0..1; 0 where both boxes are empty.
+  """
+  low = np.maximum(first[..., :2], second[..., :2])
+  high = np.minimum(first[..., 2:], second[..., 2:])
+  common = np.prod(np.maximum(high - low, 0), axis=-1)
+  return common / np.maximum(area(first) + area(second) - common, 1e-9)
+
+
+def iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+  """[A, 4] and [R, 4] -> [A, R], the IoU of each with each."""
+  return aligned_iou(first[:, None], second[None])
+
+
+def clip(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+  """The part of each box that lies in an image of (height, width) `size`."""
+  height, width = size
+  return np.clip(boxes, 0, [width, height, width, height])
+
+
+def grow(boxes: np.ndarray, factor: float) -> np.ndarray:
+  """Scales boxes [..., 4] about their centres."""
+  centre = (boxes[..., :2] + boxes[..., 2:]) / 2
+  half = (boxes[..., 2:] - boxes[..., :2]) / 2 * factor
+  return np.concatenate([centre - half, centre + half], -1)
+
+
+def neighbours(
+  boxes: np.ndarray, *, shifts: tuple[float, ...], scales: tuple[float, ...]
+) -> np.ndarray:
+  """Shifted and scaled copies of each box.
+
+  Args:
+    boxes: [A, 4].
+    shifts: in widths (and heights) of the box; all pairs of them are made.
+    scales: factors of width and height.
+
+  Returns:
+    [A, J, 4] with J = len(shifts)² · len(scales).
+  """
+  dx, dy = np.meshgrid(shifts, shifts)
+  offsets = np.stack([dx, dy, dx, dy], -1).reshape(-1, 4)  # [J', 4]
+  size = boxes[:, 2:] - boxes[:, :2]
+  moved = boxes[:, None] + offsets * np.tile(size, 2)[:, None]
+  return np.concatenate([grow(moved, scale) for scale in scales], 1)
+
+
+def suppress(
+  boxes: np.ndarray, rank: np.ndarray, *, overlap: float, limit: int
+) -> list[int]:
+  """Greedy non-maximum suppression.
+
+  Args:
+    boxes: [R, 4].
+    rank: [R], highest first.
+    overlap: a box whose IoU with a kept one is at least this is dropped.
+    limit: how many to keep at most.
+
+  Returns:
+    Rows of the kept boxes, best first.
+  """
+  kept = []
+  free = np.ones(len(boxes), bool)
+  for row in np.argsort(-rank, kind="stable"):
+    if len(kept) == limit:
+      break
+    if free[row]:
+      kept.append(int(row))
+      free &= aligned_iou(boxes[row], boxes) < overlap
+  return kept
