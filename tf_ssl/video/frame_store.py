@@ -14,16 +14,14 @@ import threading
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import tensorflow as tf
 import tqdm
 from absl import logging
 
 from tf_ssl import errors
-from tf_ssl.video import frame_pairs, frames, isolated, videos
+from tf_ssl.video import frame_pairs, frames, isolated, jpeg, videos
 
-QUALITY = 95  # of the JPEGs: hardly to be told from what was decoded
 _VERSION = 1  # part of every place's name: count up if what is kept changes
 
 
@@ -78,7 +76,7 @@ def store(
   """
   frame_pairs.check_distance(every_frames, every_seconds)
   sampling = {"frames": every_frames, "seconds": every_seconds, "size": size}
-  key = json.dumps([_VERSION, QUALITY, sampling], sort_keys=True)
+  key = json.dumps([_VERSION, jpeg.QUALITY, sampling], sort_keys=True)
   place = pathlib.Path(folder).expanduser() / _digest(key)
   try:
     place.mkdir(parents=True, exist_ok=True)
@@ -185,14 +183,9 @@ def _store_one(decoder, video, path, sampling, reader, bar):
 
 
 def _example(video: videos.Video, frame: frames.Frame) -> bytes:
-  done, encoded = cv2.imencode(
-    ".jpg", frame.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
-  )
-  if not done:
-    raise frames.DecodeError(video.name, "a frame cannot be encoded as JPEG")
   example = tf.train.Example()
   feature = example.features.feature
-  feature["image/encoded"].bytes_list.value.append(encoded.tobytes())
+  feature["image/encoded"].bytes_list.value.append(jpeg.encode(frame.image))
   feature["frame/number"].int64_list.value.append(int(frame.number))
   feature["frame/time"].float_list.value.append(float(frame.time))
   feature["video/name"].bytes_list.value.append(os.fsencode(video.name))

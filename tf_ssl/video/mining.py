@@ -14,6 +14,7 @@ import numpy as np
 from tf_ssl.video import (
   decode,
   isolated,
+  jpeg,
   region_features,
   track_records,
   track_scores,
@@ -41,7 +42,7 @@ class MiningSettings(NamedTuple):
   tracks_per_stretch: int = 20
   width: int = 240
   frame_size: int = 256
-  quality: int = 95
+  quality: int = jpeg.QUALITY
   reader: str = "auto"
   tracking: tracker.Settings = tracker.Settings()
 
@@ -134,7 +135,7 @@ def _clip(video, info, stretch, tracks, next_id, settings):
     boxes = np.array([box for _, box in here], np.float32).reshape(-1, 4)
     frames.append(
       track_records.TrackedFrame(
-        _encoded(frame.image, settings.quality),
+        jpeg.encode(frame.image, settings.quality),
         int(frame.number),
         float(frame.time),
         ids,
@@ -150,15 +151,6 @@ def _clip(video, info, stretch, tracks, next_id, settings):
     frames,
     {next_id + n: score for n, (_, score) in enumerate(tracks)},
   )
-
-
-def _encoded(image: np.ndarray, quality: int) -> bytes:
-  done, data = cv2.imencode(
-    ".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality]
-  )
-  if not done:
-    raise RuntimeError(f"an image of {image.shape} cannot be encoded as JPEG")
-  return data.tobytes()
 
 
 def rows_of(clip: track_records.TrackedClip) -> Sequence[tuple]:
