@@ -49,6 +49,23 @@ def test_a_video_that_changed_is_decoded_again(clip, tmp_path):
   assert len(before[0].numbers) == 4 and len(after[0].numbers) == 10
 
 
+def test_a_video_listed_twice_is_decoded_once(clip, tmp_path, monkeypatch):
+  decoded = []
+  store_one = frame_store._store_one
+
+  def counted(decoder, video, *arguments):
+    decoded.append(video.name)
+    store_one(decoder, video, *arguments)
+
+  monkeypatch.setattr(frame_store, "_store_one", counted)
+  one = clip("a.mp4", count=8)
+  found = [one, one._replace(name="again"), clip("b.mp4", count=8)]
+  kept = frame_store.store(found, str(tmp_path / "kept"), every_frames=4)
+  assert sorted(decoded) == ["a.mp4", "b.mp4"]
+  assert [v.video.name for v in kept] == ["a.mp4", "again", "b.mp4"]
+  assert kept[0].file == kept[1].file
+
+
 def test_bad_videos_are_left_out_and_named(clip, tmp_path):
   (tmp_path / "text.mp4").write_text("no video")
   (tmp_path / "empty.avi").touch()

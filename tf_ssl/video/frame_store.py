@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import threading
+import uuid
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -115,14 +116,11 @@ def default_folder() -> str:
 
 def _store_all(found, place, sampling, reader, processes):
   """Returns (video, its entry) for each video, in order."""
-  entries = {}
-  waiting = []
-  for video in found:
-    path = place / f"{_identity(video)}.json"
-    if path.exists():
-      entries[video] = json.loads(path.read_text())
-    else:
-      waiting.append((video, path))
+  paths = [place / f"{_identity(video)}.json" for video in found]
+  waiting = {}  # a video that is listed twice is decoded once
+  for video, path in zip(found, paths, strict=True):
+    if not path.exists():
+      waiting.setdefault(path, video)
   if waiting:
     processes = processes or len(os.sched_getaffinity(0))
     processes = min(processes, len(waiting))
@@ -133,27 +131,30 @@ def _store_all(found, place, sampling, reader, processes):
       if not hasattr(mine, "decoder"):
         mine.decoder = isolated.Decoder(num_threads=1 if processes > 1 else 0)
         decoders.append(mine.decoder)
-      return _store_one(mine.decoder, video, path, sampling, reader, bar)
+      _store_one(mine.decoder, video, path, sampling, reader, bar)
 
     bar = _Bar(len(waiting))
     pool = concurrent.futures.ThreadPoolExecutor(processes)
     try:
-      futures = {pool.submit(work, v, path): v for v, path in waiting}
+      futures = [pool.submit(work, v, path) for path, v in waiting.items()]
       for done in concurrent.futures.as_completed(futures):
-        entries[futures[done]] = done.result()
+        done.result()
         bar.video()
     finally:
       pool.shutdown(cancel_futures=True)
       for decoder in decoders:
         decoder.close()
       bar.close()
-  return [(video, entries[video]) for video in found]
+  return [
+    (video, json.loads(path.read_text()))
+    for video, path in zip(found, paths, strict=True)
+  ]
 
 
 def _store_one(decoder, video, path, sampling, reader, bar):
   """Writes a video's frames, then the entry that says that they are whole."""
   file = path.with_suffix(".tfrecord")
-  temporary = path.with_name(f".{path.stem}-{os.getpid()}.tmp")
+  temporary = path.with_name(f".{path.stem}-{uuid.uuid4().hex}.tmp")
   distance = {}
   if sampling["seconds"] is None:
     distance["stride"] = sampling["frames"]
@@ -179,7 +180,6 @@ def _store_one(decoder, video, path, sampling, reader, bar):
   text = temporary.with_suffix(".entry")
   text.write_text(json.dumps(entry))
   os.replace(text, path)
-  return entry
 
 
 def _example(video: videos.Video, frame: frames.Frame) -> bytes:
