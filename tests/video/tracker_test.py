@@ -154,11 +154,21 @@ def test_a_track_alone_has_no_agreement():
 
 
 def test_the_best_are_those_on_which_others_agree():
-  tracks = [_straight(1, 90), _straight(0, 0), _straight(1, 0)]
-  found = track_scores.best(tracks, min_agreement=0.1)
-  assert [t.start for t in found] == [0, 1]
+  tracks = [_straight(1, 90), _straight(0, 0), _straight(1, 0, 4)]
+  found = track_scores.best(tracks)
+  assert sorted(t.start for t in found) == [0, 1]
+  assert all((t.boxes[:, 0] == 0).all() for t in found)
   assert len(track_scores.best(tracks, limit=1)) == 1
-  assert not track_scores.best(tracks, min_frames=4)
+  assert [len(t.boxes) for t in track_scores.best(tracks, min_frames=4)] == []
+  assert len(track_scores.best(tracks, min_agreement=0.0)) == 3
+
+
+def test_fusing_takes_the_median_of_boxes_that_agree():
+  lefts = (0.0, 2.0, 4.0, 90.0)
+  found = track_scores.fused([_straight(0, left) for left in lefts])
+  np.testing.assert_allclose(
+    [t.boxes[0, 0] for t in found], [2.0, 2.0, 2.0, 90.0]
+  )
 
 
 if __name__ == "__main__":

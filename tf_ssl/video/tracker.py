@@ -73,7 +73,7 @@ class Settings(NamedTuple):
   flow_prior: bool = True
   seeds: int = 6
   seed_seconds: float = 0.25
-  reach_seconds: float = 1.0
+  reach_seconds: float = 1.5
   floor: float = 0.75
   gate: float = 0.4
   overlap_weight: float = 0.15
@@ -81,7 +81,7 @@ class Settings(NamedTuple):
   area_power: float = 0.1
   seed_area_power: float = 0.25
   learning_rate: float = 0.1
-  shifts: tuple[float, ...] = (-0.2, -0.1, 0.0, 0.1, 0.2)
+  shifts: tuple[float, ...] = (-0.15, 0.0, 0.15)
   scales: tuple[float, ...] = (0.93, 1.0, 1.07)
   visible: float = 0.6
 
