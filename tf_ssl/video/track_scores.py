@@ -1,6 +1,6 @@
 """Which tracks to keep, and where: what other tracks agree on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -26,13 +26,14 @@ def agreement(
     [A], 0..1: of all other tracks' frames in common with the track, the share
     in which their boxes agree; 0 for a track that has no other beside it.
   """
-  boxes = _by_frame(tracks)
   result = np.zeros(len(tracks))
-  for row, track in enumerate(tracks):
-    others = np.delete(boxes[:, _frames(track)], row, 0)
-    common = ~np.isnan(others[..., 0])
-    iou = boxes_lib.aligned_iou(np.nan_to_num(others), track.boxes)
-    result[row] = (common & (iou >= overlap)).sum() / max(common.sum(), 1)
+  for row, (track, beside) in enumerate(
+    zip(tracks, _beside(tracks), strict=True)
+  ):
+    there = ~np.isnan(beside[..., 0])
+    iou = boxes_lib.aligned_iou(np.nan_to_num(beside), track.boxes)
+    agree = there & (iou >= overlap)
+    result[row] = agree.sum() / max(there.sum(), 1)
   return result
 
 
@@ -48,29 +49,32 @@ def fused(
   Returns:
     The tracks with other boxes, in their order.
   """
-  boxes = _by_frame(tracks)
   result = []
-  for track in tracks:
-    here = boxes[:, _frames(track)]  # [A, T, 4]
-    iou = boxes_lib.aligned_iou(np.nan_to_num(here), track.boxes)
-    beside = np.where((iou >= overlap)[..., None], here, np.nan)
-    # The track's own box is always one of them.
-    median = np.nanmedian(beside, 0).astype(np.float32)
+  for track, beside in zip(tracks, _beside(tracks), strict=True):
+    iou = boxes_lib.aligned_iou(np.nan_to_num(beside), track.boxes)
+    others = np.where((iou >= overlap)[..., None], beside, np.nan)
+    together = np.concatenate([track.boxes[None], others])
+    median = np.nanmedian(together, 0).astype(np.float32)
     result.append(track._replace(boxes=median))
   return result
 
 
-def _frames(track: tracker.Track) -> slice:
-  return slice(track.start, track.start + len(track.boxes))
-
-
-def _by_frame(tracks: Sequence[tracker.Track]) -> np.ndarray:
-  """[A, frames, 4], NaN where a track has no box."""
-  end = max((_frames(track).stop for track in tracks), default=0)
-  boxes = np.full([len(tracks), end, 4], np.nan)
+def _beside(tracks: Sequence[tracker.Track]) -> Iterator[np.ndarray]:
+  """The other tracks during each: [K, T, 4], NaN where they have no box."""
+  starts = np.array([track.start for track in tracks], int)
+  stops = starts + [len(track.boxes) for track in tracks]
   for row, track in enumerate(tracks):
-    boxes[row, _frames(track)] = track.boxes
-  return boxes
+    meets = (starts < stops[row]) & (stops > starts[row])
+    meets[row] = False
+    others = np.flatnonzero(meets)
+    boxes = np.full([len(others), *track.boxes.shape], np.nan)
+    for place, other in enumerate(others):
+      first = max(starts[row], starts[other])
+      last = min(stops[row], stops[other])
+      boxes[place, first - starts[row] : last - starts[row]] = tracks[
+        other
+      ].boxes[first - starts[other] : last - starts[other]]
+    yield boxes
 
 
 def scores(tracks: Sequence[tracker.Track], agreed: np.ndarray) -> np.ndarray:
