@@ -88,7 +88,9 @@ def test_no_track_goes_over_a_cut():
   assert all(t.start + len(t.boxes) in (3, 6) for t in tracks)
 
 
-def test_two_that_cross_keep_their_own_tracks():
+def test_two_that_cross_keep_their_own_tracks_with_the_flow_prior():
+  # A quarter of their size a frame, farther than places are tried: without the
+  # prior one of the two tracks is lost.
   left = [(20 + 8 * t, 20) for t in range(9)]
   right = [(100 - 8 * t, 44) for t in range(9)]
   frames = [_draw([(0, *a), (1, *b)]) for a, b in zip(left, right, strict=True)]
@@ -96,7 +98,7 @@ def test_two_that_cross_keep_their_own_tracks():
     np.concatenate([_box(*a), _box(*b)])
     for a, b in zip(left, right, strict=True)
   ]
-  tracks = _track(frames, truth, reach_seconds=3.0)
+  tracks = _track(frames, truth, reach_seconds=3.0, flow_prior=True)
   for row in (0, 1):
     found = _longest_from(tracks, 0, truth[0][row])
     assert len(found.boxes) == 9
@@ -154,11 +156,21 @@ def test_a_track_alone_has_no_agreement():
 
 
 def test_the_best_are_those_on_which_others_agree():
-  tracks = [_straight(1, 90), _straight(0, 0), _straight(1, 0)]
-  found = track_scores.best(tracks, min_agreement=0.1)
-  assert [t.start for t in found] == [0, 1]
+  tracks = [_straight(1, 90), _straight(0, 0), _straight(1, 0, 4)]
+  found = track_scores.best(tracks)
+  assert sorted(t.start for t in found) == [0, 1]
+  assert all((t.boxes[:, 0] == 0).all() for t in found)
   assert len(track_scores.best(tracks, limit=1)) == 1
-  assert not track_scores.best(tracks, min_frames=4)
+  assert [len(t.boxes) for t in track_scores.best(tracks, min_frames=4)] == []
+  assert len(track_scores.best(tracks, min_agreement=0.0)) == 3
+
+
+def test_fusing_takes_the_median_of_boxes_that_agree():
+  lefts = (0.0, 2.0, 4.0, 90.0)
+  found = track_scores.fused([_straight(0, left) for left in lefts])
+  np.testing.assert_allclose(
+    [t.boxes[0, 0] for t in found], [2.0, 2.0, 2.0, 90.0]
+  )
 
 
 if __name__ == "__main__":

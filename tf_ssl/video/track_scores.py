@@ -1,6 +1,6 @@
-"""Which tracks to keep: those on which other tracks agree."""
+"""Which tracks to keep, and where: what other tracks agree on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -26,29 +26,71 @@ def agreement(
     [A], 0..1: of all other tracks' frames in common with the track, the share
     in which their boxes agree; 0 for a track that has no other beside it.
   """
-  end = max((t.start + len(t.boxes) for t in tracks), default=0)
-  boxes = np.full([len(tracks), end, 4], np.nan)
-  for row, track in enumerate(tracks):
-    boxes[row, track.start : track.start + len(track.boxes)] = track.boxes
   result = np.zeros(len(tracks))
-  for row, track in enumerate(tracks):
-    there = slice(track.start, track.start + len(track.boxes))
-    others = np.delete(boxes[:, there], row, 0)
-    common = ~np.isnan(others[..., 0])
-    iou = boxes_lib.aligned_iou(np.nan_to_num(others), track.boxes)
-    result[row] = (common & (iou >= overlap)).sum() / max(common.sum(), 1)
+  for row, (track, beside) in enumerate(
+    zip(tracks, _beside(tracks), strict=True)
+  ):
+    there = ~np.isnan(beside[..., 0])
+    iou = boxes_lib.aligned_iou(np.nan_to_num(beside), track.boxes)
+    agree = there & (iou >= overlap)
+    result[row] = agree.sum() / max(there.sum(), 1)
   return result
 
 
-def scores(tracks: Sequence[tracker.Track]) -> np.ndarray:
-  """[A], the higher the better: agreement, similarity and motion.
+def fused(
+  tracks: Sequence[tracker.Track], *, overlap: float = 0.6
+) -> list[tracker.Track]:
+  """Puts each box where the tracks beside it have theirs, by the median.
 
-  agreement · mean similarity · (1 + mean contrast), so that neither decides
-  alone and a track of a still object can be kept.
+  Args:
+    tracks: of one video.
+    overlap: boxes of one frame with at least this IoU take part.
+
+  Returns:
+    The tracks with other boxes, in their order.
   """
-  similarity = np.array([t.similarity.mean() for t in tracks])
-  contrast = np.array([t.contrast.mean() for t in tracks])
-  return agreement(tracks) * similarity * (1 + contrast)
+  result = []
+  for track, beside in zip(tracks, _beside(tracks), strict=True):
+    iou = boxes_lib.aligned_iou(np.nan_to_num(beside), track.boxes)
+    others = np.where((iou >= overlap)[..., None], beside, np.nan)
+    together = np.concatenate([track.boxes[None], others])
+    median = np.nanmedian(together, 0).astype(np.float32)
+    result.append(track._replace(boxes=median))
+  return result
+
+
+def _beside(tracks: Sequence[tracker.Track]) -> Iterator[np.ndarray]:
+  """The other tracks during each: [K, T, 4], NaN where they have no box."""
+  starts = np.array([track.start for track in tracks], int)
+  stops = starts + [len(track.boxes) for track in tracks]
+  for row, track in enumerate(tracks):
+    meets = (starts < stops[row]) & (stops > starts[row])
+    meets[row] = False
+    others = np.flatnonzero(meets)
+    boxes = np.full([len(others), *track.boxes.shape], np.nan)
+    for place, other in enumerate(others):
+      first = max(starts[row], starts[other])
+      last = min(stops[row], stops[other])
+      boxes[place, first - starts[row] : last - starts[row]] = tracks[
+        other
+      ].boxes[first - starts[other] : last - starts[other]]
+    yield boxes
+
+
+def scores(tracks: Sequence[tracker.Track], agreed: np.ndarray) -> np.ndarray:
+  """[A], the higher the better: agreement, similarity, motion, length.
+
+  agreement · mean similarity · (1 + mean contrast) · sqrt(frames): none decides
+  alone, and a track of a still object can be kept.
+
+  Args:
+    tracks: A of them.
+    agreed: [A], of `agreement`.
+  """
+  similarity = np.array([track.similarity.mean() for track in tracks])
+  contrast = np.array([track.contrast.mean() for track in tracks])
+  frames = np.array([len(track.boxes) for track in tracks])
+  return agreed * similarity * (1 + contrast) * np.sqrt(frames)
 
 
 def best(
@@ -56,21 +98,31 @@ def best(
   *,
   limit: int | None = None,
   min_frames: int = 2,
-  min_agreement: float = 0.15,
+  min_agreement: float = 0.3,
 ) -> list[tracker.Track]:
-  """The best tracks of a video, best first.
+  """The best tracks of a video, fused, best first.
+
+  Tracks that stand nearly alone go first, then the others are fused, and then
+  the agreement of what came out decides.
 
   Args:
     tracks: of one video.
     limit: how many at most; None for all.
     min_frames: shorter tracks are dropped.
-    min_agreement: tracks on which fewer agree are dropped, 0..1.
+    min_agreement: least agreement, 0..1, of a fused track; 0 keeps all. Before
+      they are fused a third of it is asked.
   """
-  score = scores(tracks)
+  tracks = [track for track in tracks if len(track.boxes) >= min_frames]
+  first = agreement(tracks)
+  tracks = fused(
+    [
+      track
+      for track, agreed in zip(tracks, first, strict=True)
+      if agreed >= min_agreement / 3
+    ]
+  )
   agreed = agreement(tracks)
-  order = [
-    row
-    for row in np.argsort(-score, kind="stable")
-    if len(tracks[row].boxes) >= min_frames and agreed[row] >= min_agreement
-  ]
-  return [tracks[row] for row in order[:limit]]
+  score = scores(tracks, agreed)
+  order = np.argsort(-score, kind="stable")
+  kept = [row for row in order if agreed[row] >= min_agreement]
+  return [tracks[row] for row in kept[:limit]]

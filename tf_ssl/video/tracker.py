@@ -4,7 +4,7 @@ The paper's tracker (Purushwalkam & Gupta 2020): unsupervised region proposals,
 matched frame to frame by off-the-shelf features, greedily. The details are
 ours:
 
-*   Every quarter of a second the proposals that move most against their
+*   Every half second the proposals that move most against their
     surroundings are seeds, and each is followed into the past and the future.
 *   From frame to frame a track goes to a proposal or, because proposals come
     and go, to the best place near where it is expected: the same score decides.
@@ -53,7 +53,8 @@ class Settings(NamedTuple):
 
   Attributes:
     matcher: `greedy`, `mutual` or `optimal`, see matching.
-    flow_prior: expect a box where the flow takes it, not where it was.
+    flow_prior: expect a box where the flow takes it, not where it was. At 8
+      frames a second the search around the old place did better.
     seeds: how many tracks start at one moment.
     seed_seconds: time between such moments.
     reach_seconds: how far a seed is followed, in each direction.
@@ -70,10 +71,10 @@ class Settings(NamedTuple):
   """
 
   matcher: str = "greedy"
-  flow_prior: bool = True
+  flow_prior: bool = False
   seeds: int = 6
-  seed_seconds: float = 0.25
-  reach_seconds: float = 1.0
+  seed_seconds: float = 0.5
+  reach_seconds: float = 1.5
   floor: float = 0.75
   gate: float = 0.4
   overlap_weight: float = 0.15
@@ -81,7 +82,7 @@ class Settings(NamedTuple):
   area_power: float = 0.1
   seed_area_power: float = 0.25
   learning_rate: float = 0.1
-  shifts: tuple[float, ...] = (-0.2, -0.1, 0.0, 0.1, 0.2)
+  shifts: tuple[float, ...] = (-0.15, 0.0, 0.15)
   scales: tuple[float, ...] = (0.93, 1.0, 1.07)
   visible: float = 0.6
 
