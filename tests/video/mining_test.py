@@ -47,7 +47,7 @@ def _video(tmp_path_factory):
 @pytest.fixture(name="clips", scope="module")
 def _clips(video):
   settings = mining.MiningSettings(
-    stretch_seconds=2.0, frame_size=64, width=SIDE, tracks_per_stretch=5
+    stretch_seconds=2.0, frame_size=64, width=SIDE, tracks_per_stretch=12
   )
   with isolated.Decoder(num_threads=1) as decoder:
     return list(mining.mine(video, decoder, settings=settings))
@@ -63,7 +63,7 @@ def test_stretches_follow_each_other_and_ids_are_unique(clips):
   assert {len(clip.frames) for clip in clips} <= {16, 8}
   ids = [track for clip in clips for track in clip.scores]
   assert len(ids) == len(set(ids)) and ids == sorted(ids)
-  assert all(len(clip.scores) <= 5 for clip in clips)
+  assert all(len(clip.scores) <= 12 for clip in clips)
 
 
 def test_the_square_is_followed(clips):

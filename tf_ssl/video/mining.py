@@ -102,7 +102,7 @@ def _stretches(
 
 
 def _follow(stretch, rate, describe, settings):
-  """The best tracks, with their scores; boxes as shares of the frame."""
+  """The best tracks; boxes as shares of the frame."""
   height, width = stretch[0].image.shape[:2]
   small = (settings.width, max(round(height * settings.width / width), 1))
   frames = [
@@ -113,13 +113,8 @@ def _follow(stretch, rate, describe, settings):
     frames, rate=rate, describe=describe, settings=settings.tracking
   )
   best = track_scores.best(found, limit=settings.tracks_per_stretch)
-  scores = track_scores.scores(found)
-  order = {id(track): score for track, score in zip(found, scores, strict=True)}
   scale = np.array([small[0], small[1]] * 2, np.float32)
-  return [
-    (track._replace(boxes=track.boxes / scale), float(order[id(track)]))
-    for track in best
-  ]
+  return [track._replace(boxes=track.boxes / scale) for track in best]
 
 
 def _clip(video, info, stretch, tracks, next_id, settings):
@@ -128,7 +123,7 @@ def _clip(video, info, stretch, tracks, next_id, settings):
   for row, frame in enumerate(stretch):
     here = [
       (next_id + number, track.boxes[row - track.start])
-      for number, (track, _) in enumerate(tracks)
+      for number, track in enumerate(tracks)
       if 0 <= row - track.start < len(track.boxes)
     ]
     ids = np.array([number for number, _ in here], np.int64)
@@ -149,7 +144,7 @@ def _clip(video, info, stretch, tracks, next_id, settings):
     height,
     width,
     frames,
-    {next_id + n: score for n, (_, score) in enumerate(tracks)},
+    {next_id + n: track.score for n, track in enumerate(tracks)},
   )
 
 

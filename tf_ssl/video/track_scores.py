@@ -100,7 +100,7 @@ def best(
   min_frames: int = 2,
   min_agreement: float = 0.3,
 ) -> list[tracker.Track]:
-  """The best tracks of a video, fused, best first.
+  """The best tracks of a video, fused, with their scores, best first.
 
   Tracks that stand nearly alone go first, then the others are fused, and then
   the agreement of what came out decides.
@@ -125,4 +125,4 @@ def best(
   score = scores(tracks, agreed)
   order = np.argsort(-score, kind="stable")
   kept = [row for row in order if agreed[row] >= min_agreement]
-  return [tracks[row] for row in kept[:limit]]
+  return [tracks[row]._replace(score=float(score[row])) for row in kept[:limit]]

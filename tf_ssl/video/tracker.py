@@ -40,12 +40,14 @@ class Track(NamedTuple):
     boxes: [T, 4] float32 pixels; they may reach over the border.
     similarity: [T] float32, to the track's template as it was; 1 at the seed.
     contrast: [T] float32, -1..1, motion against the surroundings.
+    score: the higher the better; `track_scores.best` sets it.
   """
 
   start: int
   boxes: np.ndarray
   similarity: np.ndarray
   contrast: np.ndarray
+  score: float = 0.0
 
 
 class Settings(NamedTuple):
