@@ -47,7 +47,7 @@ def _video(tmp_path_factory):
 @pytest.fixture(name="clips", scope="module")
 def _clips(video):
   settings = mining.MiningSettings(
-    stretch_seconds=2.0, frame_size=64, width=SIDE, tracks_per_stretch=12
+    stretch_seconds=2.0, frame_size=96, width=SIDE, tracks_per_stretch=12
   )
   with isolated.Decoder(num_threads=1) as decoder:
     return list(mining.mine(video, decoder, settings=settings))
@@ -75,7 +75,7 @@ def test_the_square_is_followed(clips):
 
 def test_what_is_stored_is_small_and_its_boxes_are_shares(clips):
   for clip in clips:
-    assert (clip.height, clip.width) == (64, 64)
+    assert (clip.height, clip.width) == (96, 96)
     assert clip.video_size == (SIDE, SIDE) and clip.fps == FPS
     again = track_records.parse(track_records.serialize(clip))
     assert again.scores.keys() == clip.scores.keys()

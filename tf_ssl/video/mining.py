@@ -30,7 +30,7 @@ class MiningSettings(NamedTuple):
     rate: sampled frames a second; of a slower video all are taken.
     stretch_seconds: tracks are looked for in stretches of so long.
     tracks_per_stretch: the best so many are kept, R.
-    width: pixels of the frames in which regions are followed.
+    width: the most pixels across of the frames in which regions are followed.
     frame_size: the most pixels of a stored frame's shorter side.
     quality: of the stored JPEGs, 0..100.
     reader: see `decode.read_frames`.
@@ -104,7 +104,8 @@ def _stretches(
 def _follow(stretch, rate, describe, settings):
   """The best tracks; boxes as shares of the frame."""
   height, width = stretch[0].image.shape[:2]
-  small = (settings.width, max(round(height * settings.width / width), 1))
+  across = min(settings.width, width)
+  small = (across, max(round(height * across / width), 1))
   frames = [
     cv2.resize(frame.image, small, interpolation=cv2.INTER_AREA)
     for frame in stretch
