@@ -1,0 +1,178 @@
+"""How good region tracks are, against true boxes; and how fast they are made.
+
+    python -m benchmarks.tracking --videos=davis2016 --videos=otb
+
+A folder holds NAME.mp4 and boxes/NAME.csv with the true box of one object a
+frame: columns frame, xmin, ymin, xmax, ymax (pixels, the maximum exclusive),
+empty where it is absent. Prints pair precision and recall (`track_quality`) at
+0.5, 1 and 2 seconds for each matcher with and without flow, the mean over videos
+beside the true box that is kept still, and one line a video for the default. In
+brackets: over how many videos, for one without pairs has no precision.
+"""
+
+import argparse
+import csv
+import pathlib
+import time
+import warnings
+
+import cv2
+import numpy as np
+
+from tf_ssl.video import (
+  boxes,
+  decode,
+  observations,
+  region_features,
+  region_proposals,
+  shots,
+  track_quality,
+  track_scores,
+  tracker,
+  videos,
+)
+
+SECONDS = (0.5, 1.0, 2.0)
+RATE, WIDTH = 8.0, 240
+
+
+def main() -> None:
+  """Measures and prints the tables."""
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument("--videos", action="append", required=True)
+  parser.add_argument("--defaults_only", action="store_true")
+  arguments = parser.parse_args()
+  cv2.setNumThreads(1)
+  films = [
+    _Film(video)
+    for folder in arguments.videos
+    for video in videos.find_videos(folder)
+  ]
+  print(f"{'box that stays':24} {_mean([film.still() for film in films])}")
+  default = tracker.Settings()
+  for matcher in ("greedy", "mutual", "optimal"):
+    for flow in (False, True):
+      settings = default._replace(matcher=matcher, flow_prior=flow)
+      if arguments.defaults_only and settings != default:
+        continue
+      rows = [film.quality(settings) for film in films]
+      label = f"{matcher}{', flow' if flow else ''}"
+      print(f"{label:24} {_mean(rows)}", flush=True)
+      if settings == default:
+        for film, row in zip(films, rows, strict=True):
+          print(f"  {film.name:22} {_mean([row])}")
+  count = sum(len(film.frames) for film in films)
+  spent = np.array([film.seconds for film in films]).sum(0)
+  proposing, observing, following = 1000 * spent / count
+  print(
+    f"ms of one core a frame: selective search {proposing:.0f}, features and"
+    f" flow {observing - proposing:.0f}, following and selection"
+    f" {following / films[0].runs:.0f}"
+  )
+
+
+class _Film:
+  """One video, looked at once, and its true boxes."""
+
+  def __init__(self, video: videos.Video):
+    self.name = video.name
+    self.runs = 0
+    frames = list(decode.iterate_frames(video, every_seconds=1.0 / RATE))
+    height, width = frames[0].image.shape[:2]
+    size = (WIDTH, round(height * WIDTH / width))
+    self.frames = [
+      cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
+      for frame in frames
+    ]
+    truth = _true_boxes(pathlib.Path(video.path), width / WIDTH)
+    self.truth = {
+      row: truth[frame.number]
+      for row, frame in enumerate(frames)
+      if frame.number in truth
+    }
+    self.describe = region_features.Histograms()
+    self.seconds = np.zeros(3)  # proposals, all of observing, following
+
+    def propose(image):
+      began = time.process_time()
+      found = region_proposals.selective_search(image)
+      self.seconds[0] += time.process_time() - began
+      return found
+
+    began = time.process_time()
+    self.shots = [
+      (
+        first,
+        observations.observe(
+          self.frames[first:end], propose=propose, describe=self.describe
+        ),
+      )
+      for first, end in shots.shots(self.frames)
+    ]
+    self.seconds[1] += time.process_time() - began
+
+  def quality(self, settings: tracker.Settings) -> list[float]:
+    """Precision and recall at each distance."""
+    began = time.process_time()
+    found = [
+      track._replace(start=track.start + first)
+      for first, shot in self.shots
+      for track in tracker.follow_all(
+        shot, rate=RATE, describe=self.describe, settings=settings
+      )
+    ]
+    best = track_scores.best(found)
+    self.seconds[2] += time.process_time() - began
+    self.runs += 1
+    result = []
+    for seconds in SECONDS:
+      quality = track_quality.pair_quality(
+        best,
+        self.truth,
+        lag=round(seconds * RATE),
+        num_frames=len(self.frames),
+      )
+      result += [quality.precision, quality.recall]
+    return result
+
+  def still(self) -> list[float]:
+    """The share of true boxes that are still right after a distance."""
+    result = []
+    for seconds in SECONDS:
+      lag = round(seconds * RATE)
+      pairs = [
+        (box, self.truth[row + lag])
+        for row, box in self.truth.items()
+        if row + lag in self.truth
+      ]
+      right = [boxes.aligned_iou(*np.array(pair)) >= 0.5 for pair in pairs]
+      share = np.mean(right) if right else float("nan")
+      result += [share, share]
+    return result
+
+
+def _true_boxes(video: pathlib.Path, scale: float) -> dict[int, list[float]]:
+  with open(video.parent / "boxes" / f"{video.stem}.csv") as file:
+    return {
+      int(row["frame"]): [
+        float(row[side]) / scale for side in ("xmin", "ymin", "xmax", "ymax")
+      ]
+      for row in csv.DictReader(file)
+      if row["xmin"]
+    }
+
+
+def _mean(rows: list[list[float]]) -> str:
+  table = np.array(rows)
+  with warnings.catch_warnings():
+    warnings.simplefilter("ignore", RuntimeWarning)  # of a mean of nothing
+    mean = np.nanmean(table, axis=0)
+  return " | ".join(
+    f"{seconds:g} s: precision {mean[2 * k]:.2f}"
+    f" ({(~np.isnan(table[:, 2 * k])).sum()}), recall {mean[2 * k + 1]:.2f}"
+    for k, seconds in enumerate(SECONDS)
+  )
+
+
+if __name__ == "__main__":
+  main()
