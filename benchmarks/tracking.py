@@ -5,9 +5,10 @@
 A folder holds NAME.mp4 and boxes/NAME.csv with the true box of one object a
 frame: columns frame, xmin, ymin, xmax, ymax (pixels, the maximum exclusive),
 empty where it is absent. Prints pair precision and recall (`track_quality`) at
-0.5, 1 and 2 seconds for each matcher with and without flow, the mean over videos
-beside the true box that is kept still, and one line a video for the default. In
-brackets: over how many videos, for one without pairs has no precision.
+0.5, 1 and 2 seconds for each matcher with and without flow, the mean over
+videos beside the true box that is kept still, and one line a video for the
+default. In brackets: over how many videos, for one without pairs has no
+precision.
 """
 
 import argparse
