@@ -32,7 +32,7 @@ def _folder(tmp_path):
   return folder
 
 
-def batches(folder, **options):
+def batches(folder, examples=None, **options):
   options = {
     "recipe": RECIPE,
     "image_size": 8,
@@ -42,7 +42,7 @@ def batches(folder, **options):
     "finish_views": False,
     **options,
   }
-  records = image_folder.read(str(folder))
+  records = image_folder.read(str(folder))._replace(examples=examples)
   return list(view_batches.view_batches(records, **options))
 
 
@@ -295,25 +295,10 @@ def test_photographs_become_varied_views(shared_data):
   assert abs(views.mean()) < 0.6 and 0.5 < views.std() < 1.6
 
 
-def paired_batches(folder, examples, **options):
-  records = image_folder.read(str(folder))
-  options = {
-    "recipe": RECIPE,
-    "image_size": 8,
-    "batch_size": 4,
-    "seed": 0,
-    "num_steps": 10,
-    "finish_views": False,
-    **options,
-  }
-  records = records._replace(examples=examples)
-  return list(view_batches.view_batches(records, **options))
-
-
 def test_the_views_of_a_pair_come_from_its_two_images(folder):
   first = np.arange(NUM_IMAGES - 3)
   examples = records_lib.Examples(np.stack([first, first + 3], axis=1))
-  found = paired_batches(folder, examples, num_steps=17)
+  found = batches(folder, examples, num_steps=17)
   queries = numbers(found)
   keys = np.array([pair.key[:, 0, 0, 0].numpy() // 10 for pair in found])
   np.testing.assert_array_equal(keys, queries + 3)
@@ -322,7 +307,7 @@ def test_the_views_of_a_pair_come_from_its_two_images(folder):
 
 def test_one_place_gives_both_views(folder):
   examples = records_lib.Examples(np.arange(5, 11)[:, None])
-  found = paired_batches(folder, examples, num_steps=3)
+  found = batches(folder, examples, num_steps=3)
   queries = numbers(found)
   keys = np.array([pair.key[:, 0, 0, 0].numpy() // 10 for pair in found])
   np.testing.assert_array_equal(keys, queries)
@@ -335,7 +320,7 @@ def test_each_place_shows_its_box(folder):
   Image.fromarray(left).save(folder / "000.png")
   boxes = np.array([[[0, 0, 6, 10], [6, 0, 12, 10]]] * 8, np.int32)
   examples = records_lib.Examples(np.zeros((8, 2), np.int64), boxes)
-  for pair in paired_batches(folder, examples, num_steps=2):
+  for pair in batches(folder, examples, num_steps=2):
     assert not pair.query.numpy().any()
     assert (pair.key.numpy() == 200).all()
 
@@ -343,7 +328,7 @@ def test_each_place_shows_its_box(folder):
 def test_no_batch_holds_two_examples_of_one_group(folder):
   groups = np.array([0] * 9 + [1] * 4 + [2] * 4 + [3] * 2 + [4], np.int32)
   examples = records_lib.Examples(np.arange(NUM_IMAGES)[:, None], None, groups)
-  found = paired_batches(folder, examples, num_steps=90)
+  found = batches(folder, examples, num_steps=90)
   shown = numbers(found)
   for batch in shown:
     assert len(set(groups[batch])) == 4
@@ -354,7 +339,7 @@ def test_no_batch_holds_two_examples_of_one_group(folder):
     each = np.bincount(shown.ravel(), minlength=NUM_IMAGES)[groups == group]
     assert each.min() >= 0.5 * each.mean()
   assert same(
-    found[40:], paired_batches(folder, examples, num_steps=90, start_step=40)
+    found[40:], batches(folder, examples, num_steps=90, start_step=40)
   )
 
 
@@ -365,9 +350,7 @@ def test_an_unusable_frame_costs_its_pairs_alone_and_is_named(folder):
     np.stack([first, first + 1], axis=1), None, (first // 4).astype(np.int32)
   )
   skipped = skipped_lib.SkippedFiles(None, NUM_IMAGES, max_fraction=0.5)
-  found = paired_batches(
-    folder, examples, num_steps=40, skipped=skipped, batch_size=5
-  )
+  found = batches(folder, examples, num_steps=40, skipped=skipped, batch_size=5)
   queries = numbers(found)
   assert set(queries.ravel()) == set(range(NUM_IMAGES - 1)) - {3, 4}
   assert list(skipped.reasons) == ["004.png"]
@@ -386,7 +369,7 @@ def test_an_unusable_frame_costs_its_pairs_alone_and_is_named(folder):
 )
 def test_examples_that_do_not_fit_are_refused(folder, examples, message):
   with pytest.raises(errors.UsageError, match=message):
-    paired_batches(folder, examples)
+    batches(folder, examples)
 
 
 if __name__ == "__main__":
