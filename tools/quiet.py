@@ -23,6 +23,8 @@ _KNOWN_LINES = re.compile(
   # and by XLA, the first times that it compiles something for a CPU
   rb"|Compiled cluster using XLA!"
   rb"|SetPriority unimplemented for this stream"
+  # by Beam, where Google's storage client is not installed
+  rb"|Failed to import GCSFileSystem"
 )
 
 _KNOWN_WARNINGS = (

@@ -2,11 +2,11 @@
 
 import difflib
 import json
-import os
 import pathlib
 import shutil
 
 from tf_ssl import errors
+from tf_ssl.ops import files
 
 CONFIG_FILE = "operative_config.gin"
 RUN_FILE = "run.json"
@@ -61,13 +61,13 @@ class RunDirectory:
         self._refuse_foreign()
         self._refuse_other_config(config)
         self.resumed = True
-      write_atomically(self.config, config)
+      files.write(self.config, config)
     except OSError as error:
       raise unwritable(self.path, error) from error
 
   def _refuse_foreign(self):
     # a run killed before its first config was written leaves only its temporary
-    names = [p.name for p in self.path.iterdir() if not is_temporary(p)]
+    names = [p.name for p in self.path.iterdir() if not files.is_temporary(p)]
     if names and not self.config.exists():
       raise errors.UsageError(
         f"model_dir {self.path} is not empty and holds no {CONFIG_FILE}, so it"
@@ -93,7 +93,7 @@ class RunDirectory:
   def write_run_record(self, record: dict) -> None:
     """Writes run.json."""
     text = json.dumps(record, indent=2, sort_keys=True)
-    write_atomically(self.path / RUN_FILE, text + "\n")
+    files.write(self.path / RUN_FILE, text + "\n")
 
 
 def _settings(config: str) -> list[str]:
@@ -101,21 +101,6 @@ def _settings(config: str) -> list[str]:
   logical = config.replace("\\\n", " ").splitlines()
   lines = [" ".join(line.split()) for line in logical]
   return sorted(line for line in lines if line and not line.startswith("#"))
-
-
-def write_atomically(path: pathlib.Path, text: str) -> None:
-  """Writes a file that is either the old one or the whole new one."""
-  temporary = path.with_name(f".{path.name}.tmp")
-  with open(temporary, "w") as file:
-    file.write(text)
-    file.flush()
-    os.fsync(file.fileno())
-  os.replace(temporary, path)
-
-
-def is_temporary(path: pathlib.Path) -> bool:
-  """Whether `write_atomically` would make this name before it renames it."""
-  return path.name.startswith(".") and path.name.endswith(".tmp")
 
 
 def unwritable(path, error: Exception) -> errors.UsageError:

@@ -6,12 +6,10 @@ not there, and what is kept of it can be read frame by frame.
 """
 
 import concurrent.futures
-import hashlib
 import json
 import os
 import pathlib
 import threading
-import uuid
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -21,7 +19,15 @@ import tqdm
 from absl import logging
 
 from tf_ssl import errors
-from tf_ssl.video import frame_pairs, frames, isolated, jpeg, videos
+from tf_ssl.ops import files
+from tf_ssl.video import (
+  frame_pairs,
+  frames,
+  identity,
+  isolated,
+  jpeg,
+  videos,
+)
 
 _VERSION = 1  # part of every place's name: count up if what is kept changes
 
@@ -78,7 +84,7 @@ def store(
   frame_pairs.check_distance(every_frames, every_seconds)
   sampling = {"frames": every_frames, "seconds": every_seconds, "size": size}
   key = json.dumps([_VERSION, jpeg.QUALITY, sampling], sort_keys=True)
-  place = pathlib.Path(folder).expanduser() / _digest(key)
+  place = pathlib.Path(folder).expanduser() / identity.digest(key)
   try:
     place.mkdir(parents=True, exist_ok=True)
     entries = _store_all(found, place, sampling, reader, processes)
@@ -116,7 +122,7 @@ def default_folder() -> str:
 
 def _store_all(found, place, sampling, reader, processes):
   """Returns (video, its entry) for each video, in order."""
-  paths = [place / f"{_identity(video)}.json" for video in found]
+  paths = [place / f"{identity.identity(video)}.json" for video in found]
   waiting = {}  # a video that is listed twice is decoded once
   for video, path in zip(found, paths, strict=True):
     if not path.exists():
@@ -154,7 +160,6 @@ def _store_all(found, place, sampling, reader, processes):
 def _store_one(decoder, video, path, sampling, reader, bar):
   """Writes a video's frames, then the entry that says that they are whole."""
   file = path.with_suffix(".tfrecord")
-  temporary = path.with_name(f".{path.stem}-{uuid.uuid4().hex}.tmp")
   distance = {}
   if sampling["seconds"] is None:
     distance["stride"] = sampling["frames"]
@@ -162,7 +167,10 @@ def _store_one(decoder, video, path, sampling, reader, bar):
     distance["every_seconds"] = sampling["seconds"]
   entry = {"file": file.name, "numbers": [], "times": []}
   try:
-    with tf.io.TFRecordWriter(str(temporary)) as writer:
+    with (
+      files.replacing(file) as temporary,
+      tf.io.TFRecordWriter(str(temporary)) as writer,
+    ):
       for frame in decoder.iterate_frames(
         video, size=sampling["size"], reader=reader, **distance
       ):
@@ -170,16 +178,11 @@ def _store_one(decoder, video, path, sampling, reader, bar):
         entry["numbers"].append(int(frame.number))
         entry["times"].append(float(frame.time))
         bar.frame()
-    os.replace(temporary, file)
   except frames.DecodeError as error:
     entry = {"skipped": error.reason}
   except tf.errors.OpError as error:
     raise OSError(error.message) from error
-  finally:
-    temporary.unlink(missing_ok=True)
-  text = temporary.with_suffix(".entry")
-  text.write_text(json.dumps(entry))
-  os.replace(text, path)
+  files.write(path, json.dumps(entry))
 
 
 def _example(video: videos.Video, frame: frames.Frame) -> bytes:
@@ -190,27 +193,6 @@ def _example(video: videos.Video, frame: frames.Frame) -> bytes:
   feature["frame/time"].float_list.value.append(float(frame.time))
   feature["video/name"].bytes_list.value.append(os.fsencode(video.name))
   return example.SerializeToString()
-
-
-def _identity(video: videos.Video) -> str:
-  """Changes with the video's place, its part that counts, and its content."""
-  stat = os.stat(videos.split_archive(video.path)[0])
-  return _digest(
-    json.dumps(
-      [
-        os.path.abspath(video.path),
-        video.start,
-        video.end,
-        video.folder_fps,
-        stat.st_size,
-        stat.st_mtime_ns,
-      ]
-    )
-  )
-
-
-def _digest(text: str) -> str:
-  return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:24]
 
 
 def _tell(bad: dict[str, str], count: int, path: pathlib.Path) -> None:

@@ -24,3 +24,17 @@ def encode(image: np.ndarray, quality: int = QUALITY) -> bytes:
   if not done:
     raise ValueError(f"an image of {image.shape} cannot be encoded as JPEG")
   return data.tobytes()
+
+
+def decode(encoded: bytes) -> np.ndarray:
+  """The bytes of a JPEG file -> [H, W, 3] uint8, RGB.
+
+  Raises:
+    ValueError: they are no picture.
+  """
+  image = None
+  if encoded:
+    image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
+  if image is None:
+    raise ValueError(f"{len(encoded)} bytes that are no JPEG picture")
+  return image[..., ::-1]

@@ -11,10 +11,13 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from tf_ssl import errors
 from tf_ssl.video import (
   decode,
   isolated,
   jpeg,
+  matching,
+  readers,
   region_features,
   track_records,
   track_scores,
@@ -47,6 +50,31 @@ class MiningSettings(NamedTuple):
   tracking: tracker.Settings = tracker.Settings()
 
 
+def check(settings: MiningSettings) -> None:
+  """Refuses settings that cannot be meant.
+
+  Raises:
+    UsageError: names the first of them.
+  """
+  matching.by_name(settings.tracking.matcher)
+  if settings.reader not in readers.READERS:
+    raise errors.UsageError(
+      f"reader={settings.reader}: expected one of {', '.join(readers.READERS)}"
+    )
+  least = {
+    "rate": 0.01,
+    "stretch_seconds": 0.1,
+    "tracks_per_stretch": 1,
+    "width": 32,
+    "frame_size": 32,
+  }
+  for name, bound in least.items():
+    if not getattr(settings, name) >= bound:
+      raise errors.UsageError(
+        f"{name}={getattr(settings, name)}: expected at least {bound}"
+      )
+
+
 def mine(
   video: videos.Video,
   decoder: isolated.Decoder,
@@ -63,8 +91,8 @@ def mine(
     describe: features of regions; histograms by default.
 
   Yields:
-    A clip for each stretch with at least one track, in the order of time. Ids
-    of tracks are unique within the video.
+    A clip for each stretch, in the order of time; there may be no track in it.
+    Ids of tracks are unique within the video.
 
   Raises:
     DecodeError: the video cannot be decoded.
@@ -77,8 +105,7 @@ def mine(
   next_id = 0
   for stretch in _stretches(video, decoder, rate, length, settings):
     tracks = _follow(stretch, rate, describe, settings)
-    if tracks:
-      yield _clip(video, info, stretch, tracks, next_id, settings)
+    yield _clip(video, info, stretch, tracks, next_id, settings)
     next_id += len(tracks)
 
 
