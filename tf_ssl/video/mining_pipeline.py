@@ -8,12 +8,15 @@ do: Beam's own on several processes of this machine, or a cluster.
 import contextlib
 import logging
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent import futures
 from typing import Any
 
 import cv2
+import psutil
 import tqdm
 
 from tf_ssl import errors
@@ -60,12 +63,36 @@ def run(
   Raises:
     UsageError: Beam knows no such runner, or an option is none of Beam's.
     RuntimeError: the runner failed. What is done stays done.
+    KeyboardInterrupt: the processes are ended, but threads of Beam's are left;
+      end this process by `os._exit`.
   """
   if not found:
     return
+  pipeline = _pipeline(len(found), processes, runner, runner_options)
+  _ = (
+    pipeline
+    | "Videos" >> beam.Create(list(found))
+    | "Spread" >> beam.Reshuffle()
+    | "Mine" >> beam.ParDo(_Mine(store, settings, make_describe))
+  )
+  with _Progress(store, len(found)):
+    _run(pipeline)
+
+
+def check(runner: str, runner_options: Sequence[str]) -> None:
+  """Refuses a runner or an option that Beam does not know.
+
+  Raises:
+    UsageError: names it.
+  """
+  _pipeline(1, 1, runner, runner_options)
+
+
+def _pipeline(count, processes, runner, runner_options) -> beam.Pipeline:
+  """An empty pipeline that will run where it should."""
   words = [f"--runner={runner}", *runner_options]
   if runner == _DIRECT:
-    processes = min(processes or len(os.sched_getaffinity(0)), len(found))
+    processes = min(processes or len(os.sched_getaffinity(0)), count)
     if processes > 1:
       words.append("--direct_running_mode=multi_processing")
     words.append(f"--direct_num_workers={processes}")
@@ -74,21 +101,43 @@ def run(
   paths = [path or os.getcwd() for path in sys.path]
   os.environ["PYTHONPATH"] = os.pathsep.join(paths)
   try:
-    pipeline = beam.Pipeline(options=options)
+    return beam.Pipeline(options=options)
   except (ImportError, AttributeError, ValueError) as error:
     raise errors.UsageError(
       f"--runner={runner}: Beam cannot start it ({error}); expected"
       " DirectRunner, FlinkRunner, SparkRunner, DataflowRunner or another of"
       " Beam's"
     ) from error
-  _ = (
-    pipeline
-    | "Videos" >> beam.Create(list(found))
-    | "Spread" >> beam.Reshuffle()
-    | "Mine" >> beam.ParDo(_Mine(store, settings, make_describe))
-  )
-  with _Progress(store, len(found)):
-    pipeline.run().wait_until_finish()
+
+
+def _run(pipeline: beam.Pipeline) -> None:
+  """Runs the pipeline in a thread; Ctrl-C is for this process alone."""
+  outcome = futures.Future()
+
+  def work():
+    try:
+      outcome.set_result(pipeline.run().wait_until_finish())
+    except BaseException as error:
+      outcome.set_exception(error)
+
+  thread = threading.Thread(target=work, daemon=True)
+  # Threads and processes inherit what is blocked when they start: Beam's would
+  # each print where they were interrupted.
+  before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+  try:
+    thread.start()
+  finally:
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+  try:
+    while thread.is_alive():
+      thread.join(_GLANCE)
+  except KeyboardInterrupt:
+    threading.excepthook = lambda unused: None  # Of threads that miss them.
+    for child in psutil.Process().children(recursive=True):
+      with contextlib.suppress(psutil.NoSuchProcess):
+        child.kill()
+    raise
+  outcome.result()
 
 
 def _options(words: list[str]) -> pipeline_options.PipelineOptions:

@@ -53,6 +53,7 @@ class TrackStore:
         written.
     """
     place = self.folder / "settings.json"
+    settings = json.loads(json.dumps(settings))  # Tuples are lists there.
     try:
       if overwrite:
         self._clear()
