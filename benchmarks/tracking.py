@@ -85,7 +85,7 @@ class _Film:
       cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
       for frame in frames
     ]
-    truth = _true_boxes(pathlib.Path(video.path), width / WIDTH)
+    truth = true_boxes(pathlib.Path(video.path), width / WIDTH)
     self.truth = {
       row: truth[frame.number]
       for row, frame in enumerate(frames)
@@ -152,7 +152,8 @@ class _Film:
     return result
 
 
-def _true_boxes(video: pathlib.Path, scale: float) -> dict[int, list[float]]:
+def true_boxes(video: pathlib.Path, scale: float) -> dict[int, list[float]]:
+  """Frame -> xmin, ymin, xmax, ymax, divided by the scale."""
   with open(video.parent / "boxes" / f"{video.stem}.csv") as file:
     return {
       int(row["frame"]): [

@@ -1,0 +1,125 @@
+"""Whether an encoder sees the same object in a moving one: on true boxes.
+
+    python -m benchmarks.object_alignment --videos=davis2016 --videos=otb \
+      --model=frames=runs/a/saved_model --model=tracks=runs/b/saved_model
+
+A folder holds NAME.mp4 and boxes/NAME.csv (see benchmarks/tracking.py). The
+object's box at t and at t + k is cut out, k being 0.5, 1 and 2 seconds, and
+given to the encoder at --size pixels. Features are centred on their mean over
+all crops: otherwise what all images have in common would count as likeness.
+Printed for each model and k:
+
+-   alignment: the mean cosine of an object with itself later, less the mean
+    cosine with the objects of other videos;
+-   retrieval: how often the object itself at t + k is nearer to it than one
+    crop of each other video. Chance is one in the number of videos.
+"""
+
+import argparse
+import pathlib
+
+import cv2
+import numpy as np
+
+from benchmarks import tracking
+
+_SECONDS = (0.5, 1.0, 2.0)
+_EVERY = 0.25  # seconds between the moments t
+_LEAST = 8  # pixels of a side; smaller boxes are left out
+
+
+def main() -> None:
+  """Measures and prints a table."""
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument("--videos", action="append", required=True)
+  parser.add_argument("--model", action="append", required=True)
+  parser.add_argument("--size", type=int, default=32)
+  arguments = parser.parse_args()
+  import tensorflow as tf
+
+  crops = [
+    _crops(video, arguments.size)
+    for folder in arguments.videos
+    for video in sorted(pathlib.Path(folder).glob("*.mp4"))
+  ]
+  for text in arguments.model:
+    name, _, path = text.rpartition("=")
+    encoder = tf.saved_model.load(path)
+    features = [encoder.features(images).numpy() for _, images in crops]
+    features = _unit(features)
+    words = []
+    for seconds in _SECONDS:
+      pairs = [_pairs(times, seconds) for times, _ in crops]
+      alignment, retrieval = _measure(features, pairs)
+      words.append(
+        f"{seconds:g} s: alignment {alignment:.3f}, retrieval"
+        f" {100 * retrieval:.1f} %"
+      )
+    print(f"{name or path:24} {' | '.join(words)}", flush=True)
+
+
+def _crops(video: pathlib.Path, size: int):
+  """Times [n] and crops [n, size, size, 3] uint8 of the object."""
+  from tf_ssl.video import decode, videos
+
+  truth = tracking.true_boxes(video, 1.0)
+  times, images = [], []
+  for frame in decode.iterate_frames(
+    videos.Video(str(video), video.name), every_seconds=_EVERY
+  ):
+    if frame.number not in truth:
+      continue
+    height, width = frame.image.shape[:2]
+    x0, y0, x1, y1 = np.round(truth[frame.number]).astype(int)
+    crop = frame.image[
+      max(y0, 0) : min(y1, height), max(x0, 0) : min(x1, width)
+    ]
+    if min(crop.shape[:2]) < _LEAST:
+      continue
+    images.append(cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA))
+    times.append(frame.time)
+  return np.array(times), np.array(images)
+
+
+def _unit(features):
+  mean = np.mean([part.mean(0) for part in features], 0)
+  centred = [part - mean for part in features]
+  return [
+    part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-9)
+    for part in centred
+  ]
+
+
+def _pairs(times: np.ndarray, seconds: float) -> np.ndarray:
+  """[m, 2] rows of crops so many seconds apart, to half a distance."""
+  later = np.argmin(np.abs(times[None] - times[:, None] - seconds), 1)
+  fits = np.abs(times[later] - times - seconds) < _EVERY / 2
+  return np.stack([np.arange(len(times)), later], 1)[fits]
+
+
+def _measure(features, pairs) -> tuple[float, float]:
+  """Means over the videos that have pairs; others are drawn, seed 0."""
+  rng = np.random.default_rng(0)
+  alignment, retrieval = [], []
+  for number, rows in enumerate(pairs):
+    if not len(rows):
+      continue
+    own = features[number]
+    similarity, hits = [], []
+    for first, second in rows:
+      others = [
+        part[rng.integers(len(part))]
+        for other, part in enumerate(features)
+        if other != number
+      ]
+      same = own[first] @ own[second]
+      different = np.stack(others) @ own[first]
+      similarity.append(same - different.mean())
+      hits.append(same > different.max())
+    alignment.append(np.mean(similarity))
+    retrieval.append(np.mean(hits))
+  return float(np.mean(alignment)), float(np.mean(retrieval))
+
+
+if __name__ == "__main__":
+  main()
