@@ -6,25 +6,29 @@ command goes on. Words after -- are options of Beam's runner, such as
 --flink_master=localhost:8081; all its processes must see both folders.
 """
 
+import functools
 import os
 
 from . import cli
 
-_NUMBERS = (
-  "rate",
-  "width",
-  "frame_size",
-  "stretch_seconds",
-  "tracks_per_stretch",
-)
+_NUMBERS = "rate width frame_size stretch_seconds tracks_per_stretch".split()
 
 
 def main(invocation: cli.Invocation) -> None:
-  """Runs `mine_videos.mine_videos` and says how to learn from the tracks."""
+  """Runs `mine_videos.mine_videos` with the features asked for."""
   os.environ.setdefault("PYTHONWARNINGS", "ignore")  # In the processes below.
+  from tf_ssl.evaluation import region_features as encoder_features
   from tf_ssl.video import mine_videos, mining, region_features, tracker
 
   flags = invocation.flags
+  features, describe = "histograms", region_features.Histograms
+  if flags.encoder is not None:
+    path = os.path.abspath(flags.encoder)
+    features = f"{flags.endpoint or 'C4'} of {path}"
+    describe = functools.partial(
+      encoder_features.EncoderFeatures, path, endpoint=flags.endpoint or "C4"
+    )
+    describe()  # To be told here what is wrong with it.
   matcher = flags.matcher or "greedy"
   mine_videos.mine_videos(
     flags.videos,
@@ -34,17 +38,13 @@ def main(invocation: cli.Invocation) -> None:
       tracking=tracker.Settings(matcher=matcher, flow_prior=flags.flow),
       **{name: flags[name].value for name in _NUMBERS},
     ),
-    make_describe=region_features.Histograms,
+    features=features,
+    make_describe=describe,
     preview=flags.preview,
     overwrite=flags.overwrite,
     processes=flags.processes or None,
     runner=flags.runner or "DirectRunner",
     runner_options=invocation.rest,
-  )
-  print(
-    "Learn from them: python -m tools.train"
-    " --gin_file=gin_configs/video/region_tracks_folder.gin"
-    f" --gin_bindings='TRACKS=\"{flags.output_dir}\"' --model_dir=runs/tracks"
   )
 
 
@@ -65,6 +65,7 @@ TOOL.number_flag("processes", 0, "Of the direct runner; 0: one a core.")
 TOOL.text_flag("videos", "A folder of videos, one, or a manifest FILE.csv.")
 TOOL.text_flag("output_dir", "The folder to write, such as tracks/a.")
 TOOL.text_flag("encoder", "A SavedModel that describes regions; else colours.")
+TOOL.text_flag("endpoint", "Its map that is used: C4 (the default) or C5.")
 TOOL.text_flag("matcher", "greedy (the paper's, the default), mutual, optimal.")
 TOOL.switch("flow", "Expects a region where the optical flow takes it.")
 TOOL.text_flag("reader", "What decodes: auto (the default), pyav, tfio.")

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from tf_ssl import errors
+from tf_ssl.encoders import resnet
+from tf_ssl.export import saved_model
 from tf_ssl.input_pipeline import region_tracks
 from tools import track_regions
 
@@ -61,11 +63,23 @@ def test_films_become_tracks_that_can_be_learned_from(films, tmp_path, capsys):
   assert "1 of 2 videos are done already" in capsys.readouterr().out
 
 
+def test_an_encoder_follows_regions_too(films, tmp_path):
+  encoder = resnet.resnet18(width=0.0625, stem="small")
+  encoder(np.zeros([1, 32, 32, 3], np.float32))
+  path = str(tmp_path / "encoder")
+  saved_model.export_encoder(encoder, None, path, provenance={})
+  call(films, tmp_path / "a", f"--encoder={path}", "--endpoint=C5")
+  summary = json.loads((tmp_path / "a" / "summary.json").read_text())
+  assert summary["settings"]["features"] == f"C5 of {path}"
+  assert summary["tracks"] > 0
+
+
 @pytest.mark.parametrize(
   "words, message",
   [
     (["--matcher=best"], "greedy, mutual, optimal"),
     (["--reader=vlc"], "auto, pyav, tfio"),
+    (["--encoder=nowhere"], "nowhere"),
     (["--rate=0"], "rate=0.0: expected at least"),
     (["--runner=Walker"], "--runner=Walker"),
     (["--", "--flnk_master=here"], "no option of Beam's"),

@@ -97,4 +97,9 @@ def mine_videos(
     f"{summary['tracks']} tracks in {summary['videos']} videos"
     f" ({summary['frames']} frames; {len(summary['failed'])} videos failed)"
   )
+  say(
+    "Learn from them: python -m tools.train"
+    " --gin_file=gin_configs/video/region_tracks_folder.gin"
+    f" --gin_bindings='TRACKS=\"{output_dir}\"' --model_dir=runs/tracks"
+  )
   return summary
