@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "methods",
     "ops",
     "types",
+    "video",
   },
   "types": set(),
   "video": {"ops"},

@@ -8,11 +8,9 @@ Questions, each answered with ratios measured in one run:
     PyAV's bare sequential decoding of the same files;
 -   reading tracks' shards against decoding their frames again;
 -   following regions: frames a second of one core, the share of selective
-    search, and two processes against one;
--   with --hour: what an hour-long video, made here, takes of memory beyond the
-    idle process. Only a frame every two seconds is looked at, in stretches of
-    as many frames as usual.
+    search, and two processes against one.
 
+What an hour-long video takes of memory: benchmarks/video_memory.py.
 The videos are taken --repeat times over, so that starting does not count much;
 of mining, what a long run takes beyond a short one.
 """
@@ -21,20 +19,12 @@ import argparse
 import os
 import pathlib
 import statistics
-import subprocess
-import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 
 import av
 import cv2
-import numpy as np
-
-_HOUR = 3600  # seconds
-_HOURS_FPS = 5
-_HOURS_RATE = 0.5
 
 
 def main() -> None:
@@ -43,18 +33,11 @@ def main() -> None:
   parser.add_argument("--videos", default="../shared/data/videos/davis2016")
   parser.add_argument("--rounds", type=int, default=3)
   parser.add_argument("--repeat", type=int, default=4)
-  parser.add_argument("--hour", action="store_true", help="and that alone")
-  parser.add_argument("--peak_memory_of", help=argparse.SUPPRESS)
   arguments = parser.parse_args()
-  if arguments.peak_memory_of:
-    _print_peak_memory(arguments.peak_memory_of)
-  elif arguments.hour:
-    _hour()
-  else:
-    with tempfile.TemporaryDirectory() as folder:
-      source = _repeated(arguments.videos, arguments.repeat, folder)
-      _pairs(source, arguments.rounds)
-      _tracking(source, arguments.rounds)
+  with tempfile.TemporaryDirectory() as folder:
+    source = _repeated(arguments.videos, arguments.repeat, folder)
+    _pairs(source, arguments.rounds)
+    _tracking(source, arguments.rounds)
 
 
 def _repeated(source: str, times: int, folder: str) -> str:
@@ -243,86 +226,6 @@ def _say(question: str, seconds, peer: str, ours: str) -> None:
     f"{question}: {statistics.median(ratios):.2f} (median of {len(ratios)};"
     f" {', '.join(f'{ratio:.2f}' for ratio in ratios)})",
     flush=True,
-  )
-
-
-def _hour() -> None:
-  with tempfile.TemporaryDirectory() as folder:
-    path = os.path.join(folder, "hour.mp4")
-    _write_hour(path)
-    print(f"an hour, {os.path.getsize(path) / 2**20:.0f} MiB", flush=True)
-    subprocess.run(
-      [sys.executable, "-m", "benchmarks.video", f"--peak_memory_of={path}"],
-      check=True,
-    )
-
-
-def _write_hour(path: str) -> None:
-  """A disc that circles over a slowly moving ground, 640 x 360."""
-  rng = np.random.default_rng(0)
-  ground = rng.integers(60, 190, [90, 320, 3], np.uint8)
-  ground = cv2.resize(ground, (1280, 360), interpolation=cv2.INTER_CUBIC)
-  with av.open(path, "w") as output:
-    stream = output.add_stream("libx264", rate=_HOURS_FPS)
-    stream.width, stream.height = 640, 360
-    stream.options = {"preset": "ultrafast", "crf": "30"}
-    for number in range(_HOUR * _HOURS_FPS):
-      image = np.ascontiguousarray(np.roll(ground, -number, 1)[:, :640])
-      angle = number / 40
-      place = (
-        round(320 + 200 * np.cos(angle)),
-        round(180 + 90 * np.sin(angle)),
-      )
-      cv2.circle(image, place, 50, (220, 60, 40), -1)
-      output.mux(stream.encode(av.VideoFrame.from_ndarray(image)))
-    output.mux(stream.encode(None))
-
-
-def _print_peak_memory(path: str) -> None:
-  import psutil
-
-  from tf_ssl.video import isolated, mining, videos
-
-  cv2.setNumThreads(1)
-  me = psutil.Process()
-
-  def memory():
-    total = 0
-    for process in (me, *me.children(recursive=True)):
-      try:
-        total += process.memory_info().rss
-      except psutil.NoSuchProcess:
-        pass
-    return total
-
-  usual = mining.MiningSettings()
-  settings = usual._replace(
-    rate=_HOURS_RATE,
-    stretch_seconds=usual.stretch_seconds * usual.rate / _HOURS_RATE,
-  )
-  idle = peak = memory()
-  over = threading.Event()
-
-  def watch():
-    nonlocal peak
-    while not over.wait(0.05):
-      peak = max(peak, memory())
-
-  watcher = threading.Thread(target=watch)
-  watcher.start()
-  began = time.perf_counter()
-  with isolated.Decoder(num_threads=1) as decoder:
-    video = videos.Video(path, pathlib.Path(path).name)
-    clips = mining.mine(video, decoder, settings=settings)
-    counts = [(len(clip.frames), len(clip.scores)) for clip in clips]
-  over.set()
-  watcher.join()
-  frames, tracks = np.sum(counts, 0)
-  print(
-    f"an hour mined: {(peak - idle) / 1e6:.0f} MB beyond the idle process's"
-    f" {idle / 1e6:.0f}, with the decoder's own process; {frames} frames in"
-    f" {len(counts)} stretches, {tracks} tracks,"
-    f" {time.perf_counter() - began:.0f} s"
   )
 
 
