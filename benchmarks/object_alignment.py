@@ -5,12 +5,13 @@
 
 A folder holds NAME.mp4 and boxes/NAME.csv (see benchmarks/tracking.py). The
 object's box at t and at t + k is cut out, k being 0.5, 1 and 2 seconds, and
-given to the encoder at --size pixels. Features are centred on their mean over
-all crops: otherwise what all images have in common would count as likeness.
-Printed for each model and k:
+given to the encoder at --size pixels. For each model, for its embedding and its
+feature, and for each k:
 
--   alignment: the mean cosine of an object with itself later, less the mean
-    cosine with the objects of other videos;
+-   alignment: the mean cosine of an object and itself later, a: Wang & Isola's
+    (2020) alignment is 2 - 2a;
+-   others: the mean cosine with the objects of other videos. Where all is alike
+    both are high;
 -   retrieval: how often the object itself at t + k is nearer to it than one
     crop of each other video. Chance is one in the number of videos.
 """
@@ -45,17 +46,19 @@ def main() -> None:
   for text in arguments.model:
     name, _, path = text.rpartition("=")
     encoder = tf.saved_model.load(path)
-    features = [encoder.features(images).numpy() for _, images in crops]
-    features = _unit(features)
-    words = []
-    for seconds in _SECONDS:
-      pairs = [_pairs(times, seconds) for times, _ in crops]
-      alignment, retrieval = _measure(features, pairs)
-      words.append(
-        f"{seconds:g} s: alignment {alignment:.3f}, retrieval"
-        f" {100 * retrieval:.1f} %"
-      )
-    print(f"{name or path:24} {' | '.join(words)}", flush=True)
+    for space in ("embedding", "features"):
+      vectors = [
+        _unit(getattr(encoder, space)(images).numpy()) for _, images in crops
+      ]
+      words = []
+      for seconds in _SECONDS:
+        pairs = [_pairs(times, seconds) for times, _ in crops]
+        alignment, others, retrieval = _measure(vectors, pairs)
+        words.append(
+          f"{seconds:g} s: alignment {alignment:.3f}, others {others:.3f},"
+          f" retrieval {100 * retrieval:.1f} %"
+        )
+      print(f"{name or path} {space}: {' | '.join(words)}", flush=True)
 
 
 def _crops(video: pathlib.Path, size: int):
@@ -81,13 +84,8 @@ def _crops(video: pathlib.Path, size: int):
   return np.array(times), np.array(images)
 
 
-def _unit(features):
-  mean = np.mean([part.mean(0) for part in features], 0)
-  centred = [part - mean for part in features]
-  return [
-    part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-9)
-    for part in centred
-  ]
+def _unit(rows: np.ndarray) -> np.ndarray:
+  return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
 
 
 def _pairs(times: np.ndarray, seconds: float) -> np.ndarray:
@@ -97,28 +95,21 @@ def _pairs(times: np.ndarray, seconds: float) -> np.ndarray:
   return np.stack([np.arange(len(times)), later], 1)[fits]
 
 
-def _measure(features, pairs) -> tuple[float, float]:
-  """Means over the videos that have pairs; others are drawn, seed 0."""
+def _measure(vectors, pairs) -> tuple[float, float, float]:
+  """Means over the videos that have pairs; other crops are drawn, seed 0."""
   rng = np.random.default_rng(0)
-  alignment, retrieval = [], []
-  for number, rows in enumerate(pairs):
-    if not len(rows):
+  rows = []
+  for number, found in enumerate(pairs):
+    if not len(found):
       continue
-    own = features[number]
-    similarity, hits = [], []
-    for first, second in rows:
-      others = [
-        part[rng.integers(len(part))]
-        for other, part in enumerate(features)
-        if other != number
-      ]
-      same = own[first] @ own[second]
-      different = np.stack(others) @ own[first]
-      similarity.append(same - different.mean())
-      hits.append(same > different.max())
-    alignment.append(np.mean(similarity))
-    retrieval.append(np.mean(hits))
-  return float(np.mean(alignment)), float(np.mean(retrieval))
+    own, measured = vectors[number], []
+    rest = [part for other, part in enumerate(vectors) if other != number]
+    for first, second in found:
+      drawn = np.stack([part[rng.integers(len(part))] for part in rest])
+      same, different = own[first] @ own[second], drawn @ own[first]
+      measured.append((same, different.mean(), same > different.max()))
+    rows.append(np.mean(measured, 0))
+  return tuple(np.mean(rows, 0).tolist())
 
 
 if __name__ == "__main__":

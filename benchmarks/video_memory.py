@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 
 _HOUR = 3600  # seconds
-_FPS = 5
+_FPS = 2
 _RATE = 0.5
 
 
@@ -64,7 +64,7 @@ def _write_hour(path: str) -> None:
     stream.options = {"preset": "ultrafast", "crf": "30"}
     for number in range(_HOUR * _FPS):
       image = np.ascontiguousarray(np.roll(ground, -number, 1)[:, :640])
-      angle = number / 40
+      angle = number / 16
       place = (
         round(320 + 200 * np.cos(angle)),
         round(180 + 90 * np.sin(angle)),
