@@ -38,6 +38,19 @@ def test_neighbours_are_shifted_by_sizes_of_the_box():
   np.testing.assert_allclose(near, [expected])
 
 
+def test_each_side_of_a_neighbour_goes_out_and_in():
+  box = [10.0, 10, 20, 30]
+  near = boxes.neighbours(np.array([box]), shifts=(0.0,), stretch=0.1)
+  expected = [box] + [
+    [value + step * (side == i) for i, value in enumerate(box)]
+    for side, step in [
+      *((0, 1), (1, 2), (2, 1), (3, 2)),
+      *((0, -1), (1, -2), (2, -1), (3, -2)),
+    ]
+  ]
+  np.testing.assert_allclose(near, [expected])
+
+
 def test_of_two_overlapping_boxes_the_better_ranked_stays():
   found = boxes.suppress(
     np.array([[0.0, 0, 10, 10], [1, 0, 11, 10], [50, 50, 60, 60]]),

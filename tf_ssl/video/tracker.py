@@ -28,6 +28,7 @@ from tf_ssl.video import (
   observations,
   region_features,
   region_proposals,
+  saliency,
   shots,
 )
 
@@ -64,11 +65,13 @@ class Settings(NamedTuple):
     gate: least overlap of a proposal with the expected box.
     overlap_weight: weight of that overlap beside the similarity.
     contrast_weight: weight of the contrast of motion beside the similarity.
-    area_power: see motion.contrast.
+    area_power: see saliency.contrast.
     seed_area_power: the same, when seeds are chosen.
     learning_rate: share of the newest box in the template.
     shifts: places that are tried beside the proposals, in sizes of the box.
     scales: sizes that are tried there.
+    stretch: how far each side of the expected box is tried farther out and
+      farther in, as a share of its size.
     visible: least share of a box inside of the image.
   """
 
@@ -85,7 +88,8 @@ class Settings(NamedTuple):
   seed_area_power: float = 0.25
   learning_rate: float = 0.1
   shifts: tuple[float, ...] = (-0.15, 0.0, 0.15)
-  scales: tuple[float, ...] = (0.93, 1.0, 1.07)
+  scales: tuple[float, ...] = (1.0,)
+  stretch: float = 0.1
   visible: float = 0.6
 
 
@@ -177,8 +181,8 @@ class _Half:
 
 
 def _seeds(frame, settings) -> list[int]:
-  contrast = motion.contrast(
-    frame.motion, frame.boxes, area_power=settings.seed_area_power
+  contrast = saliency.contrast(
+    frame.salient, frame.boxes, area_power=settings.seed_area_power
   )
   return boxes_lib.suppress(
     frame.boxes, contrast, overlap=0.5, limit=settings.seeds
@@ -200,8 +204,8 @@ def _follow(shot, order, seeds, reach, describe, settings) -> list[_Half]:
         (t, row),
         frame.boxes[row],
         frame.features[row],
-        motion.contrast(
-          frame.motion, frame.boxes[row], area_power=settings.area_power
+        saliency.contrast(
+          frame.salient, frame.boxes[row], area_power=settings.area_power
         ),
       )
       for row in seeds.get(t, ())
@@ -233,8 +237,8 @@ def _step(active, frame, field, describe, settings) -> list[_Half]:
   similarity = np.concatenate([similarity, diagonal * own.similarity], 1)
   candidates = np.concatenate([frame.boxes, own.boxes])
   features = np.concatenate([frame.features, own.features])
-  contrast = motion.contrast(
-    frame.motion, candidates, area_power=settings.area_power
+  contrast = saliency.contrast(
+    frame.salient, candidates, area_power=settings.area_power
   )
   size = frame.image.shape[:2]
   inside = boxes_lib.area(boxes_lib.clip(candidates, size))
@@ -263,8 +267,8 @@ def _proposal_scores(expected, templates, frame, settings):
     gate=settings.gate,
     overlap_weight=settings.overlap_weight,
   )
-  contrast = motion.contrast(
-    frame.motion, frame.boxes, area_power=settings.area_power
+  contrast = saliency.contrast(
+    frame.salient, frame.boxes, area_power=settings.area_power
   )
   return scores + settings.contrast_weight * contrast, similarity
 
@@ -279,7 +283,10 @@ class _Places(NamedTuple):
 def _best_places(expected, templates, frame, describe, settings) -> _Places:
   """Of the boxes around the expected one, the best for each track."""
   near = boxes_lib.neighbours(
-    expected, shifts=settings.shifts, scales=settings.scales
+    expected,
+    shifts=settings.shifts,
+    scales=settings.scales,
+    stretch=settings.stretch,
   )  # [A, J, 4]
   features = describe(frame.image, near.reshape(-1, 4))
   features = features.reshape(*near.shape[:2], -1)  # [A, J, F]
@@ -290,8 +297,8 @@ def _best_places(expected, templates, frame, describe, settings) -> _Places:
     floor=settings.floor,
     gate=0.0,
     overlap_weight=settings.overlap_weight,
-  ) + settings.contrast_weight * motion.contrast(
-    frame.motion, near, area_power=settings.area_power
+  ) + settings.contrast_weight * saliency.contrast(
+    frame.salient, near, area_power=settings.area_power
   )
   rows, best = np.arange(len(near)), scores.argmax(1)
   return _Places(*(x[rows, best] for x in (near, features, scores, similarity)))
