@@ -15,8 +15,8 @@ def selective_search(
   """The boxes of a selective search with two colour spaces.
 
   One segmentation in CIE L*a*b* and one in HSV, regions merged by colour,
-  texture, size and fill together: a third of the time of OpenCV's "fast" search,
-  which has three segmentations in each and merges without colour, too.
+  texture, size and fill together: a third of the time of OpenCV's "fast"
+  search, which has more segmentations and merges without colour, too.
 
   Args:
     image: [H, W, 3] uint8 RGB.

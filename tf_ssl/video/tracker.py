@@ -4,12 +4,13 @@ The paper's tracker (Purushwalkam & Gupta 2020): unsupervised region proposals,
 matched frame to frame by off-the-shelf features, greedily. The details are
 ours:
 
-*   Every half second the proposals that move most against their
-    surroundings are seeds, and each is followed into the past and the future.
+*   Every half second the proposals that stand out most from their
+    surroundings, by motion and by the colours of what moves (`saliency`), are
+    seeds, and each is followed into the past and the future.
 *   From frame to frame a track goes to a proposal or, because proposals come
     and go, to the best place near where it is expected: the same score decides.
     The score is similarity to the track's template, overlap with the expected
-    box (moved by the flow, or where it was), and contrast of motion.
+    box (moved by the flow, or where it was), and contrast of saliency.
 *   A template changes slowly, so that a track does not creep from an object
     to its surroundings.
 
@@ -40,7 +41,7 @@ class Track(NamedTuple):
     start: number of the first of them.
     boxes: [T, 4] float32 pixels; they may reach over the border.
     similarity: [T] float32, to the track's template as it was; 1 at the seed.
-    contrast: [T] float32, -1..1, motion against the surroundings.
+    contrast: [T] float32, -1..1, saliency against the surroundings.
     score: the higher the better; `track_scores.best` sets it.
   """
 
@@ -64,7 +65,7 @@ class Settings(NamedTuple):
     floor: least cosine similarity; a track that finds none ends.
     gate: least overlap of a proposal with the expected box.
     overlap_weight: weight of that overlap beside the similarity.
-    contrast_weight: weight of the contrast of motion beside the similarity.
+    contrast_weight: weight of the contrast of saliency beside the similarity.
     area_power: see saliency.contrast.
     seed_area_power: the same, when seeds are chosen.
     learning_rate: share of the newest box in the template.
@@ -77,13 +78,13 @@ class Settings(NamedTuple):
 
   matcher: str = "greedy"
   flow_prior: bool = False
-  seeds: int = 6
+  seeds: int = 10
   seed_seconds: float = 0.5
   reach_seconds: float = 1.5
   floor: float = 0.75
   gate: float = 0.4
   overlap_weight: float = 0.15
-  contrast_weight: float = 0.6
+  contrast_weight: float = 0.75
   area_power: float = 0.1
   seed_area_power: float = 0.25
   learning_rate: float = 0.1
