@@ -26,9 +26,7 @@ def test_growing_keeps_the_centre():
 
 
 def test_neighbours_are_shifted_by_sizes_of_the_box():
-  near = boxes.neighbours(
-    np.array([[10.0, 10, 20, 30]]), shifts=(0.0, 0.5), scales=(1.0,)
-  )
+  near = boxes.neighbours(np.array([[10.0, 10, 20, 30]]), shifts=(0.0, 0.5))
   expected = [
     [10, 10, 20, 30],
     [15, 10, 25, 30],

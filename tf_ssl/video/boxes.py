@@ -49,30 +49,27 @@ def neighbours(
   boxes: np.ndarray,
   *,
   shifts: tuple[float, ...],
-  scales: tuple[float, ...] = (1.0,),
   stretch: float = 0.0,
 ) -> np.ndarray:
-  """Shifted, scaled and stretched copies of each box.
+  """Shifted and stretched copies of each box.
 
   Args:
     boxes: [A, 4].
     shifts: in widths (and heights) of the box; all pairs of them are made.
-    scales: factors of width and height, for each shift.
     stretch: each of the four sides of the box where it is goes out and in by
       this share of the width (or height); 0 for none of these.
 
   Returns:
-    [A, J, 4] with J = len(shifts)² · len(scales), and 8 more if stretched.
+    [A, J, 4] with J = len(shifts)², and 8 more if stretched.
   """
   dx, dy = np.meshgrid(shifts, shifts)
   offsets = np.stack([dx, dy, dx, dy], -1).reshape(-1, 4)  # [J', 4]
   size = np.tile(boxes[:, 2:] - boxes[:, :2], 2)[:, None]
   moved = boxes[:, None] + offsets * size
-  found = [grow(moved, scale) for scale in scales]
-  if stretch:
-    sides = np.concatenate([np.eye(4), -np.eye(4)]) * stretch
-    found.append(boxes[:, None] + sides * size)
-  return np.concatenate(found, 1)
+  if not stretch:
+    return moved
+  sides = np.concatenate([np.eye(4), -np.eye(4)]) * stretch
+  return np.concatenate([moved, boxes[:, None] + sides * size], 1)
 
 
 def suppress(

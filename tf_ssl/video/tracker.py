@@ -70,7 +70,6 @@ class Settings(NamedTuple):
     seed_area_power: the same, when seeds are chosen.
     learning_rate: share of the newest box in the template.
     shifts: places that are tried beside the proposals, in sizes of the box.
-    scales: sizes that are tried there.
     stretch: how far each side of the expected box is tried farther out and
       farther in, as a share of its size.
     visible: least share of a box inside of the image.
@@ -89,7 +88,6 @@ class Settings(NamedTuple):
   seed_area_power: float = 0.25
   learning_rate: float = 0.1
   shifts: tuple[float, ...] = (-0.15, 0.0, 0.15)
-  scales: tuple[float, ...] = (1.0,)
   stretch: float = 0.1
   visible: float = 0.6
 
@@ -284,10 +282,7 @@ class _Places(NamedTuple):
 def _best_places(expected, templates, frame, describe, settings) -> _Places:
   """Of the boxes around the expected one, the best for each track."""
   near = boxes_lib.neighbours(
-    expected,
-    shifts=settings.shifts,
-    scales=settings.scales,
-    stretch=settings.stretch,
+    expected, shifts=settings.shifts, stretch=settings.stretch
   )  # [A, J, 4]
   features = describe(frame.image, near.reshape(-1, 4))
   features = features.reshape(*near.shape[:2], -1)  # [A, J, F]
