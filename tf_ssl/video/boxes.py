@@ -87,11 +87,12 @@ def suppress(
     Rows of the kept boxes, best first.
   """
   kept = []
+  apart = iou(boxes, boxes) < overlap
   free = np.ones(len(boxes), bool)
   for row in np.argsort(-rank, kind="stable"):
     if len(kept) == limit:
       break
     if free[row]:
       kept.append(int(row))
-      free &= aligned_iou(boxes[row], boxes) < overlap
+      free &= apart[row]
   return kept
