@@ -26,14 +26,25 @@ def test_growing_keeps_the_centre():
 
 
 def test_neighbours_are_shifted_by_sizes_of_the_box():
-  near = boxes.neighbours(
-    np.array([[10.0, 10, 20, 30]]), shifts=(0.0, 0.5), scales=(1.0,)
-  )
+  near = boxes.neighbours(np.array([[10.0, 10, 20, 30]]), shifts=(0.0, 0.5))
   expected = [
     [10, 10, 20, 30],
     [15, 10, 25, 30],
     [10, 20, 20, 40],
     [15, 20, 25, 40],
+  ]
+  np.testing.assert_allclose(near, [expected])
+
+
+def test_each_side_of_a_neighbour_goes_out_and_in():
+  box = [10.0, 10, 20, 30]
+  near = boxes.neighbours(np.array([box]), shifts=(0.0,), stretch=0.1)
+  expected = [box] + [
+    [value + step * (side == i) for i, value in enumerate(box)]
+    for side, step in [
+      *((0, 1), (1, 2), (2, 1), (3, 2)),
+      *((0, -1), (1, -2), (2, -1), (3, -2)),
+    ]
   ]
   np.testing.assert_allclose(near, [expected])
 

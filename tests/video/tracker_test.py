@@ -80,6 +80,24 @@ def test_a_track_goes_on_where_a_proposal_is_missing():
   assert boxes_lib.aligned_iou(found.boxes[2], _box(28, 30)[0]) > 0.6
 
 
+@pytest.mark.parametrize("stretch, aspect", [(0.1, 1.3), (0.0, 1.0)])
+def test_a_track_changes_its_shape_side_by_side(stretch, aspect):
+  # It grows to the right alone, and no proposal says so.
+  frames, widths = [], [32 + 4 * t for t in range(8)]
+  for width in widths:
+    frame = _draw([])
+    frame[30:62, 30 : 30 + width] = cv2.resize(_noise(100, 32, 32), (width, 32))
+    frames.append(frame)
+  none = np.zeros([0, 4])
+  tracks = _track(
+    frames, [_box(30, 30)] + [none] * 7, reach_seconds=3.0, stretch=stretch
+  )
+  found = _longest_from(tracks, 0, _box(30, 30)[0])
+  width, height = found.boxes[-1, 2:] - found.boxes[-1, :2]
+  assert len(found.boxes) == 8
+  assert aspect <= width / height < aspect + 0.3  # Of the object, 1.9.
+
+
 def test_no_track_goes_over_a_cut():
   dark = [_draw([(0, 40, 30)]) // 4 for _ in range(3)]
   light = [255 - frame for frame in dark]

@@ -46,23 +46,30 @@ def grow(boxes: np.ndarray, factor: float) -> np.ndarray:
 
 
 def neighbours(
-  boxes: np.ndarray, *, shifts: tuple[float, ...], scales: tuple[float, ...]
+  boxes: np.ndarray,
+  *,
+  shifts: tuple[float, ...],
+  stretch: float = 0.0,
 ) -> np.ndarray:
-  """Shifted and scaled copies of each box.
+  """Shifted and stretched copies of each box.
 
   Args:
     boxes: [A, 4].
     shifts: in widths (and heights) of the box; all pairs of them are made.
-    scales: factors of width and height.
+    stretch: each of the four sides of the box where it is goes out and in by
+      this share of the width (or height); 0 for none of these.
 
   Returns:
-    [A, J, 4] with J = len(shifts)² · len(scales).
+    [A, J, 4] with J = len(shifts)², and 8 more if stretched.
   """
   dx, dy = np.meshgrid(shifts, shifts)
   offsets = np.stack([dx, dy, dx, dy], -1).reshape(-1, 4)  # [J', 4]
-  size = boxes[:, 2:] - boxes[:, :2]
-  moved = boxes[:, None] + offsets * np.tile(size, 2)[:, None]
-  return np.concatenate([grow(moved, scale) for scale in scales], 1)
+  size = np.tile(boxes[:, 2:] - boxes[:, :2], 2)[:, None]
+  moved = boxes[:, None] + offsets * size
+  if not stretch:
+    return moved
+  sides = np.concatenate([np.eye(4), -np.eye(4)]) * stretch
+  return np.concatenate([moved, boxes[:, None] + sides * size], 1)
 
 
 def suppress(
@@ -80,11 +87,12 @@ def suppress(
     Rows of the kept boxes, best first.
   """
   kept = []
+  apart = iou(boxes, boxes) < overlap
   free = np.ones(len(boxes), bool)
   for row in np.argsort(-rank, kind="stable"):
     if len(kept) == limit:
       break
     if free[row]:
       kept.append(int(row))
-      free &= aligned_iou(boxes[row], boxes) < overlap
+      free &= apart[row]
   return kept

@@ -2,6 +2,7 @@
 
 The background's motion is an affine map fitted to the flow by RANSAC; what is
 left over belongs to things that move by themselves, under a moving camera too.
+The map is fitted near the border, where there is most often background.
 """
 
 import cv2
@@ -10,7 +11,9 @@ import numpy as np
 from tf_ssl.video import boxes as boxes_lib
 
 _GRID = 8  # Pixels between the places that vote for the background's motion.
-_INLIER = 1.5  # Pixels.
+_BORDER = 0.2  # Shares of the width and height, at each side.
+_INLIER = 1.5  # Pixels, at least,
+_INLIER_SHARE = 0.2  # and this share of the median length of the flow.
 _NOISE = 0.5  # Pixels; less is no motion.
 
 
@@ -69,78 +72,22 @@ def own_motion(field: np.ndarray) -> np.ndarray:
   ).astype(np.float32)
   half = _GRID // 2
   start = places[half::_GRID, half::_GRID].reshape(-1, 2)
-  end = start + field[half::_GRID, half::_GRID].reshape(-1, 2)
+  steps = field[half::_GRID, half::_GRID].reshape(-1, 2)
+  share = np.minimum(start / [width, height], 1 - start / [width, height])
+  near_border = share.min(1, initial=1) < _BORDER
+  start, steps = start[near_border], steps[near_border]
   affine = None
   if len(start) >= 3:
     cv2.setRNGSeed(0)
+    typical = np.median(np.hypot(steps[:, 0], steps[:, 1]))
     affine, _ = cv2.estimateAffine2D(
-      start, end, ransacReprojThreshold=_INLIER, maxIters=500
+      start,
+      start + steps,
+      ransacReprojThreshold=max(_INLIER, _INLIER_SHARE * typical),
+      maxIters=500,
     )
   if affine is None:
     affine = np.eye(2, 3)
   rest = field - (cv2.transform(places, affine) - places)
   length = np.hypot(rest[..., 0], rest[..., 1])
   return np.minimum(length / (np.percentile(length, 95) + _NOISE), 1)
-
-
-def moving_regions(
-  motion: np.ndarray, *, thresholds: tuple[float, ...] = (0.3, 0.5, 0.7)
-) -> np.ndarray:
-  """Boxes of the connected areas that move more than a threshold.
-
-  Args:
-    motion: [H, W] 0..1, of `own_motion`.
-    thresholds: one set of boxes each.
-
-  Returns:
-    [R, 4] pixels; none of an area that fills less than a quarter of its box.
-  """
-  found = [np.zeros([0, 4])]
-  for threshold in thresholds:
-    above = (motion > threshold).astype(np.uint8)
-    _, _, areas, _ = cv2.connectedComponentsWithStats(above)
-    x, y, width, height, pixels = areas[1:].T.astype(float)
-    dense = pixels > 0.25 * width * height
-    found.append(np.stack([x, y, x + width, y + height], 1)[dense])
-  return np.concatenate(found)
-
-
-def integral(motion: np.ndarray) -> np.ndarray:
-  """[H, W] -> [H+1, W+1] running sums, as `contrast` wants them."""
-  return cv2.integral(motion.astype(np.float32))
-
-
-def contrast(
-  sums: np.ndarray, boxes: np.ndarray, *, area_power: float
-) -> np.ndarray:
-  """How much more moves inside of a box than in a frame around it.
-
-  Args:
-    sums: [H+1, W+1], of `integral`.
-    boxes: [..., 4] pixels.
-    area_power: the larger, the more large boxes are preferred; 0 is none.
-
-  Returns:
-    [...], -1..1: mean motion in the box less the mean between it and the box
-    half as large again, times (share of the image's area) ** area_power.
-  """
-  inside, pixels = _sums_in(sums, boxes)
-  outer, outer_pixels = _sums_in(sums, boxes_lib.grow(boxes, 1.5))
-  around = (outer - inside) / np.maximum(outer_pixels - pixels, 1)
-  difference = inside / np.maximum(pixels, 1) - around
-  height, width = sums.shape[0] - 1, sums.shape[1] - 1
-  share = boxes_lib.area(boxes) / (height * width)
-  return difference * np.maximum(share, 1e-6) ** area_power
-
-
-def _sums_in(sums: np.ndarray, boxes: np.ndarray):
-  height, width = sums.shape[0] - 1, sums.shape[1] - 1
-  edges = np.rint(boxes_lib.clip(boxes, (height, width))).astype(int)
-  left, top, right, bottom = np.moveaxis(edges, -1, 0)
-  total = (
-    sums[bottom, right]
-    - sums[top, right]
-    - sums[bottom, left]
-    + sums[top, left]
-  )
-  return total, (right - left) * (bottom - top)

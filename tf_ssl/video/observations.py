@@ -5,7 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tf_ssl.video import motion, region_features, region_proposals
+from tf_ssl.video import (
+  motion,
+  region_features,
+  region_proposals,
+  saliency,
+)
 
 Propose = Callable[[np.ndarray], np.ndarray]
 
@@ -17,7 +22,7 @@ class Observation(NamedTuple):
     image: [H, W, 3] uint8.
     boxes: [R, 4] proposals, pixels.
     features: [R, F] of the proposals, unit length.
-    motion: [H+1, W+1] running sums of the motion against the background.
+    salient: [H+1, W+1] running sums of `saliency.saliency`.
     forward: [H, W, 2] float16 flow to the next frame, None on the last.
     backward: [H, W, 2] float16 flow to the frame before, None on the first.
   """
@@ -25,7 +30,7 @@ class Observation(NamedTuple):
   image: np.ndarray
   boxes: np.ndarray
   features: np.ndarray
-  motion: np.ndarray
+  salient: np.ndarray
   forward: np.ndarray | None
   backward: np.ndarray | None
 
@@ -46,25 +51,29 @@ def observe(
     describe: see region_features.
 
   Returns:
-    T observations. Their proposals are those of `propose` and the regions that
-    move, filtered by `region_proposals.plausible`.
+    T observations. Their proposals are those of `propose` and the salient
+    regions, filtered by `region_proposals.plausible`.
   """
   pairs = list(zip(frames, frames[1:], strict=False))
   forward = [motion.flow(a, b) for a, b in pairs] + [None]
   backward = [None] + [motion.flow(b, a) for a, b in pairs]
-  result = []
+  moves = []
   for image, *fields in zip(frames, forward, backward, strict=True):
     known = [motion.own_motion(field) for field in fields if field is not None]
-    moves = np.mean(known or [np.zeros(image.shape[:2])], 0)
+    moves.append(np.mean(known or [np.zeros(image.shape[:2])], 0))
+  result = []
+  for image, salient, *fields in zip(
+    frames, saliency.saliency(frames, moves), forward, backward, strict=True
+  ):
     # In this order, because flow is blurred at an object's border.
-    boxes = np.concatenate([propose(image), motion.moving_regions(moves)])
+    boxes = np.concatenate([propose(image), saliency.salient_regions(salient)])
     boxes = region_proposals.plausible(boxes, image.shape[:2])
     result.append(
       Observation(
         image,
         boxes,
         describe(image, boxes),
-        motion.integral(moves),
+        saliency.integral(salient),
         *(None if f is None else f.astype(np.float16) for f in fields),
       )
     )

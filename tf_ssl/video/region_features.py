@@ -91,29 +91,42 @@ def _smaller(image: np.ndarray, factor: int) -> np.ndarray:
   return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
+def _soft_bins() -> np.ndarray:
+  """[3, 256, 8] float32: how a value of L, a or b is shared out among bins."""
+  values, centres = np.arange(256.0)[:, None], np.arange(_BINS)
+  tables = []
+  for low, high in _RANGES:
+    place = (values - low) * (_BINS / (high - low)) - 0.5
+    near = 1 - np.abs(np.clip(place, 0, _BINS - 1) - centres)
+    tables.append(np.maximum(near, 0))
+  return np.array(tables, np.float32)
+
+
+_SOFT_BINS = _soft_bins()
+
+
 def _integral(image: np.ndarray) -> np.ndarray:
   """[H, W, 3] uint8 -> [H+1, W+1, 32] float32, running sums of channels."""
   smooth = cv2.GaussianBlur(image, (0, 0), 0.8)
-  lab = cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB).astype(np.float32)
-  channels = np.empty([*image.shape[:2], 4 * _BINS], np.float32)
-  centres = np.arange(_BINS, dtype=np.float32)
-  for i, (low, high) in enumerate(_RANGES):
-    place = (lab[..., i] - low) * (_BINS / (high - low)) - 0.5
-    place = np.clip(place, 0, _BINS - 1)[..., None]
-    part = channels[..., i * _BINS : (i + 1) * _BINS]
-    np.subtract(1, np.abs(place - centres), out=part)
-    np.maximum(part, 0, out=part)
-  dx = cv2.Sobel(lab[..., 0], cv2.CV_32F, 1, 0)
-  dy = cv2.Sobel(lab[..., 0], cv2.CV_32F, 0, 1)
+  lab = cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB)
+  height, width = image.shape[:2]
+  total = np.zeros([height + 1, width + 1, 4 * _BINS], np.float32)
+  channels = total[1:, 1:]
+  for i, table in enumerate(_SOFT_BINS):
+    channels[..., i * _BINS : (i + 1) * _BINS] = table[lab[..., i]]
+  light = lab[..., 0].astype(np.float32)
+  dx = cv2.Sobel(light, cv2.CV_32F, 1, 0)
+  dy = cv2.Sobel(light, cv2.CV_32F, 0, 1)
   strength, angle = cv2.cartToPolar(dx, dy)
   # A direction and its opposite are one.
   direction = (angle * (_BINS / np.pi)).astype(np.int32) % _BINS
-  is_there = direction[..., None] == np.arange(_BINS)
   # Divided to stay where float32 sums are exact enough.
-  channels[..., _COLOUR:] = np.sqrt(strength)[..., None] * is_there / 8
-  total = np.zeros(
-    [image.shape[0] + 1, image.shape[1] + 1, 4 * _BINS], np.float32
+  np.put_along_axis(
+    channels[..., _COLOUR:],
+    direction[..., None],
+    np.sqrt(strength)[..., None] / 8,
+    axis=2,
   )
-  np.cumsum(channels, 0, out=total[1:, 1:])
-  np.cumsum(total[1:, 1:], 1, out=total[1:, 1:])
+  np.cumsum(total, 0, out=total)
+  np.cumsum(total, 1, out=total)
   return total

@@ -10,14 +10,19 @@ from tf_ssl.video import boxes as boxes_lib
 
 
 def selective_search(
-  image: np.ndarray, *, width: int = 160, scale: int = 100
+  image: np.ndarray, *, width: int = 160, scale: int = 50
 ) -> np.ndarray:
-  """The boxes of OpenCV's "fast" selective search.
+  """The boxes of a selective search with two colour spaces.
+
+  One segmentation in CIE L*a*b* and one in HSV, regions merged by colour,
+  texture, size and fill together: a third of the time of OpenCV's "fast"
+  search, which has more segmentations and merges without colour, too.
 
   Args:
     image: [H, W, 3] uint8 RGB.
     width: the image is first made this wide, in pixels, if it is wider.
-    scale: Felzenszwalb's k of the first segmentation; greater, larger segments.
+    scale: Felzenszwalb's k of the segmentation, and the least pixels of a
+      segment; greater, larger segments.
 
   Returns:
     [R, 4] float boxes in pixels of `image`, largest first. (The search's own
@@ -26,9 +31,22 @@ def selective_search(
   factor = max(image.shape[1] / width, 1.0)
   size = [max(round(n / factor), 1) for n in image.shape[1::-1]]
   small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-  search = cv2.ximgproc.segmentation.createSelectiveSearchSegmentation()
+  library = cv2.ximgproc.segmentation
+  search = library.createSelectiveSearchSegmentation()
   search.setBaseImage(np.ascontiguousarray(small[..., ::-1]))
-  search.switchToSelectiveSearchFast(base_k=scale, inc_k=scale, sigma=0.8)
+  for space in (cv2.COLOR_RGB2LAB, cv2.COLOR_RGB2HSV):
+    search.addImage(cv2.cvtColor(small, space))
+  search.addGraphSegmentation(
+    library.createGraphSegmentation(sigma=0.8, k=scale, min_size=scale)
+  )
+  search.addStrategy(
+    library.createSelectiveSearchSegmentationStrategyMultiple(
+      library.createSelectiveSearchSegmentationStrategyColor(),
+      library.createSelectiveSearchSegmentationStrategyFill(),
+      library.createSelectiveSearchSegmentationStrategyTexture(),
+      library.createSelectiveSearchSegmentationStrategySize(),
+    )
+  )
   found = np.unique(np.array(search.process(), float).reshape(-1, 4), axis=0)
   found[:, 2:] += found[:, :2]  # x, y, w, h
   found = found[np.argsort(-boxes_lib.area(found), kind="stable")]

@@ -4,12 +4,13 @@ The paper's tracker (Purushwalkam & Gupta 2020): unsupervised region proposals,
 matched frame to frame by off-the-shelf features, greedily. The details are
 ours:
 
-*   Every half second the proposals that move most against their
-    surroundings are seeds, and each is followed into the past and the future.
+*   Every half second the proposals that stand out most from their
+    surroundings, by motion and by the colours of what moves (`saliency`), are
+    seeds, and each is followed into the past and the future.
 *   From frame to frame a track goes to a proposal or, because proposals come
     and go, to the best place near where it is expected: the same score decides.
     The score is similarity to the track's template, overlap with the expected
-    box (moved by the flow, or where it was), and contrast of motion.
+    box (moved by the flow, or where it was), and contrast of saliency.
 *   A template changes slowly, so that a track does not creep from an object
     to its surroundings.
 
@@ -28,6 +29,7 @@ from tf_ssl.video import (
   observations,
   region_features,
   region_proposals,
+  saliency,
   shots,
 )
 
@@ -39,7 +41,7 @@ class Track(NamedTuple):
     start: number of the first of them.
     boxes: [T, 4] float32 pixels; they may reach over the border.
     similarity: [T] float32, to the track's template as it was; 1 at the seed.
-    contrast: [T] float32, -1..1, motion against the surroundings.
+    contrast: [T] float32, -1..1, saliency against the surroundings.
     score: the higher the better; `track_scores.best` sets it.
   """
 
@@ -63,29 +65,30 @@ class Settings(NamedTuple):
     floor: least cosine similarity; a track that finds none ends.
     gate: least overlap of a proposal with the expected box.
     overlap_weight: weight of that overlap beside the similarity.
-    contrast_weight: weight of the contrast of motion beside the similarity.
-    area_power: see motion.contrast.
+    contrast_weight: weight of the contrast of saliency beside the similarity.
+    area_power: see saliency.contrast.
     seed_area_power: the same, when seeds are chosen.
     learning_rate: share of the newest box in the template.
     shifts: places that are tried beside the proposals, in sizes of the box.
-    scales: sizes that are tried there.
+    stretch: how far each side of the expected box is tried farther out and
+      farther in, as a share of its size.
     visible: least share of a box inside of the image.
   """
 
   matcher: str = "greedy"
   flow_prior: bool = False
-  seeds: int = 6
+  seeds: int = 10
   seed_seconds: float = 0.5
   reach_seconds: float = 1.5
   floor: float = 0.75
   gate: float = 0.4
   overlap_weight: float = 0.15
-  contrast_weight: float = 0.6
+  contrast_weight: float = 0.75
   area_power: float = 0.1
   seed_area_power: float = 0.25
   learning_rate: float = 0.1
   shifts: tuple[float, ...] = (-0.15, 0.0, 0.15)
-  scales: tuple[float, ...] = (0.93, 1.0, 1.07)
+  stretch: float = 0.1
   visible: float = 0.6
 
 
@@ -177,8 +180,8 @@ class _Half:
 
 
 def _seeds(frame, settings) -> list[int]:
-  contrast = motion.contrast(
-    frame.motion, frame.boxes, area_power=settings.seed_area_power
+  contrast = saliency.contrast(
+    frame.salient, frame.boxes, area_power=settings.seed_area_power
   )
   return boxes_lib.suppress(
     frame.boxes, contrast, overlap=0.5, limit=settings.seeds
@@ -200,8 +203,8 @@ def _follow(shot, order, seeds, reach, describe, settings) -> list[_Half]:
         (t, row),
         frame.boxes[row],
         frame.features[row],
-        motion.contrast(
-          frame.motion, frame.boxes[row], area_power=settings.area_power
+        saliency.contrast(
+          frame.salient, frame.boxes[row], area_power=settings.area_power
         ),
       )
       for row in seeds.get(t, ())
@@ -233,8 +236,8 @@ def _step(active, frame, field, describe, settings) -> list[_Half]:
   similarity = np.concatenate([similarity, diagonal * own.similarity], 1)
   candidates = np.concatenate([frame.boxes, own.boxes])
   features = np.concatenate([frame.features, own.features])
-  contrast = motion.contrast(
-    frame.motion, candidates, area_power=settings.area_power
+  contrast = saliency.contrast(
+    frame.salient, candidates, area_power=settings.area_power
   )
   size = frame.image.shape[:2]
   inside = boxes_lib.area(boxes_lib.clip(candidates, size))
@@ -263,8 +266,8 @@ def _proposal_scores(expected, templates, frame, settings):
     gate=settings.gate,
     overlap_weight=settings.overlap_weight,
   )
-  contrast = motion.contrast(
-    frame.motion, frame.boxes, area_power=settings.area_power
+  contrast = saliency.contrast(
+    frame.salient, frame.boxes, area_power=settings.area_power
   )
   return scores + settings.contrast_weight * contrast, similarity
 
@@ -279,7 +282,7 @@ class _Places(NamedTuple):
 def _best_places(expected, templates, frame, describe, settings) -> _Places:
   """Of the boxes around the expected one, the best for each track."""
   near = boxes_lib.neighbours(
-    expected, shifts=settings.shifts, scales=settings.scales
+    expected, shifts=settings.shifts, stretch=settings.stretch
   )  # [A, J, 4]
   features = describe(frame.image, near.reshape(-1, 4))
   features = features.reshape(*near.shape[:2], -1)  # [A, J, F]
@@ -290,8 +293,8 @@ def _best_places(expected, templates, frame, describe, settings) -> _Places:
     floor=settings.floor,
     gate=0.0,
     overlap_weight=settings.overlap_weight,
-  ) + settings.contrast_weight * motion.contrast(
-    frame.motion, near, area_power=settings.area_power
+  ) + settings.contrast_weight * saliency.contrast(
+    frame.salient, near, area_power=settings.area_power
   )
   rows, best = np.arange(len(near)), scores.argmax(1)
   return _Places(*(x[rows, best] for x in (near, features, scores, similarity)))
