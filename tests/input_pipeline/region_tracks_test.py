@@ -73,8 +73,18 @@ def test_an_example_is_a_track_at_two_times(folder):
     ],
   )
   np.testing.assert_array_equal(examples.groups, [0] * 4 + [1] * 4 + [2] * 4)
+  np.testing.assert_array_equal(examples.tracks_per_video, [2, 2, 2])
   far = region_tracks.region_tracks(source=str(folder), seconds=1.0)
   np.testing.assert_array_equal(far.examples.images[:2, 0], [0, 1])
+
+
+def test_the_tracks_of_a_video_in_two_records_are_counted_together(folder):
+  write(folder / "3.tfrecord", 1)  # another stretch of 1.mp4
+  records = region_tracks.region_tracks(
+    source=str(folder), same_video_in_batch=True
+  )
+  np.testing.assert_array_equal(records.examples.tracks_per_video, [2, 4, 2])
+  assert records.examples.groups is None
 
 
 def test_a_batch_shows_both_frames_and_the_region_in_each(folder):

@@ -44,11 +44,14 @@ class Examples(NamedTuple):
       whole images.
     groups: [N] int32 from 0, such as the video that an example comes from: no
       batch holds two of one group. None where that does not matter.
+    tracks_per_video: [V] int64, how many tracks each video has; None where the
+      examples are not of tracks.
   """
 
   images: np.ndarray
   boxes: np.ndarray | None = None
   groups: np.ndarray | None = None
+  tracks_per_video: np.ndarray | None = None
 
 
 class ImageRecords(NamedTuple):

@@ -45,6 +45,7 @@ def region_tracks(
   clips = tfrecords.locate(files, image_feature=track_records.IMAGE)
   count, owner, rows, places, boxes, groups = 0, [], [], [], [], []
   videos: dict[str, int] = {}
+  tracks: list[int] = []  # of each video
   for number in range(clips.num_images):
     clip = _read(clips, number)
     pairs, regions = _pairs(clip, seconds, min_side)
@@ -54,6 +55,8 @@ def region_tracks(
     boxes.append(regions)
     group = videos.setdefault(clip.video, len(videos))
     groups.append(np.full(len(pairs), group, np.int32))
+    tracks += [0] * (len(videos) - len(tracks))
+    tracks[group] += len(clip.scores)
     count += len(clip.frames)
   places = np.concatenate(places)
   if not len(places):
@@ -75,6 +78,7 @@ def region_tracks(
     places,
     np.concatenate(boxes),
     None if same_video_in_batch else np.concatenate(groups),
+    np.array(tracks, np.int64),
   )
   return images._replace(examples=examples)
 

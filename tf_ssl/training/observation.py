@@ -54,7 +54,7 @@ def observe(
   skipped: skipped_lib.SkippedFiles,
   say: Callable[[str], None],
 ) -> Observation:
-  """Builds the monitors of a run and writes its config to TensorBoard.
+  """Builds the monitors of a run; tells TensorBoard its config and tracks.
 
   Args:
     settings: of the run.
@@ -70,6 +70,9 @@ def observe(
     UsageError: the labelled sets cannot be used.
   """
   tensorboard_notes.write_config(writer, config)
+  examples = records.examples
+  if examples is not None and examples.tracks_per_video is not None:
+    tensorboard_notes.write_tracks(writer, examples.tracks_per_video)
   probe = _probe(settings, model, records, skipped)
   watching = [
     monitors_representation.RepresentationMonitor(model, probe, writer),
