@@ -15,6 +15,7 @@ from tf_ssl.training import (
   monitors,
   monitors_projector,
   monitors_representation,
+  monitors_tracks,
   monitors_views,
   run_directory,
   tensorboard_notes,
@@ -105,6 +106,8 @@ def observe(
       )
     )
     images = monitors_projector.sample_images(held_out)
+  if settings.held_out_tracks is not None:
+    watching.append(same_object(settings, model))
   watching.append(
     monitors_projector.Projector(
       model.encoder,
@@ -120,6 +123,18 @@ def observe(
     chance_loss=chance,
   )
   return Observation(watching, judge)
+
+
+def same_object(
+  settings: settings_lib.Pretraining, model: base.ContrastiveModel
+) -> monitors_tracks.SameObject:
+  """The monitor that looks for objects of the held-out tracks."""
+  return monitors_tracks.SameObject(
+    model.encoder,
+    settings.held_out_tracks,
+    image_size=settings.image_size,
+    batch_size=settings.batch_size,
+  )
 
 
 def _probe(settings, model, records, skipped) -> types.ImagePair:
