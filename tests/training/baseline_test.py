@@ -2,9 +2,8 @@
 
 import functools
 import json
-import os
 import pathlib
-import signal
+import shutil
 import sys
 
 import numpy as np
@@ -19,6 +18,7 @@ from tf_ssl.methods import moco, region_track_moco
 from tf_ssl.training import (
   baseline,
   closing,
+  interruption,
   metrics_log,
   monitors_tracks,
   observation,
@@ -105,82 +105,108 @@ def run(run_settings, model_dir):
   return pretrain.pretrain(run_settings, model_dir=str(model_dir))
 
 
+class _Watched:
+  """A run with a baseline; the models measured in it; what trained it."""
+
+  def __init__(self, tracks, folder):
+    self.models, self.trained = [], []
+    self.settings, self.folder = tiny(tracks), folder
+    monitor, train = observation.same_object, baseline.train_and_measure
+
+    def same_object(run_settings, model):
+      self.models.append(model)
+      return monitor(run_settings, model)
+
+    def train_and_measure(*arguments):
+      self.trained.append(arguments)
+      return train(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+      patch.setattr(observation, "same_object", same_object)
+      patch.setattr(baseline, "train_and_measure", train_and_measure)
+      self.result = run(self.settings, folder)
+
+
+@pytest.fixture(name="both", scope="module")
+def fixture_both(tracks, tmp_path_factory):
+  return _Watched(tracks, tmp_path_factory.mktemp("both") / "run")
+
+
 def test_the_baseline_is_the_run_that_it_would_have_been(
-  tracks, tmp_path, monkeypatch
+  both, tracks, tmp_path
 ):
-  models, monitor = [], observation.same_object
-
-  def watched(run_settings, model):
-    models.append(model)
-    return monitor(run_settings, model)
-
-  monkeypatch.setattr(observation, "same_object", watched)
-  both = run(tiny(tracks), tmp_path / "both")
   alone = run(
     tiny(tracks, method=FRAMES_ALONE, baseline=None), tmp_path / "alone"
   )
-  found = both.same_object
-  _, compared, expected = (model.encoder.get_weights() for model in models)
-  for one, other in zip(compared, expected, strict=True):
+  weights = both.models[1].encoder.get_weights()
+  expected = tf.saved_model.load(alone.saved_model).variables
+  for one, other in zip(
+    sorted(weights, key=_order), sorted(expected, key=_order), strict=True
+  ):
     np.testing.assert_allclose(one, other, atol=1e-3)
+  found = both.result.same_object
   one_pair = pytest.approx(alone.same_object.after, abs=1.01 / 12)
   assert found.baseline == one_pair  # sums of floats come in any order
   assert found.before == alone.same_object.before
   assert alone.same_object.baseline is None
+
+
+def _order(weight):
+  """Tells weights apart by shape and, roughly, by what is in them."""
+  values = np.asarray(weight)
+  return values.shape, round(float(np.abs(values).sum()), 2)
+
+
+def test_a_run_records_both_and_its_two_losses(both):
+  found = both.result.same_object
   assert (found.num_pairs, found.num_tracks, found.seconds) == (12, 12, 1.0)
-  records = metrics_log.read(tmp_path / "both" / "metrics.jsonl")
+  records = metrics_log.read(both.folder / "metrics.jsonl")
   assert records[0]["same_object"] == found.before
   assert records[-1]["same_object"] == found.after
   assert {"frame_loss", "track_loss"} <= set(records[-1])
-  record = json.loads((tmp_path / "both" / "run.json").read_text())
+  record = json.loads((both.folder / "run.json").read_text())
   assert record["baseline"] == {"same_object": found.baseline}
 
 
-def test_a_finished_run_does_not_train_its_baseline_again(
-  tracks, tmp_path, monkeypatch
+def test_a_baseline_stops_when_it_is_asked_to(both):
+  stop = interruption.Interruption()
+  stop.signal = "SIGTERM"
+  run_settings, batches, _ = both.trained[0]
+  assert baseline.train_and_measure(run_settings, batches, stop) is None
+
+
+def test_a_run_whose_baseline_was_stopped_is_whole_and_compares_the_next_time(
+  both, tmp_path, monkeypatch
 ):
-  first = run(tiny(tracks), tmp_path / "run")
-
-  def never(*arguments):
-    raise AssertionError(arguments)
-
-  monkeypatch.setattr(baseline, "train_and_measure", never)
-  assert run(tiny(tracks), tmp_path / "run").same_object == first.same_object
-
-
-def test_a_run_stopped_in_its_baseline_is_whole_and_compares_the_next_time(
-  tracks, tmp_path, monkeypatch
-):
-  train = baseline.train_and_measure
-
-  def stopped(run_settings, batches, stop):
-    os.kill(os.getpid(), signal.SIGTERM)
-    return train(run_settings, batches, stop)
-
-  with monkeypatch.context() as patch:
-    patch.setattr(baseline, "train_and_measure", stopped)
-    result = run(tiny(tracks), tmp_path / "run")
-  assert result.finished
-  assert pathlib.Path(result.saved_model, "saved_model.pb").exists()
-  assert result.same_object.baseline is None
-  assert run(tiny(tracks), tmp_path / "run").same_object.baseline is not None
+  folder = tmp_path / "run"
+  shutil.copytree(both.folder, folder)
+  record = json.loads((folder / "run.json").read_text())
+  del record["baseline"]
+  (folder / "run.json").write_text(json.dumps(record))
+  answers = [None, {"same_object": 0.25}]
+  monkeypatch.setattr(baseline, "train_and_measure", lambda *_: answers.pop(0))
+  stopped = run(both.settings, folder)
+  assert stopped.finished
+  assert pathlib.Path(stopped.saved_model, "saved_model.pb").exists()
+  assert stopped.same_object.baseline is None
+  assert run(both.settings, folder).same_object.baseline == 0.25
+  # Once measured it is not trained again: there are no answers left.
+  assert run(both.settings, folder).same_object.baseline == 0.25
 
 
-def test_the_closing_lines_say_what_was_compared(tracks, tmp_path):
-  result = run(tiny(tracks), tmp_path / "run")
+def test_the_closing_lines_say_what_was_compared(both):
   found = closing.SameObject(
     0.587, 0.755, 0.66, "frame pairs alone", 200, 1.0, 526, 104
   )
-  (line,) = [
-    line
-    for line in closing.lines(result._replace(same_object=found))
-    if line.startswith("Tracks:")
-  ]
+  lines = closing.lines(both.result._replace(same_object=found))
+  (line,) = [line for line in lines if line.startswith("Tracks:")]
   assert line == (
     "Tracks:      an object of a held-out video is known again after 1 s, among"
     " 103 others: 58.7% (untrained) -> 75.5% (trained); frame pairs alone, 200"
     " steps: 66.0%; 526 pairs"
   )
+  without = closing.lines(both.result._replace(same_object=None))
+  assert not any(line.startswith("Tracks:") for line in without)
 
 
 def test_an_encoder_that_sees_colour_knows_every_object_again(tracks):
