@@ -8,7 +8,12 @@ import tensorflow as tf
 
 from tf_ssl import errors, types
 from tf_ssl.augment import recipes
-from tf_ssl.input_pipeline import region_tracks, skipped, view_batches
+from tf_ssl.input_pipeline import (
+  labelled_images,
+  region_tracks,
+  skipped,
+  view_batches,
+)
 from tf_ssl.video import track_records
 
 LEFT, RIGHT = [0.0, 0.0, 1.0, 0.5], [0.0, 0.5, 1.0, 1.0]
@@ -73,8 +78,21 @@ def test_an_example_is_a_track_at_two_times(folder):
     ],
   )
   np.testing.assert_array_equal(examples.groups, [0] * 4 + [1] * 4 + [2] * 4)
+  np.testing.assert_array_equal(
+    examples.tracks, [0, 1, 0, 0, 2, 3, 2, 2, 4, 5, 4, 4]
+  )
+  np.testing.assert_array_equal(examples.tracks_per_video, [2, 2, 2])
   far = region_tracks.region_tracks(source=str(folder), seconds=1.0)
   np.testing.assert_array_equal(far.examples.images[:2, 0], [0, 1])
+
+
+def test_the_tracks_of_a_video_in_two_records_are_counted_together(folder):
+  write(folder / "3.tfrecord", 1)  # another stretch of 1.mp4
+  records = region_tracks.region_tracks(
+    source=str(folder), same_video_in_batch=True
+  )
+  np.testing.assert_array_equal(records.examples.tracks_per_video, [2, 4, 2])
+  assert records.examples.groups is None
 
 
 def test_a_batch_shows_both_frames_and_the_region_in_each(folder):
@@ -107,6 +125,21 @@ def test_a_batch_shows_both_frames_and_the_region_in_each(folder):
     assert np.isin(sides, [0.0, 1.0]).all()  # nothing beside the region
     moved += int((sides[0] != sides[1]).sum())
   assert moved > 0
+
+
+def test_regions_are_images_by_themselves(folder):
+  records = region_tracks.regions(
+    region_tracks.region_tracks(source=str(folder), seconds=0.5)
+  )
+  assert records.num_images == 24
+  (batch,) = labelled_images.labelled_images(
+    records, image_size=20, batch_size=24
+  )
+  np.testing.assert_array_equal(batch.label, np.arange(24))
+  colours = batch.image.numpy().mean((1, 2))
+  # The third example: track 5 from the left, at 1, to the right, at 2.
+  np.testing.assert_allclose(colours[4], [20, 0, 60], atol=4)
+  np.testing.assert_allclose(colours[5], [20, 200, 100], atol=4)
 
 
 def test_a_frame_that_is_damaged_is_named_with_its_row(folder):

@@ -106,6 +106,19 @@ def test_guessing_costs_the_weighted_logarithm():
   assert model.chance_loss == pytest.approx(0.75 * math.log(QUEUE + 1))
 
 
+def test_a_half_of_weight_0_is_left_out(views):
+  model = build(frame_weight=1.0, track_weight=0.0)
+  expected = moco.MoCo.contrast(
+    model, types.ImagePair(views.query, views.key), training=True
+  )
+  found = model.contrast(views, True)
+  np.testing.assert_allclose(found.loss, expected.loss, rtol=1e-6)
+  np.testing.assert_allclose(found.to_remember, expected.to_remember, atol=1e-6)
+  assert set(found.metrics) == {"frame_loss"}
+  regions_alone = build(frame_weight=0.0, track_weight=1.0)
+  assert set(regions_alone.contrast(views, True).metrics) == {"track_loss"}
+
+
 @pytest.mark.parametrize("weights", [(-1.0, 1.0), (0.0, 0.0)])
 def test_weights_that_are_none_are_refused(weights):
   with pytest.raises(errors.UsageError, match="frame_weight.*at least 0"):

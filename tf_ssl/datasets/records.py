@@ -44,11 +44,20 @@ class Examples(NamedTuple):
       whole images.
     groups: [N] int32 from 0, such as the video that an example comes from: no
       batch holds two of one group. None where that does not matter.
+    tracks: [N] int64, which track an example is of, from 0; None where that is
+      not known.
+    tracks_per_video: [V] int64, how many tracks each video has; None where the
+      examples are not of tracks.
+    seconds: between the images of an example, k as a time; None where they are
+      not of videos.
   """
 
   images: np.ndarray
   boxes: np.ndarray | None = None
   groups: np.ndarray | None = None
+  tracks: np.ndarray | None = None
+  tracks_per_video: np.ndarray | None = None
+  seconds: float | None = None
 
 
 class ImageRecords(NamedTuple):

@@ -43,17 +43,21 @@ def region_tracks(
       " tools.track_regions wrote; change TRACKS"
     )
   clips = tfrecords.locate(files, image_feature=track_records.IMAGE)
-  count, owner, rows, places, boxes, groups = 0, [], [], [], [], []
+  count, owner, rows, places, boxes, groups, tracks = 0, [], [], [], [], [], []
   videos: dict[str, int] = {}
+  tracks_per_video: list[int] = []
   for number in range(clips.num_images):
     clip = _read(clips, number)
-    pairs, regions = _pairs(clip, seconds, min_side)
+    pairs, regions, ids = _pairs(clip, seconds, min_side)
     owner += [number] * len(clip.frames)
     rows += range(len(clip.frames))
     places.append(count + pairs[:, [0, 1, 0, 1]])
     boxes.append(regions)
     group = videos.setdefault(clip.video, len(videos))
     groups.append(np.full(len(pairs), group, np.int32))
+    tracks.append(np.stack([np.full_like(ids, group), ids], 1))
+    tracks_per_video += [0] * (len(videos) - len(tracks_per_video))
+    tracks_per_video[group] += len(clip.scores)
     count += len(clip.frames)
   places = np.concatenate(places)
   if not len(places):
@@ -75,8 +79,37 @@ def region_tracks(
     places,
     np.concatenate(boxes),
     None if same_video_in_batch else np.concatenate(groups),
+    np.unique(np.concatenate(tracks), axis=0, return_inverse=True)[1],
+    np.array(tracks_per_video, np.int64),
+    seconds,
   )
   return images._replace(examples=examples)
+
+
+def regions(records: records_lib.ImageRecords) -> records_lib.ImageRecords:
+  """The regions of each example as images by themselves.
+
+  Args:
+    records: from `region_tracks`, with N examples.
+
+  Returns:
+    2 N images: a region at t, the same at t + k, the next at t, ... Their
+    labels are their numbers, so that they are known where some cannot be read.
+  """
+  images = records.examples.images[:, 2:].ravel()
+  shards = records.shards
+  return records._replace(
+    sizes=records.sizes[images],
+    labels=np.arange(len(images), dtype=np.int32),
+    boxes=records.examples.boxes[:, 2:].reshape(-1, 4),
+    shards=shards._replace(
+      file=shards.file[images],
+      offset=shards.offset[images],
+      length=shards.length[images],
+      row=shards.row[images],
+    ),
+    examples=None,
+  )
 
 
 def _read(clips, number) -> track_records.TrackedClip:
@@ -89,27 +122,33 @@ def _read(clips, number) -> track_records.TrackedClip:
     ) from error
 
 
-def _pairs(clip, seconds, min_side) -> tuple[np.ndarray, np.ndarray]:
-  """[m, 2] rows of frames, and [m, 4, 4] int32 boxes of the four places."""
+def _pairs(
+  clip, seconds, min_side
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """Rows of frames [m, 2], boxes of the four places [m, 4, 4], tracks [m]."""
   times = np.array([frame.time for frame in clip.frames])
-  pairs, boxes = [], []
+  pairs, boxes, ids = [], [], []
   for row, frame in enumerate(clip.frames):
     later = int(np.argmin(np.abs(times - times[row] - seconds)))
     if abs(times[later] - times[row] - seconds) > _TOLERANCE * seconds:
       continue
     other = clip.frames[later]
-    _, here, there = np.intersect1d(
+    both, here, there = np.intersect1d(
       frame.tracks, other.tracks, return_indices=True
     )
-    for one, two in zip(frame.boxes[here], other.boxes[there], strict=True):
+    for track, one, two in zip(
+      both, frame.boxes[here], other.boxes[there], strict=True
+    ):
       found = [_pixels(box, clip.height, clip.width) for box in (one, two)]
       sides = [side for x0, y0, x1, y1 in found for side in (x1 - x0, y1 - y0)]
       if min(sides) >= min_side:
         pairs.append([row, later])
         boxes.append([[-1] * 4] * 2 + found)
+        ids.append(track)
   return (
     np.array(pairs, np.int64).reshape(-1, 2),
     np.array(boxes, np.int32).reshape(-1, 4, 4),
+    np.array(ids, np.int64),
   )
 
 

@@ -31,8 +31,9 @@ class RegionTrackMoCo(moco_lib.MoCo):
 
     Args:
       *parts: encoders, heads and queue.
-      frame_weight: of the loss of frames, 0.5 in the paper.
-      track_weight: of the loss of regions, 0.5 in the paper.
+      frame_weight: of the loss of frames, 0.5 in the paper; with 0 it is not
+        computed.
+      track_weight: of the loss of regions, likewise.
       name: of the Keras model.
       **options: momentum, temperature, symmetric, seed.
 
@@ -49,20 +50,27 @@ class RegionTrackMoCo(moco_lib.MoCo):
     self.track_weight = track_weight
 
   def contrast(self, views: types.RegionTrackPair, training: bool):
-    """Both losses; the keys of frames and of regions go to the queue."""
-    frames = super().contrast(types.ImagePair(views.query, views.key), training)
-    regions = super().contrast(
-      types.ImagePair(views.query_region, views.key_region), training
-    )
-    weighted = (
-      self.frame_weight * frames.loss + self.track_weight * regions.loss
-    )
+    """Both losses; the keys of frames and of regions go to the queue.
+
+    A half of weight 0 is left out, its keys too.
+    """
+    halves = {
+      "frame_loss": (self.frame_weight, views.query, views.key),
+      "track_loss": (self.track_weight, views.query_region, views.key_region),
+    }
+    loss, parts, metrics = 0.0, [], {}
+    for name, (weight, query, key) in halves.items():
+      if weight > 0:
+        part = super().contrast(types.ImagePair(query, key), training)
+        loss += weight * part.loss
+        parts.append(part)
+        metrics[name] = part.loss
     return base.Contrast(
-      weighted,
-      tf.concat([frames.logits, regions.logits], axis=0),  # [2B, 1+K]
-      to_remember=tf.concat([frames.to_remember, regions.to_remember], axis=0),
-      features=frames.features,
-      metrics={"frame_loss": frames.loss, "track_loss": regions.loss},
+      loss,
+      tf.concat([part.logits for part in parts], axis=0),  # [2B, 1+K]
+      to_remember=tf.concat([part.to_remember for part in parts], axis=0),
+      features=parts[0].features,
+      metrics=metrics,
     )
 
   @property

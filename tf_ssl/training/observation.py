@@ -15,6 +15,7 @@ from tf_ssl.training import (
   monitors,
   monitors_projector,
   monitors_representation,
+  monitors_tracks,
   monitors_views,
   run_directory,
   tensorboard_notes,
@@ -54,7 +55,7 @@ def observe(
   skipped: skipped_lib.SkippedFiles,
   say: Callable[[str], None],
 ) -> Observation:
-  """Builds the monitors of a run and writes its config to TensorBoard.
+  """Builds the monitors of a run; tells TensorBoard its config and tracks.
 
   Args:
     settings: of the run.
@@ -70,6 +71,9 @@ def observe(
     UsageError: the labelled sets cannot be used.
   """
   tensorboard_notes.write_config(writer, config)
+  examples = records.examples
+  if examples is not None and examples.tracks_per_video is not None:
+    tensorboard_notes.write_tracks(writer, examples.tracks_per_video)
   probe = _probe(settings, model, records, skipped)
   watching = [
     monitors_representation.RepresentationMonitor(model, probe, writer),
@@ -102,6 +106,8 @@ def observe(
       )
     )
     images = monitors_projector.sample_images(held_out)
+  if settings.held_out_tracks is not None:
+    watching.append(same_object(settings, model))
   watching.append(
     monitors_projector.Projector(
       model.encoder,
@@ -117,6 +123,18 @@ def observe(
     chance_loss=chance,
   )
   return Observation(watching, judge)
+
+
+def same_object(
+  settings: settings_lib.Pretraining, model: base.ContrastiveModel
+) -> monitors_tracks.SameObject:
+  """The monitor that looks for objects of the held-out tracks."""
+  return monitors_tracks.SameObject(
+    model.encoder,
+    settings.held_out_tracks,
+    image_size=settings.image_size,
+    batch_size=settings.batch_size,
+  )
 
 
 def _probe(settings, model, records, skipped) -> types.ImagePair:

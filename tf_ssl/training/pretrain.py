@@ -13,6 +13,7 @@ from tf_ssl.input_pipeline import view_batches, wait_clock
 from tf_ssl.methods import base
 from tf_ssl.training import (
   assembly,
+  baseline,
   callbacks,
   checkpoints,
   closing,
@@ -121,6 +122,7 @@ class _Run:
       keep=settings.keep_checkpoints,
       restore_from=directory.chief_checkpoints,
     )
+    self._baseline: dict[str, float] | None = None  # what was measured of it
     self._refuse_other_images()
     self._start = self._checkpoints.restore()
 
@@ -200,6 +202,11 @@ class _Run:
     self._batches.end()
     checkpoint = self._checkpoints.save()
     self._record_run()
+    if settings.baseline and not self._baseline and not self._stop.signal:
+      self._baseline = baseline.train_and_measure(
+        settings, self._batches, self._stop
+      )
+      self._record_run()
     return checkpoint, log.history
 
   def _fit(self, every_step):
@@ -255,6 +262,10 @@ class _Run:
     )
     record["step"] = int(self._model.optimizer.iterations.numpy())
     record.update(self._batches.losses())
+    if self._baseline is None:
+      self._baseline = before.get("baseline")
+    if self._baseline is not None:
+      record["baseline"] = self._baseline
     self._directory.write_run_record(record)
 
   def result(self, checkpoint, history) -> closing.PretrainResult:
@@ -292,4 +303,5 @@ class _Run:
       tensorboard=str(directory.tensorboard),
       next_command=settings.next_command
       or f"tensorboard --logdir {directory.tensorboard}",
+      same_object=closing.same_object(settings, history, self._baseline),
     )

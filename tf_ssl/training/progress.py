@@ -6,6 +6,22 @@ import tensorflow as tf
 import tqdm
 
 
+def bar(name: str, *, total: int, done: int = 0) -> tqdm.tqdm:
+  """A bar over steps, with few lines where stderr is no terminal."""
+  terminal = sys.stderr.isatty()
+  return tqdm.tqdm(
+    total=total,
+    initial=done,
+    unit="step",
+    desc=name,
+    mininterval=0.2 if terminal else 30,
+    maxinterval=10 if terminal else 30,
+    dynamic_ncols=terminal,
+    bar_format="{desc} {percentage:3.0f}% |{bar:12}| {n_fmt}/{total_fmt}"
+    " [{elapsed}<{remaining}]{postfix}",
+  )
+
+
 class Progress(tf.keras.callbacks.Callback):
   """Loss, contrastive accuracy, images/s, ETA and the share of data wait.
 
@@ -28,18 +44,7 @@ class Progress(tf.keras.callbacks.Callback):
     self._bar = None
 
   def on_train_begin(self, logs=None):
-    terminal = sys.stderr.isatty()
-    self._bar = tqdm.tqdm(
-      total=self._total,
-      initial=self._done,
-      unit="step",
-      desc="pretraining",
-      mininterval=0.2 if terminal else 30,
-      maxinterval=10 if terminal else 30,
-      dynamic_ncols=terminal,
-      bar_format="{desc} {percentage:3.0f}% |{bar:12}| {n_fmt}/{total_fmt}"
-      " [{elapsed}<{remaining}]{postfix}",
-    )
+    self._bar = bar("pretraining", total=self._total, done=self._done)
 
   def on_train_batch_end(self, batch, logs=None):
     del batch

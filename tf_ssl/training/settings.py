@@ -41,6 +41,14 @@ class Pretraining:
     labelled_images: class folders (or a labelled source) that vote in the
       online kNN; None turns it off.
     held_out_images: labelled likewise, whose labels the kNN guesses.
+    held_out_tracks: a function that returns region tracks of videos that are
+      not trained on, such as `region_tracks.region_tracks`: how often an object
+      is known again there is measured (`monitors_tracks.SameObject`); None
+      turns it off.
+    baseline: builds the method to compare with, None for none: when the run is
+      at its end, it is trained from the same initial weights on the same
+      examples for as many steps, measured on `held_out_tracks`, and dropped.
+    baseline_name: what to call it in the closing lines.
     knn_k: neighbours that vote (InstDisc, Wu et al. 2018).
     knn_temperature: of the votes.
     knn_image_size: side of the images that kNN sees, pixels; None for
@@ -86,6 +94,9 @@ class Pretraining:
   labelled_fraction: float = 1.0
   labelled_images: Source = None
   held_out_images: Source = None
+  held_out_tracks: Callable[[], records.ImageRecords] | None = None
+  baseline: Callable | None = None
+  baseline_name: str = "baseline"
   knn_k: int = 20
   knn_temperature: float = 0.1
   knn_image_size: int | None = None
@@ -156,6 +167,12 @@ class Pretraining:
         " HELD_OUT_IMAGES, or neither."
       )
 
+    if self.baseline is not None and self.held_out_tracks is None:
+      raise errors.UsageError(
+        "a baseline is compared on held-out tracks, of which there are none:"
+        " expected both or neither; set held_out_tracks, or unset baseline."
+      )
+
   @property
   def peak_learning_rate(self) -> float:
     """The rate after scaling by the batch."""
@@ -174,7 +191,12 @@ def locate(settings: Pretraining) -> Pretraining:
   """Replaces sources that are functions by what they return."""
   sources = {
     name: getattr(settings, name)
-    for name in ("images", "labelled_images", "held_out_images")
+    for name in (
+      "images",
+      "labelled_images",
+      "held_out_images",
+      "held_out_tracks",
+    )
   }
   return dataclasses.replace(
     settings, **{k: v() if callable(v) else v for k, v in sources.items()}

@@ -1,7 +1,8 @@
-"""What stands beside the curves: reference lines and the configuration."""
+"""What stands beside the curves: reference lines, the config, the tracks."""
 
 import os
 
+import numpy as np
 import tensorflow as tf
 
 from tf_ssl.training import monitors
@@ -41,4 +42,25 @@ def write_config(writer: tf.summary.SummaryWriter, config: str) -> None:
   indented = "\n".join(f"    {line}" for line in config.splitlines())
   with writer.as_default(step=0):
     tf.summary.text("config/operative", indented)
+  writer.flush()
+
+
+def write_tracks(
+  writer: tf.summary.SummaryWriter, tracks_per_video: np.ndarray
+) -> None:
+  """Draws how many tracks the videos have, as they are before the first step.
+
+  The histogram `tracks/per_video` and its mean, `tracks/per_video_mean`.
+
+  Args:
+    writer: of TensorBoard's events.
+    tracks_per_video: [V] int, V >= 1.
+  """
+  # One bucket a number, as long as they are few.
+  buckets = int(np.ptp(tracks_per_video)) + 1
+  with writer.as_default(step=0):
+    tf.summary.histogram(
+      "tracks/per_video", tracks_per_video, buckets=min(buckets, 30)
+    )
+    tf.summary.scalar("tracks/per_video_mean", np.mean(tracks_per_video))
   writer.flush()

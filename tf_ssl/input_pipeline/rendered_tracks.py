@@ -1,0 +1,145 @@
+"""Rendered videos with their true tracks, kept as mined ones are."""
+
+import csv
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from tf_ssl.datasets import records as records_lib
+from tf_ssl.datasets import synthetic
+from tf_ssl.datasets.rendering import folder_cache, video_files
+from tf_ssl.input_pipeline import region_tracks
+from tf_ssl.video import decode, jpeg, track_records, videos
+
+# Part of the name of what is kept: count it up whenever records change.
+_VERSION = 1
+
+
+def rendered_tracks(
+  *,
+  split: str = "train",
+  num_videos: int = 24,
+  num_frames: int = 48,
+  fps: float = 10.0,
+  image_size: int = 96,
+  seed: int = 0,
+  cache_dir: str | None = None,
+  seconds: float = 0.5,
+  same_video_in_batch: bool = False,
+  min_side: int = 8,
+  min_visible: float = 0.5,
+) -> records_lib.ImageRecords:
+  """Pairs of frames of rendered videos, with an object that is in both.
+
+  Both the videos and the records are made on the first call and then kept.
+
+  Args:
+    split: see `synthetic.rendered_videos`, as all up to `cache_dir`.
+    num_videos: how many.
+    num_frames: of each.
+    fps: frames a second.
+    image_size: H and W.
+    seed: of the world.
+    cache_dir: where to keep them.
+    seconds: see `region_tracks.region_tracks`, as the next two.
+    same_video_in_batch: whether a batch may hold several pairs of one video.
+    min_side: smaller objects, in pixels, are left out.
+    min_visible: least share of an object that is seen, 0..1, to be followed.
+
+  Returns:
+    Records as of `region_tracks.region_tracks`.
+
+  Raises:
+    UsageError: an argument is out of range, or no pair comes out.
+  """
+  folder = pathlib.Path(
+    synthetic.rendered_videos(
+      split=split,
+      num_videos=num_videos,
+      num_frames=num_frames,
+      fps=fps,
+      image_size=image_size,
+      seed=seed,
+      cache_dir=cache_dir,
+    )
+  )
+  name = f"{folder.parent.name}-tracks{_VERSION}-visible{float(min_visible)!r}"
+  file = "tracks.tfrecord"
+  place = folder.parent.with_name(name)
+  tracks = folder_cache.folder(
+    place,
+    "tracks",
+    [file],
+    lambda made: _write(made / file, folder, min_visible),
+  )
+  return region_tracks.region_tracks(
+    source=tracks,
+    seconds=seconds,
+    same_video_in_batch=same_video_in_batch,
+    min_side=min_side,
+  )
+
+
+def _write(file: pathlib.Path, folder: pathlib.Path, min_visible: float):
+  with tf.io.TFRecordWriter(str(file)) as writer:
+    for video in videos.find_videos(str(folder)):
+      clip = true_clip(video, min_visible=min_visible)
+      writer.write(track_records.serialize(clip))
+
+
+def true_clip(
+  video: videos.Video, *, min_visible: float = 0.0
+) -> track_records.TrackedClip:
+  """A rendered video with its true tracks, all of score 1.
+
+  Args:
+    video: in a folder of `synthetic.rendered_videos`.
+    min_visible: least share of an object that is seen, 0..1; the frames where
+      it is less are not in its track.
+  """
+  info = decode.probe(video)
+  size = np.float32([info.height, info.width] * 2)
+  rows = _rows(pathlib.Path(video.path))
+  frames, seen = [], set()
+  for frame in decode.iterate_frames(video):
+    here = [
+      row
+      for row in rows.get(frame.number, ())
+      if float(row["visible_fraction"]) >= min_visible
+    ]
+    boxes = [
+      [float(row[side]) for side in ("ymin", "xmin", "ymax", "xmax")]
+      for row in here
+    ]
+    ids = [int(row["track"]) for row in here]
+    seen.update(ids)
+    frames.append(
+      track_records.TrackedFrame(
+        jpeg.encode(frame.image),
+        int(frame.number),
+        float(frame.time),
+        np.array(ids, np.int64),
+        np.array(boxes, np.float32).reshape(-1, 4) / size,
+      )
+    )
+  return track_records.TrackedClip(
+    video.name,
+    float(info.fps),
+    (info.height, info.width),
+    info.height,
+    info.width,
+    frames,
+    dict.fromkeys(sorted(seen), 1.0),
+  )
+
+
+def _rows(path: pathlib.Path) -> dict[int, list[dict[str, str]]]:
+  """The rows of a video's true tracks, by frame."""
+  number = int(path.stem)
+  found = {}
+  boxes = path.parent / video_files.boxes_name(number)
+  with open(boxes, newline="", encoding="utf-8") as file:
+    for row in csv.DictReader(file):
+      found.setdefault(int(row["frame"]), []).append(row)
+  return found
