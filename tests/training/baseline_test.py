@@ -199,14 +199,19 @@ def test_the_closing_lines_say_what_was_compared(both):
     0.587, 0.755, 0.66, "frame pairs alone", 200, 1.0, 526, 104
   )
   lines = closing.lines(both.result._replace(same_object=found))
-  (line,) = [line for line in lines if line.startswith("Tracks:")]
-  assert line == (
-    "Tracks:      an object of a held-out video is known again after 1 s, among"
+  assert lines[0] == (
+    "Learned:     an object of a held-out video is known again after 1 s, among"
     " 103 others: 58.7% (untrained) -> 75.5% (trained); frame pairs alone, 200"
     " steps: 66.0%; 526 pairs"
   )
   without = closing.lines(both.result._replace(same_object=None))
-  assert not any(line.startswith("Tracks:") for line in without)
+  assert not any("known again" in line for line in without)
+  labelled = both.result._replace(
+    same_object=found, knn_before=0.25, knn_after=0.5
+  )
+  assert (
+    "kNN 25.0% (untrained) -> 50.0% (trained)" in closing.lines(labelled)[1]
+  )
 
 
 def test_an_encoder_that_sees_colour_knows_every_object_again(tracks):

@@ -109,16 +109,20 @@ def lines(result: PretrainResult) -> list[str]:
       f" {result.num_steps}; saved {result.checkpoint}. To go on:"
       f" {result.command}"
     ]
-  learned = f"Learned:     {result.num_steps} steps in {result.model_dir}"
+  learned = [f"{result.num_steps} steps in {result.model_dir}"]
+  if result.same_object is not None or result.knn_after is not None:
+    learned = []
+  if result.same_object is not None:
+    learned.append(_tracks(result.same_object))
   if result.knn_after is not None:
-    learned = (
-      f"Learned:     kNN {result.knn_before:.1%} (untrained) ->"
-      f" {result.knn_after:.1%} (trained) on held-out images,"
-      f" k {result.knn_k}, T {result.knn_temperature}"
+    learned.append(
+      f"kNN {result.knn_before:.1%} (untrained) -> {result.knn_after:.1%}"
+      f" (trained) on held-out images, k {result.knn_k},"
+      f" T {result.knn_temperature}"
     )
   return [
-    learned,
-    *([_tracks(result.same_object)] if result.same_object else []),
+    f"Learned:     {learned[0]}",
+    *(f"             {line}" for line in learned[1:]),
     f"Checkpoint:  {result.checkpoint}",
     f"SavedModel:  {result.saved_model}",
     f"TensorBoard: tensorboard --logdir {result.tensorboard}",
@@ -128,7 +132,7 @@ def lines(result: PretrainResult) -> list[str]:
 
 def _tracks(found: SameObject) -> str:
   line = (
-    f"Tracks:      an object of a held-out video is known again after"
+    f"an object of a held-out video is known again after"
     f" {found.seconds:g} s, among {found.num_tracks - 1} others:"
     f" {found.before:.1%} (untrained) -> {found.after:.1%} (trained)"
   )
