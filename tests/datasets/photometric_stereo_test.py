@@ -43,11 +43,7 @@ def test_the_real_pictures_have_the_angles_of_their_lights(shared_data):
   lights = [[v / math.hypot(*light) for v in light] for light in lights]
   mean = [sum(column) / 12 for column in zip(*lights, strict=True)]
   for light, angle in zip(lights, found.factor[:12], strict=True):
-    cosine = (
-      math.sumprod(light, mean)
-      if hasattr(math, "sumprod")
-      else sum(a * b for a, b in zip(light, mean, strict=True))
-    )
+    cosine = sum(a * b for a, b in zip(light, mean, strict=True))
     expected = math.degrees(math.acos(cosine / math.hypot(*mean)))
     assert angle == pytest.approx(expected)
   assert 1 < found.factor.min() < found.factor.max() < 40
