@@ -326,8 +326,8 @@ def test_one_class_can_be_measured_with_a_firing_fraction():
 
 def test_measuring_needs_no_tensorflow(repository):
   script = (
-    "import sys; from tf_ssl.evaluation import chance, firing,"
-    " invariance; assert 'tensorflow' not in sys.modules"
+    "import sys; from tf_ssl.evaluation import bootstrap, chance, firing,"
+    " invariance, invariance_curve; assert 'tensorflow' not in sys.modules"
   )
   subprocess.run(
     [sys.executable, "-c", script], cwd=repository, check=True, timeout=120
