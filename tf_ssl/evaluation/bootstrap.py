@@ -21,9 +21,9 @@ would give on average, not that of very many sets, which lies lower: by more,
 the fewer sets to a class and the more units; `bias` is of that order. Compare
 scores of the same sets, or of as many to a class. benchmarks/
 invariance_intervals.py draws sets anew 250 times, 5, 10 and 30 to a class: 95 %
-intervals held that average in 94 to 100 % of cases, those of plain percentiles
+intervals held that average in 95 to 100 % of cases, those of plain percentiles
 in 0 to 21 %, and the reflected ("basic") ones, which aim at very many sets,
-held that limit in 13 to 100 %.
+held that limit in 10 to 100 %.
 """
 
 from typing import NamedTuple
