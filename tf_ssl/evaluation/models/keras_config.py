@@ -21,6 +21,11 @@ _MODULES = re.compile(
   r"keras(\.src)?(\.(layers|initializers|regularizers|constraints"
   r"|mixed_precision|engine)(\.\w+)*)?"
 )
+# The layers that Keras' networks bring along.
+_NETWORK_LAYERS = re.compile(
+  r"keras\.src\.applications\.(convnext\.(LayerScale|StochasticDepth)"
+  r"|inception_resnet_v2\.CustomScaleLayer)"
+)
 _FUNCTIONS = ("activations", "initializers", "regularizers", "constraints")
 _OPS = re.compile(
   r"(math|nn|linalg|image|signal|__operators__)\.\w+"
@@ -123,6 +128,8 @@ def _refused(node: dict) -> str | None:
       if any(known):
         return None
     return f"names the function {function} of {module}"
+  if _NETWORK_LAYERS.fullmatch(f"{module}.{name}"):
+    return None
   if not _MODULES.fullmatch(module) or not str(name).isidentifier():
     return f"names {name} of {module}, which is no part of Keras"
   return None

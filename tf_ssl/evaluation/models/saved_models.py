@@ -100,8 +100,8 @@ def _call(loaded: object) -> tuple[Callable, str, tf.TensorSpec] | None:
   """The object as a function of images; None if it is no such function."""
   if not callable(loaded):
     return None
-  traces = getattr(type(loaded).__call__, "concrete_functions", [])
-  for trace in traces:
+  call = vars(loaded).get("__call__")  # its class has one that only forwards
+  for trace in getattr(call, "concrete_functions", []):
     # What it was traced with: specs of tensors, and values such as training.
     given = trace.structured_input_signature
     flat = tf.nest.flatten(given)
