@@ -21,10 +21,11 @@ _MODULES = re.compile(
   r"keras(\.src)?(\.(layers|initializers|regularizers|constraints"
   r"|mixed_precision|engine)(\.\w+)*)?"
 )
-# The layers that Keras' networks bring along.
-_NETWORK_LAYERS = re.compile(
+# What Keras' networks use from elsewhere.
+_CLASSES = re.compile(
   r"keras\.src\.applications\.(convnext\.(LayerScale|StochasticDepth)"
   r"|inception_resnet_v2\.CustomScaleLayer)"
+  r"|tensorflow\.python\.ops\.init_ops_v2\.[A-Z]\w+"
 )
 _FUNCTIONS = ("activations", "initializers", "regularizers", "constraints")
 _OPS = re.compile(
@@ -128,7 +129,7 @@ def _refused(node: dict) -> str | None:
       if any(known):
         return None
     return f"names the function {function} of {module}"
-  if _NETWORK_LAYERS.fullmatch(f"{module}.{name}"):
+  if _CLASSES.fullmatch(f"{module}.{name}"):
     return None
   if not _MODULES.fullmatch(module) or not str(name).isidentifier():
     return f"names {name} of {module}, which is no part of Keras"
