@@ -132,8 +132,8 @@ def _compare_one(encoders, images, folder, args) -> None:
   rates = [(long - short) / statistics.median(wall[run]) for run in runs]
   print(
     f"{' and '.join(encoders)}, {long - short} images of {args.image_size} px:"
-    f" bare {rates[0]:.1f} images/s, from files to disk {rates[1]:.1f} images/s,"
-    f" ratio {_ratio(wall[bare], wall[stored]):.3f} (expected >= 0.9); in CPU"
+    f" bare {rates[0]:.1f} images/s, from files to disk {rates[1]:.1f}"
+    f" images/s, ratio {_ratio(wall[bare], wall[stored]):.3f} (expected >= 0.9); in CPU"
     f" time {_ratio(cpu[bare], cpu[stored]):.3f}; {short} images with the"
     f" starting {statistics.median(starting):.1f} s",
     flush=True,

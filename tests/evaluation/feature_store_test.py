@@ -156,6 +156,12 @@ def test_names_must_differ(images, tmp_path):
     _extract([], images, tmp_path / "out")
 
 
+def test_a_folder_that_cannot_be_written_is_named(images, tmp_path):
+  (tmp_path / "out").write_text("a file")
+  with pytest.raises(errors.UsageError, match="cannot be written to .*out: "):
+    _extract([_model()], images, tmp_path / "out")
+
+
 def test_a_folder_in_use_is_left_alone(images, tmp_path):
   inner = []
 

@@ -62,12 +62,14 @@ def test_pixels_are_the_shrunk_image():
   assert abs(image.mean() - blocks.mean()) < 1
   flat = np.full([1, 32, 32, 3], 7, np.uint8)
   np.testing.assert_allclose(found.features(flat), 7, rtol=1e-5)
+  with pytest.raises(errors.UsageError, match="pixels have no layers"):
+    load.load_model("pixels", layer="C2")
 
 
 def test_a_network_of_keras_gets_its_own_preprocessing():
-  found = load.load_model("keras.applications:MobileNetV2:random")
+  found = load.load_model("keras.applications:MobileNet:random")
   tf.keras.utils.set_random_seed(0)
-  model = tf.keras.applications.MobileNetV2(
+  model = tf.keras.applications.MobileNet(
     weights=None, include_top=False, pooling="avg"
   )
   expected = model(_images() / 127.5 - 1, training=False)
@@ -75,7 +77,7 @@ def test_a_network_of_keras_gets_its_own_preprocessing():
     found.features(_images()), expected, rtol=1e-3, atol=1e-5
   )
   assert "preprocess_input" in found.description.preprocessing
-  assert found.description.width == 1280
+  assert found.description.width == 1024
 
 
 def test_a_failed_download_says_what_to_do(monkeypatch):
@@ -83,10 +85,10 @@ def test_a_failed_download_says_what_to_do(monkeypatch):
     raise OSError("URL fetch failure on https://example.org")
 
   monkeypatch.setattr(
-    "keras.src.applications.mobilenet_v2.data_utils.get_file", fail
+    "keras.src.applications.mobilenet.data_utils.get_file", fail
   )
   with pytest.raises(errors.UsageError, match="URL fetch failure.*give keras"):
-    load.load_model("keras.applications:MobileNetV2")
+    load.load_model("keras.applications:MobileNet")
 
 
 def test_weights_of_another_network_are_named(tmp_path):
@@ -95,7 +97,7 @@ def test_weights_of_another_network_are_named(tmp_path):
   with pytest.raises(
     errors.UsageError, match="weights '.*w.h5' of .*MobileNet"
   ):
-    load.load_model(f"keras.applications:MobileNetV2:{tmp_path}/w.h5")
+    load.load_model(f"keras.applications:MobileNet:{tmp_path}/w.h5")
 
 
 @pytest.mark.parametrize(

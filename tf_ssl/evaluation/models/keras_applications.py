@@ -9,7 +9,7 @@ from tf_ssl.evaluation.models import keras_models, keras_networks, reader
 def read(
   name: str, weights: str, *, layer: str | None = None, seed: int = 0
 ) -> reader.Reader:
-  """Builds a network without its classifier.
+  """Builds a network without its classifier; seeds Keras.
 
   Args:
     name: as in `tf.keras.applications`, such as "ResNet50".

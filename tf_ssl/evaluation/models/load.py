@@ -92,7 +92,7 @@ def _read(path: str, layer: str | None, restore_run) -> reader.Reader:
   if kind == "random" and not os.path.exists(path):
     return yardsticks.untrained(rest, layer=layer)
   if path == "pixels" and not os.path.exists(path):
-    return yardsticks.pixels()
+    return yardsticks.pixels(layer=layer)
   if os.path.isfile(os.path.join(path, saved_models.MODEL_FILE)):
     return saved_models.read(path, layer=layer)
   suffix = os.path.splitext(path)[1].lower()

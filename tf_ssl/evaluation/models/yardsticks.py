@@ -17,6 +17,8 @@ _PIXELS_SIZE = 16  # px a side: 768 values, of the order of an encoder's units
 def untrained(spec: str, *, layer: str | None = None) -> reader.Reader:
   """An encoder of this project with random weights.
 
+  Seeds Keras, as the weights come from its generator.
+
   Args:
     spec: what follows `random:`: NAME or NAME:SEED, such as "resnet50:1"; the
       seed is 0 by default.
@@ -42,8 +44,16 @@ def untrained(spec: str, *, layer: str | None = None) -> reader.Reader:
   )
 
 
-def pixels() -> reader.Reader:
-  """The image itself, shrunk to 16x16 px: [B, 768], 0..255."""
+def pixels(*, layer: str | None = None) -> reader.Reader:
+  """The image itself, shrunk to 16x16 px: [B, 768], 0..255.
+
+  Raises:
+    UsageError: a layer is asked for.
+  """
+  if layer is not None:
+    raise errors.UsageError(
+      f"layer={layer!r}: pixels have no layers; leave it out"
+    )
 
   def run(images):
     small = tf.image.resize(images, [_PIXELS_SIZE] * 2, antialias=True)
