@@ -147,10 +147,11 @@ def _decode_pgm(encoded: tf.Tensor) -> tf.Tensor:
     ["PGM of this kind is not supported (width, height, maximum):", fields],
   )
   with tf.control_dependencies([supported]):
-    start = tf.strings.substr(encoded, 0, header)
+    # both positions of one type, or it cannot be traced
+    start = tf.strings.substr(encoded, tf.zeros_like(header), header)
   words = tf.strings.split(tf.strings.regex_replace(start, r"#[^\n]*", ""))
   ended = tf.strings.regex_full_match(
-    tf.strings.substr(encoded, header - 1, 1), r"\s"
+    tf.strings.substr(encoded, header - 1, tf.ones_like(header)), r"\s"
   )
   whole = tf.debugging.Assert(
     ended & (tf.size(words) == 4), ["PGM with too few or too many pixels"]
