@@ -235,9 +235,7 @@ def in_words(
   one, other = difference.model, difference.other
   estimate, low, high, _ = difference.intervals[k]
   if low <= 0 <= high:
-    verdict = (
-      f"{one} and {other} cannot be told apart in {title} invariance"
-    )
+    verdict = f"{one} and {other} cannot be told apart in {title} invariance"
   elif low > 0:
     verdict = f"{one} is more {title}-invariant than {other}"
   else:

@@ -181,4 +181,7 @@ def curve_ranges(data: invariance_sets.InvarianceSets) -> tuple[float, ...]:
   reach = float(np.ptp(data.factor)) / 2
   if not reach:
     return ()
-  return (*(float(f"{reach * share:.2g}") for share in (0.25, 0.5, 0.75)), math.inf)
+  return (
+    *(float(f"{reach * share:.2g}") for share in (0.25, 0.5, 0.75)),
+    math.inf,
+  )

@@ -141,9 +141,7 @@ def _sets_json(result: measurement.SetsResult) -> dict[str, Any]:
 def _curves_json(results: measurement.Results) -> Iterable[dict[str, Any]]:
   for result in results.sets:
     for model, found in result.models.items():
-      for point, by_chance in zip(
-        found.curve, found.chance_curve, strict=True
-      ):
+      for point, by_chance in zip(found.curve, found.chance_curve, strict=True):
         yield {
           "invariance": result.label,
           "model": model,
