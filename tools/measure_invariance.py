@@ -1,11 +1,8 @@
 """Measures what models are invariant to, with intervals, and writes a report.
 
 Top-K Representation Invariance Score of Purushwalkam & Gupta 2020. Without
---gin_file and --manifest: on rendered objects, which need no download.
-Interrupted, the same command goes on.
+--gin_file and --manifest: on rendered objects. Interrupted, it goes on.
 """
-
-import functools
 
 from . import cli
 
@@ -45,7 +42,7 @@ def main(invocation: cli.Invocation) -> None:
     settings,
     flags.output_dir,
     command=invocation.command,
-    say=functools.partial(print, flush=True),
+    say=print,
   )
   print(f"report: {invariance_report.write(results, flags.output_dir)}")
 

@@ -90,8 +90,9 @@ _TABLE = """
 would give on average: within each class, sets are drawn again
 {{ settings.resamples }} times, or classes where each has one set. Scores of
 more sets to a class, of fewer units or of smaller K are not comparable: the
-best K of many units, judged on few sets, look better than they are, and chance rises with them. Read a score
-against its chance, and models against each other on the same sets.
+best K of many units, judged on few sets, look better than they are, and chance
+rises with them. Read a score against its chance, and models against each other
+on the same sets.
 Variant: {{ settings.variant }}.</p>
 """
 
@@ -144,6 +145,7 @@ _SETS = """
 {{ one.fraction }} of them.
 {% if one.factor %}Within a set {{ one.factor }} changes
 {%- if one.unit %}, in {{ one.unit }}{% endif %}.{% endif %}
+
 <span class="small">Images: {{ one.digest }}.</span></p>
 {% if one.losses %}
 <p>Left out, or not as it should be:</p>
@@ -163,8 +165,7 @@ _SETS = """
 most</h3>
 {% for caption, picture in strips %}
 <figure><img src="{{ picture }}" alt="Images that fire {{ caption }}">
-<figcaption>{{ caption }} (mean of its invariance over the classes)</figcaption>
-</figure>
+<figcaption>{{ caption }}</figcaption></figure>
 {% endfor %}
 {% endfor %}
 {% endfor %}

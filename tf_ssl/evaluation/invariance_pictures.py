@@ -52,20 +52,37 @@ def of_sets(result: measurement.SetsResult) -> list[Row]:
 
 
 def of_units(result: measurement.SetsResult, model: str) -> list[Row]:
-  """A model's most invariant units, with the images that fire them most."""
-  found = result.models[model]
-  means = measurement_tables.mean_invariance(found)
-  fired = found.score.firing
-  rows = []
-  for unit in np.argsort(-means, kind="stable")[:_UNITS]:
-    values = np.asarray(result.features[model][:, unit])
-    # The sign with which it fires, counted over all sets.
-    low = fired.below[0, :, unit].sum() > fired.above[0, :, unit].sum()
+  """A model's most invariant units, with the images that fire them most.
+
+  Each of another class, as long as there are classes.
+  """
+  score = result.models[model].score
+  fired, features = score.firing, result.features[model]
+  rows, classes = [], set()
+  for unit in measurement_tables.most_invariant_units(result.models[model]):
+    best = int(score.unit_invariance[:, unit].argmax())
+    if best in classes:
+      continue
+    classes.add(best)
+    of_class = score.sets.set_classes == best
+    values = np.asarray(features[:, unit])
+    # The sign with which it fires for that class.
+    low = (
+      fired.below[0, of_class, unit].sum()
+      > fired.above[0, of_class, unit].sum()
+    )
     order = np.argsort(values if low else -values, kind="stable")
+    percent = score.unit_invariance[best, unit]
+    name = result.data.class_names[score.sets.classes[best]]
     sign = "low values" if low else "high values"
     rows.append(
-      Row(f"unit {unit}: {means[unit]:.0f} %, {sign}", order[:_IN_A_ROW])
+      Row(
+        f"unit {unit}: {percent:.0f} % for {name}, fires at {sign}",
+        order[:_IN_A_ROW],
+      )
     )
+    if len(rows) == _UNITS:
+      break
   return rows
 
 

@@ -234,12 +234,13 @@ def in_words(
   """
   one, other = difference.model, difference.other
   estimate, low, high, _ = difference.intervals[k]
+  hyphened = title.replace(" ", "-")
   if low <= 0 <= high:
     verdict = f"{one} and {other} cannot be told apart in {title} invariance"
   elif low > 0:
-    verdict = f"{one} is more {title}-invariant than {other}"
+    verdict = f"{one} is more {hyphened}-invariant than {other}"
   else:
-    verdict = f"{other} is more {title}-invariant than {one}"
+    verdict = f"{other} is more {hyphened}-invariant than {one}"
     estimate, low, high = -estimate, -high, -low
   return (
     f"{verdict}: {estimate:+.1f}, {confidence:.0%} {low:.1f}..{high:.1f}"

@@ -110,10 +110,14 @@ def as_json(results: measurement.Results) -> dict[str, Any]:
   }
 
 
-def mean_invariance(found: measurement.ModelScore) -> np.ndarray:
-  """[D], each unit's invariance, mean over the classes that have sets."""
-  measured = found.score.sets.sets_of_class > 0
-  return found.score.unit_invariance[measured].mean(axis=0, dtype=np.float64)
+def most_invariant_units(found: measurement.ModelScore) -> np.ndarray:
+  """[D], the units in falling order of their invariance for one class.
+
+  That is what enters a score: a unit that fires on all images of one class is
+  of no use for the others. Of equal ones that with the higher mean comes first.
+  """
+  best = found.score.unit_invariance.max(axis=0)
+  return np.lexsort([-found.score.unit_invariance.mean(axis=0), -best])
 
 
 def _sets_json(result: measurement.SetsResult) -> dict[str, Any]:
@@ -180,21 +184,22 @@ def _unit_rows(results: measurement.Results) -> list[dict[str, Any]]:
   rows = []
   for result in results.sets:
     for model, found in result.models.items():
-      score, means = found.score, mean_invariance(found)
+      score = found.score
+      means = score.unit_invariance[score.sets.sets_of_class > 0].mean(axis=0)
       chosen = np.bincount(
         score.top_units[score.top_units >= 0], minlength=len(means)
       )
-      for unit in np.argsort(-means, kind="stable")[:_UNITS]:
+      for unit in most_invariant_units(found)[:_UNITS]:
         best = int(score.unit_invariance[:, unit].argmax())
         rows.append(
           {
             "model": model,
             "invariance": result.label,
             "unit": int(unit),
-            "mean_invariance": float(means[unit]),
+            "unit_invariance": float(score.unit_invariance[best, unit]),
+            "for_class": result.data.class_names[score.sets.classes[best]],
+            "mean_over_classes": float(means[unit]),
             "classes_that_chose_it": int(chosen[unit]),
-            "best_class": result.data.class_names[score.sets.classes[best]],
-            "invariance_for_it": float(score.unit_invariance[best, unit]),
             "fires_above": float(score.thresholds[0, unit]),
             "fires_below": float(score.thresholds[1, unit]),
             "firing_rate": float(score.rates[unit]),
