@@ -23,6 +23,7 @@ COLOURS = (
 _GREY = "#444444"
 _DPI = 150
 _LEAST_OF_A_RADAR = 3  # corners
+_LETTERS = 11  # of the legend to an inch
 
 
 def colour(number: int) -> str:
@@ -39,7 +40,7 @@ def overview(results: measurement.Results) -> bytes:
   k = min(results.settings.top_k)
   groups = len(results.sets)
   radar = groups >= _LEAST_OF_A_RADAR
-  width = max(4.0, 1.2 + groups * max(0.8, 0.3 * len(results.models)))
+  width = max(6.0, 1.2 + groups * max(0.8, 0.3 * len(results.models)))
   figure = figure_lib.Figure(
     figsize=(width + (4.6 if radar else 0.0), 4.6), layout="constrained"
   )
@@ -57,10 +58,13 @@ def overview(results: measurement.Results) -> bytes:
   handles.append(
     lines_lib.Line2D([], [], color=_GREY, linestyle=":", label="chance")
   )
+  longest = 8 + max(len(handle.get_label()) for handle in handles)
   figure.legend(
     handles=handles,
     loc="outside lower center",
-    ncols=min(len(handles), 4),
+    ncols=max(
+      1, min(len(handles), int(_LETTERS * figure.get_figwidth() / longest))
+    ),
     frameon=False,
   )
   return _png(figure)
