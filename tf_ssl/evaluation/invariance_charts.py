@@ -51,22 +51,7 @@ def overview(results: measurement.Results) -> bytes:
     _radar(figure.add_subplot(grid[1], projection="polar"), results, k)
   else:
     _bars(figure.add_subplot(), results, k)
-  handles = [
-    patches_lib.Patch(color=colour(i), label=_plain(model.name))
-    for i, model in enumerate(results.models)
-  ]
-  handles.append(
-    lines_lib.Line2D([], [], color=_GREY, linestyle=":", label="chance")
-  )
-  longest = 8 + max(len(handle.get_label()) for handle in handles)
-  figure.legend(
-    handles=handles,
-    loc="outside lower center",
-    ncols=max(
-      1, min(len(handles), int(_LETTERS * figure.get_figwidth() / longest))
-    ),
-    frameon=False,
-  )
+  _legend(figure, results)
   return _png(figure)
 
 
@@ -83,15 +68,36 @@ def curves(results: measurement.Results) -> bytes | None:
   columns = min(3, len(shown))
   rows = math.ceil(len(shown) / columns)
   figure = figure_lib.Figure(
-    figsize=(4.0 * columns, 2.9 * rows), layout="constrained"
+    figsize=(4.0 * columns + 0.5, 2.9 * rows + 0.4), layout="constrained"
   )
   backend_agg.FigureCanvasAgg(figure)
-  panels = figure.subplots(rows, columns, squeeze=False, sharey=True).flat
+  panels = figure.subplots(rows, columns, squeeze=False).flat
   for panel, result in zip(panels, shown, strict=False):
     _curve(panel, result, k)
   for panel in list(panels)[len(shown) :]:
     panel.remove()
+  for first in figure.axes[::columns]:
+    first.set_ylabel(f"Top-{k} score, %", fontsize=9)
+  _legend(figure, results)
   return _png(figure)
+
+
+def _legend(figure: figure_lib.Figure, results: measurement.Results) -> None:
+  handles = [
+    patches_lib.Patch(color=colour(i), label=_plain(model.name))
+    for i, model in enumerate(results.models)
+  ]
+  handles.append(
+    lines_lib.Line2D([], [], color=_GREY, linestyle=":", label="chance")
+  )
+  longest = 8 + max(len(handle.get_label()) for handle in handles)
+  fit = int(_LETTERS * figure.get_figwidth() / longest)
+  figure.legend(
+    handles=handles,
+    loc="outside lower center",
+    ncols=max(1, min(len(handles), fit)),
+    frameon=False,
+  )
 
 
 def _bars(axes, results: measurement.Results, k: int) -> None:
