@@ -102,7 +102,7 @@ def test_an_encoder_invariant_to_one_factor_scores_there_and_not_elsewhere(
   colour = _score(results[0], "illumination_colour", "green")
   assert colour.score.scores[5] > 95
   assert colour.chance.scores[5] < 50
-  assert colour.intervals[5].low > 90
+  assert colour.intervals[5].low > colour.chance.scores[5] + 30
   assert _is_at_chance(_score(results[0], "instance", "green"))
   assert _is_at_chance(_score(results[0], "position", "green"))
 
