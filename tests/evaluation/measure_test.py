@@ -191,6 +191,25 @@ def test_a_curve_has_its_chance_and_says_what_is_too_narrow(results):
   assert not _score(results[0], "instance", "green").curve
 
 
+@pytest.mark.parametrize(
+  ("values", "unit", "expected"),
+  [
+    ([0, 90, 180, 270], "degrees", (10, 20, 30, 60, 90, np.inf)),
+    ([-24, 0, 24], "degrees", (10, 20, np.inf)),
+    ([-0.8, 0, 0.8], "", (0.2, 0.4, 0.6, np.inf)),
+    ([0, np.nan, 1], "", ()),
+    ([2, 2, 2], "degrees", ()),
+  ],
+)
+def test_a_curve_goes_as_far_as_the_factor(results, values, unit, expected):
+  data = (
+    results[0]
+    .sets[0]
+    .data._replace(factor=np.array(values, float), factor_unit=unit)
+  )
+  assert measurement.curve_ranges(data) == expected
+
+
 class _Page(html.parser.HTMLParser):
   """All that a page would load, and its elements."""
 

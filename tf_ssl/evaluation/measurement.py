@@ -18,6 +18,8 @@ from tf_ssl.evaluation import (
 )
 from tf_ssl.evaluation.models import image_model
 
+_ANGLES = (10.0, 20.0, 30.0, 60.0, 90.0)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Measurement:
@@ -171,16 +173,17 @@ class Results(NamedTuple):
 def curve_ranges(data: invariance_sets.InvarianceSets) -> tuple[float, ...]:
   """Ranges of the factor that a curve goes over; empty without a factor.
 
-  Degrees: the usual angles. Everything else: shares of half of the way from
-  the least value to the greatest, as distances are from the middle.
+  Degrees: the usual angles, as far as the images go. Everything else: shares of
+  half of the way from the least value to the greatest, as distances are from
+  the middle.
   """
   if not np.isfinite(data.factor).all():
     return ()
-  if data.factor_unit == "degrees":
-    return (10.0, 20.0, 30.0, 60.0, 90.0, math.inf)
   reach = float(np.ptp(data.factor)) / 2
   if not reach:
     return ()
+  if data.factor_unit == "degrees":
+    return (*(angle for angle in _ANGLES if angle < reach), math.inf)
   return (
     *(float(f"{reach * share:.2g}") for share in (0.25, 0.5, 0.75)),
     math.inf,
