@@ -57,6 +57,7 @@ class Tool:
     main: Callable[[Invocation], None],
     *,
     config_folders: Sequence[str] = (),
+    default_config: str | None = None,
     required: Sequence[str] = (),
     takes_rest: bool = False,
   ):
@@ -68,6 +69,8 @@ class Tool:
       main: does the work. May raise `tf_ssl.errors.UsageError`.
       config_folders: the folders of gin_configs/ whose files are meant for this
         tool. With any, the tool takes --gin_file, --gin_bindings and --list.
+      default_config: the gin file that is read where the user gives none; None
+        where one must be given.
       required: names of the flags that must be given.
       takes_rest: whether words may follow after `--`.
     """
@@ -76,6 +79,7 @@ class Tool:
     self.flags = flags.FlagValues()
     self._main = main
     self._config_folders = config_folders
+    self._default_config = default_config
     self._required = required
     self._takes_rest = takes_rest
     self.switch("help", "Prints this.")
@@ -86,6 +90,10 @@ class Tool:
   def text_flag(self, name: str, help_text: str) -> None:
     """Adds --name=TEXT, None where not given."""
     flags.DEFINE_string(name, None, help_text, flag_values=self.flags)
+
+  def repeated_flag(self, name: str, help_text: str) -> None:
+    """Adds --name=TEXT that may be repeated: a list, empty where not given."""
+    flags.DEFINE_multi_string(name, [], help_text, flag_values=self.flags)
 
   def number_flag(self, name: str, default: float, help_text: str) -> None:
     """Adds --name=NUMBER, whole where the default is."""
@@ -140,7 +148,8 @@ class Tool:
     with quiet.known_lines_dropped():
       quiet.import_tensorflow()
       if self._config_folders:
-        gin_files.load(parsed.gin_file, parsed.gin_bindings)
+        files = parsed.gin_file or [self._default_config]
+        gin_files.load(files, parsed.gin_bindings)
       self._main(Invocation(parsed, _command(self.name, arguments), rest))
 
   def _parse(
@@ -172,12 +181,13 @@ class Tool:
     return self.flags, rest
 
   def _check_required(self, parsed: flags.FlagValues) -> None:
-    if self._config_folders and not parsed.gin_file:
+    needs_config = self._config_folders and self._default_config is None
+    if needs_config and not parsed.gin_file:
       raise errors.UsageError(
         "--gin_file=FILE is missing; --list prints the files"
       )
     for name in self._required:
-      if parsed[name].value is None:
+      if parsed[name].value in (None, []):
         raise errors.UsageError(f"--{name}=... is missing: {parsed[name].help}")
     if self._config_folders:
       for name in parsed.gin_file:

@@ -4,28 +4,15 @@ The SavedModel runs and fine-tunes without tf_ssl: tf.saved_model.load(DIR), or
 tensorflow_hub.KerasLayer(DIR, trainable=True).
 """
 
-from tf_ssl import errors
-
-from . import cli, gin_files
+from . import cli, gin_runs
 
 
 def main(invocation: cli.Invocation) -> None:
   """Rebuilds the run's method from its own config and writes the encoder."""
   from tf_ssl.export import provenance, saved_model
-  from tf_ssl.training import assembly, run_directory, settings
 
   parsed = invocation.flags
-  model_dir, checkpoint = assembly.locate_checkpoint(parsed.checkpoint)
-  config = model_dir / run_directory.CONFIG_FILE
-  if not config.is_file():
-    raise errors.UsageError(
-      f"--checkpoint={parsed.checkpoint}: the run {model_dir} has no "
-      f"{run_directory.CONFIG_FILE}, which says how its encoder is built; copy "
-      "the whole model_dir, or that file, beside the checkpoints"
-    )
-  gin_files.load([str(config)], [])
-  run_settings = invocation.configured(settings.Pretraining)()
-  method, _, _ = assembly.restore_method(run_settings, parsed.checkpoint)
+  method, model_dir, checkpoint = gin_runs.restore(parsed.checkpoint)
   saved_model.export_encoder(
     method.encoder,
     method.projection_head,

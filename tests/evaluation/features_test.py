@@ -79,7 +79,7 @@ def test_no_more_than_three_batches_are_held_at_once():
     made.append(i)
     return i
 
-  ahead = features._map_ahead(lambda i: i, map(one, range(10)))
+  ahead = features.map_ahead(lambda i: i, map(one, range(10)))
   assert [next(ahead), next(ahead)] == [0, 1]
   assert made == [0, 1, 2, 3]
   assert list(ahead) == list(range(2, 10))

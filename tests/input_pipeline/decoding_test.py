@@ -76,6 +76,19 @@ CASES = {
     np.asarray(GIF_FRAMES[0].convert("RGB")),
     0,
   ),
+  "pgm": (encoded(GREY, "PPM"), GREY_RGB, 0),
+  "pgm_with_comments": (
+    b"P5\n# made by hand: 1 2 3\n9 # wide\n12\n255\n" + GREY.tobytes(),
+    GREY_RGB,
+    0,
+  ),
+  "pgm_of_white_space": (  # Bytes that could pass for the header's.
+    b"P5 9 12 255\n" + b"#\n 7" * 27,
+    np.repeat(
+      np.frombuffer(b"#\n 7" * 27, np.uint8).reshape(12, 9, 1), 3, axis=-1
+    ),
+    0,
+  ),
 }
 
 
@@ -138,6 +151,12 @@ def test_a_bmp_stored_from_top_to_bottom_is_read_so():
     CASES["bmp"][0][:60],
     CASES["gif"][0][:40],
     encoded(GREY.convert("1"), "BMP"),
+    CASES["pgm"][0][:-1],
+    CASES["pgm"][0] + b"1",
+    b"P5 2 2 65535\n" + bytes(8),
+    b"P5 -2 -2 255\n" + bytes(4),
+    b"P5 2",
+    b"P5 99999 99999 255\n",
   ],
 )
 def test_what_cannot_be_decoded_fails(data):

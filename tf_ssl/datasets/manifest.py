@@ -12,7 +12,7 @@ import numpy as np
 from tf_ssl import errors
 from tf_ssl.datasets import records
 
-_BOX = ("xmin", "ymin", "xmax", "ymax")
+BOX = ("xmin", "ymin", "xmax", "ymax")
 _HEADER = "path[,label][,xmin,ymin,xmax,ymax]"
 _NO_BOX = (-1, -1, -1, -1)
 _MAX_INT32 = 2**31 - 1
@@ -59,58 +59,72 @@ def read(file: str, *, labelled: bool = False) -> records.ImageRecords:
   """
   columns, rows = _parse(file, labelled)
   if not rows.paths:
-    raise _error(file, 1, "no image follows the header; expected one a line")
-  paths = rows.paths
-  root = os.path.dirname(os.path.abspath(file))
-  # Root and path are joined as text, so one absolute path makes all absolute.
-  if any(path.startswith("/") for path in paths):
-    paths = [os.path.join(root, path)[1:] for path in paths]
-    root = "/"
-  sizes = _sizes(file, os.path.join(root, ""), paths, rows.lines)
+    raise mistake(file, 1, "no image follows the header; expected one a line")
+  found = locate(file, rows.paths, rows.lines)
   labels, class_names, boxes = None, (), None
   if columns.label is not None:
     labels, class_names = _labels(file, rows)
   if columns.box is not None:
     boxes = np.array(rows.boxes, np.int32).reshape(-1, 4)
-  return records.ImageRecords(
-    root,
-    np.array([os.fsencode(path) for path in paths]),
-    sizes,
-    labels=labels,
-    boxes=boxes,
-    class_names=class_names,
-  )
+  return found._replace(labels=labels, boxes=boxes, class_names=class_names)
+
+
+def locate(
+  file: str, paths: list[str], lines: Sequence[int]
+) -> records.ImageRecords:
+  """Finds the images that a manifest lists.
+
+  Args:
+    file: the manifest.
+    paths: the images, relative to its folder or absolute.
+    lines: where each stands, for errors.
+
+  Raises:
+    UsageError: an image is missing.
+  """
+  root = os.path.dirname(os.path.abspath(file))
+  # Root and path are joined as text, so one absolute path makes all absolute.
+  if any(path.startswith("/") for path in paths):
+    paths = [os.path.join(root, path)[1:] for path in paths]
+    root = "/"
+  sizes = _sizes(file, os.path.join(root, ""), paths, lines)
+  files = np.array([os.fsencode(path) for path in paths])
+  return records.ImageRecords(root, files, sizes)
 
 
 def _parse(file: str, labelled: bool) -> tuple[_Columns, _Rows]:
-  lines = _lines(file)
-  line, header = next(lines, (1, []))
+  body = read_lines(file)
+  line, header = next(body, (1, []))
   columns = _columns(file, line, header)
   if labelled and columns.label is None:
-    raise _error(file, line, "no column `label`; labelled images need one")
+    raise mistake(file, line, "no column `label`; labelled images need one")
   rows = _Rows(array("q"), [], [], array("i"))
-  for line, row in lines:
+  for line, row in body:
     if len(row) != columns.width:
-      raise _error(
+      raise mistake(
         file, line, f"{len(row)} cells; expected {columns.width} as above"
       )
     path = row[columns.path]
     if not path:
-      raise _error(file, line, "no path; expected the path of an image")
+      raise mistake(file, line, "no path; expected the path of an image")
     rows.lines.append(line)
     rows.paths.append(path)
     if columns.label is not None:
       label = row[columns.label].strip()
       if labelled and not label:
-        raise _error(file, line, "no label; labelled images need one each")
+        raise mistake(file, line, "no label; labelled images need one each")
       rows.labels.append(label)
     if columns.box is not None:
-      rows.boxes.extend(_box(file, line, [row[i] for i in columns.box]))
+      rows.boxes.extend(parse_box(file, line, [row[i] for i in columns.box]))
   return columns, rows
 
 
-def _lines(file: str) -> Iterator[tuple[int, list[str]]]:
-  """Yields (line number, cells) of every line that is not blank."""
+def read_lines(file: str) -> Iterator[tuple[int, list[str]]]:
+  """Yields (line number, cells) of every line that is not blank.
+
+  Raises:
+    UsageError: the file cannot be read or is no CSV.
+  """
   try:
     # Names of files may be any bytes; spreadsheets write a byte-order mark.
     with open(
@@ -122,7 +136,7 @@ def _lines(file: str) -> Iterator[tuple[int, list[str]]]:
           if row:
             yield reader.line_num, row
       except csv.Error as error:
-        raise _error(file, reader.line_num, f"not CSV ({error})") from error
+        raise mistake(file, reader.line_num, f"not CSV ({error})") from error
   except OSError as error:
     raise errors.UsageError(
       f"images: cannot read the manifest {file!r} ({error.strerror})"
@@ -131,25 +145,30 @@ def _lines(file: str) -> Iterator[tuple[int, list[str]]]:
 
 def _columns(file: str, line: int, header: Sequence[str]) -> _Columns:
   names = [name.strip().lower() for name in header]
-  boxed = [name for name in _BOX if name in names]
+  boxed = [name for name in BOX if name in names]
   if (
     "path" not in names
     or len(set(names)) != len(names)
-    or not set(names) <= {"path", "label", *_BOX}
+    or not set(names) <= {"path", "label", *BOX}
     or len(boxed) not in (0, 4)
   ):
-    raise _error(
+    raise mistake(
       file, line, f"header {','.join(header)!r}; expected columns {_HEADER}"
     )
   return _Columns(
     len(names),
     names.index("path"),
     names.index("label") if "label" in names else None,
-    tuple(map(names.index, _BOX)) if boxed else None,
+    tuple(map(names.index, BOX)) if boxed else None,
   )
 
 
-def _box(file: str, line: int, cells: list[str]) -> tuple[int, ...]:
+def parse_box(file: str, line: int, cells: list[str]) -> tuple[int, ...]:
+  """Four cells as a box, -1 each where all are empty.
+
+  Raises:
+    UsageError: they are neither.
+  """
   try:
     xmin, ymin, xmax, ymax = map(int, cells)
   except ValueError:
@@ -158,7 +177,7 @@ def _box(file: str, line: int, cells: list[str]) -> tuple[int, ...]:
   else:
     if 0 <= xmin < xmax <= _MAX_INT32 and 0 <= ymin < ymax <= _MAX_INT32:
       return xmin, ymin, xmax, ymax
-  raise _error(
+  raise mistake(
     file,
     line,
     f"box {','.join(cells)!r}; expected whole pixels 0 <= xmin < xmax and "
@@ -176,7 +195,7 @@ def _sizes(
     except (OSError, ValueError):  # ValueError: a null character
       info = None
     if info is None or not stat.S_ISREG(info.st_mode):
-      raise _error(
+      raise mistake(
         file,
         lines[i],
         f"no file {prefix + path!r}; expected paths relative to the manifest's "
@@ -196,7 +215,7 @@ def _labels(file: str, rows: _Rows) -> tuple[np.ndarray, tuple[str, ...]]:
   wrong = {name for name, i in ids.items() if not 0 <= i <= _MAX_INT32}
   if wrong:
     row = next(i for i, name in enumerate(rows.labels) if name in wrong)
-    raise _error(
+    raise mistake(
       file,
       rows.lines[row],
       f"label {rows.labels[row]}; expected a class id from 0, a name, or "
@@ -207,5 +226,6 @@ def _labels(file: str, rows: _Rows) -> tuple[np.ndarray, tuple[str, ...]]:
   return labels, class_names
 
 
-def _error(file: str, line: int, problem: str) -> errors.UsageError:
+def mistake(file: str, line: int, problem: str) -> errors.UsageError:
+  """The error of a line, counted from 1, of a manifest."""
   return errors.UsageError(f"images: {file}, line {line}: {problem}")

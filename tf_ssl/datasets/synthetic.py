@@ -116,7 +116,7 @@ def rendered_folder(
     for number in range(num_images)
   }
   return folder_cache.folder(
-    pathlib.Path(cache_dir or _default_cache_dir()) / name,
+    pathlib.Path(cache_dir or default_cache_dir()) / name,
     "images",
     files,
     lambda folder: workers.render_files(
@@ -188,7 +188,7 @@ def rendered_videos(
   )
   numbers = {number: first_index + number for number in range(num_videos)}
   return folder_cache.folder(
-    pathlib.Path(cache_dir or _default_cache_dir()) / name,
+    pathlib.Path(cache_dir or default_cache_dir()) / name,
     "videos",
     [
       of(number)
@@ -206,6 +206,7 @@ def rendered_videos(
   )
 
 
-def _default_cache_dir():
+def default_cache_dir() -> pathlib.Path:
+  """Where rendered files are kept unless a folder is named."""
   home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
   return pathlib.Path(home) / "tf_ssl" / "rendered"

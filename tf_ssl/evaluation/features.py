@@ -75,7 +75,7 @@ class FeatureExtractor:
     """
     starts = range(0, len(images), batch_size)
     batches = (images[i : i + batch_size] for i in starts)
-    return np.concatenate(list(_map_ahead(self._features, batches)))
+    return np.concatenate(list(map_ahead(self._features, batches)))
 
   def __call__(self, dataset: tf.data.Dataset) -> tuple[np.ndarray, np.ndarray]:
     """Features of a whole dataset, in its order.
@@ -96,7 +96,7 @@ class FeatureExtractor:
         labels.append(np.asarray(batch_labels, np.int32))  # [B]
         yield batch
 
-    features = list(_map_ahead(self._features, images()))  # [B, D] each
+    features = list(map_ahead(self._features, images()))  # [B, D] each
     if not features:
       raise errors.UsageError(
         "the dataset of labelled images is empty; features need at least one "
@@ -108,8 +108,17 @@ class FeatureExtractor:
     return self.batch(images).numpy()
 
 
-def _map_ahead(function: Callable, items: Iterable) -> Iterator:
-  """Maps in order, some items at once, and takes only one more in advance."""
+def map_ahead(function: Callable, items: Iterable) -> Iterator:
+  """Maps in order, some items at once, and takes only one more in advance.
+
+  Args:
+    function: called in threads; the first call is over before the second, so
+      that what it traces is traced once.
+    items: taken one by one, in the thread that iterates.
+
+  Yields:
+    function(item), in the order of the items.
+  """
   items = iter(items)
   for first in itertools.islice(items, 1):
     yield function(first)  # alone: it traces the encoder, which two must not

@@ -1,4 +1,4 @@
-"""Encoded bytes to pixels: JPEG, PNG, BMP and the first frame of a GIF.
+"""Encoded bytes to pixels: JPEG, PNG, BMP, PGM and a GIF's first frame.
 
 Everything comes out as [H, W, 3] uint8: grey is repeated, alpha dropped,
 palettes looked up, 16 bits cut to 8, CMYK converted. What cannot be decoded so
@@ -8,6 +8,7 @@ fails in the graph.
 import tensorflow as tf
 
 _DCT = "INTEGER_ACCURATE"  # as Pillow decodes; TensorFlow's default is coarser
+_PGM_HEADER = 1024  # bytes; comments included
 
 
 def sides(encoded: tf.Tensor) -> tf.Tensor:
@@ -31,6 +32,7 @@ def sides(encoded: tf.Tensor) -> tf.Tensor:
           lambda: tf.abs(integers(18, tf.int32, False)),
         ),
         (_starts(encoded, b"GIF8"), lambda: integers(6, tf.uint16, False)),
+        (_starts(encoded, b"P5"), lambda: _pgm_fields(encoded)[1::-1]),
       ],
       default=lambda: tf.shape(tf.io.decode_image(encoded, 3))[:2],
     )
@@ -79,6 +81,7 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
         lambda: tf.io.decode_jpeg(encoded, 3, dct_method=_DCT),
       ),
       (_starts(encoded, b"BM"), lambda: _decode_bmp(encoded)),
+      (_starts(encoded, b"P5"), lambda: _decode_pgm(encoded)),
     ],
     default=lambda: tf.io.decode_image(encoded, 3, expand_animations=False),
   )
@@ -122,3 +125,40 @@ def _decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
     return tf.gather(colours, tf.cast(image[..., 0], tf.int32))
 
   return tf.cond(bits == 8, look_up, lambda: image[..., :3])
+
+
+def _pgm_fields(encoded: tf.Tensor) -> tf.Tensor:
+  """[3] int32: width, height and greatest value of a binary PGM.
+
+  They follow the magic "P5" as words; a comment goes from # to the line's end.
+  """
+  start = tf.strings.substr(encoded, 0, _PGM_HEADER)
+  words = tf.strings.split(tf.strings.regex_replace(start, r"#[^\n]*", ""))
+  return tf.strings.to_number(words[1:4], tf.int32)
+
+
+def _decode_pgm(encoded: tf.Tensor) -> tf.Tensor:
+  """Binary PGM of 8 bits; TensorFlow has no kernel. The pixels end the file."""
+  fields = _pgm_fields(encoded)
+  width, height, greatest = tf.unstack(tf.cast(fields, tf.int64), num=3)
+  header = tf.cast(tf.strings.length(encoded), tf.int64) - width * height
+  supported = tf.debugging.Assert(
+    (greatest == 255) & (width > 0) & (height > 0) & (header > 0),
+    ["PGM of this kind is not supported (width, height, maximum):", fields],
+  )
+  with tf.control_dependencies([supported]):
+    # both positions of one type, or it cannot be traced
+    start = tf.strings.substr(encoded, tf.zeros_like(header), header)
+  words = tf.strings.split(tf.strings.regex_replace(start, r"#[^\n]*", ""))
+  ended = tf.strings.regex_full_match(
+    tf.strings.substr(encoded, header - 1, tf.ones_like(header)), r"\s"
+  )
+  whole = tf.debugging.Assert(
+    ended & (tf.size(words) == 4), ["PGM with too few or too many pixels"]
+  )
+  with tf.control_dependencies([whole]):
+    pixels = tf.io.decode_raw(
+      tf.strings.substr(encoded, header, width * height), tf.uint8
+    )
+  grey = tf.reshape(pixels, tf.stack([height, width, 1]))
+  return tf.repeat(grey, 3, axis=-1)

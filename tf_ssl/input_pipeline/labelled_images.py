@@ -2,17 +2,12 @@
 
 import tensorflow as tf
 
-from tf_ssl import errors, types
-from tf_ssl.augment import resize
+from tf_ssl import types
 from tf_ssl.datasets import records as records_lib
-from tf_ssl.input_pipeline import chunks, decoding, loading
+from tf_ssl.input_pipeline import numbered_images
 from tf_ssl.input_pipeline import skipped as skipped_lib
 
-# The usual protocol resizes the short side to 256 and cuts out the middle 224.
-_MARGIN = 256 / 224
 
-
-@tf.autograph.experimental.do_not_convert  # halves the time to build
 def labelled_images(
   records: records_lib.ImageRecords,
   *,
@@ -20,14 +15,11 @@ def labelled_images(
   batch_size: int,
   skipped: skipped_lib.SkippedFiles | None = None,
 ) -> tf.data.Dataset:
-  """All images once, in the order of the records.
-
-  The short side is resized to `image_size` * 256 / 224 and the middle cut out;
-  a square image no larger than `image_size` is resized to it whole.
+  """All images once, in the order of the records, their middle cut out.
 
   Args:
     records: the images; those without labels get -1.
-    image_size: pixels a side.
+    image_size: pixels a side; see `numbered_images`, framing "middle".
     batch_size: images in a batch, B; the last batch may be smaller.
     skipped: where unusable images, which are left out, are counted; a
       `SkippedFiles` that only logs them by default.
@@ -39,67 +31,15 @@ def labelled_images(
   Raises:
     UsageError: `image_size` < 2 or `batch_size` < 1.
   """
-  if image_size < 2:
-    raise errors.UsageError(
-      f"image_size: got {image_size}; expected at least 2 px; raise IMAGE_SIZE"
-    )
-  if batch_size < 1:
-    raise errors.UsageError(
-      f"batch_size: got {batch_size}; expected at least 1; raise BATCH_SIZE"
-    )
-  if skipped is None:
-    skipped = skipped_lib.SkippedFiles(None, records.num_images)
-  source = loading.Source(records)
   if records.labels is None:
     labels = tf.fill([records.num_images], -1)
   else:
     labels = tf.constant(records.labels, tf.int32)
-
-  @tf.function(autograph=False)  # so that a second use is no second trace
-  def load_one(location: loading.Location) -> types.LabelledImage:
-    image = decoding.decode(source.read(location))
-    sides = tf.shape(image)[:2]
-    region = loading.regions(location.box[None], sides[None])[0]
-    y, x, h, w = tf.unstack(region)
-    image = _middle(image[y : y + h, x : x + w], image_size)
-    return types.LabelledImage(image, tf.gather(labels, location.index))
-
-  def load(first, places, indices) -> tf.data.Dataset:
-    del first, places  # the record alone decides
-    locations = tf.data.Dataset.from_tensor_slices(source.locate(indices))
-    return locations.map(load_one)
-
-  def index_of(examples: tf.Tensor, attempt) -> tf.Tensor:
-    del attempt  # nothing stands in for a labelled image
-    return examples
-
-  def usable(chunk: chunks.Chunk) -> types.LabelledImage:
-    loaded = skipped_lib.report(
-      chunk, index_of, records, skipped, attempts=1, may_give_up=True
-    )
-    kept = chunk.failures == 0
-    return types.LabelledImage(*(tf.boolean_mask(x, kept) for x in loaded))
-
-  dataset = chunks.load_chunks(
-    load,
-    index_of,
-    start=0,
-    stop=records.num_images,
-    chunk_size=min(32, batch_size),
-    attempts=1,
+  dataset = numbered_images.numbered_images(
+    records, image_size=image_size, batch_size=batch_size, skipped=skipped
   )
-  dataset = dataset.map(usable).unbatch().batch(batch_size)
-  return dataset.prefetch(tf.data.AUTOTUNE)
-
-
-def _middle(image: tf.Tensor, size: int) -> tf.Tensor:
-  """[H, W, 3] uint8 -> [size, size, 3] uint8."""
-  sides = tf.cast(tf.shape(image)[:2], tf.float32)  # height, width
-  short = tf.reduce_min(sides)
-  fits = (sides[0] == sides[1]) & (short <= size)
-  target = tf.where(fits, float(size), round(size * _MARGIN))
-  resized = tf.floor(sides * (target / short) + 1e-3)  # as torchvision: int()
-  offset = tf.round((resized - size) / 2)
-  return resize.resize(
-    image, [size, size], scale=resized / sides, offset=offset
+  return dataset.map(
+    lambda images: types.LabelledImage(
+      images.image, tf.gather(labels, images.index)
+    )
   )

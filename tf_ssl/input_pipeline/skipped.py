@@ -17,6 +17,7 @@ _MAGIC = {
   b"\x89PNG": "PNG",
   b"BM": "BMP",
   b"GIF8": "GIF",
+  b"P5": "PGM",
 }
 
 
@@ -184,7 +185,7 @@ def why_unusable(
     return "empty file"
   kinds = [kind for magic, kind in _MAGIC.items() if encoded.startswith(magic)]
   if not kinds:
-    return "not a JPEG, PNG, BMP or GIF image"
+    return "not a JPEG, PNG, BMP, GIF or PGM image"
   try:
     image = decoding.decode(tf.constant(encoded))
   except tf.errors.OpError:

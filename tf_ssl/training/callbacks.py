@@ -104,6 +104,7 @@ class Logging(tf.keras.callbacks.Callback):
     *,
     monitor_every: int,
     num_steps: int,
+    own_periods: Sequence[int] = (),
     knn_decides: bool = False,
     on_record: Callable[[list[dict]], None] = lambda history: None,
   ):
@@ -113,9 +114,12 @@ class Logging(tf.keras.callbacks.Callback):
       metrics: runs before this callback.
       log: where records go.
       checkpoints: the best one is saved.
-      monitors: each has `measure(step) -> dict[str, float]`.
-      monitor_every: steps between two measurements; 0 for never.
+      monitors: each is a `monitors.Monitor`.
+      monitor_every: steps between two measurements; 0 for never. Monitors with
+        an `every` of their own have that.
       num_steps: of the run; the last step is measured and logged too.
+      own_periods: the `every` of these; given apart because workers without
+        monitors close their windows at the same steps.
       knn_decides: whether the best is that of `knn_accuracy`, not of the loss.
       on_record: gets all records after each new one.
     """
@@ -128,32 +132,45 @@ class Logging(tf.keras.callbacks.Callback):
     self._num_steps = num_steps
     self._knn_decides = knn_decides
     self._on_record = on_record
-    self._measured_step = 0
+    self._own_periods = own_periods
+    self._seen_step = 0
 
-  def measure(self, step: int) -> dict[str, float]:
-    """What all monitors say at a step."""
+  def measure(
+    self, step: int, monitors: Sequence | None = None
+  ) -> dict[str, float]:
+    """What monitors, by default all, say at a step."""
     began = time.perf_counter()
     values = {}
-    for monitor in self._monitors:
+    for monitor in self._monitors if monitors is None else monitors:
       values.update(monitor.measure(step))
     self._metrics.exclude_pause(began)
     return values
 
   def on_train_begin(self, logs=None):
-    self._measured_step = self._metrics.step
+    self._seen_step = self._metrics.step
+
+  def _is_due(self, monitor) -> bool:
+    every = getattr(monitor, "every", None)
+    return self._reached(self._every if every is None else every)
+
+  def _reached(self, every: int) -> bool:
+    """Whether a measurement every so many steps falls on this one."""
+    step = self._metrics.step
+    return bool(every) and (
+      step >= self._num_steps or step // every > self._seen_step // every
+    )
 
   def on_train_batch_end(self, batch, logs=None):
     step = self._metrics.step
     last = step >= self._num_steps
-    measure = bool(self._every) and (
-      last or step // self._every > self._measured_step // self._every
-    )
-    if not (self._metrics.due or measure or last):
+    measure = self._reached(self._every)
+    own = any(self._reached(every) for every in self._own_periods)
+    due = [monitor for monitor in self._monitors if self._is_due(monitor)]
+    self._seen_step = step
+    if not (self._metrics.due or measure or own or last):
       return
     record = self._metrics.close_window()
-    if measure:
-      record.update(self.measure(step))
-      self._measured_step = step
+    record.update(self.measure(step, due))
     self._log.write(step, record)
     self._on_record(self._log.history)
     if self._knn_decides:

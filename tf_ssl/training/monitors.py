@@ -1,7 +1,7 @@
 """What is measured between steps: the interface, and the online kNN.
 
-The other monitors are in `monitors_representation`, `monitors_views` and
-`monitors_projector`.
+The other monitors are in `monitors_representation`, `monitors_views`,
+`monitors_projector` and `monitors_invariance`.
 """
 
 import abc
@@ -18,7 +18,12 @@ class Monitor(abc.ABC):
 
   A monitor keeps nothing from one measurement to the next, so that a resumed
   run measures what an uninterrupted one does, and changes no weight.
+
+  Attributes:
+    every: steps between two measurements; None for the run's `monitor_every`.
   """
+
+  every: int | None = None
 
   @abc.abstractmethod
   def measure(self, step: int) -> dict[str, float]:

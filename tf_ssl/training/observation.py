@@ -13,6 +13,7 @@ from tf_ssl.input_pipeline import skipped as skipped_lib
 from tf_ssl.methods import base
 from tf_ssl.training import (
   monitors,
+  monitors_invariance,
   monitors_projector,
   monitors_representation,
   monitors_tracks,
@@ -89,6 +90,13 @@ def observe(
         "chance_level",
         tag="train/loss",
         value=chance,
+      )
+    )
+  if settings.invariance_every:
+    sets = [one() if callable(one) else one for one in settings.invariance_sets]
+    watching.append(
+      monitors_invariance.InvarianceMonitor(
+        model.encoder, sets, writer, every=settings.invariance_every
       )
     )
   images, class_names = monitors_projector.from_pairs(probe), ()

@@ -54,6 +54,10 @@ class Pretraining:
     knn_image_size: side of the images that kNN sees, pixels; None for
       `image_size`. Objects look larger in random crops than in whole images,
       so somewhat more than `image_size` is often better (Touvron et al. 2019).
+    invariance_sets: what invariances are watched while training: sets, or
+      functions that return them, such as `rendered_sets.rendered_sets`.
+    invariance_every: steps between measurements of these; 0 for never. Each
+      runs the encoder over all their images.
     log_every: steps in a logged window.
     monitor_every: steps between measurements of the monitors; 0 for never.
     checkpoint_every_steps: 0 for never.
@@ -100,6 +104,8 @@ class Pretraining:
   knn_k: int = 20
   knn_temperature: float = 0.1
   knn_image_size: int | None = None
+  invariance_sets: Sequence = ()
+  invariance_every: int = 0
   log_every: int = 50
   monitor_every: int = 1000
   checkpoint_every_steps: int = 1000
@@ -123,6 +129,7 @@ class Pretraining:
     _at_least("STEPS", self.steps, 1)
     _at_least("log_every", self.log_every, 1)
     _at_least("monitor_every", self.monitor_every, 0)
+    _at_least("invariance_every", self.invariance_every, 0)
     _at_least("keep_checkpoints", self.keep_checkpoints, 1)
     _at_least("steps_per_execution", self.steps_per_execution, 1)
     _at_least("threads_per_operation", self.threads_per_operation, 0)
@@ -160,6 +167,11 @@ class Pretraining:
         "DETERMINISTIC=True with a data_service_address: a tf.data service"
         " gives images in the order in which they are ready; unset one of"
         " them."
+      )
+    if bool(self.invariance_sets) != bool(self.invariance_every):
+      raise errors.UsageError(
+        "to watch invariances, set both invariance_sets and invariance_every"
+        " (or neither)."
       )
     if (self.labelled_images is None) != (self.held_out_images is None):
       raise errors.UsageError(

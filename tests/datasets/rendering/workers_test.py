@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tf_ssl.datasets.rendering import stills, workers
+from tf_ssl.datasets.rendering import factors, stills, workers
 
 
 def test_several_processes_write_what_one_would(tmp_path, capsys):
@@ -15,6 +15,17 @@ def test_several_processes_write_what_one_would(tmp_path, capsys):
     image = cv2.imread(str(tmp_path / name))[..., ::-1]
     np.testing.assert_array_equal(image, stills.render_index(1, index, 16))
   assert "5/5" in capsys.readouterr().err
+
+
+def test_several_processes_render_stills_of_given_factors(tmp_path):
+  files = {
+    f"{number}.png": factors.random_factors(3, number) for number in range(5)
+  }
+  workers.render_stills(tmp_path, files, seed=3, image_size=16, processes=2)
+  for name, shown in files.items():
+    image = cv2.imread(str(tmp_path / name))[..., ::-1]
+    expected = stills.render(shown, image_size=16, seed=3)
+    np.testing.assert_array_equal(image, expected)
 
 
 @pytest.mark.parametrize("processes", [1, 2])

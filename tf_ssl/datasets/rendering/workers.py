@@ -17,7 +17,7 @@ import tempfile
 import cv2
 import tqdm
 
-from tf_ssl.datasets.rendering import stills, video_files
+from tf_ssl.datasets.rendering import factors, stills, video_files
 
 # Fewer images, or frames, than this are done before a process has started.
 _WORTH_A_PROCESS = 100
@@ -53,6 +53,34 @@ def render_files(
     processes = min(_cores(), len(files) // _WORTH_A_PROCESS)
   world = {"seed": seed, "image_size": image_size, "variety": variety}
   job = {"kind": "image", "folder": str(folder), "world": world}
+  _share(job, list(files.items()), processes, len(files), "image")
+
+
+def render_stills(
+  folder: pathlib.Path,
+  files: dict[str, factors.Factors],
+  *,
+  seed: int,
+  image_size: int,
+  processes: int | None = None,
+) -> None:
+  """Renders images of given factors into PNG files, as `render_files` does.
+
+  Args:
+    folder: where the files go; their subfolders exist.
+    files: from the names of the files to what they show.
+    seed: of the world.
+    image_size: H and W.
+    processes: as of `render_files`.
+
+  Raises:
+    OSError: if the files cannot be written.
+    RuntimeError: if a worker failed otherwise.
+  """
+  if processes is None:
+    processes = min(_cores(), len(files) // _WORTH_A_PROCESS)
+  world = {"seed": seed, "image_size": image_size}
+  job = {"kind": "still", "folder": str(folder), "world": world}
   _share(job, list(files.items()), processes, len(files), "image")
 
 
@@ -111,19 +139,20 @@ def _share(job, items, processes, total, unit):
 
 def _do(job):
   """Does a job, and yields for every image or frame of it."""
-  for name, index in job["items"]:
-    if job["kind"] == "image":
-      path = pathlib.Path(job["folder"], name)
-      _render_file(path, index, **job["world"])
-      yield
+  world = job["world"]
+  for name, what in job["items"]:
+    if job["kind"] == "video":
+      yield from video_files.write(job["folder"], name, index=what, **world)
+      continue
+    if job["kind"] == "still":
+      image = stills.render(factors.Factors(*what), **world)
     else:
-      yield from video_files.write(
-        job["folder"], name, index=index, **job["world"]
-      )
+      image = stills.render_index(index=what, **world)
+    _write(pathlib.Path(job["folder"], name), image)
+    yield
 
 
-def _render_file(path, index, *, seed, image_size, variety):
-  image = stills.render_index(seed, index, image_size, variety=variety)
+def _write(path, image):
   done, data = cv2.imencode(".png", image[..., ::-1])  # OpenCV takes BGR.
   if not done:
     raise RuntimeError(f"{path}: the image cannot be encoded.")

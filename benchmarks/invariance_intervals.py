@@ -1,0 +1,86 @@
+"""How often intervals of invariance scores hold what they should.
+
+    python -m benchmarks.invariance_intervals
+
+Draws sets of images again and again from units with an effect of class, of set
+and of image, and asks of three intervals made of the same resampled scores
+whether they hold the average score of as many sets, and the score of very many
+sets. `bootstrap.intervals` gives the centred one.
+"""
+
+import argparse
+
+import numpy as np
+
+from tf_ssl.evaluation import invariance, resampling
+
+CLASSES, UNITS, IMAGES, K = 4, 60, 8, 5
+
+
+def main() -> None:
+  """Measures and prints one line a setting."""
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument("--repetitions", type=int, default=250)
+  parser.add_argument("--resamples", type=int, default=400)
+  arguments = parser.parse_args()
+  for variant in invariance.VARIANTS:
+    for effect in (1.0, 0.3):
+      for num_sets in (5, 10, 30):
+        _measure(variant, effect, num_sets, arguments)
+
+
+def _measure(
+  variant: str, effect: float, num_sets: int, arguments: argparse.Namespace
+) -> None:
+  rng = np.random.default_rng(num_sets)
+  centres = effect * np.random.default_rng(5).normal(size=(CLASSES, UNITS))
+  limit = _score(rng, centres, 1000, variant).scores[K]
+  scores, low, high, middle = [], [], [], []
+  for seed in range(arguments.repetitions):
+    score = _score(rng, centres, num_sets, variant)
+    drawn = resampling.replicates(
+      score, resamples=arguments.resamples, seed=seed
+    )[K]
+    scores.append(score.scores[K])
+    low.append(np.quantile(drawn, 0.025))
+    high.append(np.quantile(drawn, 0.975))
+    middle.append(drawn.mean())
+  scores, low, high, middle = map(np.array, (scores, low, high, middle))
+  average = scores.mean()
+  kinds = {
+    "percentile": (low, high),
+    "basic": (2 * scores - high, 2 * scores - low),
+    "centred": (scores + low - middle, scores + high - middle),
+  }
+  print(
+    f"{variant:7} effect of class {effect:g}, {num_sets:2} sets a class:"
+    f" average {average:.1f}, of very many {limit:.1f}, bias"
+    f" {np.mean(middle - scores):.1f}; "
+    + ", ".join(
+      f"{name} {np.mean((a <= average) & (average <= b)):.2f}"
+      f" ({np.mean((a <= limit) & (limit <= b)):.2f})"
+      for name, (a, b) in kinds.items()
+    ),
+    flush=True,
+  )
+
+
+def _score(
+  rng: np.random.Generator, centres: np.ndarray, num_sets: int, variant: str
+) -> invariance.InvarianceScore:
+  of_set = rng.normal(size=(CLASSES, num_sets, 1, UNITS))
+  features = centres[:, np.newaxis, np.newaxis] + of_set
+  features = features + rng.normal(size=(CLASSES, num_sets, IMAGES, UNITS))
+  sets = np.repeat(np.arange(CLASSES * num_sets), IMAGES)
+  return invariance.representation_invariance_score(
+    features.reshape(-1, UNITS).astype(np.float32),
+    sets,
+    sets // num_sets,
+    top_k=(K,),
+    variant=variant,
+    firing_fraction=0.1,
+  )
+
+
+if __name__ == "__main__":
+  main()

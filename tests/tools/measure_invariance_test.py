@@ -1,0 +1,174 @@
+"""The command that measures invariances: configs, manifests, mistakes."""
+
+import csv
+import sys
+
+import gin
+import numpy as np
+import pytest
+from PIL import Image
+
+from tf_ssl import errors
+from tools import measure_invariance
+
+
+@pytest.fixture(autouse=True)
+def fixture_no_gin():
+  gin.clear_config()
+  yield
+  gin.clear_config()
+  gin.config._IMPORTS.clear()
+
+
+@pytest.fixture(name="manifest")
+def fixture_manifest(tmp_path):
+  """Eight sets of four images; in a set only the brightness changes."""
+  rng = np.random.default_rng(0)
+  lines = ["path,set,class,value"]
+  for group in range(8):
+    picture = rng.uniform(0, 120, size=[16, 16, 3])
+    for i in range(4):
+      name = f"{group}_{i}.png"
+      image = (picture * (1 + i / 4)).astype(np.uint8)
+      Image.fromarray(image).save(tmp_path / name)
+      lines.append(f"{name},s{group},c{group % 4},{i}")
+  file = tmp_path / "brightness.csv"
+  file.write_text("\n".join(lines) + "\n")
+  return str(file)
+
+
+def _run(*arguments):
+  measure_invariance.TOOL.call(arguments)
+
+
+def test_a_manifest_is_measured(manifest, tmp_path, capsys):
+  out = tmp_path / "out"
+  _run(
+    "--model=a=pixels",
+    "--model=b=random:resnet18",
+    "--layer=b=C2",
+    f"--manifest={manifest}",
+    "--top_k=5",
+    "--variant=formula",
+    "--resamples=20",
+    "--image_size=16",
+    f"--output_dir={out}",
+  )
+  printed = capsys.readouterr().out
+  assert (
+    "b: untrained encoder random:resnet18; reads C2 (by `layer`)" in printed
+  )
+  assert "brightness: a: top 5: " in printed
+  with open(out / "invariance.csv", newline="", encoding="utf-8") as file:
+    rows = list(csv.DictReader(file))
+  assert [(row["model"], row["k"]) for row in rows] == [("a", "5"), ("b", "5")]
+  assert {row["variant"] for row in rows} == {"formula"}
+  assert {row["image_size"] for row in rows} == {"16"}
+  assert (out / "report.html").is_file()
+  assert (out / "invariance.png").is_file()
+
+
+def test_without_a_config_rendered_sets_are_measured(tmp_path):
+  _run(
+    "--model=pixels",
+    "--gin_bindings=NUM_SETS=4",
+    "--gin_bindings=IMAGES_PER_SET=4",
+    "--gin_bindings=IMAGE_SIZE=16",
+    f'--gin_bindings=SETS_DIR="{tmp_path}/sets"',
+    "--resamples=20",
+    f"--output_dir={tmp_path}/out",
+  )
+  with open(tmp_path / "out" / "invariance.csv", encoding="utf-8") as file:
+    rows = list(csv.DictReader(file))
+  assert len({row["invariance"] for row in rows}) == 9
+
+
+def test_real_data_are_measured(shared_data, tmp_path):
+  _run(
+    "--model=pixels",
+    "--gin_file=gin_configs/invariance/photometric_stereo.gin",
+    f'--gin_bindings=PHOTOMETRIC_STEREO="{shared_data}/photometric_stereo"',
+    "--resamples=20",
+    f"--output_dir={tmp_path}/out",
+  )
+  with open(tmp_path / "out" / "invariance.csv", encoding="utf-8") as file:
+    row = next(csv.DictReader(file))
+  assert row["sets"] == "5"
+  assert float(row["chance"]) < float(row["score"]) <= 100
+
+
+@pytest.mark.parametrize(
+  ("arguments", "message"),
+  [
+    (["--output_dir=o"], "--model=... is missing"),
+    (["--model=pixels"], "--output_dir=... is missing"),
+    (
+      ["--model=m=nowhere", "--output_dir=o", "--manifest=MANIFEST"],
+      "model nowhere is not there",
+    ),
+    (
+      ["--model=m=pixels", "--model=m=pixels", "--output_dir=o"],
+      "each with a name of its own",
+    ),
+    (
+      ["--model=pixels", "--layer=x=C4", "--output_dir=o"],
+      "layer='x=C4': expected one value for each of the models pixels",
+    ),
+    (["--model=pixels", "--top_k=ten", "--output_dir=o"], "top_k='ten'"),
+    (["--model=pixels", "--variant=x", "--output_dir=o"], "variant is 'x'"),
+    (
+      ["--model=pixels", "--manifest=none.csv", "--output_dir=o"],
+      "none.csv",
+    ),
+    (
+      [
+        "--model=pixels",
+        "--manifest=MANIFEST",
+        "--gin_file=gin_configs/invariance/rendered.gin",
+        "--output_dir=o",
+      ],
+      "give one of them",
+    ),
+    (
+      [
+        "--model=pixels",
+        "--gin_file=gin_configs/invariance/coil.gin",
+        '--gin_bindings=COIL="nowhere"',
+        "--output_dir=o",
+      ],
+      "change COIL",
+    ),
+  ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(
+  arguments, message, manifest, tmp_path, capsys, monkeypatch, repository
+):
+  monkeypatch.chdir(tmp_path)
+  # Whatever is not refused before would be rendered into the test's folder.
+  monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+  small = []
+  if not any("MANIFEST" in x or "gin" in x or "none" in x for x in arguments):
+    small = ["--gin_bindings=NUM_SETS=2"]
+    small += ["--gin_bindings=IMAGES_PER_SET=3", "--gin_bindings=IMAGE_SIZE=16"]
+  arguments = [word.replace("MANIFEST", manifest) for word in arguments]
+  with pytest.raises(SystemExit) as end:
+    measure_invariance.TOOL.run([*arguments, *small])
+  assert end.value.code == 2
+  said = capsys.readouterr().err.strip().splitlines()[-1]
+  assert said.startswith("measure_invariance: ") and message in said
+  assert not (tmp_path / "o").exists()
+
+
+def test_too_few_units_are_said_before_any_image_is_read(manifest, tmp_path):
+  with pytest.raises(errors.UsageError, match="has 768 units"):
+    _run(
+      "--model=pixels",
+      f"--manifest={manifest}",
+      "--top_k=769",
+      f"--output_dir={tmp_path}/out",
+    )
+  assert not (tmp_path / "out").exists()
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))

@@ -1,0 +1,214 @@
+"""Sets of images in which one thing changes: what invariance is measured on.
+
+Nothing is decoded here. Every reader of such data returns `InvarianceSets`.
+"""
+
+import math
+import os
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from tf_ssl import errors
+from tf_ssl.datasets import records
+
+# The six of Purushwalkam & Gupta 2020, section 3, then ours.
+INVARIANCES = (
+  "occlusion",
+  "viewpoint",
+  "illumination_direction",
+  "illumination_colour",
+  "instance",
+  "instance_viewpoint",
+  "background",
+  "position",
+  "scale",
+)
+
+
+class InvarianceSets(NamedTuple):
+  """N images in sets; within a set only what the invariance is to changes.
+
+  Attributes:
+    source: what the images are, such as "ALOI".
+    invariance: to what, one of `INVARIANCES` or a name of the user's own.
+    images: the N images. Its `boxes` are the regions to crop; where they are
+      None, whole images are used.
+    sets: [N] int32 from 0, the set T(z) that each image belongs to.
+    classes: [N] int32 from 0, the class of each image's set.
+    set_names: name of each set.
+    class_names: name of each class.
+    factor: [N] float64, the value of what changes; NaN where it has none.
+    factor_name: what `factor` is, such as "angle"; "" where it is all NaN.
+    factor_unit: such as "degrees"; "" where it has none.
+    factor_period: 360 where 350 is as near to 0 as 10 is; None for a line.
+    image_size: H and W that images, or crops, are resized to; aspect is not
+      kept.
+    skipped: from reasons to the names of what was left out.
+  """
+
+  source: str
+  invariance: str
+  images: records.ImageRecords
+  sets: np.ndarray
+  classes: np.ndarray
+  set_names: tuple[str, ...]
+  class_names: tuple[str, ...]
+  factor: np.ndarray
+  factor_name: str
+  factor_unit: str
+  factor_period: float | None
+  image_size: int
+  skipped: Mapping[str, tuple[str, ...]]
+
+  @property
+  def cropped(self) -> bool:
+    """Whether images are cropped to their boxes."""
+    return self.images.boxes is not None
+
+
+class Collector:
+  """Gathers images one by one and numbers their sets and classes."""
+
+  def __init__(self, root: str):
+    """Begins with no image; `root` is the folder that they lie under."""
+    self.root = os.path.abspath(root)
+    self._skipped: dict[str, list[str]] = {}
+    self._files: list[bytes] = []
+    self._sizes: list[int] = []
+    self._sets: dict[str, int] = {}
+    self._classes: dict[str, int] = {}
+    self._rows: list[tuple[int, int, float]] = []
+    self._boxes: list[tuple[int, ...]] = []
+
+  def skip(self, reason: str, name: str) -> None:
+    """Notes what was left out, and why."""
+    self._skipped.setdefault(reason, []).append(name)
+
+  def add(
+    self,
+    file: str,
+    *,
+    set_name: str,
+    class_name: str,
+    value: float = math.nan,
+    box: tuple[int, int, int, int] | None = None,
+  ) -> None:
+    """Adds an image, or notes that its file is missing.
+
+    Args:
+      file: path relative to the root.
+      set_name: tells its set from all others.
+      class_name: tells its class from all others.
+      value: of the factor.
+      box: the region to crop, as `records.ImageRecords` has it.
+    """
+    try:
+      size = os.stat(os.path.join(self.root, file)).st_size
+    except (OSError, ValueError):  # ValueError: a null character
+      self.skip("no such image", file)
+      return
+    self._files.append(os.fsencode(file))
+    self._sizes.append(size)
+    self._rows.append(
+      (
+        self._sets.setdefault(set_name, len(self._sets)),
+        self._classes.setdefault(class_name, len(self._classes)),
+        value,
+      )
+    )
+    self._boxes.append((-1,) * 4 if box is None else box)
+
+  def build(
+    self,
+    *,
+    source: str,
+    invariance: str,
+    image_size: int,
+    expected: str,
+    factor: tuple[str, str, float | None] = ("", "", None),
+  ) -> InvarianceSets:
+    """Returns what was gathered.
+
+    Args:
+      source: see `InvarianceSets`.
+      invariance: the same.
+      image_size: the same.
+      expected: what should have been there, and where to get it.
+      factor: its name, unit and period.
+
+    Raises:
+      UsageError: nothing was gathered.
+    """
+    if not self._files:
+      raise missing(source, self.root, expected, self._skipped)
+    sets, classes, values = zip(*self._rows, strict=True)
+    boxes = np.array(self._boxes, np.int32)
+    return InvarianceSets(
+      source=source,
+      invariance=invariance,
+      images=records.ImageRecords(
+        self.root,
+        np.array(self._files),
+        np.array(self._sizes, np.int64),
+        boxes=boxes if (boxes[:, 0] >= 0).any() else None,
+      ),
+      sets=np.array(sets, np.int32),
+      classes=np.array(classes, np.int32),
+      set_names=tuple(self._sets),
+      class_names=tuple(self._classes),
+      factor=np.array(values, np.float64),
+      factor_name=factor[0],
+      factor_unit=factor[1],
+      factor_period=factor[2],
+      image_size=image_size,
+      skipped={name: tuple(of) for name, of in self._skipped.items()},
+    )
+
+
+def missing(
+  source: str,
+  folder: str,
+  expected: str,
+  skipped: Mapping[str, list[str]] | None = None,
+) -> errors.UsageError:
+  """The error of a dataset that is not where it should be.
+
+  Args:
+    source: its name.
+    folder: where it was looked for.
+    expected: what should have been there, and where to get it.
+    skipped: what was left out, by reason.
+  """
+  why = "".join(
+    f" ({len(names)} skipped: {reason}, such as {names[0]!r})"
+    for reason, names in (skipped or {}).items()
+  )
+  return errors.UsageError(
+    f"{source}: no images in {folder!r}{why}; expected {expected}"
+  )
+
+
+def list_folder(folder: str) -> list[str]:
+  """The names in a folder, sorted; none where there is no such folder."""
+  try:
+    return sorted(os.listdir(folder))
+  except (FileNotFoundError, NotADirectoryError):
+    return []
+  except OSError as error:
+    raise errors.UsageError(
+      f"images: cannot list {folder!r} ({error.strerror}); expected a folder "
+      "that can be read"
+    ) from error
+
+
+def pixel_box(
+  xmin: float, ymin: float, xmax: float, ymax: float
+) -> tuple[int, int, int, int] | None:
+  """A box in whole pixels, cut at the image's upper left; None where empty."""
+  sides = (xmin, ymin, xmax, ymax)
+  if not all(math.isfinite(side) and abs(side) < 2**31 - 1 for side in sides):
+    return None
+  xmin, ymin, xmax, ymax = (max(0, round(side)) for side in sides)
+  return (xmin, ymin, xmax, ymax) if xmin < xmax and ymin < ymax else None

@@ -1,0 +1,247 @@
+"""Measures what models are invariant to: one call for the whole instrument."""
+
+import itertools
+import os
+import re
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from tf_ssl import errors
+from tf_ssl.datasets import invariance_sets, records
+from tf_ssl.evaluation import (
+  bootstrap,
+  feature_store,
+  invariance,
+  invariance_curve,
+  measurement,
+)
+from tf_ssl.evaluation import chance as chance_lib
+from tf_ssl.evaluation.models import image_model
+
+FEATURES_FOLDER = "features"
+
+
+def measure(
+  models: Sequence[image_model.ImageModel],
+  settings: measurement.Measurement,
+  output_dir: str,
+  *,
+  command: str = "",
+  say: Callable[[str], None] = lambda line: None,
+) -> measurement.Results:
+  """Measures all models on all sets.
+
+  Each image is read once for all models. Features are kept under
+  `output_dir`/features: the same call goes on where it was stopped, and with
+  other settings of the score it computes no feature again.
+
+  Args:
+    models: with different names.
+    settings: the sets, and how to measure.
+    output_dir: made if it is not there.
+    command: for the report.
+    say: gets one line about each model and about each score.
+
+  Returns:
+    The results. Features are memory maps.
+
+  Raises:
+    UsageError: too few units for K, features that are NaN or infinite, all
+      constant, too many unreadable images, one class and no firing fraction, no
+      set of at least 3 images, a folder that cannot be written.
+  """
+  labels = settings.labels
+  most = max(settings.top_k)
+  for model in models:
+    say(model.description.text())
+    if model.description.width < most:
+      raise errors.UsageError(
+        f"model {model.name!r} has {model.description.width} units, which is "
+        f"fewer than top_k={most}; lower top_k, or read another layer"
+      )
+  results = []
+  for number, (label, data) in enumerate(
+    zip(labels, settings.sets, strict=True)
+  ):
+    # Numbered, for names that differ only in odd characters.
+    name = f"{number:02d}-{re.sub(r'[^-0-9A-Za-z]', '_', label)}"
+    try:
+      result = _on_sets(
+        models,
+        settings,
+        label,
+        data,
+        os.path.join(output_dir, FEATURES_FOLDER, name),
+      )
+    except errors.UsageError as error:
+      raise errors.UsageError(f"{label} ({data.source}): {error}") from error
+    results.append(result)
+    for line in lines(result, settings):
+      say(line)
+  descriptions = [model.description for model in models]
+  return measurement.Results(settings, descriptions, results, command)
+
+
+def _on_sets(
+  models: Sequence[image_model.ImageModel],
+  settings: measurement.Measurement,
+  label: str,
+  data: invariance_sets.InvarianceSets,
+  folder: str,
+) -> measurement.SetsResult:
+  """Extracts features and measures all models on one list of sets."""
+  image_size = settings.image_size or data.image_size
+  features = feature_store.extract(
+    models,
+    data.images,
+    folder,
+    image_size=image_size,
+    framing="whole",  # METHODS: images are resized whole, crops likewise
+    batch_size=settings.batch_size,
+    max_skipped_fraction=settings.max_skipped_fraction,
+  )
+  found = {}
+  for model in models:
+    try:
+      found[model.name] = _model_score(
+        features.by_model[model.name], data, features.index, settings
+      )
+    except errors.UsageError as error:
+      raise errors.UsageError(f"model {model.name!r}: {error}") from error
+  return measurement.SetsResult(
+    label=label,
+    data=data,
+    digest=records.digest(data.images)["sha256"],
+    image_size=image_size,
+    index=features.index,
+    unreadable=features.skipped,
+    features=features.by_model,
+    models=found,
+    differences=_differences(found, settings),
+  )
+
+
+def _model_score(
+  features: np.ndarray,
+  data: invariance_sets.InvarianceSets,
+  index: np.ndarray,
+  settings: measurement.Measurement,
+) -> measurement.ModelScore:
+  sets, classes = data.sets[index], data.classes[index]
+  how = {
+    "top_k": tuple(settings.top_k),
+    "variant": settings.variant,
+    "firing_fraction": settings.firing_fraction,
+  }
+  score = invariance.representation_invariance_score(
+    features, sets, classes, **how
+  )
+  intervals = None
+  if len(score.sets.ids) > 1:
+    intervals = bootstrap.intervals(
+      score,
+      resamples=settings.resamples,
+      confidence=settings.confidence,
+      seed=settings.seed,
+    )
+  chance = chance_lib.chance_score(
+    features,
+    sets,
+    classes,
+    **how,
+    permutations=settings.permutations,
+    seed=settings.seed,
+  )
+  curve, chance_curve = (), ()
+  ranges = measurement.curve_ranges(data)
+  if ranges:
+    how |= {"ranges": ranges, "period": data.factor_period}
+    factor = data.factor[index]
+    curve = invariance_curve.invariance_curve(
+      features, sets, classes, factor, **how
+    )
+    # Each image is dealt another's set, class and value: as many images of each
+    # set lie within a range as before.
+    deal = np.random.default_rng(settings.seed).permutation(len(index))
+    chance_curve = invariance_curve.invariance_curve(
+      features, sets[deal], classes[deal], factor[deal], **how
+    )
+  return measurement.ModelScore(score, intervals, chance, curve, chance_curve)
+
+
+def _differences(
+  found: dict[str, measurement.ModelScore], settings: measurement.Measurement
+) -> list[measurement.Difference]:
+  """All pairs of models; none where there is a single set."""
+  return [
+    measurement.Difference(
+      one,
+      other,
+      bootstrap.differences(
+        found[one].score,
+        found[other].score,
+        resamples=settings.resamples,
+        confidence=settings.confidence,
+        seed=settings.seed,
+      ),
+    )
+    for one, other in itertools.combinations(found, 2)
+    if found[one].intervals is not None
+  ]
+
+
+def lines(
+  result: measurement.SetsResult, settings: measurement.Measurement
+) -> list[str]:
+  """What a terminal shows of one list of sets."""
+  skipped = sum(len(names) for names in result.data.skipped.values())
+  notes = [
+    f"{len(result.unreadable)} unreadable images left out"
+    if result.unreadable
+    else "",
+    f"{skipped} images or sets skipped by the reader" if skipped else "",
+  ]
+  text = []
+  for name, found in result.models.items():
+    values = []
+    for k, value in found.score.scores.items():
+      interval = ""
+      if found.intervals is not None:
+        low, high = found.intervals[k].low, found.intervals[k].high
+        interval = f" ({low:.1f}..{high:.1f})"
+      values.append(
+        f"top {k}: {value:.1f}{interval}, chance {found.chance.scores[k]:.1f}"
+      )
+    text.append(f"{result.title}: {name}: {'; '.join(values)}")
+  for difference in result.differences:
+    k = min(settings.top_k)
+    text.append(in_words(result.title, difference, k, settings.confidence))
+  text.extend(f"{result.title}: {note}" for note in notes if note)
+  return text
+
+
+def in_words(
+  title: str, difference: measurement.Difference, k: int, confidence: float
+) -> str:
+  """A paired comparison as a sentence.
+
+  Args:
+    title: of the invariance, such as "viewpoint".
+    difference: of two models.
+    k: number of units.
+    confidence: of the interval.
+  """
+  one, other = difference.model, difference.other
+  estimate, low, high, _ = difference.intervals[k]
+  hyphened = title.replace(" ", "-")
+  if low <= 0 <= high:
+    verdict = f"{one} and {other} cannot be told apart in {title} invariance"
+  elif low > 0:
+    verdict = f"{one} is more {hyphened}-invariant than {other}"
+  else:
+    verdict = f"{other} is more {hyphened}-invariant than {one}"
+    estimate, low, high = -estimate, -high, -low
+  return (
+    f"{verdict}: {estimate:+.1f}, {confidence:.0%} {low:.1f}..{high:.1f}"
+  ).replace("%", " %")

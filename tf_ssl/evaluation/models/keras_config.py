@@ -1,0 +1,136 @@
+"""Whether a Keras model's configuration can be built without running its code.
+
+Keras' own safe mode refuses Lambda layers in `.keras` files only, and lets a
+configuration name any function of any installed module. Here the configuration
+is read first, as JSON, and only what is listed below may stand in it.
+"""
+
+import json
+import re
+import zipfile
+from collections.abc import Iterator
+
+import h5py
+import tensorflow as tf
+
+from tf_ssl import errors
+
+# Modules whose classes only compute; what else lies in keras (such as
+# keras.utils.get_file, or keras.models.load_model) reads and writes files.
+_MODULES = re.compile(
+  r"keras(\.src)?(\.(layers|initializers|regularizers|constraints"
+  r"|mixed_precision|engine)(\.\w+)*)?"
+)
+# What Keras' networks use from elsewhere.
+_CLASSES = re.compile(
+  r"keras\.src\.applications\.(convnext\.(LayerScale|StochasticDepth)"
+  r"|inception_resnet_v2\.CustomScaleLayer)"
+  r"|tensorflow\.python\.ops\.init_ops_v2\.[A-Z]\w+"
+)
+_FUNCTIONS = ("activations", "initializers", "regularizers", "constraints")
+_OPS = re.compile(
+  r"(math|nn|linalg|image|signal|__operators__)\.\w+"
+  r"|abs|add|add_n|argmax|broadcast_to|cast|clip_by_value|concat"
+  r"|convert_to_tensor|divide|einsum|exp|expand_dims|fill|gather|identity"
+  r"|matmul|maximum|minimum|multiply|negative|norm|one_hot|ones_like|pad|pow"
+  r"|range|reduce_(max|mean|min|prod|sum)|repeat|reshape|reverse|roll|round"
+  r"|shape|sigmoid|slice|split|sqrt|square|squeeze|stack|stop_gradient"
+  r"|subtract|tanh|tensordot|tile|transpose|unstack|where|zeros_like"
+)
+_MAY_RUN = (
+  "export the model as a SavedModel (model.export(...)), which holds its "
+  "computation as a graph, and give that"
+)
+
+
+def read(path: str) -> dict:
+  """Reads the configuration of a `.keras` or `.h5` file, building nothing.
+
+  Raises:
+    UsageError: it is none, or holds weights only.
+  """
+  try:
+    if path.endswith(".keras"):
+      with zipfile.ZipFile(path) as archive:
+        return json.loads(archive.read("config.json"))
+    with h5py.File(path, "r") as file:
+      config = file.attrs.get("model_config")
+  except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    raise errors.UsageError(
+      f"{path} cannot be read as a Keras model ({error}); expected what "
+      "model.save(...) writes"
+    ) from error
+  if config is None:
+    raise errors.UsageError(
+      f"{path} holds weights but no model; save the whole with "
+      "model.save(...), or give weights of a known network as "
+      "keras.applications:NAME:PATH"
+    )
+  return json.loads(config)
+
+
+def check(config: object, path: str) -> None:
+  """Refuses a configuration that could run code or touch files.
+
+  Args:
+    config: JSON values, of any of Keras' formats.
+    path: for the message.
+
+  Raises:
+    UsageError: it has a Lambda layer, a class or function of another module
+      than Keras' own layers, or a TensorFlow function that does not only
+      compute.
+  """
+  for node in _dicts(config):
+    reason = _refused(node)
+    if reason:
+      raise errors.UsageError(f"{path} {reason}; {_MAY_RUN}")
+
+
+def _dicts(value: object) -> Iterator[dict]:
+  waiting = [value]
+  while waiting:
+    value = waiting.pop()
+    if isinstance(value, dict):
+      yield value
+      waiting.extend(value.values())
+    elif isinstance(value, list):
+      waiting.extend(value)
+
+
+def _refused(node: dict) -> str | None:
+  """What is wrong with one dict of a configuration."""
+  name = node.get("class_name")
+  bare = str(name).rpartition(">")[2]
+  coded = [k for k, v in node.items() if k.endswith("_type") and v == "lambda"]
+  if bare in ("Lambda", "__lambda__") or coded:
+    return "has a Lambda layer, which is Python code that loading would run"
+  if bare in (
+    "TFOpLambda",
+    "ClassMethod",
+    "InstanceMethod",
+    "TensorFlowOpLayer",
+  ):
+    inner = node.get("config")
+    inner = inner if isinstance(inner, dict) else {}
+    op = str(inner.get("function"))
+    if bare != "TFOpLambda" or not _OPS.fullmatch(op):
+      return f"calls TensorFlow's {bare} {op}, which may do more than compute"
+  if name is None or node.get("module") is None:
+    return None  # a name that Keras looks up among what is registered
+  module = str(node["module"])
+  if name == "function":
+    function = node.get("config")
+    if module == "builtins" or _MODULES.fullmatch(module):
+      known = [
+        getattr(getattr(tf.keras, part), str(function), None)
+        for part in _FUNCTIONS
+      ]
+      if any(known):
+        return None
+    return f"names the function {function} of {module}"
+  if _CLASSES.fullmatch(f"{module}.{name}"):
+    return None
+  if not _MODULES.fullmatch(module) or not str(name).isidentifier():
+    return f"names {name} of {module}, which is no part of Keras"
+  return None

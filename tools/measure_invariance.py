@@ -1,0 +1,84 @@
+"""Measures what models are invariant to, with intervals, and writes a report.
+
+Top-K Representation Invariance Score of Purushwalkam & Gupta 2020. Without
+--gin_file and --manifest: on rendered objects. Interrupted, it goes on.
+"""
+
+from . import cli
+
+
+def main(invocation: cli.Invocation) -> None:
+  """Runs `measure.measure` and writes tables and the report."""
+  from tf_ssl.evaluation import (
+    invariance_report,
+    measure,
+    measurement,
+    measurement_choice,
+  )
+  from tf_ssl.evaluation.models import load_several
+
+  from . import gin_runs
+
+  flags = invocation.flags
+  settings = measurement_choice.choose(
+    invocation.configured(measurement.Measurement),
+    manifest=flags.manifest,
+    is_configured=bool(flags.gin_file or flags.gin_bindings),
+    top_k=flags.top_k,
+    variant=flags.variant,
+    image_size=flags.image_size,
+    resamples=flags.resamples,
+    firing_fraction=flags.firing_fraction,
+  )
+  models = load_several.load_models(
+    flags.model,
+    layer=flags.layer,
+    preprocessing=flags.preprocessing,
+    image_size=flags.image_size or None,
+    restore_run=gin_runs.restore_encoder,
+  )
+  results = measure.measure(
+    models,
+    settings,
+    flags.output_dir,
+    command=invocation.command,
+    say=print,
+  )
+  print(f"report: {invariance_report.write(results, flags.output_dir)}")
+
+
+TOOL = cli.Tool(
+  "measure_invariance",
+  __doc__,
+  main,
+  config_folders=["invariance"],
+  default_config="gin_configs/invariance/rendered.gin",
+  required=["model", "output_dir"],
+)
+TOOL.repeated_flag(
+  "model",
+  "NAME=PATH of a model; may be repeated. A SavedModel's folder, a .keras, .h5 "
+  "or .onnx file, a run of tools.train, keras.applications:ResNet50, "
+  "random:resnet50 (untrained) or pixels.",
+)
+TOOL.text_flag("output_dir", "The folder to write, such as measured/a.")
+TOOL.text_flag("manifest", "A CSV of sets: path,set[,class][,box][,value].")
+TOOL.repeated_flag("layer", "What to read, LAYER or NAME=LAYER for one model.")
+TOOL.repeated_flag(
+  "preprocessing",
+  "VALUE, or NAME=VALUE for one model: 0..255, 0..1, -1..1, imagenet, caffe.",
+)
+TOOL.number_flag("image_size", 0, "Pixels a side; 0: what sets and models say.")
+TOOL.text_flag(
+  "variant", "code (the authors' program, the default) or formula."
+)
+TOOL.text_flag("top_k", "Numbers of units; 10,25 by default.")
+TOOL.number_flag("resamples", 0, "Of the intervals; 0: 1000.")
+TOOL.number_flag(
+  "firing_fraction",
+  0.0,
+  "Of images on which a unit fires; 0: 1 / number of classes.",
+)
+
+if __name__ == "__main__":
+  TOOL.run()
