@@ -94,4 +94,4 @@ def strided(
     )
   if dtype == BFLOAT16:
     return (values.astype(np.uint32) << 16).view(np.float32)
-  return np.ascontiguousarray(values, stored.newbyteorder("="))
+  return np.array(values, stored.newbyteorder("="), order="C")

@@ -71,6 +71,8 @@ _INERT = {
   "torch.torch_version.TorchVersion",
   "torch._utils._rebuild_parameter_with_state",
 }
+# torch.save writes pickles that Python 2 can read.
+_PYTHON_2_NAMES = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 _TENSORS = (
   "torch._utils._rebuild_tensor",
   "torch._utils._rebuild_tensor_v2",
@@ -139,6 +141,7 @@ class _Unpickler(pickle.Unpickler):
     self._storages = storages
 
   def find_class(self, module: str, name: str) -> Callable:
+    module = _PYTHON_2_NAMES.get(module, module)
     full = f"{module}.{name}"
     if module in ("torch", "torch.cuda") and name in _STORAGES:
       return _inert(full, dtype=_STORAGES[name])

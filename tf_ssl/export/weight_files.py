@@ -170,6 +170,8 @@ def _safetensor(
 ) -> stored_arrays.StoredArray:
   name = _SAFETENSORS[dtype]
   begin, end = data_offsets
+  if not all(type(n) is int for n in (begin, end)) or not 0 <= begin <= end:
+    raise ValueError(f"values from {begin} to {end}")
   strides = [int(np.prod(shape[axis + 1 :])) for axis in range(len(shape))]
 
   def read_it() -> np.ndarray:
