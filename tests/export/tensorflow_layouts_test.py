@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.export import torch_resnet_images
 from tf_ssl import errors
 from tf_ssl.export import torch_weights
 from tf_ssl.ops import pixels
@@ -142,7 +141,7 @@ class _Model(tf.keras.Model):
 
 
 def _saved(tmp_path, bottleneck, small):
-  images = torch_resnet_images.random_images(2, 36, 40)
+  images = np.random.default_rng(5).integers(0, 256, [2, 36, 40, 3], np.uint8)
   values = tf.constant(images, tf.float32) / 255
   model = _Model(bottleneck, small)
   model(values, training=True)

@@ -55,6 +55,15 @@ def test_tensors_come_out_as_pytorch_has_them(tmp_path, is_zip):
 
 
 @pytest.mark.parametrize("is_zip", [True, False])
+def test_pytorch_is_not_needed(tmp_path, monkeypatch, is_zip):
+  path = _save({"a": torch.ones(2)}, tmp_path / "a.pth", is_zip=is_zip)
+  monkeypatch.setitem(sys.modules, "torch", None)
+  with pytest.raises(ImportError):
+    import torch as unused  # noqa: F401
+  assert torch_files.read(path)["a"].read().tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("is_zip", [True, False])
 def test_bfloat16_becomes_float32(tmp_path, is_zip):
   tensor = torch.randn(3, 5).bfloat16()
   found = torch_files.read(_save([tensor], tmp_path / "a", is_zip=is_zip))
@@ -118,6 +127,13 @@ def test_a_module_of_an_allowed_name_is_not_imported(tmp_path, monkeypatch):
     made = torch_pickle.load(file, "a.pkl")
   assert type(made).__name__ == "omegaconf.DictConfig"
   assert "omegaconf" not in sys.modules
+
+
+def test_a_torchscript_archive_is_refused(tmp_path):
+  path = str(tmp_path / "a.pt")
+  torch.jit.script(torch.nn.Linear(2, 2)).save(path)
+  with pytest.raises(errors.UsageError, match="a TorchScript archive: save"):
+    torch_files.read(path)
 
 
 def test_a_pickle_cannot_change_what_it_names(tmp_path):

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.export import torch_resnet
+from tests.export import torch_resnet_reference as torch_resnet
 from tf_ssl import errors
 from tf_ssl.encoders import resnet
 from tf_ssl.evaluation.models import load

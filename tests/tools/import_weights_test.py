@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.export import torch_resnet
+from tests.export import torch_resnet_reference as torch_resnet
 from tf_ssl import errors
 from tf_ssl.export import foreign_resnet, torch_weights
 from tf_ssl.ops import pixels

@@ -59,16 +59,16 @@ def _read_zip(path: str) -> tuple[Any, Callable]:
       "writes"
     )
   folder = name.removesuffix("data.pkl")
-  with zipfile.ZipFile(path) as archive:
-    content = torch_pickle.load(io.BytesIO(_member(archive, name, path)), path)
-    order = b"little"
-    if f"{folder}byteorder" in archive.namelist():
-      order = _member(archive, f"{folder}byteorder", path)
+  # open as long as an array may be read; its index is long
+  archive = zipfile.ZipFile(path)
+  content = torch_pickle.load(io.BytesIO(_member(archive, name, path)), path)
+  order = b"little"
+  if f"{folder}byteorder" in archive.namelist():
+    order = _member(archive, f"{folder}byteorder", path)
 
   def bytes_of(storage: torch_pickle.Storage) -> tuple[bytes, bool]:
     size = storage.count * stored_arrays.item_size(storage.dtype)
-    with zipfile.ZipFile(path) as archive:
-      data = _member(archive, f"{folder}data/{storage.key}", path)
+    data = _member(archive, f"{folder}data/{storage.key}", path)
     if len(data) < size:
       raise _short(path)
     return data[:size], order == b"big"

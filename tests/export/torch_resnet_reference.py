@@ -3,11 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.export import torch_resnet_images
-
 torch = pytest.importorskip("torch", reason="needs PyTorch to compare with")
 nn = torch.nn
-random_images = torch_resnet_images.random_images
 
 
 class _Block(nn.Module):
@@ -107,6 +104,11 @@ def normalized(images):
 def features(model, images):
   with torch.no_grad():
     return model(normalized(images)).numpy()
+
+
+def random_images(count=2, height=33, width=40):
+  rng = np.random.default_rng(5)
+  return rng.integers(0, 256, [count, height, width, 3], np.uint8)
 
 
 def checkpoint(layout, model):
