@@ -43,7 +43,7 @@ MAY_IMPORT = {
 }
 
 # Import root -> name in //:expect_NAME_installed, where they differ.
-_DISTRIBUTIONS = {"cv2": "opencv", "PIL": "pillow"}
+_DISTRIBUTIONS = {"cv2": "opencv", "google": "protobuf", "PIL": "pillow"}
 
 _HEADER = (
   "# Written by `make build-files`: sources and dependencies as found.\n"

@@ -18,7 +18,12 @@ STAGE_WIDTHS = (64, 128, 256, 512)
 
 
 class Residual(tf.keras.layers.Layer):
-  """A sum of a stack of convolutions and a shortcut, then ReLU."""
+  """A sum of a stack of convolutions and a shortcut, then ReLU.
+
+  Attributes:
+    always_project: whether the shortcut is a convolution also where the sizes
+      do not ask for one; to be set before the layer is built.
+  """
 
   def __init__(self, stack, *, out_channels, strides, batch_norm, dtype, name):
     """Takes `stack`: [(filters, kernel_size, strides)], applied in turn."""
@@ -35,11 +40,16 @@ class Residual(tf.keras.layers.Layer):
     self._out_channels = out_channels
     self._strides = strides
     self._batch_norm = batch_norm
+    self.always_project = False
     self.shortcut = None
     self.shortcut_norm = None
 
   def build(self, input_shape):
-    if self._strides > 1 or input_shape[-1] != self._out_channels:
+    if (
+      self.always_project
+      or self._strides > 1
+      or input_shape[-1] != self._out_channels
+    ):
       self.shortcut = convolution.Convolution(
         self._out_channels,
         1,
@@ -146,17 +156,21 @@ class ResNet(tf.keras.Model):
       C2, C3, C4, C5: [B, H/s, W/s, C], s = 4, 8, 16, 32 for the ImageNet stem
       and 1, 2, 4, 8 for the small one.
     """
-    maps = tf.cast(images, self.compute_dtype)
-    maps = self.stem_norm(self.stem_conv(maps), training=training)
-    maps = tf.nn.relu(maps)
-    if self.stem == "imagenet":
-      maps = convolution.max_pool_after_relu(maps)
+    maps = self.stem_maps(tf.cast(images, self.compute_dtype), training)
     result = {}
     for name, stage in zip(STAGE_NAMES, self.stages, strict=True):
       for block in stage:
         maps = block(maps, training=training)
       result[name] = maps
     return result
+
+  def stem_maps(self, images, training=None) -> tf.Tensor:
+    """What the first stage is given."""
+    maps = self.stem_norm(self.stem_conv(images), training=training)
+    maps = tf.nn.relu(maps)
+    if self.stem == "imagenet":
+      maps = convolution.max_pool_after_relu(maps)
+    return maps
 
   def call(self, images, training=None):
     """[B, H, W, 3] -> [B, D] float32: the mean over C5's places."""

@@ -28,6 +28,7 @@ from tf_ssl.encoders import batch_norm
 from tf_ssl.export import atomic_directory
 from tf_ssl.ops import pixels
 
+MODEL_FILE = "saved_model.pb"
 PROVENANCE_FILE = "provenance.json"
 _FLOAT_IMAGES = tf.TensorSpec([None, None, None, 3], tf.float32, "images")
 _UINT8_IMAGES = tf.TensorSpec([None, None, None, 3], tf.uint8, "images")

@@ -1,0 +1,40 @@
+"""Exports an encoder's weights for PyTorch, NumPy or ONNX.
+
+The suffix of --output decides: .pth or .pt is torchvision's state_dict (needs
+PyTorch), .npz the same names without PyTorch, .onnx the network itself.
+"""
+
+import os
+
+from . import cli, gin_runs
+
+
+def main(invocation: cli.Invocation) -> None:
+  """Rebuilds the encoder and writes its weights."""
+  from tf_ssl.export import saved_model, torch_weights
+
+  parsed = invocation.flags
+  path = parsed.checkpoint
+  if os.path.isfile(os.path.join(path, saved_model.MODEL_FILE)):
+    encoder, _ = torch_weights.read_encoder(path)
+  else:
+    encoder = gin_runs.restore_encoder(path)
+  torch_weights.write_encoder(
+    encoder, parsed.output, overwrite=parsed.overwrite
+  )
+  print(f"Exported the encoder of {path} to {parsed.output}")
+
+
+TOOL = cli.Tool(
+  "export_weights", __doc__, main, required=["checkpoint", "output"]
+)
+TOOL.text_flag(
+  "checkpoint",
+  "A run's model_dir (its newest checkpoint), one checkpoint in it, or a "
+  "SavedModel of this project.",
+)
+TOOL.text_flag("output", "The file to write, such as exported/moco.pth.")
+TOOL.switch("overwrite", "Replaces what stands at --output.")
+
+if __name__ == "__main__":
+  TOOL.run()
