@@ -200,6 +200,11 @@ def view_batches(
   dataset = dataset.map(join)
   options = tf.data.Options()
   options.deterministic = deterministic
+  if deterministic:
+    # With the ops' determinism on, these two leave the names of constants that
+    # are gone, and no iterator can be made (TensorFlow 2.15, four views).
+    options.experimental_optimization.map_and_batch_fusion = False
+    options.experimental_optimization.noop_elimination = False
   options.experimental_distribute.auto_shard_policy = (
     tf.data.experimental.AutoShardPolicy.OFF  # `share` is how it is divided
   )

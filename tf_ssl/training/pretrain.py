@@ -76,24 +76,12 @@ def pretrain(
     )
     assembly.compile_method(settings, model)
     config = operative_config()
-    directory = _open(model_dir, cluster, config, overwrite=overwrite)
+    directory = run_directory.opened(
+      model_dir, cluster, config, overwrite=overwrite
+    )
     run = _Run(settings, directory, records, model, command, stop, cluster)
     checkpoint, history = run.go(config)
   return run.result(checkpoint, history)
-
-
-def _open(
-  model_dir: str, cluster: cluster_lib.Cluster, config: str, *, overwrite: bool
-) -> run_directory.RunDirectory:
-  """The run's folder for the chief; one inside of it for each other worker."""
-  directory = run_directory.RunDirectory(model_dir)
-  if cluster.is_chief:
-    directory.open(config, overwrite=overwrite)
-  distribution.any_worker(False)  # the others wait until it is there
-  if not cluster.is_chief:
-    directory = directory.of_worker(cluster.index)
-    directory.open(config, overwrite=True)
-  return directory
 
 
 class _Run:

@@ -7,6 +7,8 @@ import shutil
 
 from tf_ssl import errors
 from tf_ssl.ops import files
+from tf_ssl.training import cluster as cluster_lib
+from tf_ssl.training import distribution
 
 CONFIG_FILE = "operative_config.gin"
 RUN_FILE = "run.json"
@@ -94,6 +96,20 @@ class RunDirectory:
     """Writes run.json."""
     text = json.dumps(record, indent=2, sort_keys=True)
     files.write(self.path / RUN_FILE, text + "\n")
+
+
+def opened(
+  model_dir: str, cluster: cluster_lib.Cluster, config: str, *, overwrite: bool
+) -> RunDirectory:
+  """The run's folder for the chief; one inside of it for each other worker."""
+  directory = RunDirectory(model_dir)
+  if cluster.is_chief:
+    directory.open(config, overwrite=overwrite)
+  distribution.any_worker(False)  # the others wait until it is there
+  if not cluster.is_chief:
+    directory = directory.of_worker(cluster.index)
+    directory.open(config, overwrite=True)
+  return directory
 
 
 def _settings(config: str) -> list[str]:
