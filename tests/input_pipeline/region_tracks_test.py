@@ -1,7 +1,5 @@
 """Tests of tf_ssl.input_pipeline.region_tracks: from records to batches."""
 
-import os
-import subprocess
 import sys
 
 import numpy as np
@@ -185,33 +183,6 @@ def test_a_folder_without_tracks_is_refused(tmp_path):
     writer.write(b"\xff\xff no proto")
   with pytest.raises(errors.UsageError, match="a.tfrecord@12.*not a tf.train"):
     region_tracks.region_tracks(source=str(tmp_path))
-
-
-def test_batches_of_four_views_can_be_made_where_ops_are_deterministic(
-  folder, repository
-):
-  """In a process of its own: the ops' determinism cannot be taken back."""
-  code = (
-    "import tensorflow as tf\n"
-    "from tf_ssl import types\n"
-    "from tf_ssl.augment import recipes\n"
-    "from tf_ssl.input_pipeline import region_tracks, view_batches\n"
-    "tf.config.experimental.enable_op_determinism()\n"
-    "tf.keras.utils.set_random_seed(0)\n"
-    f"records = region_tracks.region_tracks(source={str(folder)!r},"
-    " same_video_in_batch=True)\n"
-    "batches = view_batches.view_batches(records, recipe=recipes.moco_v2(),"
-    " image_size=32, batch_size=12, seed=0, num_steps=2,"
-    " view_type=types.RegionTrackPair)\n"
-    "print([batch.key_region.shape[0] for batch in batches])\n"
-  )
-  done = subprocess.run(
-    [sys.executable, "-c", code],
-    env={**os.environ, "PYTHONPATH": str(repository)},
-    capture_output=True,
-    text=True,
-  )
-  assert done.stdout.strip() == "[12, 12]", done.stderr[-2000:]
 
 
 if __name__ == "__main__":
