@@ -171,7 +171,7 @@ def _radar(axes, results: measurement.Results, k: int) -> None:
   axes.set_xticklabels(
     [_plain(_wrapped(r.title)) for r in results.sets], fontsize=9
   )
-  axes.tick_params(axis="x", pad=10)
+  axes.tick_params(axis="x", pad=16)
 
 
 def _curve(axes, result: measurement.SetsResult, k: int) -> None:
