@@ -93,7 +93,7 @@ def test_what_is_not_used_is_named_with_its_reason(tmp_path, model):
 def test_real_photos_through_a_network_of_full_width(tmp_path, shared_data):
   files = sorted((shared_data / "imagenette" / "train").glob("*/*.JPEG"))[:2]
   images = np.stack(
-    [cv2.resize(cv2.imread(str(f)), (128, 128))[..., ::-1] for f in files]
+    [cv2.resize(cv2.imread(str(f)), (224, 224))[..., ::-1] for f in files]
   )
   model = torch_resnet.ResNet((3, 4, 6, 3), width=64, bottleneck=True)
   torch_resnet.trained(model, images)

@@ -39,7 +39,7 @@ def call(films, folder, *words):
 
 
 def test_films_become_tracks_that_can_be_learned_from(films, tmp_path, capsys):
-  call(films, tmp_path / "a", "--preview=1", "--matcher=mutual", "--flow")
+  call(films, tmp_path / "a", "--preview=1", "--matcher=optimal", "--flow")
   said = capsys.readouterr().out
   assert "failed: letter.mp4" in said
   assert "region_tracks_folder.gin" in said
@@ -53,13 +53,13 @@ def test_films_become_tracks_that_can_be_learned_from(films, tmp_path, capsys):
   }
   summary = json.loads((tmp_path / "a" / "summary.json").read_text())
   assert summary["tracks"] > 0
-  assert summary["settings"]["matcher"] == "mutual"
+  assert summary["settings"]["matcher"] == "optimal"
   assert summary["settings"]["flow_prior"] is True
   assert summary["settings"]["features"] == "histograms"
   records = region_tracks.region_tracks(source=str(tmp_path / "a"), seconds=0.5)
   assert records.num_examples > 0
   # The same command again has nothing to do but what failed.
-  call(films, tmp_path / "a", "--matcher=mutual", "--flow")
+  call(films, tmp_path / "a", "--matcher=optimal", "--flow")
   assert "1 of 2 videos are done already" in capsys.readouterr().out
 
 

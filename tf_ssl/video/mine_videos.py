@@ -89,9 +89,10 @@ def mine_videos(
       f"videos {source!r}: none of {len(summary['failed'])} could be gone"
       f" through; the reasons are in {store.folder / 'summary.json'}"
     )
-  for shard in store.shards()[:preview]:
+  drawn = store.shards()[:preview]
+  for shard in drawn:
     track_preview.write(shard, store.folder / "previews")
-  if preview:
+  if drawn:
     say(f"Look at {store.folder / 'previews'}")
   say(
     f"{summary['tracks']} tracks in {summary['videos']} videos"
