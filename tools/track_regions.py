@@ -23,12 +23,12 @@ def main(invocation: cli.Invocation) -> None:
   flags = invocation.flags
   features, describe = "histograms", region_features.Histograms
   if flags.encoder is not None:
-    path = os.path.abspath(flags.encoder)
-    features = f"{flags.endpoint or 'C4'} of {path}"
+    path, endpoint = os.path.abspath(flags.encoder), flags.endpoint or "C4"
     describe = functools.partial(
-      encoder_features.EncoderFeatures, path, endpoint=flags.endpoint or "C4"
+      encoder_features.EncoderFeatures, path, endpoint=endpoint
     )
     describe()  # To be told here what is wrong with it.
+    features = encoder_features.name(path, endpoint)
   matcher = flags.matcher or "greedy"
   mine_videos.mine_videos(
     flags.videos,

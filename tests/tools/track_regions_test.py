@@ -1,6 +1,7 @@
 """From films to tracks to a batch of training, by the command line."""
 
 import json
+import shutil
 import sys
 
 import av
@@ -64,14 +65,26 @@ def test_films_become_tracks_that_can_be_learned_from(films, tmp_path, capsys):
 
 
 def test_an_encoder_follows_regions_too(films, tmp_path):
-  encoder = resnet.resnet18(width=0.0625, stem="small")
-  encoder(np.zeros([1, 32, 32, 3], np.float32))
-  path = str(tmp_path / "encoder")
-  saved_model.export_encoder(encoder, None, path, provenance={})
+  path = _export(tmp_path / "encoder")
   call(films, tmp_path / "a", f"--encoder={path}", "--endpoint=C5")
   summary = json.loads((tmp_path / "a" / "summary.json").read_text())
-  assert summary["settings"]["features"] == f"C5 of {path}"
+  assert summary["settings"]["features"].startswith("C5 of encoder ")
   assert summary["tracks"] > 0
+  # The same encoder elsewhere goes on; another one at the same path does not.
+  path.rename(tmp_path / "moved")
+  words = [f"--encoder={tmp_path / 'moved'}", "--endpoint=C5"]
+  call(films, tmp_path / "a", *words)
+  shutil.rmtree(tmp_path / "moved")
+  _export(tmp_path / "moved")
+  with pytest.raises(errors.UsageError, match="tracks made otherwise"):
+    call(films, tmp_path / "a", *words)
+
+
+def _export(path):
+  encoder = resnet.resnet18(width=0.0625, stem="small")
+  encoder(np.zeros([1, 32, 32, 3], np.float32))
+  saved_model.export_encoder(encoder, None, str(path), provenance={})
+  return path
 
 
 @pytest.mark.parametrize(

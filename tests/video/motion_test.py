@@ -29,16 +29,34 @@ def _frames(background_shift, patch_shift):
   return frames
 
 
+def _flows(*frames):
+  return motion.flow(*frames), motion.flow(*frames[::-1])
+
+
 def test_a_box_goes_where_the_flow_goes():
-  field = motion.flow(*_frames(0, 4))
-  found = motion.moved(np.array([[40.0, 30, 72, 62]]), field)
+  found = motion.moved(np.array([[40.0, 30, 72, 62]]), *_flows(*_frames(0, 4)))
   np.testing.assert_allclose(found, [[44, 30, 76, 62]], atol=0.5)
+
+
+def test_a_box_stays_where_the_flow_does_not_lead_back():
+  box = np.array([[40.0, 30, 72, 62]])
+  there = np.full([96, 160, 2], 9, np.float32)
+  np.testing.assert_array_equal(motion.moved(box, there, there), box)
+  np.testing.assert_array_equal(motion.moved(box, there, -there), box + 9)
+
+
+def test_a_place_that_is_not_found_again_has_no_vote():
+  there = np.full([96, 160, 2], [6, 0], np.float32)
+  back = -there
+  there[30:40] = [50, 0]  # Of the core, rows 36 to 56: an error.
+  found = motion.moved(np.array([[40.0, 30, 72, 62]]), there, back)
+  np.testing.assert_array_equal(found, [[46, 30, 78, 62]])
 
 
 def test_a_box_outside_of_the_image_stays():
   box = np.array([[400.0, 30, 420, 62]])
   field = np.ones([96, 160, 2], np.float32)
-  np.testing.assert_array_equal(motion.moved(box, field), box)
+  np.testing.assert_array_equal(motion.moved(box, field, -field), box)
 
 
 def _inside_and_around(moves):

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_ssl import errors
+from tf_ssl.evaluation.models import reader
 
 # Points a side that a cell of a region is averaged over: RoIAlign takes 4 in a
 # cell (He et al. 2017, section 3).
@@ -117,6 +118,18 @@ class EncoderFeatures:
     while self._bytes > self._cache_bytes and len(self._maps) > 1:
       self._bytes -= _size(*self._maps.popitem(last=False)[1])
     return standardised
+
+
+def name(path: str, endpoint: str) -> str:
+  """What tells the features of one encoder from those of another.
+
+  Not its path: another encoder may lie there later, and the same one elsewhere.
+
+  Args:
+    path: of the SavedModel.
+    endpoint: the map that is used.
+  """
+  return f"{endpoint} of encoder {reader.path_digest(path)[:16]}"
 
 
 @tf.function(

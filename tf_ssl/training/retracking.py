@@ -44,7 +44,7 @@ def retracked(
     videos,
     tracks,
     settings=settings,
-    features=f"{endpoint} of {encoder}",
+    features=region_features.name(encoder, endpoint),
     make_describe=describe,
   )
   return region_tracks.region_tracks(

@@ -15,6 +15,8 @@ _BORDER = 0.2  # Shares of the width and height, at each side.
 _INLIER = 1.5  # Pixels, at least,
 _INLIER_SHARE = 0.2  # and this share of the median length of the flow.
 _NOISE = 0.5  # Pixels; less is no motion.
+_RETURN = 1.0  # Pixels that flow and flow back may miss, at least,
+_RETURN_SHARE = 0.1  # and this share of the flow's length.
 
 
 def flow(frame: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -34,12 +36,17 @@ def flow(frame: np.ndarray, other: np.ndarray) -> np.ndarray:
   return search.calc(*grey, None)
 
 
-def moved(boxes: np.ndarray, field: np.ndarray) -> np.ndarray:
-  """Moves each box by the median flow of its core.
+def moved(boxes: np.ndarray, field: np.ndarray, back: np.ndarray) -> np.ndarray:
+  """Moves each box by the median flow of its core, where that can be trusted.
+
+  Where flow is right, the flow back leads to where it began (Kalal et al. 2010,
+  "Forward-backward error"). Only such places vote, and a box of which fewer
+  than half of the places are such stays where it is.
 
   Args:
     boxes: [A, 4] pixels.
-    field: [H, W, 2], of `flow`.
+    field: [H, W, 2], of `flow`, from the boxes' frame to the other.
+    back: [H, W, 2], of `flow`, from the other frame to the boxes'.
 
   Returns:
     [A, 4], sizes as they were.
@@ -50,9 +57,17 @@ def moved(boxes: np.ndarray, field: np.ndarray) -> np.ndarray:
   for row, (left, top, right, bottom) in enumerate(core):
     x, y = np.clip([left, right], 0, width), np.clip([top, bottom], 0, height)
     steps = max((y[1] - y[0]) // 12, 1), max((x[1] - x[0]) // 12, 1)
-    inside = field[y[0] : y[1] : steps[0], x[0] : x[1] : steps[1]]
-    if inside.size:
-      result[row] += np.tile(np.median(inside.reshape(-1, 2), 0), 2)
+    places = np.mgrid[y[0] : y[1] : steps[0], x[0] : x[1] : steps[1]]
+    places = places.reshape(2, -1)[::-1].T  # [n, 2], x and y
+    there = field[places[:, 1], places[:, 0]].astype(np.float32)
+    ends = np.rint(places + there).astype(int)
+    inside = ((ends >= 0) & (ends < [width, height])).all(1)
+    there, ends = there[inside], ends[inside]
+    error = np.linalg.norm(there + back[ends[:, 1], ends[:, 0]], axis=1)
+    length = np.linalg.norm(there, axis=1)
+    right_way = error <= np.maximum(_RETURN, _RETURN_SHARE * length)
+    if right_way.sum() * 2 >= max(len(places), 1):
+      result[row] += np.tile(np.median(there[right_way], 0), 2)
   return result
 
 

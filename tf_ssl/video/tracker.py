@@ -10,7 +10,7 @@ ours:
 *   From frame to frame a track goes to a proposal or, because proposals come
     and go, to the best place near where it is expected: the same score decides.
     The score is similarity to the track's template, overlap with the expected
-    box (moved by the flow, or where it was), and contrast of saliency.
+    box (where it was, or where the flow takes it), and contrast of saliency.
 *   A template changes slowly, so that a track does not creep from an object
     to its surroundings.
 
@@ -24,6 +24,7 @@ import numpy as np
 
 from tf_ssl.video import boxes as boxes_lib
 from tf_ssl.video import (
+  candidates,
   matching,
   motion,
   observations,
@@ -31,7 +32,10 @@ from tf_ssl.video import (
   region_proposals,
   saliency,
   shots,
+  tracker_settings,
 )
+
+Settings = tracker_settings.Settings
 
 
 class Track(NamedTuple):
@@ -50,46 +54,6 @@ class Track(NamedTuple):
   similarity: np.ndarray
   contrast: np.ndarray
   score: float = 0.0
-
-
-class Settings(NamedTuple):
-  """What a track is; the defaults were chosen on twelve videos together.
-
-  Attributes:
-    matcher: `greedy`, `mutual` or `optimal`, see matching.
-    flow_prior: expect a box where the flow takes it, not where it was. At 8
-      frames a second the search around the old place did better.
-    seeds: how many tracks start at one moment.
-    seed_seconds: time between such moments.
-    reach_seconds: how far a seed is followed, in each direction.
-    floor: least cosine similarity; a track that finds none ends.
-    gate: least overlap of a proposal with the expected box.
-    overlap_weight: weight of that overlap beside the similarity.
-    contrast_weight: weight of the contrast of saliency beside the similarity.
-    area_power: see saliency.contrast.
-    seed_area_power: the same, when seeds are chosen.
-    learning_rate: share of the newest box in the template.
-    shifts: places that are tried beside the proposals, in sizes of the box.
-    stretch: how far each side of the expected box is tried farther out and
-      farther in, as a share of its size.
-    visible: least share of a box inside of the image.
-  """
-
-  matcher: str = "greedy"
-  flow_prior: bool = False
-  seeds: int = 10
-  seed_seconds: float = 0.5
-  reach_seconds: float = 1.5
-  floor: float = 0.75
-  gate: float = 0.4
-  overlap_weight: float = 0.15
-  contrast_weight: float = 0.75
-  area_power: float = 0.1
-  seed_area_power: float = 0.25
-  learning_rate: float = 0.1
-  shifts: tuple[float, ...] = (-0.15, 0.0, 0.15)
-  stretch: float = 0.1
-  visible: float = 0.6
 
 
 def track(
@@ -194,8 +158,10 @@ def _follow(shot, order, seeds, reach, describe, settings) -> list[_Half]:
   for t in order:
     frame = shot[t]
     if active:
-      field = frame_flow(shot, t, order.step) if settings.flow_prior else None
-      continued = _step(active, frame, field, describe, settings)
+      fields = None
+      if settings.flow_prior:
+        fields = frame_flows(shot, t, order.step)
+      continued = _step(active, frame, fields, describe, settings)
       finished += [half for half in active if half not in continued]
       active = continued
     active += [
@@ -215,86 +181,33 @@ def _follow(shot, order, seeds, reach, describe, settings) -> list[_Half]:
   return finished + active
 
 
-def frame_flow(
+def frame_flows(
   shot: Sequence[observations.Observation], t: int, step: int
-) -> np.ndarray:
-  """[H, W, 2] flow to frame t from the one that was visited before it."""
-  return shot[t - 1].forward if step > 0 else shot[t + 1].backward
+) -> tuple[np.ndarray, np.ndarray]:
+  """[H, W, 2] flow to frame t from the one visited before it, and back."""
+  if step > 0:
+    return shot[t - 1].forward, shot[t].backward
+  return shot[t + 1].backward, shot[t].forward
 
 
-def _step(active, frame, field, describe, settings) -> list[_Half]:
+def _step(active, frame, fields, describe, settings) -> list[_Half]:
   """Continues the tracks on one frame; returns those that go on."""
   boxes = np.array([half.box for half in active])  # [A, 4]
-  expected = boxes if field is None else motion.moved(boxes, field)
+  expected = boxes[:, None]  # [A, E, 4], at E places
+  if fields is not None:
+    expected = np.stack([boxes, motion.moved(boxes, *fields)], 1)
   templates = np.stack([half.template for half in active])  # [A, F]
-  scores, similarity = _proposal_scores(expected, templates, frame, settings)
-  own = _best_places(expected, templates, frame, describe, settings)
-  count = len(active)
-  # A place found beside the proposals is open to its own track alone.
-  diagonal = np.eye(count, dtype=bool)
-  scores = np.concatenate([scores, np.where(diagonal, own.scores, -np.inf)], 1)
-  similarity = np.concatenate([similarity, diagonal * own.similarity], 1)
-  candidates = np.concatenate([frame.boxes, own.boxes])
-  features = np.concatenate([frame.features, own.features])
-  contrast = saliency.contrast(
-    frame.salient, candidates, area_power=settings.area_power
-  )
-  size = frame.image.shape[:2]
-  inside = boxes_lib.area(boxes_lib.clip(candidates, size))
-  visible = inside >= settings.visible * boxes_lib.area(candidates)
+  found = candidates.find(expected, templates, frame, describe, settings)
   going_on = []
-  for row, column in matching.by_name(settings.matcher)(scores):
-    if visible[column]:
+  for row, column in matching.by_name(settings.matcher)(found.scores):
+    if found.is_visible[column]:
       half = active[row]
       half.add(
-        candidates[column],
-        features[column],
-        similarity[row, column],
-        contrast[column],
+        found.boxes[column],
+        found.features[column],
+        found.similarity[row, column],
+        found.contrast[column],
         settings.learning_rate,
       )
       going_on.append(half)
   return going_on
-
-
-def _proposal_scores(expected, templates, frame, settings):
-  similarity = templates @ frame.features.T  # [A, R]
-  scores = matching.gated(
-    similarity,
-    boxes_lib.iou(expected, frame.boxes),
-    floor=settings.floor,
-    gate=settings.gate,
-    overlap_weight=settings.overlap_weight,
-  )
-  contrast = saliency.contrast(
-    frame.salient, frame.boxes, area_power=settings.area_power
-  )
-  return scores + settings.contrast_weight * contrast, similarity
-
-
-class _Places(NamedTuple):
-  boxes: np.ndarray  # [A, 4]
-  features: np.ndarray  # [A, F]
-  scores: np.ndarray  # [A]
-  similarity: np.ndarray  # [A]
-
-
-def _best_places(expected, templates, frame, describe, settings) -> _Places:
-  """Of the boxes around the expected one, the best for each track."""
-  near = boxes_lib.neighbours(
-    expected, shifts=settings.shifts, stretch=settings.stretch
-  )  # [A, J, 4]
-  features = describe(frame.image, near.reshape(-1, 4))
-  features = features.reshape(*near.shape[:2], -1)  # [A, J, F]
-  similarity = np.einsum("ajf,af->aj", features, templates)
-  scores = matching.gated(
-    similarity,
-    boxes_lib.aligned_iou(expected[:, None], near),
-    floor=settings.floor,
-    gate=0.0,
-    overlap_weight=settings.overlap_weight,
-  ) + settings.contrast_weight * saliency.contrast(
-    frame.salient, near, area_power=settings.area_power
-  )
-  rows, best = np.arange(len(near)), scores.argmax(1)
-  return _Places(*(x[rows, best] for x in (near, features, scores, similarity)))
