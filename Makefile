@@ -15,6 +15,8 @@ VENV_KEY := $(shell { cat requirements.lock; $(PYTHON) --version; } 2>&1 \
                     | cksum | tr -d ' ')
 VENV_STAMP := .venv/complete-$(VENV_KEY)
 MODEL_DIR ?= runs/quickstart
+# Test files that run side by side.
+TEST_PROCESSES ?= 2
 
 .PHONY: train test check venv lock build-files
 
@@ -23,7 +25,7 @@ train: $(VENV_STAMP)
 	  --gin_file=gin_configs/pretrain/quickstart.gin --model_dir=$(MODEL_DIR)
 
 test: $(VENV_STAMP)
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
 
 venv: $(VENV_STAMP)
 
