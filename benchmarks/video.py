@@ -33,11 +33,14 @@ def main() -> None:
   parser.add_argument("--videos", default="../shared/data/videos/davis2016")
   parser.add_argument("--rounds", type=int, default=3)
   parser.add_argument("--repeat", type=int, default=4)
+  parser.add_argument("--only", choices=["pairs", "tracking"])
   arguments = parser.parse_args()
   with tempfile.TemporaryDirectory() as folder:
     source = _repeated(arguments.videos, arguments.repeat, folder)
-    _pairs(source, arguments.rounds)
-    _tracking(source, arguments.rounds)
+    if arguments.only != "tracking":
+      _pairs(source, arguments.rounds)
+    if arguments.only != "pairs":
+      _tracking(source, arguments.rounds)
 
 
 def _repeated(source: str, times: int, folder: str) -> str:

@@ -183,6 +183,25 @@ def test_the_best_are_those_on_which_others_agree():
   assert len(track_scores.best(tracks, min_agreement=0.0)) == 3
 
 
+def test_a_track_is_kept_for_what_those_before_it_do_not_show():
+  tracks = [
+    _straight(0, 0, 10),
+    _straight(2, 2, 8),  # Where the first is.
+    _straight(2, 20, 8),  # Beside it: IoU 12 / 52.
+    _straight(5, 0, 6),  # One frame longer, a sixth of it.
+    _straight(5, 0, 11),  # Six frames longer.
+  ]
+  assert track_scores.distinct(tracks) == [0, 2, 3, 4]
+  assert track_scores.distinct(tracks, new=0.2) == [0, 2, 4]
+  assert track_scores.distinct(tracks, new=0.0) == [0, 1, 2, 3, 4]
+  assert track_scores.distinct([]) == []
+
+
+def test_what_two_tracks_show_together_a_third_need_not_show_again():
+  tracks = [_straight(0, 0, 5), _straight(5, 0, 5), _straight(0, 0, 10)]
+  assert track_scores.distinct(tracks) == [0, 1]
+
+
 def test_fusing_takes_the_median_of_boxes_that_agree():
   lefts = (0.0, 2.0, 4.0, 90.0)
   found = track_scores.fused([_straight(0, left) for left in lefts])

@@ -93,17 +93,58 @@ def scores(tracks: Sequence[tracker.Track], agreed: np.ndarray) -> np.ndarray:
   return agreed * similarity * (1 + contrast) * np.sqrt(frames)
 
 
+def distinct(
+  tracks: Sequence[tracker.Track],
+  *,
+  overlap: float = 0.7,
+  new: float = 0.1,
+) -> list[int]:
+  """Which tracks show something that those before them do not.
+
+  Seeds half a second apart give the same track of a region again and again.
+
+  Args:
+    tracks: of one video, best first.
+    overlap: boxes of one frame with at least this IoU are the same region.
+    new: least share of a track's frames in which no track that was kept before
+      it has the same region; 0 keeps all.
+
+  Returns:
+    Rows of `tracks`, ascending.
+  """
+  kept = []
+  for row, track in enumerate(tracks):
+    known = np.zeros(len(track.boxes), bool)
+    for other in kept:
+      first = max(track.start, tracks[other].start)
+      last = min(_stop(track), _stop(tracks[other]))
+      if first < last:
+        mine = slice(first - track.start, last - track.start)
+        its = slice(first - tracks[other].start, last - tracks[other].start)
+        iou = boxes_lib.aligned_iou(track.boxes[mine], tracks[other].boxes[its])
+        known[mine] |= iou >= overlap
+    if np.mean(~known) >= new:
+      kept.append(row)
+  return kept
+
+
+def _stop(track: tracker.Track) -> int:
+  return track.start + len(track.boxes)
+
+
 def best(
   tracks: Sequence[tracker.Track],
   *,
   limit: int | None = None,
   min_frames: int = 2,
   min_agreement: float = 0.3,
+  new: float = 0.1,
 ) -> list[tracker.Track]:
   """The best tracks of a video, fused, with their scores, best first.
 
   Tracks that stand nearly alone go first, then the others are fused, and then
-  the agreement of what came out decides.
+  the agreement of what came out decides. Of tracks of the same region one is
+  kept.
 
   Args:
     tracks: of one video.
@@ -111,6 +152,7 @@ def best(
     min_frames: shorter tracks are dropped.
     min_agreement: least agreement, 0..1, of a fused track; 0 keeps all. Before
       they are fused a third of it is asked.
+    new: see `distinct`.
   """
   tracks = [track for track in tracks if len(track.boxes) >= min_frames]
   first = agreement(tracks)
@@ -124,5 +166,9 @@ def best(
   agreed = agreement(tracks)
   score = scores(tracks, agreed)
   order = np.argsort(-score, kind="stable")
-  kept = [row for row in order if agreed[row] >= min_agreement]
-  return [tracks[row]._replace(score=float(score[row])) for row in kept[:limit]]
+  ordered = [
+    tracks[row]._replace(score=float(score[row]))
+    for row in order
+    if agreed[row] >= min_agreement
+  ]
+  return [ordered[row] for row in distinct(ordered, new=new)[:limit]]
