@@ -152,7 +152,9 @@ def _result(value: float | None, name: str) -> str:
 
 def _data(identity: Mapping[str, Any]) -> str:
   """What identifies a set of images, its hash shortened."""
-  return _cell({k: v[:12] if k == "sha256" else v for k, v in identity.items()})
+  return _cell(
+    {k: v[:12] if k.endswith("sha256") else v for k, v in identity.items()}
+  )
 
 
 def _some(skipped: Mapping[str, str]) -> str:

@@ -23,6 +23,7 @@ from tf_ssl.ops import environment, files
 
 JSON_FILE = "report.json"
 PAGE_FILE = "report.md"
+FORMAT = 1  # of report.json
 
 
 def write(
@@ -80,6 +81,7 @@ def report(
   notes = [*outcome.notes, *(f"{name} is not a finite number" for name in lost)]
   return _json(
     {
+      "format": FORMAT,
       "protocol": outcome.protocol,
       "title": outcome.title,
       "model": subject.frozen.description,
