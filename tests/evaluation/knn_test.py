@@ -94,7 +94,7 @@ def test_chunks_do_not_change_the_answer(monkeypatch):
   test = _clusters(6, 33)
   whole = knn.knn_accuracy(*train, *test, k=5)
 
-  monkeypatch.setattr(knn, "_MAX_SIMILARITIES", 200)  # 4 rows at a time
+  monkeypatch.setattr(knn, "_MAX_VOTES", 12)  # 4 rows at a time
 
   assert knn.knn_accuracy(*train, *test, k=5) == whole
 
@@ -105,6 +105,57 @@ def test_tensors_are_accepted_and_a_class_may_be_missing_from_training():
     train, tf.constant([0, 1]), train, tf.constant([0, 8]), k=1
   )
   assert accuracy == 0.5
+
+
+@pytest.mark.parametrize("k", [1, 7, 30])
+@pytest.mark.parametrize("temperature", [0.07, 1.0])
+def test_it_is_scikit_learns_classifier_with_the_same_weights(k, temperature):
+  train = _clusters(7, 300, classes=8, spread=1.0)
+  test = _clusters(8, 200, classes=8, spread=1.0)
+  reference = neighbors.KNeighborsClassifier(
+    k, metric="cosine", weights=lambda d: np.exp((1 - d) / temperature)
+  ).fit(*train)
+
+  guess = knn.classify(*train, *test, k=[k], temperature=[temperature])
+
+  best = guess[k, temperature].best
+  np.testing.assert_array_equal(best, reference.predict(test[0]))
+  assert 0.3 < guess[k, temperature].accuracy() < 1
+
+
+def test_ranks_are_those_of_a_slow_count_of_votes():
+  train = _clusters(9, 120, classes=9, spread=2.0)
+  test = _clusters(10, 60, classes=9, spread=2.0)
+
+  guesses = knn.classify(*train, *test, k=[3, 20], temperature=[0.1, 0.5])
+
+  unit = [
+    x / np.linalg.norm(x, axis=1, keepdims=True) for x, _ in (train, test)
+  ]
+  similarity = unit[1].astype(np.float64) @ unit[0].T
+  assert set(guesses) == {(3, 0.1), (3, 0.5), (20, 0.1), (20, 0.5)}
+  for (k, temperature), guess in guesses.items():
+    hits = 0
+    for row, label in zip(similarity, test[1], strict=True):
+      votes = np.zeros(9)
+      for i in np.argsort(-row, kind="stable")[:k]:
+        votes[train[1][i]] += np.exp(row[i] / temperature)
+      named = [c for c in np.argsort(-votes, kind="stable") if votes[c] > 0]
+      hits += label in named[:5]
+    assert guess.accuracy(5) == hits / len(test[1])
+    assert guess.accuracy(1) == knn.knn_accuracy(
+      *train, *test, k=k, temperature=temperature
+    )
+  assert guesses[3, 0.1].accuracy(5) < guesses[20, 0.1].accuracy(5)
+
+
+def test_a_class_without_a_vote_is_never_among_those_named():
+  train = np.eye(4, dtype=np.float32)
+  guess = knn.classify(
+    train, np.arange(4), train[:1], np.array([3]), k=[1], temperature=[0.1]
+  )[1, 0.1]
+  assert guess.best.tolist() == [0]
+  assert guess.rank.tolist() == [4]
 
 
 _GOOD = {
@@ -128,6 +179,7 @@ _GOOD = {
     ({"train_labels": None}, "train_labels is None"),
     ({"train_labels": np.array([0, -1, 2])}, "1 of 3 train_labels are negati"),
     ({"train_labels": np.array([0.0, 1.0, 2.0])}, "integer class ids"),
+    ({"train_features": np.full([3, 3], np.inf)}, "3 of 3 rows of train_feat"),
     ({"train_labels": np.arange(2)}, r"expected \[N, D\] and \[N\]"),
     ({"train_features": np.zeros([3, 0])}, "train_features are empty"),
   ],
@@ -135,6 +187,12 @@ _GOOD = {
 def test_what_cannot_be_classified_is_named(change, message):
   with pytest.raises(errors.UsageError, match=message):
     knn.knn_accuracy(**{**_GOOD, **change})
+
+
+def test_no_k_is_refused():
+  good = {k: v for k, v in _GOOD.items() if k != "k"}
+  with pytest.raises(errors.UsageError, match="at least one of each"):
+    knn.classify(**good, k=[], temperature=[0.1])
 
 
 if __name__ == "__main__":

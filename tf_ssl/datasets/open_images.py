@@ -66,5 +66,5 @@ def _tfrecords_without_images(folder: str) -> list[str]:
 def _error(source: str, problem: str) -> errors.UsageError:
   return errors.UsageError(
     f"images {source!r}: {problem}; expected {_EXPECTED}. Change IMAGES (or "
-    "LABELLED_IMAGES, HELD_OUT_IMAGES)"
+    "LABELLED_IMAGES, HELD_OUT_IMAGES, TRAIN_IMAGES, TEST_IMAGES)"
   )

@@ -1,12 +1,14 @@
 """Weighted k-nearest-neighbour classification of frozen features."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
-import tensorflow as tf
 
 from tf_ssl import errors
+from tf_ssl.evaluation import guesses as guesses_lib
+from tf_ssl.evaluation import neighbours
 
-# Similarities held at once: 2**24 float32 are 64 MiB.
-_MAX_SIMILARITIES = 2**24
+_MAX_VOTES = 2**22  # float64, held at once: 32 MiB
 
 
 def knn_accuracy(
@@ -18,7 +20,32 @@ def knn_accuracy(
   k: int = 20,
   temperature: float = 0.1,
 ) -> float:
-  """Share of test images whose class their k nearest neighbours name.
+  """Share of test images whose class their k nearest neighbours name, 0..1.
+
+  See `classify`.
+  """
+  guesses = classify(
+    train_features,
+    train_labels,
+    test_features,
+    test_labels,
+    k=[k],
+    temperature=[temperature],
+  )
+  return guesses[k, temperature].accuracy()
+
+
+def classify(
+  train_features: np.ndarray,
+  train_labels: np.ndarray,
+  test_features: np.ndarray,
+  test_labels: np.ndarray,
+  *,
+  k: Sequence[int],
+  temperature: Sequence[float],
+  show_progress: bool = False,
+) -> Mapping[tuple[int, float], guesses_lib.Guesses]:
+  """Lets the nearest training images vote for the class of each test image.
 
   The protocol of InstDisc (Wu et al. 2018, section 3.4), and of MoCo's CIFAR-10
   notebook: cosine similarity s to every training feature; the k most similar
@@ -26,16 +53,21 @@ def knn_accuracy(
   equally similar neighbours the one that comes first in the training set is
   taken; of classes with equal votes, the one with the smallest id.
 
+  The search is made once for all k and temperatures.
+
   Args:
-    train_features: [N, D] float, any length; NumPy arrays or tensors.
+    train_features: [N, D] float, any length; arrays, tensors or memory maps, of
+      which no more than a chunk is in memory at once.
     train_labels: [N] int, class ids >= 0.
     test_features: [M, D] float.
     test_labels: [M] int, class ids >= 0.
-    k: number of neighbours, 1..N.
-    temperature: > 0; a large value gives every neighbour the same vote.
+    k: numbers of neighbours, 1..N each.
+    temperature: > 0 each; a large one gives every neighbour the same vote.
+    show_progress: whether to draw a bar where it takes long.
 
   Returns:
-    Accuracy, 0..1.
+    {(k, temperature): Guesses} for all of them. A class without any vote is not
+    named, however many one looks at.
 
   Raises:
     UsageError: features that do not fit together or are not finite, missing or
@@ -43,34 +75,50 @@ def knn_accuracy(
   """
   train, train_ids = _checked("train", train_features, train_labels)
   test, test_ids = _checked("test", test_features, test_labels)
-  if train.shape[1] != test.shape[1]:
+  if not k or not temperature:
     raise errors.UsageError(
-      f"train_features are {train.shape[1]} wide and test_features "
-      f"{test.shape[1]}; both must come from the same encoder"
+      f"kNN with k {list(k)} and temperature {list(temperature)}: expected at "
+      "least one of each"
     )
-  if not 1 <= k <= len(train):
-    raise errors.UsageError(
-      f"k = {k} neighbours were asked for among {len(train)} labelled images; "
-      "k must be at least 1 and at most their number"
-    )
-  if not temperature > 0:
-    raise errors.UsageError(
-      f"kNN temperature is {temperature}; it must be greater than 0"
-    )
+  for value in temperature:
+    if not value > 0:
+      raise errors.UsageError(
+        f"kNN temperature is {value}; it must be greater than 0"
+      )
+  neighbours.check_k(min(k), len(train))
   classes, columns = np.unique(train_ids, return_inverse=True)
-  bank = tf.math.l2_normalize(train, axis=1)  # [N, D]
-  rows = max(1, _MAX_SIMILARITIES // len(train))
-  correct = 0
-  for start in range(0, len(test), rows):
-    queries = tf.math.l2_normalize(test[start : start + rows], axis=1)
-    similarity = tf.matmul(queries, bank, transpose_b=True)  # [b, N]
-    similarity, neighbours = tf.math.top_k(similarity, k)  # [b, k] each
-    votes = _votes(
-      similarity.numpy(), columns[neighbours.numpy()], len(classes), temperature
+  # The column of each test image's class; -1 for one that is not in training.
+  own = np.searchsorted(classes, test_ids).clip(max=len(classes) - 1)
+  own = np.where(classes[own] == test_ids, own, -1)
+  parts = {(one, t): [] for one in k for t in temperature}
+  step = max(1, _MAX_VOTES // len(classes))
+  for start, similarity, index in neighbours.nearest(
+    train, test, k=max(k), show_progress=show_progress
+  ):
+    voters = columns[index]  # [b, k]
+    for first in range(0, len(voters), step):
+      rows = slice(first, first + step)
+      truth = own[start + first : start + first + len(voters[rows])]
+      for (one, t), found in parts.items():
+        votes = _votes(
+          similarity[rows, :one], voters[rows, :one], len(classes), t
+        )
+        found.append(_guess(votes, truth))
+  return {
+    key: guesses_lib.Guesses(
+      classes[np.concatenate([best for best, _ in found])],
+      np.concatenate([rank for _, rank in found]),
     )
-    predicted = classes[np.argmax(votes, axis=1)]  # [b]
-    correct += int(np.sum(predicted == test_ids[start : start + rows]))
-  return correct / len(test)
+    for key, found in parts.items()
+  }
+
+
+def _guess(votes: np.ndarray, own: np.ndarray) -> guesses_lib.Guesses:
+  """Columns with the most votes, and the ranks of the true ones; of [b, C]."""
+  best, rank = guesses_lib.from_scores(votes, np.maximum(own, 0))
+  mine = votes[np.arange(len(own)), np.maximum(own, 0)]
+  has_votes = (mine > 0) & (own >= 0)
+  return guesses_lib.Guesses(best, np.where(has_votes, rank, votes.shape[1]))
 
 
 def _votes(
@@ -96,13 +144,12 @@ def _votes(
 def _checked(
   name: str, features: np.ndarray, labels: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Returns float32 [N, D] and int64 [N], or says what is wrong with them."""
+  """Returns [N, D] and int64 [N], or says what is wrong with them."""
   if labels is None:
     raise errors.UsageError(
       f"{name}_labels is None; kNN needs a class id for every image"
     )
-  features = np.asarray(features, np.float32)
-  labels = np.asarray(labels)
+  features, labels = np.asarray(features), np.asarray(labels)
   if features.ndim != 2 or labels.shape != features.shape[:1]:
     raise errors.UsageError(
       f"{name}_features have shape {features.shape} and {name}_labels "
@@ -111,12 +158,6 @@ def _checked(
   if not features.size:
     raise errors.UsageError(
       f"{name}_features are empty; kNN needs at least one labelled image"
-    )
-  bad = np.count_nonzero(~np.isfinite(features).all(axis=1))
-  if bad:
-    raise errors.UsageError(
-      f"{bad} of {len(features)} rows of {name}_features hold NaN or infinity; "
-      "the encoder that made them has diverged, or its weights are damaged"
     )
   if not np.issubdtype(labels.dtype, np.integer):
     raise errors.UsageError(

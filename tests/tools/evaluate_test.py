@@ -1,0 +1,135 @@
+"""The command that runs a protocol: what is bound, and mistakes."""
+
+import json
+import sys
+
+import gin
+import pytest
+
+from tools import evaluate
+
+_PROTOCOL = """
+import dataclasses
+from tf_ssl.evaluation.protocols import protocol
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Width:
+  scale: float = 1.0
+
+  def run(self, subject, *, output_dir, say):
+    say(f"measuring {subject.name}")
+    width = subject.frozen.description.width
+    return protocol.Outcome(
+      protocol="width",
+      title="Width",
+      settings={"scale": self.scale},
+      data={},
+      results={"width": self.scale * width},
+    )
+"""
+_CONFIG = """
+from __gin__ import dynamic_registration
+import width_protocol
+from tf_ssl.evaluation.protocols import evaluate
+evaluate.Evaluation.protocol = @width_protocol.Width()
+width_protocol.Width.scale = 2.0
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def fixture_library(tmp_path_factory):
+  """The module `width_protocol`, imported once: gin remembers it."""
+  folder = tmp_path_factory.mktemp("library")
+  (folder / "width_protocol.py").write_text(_PROTOCOL)
+  with pytest.MonkeyPatch.context() as patch:
+    patch.syspath_prepend(folder)
+    yield
+
+
+@pytest.fixture(autouse=True)
+def fixture_no_gin():
+  gin.clear_config()
+  yield
+  gin.clear_config()
+  gin.config._IMPORTS.clear()
+
+
+@pytest.fixture(name="config")
+def fixture_config(tmp_path):
+  file = tmp_path / "width.gin"
+  file.write_text(_CONFIG)
+  return str(file)
+
+
+def test_the_bound_protocol_is_run_and_reported(config, tmp_path, capsys):
+  out = tmp_path / "deep" / "out"
+  evaluate.TOOL.call(
+    [
+      f"--gin_file={config}",
+      "--model=mine=random:resnet18",
+      "--layer=C2",
+      f"--output_dir={out}",
+    ]
+  )
+  report = json.loads((out / "report.json").read_text())
+  assert report["results"] == {"width": 128.0}
+  assert report["settings"] == {"scale": 2.0}
+  assert report["model"]["layer"] == "C2"
+  assert "--layer=C2" in report["command"]
+  printed = capsys.readouterr().out.splitlines()
+  assert printed[0].startswith("mine: untrained encoder random:resnet18; reads")
+  assert printed[1:] == [
+    "measuring mine",
+    "mine: width: 128",
+    f"report: {out}/report.md",
+  ]
+
+
+@pytest.mark.parametrize(
+  ("arguments", "message"),
+  [
+    (["--model=pixels", "--output_dir=o"], "--gin_file=FILE is missing"),
+    (["--gin_file=CONFIG", "--output_dir=o"], "--model=... is missing"),
+    (["--gin_file=CONFIG", "--model=pixels"], "--output_dir=... is missing"),
+    (
+      ["--gin_file=CONFIG", "--model=m=nowhere", "--output_dir=o"],
+      "model nowhere is not there",
+    ),
+    (
+      [
+        "--gin_file=CONFIG",
+        "--gin_bindings=evaluate.Evaluation.protocol=@width_protocol.Width",
+        "--model=pixels",
+        "--output_dir=o",
+      ],
+      "expected a protocol with its settings, such as @knn.Knn()",
+    ),
+    (
+      [
+        "--gin_file=gin_configs/invariance/rendered.gin",
+        "--model=pixels",
+        "--output_dir=o",
+      ],
+      "--gin_file: ",  # sets nothing of this tool
+    ),
+    (
+      ["--gin_file=CONFIG", "--model=pixels", "--output_dir=width.gin"],
+      "output_dir width.gin: File exists",
+    ),
+  ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(
+  arguments, message, config, tmp_path, capsys, monkeypatch
+):
+  monkeypatch.chdir(tmp_path)
+  arguments = [word.replace("CONFIG", config) for word in arguments]
+  with pytest.raises(SystemExit) as end:
+    evaluate.TOOL.run(arguments)
+  assert end.value.code == 2
+  said = capsys.readouterr().err.strip().splitlines()[-1]
+  assert said.startswith("evaluate: ") and message in said
+  assert not (tmp_path / "o").exists()
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))

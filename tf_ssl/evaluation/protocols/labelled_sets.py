@@ -1,0 +1,224 @@
+"""Two labelled sets of the same classes, and what a frozen model makes of them.
+
+What cannot be used is refused before the first image is read.
+"""
+
+import hashlib
+import os
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tf_ssl import errors
+from tf_ssl.datasets import records as records_lib
+from tf_ssl.evaluation import feature_store
+from tf_ssl.evaluation.protocols import protocol
+
+_FOLDER = "features"
+_NAMED = 5  # classes that an error lists
+
+
+class LabelledSets(NamedTuple):
+  """Images to learn from and images to test on, with one list of classes.
+
+  Attributes:
+    train: the images; `labels` are numbers of `class_names`.
+    test: the images; `labels` likewise.
+    class_names: C names, each of a class with images in both sets.
+  """
+
+  train: records_lib.ImageRecords
+  test: records_lib.ImageRecords
+  class_names: tuple[str, ...]
+
+  def data(self) -> dict[str, dict[str, Any]]:
+    """Identifies both sets, for `protocol.Outcome.data`."""
+    return {
+      "train": _identity(self.train, len(self.class_names)),
+      "test": _identity(self.test, len(self.class_names)),
+    }
+
+
+class Features(NamedTuple):
+  """Features of those of N images that could be read.
+
+  Attributes:
+    values: [M, D] float32, mapped from the disk.
+    labels: [M] int64.
+    index: [M] int64, ascending: which of the N images each is.
+    skipped: from the names of images left out to the reasons.
+  """
+
+  values: np.ndarray
+  labels: np.ndarray
+  index: np.ndarray
+  skipped: dict[str, str]
+
+
+def match(
+  train: records_lib.ImageRecords, test: records_lib.ImageRecords
+) -> LabelledSets:
+  """Brings the labels of two sets to one list of classes.
+
+  Where classes have names those decide, whatever the numbers.
+
+  Args:
+    train: the macro TRAIN_IMAGES, all with labels.
+    test: TEST_IMAGES, likewise.
+
+  Raises:
+    UsageError: labels are missing, negative or beyond the named classes; one
+      set names its classes and the other numbers them; there is a single class;
+      a class of one set has no image in the other.
+  """
+  names = {}
+  for macro, records in (("TRAIN_IMAGES", train), ("TEST_IMAGES", test)):
+    _check(macro, records)
+    names[macro] = _names(records)
+  if bool(train.class_names) != bool(test.class_names):
+    named, numbered = ("TRAIN", "TEST")[:: 1 if train.class_names else -1]
+    raise errors.UsageError(
+      f"{named}_IMAGES names its classes and {numbered}_IMAGES numbers them; "
+      "expected names in both, or numbers in both"
+    )
+  known, asked = (set(names[macro].values()) for macro in names)
+  if asked - known:
+    raise errors.UsageError(
+      f"TEST_IMAGES ({test.root}) has {len(asked - known)} classes that "
+      f"TRAIN_IMAGES ({train.root}) does not have: {_some(asked - known)}; "
+      f"there are {_some(known)}; expected the same classes in both, by name"
+    )
+  if known - asked:
+    raise errors.UsageError(
+      f"TEST_IMAGES ({test.root}) has no image of {len(known - asked)} of the "
+      f"{len(known)} classes of TRAIN_IMAGES ({train.root}): "
+      f"{_some(known - asked)}; add some, or leave these classes out of "
+      "TRAIN_IMAGES"
+    )
+  if len(known) < 2:
+    raise errors.UsageError(
+      f"TRAIN_IMAGES ({train.root}) has a single class, {_some(known)}; "
+      "expected at least two, each a folder of images"
+    )
+  # By number where they have no names: 2 comes before 10.
+  order = sorted(known) if train.class_names else sorted(known, key=int)
+  number = {name: i for i, name in enumerate(order)}
+  return LabelledSets(
+    *(
+      records._replace(
+        labels=_mapped(records.labels, names[macro], number),
+        class_names=tuple(order),
+      )
+      for macro, records in (("TRAIN_IMAGES", train), ("TEST_IMAGES", test))
+    ),
+    tuple(order),
+  )
+
+
+def features(
+  subject: protocol.Subject,
+  records: records_lib.ImageRecords,
+  output_dir: str,
+  role: str,
+  *,
+  image_size: int,
+  batch_size: int = 64,
+  max_skipped_fraction: float = 0.05,
+) -> Features:
+  """Runs the frozen model over a set, or goes on where that was stopped.
+
+  The short side is resized to `image_size` * 256/224 and the middle cut out.
+
+  Args:
+    subject: the model.
+    records: of `match`.
+    output_dir: features lie below it.
+    role: "train" or "test".
+    image_size: pixels a side.
+    batch_size: images at once.
+    max_skipped_fraction: of the images that may be unreadable.
+
+  Raises:
+    UsageError: see `feature_store.extract`.
+  """
+  found = feature_store.extract(
+    [subject.frozen],
+    records,
+    os.path.join(output_dir, _FOLDER, role),
+    image_size=image_size,
+    framing="middle",
+    batch_size=batch_size,
+    max_skipped_fraction=max_skipped_fraction,
+  )
+  return Features(
+    found.by_model[subject.frozen.name],
+    records.labels[found.index].astype(np.int64),
+    np.asarray(found.index),
+    found.skipped,
+  )
+
+
+def _check(macro: str, records: records_lib.ImageRecords) -> None:
+  labels = records.labels
+  if labels is None:
+    raise errors.UsageError(
+      f"{macro} ({records.root}) has no labels; expected class folders "
+      "(CLASS/image.jpg), a manifest with a column `label`, or labelled records"
+    )
+  negative = int(np.count_nonzero(labels < 0))
+  if negative:
+    first = records.name(int(np.argmax(labels < 0)))
+    raise errors.UsageError(
+      f"{macro} ({records.root}): {negative} of {len(labels)} images have no "
+      f"label or a negative one, the first {first!r}; expected a class for "
+      "every image"
+    )
+  count = len(records.class_names)
+  if count and int(labels.max()) >= count:
+    first = records.name(int(np.argmax(labels >= count)))
+    raise errors.UsageError(
+      f"{macro} ({records.root}): the label of {first!r} is "
+      f"{int(labels.max(initial=0, where=labels >= count))}, beyond the "
+      f"{count} classes that have names; expected labels 0..{count - 1}"
+    )
+
+
+def _names(records: records_lib.ImageRecords) -> dict[int, str]:
+  """Name of each class id that an image has."""
+  present = np.unique(records.labels).tolist()
+  if records.class_names:
+    return {i: records.class_names[i] for i in present}
+  return {i: str(i) for i in present}
+
+
+def _mapped(
+  labels: np.ndarray, names: dict[int, str], number: dict[str, int]
+) -> np.ndarray:
+  table = np.zeros(max(names) + 1, np.int32)
+  for i, name in names.items():
+    table[i] = number[name]
+  return table[labels]
+
+
+def _identity(
+  records: records_lib.ImageRecords, num_classes: int
+) -> dict[str, Any]:
+  by_name = sorted(
+    f"{records.name(i)}\0{records.class_names[label]}\n"
+    for i, label in enumerate(records.labels.tolist())
+  )
+  sha256 = hashlib.sha256()
+  for line in by_name:
+    sha256.update(line.encode("utf-8", "surrogateescape"))
+  return {
+    "folder": records.root,
+    **records_lib.digest(records),
+    "labels_sha256": sha256.hexdigest(),
+    "classes": num_classes,
+  }
+
+
+def _some(names: set[str]) -> str:
+  shown = sorted(names)[:_NAMED]
+  more = ", ..." if len(names) > _NAMED else ""
+  return ", ".join(map(repr, shown)) + more

@@ -1,0 +1,55 @@
+"""Measures what a model's features are good for, and writes a report.
+
+The gin file names the protocol (kNN, a linear probe, ...) and the images.
+report.json and report.md carry the whole protocol. Interrupted, it goes on.
+"""
+
+from . import cli
+
+
+def main(invocation: cli.Invocation) -> None:
+  """Runs the protocol that the gin files bind."""
+  from tf_ssl.evaluation.protocols import evaluate, protocol
+
+  from . import gin_runs
+
+  flags = invocation.flags
+  settings = invocation.configured(evaluate.Evaluation)()
+  subject = protocol.Subject(
+    flags.model,
+    layer=flags.layer,
+    preprocessing=flags.preprocessing,
+    restore_run=gin_runs.restore_encoder,
+  )
+  page = evaluate.evaluate(
+    settings,
+    subject,
+    flags.output_dir,
+    command=invocation.command,
+    say=print,
+  )
+  print(f"report: {page}")
+
+
+TOOL = cli.Tool(
+  "evaluate",
+  __doc__,
+  main,
+  config_folders=["evaluate"],
+  required=["model", "output_dir"],
+)
+TOOL.text_flag(
+  "model",
+  "NAME=PATH of a model: a SavedModel's folder, a .keras, .h5 or .onnx file, a "
+  "run of tools.train, keras.applications:ResNet50, random:resnet50 "
+  "(untrained) or pixels.",
+)
+TOOL.text_flag("output_dir", "The folder to write, such as evaluated/a-knn.")
+TOOL.text_flag("layer", "What to read of the model; chosen if not given.")
+TOOL.text_flag(
+  "preprocessing",
+  "What the model's pixels must be: 0..255, 0..1, -1..1, imagenet, caffe.",
+)
+
+if __name__ == "__main__":
+  TOOL.run()
