@@ -11,8 +11,8 @@ import dataclasses
 import hashlib
 import json
 import warnings
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import joblib
 import numpy as np
@@ -105,9 +105,12 @@ def run(
         mininterval=0.5,
       ) as bar,
     ):
-      for i, fits in _computed(train, test, jobs, left, settings, workers):
+      for i, fits in each_job(
+        fit, train, test, jobs, left, settings, workers=workers
+      ):
         found[i] = fits
-        file.write(json.dumps({"job": keys[i], "fits": fits}) + "\n")
+        # The line begins anew, whatever a kill has left of the last one.
+        file.write("\n" + json.dumps({"job": keys[i], "fits": fits}))
         file.flush()
         bar.update(len(fits))
   except OSError as error:
@@ -118,24 +121,43 @@ def run(
   return [found[i] for i in range(len(jobs))]
 
 
-def _computed(
-  train, test, jobs, left, settings, workers
-) -> Iterator[tuple[int, list[Fit]]]:
-  """Yields the number of each job that is left with its fits, in any order."""
+def each_job(
+  function: Callable[..., Any],
+  train: np.ndarray,
+  test: np.ndarray,
+  jobs: Sequence[Job],
+  numbers: Sequence[int],
+  settings: svm_settings.SvmSettings,
+  *,
+  workers: int,
+) -> Iterator[tuple[int, Any]]:
+  """Calls a function on some of the jobs, in several processes.
+
+  Args:
+    function: called as function(train, test, job, settings).
+    train: as for `run`.
+    test: the same.
+    jobs: the same.
+    numbers: which of them.
+    settings: how.
+    workers: as for `run`.
+
+  Yields:
+    The number of a job and what the function gave, in any order.
+  """
+  if workers == -1:
+    workers = max(1, min(len(numbers), joblib.cpu_count()))
   parallel = joblib.Parallel(
-    n_jobs=max(1, min(len(left), joblib.cpu_count()))
-    if workers == -1
-    else workers,
-    return_as="generator_unordered",
-    batch_size=1,
+    n_jobs=workers, return_as="generator_unordered", batch_size=1
   )
   yield from parallel(
-    joblib.delayed(_numbered)(i, train, test, jobs[i], settings) for i in left
+    joblib.delayed(_numbered)(i, function, train, test, jobs[i], settings)
+    for i in numbers
   )
 
 
-def _numbered(number, train, test, job, settings) -> tuple[int, list[Fit]]:
-  return number, fit(train, test, job, settings)
+def _numbered(number, function, *arguments) -> tuple[int, Any]:
+  return number, function(*arguments)
 
 
 def fit(
@@ -163,20 +185,18 @@ def fit(
       warnings.simplefilter("ignore", exceptions.ConvergenceWarning)
       fitted.append(classifier.fit(examples, job.train_signs))
   del examples
-  weights = np.concatenate([c.coef_ for c in fitted]).T  # [D, costs]
-  offsets = np.concatenate([c.intercept_ for c in fitted])
-  scores = np.concatenate(
-    [
-      _unit_length(test, job.test_rows[i : i + _ROWS]) @ weights + offsets
-      for i in range(0, len(job.test_rows), _ROWS)
-    ]
-  )  # [m, costs]
+  scores = np.empty((len(fitted), len(job.test_rows)))
+  for start in range(0, len(job.test_rows), _ROWS):
+    stop = start + _ROWS
+    held_out = _unit_length(test, job.test_rows[start:stop])
+    for row, classifier in zip(scores, fitted, strict=True):
+      row[start:stop] = classifier.decision_function(held_out)
   return [
     Fit(
-      average_precision.average_precision(column, job.test_targets),
+      average_precision.average_precision(row, job.test_targets),
       int(classifier.n_iter_),
     )
-    for column, classifier in zip(scores.T, fitted, strict=True)
+    for row, classifier in zip(scores, fitted, strict=True)
   ]
 
 
