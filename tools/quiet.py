@@ -27,6 +27,11 @@ _KNOWN_LINES = re.compile(
   rb"|Failed to import GCSFileSystem"
 )
 
+# What is written last: the end of the filter. It must not wait until all have
+# closed the pipe, for processes that libraries keep (joblib, multiprocessing)
+# hold it as long as this one lives.
+_END = b"\0the end of what is filtered\n"
+
 _KNOWN_WARNINGS = (
   "You are using a Python version",  # google-api-core
   "pkg_resources is deprecated",  # tensorflow-hub
@@ -91,6 +96,8 @@ def known_lines_dropped():
   finally:
     sys.stderr.flush()
     sys.stderr = before
+    with contextlib.suppress(OSError):  # the filter was killed
+      os.write(2, _END)
     os.dup2(terminal, 2)
     os.close(terminal)
     os.waitpid(child, 0)
@@ -111,5 +118,9 @@ class _Unfiltered(io.TextIOWrapper):
 def _forward(read_end: int) -> None:
   with os.fdopen(read_end, "rb") as lines:
     for line in lines:
-      if not _KNOWN_LINES.search(line):
+      at_end = line.endswith(_END)
+      line = line.removesuffix(_END)
+      if line and not _KNOWN_LINES.search(line):
         os.write(2, line)
+      if at_end:
+        return

@@ -150,6 +150,23 @@ def test_the_last_words_of_a_crashing_import_are_seen(repository):
   assert done.stderr == "last words\n"
 
 
+_LINGERING = """
+import os, subprocess, sys
+from tools import quiet
+with quiet.known_lines_dropped():
+  lingering = subprocess.Popen(["sleep", "300"])  # holds standard error
+  os.write(2, b"no end of line")
+os.write(2, b", and on")
+lingering.kill()
+"""
+
+
+def test_a_process_that_stays_does_not_hold_up_the_end(repository):
+  done = _run(repository, "-c", _LINGERING)
+  assert done.returncode == 0
+  assert done.stderr == "no end of line, and on"
+
+
 def test_the_dispatcher_knows_its_tools(repository):
   done = _run(repository, "-m", "tools")
   assert done.returncode == 2
