@@ -49,7 +49,8 @@ def load(files: Sequence[str], bindings: Sequence[str]) -> None:
   gin_checks.check_macros_are_used(texts)
   gin_checks.check_required_are_set()
   gin_checks.check_types()
-  gin.finalize()
+  # No gin.finalize(): it locks gin, and tf-models-official, which is imported
+  # where it is first needed, registers functions of its own.
 
 
 def configured(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,0 +1,81 @@
+"""Names of classes with their ids, from a small file of any usual kind."""
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from tf_ssl import errors
+
+_EXPECTED = (
+  "a .yaml or .json file with {ID: NAME}, [NAME, ...], COCO's categories "
+  "([{id, name}, ...]), or one of these under `classes`, `names` or "
+  "`categories`; or a text file with NAME or ID: NAME on each line"
+)
+_KEYS = ("classes", "names", "categories")
+
+
+def read(file: str) -> dict[int, str]:
+  """Reads names of classes.
+
+  Args:
+    file: see the module's `_EXPECTED`; where there are no ids they count from
+      0. A name may be empty.
+
+  Returns:
+    {id: name}, by id.
+
+  Raises:
+    UsageError: it cannot be read, or is something else.
+  """
+  path = os.path.expanduser(file)
+  suffix = os.path.splitext(path)[1].lower()
+  try:
+    with open(path, encoding="utf-8") as stream:
+      if suffix in (".yaml", ".yml"):
+        content = yaml.safe_load(stream)
+      elif suffix == ".json":
+        content = json.load(stream)
+      else:
+        content = _lines(stream.read())
+    found = _by_id(content)
+  except OSError as error:
+    raise errors.UsageError(
+      f"classes: cannot read {file!r} ({error.strerror}); expected {_EXPECTED}"
+    ) from error
+  except (ValueError, TypeError, KeyError, yaml.YAMLError) as error:
+    raise errors.UsageError(
+      f"classes: {file!r} has no names of classes "
+      f"({' '.join(str(error).split())[:200]}); expected {_EXPECTED}"
+    ) from error
+  return dict(sorted(found.items()))
+
+
+def _lines(text: str) -> Any:
+  lines = [line.strip() for line in text.splitlines() if line.strip()]
+  numbered = [re.fullmatch(r"(\d+)\s*[:\t]\s*(.*)", line) for line in lines]
+  if lines and all(numbered):
+    return {match[1]: match[2] for match in numbered}
+  return lines
+
+
+def _by_id(content: Any) -> dict[int, str]:
+  if isinstance(content, Mapping):
+    for key in _KEYS:
+      if key in content:
+        return _by_id(content[key])
+    pairs = list(content.items())
+  elif isinstance(content, Sequence) and not isinstance(content, str):
+    pairs = [
+      (each["id"], each["name"]) if isinstance(each, Mapping) else (i, each)
+      for i, each in enumerate(content)
+    ]
+  else:
+    raise ValueError(f"it holds {type(content).__name__}")
+  found = {int(number): str(name) for number, name in pairs}
+  if not found or min(found) < 0 or len(found) != len(pairs):
+    raise ValueError("no class, a negative id, or an id that is there twice")
+  return found

@@ -1,0 +1,287 @@
+"""Semi-supervised fine-tuning: an encoder learns from a share of the labels."""
+
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tqdm
+
+from tf_ssl import errors
+from tf_ssl.datasets import records as records_lib
+from tf_ssl.evaluation import (
+  classifier,
+  fitting,
+  kept_results,
+  label_subsets,
+)
+from tf_ssl.evaluation.models import trainable
+from tf_ssl.evaluation.protocols import fine_tuning_outcome, protocol
+from tf_ssl.input_pipeline import labelled_crops, labelled_images
+from tf_ssl.input_pipeline import skipped as skipped_lib
+
+_FOLDER = "fine_tuning"
+_TOP = 5
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FineTuning:
+  """Trains encoder and classifier on shares of the labels, tests on images.
+
+  Attributes:
+    train: labelled images.
+    test: labelled images of the same classes.
+    sgd: learning rates; that of the encoder 0 leaves it frozen.
+    label_shares: of the labelled images that are used, as many of each class.
+    seeds: of the choice of images, heads and crops; one run each.
+    from_scratch: whether the same network is also trained from random weights.
+    image_size: pixels a side.
+    min_area: smallest area of a crop, as a share of the image's.
+    batch_size: images of a step; fewer where a share has fewer.
+    epochs: over the images of a share.
+    min_steps: of a run, whatever the epochs, so that few images are not left
+      after a handful of steps.
+    max_skipped_fraction: the share of images that may be unreadable.
+  """
+
+  train: records_lib.ImageRecords
+  test: records_lib.ImageRecords
+  sgd: fitting.Sgd
+  label_shares: Sequence[float] = (0.01, 0.1, 1.0)
+  seeds: Sequence[int] = (0, 1, 2)
+  from_scratch: bool = False
+  image_size: int = 224
+  min_area: float = 0.08
+  batch_size: int = 256
+  epochs: float = 30.0
+  min_steps: int = 500
+  max_skipped_fraction: float = 0.05
+
+  def __post_init__(self):
+    """Refuses what would fail only after the first runs."""
+    for name in ("label_shares", "seeds"):
+      values = getattr(self, name)
+      if not values or len(set(values)) != len(values):
+        raise errors.UsageError(
+          f"{name}={tuple(values)}: expected different numbers; change "
+          f"{name.upper()}"
+        )
+    if self.batch_size < 1 or not self.epochs >= 0 or self.min_steps < 1:
+      raise errors.UsageError(
+        f"batch_size={self.batch_size}, epochs={self.epochs}, "
+        f"min_steps={self.min_steps}: expected at least 1, 0 and 1"
+      )
+
+  def run(
+    self,
+    subject: protocol.Subject,
+    *,
+    output_dir: str,
+    say: Callable[[str], None],
+  ) -> protocol.Outcome:
+    """Measures one model; see `protocol.DownstreamProtocol`."""
+    encoder = subject.trainable
+    labels, test, notes = _matched(self.train, self.test)
+    num_classes = int(labels.max()) + 1
+    data = {
+      "train": records_lib.digest(self.train),
+      "test": records_lib.digest(self.test),
+    }
+    settings = self._settings()
+    description = encoder.description._asdict()
+    del description["path"], description["name"]
+    kept = kept_results.KeptResults(
+      os.path.join(output_dir, _FOLDER),
+      {**settings, "data": data, "model": description},
+      say,
+    )
+    runs = _Runs(self, encoder, labels, test, num_classes)
+    found = []
+    with kept.locked():
+      for share in self.label_shares:
+        for start in ("pretrained", "scratch")[: 1 + self.from_scratch]:
+          for seed in self.seeds:
+            part = f"{share:g}-of-labels-{start}-seed-{seed}"
+            result = kept.get(part)
+            if result is None:
+              result = runs.run(share, start, seed, kept.working(part))
+              kept.put(part, result)
+            found.append(fine_tuning_outcome.Run(share, start, seed, **result))
+            say(found[-1].text())
+    if encoder.description.note and not self.sgd.is_frozen:
+      notes.append(encoder.description.note)
+    return fine_tuning_outcome.outcome(
+      found,
+      num_classes=num_classes,
+      settings=settings
+      | {
+        "label_shares": list(self.label_shares),
+        "seeds": list(self.seeds),
+        "from_scratch": self.from_scratch,
+      },
+      data=data,
+      notes=notes,
+    )
+
+  def steps(self, images: int) -> int:
+    """Of a run on so many images."""
+    batch = min(self.batch_size, images)
+    return max(self.min_steps, round(self.epochs * images / batch))
+
+  def _settings(self) -> dict[str, Any]:
+    return {
+      "subsets": "as many of each class, drawn anew for each seed",
+      "image_size": self.image_size,
+      "training_crop": f"area {self.min_area:g} to 1, mirrored at random",
+      "test_crop": "the middle, of the image resized by 256/224",
+      "batch_size": self.batch_size,
+      "epochs": self.epochs,
+      "min_steps": self.min_steps,
+      **self.sgd.report(),
+    }
+
+
+class _Runs:
+  """The runs of one protocol on one model; compiled once for all of them."""
+
+  def __init__(self, settings, encoder, labels, test, num_classes):
+    self._settings: FineTuning = settings
+    self._encoder: trainable.TrainableEncoder = encoder
+    self._labels: np.ndarray = labels  # [N]
+    self._test: records_lib.ImageRecords = test
+    self._num_classes: int = num_classes
+    self._model = classifier.Classifier(
+      encoder, num_classes=num_classes, frozen=settings.sgd.is_frozen
+    )
+    frozen = settings.sgd.is_frozen
+    self._fitter = fitting.Fitter(
+      self._model.loss,
+      head=self._model.head_variables,
+      encoder=encoder.trainable_variables,
+      state=[
+        *self._model.head_variables,
+        *(() if frozen else encoder.variables),
+      ],
+      sgd=settings.sgd,
+    )
+
+  def run(self, share, start, seed, folder) -> dict[str, Any]:
+    """Trains and tests once; JSON values, the fields of `Run`."""
+    settings, train = self._settings, self._settings.train
+    chosen = label_subsets.balanced(
+      self._labels, share, num_classes=self._num_classes, seed=seed
+    )
+    boxes = None if train.boxes is None else train.boxes[chosen, None]
+    subset = train._replace(
+      examples=records_lib.Examples(chosen[:, None].astype(np.int64), boxes)
+    )
+    steps = settings.steps(len(chosen))
+    batch_size = min(settings.batch_size, len(chosen))
+    skipped = skipped_lib.SkippedFiles(
+      None, len(chosen), settings.max_skipped_fraction
+    )
+    title = f"{share:.0%} of labels, {start}, seed {seed}"
+
+    def batches(first: int):
+      return labelled_crops.labelled_crops(
+        subset,
+        image_size=settings.image_size,
+        batch_size=batch_size,
+        seed=seed,
+        num_steps=steps,
+        start_step=first,
+        min_area=settings.min_area,
+        skipped=skipped,
+      )
+
+    with self._encoder.restored():
+      if start == "scratch":
+        self._encoder.draw_weights(seed)
+      self._model.draw_head(seed)
+      with skipped.explained():
+        loss = self._fitter.fit(
+          batches, steps=steps, folder=folder, title=title
+        )
+      tested = self._tested(f"{title}, testing")
+    return {
+      "images": len(chosen),
+      "steps": steps,
+      "loss": None if np.isnan(loss) else loss,
+      **tested,
+      "skipped": {**skipped.reasons, **tested["skipped"]},
+    }
+
+  def _tested(self, title: str) -> dict[str, Any]:
+    settings = self._settings
+    skipped = skipped_lib.SkippedFiles(
+      None, self._test.num_images, settings.max_skipped_fraction
+    )
+    dataset = labelled_images.labelled_images(
+      self._test,
+      image_size=settings.image_size,
+      batch_size=min(64, settings.batch_size),
+      skipped=skipped,
+    )
+    count, top1, top5 = 0, 0, 0
+    bar = tqdm.tqdm(
+      total=self._test.num_images, desc=title, unit="image", mininterval=0.5
+    )
+    with bar, skipped.explained():
+      for images, labels in dataset:
+        scores, labels = self._model.scores(images), labels.numpy()
+        bar.update(len(labels))
+        scores, labels = scores[labels >= 0], labels[labels >= 0]
+        count += len(labels)
+        top1 += classifier.hits(scores, labels, 1)
+        top5 += classifier.hits(scores, labels, _TOP)
+    if not count:
+      raise errors.UsageError(
+        f"none of {self._test.num_images} test images can be used; expected "
+        "labelled images in TEST_IMAGES"
+      )
+    return {
+      "tested": count,
+      "top1": 100 * top1 / count,
+      "top5": 100 * top5 / count,
+      "skipped": skipped.reasons,
+    }
+
+
+def _matched(
+  train: records_lib.ImageRecords, test: records_lib.ImageRecords
+) -> tuple[np.ndarray, records_lib.ImageRecords, list[str]]:
+  """Labels [N] to train on, test images with labels of the same meaning, notes.
+
+  Classes are those of the train images, by name where they have names.
+  """
+  for role, found in (("train", train), ("test", test)):
+    if found.labels is None or not (found.labels >= 0).any():
+      raise errors.UsageError(
+        f"the {role} images have no labels; expected class folders, or a "
+        f"manifest with a column `label`; change {role.upper()}_IMAGES"
+      )
+  notes = []
+  labels, test_labels = train.labels, test.labels
+  for role, found in (("train", labels), ("test", test_labels)):
+    missing = int((found < 0).sum())
+    if missing:
+      notes.append(f"{missing} {role} images without a label were left out")
+  if train.class_names and test.class_names:
+    unknown = sorted(set(test.class_names) - set(train.class_names))
+    ids = np.array(
+      [
+        -1 if name in unknown else train.class_names.index(name)
+        for name in test.class_names
+      ]
+    )
+    test_labels = np.where(test_labels < 0, -1, ids[test_labels])
+  else:
+    unknown = sorted(set(test_labels[test_labels > labels.max()].tolist()))
+  if unknown:
+    raise errors.UsageError(
+      f"the test images have {len(unknown)} classes that the train images lack "
+      f"({', '.join(map(str, unknown[:5]))}); expected the same classes in "
+      "TRAIN_IMAGES and TEST_IMAGES"
+    )
+  return labels, test._replace(labels=test_labels.astype(np.int32)), notes
