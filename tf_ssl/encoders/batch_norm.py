@@ -5,6 +5,9 @@ batch weighs 0.1 in the moving averages); encoders take one of them as their
 `batch_norm` argument.
 """
 
+import contextlib
+from collections.abc import Iterator
+
 import tensorflow as tf
 
 from tf_ssl import errors
@@ -124,3 +127,28 @@ class SplitBatchNormalization(tf.keras.layers.BatchNormalization):
 
   def get_config(self):
     return {**super().get_config(), "groups": self.groups}
+
+
+@contextlib.contextmanager
+def working_plainly(encoder: tf.Module) -> Iterator[None]:
+  """Lets split and cross-replica batch norm work as plain batch norm.
+
+  Both guard pretraining against a leak. Whoever fine-tunes has batches that
+  need not be a multiple of our number of groups, and replicas of their own.
+
+  Args:
+    encoder: what is called, or traced, inside.
+  """
+  changed = []
+  for layer in encoder.submodules:
+    if isinstance(layer, tf.keras.layers.BatchNormalization):
+      changed.append((layer, "synchronized", layer.synchronized))
+      layer.synchronized = False
+    if isinstance(layer, SplitBatchNormalization):
+      changed.append((layer, "groups", layer.groups))
+      layer.groups = 1
+  try:
+    yield
+  finally:
+    for layer, name, value in changed:
+      setattr(layer, name, value)

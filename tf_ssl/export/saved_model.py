@@ -7,7 +7,8 @@ What the file offers, after `loaded = tf.saved_model.load(path)`:
   loaded.endpoints(images)   [B, H, W, 3] -> {"C2": [B, H/4, W/4, C], ... "C5"}
   loaded(images, training)   [B, H, W, 3] -> [B, D], differentiable; with
                              training=True batch norm uses and updates its
-                             statistics
+                             statistics; so does
+  loaded.endpoints(images, training), for float32 images
 
 Images are uint8 or float32, 0..255, of any number and size; the preprocessing
 is inside. It is a reusable SavedModel: `tensorflow_hub.KerasLayer(path,
@@ -17,10 +18,9 @@ signature has one dtype by the format's definition: `features`, `embedding` and
 `endpoints_uint8` take uint8.
 """
 
-import contextlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
@@ -71,13 +71,15 @@ class ExportedEncoder(tf.Module):
     # Closures, not attributes: what hangs on self is written to the file.
     @tf.function
     def call(images, training):
-      with _plain_batch_norm(encoder):  # also when saving traces it anew
+      # also when saving traces it anew
+      with batch_norm.working_plainly(encoder):
         features = encoder(pixels.normalize(images), training=training)
       return tf.cast(features, tf.float32)
 
     @tf.function
-    def maps(images):
-      endpoints = encoder.endpoints(pixels.normalize(images), training=False)
+    def maps(images, training):
+      with batch_norm.working_plainly(encoder):
+        endpoints = encoder.endpoints(pixels.normalize(images), training)
       return {name: tf.cast(m, tf.float32) for name, m in endpoints.items()}
 
     @tf.function
@@ -94,6 +96,7 @@ class ExportedEncoder(tf.Module):
     for training in (True, False):
       for images in (_FLOAT_IMAGES, _UINT8_IMAGES):
         self.__call__.get_concrete_function(images, training)
+    self.endpoints.get_concrete_function(_FLOAT_IMAGES, True)
     self.variables = list(encoder.variables)
     self.trainable_variables = list(encoder.trainable_variables)
     self.projection_head_variables = (
@@ -112,9 +115,11 @@ class ExportedEncoder(tf.Module):
     return self._call(tf.cast(images, tf.float32), False)
 
   @tf.function
-  def endpoints(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-    """The maps after each stage, in inference."""
-    return self._maps(tf.cast(images, tf.float32))
+  def endpoints(
+    self, images: tf.Tensor, training: bool = False
+  ) -> dict[str, tf.Tensor]:
+    """The maps after each stage; in training, of float32 images only."""
+    return self._maps(tf.cast(images, tf.float32), training)
 
   def signatures(self) -> dict[str, Callable]:
     """Traces the concrete functions to save, by name; each returns a dict."""
@@ -201,25 +206,3 @@ def _interface(signatures: Mapping[str, Callable]) -> dict[str, object]:
     "signatures": outputs,
     "tensorflow": tf.__version__,
   }
-
-
-@contextlib.contextmanager
-def _plain_batch_norm(encoder: tf.keras.Model) -> Iterator[None]:
-  """Lets split and cross-replica batch norm work as plain batch norm.
-
-  Both guard pretraining against a leak. Whoever fine-tunes has batches that
-  need not be a multiple of our number of groups, and replicas of their own.
-  """
-  changed = []
-  for layer in encoder.submodules:
-    if isinstance(layer, tf.keras.layers.BatchNormalization):
-      changed.append((layer, "synchronized", layer.synchronized))
-      layer.synchronized = False
-    if isinstance(layer, batch_norm.SplitBatchNormalization):
-      changed.append((layer, "groups", layer.groups))
-      layer.groups = 1
-  try:
-    yield
-  finally:
-    for layer, name, value in changed:
-      setattr(layer, name, value)

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from tf_ssl import errors
-from tf_ssl.encoders import resnet
+from tf_ssl.encoders import batch_norm, resnet
 from tf_ssl.evaluation.models import reader
 
 _ENDPOINTS = resnet.STAGE_NAMES
@@ -38,6 +38,14 @@ def of_encoder(
     def run(images):
       return encoder(images, training=False)
 
+  def features(images, training):
+    with batch_norm.working_plainly(encoder):
+      return encoder(images, training=training)
+
+  def endpoints(images, training):
+    with batch_norm.working_plainly(encoder):
+      return encoder.endpoints(images, training=training)
+
   return reader.Reader(
     kind=kind,
     run=run,
@@ -46,4 +54,7 @@ def of_encoder(
     digest=digest,
     preprocessing="imagenet",
     preprocessing_chosen="what this project's encoders are trained with",
+    network=lambda: reader.Network(
+      features, endpoints, encoder.variables, encoder.trainable_variables
+    ),
   )

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tf_ssl import errors
 from tf_ssl.evaluation import features as features_lib
-from tf_ssl.evaluation.models import preprocessing as preprocessing_lib
+from tf_ssl.evaluation.models import preparation
 from tf_ssl.evaluation.models import reader as reader_lib
 
 _PROBE_SIZE = 224  # px; where nothing says what size a model takes
@@ -96,29 +96,13 @@ class ImageModel:
     self.name = name
     self.kind = reader.kind
     self._reader = reader
-    chosen = "by `preprocessing`"
-    preprocess = reader.preprocess
-    if preprocessing is None:
-      preprocessing, chosen = reader.preprocessing, reader.preprocessing_chosen
-    else:
-      preprocess = None
-    if preprocessing is None:
-      raise errors.UsageError(
-        f"model {name!r} ({path}): the file does not say what its pixels must "
-        f"be; set preprocessing to one of {preprocessing_lib.MEANING}"
-      )
-    if preprocess is None:
-      preprocess = preprocessing_lib.by_name(preprocessing)
-    self._preprocess = preprocess
-    self._size = reader.image_size
-    if image_size is not None:
-      if self._size not in (None, (image_size, image_size)):
-        height, width = self._size
-        raise errors.UsageError(
-          f"model {name!r} ({path}) takes images of {width}x{height} px only, "
-          f"and image_size={image_size} was asked for; leave it out"
-        )
-      self._size = (image_size, image_size)
+    self._preparation = preparation.of_reader(
+      reader,
+      name=name,
+      path=path,
+      preprocessing=preprocessing,
+      image_size=image_size,
+    )
     self._note = ""
     self._prepare = tf.function(
       self._prepared,
@@ -128,15 +112,16 @@ class ImageModel:
       lambda images, training: self._vectors(reader.run(images)),
       preprocess=self._prepared,
     )
+    size = self._preparation.size
     self.description = Description(
       name=name,
       kind=reader.kind,
       path=path,
       layer=reader.layer,
       layer_chosen=reader.layer_chosen,
-      preprocessing=preprocessing,
-      preprocessing_chosen=chosen,
-      image_size=None if self._size is None else list(self._size),
+      preprocessing=self._preparation.preprocessing,
+      preprocessing_chosen=self._preparation.chosen,
+      image_size=None if size is None else list(size),
       batch_size=reader.batch_size,
       width=self._probe().shape[1],
       note=self._note,
@@ -191,42 +176,22 @@ class ImageModel:
 
   def _prepared(self, images: tf.Tensor) -> tf.Tensor:
     """[B, H, W, 3] 0..255 -> what the model expects, float32."""
-    if self._size is not None:
-      images = tf.cond(
-        tf.reduce_all(tf.shape(images)[1:3] == self._size),
-        lambda: images,
-        lambda: tf.image.resize(images, self._size, antialias=True),
-      )
-      images = tf.ensure_shape(images, [None, *self._size, 3])
     images = tf.ensure_shape(images, [self._reader.batch_size, None, None, 3])
-    return self._preprocess(images)
+    return self._preparation(images)
 
   def _vectors(self, output: tf.Tensor) -> tf.Tensor:
     """A layer's output of any rank -> [B, D] float32."""
-    output = tf.cast(output, tf.float32)
-    rank = output.shape.rank
-    if rank is None:
-      return tf.ensure_shape(output, [None, None])
-    if rank == 2:
-      return output
-    if rank == 3:
-      self._note = "its output [B, T, C] is averaged over T"
-      return tf.reduce_mean(output, axis=1)
-    if rank != 4:
-      raise errors.UsageError(
-        f"model {self.name!r}: {self._reader.layer} has the shape "
-        f"{output.shape}; expected vectors [B, D] or maps; set `layer` to "
-        "another one"
-      )
-    axes = [2, 3] if self._reader.channels_first else [1, 2]
-    if [output.shape[axis] for axis in axes] != [1, 1]:
-      letters = "[B, C, h, w]" if axes == [2, 3] else "[B, h, w, C]"
-      self._note = f"its output, a map {letters}, is averaged over h and w"
-    return tf.reduce_mean(output, axis=axes)
+    features, note = vectors(
+      output,
+      f"model {self.name!r}: {self._reader.layer}",
+      channels_first=self._reader.channels_first,
+    )
+    self._note = note or self._note
+    return features
 
   def _probe(self) -> np.ndarray:
     """Runs the model on one image of noise."""
-    size = self._size or (_PROBE_SIZE, _PROBE_SIZE)
+    size = self._preparation.size or (_PROBE_SIZE, _PROBE_SIZE)
     image = np.random.default_rng(0).integers(0, 256, [1, *size, 3], np.uint8)
     try:
       features = self._part(image)
@@ -244,3 +209,41 @@ class ImageModel:
         "one image; expected [1, D]; set `layer` to another one"
       )
     return features
+
+
+def vectors(
+  output: tf.Tensor, what: str, *, channels_first: bool = False
+) -> tuple[tf.Tensor, str]:
+  """Makes a vector of each image out of a layer's output of any rank.
+
+  Args:
+    output: [B, D], tokens [B, T, C], or maps.
+    what: gave it; for errors.
+    channels_first: whether maps are [B, C, h, w] and not [B, h, w, C].
+
+  Returns:
+    [B, D] float32, and what was done to get it; empty if nothing.
+
+  Raises:
+    UsageError: an output of another rank.
+  """
+  output = tf.cast(output, tf.float32)
+  rank = output.shape.rank
+  if rank is None:
+    return tf.ensure_shape(output, [None, None]), ""
+  if rank == 2:
+    return output, ""
+  if rank == 3:
+    note = "its output [B, T, C] is averaged over T"
+    return tf.reduce_mean(output, axis=1), note
+  if rank != 4:
+    raise errors.UsageError(
+      f"{what} has the shape {output.shape}; expected vectors [B, D] or maps; "
+      "set `layer` to another one"
+    )
+  axes = [2, 3] if channels_first else [1, 2]
+  note = ""
+  if [output.shape[axis] for axis in axes] != [1, 1]:
+    letters = "[B, C, h, w]" if channels_first else "[B, h, w, C]"
+    note = f"its output, a map {letters}, is averaged over h and w"
+  return tf.reduce_mean(output, axis=axes), note

@@ -3,7 +3,12 @@
 import tensorflow as tf
 
 from tf_ssl import errors
-from tf_ssl.evaluation.models import keras_config, keras_networks, reader
+from tf_ssl.evaluation.models import (
+  keras_config,
+  keras_endpoints,
+  keras_networks,
+  reader,
+)
 
 _layers = tf.keras.layers
 _POOLING = (_layers.GlobalAveragePooling2D, _layers.GlobalMaxPooling2D)
@@ -89,6 +94,7 @@ def of_model(
     digest=digest,
     image_size=reader.fixed_size(shape[1], shape[2]),
     batch_size=shape[0],
+    network=lambda: keras_endpoints.network(run),
     **_preprocessing(model),
   )
 

@@ -61,7 +61,7 @@ def load_model(
   name, path = split(spec)
   if preprocessing is not None:
     preprocessing_lib.by_name(preprocessing)  # before anything is loaded
-  found = _read(path, layer, restore_run)
+  found = read(path, layer=layer, restore_run=restore_run)
   return image_model.ImageModel(
     name,
     found,
@@ -84,7 +84,13 @@ def split(spec: str) -> tuple[str, str]:
   return re.sub(r"\.(keras|h5|hdf5|onnx)$", "", stem), spec
 
 
-def _read(path: str, layer: str | None, restore_run) -> reader.Reader:
+def read(
+  path: str,
+  *,
+  layer: str | None = None,
+  restore_run: Callable[[str], tf.keras.Model] | None = None,
+) -> reader.Reader:
+  """Reads a model of any kind; arguments and errors as `load_model`."""
   kind, _, rest = path.partition(":")
   if kind == "keras.applications":
     name, _, weights = rest.partition(":")

@@ -6,11 +6,31 @@ into the one object that evaluation uses.
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
+
+
+class Network(NamedTuple):
+  """What training needs of a model.
+
+  Attributes:
+    features: (images, training) -> [B, D], as `Reader.run` but for `training`:
+      whether batch norm uses and updates the statistics of the batch.
+    endpoints: (images, training) -> the maps after its stages, at least one of
+      "C2", "C3", "C4", "C5", [B, h, w, C] each; None where it offers none.
+    variables: all that make the features.
+    trainable_variables: those that gradients may move.
+    note: a sentence on what cannot be trained as usual; empty if nothing.
+  """
+
+  features: Callable[[tf.Tensor, bool], tf.Tensor]
+  endpoints: Callable[[tf.Tensor, bool], Mapping[str, tf.Tensor]] | None
+  variables: Sequence[tf.Variable]
+  trainable_variables: Sequence[tf.Variable]
+  note: str = ""
 
 
 class Reader(NamedTuple):
@@ -31,6 +51,8 @@ class Reader(NamedTuple):
     channels_first: whether its maps are [B, C, h, w].
     is_numpy: whether `run` takes and returns NumPy arrays.
     digest: hash of the weights and of what is computed with them.
+    network: makes what training needs; None where its weights cannot be
+      trained.
   """
 
   kind: str
@@ -45,6 +67,7 @@ class Reader(NamedTuple):
   batch_size: int | None = None
   channels_first: bool = False
   is_numpy: bool = False
+  network: Callable[[], Network] | None = None
 
 
 def fixed_size(height: object, width: object) -> tuple[int, int] | None:

@@ -4,7 +4,6 @@ Loading one runs no Python of the file. Its graph, like any program's, may hold
 operations that read and write files: give only models whose source you trust.
 """
 
-import functools
 import json
 import os
 from collections.abc import Callable
@@ -13,7 +12,13 @@ import tensorflow as tf
 from keras.protobuf import saved_metadata_pb2
 
 from tf_ssl import errors
-from tf_ssl.evaluation.models import keras_config, keras_models, reader
+from tf_ssl.evaluation.models import (
+  keras_config,
+  keras_models,
+  reader,
+  saved_calls,
+  saved_networks,
+)
 
 MODEL_FILE = "saved_model.pb"
 _KERAS_FILE = "keras_metadata.pb"
@@ -76,6 +81,7 @@ def read(path: str, *, layer: str | None = None) -> reader.Reader:
     digest=digest,
     image_size=reader.fixed_size(height, width),
     batch_size=batch,
+    network=saved_networks.of_loaded(loaded, _one_output),
     **_preprocessing(
       path, images.dtype, hasattr(loaded, "trainable_variables")
     ),
@@ -100,23 +106,12 @@ def _call(loaded: object) -> tuple[Callable, str, tf.TensorSpec] | None:
   """The object as a function of images; None if it is no such function."""
   if not callable(loaded):
     return None
-  call = vars(loaded).get("__call__")  # its class has one that only forwards
-  for trace in getattr(call, "concrete_functions", []):
-    # What it was traced with: specs of tensors, and values such as training.
-    given = trace.structured_input_signature
-    flat = tf.nest.flatten(given)
-    specs = [value for value in flat if isinstance(value, tf.TensorSpec)]
-    if len(specs) == 1 and True not in flat and _takes_images(specs[0]):
-      return functools.partial(_called, loaded, given), "call", specs[0]
-  return None
-
-
-def _called(loaded: Callable, given: tuple, pixels: tf.Tensor) -> tf.Tensor:
-  """Calls it as it was traced, with these pixels for the tensor."""
-  arguments, named = tf.nest.map_structure(
-    lambda value: pixels if isinstance(value, tf.TensorSpec) else value, given
-  )
-  return _one_output(loaded(*arguments, **named), "its call")
+  # its class has a __call__ that only forwards
+  call = saved_calls.of_images(vars(loaded).get("__call__"))
+  if call is None:
+    return None
+  run, spec = call
+  return lambda pixels: _one_output(run(pixels)), "call", spec
 
 
 def _signature(
@@ -132,7 +127,7 @@ def _signature(
       name = ""
   function = signatures[name] if name in signatures else None
   specs = {} if function is None else function.structured_input_signature[1]
-  if len(specs) != 1 or not all(map(_takes_images, specs.values())):
+  if len(specs) != 1 or not all(map(saved_calls.takes_images, specs.values())):
     raise errors.UsageError(
       f"{path} has no signature {name or 'for images'!r} that takes one input, "
       f"images [B, H, W, 3]; it has {_listing(loaded)}; set `layer` to one of "
@@ -166,15 +161,7 @@ def _shapes(function) -> dict:
   return outputs if isinstance(outputs, dict) else {}
 
 
-def _takes_images(spec: tf.TensorSpec) -> bool:
-  shape = spec.shape
-  is_number = spec.dtype.is_floating or spec.dtype == tf.uint8
-  return is_number and (
-    shape.rank is None or (shape.rank == 4 and shape[3] in (3, None))
-  )
-
-
-def _one_output(outputs: object, what: str) -> tf.Tensor:
+def _one_output(outputs: object, what: str = "its call") -> tf.Tensor:
   if not isinstance(outputs, dict):
     return outputs
   return outputs[_choose_output(outputs, what)]

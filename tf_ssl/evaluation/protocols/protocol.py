@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 import tensorflow as tf
 
-from tf_ssl.evaluation.models import image_model, load
+from tf_ssl.evaluation.models import image_model, load, trainable
 
 
 class Table(NamedTuple):
@@ -98,6 +98,22 @@ class Subject:
     return load.load_model(
       self.spec,
       layer=self.layer,
+      preprocessing=self.preprocessing,
+      restore_run=self.restore_run,
+    )
+
+  @functools.cached_property
+  def trainable(self) -> trainable.TrainableEncoder:
+    """The model as a network to fine-tune, with weights of its own.
+
+    `layer` does not matter to it. Whoever trains it gives it back as it was
+    (`TrainableEncoder.restored`).
+
+    Raises:
+      UsageError: as `models.trainable.load_trainable`.
+    """
+    return trainable.load_trainable(
+      self.spec,
       preprocessing=self.preprocessing,
       restore_run=self.restore_run,
     )
