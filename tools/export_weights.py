@@ -1,7 +1,8 @@
-"""Exports an encoder's weights for PyTorch, NumPy or ONNX.
+"""Exports an encoder's weights for PyTorch, NumPy, ONNX or Model Garden.
 
 The suffix of --output decides: .pth or .pt is torchvision's state_dict (needs
-PyTorch), .npz the same names without PyTorch, .onnx the network itself.
+PyTorch), .npz the same names without PyTorch, .onnx the network itself, and
+.ckpt a folder with the checkpoint that Model Garden's trainers start from.
 """
 
 import os
@@ -11,7 +12,7 @@ from . import cli, gin_runs
 
 def main(invocation: cli.Invocation) -> None:
   """Rebuilds the encoder and writes its weights."""
-  from tf_ssl.export import saved_model, torch_weights
+  from tf_ssl.export import model_garden_checkpoint, saved_model, torch_weights
 
   parsed = invocation.flags
   path = parsed.checkpoint
@@ -19,9 +20,10 @@ def main(invocation: cli.Invocation) -> None:
     encoder, _ = torch_weights.read_encoder(path)
   else:
     encoder = gin_runs.restore_encoder(path)
-  torch_weights.write_encoder(
-    encoder, parsed.output, overwrite=parsed.overwrite
-  )
+  write = torch_weights.write_encoder
+  if os.path.splitext(os.path.normpath(parsed.output))[1] == ".ckpt":
+    write = model_garden_checkpoint.write
+  write(encoder, parsed.output, overwrite=parsed.overwrite)
   print(f"Exported the encoder of {path} to {parsed.output}")
 
 

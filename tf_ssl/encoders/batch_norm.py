@@ -38,6 +38,34 @@ def split(*, groups: int, **kwargs) -> tf.keras.layers.Layer:
   )
 
 
+def split_in_place(model: tf.keras.Model, *, groups: int) -> None:
+  """Makes every plain batch norm of a built model one of `groups` parts.
+
+  For networks of others, which take no builder of their normalisation layers.
+
+  Args:
+    model: its layers are changed; its variables stay.
+    groups: see `split`; 1 changes nothing.
+
+  Raises:
+    UsageError: groups is below 1.
+  """
+  _check(groups)
+  for layer in model.submodules if groups > 1 else ():
+    if type(layer) is tf.keras.layers.BatchNormalization:
+      # the two differ in `call` alone
+      layer.__class__ = SplitBatchNormalization
+      layer.groups = groups
+
+
+def _check(groups: int) -> None:
+  if groups < 1:
+    raise errors.UsageError(
+      f"split batch norm: groups={groups}, expected at least 1; change"
+      " `groups`."
+    )
+
+
 class SplitBatchNormalization(tf.keras.layers.BatchNormalization):
   """Batch normalisation that behaves as if `groups` replicas stood behind it.
 
@@ -54,11 +82,7 @@ class SplitBatchNormalization(tf.keras.layers.BatchNormalization):
       UsageError: groups is below 1.
     """
     super().__init__(**kwargs)
-    if groups < 1:
-      raise errors.UsageError(
-        f"split batch norm: groups={groups}, expected at least 1; change"
-        " `groups`."
-      )
+    _check(groups)
     self.groups = groups
 
   def call(self, inputs, training=None):

@@ -86,8 +86,21 @@ def bottleneck_stack(width: int, strides: int):
   return [(width, 1, 1), (width, 3, strides), (4 * width, 1, 1)]
 
 
+# Depth -> what a residual block is made of, and how many each stage has.
+LAYOUTS = {
+  18: (basic_stack, (2, 2, 2, 2)),
+  34: (basic_stack, (3, 4, 6, 3)),
+  50: (bottleneck_stack, (3, 4, 6, 3)),
+}
+
+
 class ResNet(tf.keras.Model):
-  """An encoder: normalised images [B, H, W, 3] -> feature [B, D], float32."""
+  """An encoder: normalised images [B, H, W, 3] -> feature [B, D], float32.
+
+  Attributes:
+    feature_size: D.
+    stack, blocks, width, stem: as given.
+  """
 
   def __init__(
     self,
@@ -116,6 +129,9 @@ class ResNet(tf.keras.Model):
         " than 1/128; change `width`."
       )
     super().__init__(dtype=dtype, name=name)
+    self.stack = stack
+    self.blocks = blocks
+    self.width = width
     self.stem = stem
     policy = self.dtype_policy
     self.stem_conv = convolution.Convolution(
@@ -199,9 +215,10 @@ def resnet18(
   Raises:
     UsageError: unknown stem, or a width that leaves no channel.
   """
+  stack, blocks = LAYOUTS[18]
   return ResNet(
-    stack=basic_stack,
-    blocks=(2, 2, 2, 2),
+    stack=stack,
+    blocks=blocks,
     width=width,
     stem=stem,
     batch_norm=batch_norm,
@@ -212,16 +229,14 @@ def resnet18(
 
 def resnet34(**kwargs) -> ResNet:
   """ResNet-34: D = 512 · width. Arguments as `resnet18`."""
-  return ResNet(
-    stack=basic_stack, blocks=(3, 4, 6, 3), **_with_defaults(kwargs)
-  )
+  stack, blocks = LAYOUTS[34]
+  return ResNet(stack=stack, blocks=blocks, **_with_defaults(kwargs))
 
 
 def resnet50(**kwargs) -> ResNet:
   """ResNet-50: D = 2048 · width. Arguments as `resnet18`."""
-  return ResNet(
-    stack=bottleneck_stack, blocks=(3, 4, 6, 3), **_with_defaults(kwargs)
-  )
+  stack, blocks = LAYOUTS[50]
+  return ResNet(stack=stack, blocks=blocks, **_with_defaults(kwargs))
 
 
 def _with_defaults(kwargs):
