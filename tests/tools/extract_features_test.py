@@ -141,7 +141,7 @@ def test_missing_flags_models_and_labels_are_named(tmp_path):
       [
         "--model=pixels",
         f"--images={tmp_path}/images",
-        f"--output={tmp_path}/out",
+        f"--output={tmp_path}/other",
         "--framing=half",
       ],
       "framing='half': expected one of middle, whole",
