@@ -2,9 +2,9 @@
 
 The bank is a memory map on disk, as features come: 131,072 x 2,048, or with
 --full ImageNet's 1,281,167 x 2,048 (10.5 GB). 50,000 queries against that are
-262 TFLOP, an hour of a small machine's time; so a part of the queries (--queries,
-which are as many as the search takes at once) goes against the whole bank, and
-all others would cost the same.
+262 TFLOP, an hour of a small machine's time; so a part of the queries, as many
+as the search takes at once (--queries), goes against the whole bank, and each
+other such part would cost the same.
 """
 
 import argparse
@@ -103,8 +103,8 @@ def _compare_speed(bank, queries, rounds: int) -> None:
   work = 2e-9 * len(bank) * len(queries) * _WIDTH
   print(
     f"kNN, {len(queries):,} queries against {len(bank):,} x {_WIDTH}, k {_K}:"
-    f" {whole:.1f} s ({work / whole:.0f} GFLOP/s), the bare product {bare:.1f} s"
-    f" ({work / bare:.0f} GFLOP/s), ratio {ratio:.3f} (at least 0.7); 50,000"
+    f" {whole:.1f} s ({work / whole:.0f} GFLOP/s), the bare product {bare:.1f}"
+    f" s ({work / bare:.0f} GFLOP/s), ratio {ratio:.3f} (at least 0.7); 50,000"
     f" queries would take {whole * 50_000 / len(queries) / 60:.0f} minutes;"
     f" accuracy {accuracy[0]:.3f}",
     flush=True,
