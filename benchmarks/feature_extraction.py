@@ -69,7 +69,7 @@ def _compare_speed(args: argparse.Namespace) -> None:
   encoders = {name: _encoder(name) for name in args.encoders.split(",")}
   with tempfile.TemporaryDirectory() as folder:
     path = pathlib.Path(folder, "images")
-    _write_images(path, args.images, args.file_size)
+    write_images(path, args.images, args.file_size)
     images = image_folder.read(str(path), labelled=False)
     for name, encoder in encoders.items():
       _compare_one({name: encoder}, images, folder, args)
@@ -152,7 +152,7 @@ def _ratio(one: list[float], other: list[float]) -> float:
   return statistics.median(a / b for a, b in zip(one, other, strict=True))
 
 
-def _write_images(folder: pathlib.Path, count: int, size: int) -> None:
+def write_images(folder: pathlib.Path, count: int, size: int) -> None:
   """Writes JPEGs of smooth noise, which cost as much to decode as photos."""
   folder.mkdir()
   rng = np.random.default_rng(0)
@@ -193,7 +193,7 @@ def _compare_memory(count: int) -> None:
 def _peak(count: int) -> tuple[float, float, float]:
   """MiB: the most of this process, the list of images, the files written."""
   with tempfile.TemporaryDirectory() as folder:
-    _write_images(pathlib.Path(folder, "images"), 1, 16)
+    write_images(pathlib.Path(folder, "images"), 1, 16)
     one = image_folder.read(str(pathlib.Path(folder, "images")), labelled=False)
     before = _resident()
     images = records.ImageRecords(  # the same file under as many entries

@@ -174,6 +174,45 @@ def test_features_equal_those_of_the_network_that_was_saved(
   assert "global_step" in record["ignored"]["training state"]
 
 
+class _Exported(tf.Module):
+  """As tf2/run.py has it: a second way to most variables, by a list."""
+
+  def __init__(self, model):
+    super().__init__()
+    self.model = model
+    self.trainable_variables_list = model.trainable_variables
+
+  @tf.function
+  def __call__(self, images, trainable):
+    hidden = self.model.resnet_model(images, training=trainable)
+    return {"final_avg_pool": hidden}
+
+
+def test_a_saved_model_of_theirs_is_read_too(tmp_path):
+  _, images, expected, model = _saved(tmp_path, True, False)
+  module = _Exported(model)
+  for trainable in (True, False):
+    module.__call__.get_concrete_function(
+      tf.TensorSpec([None, None, None, 3], tf.float32), trainable
+    )
+  tf.saved_model.save(module, str(tmp_path / "saved_model"))
+  names = [
+    name
+    for name, _ in tf.train.list_variables(
+      str(tmp_path / "saved_model" / "variables" / "variables")
+    )
+  ]
+  assert any("trainable_variables_list/0/" in name for name in names)
+  encoder, record = torch_weights.read_encoder(str(tmp_path / "saved_model"))
+  actual = encoder(pixels.normalize(images), training=False)
+  np.testing.assert_allclose(actual, expected, atol=1e-4)
+  assert record["kind"] == "SimCLR (TensorFlow 2)"
+  assert sorted(record["ignored"]["head"]) == [
+    "model/_projection_head/bias",
+    "model/_projection_head/kernel",
+  ]
+
+
 def test_layers_that_are_not_of_a_plain_resnet_are_listed(tmp_path):
   _, _, _, model = _saved(tmp_path, True, False)
   block = model.resnet_model.block_groups[0].layers[0]

@@ -115,6 +115,7 @@ def checkpoint(layout, model):
   """What the project of this name saves, with what it saves beside it."""
   state = model.state_dict()
   body = {k: v for k, v in state.items() if not k.startswith("fc.")}
+  changed = {k: v + 1 for k, v in body.items()}  # of an encoder not meant
   head = torch.ones(2, 2)
 
   def prefixed(prefix, names=body):
@@ -165,6 +166,25 @@ def checkpoint(layout, model):
     names = numbered("backbone.") | numbered("backbone_momentum.")
     names["projection_head.layers.0.weight"] = head
     return {"state_dict": names, "optimizer_states": [optimizer]}
+  if layout == "lightly MoCo":  # benchmarks/imagenet/resnet50/mocov2.py
+    names = prefixed("backbone.") | prefixed("key_backbone.")
+    for name in ("projection_head", "key_projection_head"):
+      names[f"{name}.layers.0.weight"] = head
+    names["criterion.memory_bank.bank"] = head
+    names["online_classifier.linear.weight"] = head
+    return {"state_dict": names, "optimizer_states": [optimizer]}
+  if layout == "lightly DINO":  # benchmarks/imagenet/resnet50/dino.py
+    names = prefixed("student_backbone.", changed) | prefixed("backbone.")
+    for name in ("student_projection_head", "projection_head"):
+      names[f"{name}.last_layer.weight"] = head
+    names["criterion.center"] = head
+    return {"state_dict": names}
+  if layout == "lightly student":  # its example of DINO
+    names = prefixed("student_backbone.")
+    names |= prefixed("teacher_backbone.", changed)
+    for name in ("student_head", "teacher_head"):
+      names[f"{name}.last_layer.weight"] = head
+    return {"state_dict": names}
   if layout == "lightly's own ResNet":
     order = ("conv1", "bn1", "layer1", "layer2", "layer3", "layer4")
     names = numbered("backbone.", order)

@@ -7,6 +7,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.export import torch_resnet_reference as torch_resnet
 from tf_ssl import errors
@@ -22,6 +23,9 @@ _LAYOUTS = [
   "MoCo notebook",
   "VISSL",
   "lightly",
+  "lightly MoCo",
+  "lightly DINO",
+  "lightly student",
   "solo-learn",
 ]
 
@@ -62,7 +66,8 @@ def test_features_equal_pytorchs(tmp_path, model, small, layout):
     torch_resnet.features(network, images),
     atol=1e-4,
   )
-  assert record["kind"] == layout.removesuffix(" notebook")
+  kind = "lightly" if layout.startswith("lightly") else layout
+  assert record["kind"] == kind.removesuffix(" notebook")
   assert record["file"] == "weights.pth.tar"
   with open(path, "rb") as file:
     assert record["sha256"] == hashlib.sha256(file.read()).hexdigest()
@@ -90,14 +95,24 @@ def test_what_is_not_used_is_named_with_its_reason(tmp_path, model):
   assert "state_dict.module.encoder_k.layer4.0.bn3.running_var" in momentum
 
 
-def test_real_photos_through_a_network_of_full_width(tmp_path, shared_data):
+@pytest.mark.parametrize(
+  ("layout", "blocks", "bottleneck"),
+  [
+    ("torchvision", (2, 2, 2, 2), False),
+    ("lightly MoCo", (3, 4, 6, 3), False),
+    ("VISSL", (3, 4, 6, 3), True),
+  ],
+)
+def test_real_photos_through_networks_of_full_width(
+  tmp_path, shared_data, layout, blocks, bottleneck
+):
   files = sorted((shared_data / "imagenette" / "train").glob("*/*.JPEG"))[:2]
   images = np.stack(
     [cv2.resize(cv2.imread(str(f)), (224, 224))[..., ::-1] for f in files]
   )
-  model = torch_resnet.ResNet((3, 4, 6, 3), width=64, bottleneck=True)
+  model = torch_resnet.ResNet(blocks, width=64, bottleneck=bottleneck)
   torch_resnet.trained(model, images)
-  path = _saved(torch_resnet.checkpoint("VISSL", model), tmp_path / "a.torch")
+  path = _saved(torch_resnet.checkpoint(layout, model), tmp_path / "a.torch")
   encoder, _ = torch_weights.read_encoder(path)
   expected = torch_resnet.features(model, images)
   assert np.abs(expected).max() > 0.1
@@ -137,6 +152,29 @@ def test_lightlys_own_network_lacks_a_relu_when_numbered(tmp_path, small):
   np.testing.assert_allclose(_features(encoder, images), expected, atol=1e-4)
   with pytest.raises(errors.UsageError, match="stem_relu.*write .onnx"):
     torch_weights.write_encoder(encoder, str(tmp_path / "b.npz"))
+
+
+def test_split_batch_norms_of_lightly_are_averaged(tmp_path, small):
+  content = torch_resnet.checkpoint("lightly", small)
+  state = content["state_dict"]
+  for name, value in state.items():
+    if name.endswith(("running_mean", "running_var")):
+      state[name] = torch.cat([value * 0.5, value * 1.5])
+  encoder, record = torch_weights.read_encoder(
+    _saved(content, tmp_path / "a.ckpt")
+  )
+  images = torch_resnet.random_images()
+  np.testing.assert_allclose(
+    _features(encoder, images), torch_resnet.features(small, images), atol=1e-4
+  )
+  assert record["assumed"][0] == (
+    "batch norm was in 2 splits, whose statistics are averaged"
+  )
+  state["backbone.1.running_mean"] = torch.ones(7)  # of 4 channels
+  with pytest.raises(
+    errors.UsageError, match=r"bn1.running_mean \[7\] instead"
+  ):
+    torch_weights.read_encoder(_saved(content, tmp_path / "b.ckpt"))
 
 
 def _state(model):
@@ -202,10 +240,10 @@ def test_weights_that_go_out_come_back(tmp_path, suffix):
   )
 
 
-def _encoder(difference=None, stem="imagenet"):
+def _encoder(difference=None, stem="imagenet", stack=resnet.basic_stack):
   """Untrained, with moved statistics."""
   settings = {
-    "stack": resnet.basic_stack,
+    "stack": stack,
     "blocks": (1, 1, 1, 1),
     "width": 1 / 16,
     "stem": stem,
@@ -242,26 +280,32 @@ def test_pytorch_loads_what_is_written_and_computes_the_same(tmp_path):
 
 
 @pytest.mark.parametrize(
-  ("difference", "stem"),
+  ("difference", "stem", "stack"),
   [
-    (None, "imagenet"),
-    (None, "small"),
-    (foreign_resnet.Difference(stem_padding=2, stem_relu=False), "small"),
+    (None, "imagenet", resnet.bottleneck_stack),
+    (None, "small", resnet.basic_stack),
+    (
+      foreign_resnet.Difference(stem_padding=2, stem_relu=False),
+      "small",
+      resnet.basic_stack,
+    ),
     (
       foreign_resnet.Difference(
         unit_range=True, same_max_pool=True, always_project=True
       ),
       "imagenet",
+      resnet.basic_stack,
     ),
   ],
 )
-def test_an_onnx_file_computes_the_same(tmp_path, difference, stem):
-  pytest.importorskip("onnx", reason="needs onnx to write the file")
+def test_an_onnx_file_computes_the_same(tmp_path, difference, stem, stack):
+  pytest.importorskip("tf2onnx", reason="needs tf2onnx to write the file")
   pytest.importorskip("onnxruntime", reason="needs ONNX Runtime to run it")
-  encoder = _encoder(difference, stem)
+  encoder = _encoder(difference, stem, stack)
   path = str(tmp_path / "a.onnx")
   torch_weights.write_encoder(encoder, path)
   found = load.load_model(path)  # which takes the pixel range from the file
+  assert found.description.preprocessing == "0..255"
   for images in (
     torch_resnet.random_images(),
     torch_resnet.random_images(3, 64, 48),
@@ -269,6 +313,26 @@ def test_an_onnx_file_computes_the_same(tmp_path, difference, stem):
     np.testing.assert_allclose(
       found.features(images), _features(encoder, images), atol=1e-4
     )
+
+
+def test_an_encoder_that_is_no_resnet_goes_out_as_onnx_alone(tmp_path):
+  pytest.importorskip("tf2onnx", reason="needs tf2onnx to write the file")
+  pytest.importorskip("onnxruntime", reason="needs ONNX Runtime to run it")
+  encoder = tf.keras.Sequential(
+    [
+      tf.keras.layers.Conv2D(3, 3, input_shape=[None, None, 3]),
+      tf.keras.layers.GlobalAveragePooling2D(),
+    ]
+  )
+  torch_weights.write_encoder(encoder, str(tmp_path / "a.onnx"))
+  images = torch_resnet.random_images()
+  np.testing.assert_allclose(
+    load.load_model(str(tmp_path / "a.onnx")).features(images),
+    _features(encoder, images),
+    atol=1e-4,
+  )
+  with pytest.raises(errors.UsageError, match="type Sequential; only ResNets"):
+    torch_weights.write_encoder(encoder, str(tmp_path / "a.npz"))
 
 
 def test_outputs_that_cannot_be_written_are_named(tmp_path, monkeypatch):
@@ -286,7 +350,7 @@ def test_outputs_that_cannot_be_written_are_named(tmp_path, monkeypatch):
   ours = builtins.__import__
 
   def without(name, *arguments, **named):
-    if name in ("torch", "onnx"):
+    if name in ("torch", "onnx", "tf2onnx"):
       raise ImportError(name)
     return ours(name, *arguments, **named)
 

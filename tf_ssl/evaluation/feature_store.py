@@ -23,7 +23,7 @@ from tf_ssl.evaluation.models import image_model
 from tf_ssl.input_pipeline import numbered_images
 from tf_ssl.input_pipeline import skipped as skipped_lib
 
-_SAVE_SECONDS = 10.0  # what a kill costs at most
+_SAVE_SECONDS = 1.0  # what a kill costs at most
 
 
 class Features(NamedTuple):
@@ -50,11 +50,12 @@ def extract(
   framing: str = "whole",
   batch_size: int = 64,
   max_skipped_fraction: float = 0.05,
+  replace_others: bool = True,
 ) -> Features:
   """Runs all models over all images, once.
 
   Called again with the same models, images and settings it goes on where it was
-  stopped, or returns what is there; with others it starts anew, and says so.
+  stopped, or returns what is there. Every image has a row or a reason.
 
   Args:
     models: with different names.
@@ -66,14 +67,16 @@ def extract(
     batch_size: images at once, of each model.
     max_skipped_fraction: the share of images above which those that cannot be
       read stop the work.
+    replace_others: whether features of something else that are in the folder
+      are replaced, and that said, or stop the work.
 
   Returns:
     The features; files `folder`/*.npy that NumPy reads, too.
 
   Raises:
     UsageError: no image, two models of one name, NaN or infinite features, too
-      many images that cannot be read, a folder that cannot be written or is
-      being written by another process.
+      many images that cannot be read, a folder that cannot be written, is being
+      written by another process, or has features of something else.
   """
   names = [model.name for model in models]
   if not names or len(set(names)) != len(names):
@@ -88,7 +91,7 @@ def extract(
     os.makedirs(folder, exist_ok=True)
     with state_lib.locked(folder):
       paths = state_lib.paths(folder, models)
-      state = state_lib.resume(folder, key, paths)
+      state = state_lib.resume(folder, key, paths, replace_others)
       skipped = skipped_lib.SkippedFiles(
         os.path.join(folder, state_lib.SKIPPED_FILE),
         records.num_images,
@@ -105,6 +108,7 @@ def extract(
         )
         _run(models, records, dataset, folder, state, skipped)
       index, *found = (np.load(path, mmap_mode="r") for path in paths)
+      _name_the_missing(records, index, skipped)
       return Features(
         dict(zip(names, found, strict=True)), index, skipped.reasons
       )
@@ -161,6 +165,22 @@ def _run(models, records, dataset, folder, state, skipped) -> None:
       array.finish()
     state.update(done=records.num_images, finished=True)
     state_lib.write(folder, state)
+
+
+def _name_the_missing(
+  records: records_lib.ImageRecords,
+  index: np.ndarray,
+  skipped: skipped_lib.SkippedFiles,
+) -> None:
+  """Gives a reason to images without a row, should a crash have lost it."""
+  missing = np.ones(records.num_images, bool)
+  missing[index] = False
+  known = skipped.reasons
+  for image in np.flatnonzero(missing).tolist():
+    if records.name(image) not in known:
+      box = None if records.boxes is None else records.boxes[image]
+      reason = skipped_lib.why_unusable(records, image, box)
+      skipped.add(records.name(image), reason or "could not be read before")
 
 
 def _computed(

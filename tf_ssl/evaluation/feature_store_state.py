@@ -70,9 +70,13 @@ def _digest(records: records_lib.ImageRecords) -> str:
 
 
 def resume(
-  folder: str, key: dict[str, Any], paths: list[str]
+  folder: str, key: dict[str, Any], paths: list[str], replace_others: bool
 ) -> dict[str, Any]:
-  """The state to go on from; a new one, with old files gone, if it differs."""
+  """The state to go on from; a new one, with old files gone, if it differs.
+
+  Raises:
+    UsageError: it differs, and others are not to be replaced.
+  """
   key = json.loads(json.dumps(key))
   try:
     with open(os.path.join(folder, _STATE_FILE), encoding="utf-8") as file:
@@ -88,6 +92,12 @@ def resume(
     changed = []
   except (ValueError, KeyError, TypeError, AttributeError):
     changed = [f"{_STATE_FILE} (not readable)"]
+  if changed and not replace_others:
+    raise errors.UsageError(
+      f"the features in {folder} are of something else (different: "
+      f"{', '.join(changed)}); choose another folder, or replace them "
+      "(overwrite)"
+    )
   if changed:
     logging.warning(
       "the features in %s are of something else (different: %s): starting anew",

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_ssl.evaluation import measurement
+from tf_ssl.evaluation import measurement, report_reading
 from tf_ssl.ops import files
 
 JSON_FILE = "invariance.json"
@@ -79,6 +79,7 @@ def as_json(results: measurement.Results) -> dict[str, Any]:
   """Everything but the tables by class and by unit, as JSON values."""
   settings = results.settings
   return {
+    "format": report_reading.FORMAT,
     "command": results.command,
     "settings": {
       "top_k": list(settings.top_k),

@@ -14,25 +14,32 @@ _WRAPPERS = (
   r"(?:(?:state_dict|model_state_dict|model|network|\w+_parameters)\.)*"
   r"(?:module\.)*(?:model\.)?"
 )
-# In this order: all but the last have a prefix that names them.
-_LAYOUTS = {
-  "VISSL": (
+# In this order: all but the last have a prefix that names them. Where lightly
+# has both `backbone` and `student_backbone`, it evaluates the former.
+_LAYOUTS = (
+  (
+    "VISSL",
     r"(?:classy_state_dict\.base_model\.model\.)?(?:trunk\.)?(?:base_model\.)?"
-    r"_feature_blocks\."
+    r"_feature_blocks\.",
   ),
-  "MoCo": r"encoder_q\.(?:net\.)?",
-  "backbone": r"(?:backbone|encoder|base_encoder|student_backbone)\.(?:net\.)?",
-  "torchvision": r"(?:net\.)?",
-}
+  ("MoCo", r"encoder_q\.(?:net\.)?"),
+  ("backbone", r"(?:backbone|encoder|base_encoder)\.(?:net\.)?"),
+  ("backbone", r"student_backbone\.(?:net\.)?"),
+  ("torchvision", r"(?:net\.)?"),
+)
 _STEM = r"(conv1|0)\.weight"
 
 # Why it is left out -> how its name starts, after the wrappers.
 _KNOWN = {
   "counts of batches": r".*\bnum_batches_tracked$",
   "momentum encoder": (
-    r"(?:encoder_k|momentum_\w+|\w+_momentum|teacher\w*|target_\w+|\w+_ema)\."
+    r"(?:encoder_k|key_\w+|momentum_\w+|\w+_momentum|teacher\w*|target_\w+|"
+    r"\w+_ema)\."
   ),
-  "queue or memory bank": r"(?:\w+\.)*(?:queue\w*|\w*_bank\w*)\b",
+  "another encoder": r"(?:query|student)_\w+\.",
+  "queue or memory bank": (
+    r"(?:\w+\.)*(?:queue\w*|\w*_bank\w*|local_memory_\w+)\b"
+  ),
   "head": (
     r"(?:fc|linear|classifiers?|online_classifier|projector|projection_head|"
     r"predictor|prediction_head|prototypes|heads?|"
@@ -79,21 +86,21 @@ def recognise(
     name.replace(".shortcut.", ".downsample."): array
     for name, array in inner.items()
   }
-  assumed = ()
+  inner, assumed = _without_splits(inner)
   if inner["conv1.weight"].shape[2:] == (3, 3):
     # solo-learn, solo/methods/base.py: its CIFAR stem pads by two pixels
     padding = 2 if kind == "solo-learn" else 1
     difference = foreign_resnet.Difference(
       stem_padding=padding, stem_relu=difference.stem_relu
     )
-    assumed = (
+    assumed += (
       f"the 3x3 stem has stride 1, {padding} px of padding, and no max-pool",
     )
   return recognised.Recognised(kind, inner, ignored, left, difference, assumed)
 
 
 def _prefix(weights) -> tuple[str, str] | None:
-  for kind, pattern in _LAYOUTS.items():
+  for kind, pattern in _LAYOUTS:
     stem = re.compile(f"({_WRAPPERS}{pattern}){_STEM}")
     for name, array in weights.items():
       match = stem.fullmatch(name)
@@ -115,7 +122,42 @@ def _project(weights) -> str:
   parts = {part for name in weights for part in name.split(".")}
   if {"projector", "classifier", "momentum_projector"} & parts:
     return "solo-learn"
-  return "lightly" if "projection_head" in parts else "backbone"
+  lightlys = {"projection_head", "online_classifier", "student_head"}
+  return "lightly" if lightlys & parts else "backbone"
+
+
+def _without_splits(
+  inner: Mapping[str, stored_arrays.StoredArray],
+) -> tuple[dict[str, stored_arrays.StoredArray], tuple[str, ...]]:
+  """Merges the statistics of batch norm in splits, as lightly has it.
+
+  lightly/models/batchnorm.py keeps those of all splits, one after another, and
+  works with their means in inference.
+
+  Returns:
+    The arrays, and what was assumed.
+  """
+  merged, splits = dict(inner), set()
+  for name, array in inner.items():
+    layer, _, last = name.rpartition(".")
+    scale = inner.get(f"{layer}.weight")
+    if last not in ("running_mean", "running_var") or scale is None:
+      continue
+    if len(array.shape) != 1 or len(scale.shape) != 1 or not scale.shape[0]:
+      continue
+    count, rest = divmod(array.shape[0], scale.shape[0])
+    if count > 1 and not rest:
+      splits.add(count)
+      merged[name] = stored_arrays.StoredArray(
+        scale.shape,
+        lambda array=array, count=count: (
+          array.read().reshape(count, -1).mean(axis=0)
+        ),
+      )
+  return merged, tuple(
+    f"batch norm was in {count} splits, whose statistics are averaged"
+    for count in sorted(splits)
+  )
 
 
 def _with_names(inner) -> tuple[dict[str, stored_arrays.StoredArray], bool]:

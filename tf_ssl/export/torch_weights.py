@@ -71,14 +71,14 @@ def read_encoder(path: str) -> tuple[resnet.ResNet, dict[str, object]]:
 
 
 def write_encoder(
-  encoder: resnet.ResNet, path: str, *, overwrite: bool = False
+  encoder: tf.keras.Model, path: str, *, overwrite: bool = False
 ) -> None:
   """Writes an encoder's weights in the format that the suffix names.
 
   Args:
-    encoder: a built ResNet.
+    encoder: built; a `resnet.ResNet` unless for .onnx.
     path: .pth or .pt (torchvision's state_dict; needs PyTorch), .npz (the same
-      names), or .onnx (the network itself; needs the package onnx).
+      names), or .onnx (the network itself; needs onnx and tf2onnx).
     overwrite: replace what stands at `path`.
 
   Raises:
@@ -92,19 +92,26 @@ def write_encoder(
       f"output {path}: unknown suffix {suffix!r}; expected one of "
       f"{', '.join(_WRITERS)}"
     )
+  if suffix != ".onnx":
+    _check_torchvisions(encoder)
+  with atomic_file.replacing(path, overwrite=overwrite) as partial:
+    _WRITERS[suffix](encoder, partial)
+
+
+def _check_torchvisions(encoder: tf.keras.Model) -> None:
+  """Raises UsageError unless torchvision's network gives the same features."""
   if not isinstance(encoder, resnet.ResNet):
     raise errors.UsageError(
       f"an encoder of type {type(encoder).__name__}; only ResNets have names "
-      "in torchvision; export a SavedModel instead (tools.export_encoder)"
+      "in torchvision; write .onnx instead, or export a SavedModel "
+      "(tools.export_encoder)"
     )
-  different = _difference(encoder).described()
-  if different and suffix != ".onnx":
+  if isinstance(encoder, foreign_resnet.ForeignResNet):
     raise errors.UsageError(
-      f"this encoder is not torchvision's ResNet ({different}): with its "
-      "weights, torchvision would give other features; write .onnx instead"
+      "this encoder is not torchvision's ResNet "
+      f"({encoder.difference.described()}): with its weights, torchvision "
+      "would give other features; write .onnx instead"
     )
-  with atomic_file.replacing(path, overwrite=overwrite) as partial:
-    _WRITERS[suffix](encoder, partial)
 
 
 def _write_torch(encoder: resnet.ResNet, path: str) -> None:
@@ -124,22 +131,12 @@ def _write_npz(encoder: resnet.ResNet, path: str) -> None:
     np.savez(file, **torchvision_names.state_dict(encoder))
 
 
-def _write_onnx(encoder: resnet.ResNet, path: str) -> None:
-  onnx_file.write(encoder, _difference(encoder), path)
-
-
-_WRITERS: dict[str, Callable[[resnet.ResNet, str], None]] = {
+_WRITERS: dict[str, Callable[[tf.keras.Model, str], None]] = {
   ".pth": _write_torch,
   ".pt": _write_torch,
   ".npz": _write_npz,
-  ".onnx": _write_onnx,
+  ".onnx": onnx_file.write,
 }
-
-
-def _difference(encoder: tf.keras.Model) -> foreign_resnet.Difference:
-  if isinstance(encoder, foreign_resnet.ForeignResNet):
-    return encoder.difference
-  return foreign_resnet.Difference()
 
 
 def _recorded_difference(path: str) -> foreign_resnet.Difference | None:

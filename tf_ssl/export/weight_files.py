@@ -1,5 +1,6 @@
 """Weights of any file format, as named arrays; nothing in a file is run."""
 
+import collections
 import hashlib
 import json
 import os
@@ -20,6 +21,13 @@ FORMATS = (
 )
 _GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _VARIABLE = "/.ATTRIBUTES/VARIABLE_VALUE"
+# What TensorFlow, Keras and exporters call lists of variables.
+_LISTS = (
+  "variables",
+  "trainable_variables",
+  "non_trainable_variables",
+  "trainable_variables_list",
+)
 _MAX_HEADER = 100 << 20  # bytes; the safetensors library's own limit
 _SAFETENSORS = {
   "BF16": "bfloat16",
@@ -42,9 +50,8 @@ def read(path: str) -> Weights:
 
   Args:
     path: see `FORMATS`. The content decides, not the suffix. In a TensorFlow
-      checkpoint names are paths of objects, such as "model/conv/kernel", and
-      where that ends in a number, the variable's own name after the path of
-      its list.
+      checkpoint names are paths of objects, such as "model/conv/kernel". A
+      variable that lies in a list alone has its own name after the list's path.
 
   Raises:
     UsageError: not there, of no known format, damaged, or (a pickle) with
@@ -122,21 +129,50 @@ def _tensorflow_checkpoint(prefix: str) -> Weights:
 
 
 def _variable_names(reader) -> dict[str, str]:
-  """For variables that are numbers in a list, list/name instead."""
+  """For variables that are numbers in a list, better names.
+
+  That is their place in the object that was saved, where lists of variables are
+  passed over, as google-research/simclr's SavedModels need it; else the
+  variable's own name after the path of the list.
+  """
   graph = trackable_object_graph_pb2.TrackableObjectGraph()
   try:
     graph.ParseFromString(reader.get_tensor(_GRAPH))
   except (message.DecodeError, tf.errors.OpError, TypeError):
     return {}
+  places = _places(graph)
   names = {}
-  for node in graph.nodes:
+  for number, node in enumerate(graph.nodes):
     for attribute in node.attributes:
       folder, _, last = attribute.checkpoint_key.removesuffix(
         _VARIABLE
       ).rpartition("/")
-      if last.isdigit() and attribute.full_name:
-        names[attribute.checkpoint_key] = f"{folder}/{attribute.full_name}"
+      if last.isdigit():
+        name = places.get(number)
+        if name is None and attribute.full_name:
+          name = f"{folder}/{attribute.full_name}"
+        if name is not None:
+          names[attribute.checkpoint_key] = name
   return names if len(set(names.values())) == len(names) else {}
+
+
+def _places(graph) -> dict[int, str]:
+  """Number of each node -> the shortest path to it that is not by a list."""
+  places, waiting = {0: ""}, collections.deque([0])
+  while waiting:
+    number = waiting.popleft()
+    if number >= len(graph.nodes):
+      continue  # a damaged graph
+    for child in graph.nodes[number].children:
+      if child.node_id not in places and child.local_name not in _LISTS:
+        path = f"{places[number]}/{child.local_name}".lstrip("/")
+        places[child.node_id] = path
+        waiting.append(child.node_id)
+  return {
+    number: path
+    for number, path in places.items()
+    if not path.rpartition("/")[2].isdigit()
+  }
 
 
 def _npz(path: str) -> Weights:

@@ -1,0 +1,74 @@
+"""The command that compares reports, on what the measuring command writes."""
+
+import csv
+import sys
+
+import gin
+import pytest
+from PIL import Image
+
+from tf_ssl import errors
+from tools import compare, measure_invariance
+
+
+def _measure(tmp_path, name, variant):
+  """Four sets of three grey images: what a set is like, and how light."""
+  lines = ["path,set,class"]
+  for group in range(4):
+    for i in range(3):
+      file = tmp_path / f"{group}{i}.png"
+      Image.new("RGB", (16, 16), (40 * group + i, 90, 20 * i)).save(file)
+      lines.append(f"{file.name},s{group},c{group % 2}")
+  manifest = tmp_path / "grey.csv"
+  manifest.write_text("\n".join(lines) + "\n")
+  measure_invariance.TOOL.call(
+    [
+      f"--model={name}=pixels",
+      f"--manifest={manifest}",
+      "--top_k=5",
+      f"--variant={variant}",
+      "--resamples=20",
+      "--image_size=16",
+      f"--output_dir={tmp_path}/{name}",
+    ]
+  )
+  gin.clear_config()
+  gin.config._IMPORTS.clear()
+  return f"--report={tmp_path}/{name}"
+
+
+def test_measured_invariances_are_ranked_only_where_measured_alike(
+  tmp_path, capsys
+):
+  reports = [
+    _measure(tmp_path, "a", "code"),
+    _measure(tmp_path, "b", "code"),
+    _measure(tmp_path, "c", "formula"),
+  ]
+  out = tmp_path / "out"
+  compare.TOOL.call([*reports, f"--output_dir={out}"])
+  told = capsys.readouterr().out
+  assert "differ in settings.variant: code / formula" in told
+  assert f"comparison: {out}/comparison.md" in told
+  with open(out / "comparison.csv", newline="", encoding="utf-8") as file:
+    rows = list(csv.DictReader(file))
+  assert [(row["protocol"], row["model"], row["rank"]) for row in rows] == [
+    ("grey invariance A", "a", "1"),
+    ("grey invariance A", "b", "1"),
+    ("grey invariance B", "c", ""),
+  ]
+  assert (out / "comparison.png").is_file()
+
+
+def test_mistakes_are_named(tmp_path):
+  with pytest.raises(errors.UsageError, match="--report=... is missing"):
+    compare.TOOL.call([f"--output_dir={tmp_path}"])
+  with pytest.raises(errors.UsageError, match="nowhere: not there; expected"):
+    compare.TOOL.call(
+      [f"--report={tmp_path}/nowhere", f"--output_dir={tmp_path}/out"]
+    )
+  assert not (tmp_path / "out").exists()
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))
