@@ -28,7 +28,6 @@ REGIONS_FOLDER = "regions"
 _IMAGES_IN_A_FILE = 32
 # Not the world by whose pictures `objectness` was adjusted.
 _REFERENCE_SEED = 1
-_VERSION = 1  # of what is found: part of the key of the files
 
 
 class Estimator:
@@ -78,7 +77,7 @@ class Estimator:
       f"with and that stand out, classes are {num_classes} groups of regions "
       f"that are alike in {looks}"
     )
-    self.key = [_VERSION, looks, _fingerprint(encoder)]
+    self.key = [objectness.VERSION, looks, _fingerprint(encoder)]
 
   def regions(
     self, readers: Iterable[Callable[[], np.ndarray]]

@@ -1,10 +1,10 @@
 """Where objects may be in one image, when nobody has said so.
 
 Regions of a selective search are scored by how many other regions agree with
-them or lie in them, and by how much they stand out; those that reach the borders
-of the picture, as floor and sky do, are scored less. The best that do not
-overlap are taken for objects. That is a guess: on photographs most of them are
-not the boxes that people draw.
+them or lie in them, and by how much they stand out; those that reach borders of
+the picture, as floor and sky do, are scored less. The best that do not overlap
+are taken for objects. That is a guess: on photographs most of them are not the
+boxes that people draw.
 """
 
 import cv2
@@ -13,6 +13,8 @@ import numpy as np
 from tf_ssl.video import boxes as boxes_lib
 from tf_ssl.video import region_proposals, saliency
 
+# Count it up whenever other objects are found.
+VERSION = 2
 _WIDTH = 240  # px, of the image that is looked at
 # Of regions: an object may fill the picture, and what is smaller is not found.
 _MIN_AREA, _MAX_AREA, _OVERLAP = 0.01, 0.9, 0.8
@@ -21,9 +23,9 @@ _INSIDE = 0.9  # share of a region that lies inside of another one
 _APART = 0.3  # share of the smaller of two objects that both may cover
 _MOST = 20  # objects
 # Chosen so that in the first 80 rendered objects and scenes of world 0 the
-# number of objects is nearest to the true one. How much borders count was chosen
-# so that Imagenette comes out as more object-centric than COCO and that than
-# CamVid.
+# number of objects is nearest to the true one. How much borders count was
+# chosen so that Imagenette comes out as more object-centric than COCO, and that
+# than CamVid.
 _LEAST_SCORE = 3.35
 _A_BORDER, _A_THIRD_BORDER = 0.3, 1.0
 _AT_BORDER = 0.01  # share of the side
