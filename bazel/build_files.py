@@ -15,6 +15,14 @@ from typing import NamedTuple
 # free to all.
 MAY_IMPORT = {
   "augment": {"ops"},
+  "dataset_bias": {
+    "augment",
+    "datasets",
+    "evaluation",
+    "input_pipeline",
+    "ops",
+    "video",
+  },
   "datasets": set(),
   "encoders": set(),
   "evaluation": {"datasets", "encoders", "input_pipeline", "ops", "types"},

@@ -36,7 +36,9 @@ class _Rows(NamedTuple):
   boxes: array  # [N * 4]
 
 
-def read(file: str, *, labelled: bool = False) -> records.ImageRecords:
+def read(
+  file: str, *, labelled: bool = False, root: str | None = None
+) -> records.ImageRecords:
   """Lists the images of a manifest, in the order of its rows.
 
   The first line names the columns: `path`, optionally `label`, optionally
@@ -48,6 +50,7 @@ def read(file: str, *, labelled: bool = False) -> records.ImageRecords:
   Args:
     file: the CSV file, UTF-8.
     labelled: whether every row must have a label.
+    root: what paths are relative to; None for the folder of the manifest.
 
   Returns:
     The records; `labels` and `boxes` are None where the manifest has no such
@@ -60,7 +63,7 @@ def read(file: str, *, labelled: bool = False) -> records.ImageRecords:
   columns, rows = _parse(file, labelled)
   if not rows.paths:
     raise mistake(file, 1, "no image follows the header; expected one a line")
-  found = locate(file, rows.paths, rows.lines)
+  found = locate(file, rows.paths, rows.lines, root=root)
   labels, class_names, boxes = None, (), None
   if columns.label is not None:
     labels, class_names = _labels(file, rows)
@@ -70,19 +73,24 @@ def read(file: str, *, labelled: bool = False) -> records.ImageRecords:
 
 
 def locate(
-  file: str, paths: list[str], lines: Sequence[int]
+  file: str,
+  paths: list[str],
+  lines: Sequence[int],
+  *,
+  root: str | None = None,
 ) -> records.ImageRecords:
   """Finds the images that a manifest lists.
 
   Args:
     file: the manifest.
-    paths: the images, relative to its folder or absolute.
+    paths: the images, relative to the root or absolute.
     lines: where each stands, for errors.
+    root: a folder; None for the manifest's.
 
   Raises:
     UsageError: an image is missing.
   """
-  root = os.path.dirname(os.path.abspath(file))
+  root = os.path.abspath(os.path.dirname(file) if root is None else root)
   # Root and path are joined as text, so one absolute path makes all absolute.
   if any(path.startswith("/") for path in paths):
     paths = [os.path.join(root, path)[1:] for path in paths]
@@ -199,7 +207,7 @@ def _sizes(
         file,
         lines[i],
         f"no file {prefix + path!r}; expected paths relative to the manifest's "
-        "folder, or absolute",
+        "folder (or to that of the images, where one is given), or absolute",
       )
     sizes[i] = info.st_size
   return sizes

@@ -121,6 +121,24 @@ class ImageRecords(NamedTuple):
     return os.path.join(self.root, os.fsdecode(self.files[row]))
 
 
+def take(records: ImageRecords, images: np.ndarray) -> ImageRecords:
+  """Some of the images, [n] int, in that order; each an example of its own."""
+  if records.shards is None:
+    where = {"files": records.files[images]}
+  else:
+    columns = records.shards._asdict()
+    del columns["image_feature"]
+    chosen = {k: None if v is None else v[images] for k, v in columns.items()}
+    where = {"shards": records.shards._replace(**chosen)}
+  return records._replace(
+    sizes=records.sizes[images],
+    labels=None if records.labels is None else records.labels[images],
+    boxes=None if records.boxes is None else records.boxes[images],
+    examples=None,
+    **where,
+  )
+
+
 def digest(records: ImageRecords) -> dict[str, Any]:
   """Identifies a dataset without reading its images.
 

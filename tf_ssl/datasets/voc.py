@@ -22,6 +22,7 @@ from tf_ssl import errors
 from tf_ssl.datasets import (
   annotation_collector,
   annotations,
+  image_folder,
   invariance_sets,
   safe_xml,
 )
@@ -106,6 +107,57 @@ def read(
   )
 
 
+def read_folder(
+  annotations_folder: str, images: str, *, max_skipped_fraction: float = 0.05
+) -> annotations.Annotations:
+  """Lists the images of all annotations in a folder, in the order of names.
+
+  For what other tools write: XML files anywhere, no list of images. Classes are
+  those of the objects.
+
+  Args:
+    annotations_folder: the folder of NAME.xml.
+    images: the folder of the images, NAME with an ending of an image.
+    max_skipped_fraction: as of `read`.
+
+  Raises:
+    UsageError: as of `read`.
+  """
+  collector = annotation_collector.AnnotationCollector(images)
+  names = [
+    name.removesuffix(".xml")
+    for name in invariance_sets.list_folder(annotations_folder)
+    if name.endswith(".xml")
+  ]
+  files = {}
+  for file in invariance_sets.list_folder(collector.root):
+    if os.fsencode(file).lower().endswith(image_folder.EXTENSIONS):
+      files.setdefault(os.path.splitext(file)[0], file)
+  found = {}
+  for name in names:
+    size, objects = _annotation(collector, name, annotations_folder)
+    index = collector.add_image(files.get(name, f"{name}.jpg"), name, size)
+    if index is not None:
+      found[index] = name, objects
+  class_names = sorted(
+    {each.class_name for _, objects in found.values() for each in objects}
+    - {""}
+  )
+  ids = {name: number for number, name in enumerate(class_names)}
+  for index, (name, objects) in found.items():
+    _add_boxes(collector, index, name, objects, ids)
+  folder = os.path.basename(os.path.abspath(annotations_folder))
+  return collector.build(
+    source=f"VOC XML of {folder}",
+    class_names=class_names,
+    expected=(
+      f"NAME.xml with objects in {annotations_folder!r}, and an image NAME.jpg "
+      "for each; or change the folders of annotations and of images"
+    ),
+    max_skipped_fraction=max_skipped_fraction,
+  )
+
+
 def _class_lists(
   collector: annotation_collector.AnnotationCollector,
   main: str,
@@ -161,10 +213,13 @@ def _plain(name: str) -> bool:
 
 
 def _annotation(
-  collector: annotation_collector.AnnotationCollector, name: str
+  collector: annotation_collector.AnnotationCollector,
+  name: str,
+  folder: str | None = None,
 ) -> tuple[tuple[int, int] | None, list[_Object]]:
   """Size and objects of an image; None and none where they cannot be read."""
-  path = os.path.join(collector.root, "Annotations", f"{name}.xml")
+  folder = folder or os.path.join(collector.root, "Annotations")
+  path = os.path.join(folder, f"{name}.xml")
   try:
     root = safe_xml.parse(path)
   except FileNotFoundError:

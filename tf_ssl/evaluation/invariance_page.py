@@ -3,28 +3,7 @@
 It loads nothing: style and pictures are inside.
 """
 
-_STYLE = """
-:root { color-scheme: light; }
-body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fff;
-  max-width: 1080px; margin: 0 auto; padding: 1.5em; }
-h1 { font-size: 1.8em; line-height: 1.2; margin: 0 0 .4em; }
-h2 { font-size: 1.3em; margin: 2em 0 .5em; border-bottom: 1px solid #ddd; }
-h3 { font-size: 1.05em; margin: 1.4em 0 .3em; }
-img { max-width: 100%; height: auto; display: block; }
-table { border-collapse: collapse; font-size: .9em; width: 100%; }
-.wide { overflow-x: auto; }
-th, td { padding: .3em .6em; text-align: left; vertical-align: top;
-  border-bottom: 1px solid #e4e4e4; overflow-wrap: anywhere; }
-th { border-bottom: 2px solid #888; overflow-wrap: normal; }
-.n { text-align: right; font-variant-numeric: tabular-nums;
-  white-space: nowrap; }
-.key { display: inline-block; width: .8em; height: .8em; margin-right: .4em; }
-figure { margin: .4em 0; }
-figcaption { font-size: .85em; color: #555; }
-pre { background: #f5f5f5; padding: .6em; white-space: pre-wrap;
-  overflow-wrap: anywhere; font-size: .85em; }
-.small { font-size: .88em; color: #555; }
-"""
+from tf_ssl.evaluation import html_page
 
 _TOP = """
 <!doctype html>
@@ -183,7 +162,7 @@ by class and by unit lie beside this page in per_class.csv and per_unit.csv.</p>
 """
 
 TEMPLATE = (
-  _TOP.replace("{{ style }}", _STYLE)
+  _TOP.replace("{{ style }}", html_page.STYLE)
   + _COMPARISONS
   + _TABLE
   + _CURVES

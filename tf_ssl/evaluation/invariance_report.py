@@ -3,10 +3,9 @@
 import os
 from typing import Any
 
-import jinja2
-
 from tf_ssl import errors
 from tf_ssl.evaluation import (
+  html_page,
   invariance_charts,
   invariance_page,
   invariance_pictures,
@@ -55,14 +54,9 @@ def write(results: measurement.Results, output_dir: str) -> str:
 
 def page(results: measurement.Results, charts: dict[str, bytes]) -> str:
   """The report as HTML; whatever names hold is text there, never markup."""
-  environment = jinja2.Environment(
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-  )
   settings = results.settings
-  return environment.from_string(invariance_page.TEMPLATE).render(
+  return html_page.render(
+    invariance_page.TEMPLATE,
     title="What the models are invariant to",
     models=[
       {**model._asdict(), "colour": invariance_charts.colour(i)}

@@ -11,7 +11,13 @@ import numpy as np
 
 from tf_ssl import errors
 from tf_ssl.datasets.rendering import factors as factors_lib
-from tf_ssl.datasets.rendering import scene, scripts, stage, stills
+from tf_ssl.datasets.rendering import (
+  scene,
+  scripts,
+  stage,
+  stills,
+  true_boxes,
+)
 
 
 class Frame(NamedTuple):
@@ -135,7 +141,7 @@ def _frame(shown, built, image_size):
   boxes, fractions = [], []
   for number, whole in enumerate(picture.masks):
     seen = picture.front == number
-    boxes.append(_box(seen))
+    boxes.append(true_boxes.around(seen))
     covered = np.count_nonzero(whole)
     if whole[[0, -1]].any() or whole[:, [0, -1]].any():
       # Nothing is larger than the margin.
@@ -149,11 +155,3 @@ def _frame(shown, built, image_size):
     np.int32(boxes),
     np.float32(fractions),
   )
-
-
-def _box(mask):
-  columns = np.flatnonzero(mask.any(axis=0))
-  rows = np.flatnonzero(mask.any(axis=1))
-  if not rows.size:
-    return 0, 0, 0, 0
-  return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
