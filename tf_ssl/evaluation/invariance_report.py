@@ -14,7 +14,7 @@ from tf_ssl.evaluation import (
   measurement,
   measurement_tables,
 )
-from tf_ssl.ops import files
+from tf_ssl.ops import colours, files
 
 CHART_FILE = "invariance.png"
 CURVES_FILE = "invariance_curves.png"
@@ -65,7 +65,7 @@ def page(results: measurement.Results, charts: dict[str, bytes]) -> str:
   return environment.from_string(invariance_page.TEMPLATE).render(
     title="What the models are invariant to",
     models=[
-      {**model._asdict(), "colour": invariance_charts.colour(i)}
+      {**model._asdict(), "colour": colours.colour(i)}
       for i, model in enumerate(results.models)
     ],
     settings=settings,
