@@ -60,6 +60,7 @@ class Tool:
     default_config: str | None = None,
     required: Sequence[str] = (),
     takes_rest: bool = False,
+    takes_files: bool = False,
   ):
     """Initializes the tool.
 
@@ -73,6 +74,7 @@ class Tool:
         where one must be given.
       required: names of the flags that must be given.
       takes_rest: whether words may follow after `--`.
+      takes_files: whether words without -- are gin files.
     """
     self.name = name
     self.purpose = purpose
@@ -82,6 +84,7 @@ class Tool:
     self._default_config = default_config
     self._required = required
     self._takes_rest = takes_rest
+    self._takes_files = takes_files
     self.switch("help", "Prints this.")
     if config_folders:
       self.switch("list", "Prints the configs that come with the project.")
@@ -169,6 +172,9 @@ class Tool:
       raise errors.UsageError(
         f"{exception} (--help prints the flags)"
       ) from None
+    if self._takes_files:
+      self.flags.gin_file = [*self.flags.gin_file, *rest]
+      rest = []
     if rest and not self._takes_rest:
       raise errors.UsageError(
         f"unexpected argument {rest[0]!r}: every argument is --name=value "
@@ -183,9 +189,8 @@ class Tool:
   def _check_required(self, parsed: flags.FlagValues) -> None:
     needs_config = self._config_folders and self._default_config is None
     if needs_config and not parsed.gin_file:
-      raise errors.UsageError(
-        "--gin_file=FILE is missing; --list prints the files"
-      )
+      flag = "FILE.gin" if self._takes_files else "--gin_file=FILE"
+      raise errors.UsageError(f"{flag} is missing; --list prints the files")
     for name in self._required:
       if parsed[name].value in (None, []):
         raise errors.UsageError(f"--{name}=... is missing: {parsed[name].help}")

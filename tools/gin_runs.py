@@ -1,12 +1,12 @@
-"""A run's encoder, built as the run's own config says.
+"""Other configurations than the tool's own, which stays as it is meanwhile.
 
-A helper of tools that read models. The config of the tool itself stays as it is
-meanwhile.
+A helper of tools that read models, each built as its run's config says, and of
+those that run other tools.
 """
 
 import contextlib
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import gin
@@ -55,6 +55,21 @@ def restore(
     gin_files.load([str(config)], [])
     run_settings = gin_files.configured(settings.Pretraining)()
     return assembly.restore_method(run_settings, path)
+
+
+def config_text(file: str, bindings: Sequence[str]) -> str:
+  """A configuration as it is after parsing; its own comments do not matter.
+
+  Args:
+    file: as of --gin_file.
+    bindings: as of --gin_bindings.
+
+  Raises:
+    UsageError: as `gin_files.load`.
+  """
+  with _own_config():
+    gin_files.load([file], bindings)
+    return gin.config_str()
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from tf_ssl.datasets.rendering import (
   categories,
   factors,
   folder_cache,
+  scene_files,
   stills,
   video_files,
   videos,
@@ -202,6 +203,63 @@ def rendered_videos(
       num_frames=num_frames,
       image_size=(height, width),
       fps=fps,
+    ),
+  )
+
+
+def rendered_scenes(
+  *,
+  split: str = "train",
+  num_images: int = 500,
+  image_size: int | tuple[int, int] = 96,
+  seed: int = 0,
+  cache_dir: str | None = None,
+) -> str:
+  """A folder of rendered scenes with several objects, made once and then kept.
+
+  A scene is the first frame of a video. As `rendered_folder`, it is rendered by
+  as many processes as there are cores, rendered again if something is missing
+  or was tampered with, and never seen half written.
+
+  Args:
+    split: one of `SPLITS`; the instances are those of its stills.
+    num_images: how many scenes.
+    image_size: H and W, or one number for both.
+    seed: of the world.
+    cache_dir: as of `rendered_folder`.
+
+  Returns:
+    Path of the folder. Its files are images/000012.png, ...; for each
+    masks/000012.png, [H, W] uint8, the class that is seen, 0 for none; and for
+    all annotations.json, boxes in COCO's format, and classes.json, from class
+    ids to names.
+
+  Raises:
+    UsageError: if an argument is out of range or cache_dir cannot be written.
+  """
+  if num_images < 1:
+    raise errors.UsageError(
+      f"num_images={num_images}: expected 1 or more; change num_images."
+    )
+  size = videos.size_of(image_size)
+  first_index = split_index(split, 0)
+  split_index(split, num_images - 1)
+  factors.generator(seed)  # Refuses a bad one.
+  name = (
+    f"{split}-{num_images}scenes-{size[0]}x{size[1]}px-seed{seed}-"
+    f"v{RENDERER_VERSION}.{VIDEO_RENDERER_VERSION}"
+  )
+  numbers = {number: first_index + number for number in range(num_images)}
+  return folder_cache.folder(
+    pathlib.Path(cache_dir or default_cache_dir()) / name,
+    "scenes",
+    [
+      *(file for number in numbers for file in scene_files.file_names(number)),
+      scene_files.ANNOTATIONS,
+      scene_files.CLASSES,
+    ],
+    lambda folder: workers.render_scenes(
+      folder, numbers, seed=seed, image_size=size
     ),
   )
 

@@ -10,25 +10,12 @@ from matplotlib import patches as patches_lib
 from matplotlib.backends import backend_agg
 
 from tf_ssl.evaluation import measurement
+from tf_ssl.ops import colours
 
-# Okabe & Ito 2008, without yellow and black: told apart by most people.
-COLOURS = (
-  "#0072B2",
-  "#E69F00",
-  "#009E73",
-  "#CC79A7",
-  "#56B4E9",
-  "#D55E00",
-)
 _GREY = "#444444"
 _DPI = 150
 _LEAST_OF_A_RADAR = 3  # corners
 _LETTERS = 11  # of the legend to an inch
-
-
-def colour(number: int) -> str:
-  """Of the model with this number, in every chart."""
-  return COLOURS[number % len(COLOURS)]
 
 
 def overview(results: measurement.Results) -> bytes:
@@ -84,7 +71,7 @@ def curves(results: measurement.Results) -> bytes | None:
 
 def _legend(figure: figure_lib.Figure, results: measurement.Results) -> None:
   handles = [
-    patches_lib.Patch(color=colour(i), label=_plain(model.name))
+    patches_lib.Patch(color=colours.colour(i), label=_plain(model.name))
     for i, model in enumerate(results.models)
   ]
   handles.append(
@@ -108,7 +95,7 @@ def _bars(axes, results: measurement.Results, k: int) -> None:
       found = result.models[model.name]
       x = g - 0.4 + (i + 0.5) * width
       value = found.score.scores[k]
-      axes.bar(x, value, 0.92 * width, color=colour(i), zorder=2)
+      axes.bar(x, value, 0.92 * width, color=colours.colour(i), zorder=2)
       if found.intervals is not None:
         low, high = found.intervals[k].low, found.intervals[k].high
         # The score may lie just outside, where few sets disagree.
@@ -157,8 +144,8 @@ def _radar(axes, results: measurement.Results, k: int) -> None:
   for i, model in enumerate(results.models):
     values = [r.models[model.name].score.scores[k] for r in results.sets]
     values.append(values[0])
-    axes.plot(around, values, color=colour(i), linewidth=2)
-    axes.fill(around, values, color=colour(i), alpha=0.08)
+    axes.plot(around, values, color=colours.colour(i), linewidth=2)
+    axes.fill(around, values, color=colours.colour(i), alpha=0.08)
   chance = [
     np.mean([found.chance.scores[k] for found in r.models.values()])
     for r in results.sets
@@ -186,7 +173,9 @@ def _curve(axes, result: measurement.SetsResult, k: int) -> None:
         if point.score is not None
       ]
       if measured:
-        axes.plot(*zip(*measured, strict=True), color=colour(i), **style)
+        axes.plot(
+          *zip(*measured, strict=True), color=colours.colour(i), **style
+        )
   points = next(iter(result.models.values())).curve
   axes.set_xticks(range(len(points)))
   axes.set_xticklabels([range_text(point.within) for point in points])

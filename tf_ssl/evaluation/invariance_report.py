@@ -13,7 +13,7 @@ from tf_ssl.evaluation import (
   measurement,
   measurement_tables,
 )
-from tf_ssl.ops import files
+from tf_ssl.ops import colours, files
 
 CHART_FILE = "invariance.png"
 CURVES_FILE = "invariance_curves.png"
@@ -59,7 +59,7 @@ def page(results: measurement.Results, charts: dict[str, bytes]) -> str:
     invariance_page.TEMPLATE,
     title="What the models are invariant to",
     models=[
-      {**model._asdict(), "colour": invariance_charts.colour(i)}
+      {**model._asdict(), "colour": colours.colour(i)}
       for i, model in enumerate(results.models)
     ],
     settings=settings,

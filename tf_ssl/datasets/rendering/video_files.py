@@ -7,7 +7,7 @@ import csv
 import fractions
 import io
 import pathlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from tf_ssl.datasets.rendering import categories, scripts, videos
 
@@ -75,7 +75,7 @@ def write(
     size = videos.size_of(image_size)
     shown = videos.frames(script, num_frames, seed, size, fps)
     for time, frame in enumerate(shown):
-      rows.extend(_rows(time, frame, names))
+      rows.extend(rows_of(time, frame, names))
       yield frame.image
 
   movie = io.BytesIO()
@@ -89,8 +89,16 @@ def write(
   (folder / boxes_name(number)).write_text(text.getvalue())
 
 
-def _rows(time, frame, names):
-  """The rows of one frame; tracks count from 1, as in the masks."""
+def rows_of(
+  time: int, frame: videos.Frame, names: Sequence[str]
+) -> Iterator[tuple]:
+  """The rows of one frame, of `COLUMNS`.
+
+  Args:
+    time: number of the frame.
+    frame: what it shows.
+    names: category of each object; tracks count from 1, as in the masks.
+  """
   for track, name in enumerate(names, start=1):
     if (frame.mask == track).sum() >= MIN_VISIBLE_PIXELS:
       box = frame.boxes[track - 1].tolist()

@@ -17,7 +17,12 @@ import tempfile
 import cv2
 import tqdm
 
-from tf_ssl.datasets.rendering import factors, stills, video_files
+from tf_ssl.datasets.rendering import (
+  factors,
+  scene_files,
+  stills,
+  video_files,
+)
 
 # Fewer images, or frames, than this are done before a process has started.
 _WORTH_A_PROCESS = 100
@@ -123,6 +128,36 @@ def render_videos(
   _share(job, list(numbers.items()), processes, total, "frame")
 
 
+def render_scenes(
+  folder: pathlib.Path,
+  numbers: dict[int, int],
+  *,
+  seed: int,
+  image_size: tuple[int, int],
+  processes: int | None = None,
+) -> None:
+  """Renders scenes and their annotations, with a progress bar on stderr.
+
+  Args:
+    folder: where the files go, see `scene_files`.
+    numbers: from the numbers of the scenes, which are their names, to their
+      indices.
+    seed: of the world.
+    image_size: H and W.
+    processes: how many; default as `render_files`.
+
+  Raises:
+    OSError: if the files cannot be written.
+    RuntimeError: if a worker failed otherwise.
+  """
+  if processes is None:
+    processes = min(_cores(), len(numbers) // _WORTH_A_PROCESS)
+  world = {"seed": seed, "image_size": image_size}
+  job = {"kind": "scene", "folder": str(folder), "world": world}
+  _share(job, list(numbers.items()), processes, len(numbers), "scene")
+  scene_files.write_annotations(folder, numbers, image_size)
+
+
 def _share(job, items, processes, total, unit):
   """Does a job's items here, or shares them out among processes."""
   description = f"Rendering {job['kind']}s"
@@ -143,6 +178,9 @@ def _do(job):
   for name, what in job["items"]:
     if job["kind"] == "video":
       yield from video_files.write(job["folder"], name, index=what, **world)
+      continue
+    if job["kind"] == "scene":
+      yield from scene_files.write(job["folder"], name, index=what, **world)
       continue
     if job["kind"] == "still":
       image = stills.render(factors.Factors(*what), **world)

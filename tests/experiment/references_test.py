@@ -1,0 +1,62 @@
+"""Texts that stand for paths."""
+
+import sys
+
+import pytest
+
+from tf_ssl.experiment import external, references
+
+
+def test_steps_and_data_become_paths_wherever_they_stand():
+  found = references.fill(
+    ["step:a", "--images=step:b/images", "data:coco/x", "m=data:y", 3, None],
+    step=lambda name: f"/made/{name}",
+    data=lambda: "/real",
+  )
+  assert found == [
+    "/made/a",
+    "--images=/made/b/images",
+    "/real/coco/x",
+    "m=/real/y",
+    3,
+    None,
+  ]
+
+
+def test_a_word_that_only_contains_them_stays():
+  for text in ("a step:b", "metadata:x", "bigstep:a", "tfds:data:x"):
+    assert references.fill(text, step=str, data=str) == text
+  assert references.steps_in(["a step:b", {"x": ("step:c/d", 1)}]) == ["c"]
+
+
+def test_paths_from_outside_are_found_in_words_and_bindings(tmp_path):
+  (tmp_path / "a").mkdir()
+  (tmp_path / "b.csv").write_text("path\n")
+  a, b = str(tmp_path / "a"), str(tmp_path / "b.csv")
+  texts = [f"--images={a}", f'X=["{b}", "{a}"]', f"--y={a}/none", "words", "."]
+  assert references.outside_paths(texts) == sorted([a, b])
+  assert references.outside_paths([f"--cache_dir={a}", f'KEPT_DIR="{a}"']) == []
+
+
+def test_a_folder_is_known_by_names_and_sizes(tmp_path):
+  (tmp_path / "a").mkdir()
+  (tmp_path / "a/x").write_text("1")
+  first = external.digest(str(tmp_path))
+  assert external.digest(str(tmp_path) + "/") == first
+  (tmp_path / "a/x").write_text("12")
+  second = external.digest(str(tmp_path))
+  (tmp_path / "a/x").rename(tmp_path / "a/y")
+  assert len({first, second, external.digest(str(tmp_path))}) == 3
+
+
+def test_a_file_is_known_by_what_it_holds(tmp_path):
+  file = tmp_path / "x"
+  file.write_text("1")
+  first = external.digest(str(file))
+  file.write_text("2")
+  assert external.digest(str(file)) != first
+  assert external.digest(str(tmp_path / "none")) == "absent"
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))

@@ -1,0 +1,77 @@
+"""Rendered data under names that do not change."""
+
+import pathlib
+import sys
+
+import pytest
+
+from tf_ssl import errors
+from tf_ssl.datasets import open_images, synthetic
+from tf_ssl.input_pipeline import region_tracks, rendered_files
+from tf_ssl.video import videos
+
+_SMALL = {"split": "held_out", "number": 2, "image_size": 48}
+
+
+def _names(folder):
+  return sorted(
+    str(path.relative_to(folder))
+    for path in pathlib.Path(folder).rglob("*")
+    if path.is_file()
+  )
+
+
+def _write(folder, kind, **changes):
+  rendered_files.write(kind, str(folder), **{**_SMALL, **changes})
+
+
+def test_objects_lie_in_class_folders(tmp_path):
+  _write(tmp_path, "objects", number=11)
+  found = open_images.open_images(str(tmp_path / "images"), labelled=True)
+  assert found.num_images == 11
+  assert found.class_names == tuple(sorted(synthetic.CATEGORIES))
+  assert len(_names(tmp_path)) == 11
+
+
+def test_scenes_lie_beside_what_is_known_of_them(tmp_path):
+  _write(tmp_path, "scenes")
+  assert _names(tmp_path) == [
+    "annotations.json",
+    "boxes/000000.csv",
+    "boxes/000001.csv",
+    "classes.json",
+    "images/000000.png",
+    "images/000001.png",
+    "masks/000000.png",
+    "masks/000001.png",
+  ]
+
+
+def test_videos_lie_beside_their_true_tracks(tmp_path):
+  _write(tmp_path, "videos", frames=3, fps=2.0)
+  found = videos.find_videos(str(tmp_path / "videos"))
+  assert [video.name for video in found] == ["000000.mp4", "000001.mp4"]
+  tracks = region_tracks.region_tracks(source=str(tmp_path / "tracks"))
+  assert tracks.num_examples > 0
+  assert not (tmp_path / ".parts").exists()
+
+
+def test_a_folder_that_was_left_half_written_is_made_whole(tmp_path):
+  (tmp_path / "images").mkdir()
+  (tmp_path / "images/rest.png").write_text("")
+  _write(tmp_path, "scenes")
+  first = _names(tmp_path)
+  assert "images/rest.png" not in first
+  _write(tmp_path, "scenes")
+  assert _names(tmp_path) == first
+
+
+def test_wrong_arguments_are_refused(tmp_path):
+  with pytest.raises(errors.UsageError, match="--what=films: expected one of"):
+    _write(tmp_path, "films")
+  with pytest.raises(errors.UsageError, match="num_images=0"):
+    _write(tmp_path, "scenes", number=0)
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))

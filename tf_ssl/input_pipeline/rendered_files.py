@@ -1,0 +1,88 @@
+"""Rendered data in a folder of the user's own, under names that do not change.
+
+What `datasets.synthetic` and `rendered_tracks` make lies in a cache, in folders
+whose names tell all that decides what is in them.
+"""
+
+import os
+import pathlib
+import shutil
+
+from tf_ssl import errors
+from tf_ssl.datasets import synthetic
+from tf_ssl.input_pipeline import rendered_tracks
+
+KINDS = ("objects", "scenes", "videos")
+
+
+def write(
+  kind: str,
+  output_dir: str,
+  *,
+  split: str,
+  number: int,
+  image_size: int,
+  frames: int = 16,
+  fps: float = 8.0,
+  seed: int = 0,
+  variety: float = 1.0,
+) -> None:
+  """Renders into a folder, anew unless it was interrupted.
+
+    objects   images/CATEGORY/000123.png, one object each
+    scenes    images/000012.png, masks/, boxes/, annotations.json, classes.json:
+              see `synthetic.rendered_scenes`
+    videos    videos/000012.mp4, videos/boxes/, and tracks/tracks.tfrecord, the
+              true tracks: see `synthetic.rendered_videos` and
+              `video.track_records`
+
+  Args:
+    kind: one of `KINDS`.
+    output_dir: made if it is not there.
+    split: one of `synthetic.SPLITS`.
+    number: of images, scenes or videos.
+    image_size: H and W.
+    frames: of a video.
+    fps: frames a second of a video.
+    seed: of the world.
+    variety: of objects, see `synthetic.rendered_folder`.
+
+  Raises:
+    UsageError: an argument out of range, or a folder that cannot be written.
+  """
+  if kind not in KINDS:
+    raise errors.UsageError(
+      f"--what={kind}: expected one of {', '.join(KINDS)}; change --what"
+    )
+  target = pathlib.Path(output_dir)
+  parts = target / ".parts"
+  world = {
+    "split": split,
+    "image_size": image_size,
+    "seed": seed,
+    "cache_dir": str(parts),
+  }
+  if kind == "objects":
+    made = synthetic.rendered_folder(
+      num_images=number, variety=variety, **world
+    )
+    made_folders = [pathlib.Path(made)]
+  elif kind == "scenes":
+    made = synthetic.rendered_scenes(num_images=number, **world)
+    made_folders = list(pathlib.Path(made).iterdir())
+  else:
+    moving = {"num_videos": number, "num_frames": frames, "fps": fps, **world}
+    made = synthetic.rendered_videos(**moving)
+    tracks = rendered_tracks.rendered_tracks(**moving)
+    made_folders = [pathlib.Path(made), pathlib.Path(tracks.root)]
+  try:
+    for path in made_folders:
+      place = target / path.name
+      shutil.rmtree(place, ignore_errors=True)
+      os.replace(path, place)
+    shutil.rmtree(parts)
+  except OSError as error:
+    raise errors.UsageError(
+      f"--output_dir={output_dir}: {error.strerror or error}; choose a folder"
+      " that you may write to"
+    ) from error
