@@ -56,17 +56,6 @@ def test_a_manifests_empty_labels_are_unknown(folder):
   assert found.labels.tolist() == [0, -1, 1, -1, 0]
 
 
-def test_a_fraction_keeps_that_share_of_every_class():
-  labels = np.repeat(np.int32([0, 1, 2]), [100, 50, 3])
-  kept = training_images.keep_fraction(labels, 0.1, seed=1)
-  assert np.bincount(kept[kept >= 0]).tolist() == [10, 5, 1]
-  assert (kept[kept >= 0] == labels[kept >= 0]).all()
-  again = training_images.keep_fraction(labels, 0.1, seed=1)
-  np.testing.assert_array_equal(kept, again)
-  other = training_images.keep_fraction(labels, 0.1, seed=2)
-  assert not np.array_equal(kept, other)
-
-
 def test_the_fraction_is_applied_to_the_records(folder):
   found = read(folder, labels="some", labelled_fraction=0.25)
   assert np.bincount(found.labels + 1).tolist() == [9, 1, 1, 1]

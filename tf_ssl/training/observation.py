@@ -14,6 +14,7 @@ from tf_ssl.methods import base
 from tf_ssl.training import (
   monitors,
   monitors_invariance,
+  monitors_labelled,
   monitors_projector,
   monitors_representation,
   monitors_tracks,
@@ -104,13 +105,14 @@ def observe(
     labelled, _ = _labelled(settings, settings.labelled_images)
     held_out, class_names = _labelled(settings, settings.held_out_images)
     watching.append(
-      monitors.OnlineKnn(
+      monitors_labelled.LabelledMonitor(
         model.encoder,
         labelled,
         held_out,
         writer,
         k=settings.knn_k,
         temperature=settings.knn_temperature,
+        linear_probe=settings.linear_probe,
       )
     )
     images = monitors_projector.sample_images(held_out)

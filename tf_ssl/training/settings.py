@@ -39,8 +39,8 @@ class Pretraining:
     labelled_fraction: with labels, the share of each class whose labels are
       seen, 0..1; the seed decides which.
     labelled_images: class folders (or a labelled source) that vote in the
-      online kNN; None turns it off.
-    held_out_images: labelled likewise, whose labels the kNN guesses.
+      online kNN, and that the linear probe learns from; None turns both off.
+    held_out_images: labelled likewise, whose labels both guess.
     held_out_tracks: a function that returns region tracks of videos that are
       not trained on, such as `region_tracks.region_tracks`: how often an object
       is known again there is measured (`monitors_tracks.SameObject`); None
@@ -54,6 +54,9 @@ class Pretraining:
     knn_image_size: side of the images that kNN sees, pixels; None for
       `image_size`. Objects look larger in random crops than in whole images,
       so somewhat more than `image_size` is often better (Touvron et al. 2019).
+    linear_probe: whether a linear probe is fitted beside the kNN, on the same
+      features of the same images: `linear_accuracy` in the log. It costs little
+      beside computing the features.
     invariance_sets: what invariances are watched while training: sets, or
       functions that return them, such as `rendered_sets.rendered_sets`.
     invariance_every: steps between measurements of these; 0 for never. Each
@@ -104,6 +107,7 @@ class Pretraining:
   knn_k: int = 20
   knn_temperature: float = 0.1
   knn_image_size: int | None = None
+  linear_probe: bool = True
   invariance_sets: Sequence = ()
   invariance_every: int = 0
   log_every: int = 50

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tf_ssl import errors
-from tf_ssl.datasets import open_images
+from tf_ssl.datasets import label_fraction, open_images
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.training import settings as settings_lib
 
@@ -35,7 +35,7 @@ def read(settings: settings_lib.Pretraining) -> records_lib.ImageRecords:
     )
   _refuse_gaps(source, records)
   if settings.labelled_fraction < 1.0:
-    kept = keep_fraction(
+    kept = label_fraction.keep_fraction(
       records.labels, settings.labelled_fraction, seed=settings.seed
     )
     records = records._replace(labels=kept)
@@ -47,28 +47,6 @@ def num_classes(records: records_lib.ImageRecords) -> int:
   if records.labels is None:
     return 0
   return max(len(records.class_names), int(records.labels.max()) + 1)
-
-
-def keep_fraction(
-  labels: np.ndarray, fraction: float, *, seed: int
-) -> np.ndarray:
-  """Hides all labels but a random share of each class, at least one of each.
-
-  Args:
-    labels: [N] int32, -1 where unknown.
-    fraction: of each class, 0..1.
-    seed: decides which; the same for every method that is compared.
-
-  Returns:
-    [N] int32.
-  """
-  rng = np.random.default_rng(seed)
-  kept = np.full_like(labels, -1)
-  for label in np.unique(labels[labels >= 0]):
-    members = np.flatnonzero(labels == label)
-    count = max(1, round(fraction * len(members)))
-    kept[rng.permutation(members)[:count]] = label
-  return kept
 
 
 def _refuse_gaps(source: str, records: records_lib.ImageRecords) -> None:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tf_ssl import errors
+from tf_ssl.datasets import label_fraction
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.evaluation import feature_store
 from tf_ssl.evaluation.protocols import protocol
@@ -156,6 +157,41 @@ def features(
     np.asarray(found.index),
     found.skipped,
   )
+
+
+def hold_out(
+  train: records_lib.ImageRecords, fraction: float, *, seed: int
+) -> np.ndarray:
+  """Chooses images of the training set to choose settings by.
+
+  Args:
+    train: of `match`.
+    fraction: of each class, between 0 and 1; at least one image of each.
+    seed: of the choice.
+
+  Returns:
+    [N] bool, True where held out.
+
+  Raises:
+    UsageError: the fraction is out of range, or a class has no image left.
+  """
+  if not 0 < fraction < 1:
+    raise errors.UsageError(
+      f"validation_fraction is {fraction}; expected a number between 0 and 1; "
+      "change VALIDATION_FRACTION"
+    )
+  held_out = (
+    label_fraction.keep_fraction(train.labels, fraction, seed=seed) >= 0
+  )
+  left = np.bincount(train.labels[~held_out], minlength=len(train.class_names))
+  if not left.all():
+    name = train.class_names[int(np.argmin(left))]
+    raise errors.UsageError(
+      f"class {name!r} of TRAIN_IMAGES ({train.root}) has no image left to "
+      f"learn from once a share of {fraction:g} is held out; expected at least "
+      "2 images of every class; lower VALIDATION_FRACTION or add images"
+    )
+  return held_out
 
 
 def _check(macro: str, records: records_lib.ImageRecords) -> None:

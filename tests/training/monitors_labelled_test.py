@@ -1,15 +1,16 @@
-"""The online kNN: its number, its name, its errors."""
+"""The online kNN and linear probe: numbers, names, errors."""
 
 import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from sklearn import linear_model, pipeline, preprocessing
 from tensorboard.backend.event_processing import event_accumulator
 
 from tf_ssl import errors, types
 from tf_ssl.ops import pixels
-from tf_ssl.training import monitors
+from tf_ssl.training import monitors_labelled
 
 
 class _MeanColour(tf.keras.Model):
@@ -48,7 +49,7 @@ def _monitor(path, **kwargs):
     "k": 3,
     **kwargs,
   }
-  return monitors.OnlineKnn(**arguments), writer
+  return monitors_labelled.LabelledMonitor(**arguments), writer
 
 
 def test_it_follows_the_encoder_and_writes_k_and_temperature_beside(tmp_path):
@@ -63,13 +64,76 @@ def test_it_follows_the_encoder_and_writes_k_and_temperature_beside(tmp_path):
     "knn_accuracy": 1.0,
     "knn_k": 3,
     "knn_temperature": 0.07,
+    "linear_accuracy": 1.0,
   }
-  assert blind["knn_accuracy"] < 1.0
+  assert blind["knn_accuracy"] < 1.0 and blind["linear_accuracy"] < 1.0
   writer.close()
   events = event_accumulator.EventAccumulator(str(tmp_path)).Reload()
   points = events.Tensors("knn/accuracy_k3_t0.07")
   assert [point.step for point in points] == [0, 10]
   assert tf.make_ndarray(points[0].tensor_proto) == 1.0
+  points = events.Tensors("linear_probe/accuracy")
+  assert [point.step for point in points] == [0, 10]
+  assert tf.make_ndarray(points[1].tensor_proto) == np.float32(
+    blind["linear_accuracy"]
+  )
+
+
+def test_both_are_of_one_pass_over_the_images(tmp_path):
+  passes = []
+
+  def counted(name, dataset):
+    def start():
+      passes.append(name)
+      return 0
+
+    first = tf.data.Dataset.range(1).map(
+      lambda _: tf.py_function(start, [], tf.int64)
+    )
+    return first.flat_map(lambda _: dataset)
+
+  monitor, _ = _monitor(
+    tmp_path,
+    labelled=counted("labelled", _dataset(12, seed=0)),
+    held_out=counted("held out", _dataset(7, seed=1)),
+  )
+  assert monitor.measure(0)["linear_accuracy"] == 1.0
+  assert passes == ["labelled", "held out"]
+
+
+def test_the_linear_probe_can_be_left_out(tmp_path):
+  monitor, _ = _monitor(tmp_path, linear_probe=False)
+  assert set(monitor.measure(0)) == {
+    "knn_accuracy",
+    "knn_k",
+    "knn_temperature",
+  }
+
+
+def test_the_linear_probe_is_scikit_learns_on_scaled_features():
+  rng = np.random.default_rng(0)
+  labels = rng.integers(3, size=260)
+  features = np.eye(3)[labels] @ rng.normal(size=(3, 8)) + rng.normal(
+    size=(260, 8)
+  )
+  features = features.astype(np.float32)
+  train, test = slice(0, 200), slice(200, 260)
+  reference = pipeline.make_pipeline(
+    preprocessing.StandardScaler(), linear_model.LogisticRegression(C=0.1)
+  ).fit(features[train], labels[train])
+  found = monitors_labelled._linear_accuracy(
+    features[train], labels[train], features[test], labels[test]
+  )
+  assert found == reference.score(features[test], labels[test])
+  assert 0.5 < found < 1.0
+
+
+def test_a_class_that_is_not_learned_from_is_never_named():
+  features = np.array([[0.0, 1.0], [1.0, 0.0]] * 3, np.float32)
+  found = monitors_labelled._linear_accuracy(
+    features, np.array([0, 1] * 3), features[:2], np.array([0, 7])
+  )
+  assert found == 0.5
 
 
 def test_the_images_are_normalised_as_in_training(tmp_path):
