@@ -131,6 +131,25 @@ def test_svms_that_stop_early_are_counted(tmp_path):
   assert found.stopped == found.fits == 3 * (3 + 1)
 
 
+def test_sides_that_do_not_fit_together_are_refused(tmp_path):
+  train, test = _sides()
+  for changed, message in (
+    (
+      test._replace(rows=test.rows[1:]),
+      r"test features.*\(89,\) and \(90, 3",
+    ),
+    (test._replace(targets=test.targets[:, 0]), r"expected .* \[n, C\]"),
+    (test._replace(targets=test.targets + 1), "test targets hold other values"),
+    (test._replace(features=test.features[:, 1:]), "10 and 3 wide.* 9 and 3"),
+    (test._replace(targets=test.targets[:, 1:]), "10 and 3 wide.* 10 and 2"),
+  ):
+    with pytest.raises(errors.UsageError, match=message):
+      _evaluate(train, changed, tmp_path)
+  test.features[80, 2] = np.nan
+  with pytest.raises(errors.UsageError, match="features from 0 on is NaN"):
+    _evaluate(train, test, tmp_path)
+
+
 def test_settings_that_cannot_be_are_refused(tmp_path):
   sides = _sides()
   with pytest.raises(errors.UsageError, match="folds is 1; expected at least"):

@@ -80,9 +80,11 @@ def evaluate(
     title: stands before those of the progress bars.
 
   Raises:
-    UsageError: settings out of range, or no class that could be measured.
+    UsageError: settings out of range, sides that do not fit together, or no
+      class that could be measured.
   """
   check(folds, difficult)
+  check_sides(train, test)
   left_out = classes_left_out(train, test, folds=folds, difficult=difficult)
   count = train.targets.shape[1]
   classes = [c for c in range(count) if c not in left_out]
@@ -157,6 +159,33 @@ def check(folds: int, difficult: str) -> None:
     raise errors.UsageError(
       f"difficult_in_training is {difficult!r}; expected one of "
       f"{', '.join(DIFFICULT)}"
+    )
+
+
+def check_sides(train: Side, test: Side) -> None:
+  """Refuses features and labels that do not fit together.
+
+  Raises:
+    UsageError: says which.
+  """
+  for name, side in (("training", train), ("test", test)):
+    shapes = [side.features.shape, side.rows.shape, side.targets.shape]
+    if list(map(len, shapes)) != [2, 1, 2] or shapes[1][0] != shapes[2][0]:
+      raise errors.UsageError(
+        f"{name} features, rows and targets have the shapes {shapes[0]}, "
+        f"{shapes[1]} and {shapes[2]}; expected [N, D], [n] and [n, C]"
+      )
+    if not np.isin(side.targets, (-1, 0, 1)).all():
+      raise errors.UsageError(
+        f"{name} targets hold other values than 1 (present), 0 (absent) and -1 "
+        "(ignored)"
+      )
+  widths = [(s.features.shape[1], s.targets.shape[1]) for s in (train, test)]
+  if widths[0] != widths[1]:
+    raise errors.UsageError(
+      f"training features and targets are {widths[0][0]} and {widths[0][1]} "
+      f"wide, those of the test {widths[1][0]} and {widths[1][1]}; expected "
+      "the same encoder and the same classes"
     )
 
 

@@ -75,10 +75,12 @@ def evaluate(
     title: stands before that of the progress bar.
 
   Raises:
-    UsageError: settings out of range, no class that could be measured, or one
-      that has fewer positives than the smallest k.
+    UsageError: settings out of range, sides that do not fit together, no class
+      that could be measured, or one that has fewer positives than the smallest
+      k.
   """
   check(ks, draws)
+  linear_svm.check_sides(train, test)
   left_out = linear_svm.classes_left_out(
     train, test, folds=1, difficult="ignored"
   )

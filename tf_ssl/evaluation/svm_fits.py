@@ -82,7 +82,8 @@ def run(
     For each job, for each of its costs, what came out.
 
   Raises:
-    UsageError: `workers` that cannot be, or a log that cannot be written.
+    UsageError: `workers` that cannot be, features that are NaN or infinite, or
+      a log that cannot be written.
   """
   if workers != -1 and workers < 1:
     raise errors.UsageError(
@@ -213,7 +214,13 @@ def _digest(train, test, settings: svm_settings.SvmSettings) -> bytes:
   for features in [train] if test is train else [train, test]:
     sha256.update(f"{features.shape}{features.dtype}".encode())
     for i in range(0, len(features), _ROWS):
-      sha256.update(np.ascontiguousarray(features[i : i + _ROWS]).data)
+      chunk = np.ascontiguousarray(features[i : i + _ROWS])
+      if not np.isfinite(chunk).all():
+        raise errors.UsageError(
+          f"a row of the features from {i} on is NaN or infinite; the encoder "
+          "that made them has diverged, or its weights are damaged"
+        )
+      sha256.update(chunk.data)
   return sha256.digest()
 
 

@@ -70,14 +70,14 @@ def test_the_numbers_are_those_of_the_transcription(data, measured):
     _COSTS,
   )
   expected = average_precision.of_classes(scores, data["test"].targets)
-  assert outcome.results["voc07_map_percent"] == pytest.approx(
+  assert outcome.results["voc07_mean_ap_percent"] == pytest.approx(
     100 * expected.eleven_points.mean()
   )
-  assert outcome.results["area_map_percent"] == pytest.approx(
+  assert outcome.results["area_mean_ap_percent"] == pytest.approx(
     100 * expected.area.mean()
   )
   (split,) = outcome.details["splits"]
-  assert split["scikit_learn_map_percent"] == pytest.approx(
+  assert split["scikit_learn_mean_ap_percent"] == pytest.approx(
     100 * expected.steps.mean()
   )
   for c, found in enumerate(split["classes"]):
@@ -95,9 +95,9 @@ def test_the_numbers_are_those_of_the_transcription(data, measured):
 def test_classes_that_a_model_sees_are_all_found(data, measured):
   protocol = _protocol(data, difficult_in_training="ignored")
   outcome, said = _run(protocol, measured[1])
-  assert outcome.results["voc07_map_percent"] == 100
-  assert outcome.results["area_map_percent"] == 100
-  assert outcome.results["chance_voc07_map_percent"] < 60
+  assert outcome.results["voc07_mean_ap_percent"] == 100
+  assert outcome.results["area_mean_ap_percent"] == 100
+  assert outcome.results["chance_voc07_mean_ap_percent"] < 60
   assert outcome.title == "Linear SVM on whole images" and not said
 
 
@@ -106,7 +106,7 @@ def test_boxes_that_a_model_sees_are_all_found(data, tmp_path):
     data, boxes=True, min_size=8, context=0.0, difficult_in_training="ignored"
   )
   outcome, _ = _run(protocol, tmp_path)
-  assert outcome.results["area_map_percent"] == 100
+  assert outcome.results["area_mean_ap_percent"] == 100
   assert outcome.title == "Linear SVM on boxes cut out"
   assert outcome.settings["examples"] == "boxes cut out"
   assert outcome.settings["box_min_size"] == 8
@@ -123,8 +123,8 @@ def test_boxes_that_a_model_sees_are_all_found(data, tmp_path):
 
 def test_a_model_that_sees_nothing_is_at_chance(data, tmp_path):
   outcome, _ = _run(_protocol(data), tmp_path, voc_reference.noise)
-  found = outcome.results["voc07_map_percent"]
-  chance = outcome.results["chance_voc07_map_percent"]
+  found = outcome.results["voc07_mean_ap_percent"]
+  chance = outcome.results["chance_voc07_mean_ap_percent"]
   assert found == pytest.approx(chance, abs=12)
   assert found < 75
 
@@ -169,10 +169,11 @@ def test_one_annotated_set_is_split_by_image_for_each_seed(data, tmp_path):
   first, second = outcome.details["splits"]
   assert (first["name"], second["name"]) == ("split 0", "split 3")
   assert first["training_examples"] == 24 and first["test_examples"] == 16
-  values = [first["voc07_map_percent"], second["voc07_map_percent"]]
-  assert outcome.results["voc07_map_percent"] == pytest.approx(np.mean(values))
-  found = outcome.details["intervals"]["voc07_map_percent"]
-  assert found["low"] <= np.mean(values) <= found["high"]
+  values = [first["voc07_mean_ap_percent"], second["voc07_mean_ap_percent"]]
+  mean = outcome.results["voc07_mean_ap_percent"]
+  assert mean == pytest.approx(np.mean(values))
+  found = outcome.details["intervals"]["voc07_mean_ap_percent"]
+  assert found["low"] <= mean <= found["high"]
   assert found["high"] - found["low"] == pytest.approx(
     12.7062 * abs(values[0] - values[1]), abs=0.01
   )

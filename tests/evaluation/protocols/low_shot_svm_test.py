@@ -49,11 +49,11 @@ def test_a_result_is_the_mean_over_draws_at_the_best_cost(outcome):
     assert [entry["k"] for entry in outcome.details[short]] == [1, 2, 8]
     for entry in outcome.details[short]:
       draws, by_cost = (
-        entry["map_percent_by_draw"],
-        entry["map_percent_by_cost"],
+        entry["mean_ap_percent_by_draw"],
+        entry["mean_ap_percent_by_cost"],
       )
       assert len(draws) == 3 and list(by_cost) == ["0.1", "10.0"]
-      mean = outcome.results[f"{short}_map_k{entry['k']}_percent"]
+      mean = outcome.results[f"{short}_mean_ap_k{entry['k']}_percent"]
       assert mean == pytest.approx(np.mean(draws))
       assert mean == pytest.approx(max(by_cost.values()))
       assert by_cost[str(entry["cost"])] == pytest.approx(mean)
@@ -63,7 +63,7 @@ def test_a_result_is_the_mean_over_draws_at_the_best_cost(outcome):
 
 
 def test_more_positives_are_better_where_classes_can_be_seen(outcome):
-  one, eight = (outcome.results[f"area_map_k{k}_percent"] for k in (1, 8))
+  one, eight = (outcome.results[f"area_mean_ap_k{k}_percent"] for k in (1, 8))
   assert one < eight and eight > 90
 
 

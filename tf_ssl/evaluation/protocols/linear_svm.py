@@ -22,9 +22,9 @@ from tf_ssl.evaluation.protocols import annotated_examples, protocol
 
 LOG_FILE = "svm-fits.jsonl"
 _MEASURES = {  # of AveragePrecision -> the name of its mean over classes
-  "eleven_points": "voc07_map_percent",
-  "area": "area_map_percent",
-  "steps": "scikit_learn_map_percent",
+  "eleven_points": "voc07_mean_ap_percent",
+  "area": "area_mean_ap_percent",
+  "steps": "scikit_learn_mean_ap_percent",
 }
 
 
@@ -95,7 +95,7 @@ class LinearSvm:
       average_precision.chance(split.test.targets[:, each.classes])
       for split, each in zip(examples.splits, found, strict=True)
     ]
-    by_split["chance_voc07_map_percent"] = [
+    by_split["chance_voc07_mean_ap_percent"] = [
       linear_svm.mean_percent(c.eleven_points) for c in chance
     ]
     over = {

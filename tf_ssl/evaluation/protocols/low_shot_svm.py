@@ -93,11 +93,11 @@ class LowShotSvm:
         {
           "k": k,
           "cost": float(self.svm.costs[best[i]]),
-          "map_percent_by_draw": chosen[i].tolist(),
+          "mean_ap_percent_by_draw": chosen[i].tolist(),
           "confidence": self.confidence,
           "low": curves[measure][i].low,
           "high": curves[measure][i].high,
-          "map_percent_by_cost": dict(
+          "mean_ap_percent_by_cost": dict(
             zip(
               map(str, self.svm.costs),
               values[i].mean(axis=0).tolist(),
@@ -108,7 +108,7 @@ class LowShotSvm:
         for i, k in enumerate(found.ks)
       ]
       results |= {
-        f"{short}_map_k{k}_percent": curve.mean
+        f"{short}_mean_ap_k{k}_percent": curve.mean
         for k, curve in zip(found.ks, curves[measure], strict=True)
       }
     details["classes"] = [examples.class_names[c] for c in found.classes]
