@@ -181,7 +181,7 @@ class _Runs:
     skipped = skipped_lib.SkippedFiles(
       None, len(chosen), settings.max_skipped_fraction
     )
-    title = f"{share:.0%} of labels, {start}, seed {seed}"
+    title = f"{100 * share:g} % of labels, {start}, seed {seed}"
 
     def batches(first: int):
       return labelled_crops.labelled_crops(
