@@ -124,7 +124,8 @@ def hold_out(
     share: of them that are held out, at equal distances in their order.
 
   Returns:
-    Those to train on, and those to test with.
+    Those to train on, and those to test with; what was left out before is told
+    by the first.
 
   Raises:
     UsageError: the share is not between 0 and 1, or leaves one side empty.
@@ -138,7 +139,8 @@ def hold_out(
       "least one image on both sides; change HELD_OUT, or give TEST_IMAGES and "
       "TEST_MASKS"
     )
-  return data.take(np.flatnonzero(~held)), data.take(np.flatnonzero(held))
+  test = data.take(np.flatnonzero(held))._replace(skipped={})
+  return data.take(np.flatnonzero(~held)), test
 
 
 def digest(data: MaskedImages) -> dict[str, Any]:

@@ -128,7 +128,7 @@ def locked(folder: str) -> Iterator[None]:
       fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
       raise errors.UsageError(
-        f"another process is writing features to {folder}; wait for it, or "
-        "choose another folder"
+        f"another process is writing to {folder}; wait for it, or choose "
+        "another folder"
       ) from None
     yield

@@ -237,7 +237,7 @@ def test_unreadable_images_are_named_or_stop_the_run(folders, tmp_path):
     _protocol(folders, test=_records(spoiled), **changes), tmp_path / "a"
   )
   assert outcome.details["runs"][0]["tested"] == 23
-  assert list(outcome.skipped) == ["red/3.png"]
+  assert list(outcome.skipped) == ["test/red/3.png"]
   with pytest.raises(errors.UsageError, match="1 of 24 could not be used"):
     _run(
       _protocol(

@@ -181,7 +181,7 @@ class _Runs:
     skipped = skipped_lib.SkippedFiles(
       None, len(chosen), settings.max_skipped_fraction
     )
-    title = f"{share:.0%} of labels, {start}, seed {seed}"
+    title = f"{100 * share:g} % of labels, {start}, seed {seed}"
 
     def batches(first: int):
       return labelled_crops.labelled_crops(
@@ -209,7 +209,7 @@ class _Runs:
       "steps": steps,
       "loss": None if np.isnan(loss) else loss,
       **tested,
-      "skipped": {**skipped.reasons, **tested["skipped"]},
+      "skipped": _by_role("train", skipped) | tested["skipped"],
     }
 
   def _tested(self, title: str) -> dict[str, Any]:
@@ -244,8 +244,12 @@ class _Runs:
       "tested": count,
       "top1": 100 * top1 / count,
       "top5": 100 * top5 / count,
-      "skipped": skipped.reasons,
+      "skipped": _by_role("test", skipped),
     }
+
+
+def _by_role(role: str, skipped: skipped_lib.SkippedFiles) -> dict[str, str]:
+  return {f"{role}/{name}": why for name, why in skipped.reasons.items()}
 
 
 def _matched(

@@ -83,7 +83,11 @@ def outcome(
     },
     tables=[_by_seed(runs, intervals), _by_class(names, by_class, checked)],
     pictures={_PICTURE: picture},
-    skipped={**checked["train"].skipped, **checked["test"].skipped},
+    skipped={
+      f"{role}/{name}": reason
+      for role, found in checked.items()
+      for name, reason in found.skipped.items()
+    },
     notes=[*notes, *_notes(by_class, checked)],
   )
 
