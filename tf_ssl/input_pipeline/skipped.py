@@ -1,8 +1,9 @@
 """Images that could not be used: counted, named, and not too many."""
 
+import contextlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -98,6 +99,20 @@ class SkippedFiles:
       f"the last {list(self._reasons.items())[-1]}; expected images of which "
       "at most a share of max_skipped_fraction is unusable"
     )
+
+  @contextlib.contextmanager
+  def explained(self) -> Iterator[None]:
+    """Whoever reads batches inside gets the reason, not tf.data's error.
+
+    Raises:
+      UsageError: too many images were skipped.
+    """
+    try:
+      yield
+    except tf.errors.OpError as error:
+      if self.fatal:
+        raise errors.UsageError(self.fatal) from error
+      raise
 
   def _stop(self, message: str) -> None:
     self.fatal = self.fatal or message
