@@ -89,5 +89,19 @@ def test_a_part_of_the_resized_image_can_be_computed_alone():
   assert difference(part, whole[4:14, 7:19]) <= 1
 
 
+@pytest.mark.parametrize("sides", [(20, 30), (30, 20), (6, 6), (5, 10)])
+def test_a_fitted_image_keeps_its_shape_and_the_rest_has_one_colour(sides):
+  image = picture(*sides)
+  fitted = resize.fit(tf.constant(image), 12, colour=[1.2, 2.0, 2.9]).numpy()
+  assert fitted.shape == (12, 12, 3) and fitted.dtype == np.uint8
+  factor = 12 / max(sides)
+  height, width = (round(side * factor) for side in sides)
+  rest = np.ones([12, 12], bool)
+  rest[:height, :width] = False
+  assert (fitted[rest] == [1, 2, 3]).all()
+  shown = Image.fromarray(image).resize((width, height), Image.BILINEAR)
+  assert difference(fitted[:height, :width], shown) <= 1
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

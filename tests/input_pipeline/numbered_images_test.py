@@ -57,6 +57,13 @@ def test_a_whole_image_becomes_a_square_as_pillow_makes_it(tmp_path, sides):
   assert np.abs(difference).max() <= 1
 
 
+def test_a_fitted_image_is_whole_beside_the_mean_colour(tmp_path):
+  records, pictures = _records(tmp_path / "a", 1, (8, 16))
+  found = _batches(records, framing="fitted", image_size=16)[0].image[0]
+  np.testing.assert_array_equal(found[:8], pictures[0])
+  np.testing.assert_array_equal(found[8:], np.full([8, 16, 3], [124, 116, 104]))
+
+
 def test_the_box_is_cut_out_before_the_resizing(tmp_path):
   records, pictures = _records(tmp_path / "a", 1, (20, 30))
   records = records._replace(boxes=np.int32([[4, 2, 20, 14]]))

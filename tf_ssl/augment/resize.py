@@ -102,6 +102,28 @@ def resize(
   return tf.cast(resized + 0.5, tf.uint8)  # rounds: no value is negative
 
 
+def fit(image: tf.Tensor, size: int, *, colour: Sequence[float]) -> tf.Tensor:
+  """Resizes an image, its shape kept, so that it just fits into a square.
+
+  Args:
+    image: [h, w, 3] uint8.
+    size: pixels a side; size over the image's longer side is what coordinates
+      are multiplied by.
+    colour: what fills the rest, below or to the right: [3], 0..255.
+
+  Returns:
+    [size, size, 3] uint8.
+  """
+  shape = tf.cast(tf.shape(image)[:2], tf.float32)
+  scale = size / tf.reduce_max(shape)
+  resized = resize(image, [size, size], scale=tf.stack([scale, scale]))
+  centres = tf.range(size, dtype=tf.float32) + 0.5
+  inside = centres[:, None] < shape * scale  # [size, 2]: rows and columns
+  inside = inside[:, None, :1] & inside[None, :, 1:]
+  rest = tf.cast(tf.round(tf.constant(colour, tf.float32)), tf.uint8)
+  return tf.where(inside, resized, rest)
+
+
 def _enlarge(
   image: np.ndarray, windows: np.ndarray, sizes: Sequence[int]
 ) -> list[np.ndarray]:

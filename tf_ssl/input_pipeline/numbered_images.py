@@ -9,10 +9,11 @@ from tf_ssl.augment import resize
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.input_pipeline import chunks, decoding, loading
 from tf_ssl.input_pipeline import skipped as skipped_lib
+from tf_ssl.ops import pixels
 
 # The usual protocol resizes the short side to 256 and cuts out the middle 224.
 _MARGIN = 256 / 224
-FRAMINGS = ("middle", "whole")
+FRAMINGS = ("middle", "whole", "fitted")
 
 
 class NumberedImages(NamedTuple):
@@ -47,7 +48,8 @@ def numbered_images(
     framing: "middle": the short side is resized to `image_size` * 256 / 224 and
       the middle cut out; a square image no larger than `image_size` is resized
       to it whole. "whole": the whole image is resized to a square, whatever its
-      shape (METHODS 1).
+      shape (METHODS 1). "fitted": its shape kept, the rest of the square, below
+      or to the right, filled with ImageNet's mean colour.
     skipped: where unusable images, which are left out, are counted; a
       `SkippedFiles` that only logs them by default.
 
@@ -83,6 +85,8 @@ def numbered_images(
     image = image[y : y + h, x : x + w]
     if framing == "middle":
       image = _middle(image, image_size)
+    elif framing == "fitted":
+      image = resize.fit(image, image_size, colour=pixels.IMAGENET_MEAN)
     else:
       image = resize.resize(image, [image_size, image_size])
     return NumberedImages(image, location.index)
