@@ -159,6 +159,69 @@ def test_signatures_are_listed_where_none_fits(plain, tmp_path):
     load.load_model(str(tmp_path / "empty"))
 
 
+@pytest.mark.parametrize(
+  ("specs", "listed"),
+  [
+    ([tf.TensorSpec([None], tf.string)], "a (string(None,)) -> y (None,)"),
+    (
+      [tf.TensorSpec([None, 28, 28, 1], tf.float32)],
+      "a (float32(None, 28, 28, 1)) -> y",
+    ),
+    (
+      [_IMAGES, tf.TensorSpec([], tf.bool)],
+      "a (bool(), float32(None, None, None, 3)) -> y",
+    ),
+  ],
+)
+def test_a_model_without_any_usable_signature_lists_what_it_has(
+  tmp_path, specs, listed
+):
+  module = tf.Module()
+  module.function = tf.function(
+    lambda *given: {"y": tf.identity(given[0])}, input_signature=specs
+  )
+  function = module.function.get_concrete_function()
+  # Both: alone, and as one of several of which none is known.
+  for names in (["a"], ["a", "b"]):
+    path = str(tmp_path / str(len(names)))
+    signatures = dict.fromkeys(names, function)
+    tf.saved_model.save(module, path, signatures=signatures)
+    with pytest.raises(errors.UsageError) as refused:
+      load.load_model(path, preprocessing="0..1")
+    message = str(refused.value)
+    assert path in message and "takes one input, images [B, H, W, 3]" in message
+    assert listed in message and "set `layer` to one of them" in message
+
+
+class _SimClr(tf.Module):
+  """As google-research/simclr's tf2/run.py exports it: no signature at all."""
+
+  def __init__(self):
+    super().__init__()
+    self.scale = tf.Variable(2.0)
+
+  @tf.function
+  def __call__(self, inputs, trainable):
+    pooled = tf.reduce_mean(inputs, [1, 2]) * self.scale
+    return {
+      "block_group1": inputs,
+      "final_avg_pool": pooled if not trainable else pooled * 0,
+      "logits_sup": pooled[:, :1],
+    }
+
+
+def test_simclrs_own_is_read_before_its_heads(tmp_path):
+  module = _SimClr()
+  for trainable in (True, False):
+    module.__call__.get_concrete_function(_IMAGES, trainable)
+  tf.saved_model.save(module, str(tmp_path / "a"))
+  with pytest.raises(errors.UsageError, match="does not say what its pixels"):
+    load.load_model(str(tmp_path / "a"))
+  found = load.load_model(str(tmp_path / "a"), preprocessing="0..1")
+  expected = _images().mean(axis=(1, 2)) / 255 * 2
+  np.testing.assert_allclose(found.features(_images()), expected, rtol=1e-5)
+
+
 def _keras_model():
   given = tf.keras.Input([None, None, 3])
   maps = tf.keras.layers.Conv2D(4, 3)(tf.keras.layers.Rescaling(1 / 255)(given))

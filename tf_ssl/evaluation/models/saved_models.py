@@ -25,7 +25,15 @@ _KERAS_FILE = "keras_metadata.pb"
 _OUR_FILE = "provenance.json"  # what tf_ssl.export writes inside
 # In this order: ours and TF-Hub's of TensorFlow 1; those of TensorFlow 2.
 _SIGNATURES = ("features", "image_feature_vector", "default", "serving_default")
-_OUTPUTS = ("features", "pooled", "pooler_output", "feature_vector", "default")
+# The last one is google-research/simclr's.
+_OUTPUTS = (
+  "features",
+  "pooled",
+  "pooler_output",
+  "feature_vector",
+  "default",
+  "final_avg_pool",
+)
 
 
 def read(path: str, *, layer: str | None = None) -> reader.Reader:
