@@ -17,7 +17,7 @@ from tf_ssl.datasets import annotation_collector, annotations
 _EXPECTED = (
   "the images that the annotations name. For COCO: "
   "http://images.cocodataset.org/zips/train2017.zip (118,287 images, 18 GB) "
-  "and val2017.zip (5,000, 1 GB) there; annotations/instances_*2017.json are in "
+  "and val2017.zip (5,000, 1 GB); annotations/instances_*2017.json are in "
   "http://images.cocodataset.org/annotations/annotations_trainval2017.zip "
   "(241 MB). Or change the folder of images"
 )
