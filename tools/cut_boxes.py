@@ -10,37 +10,21 @@ from . import cli
 
 def main(invocation: cli.Invocation) -> None:
   """Chooses the pictures and runs `write_training_set.write`."""
-  from tf_ssl import errors
   from tf_ssl.dataset_bias import training_sets, write_training_set
-  from tf_ssl.datasets import open_annotations
 
   flags = invocation.flags
-  if (flags.annotations is None) == (flags.subset_of is None):
-    raise errors.UsageError(
-      "expected either --annotations=... with --images=..., or --subset_of=..."
-    )
-  if flags.annotations is not None:
-    chosen = training_sets.of_boxes(
-      open_annotations.open_annotations(
-        flags.annotations,
-        flags.images,
-        split=flags.split or "trainval",
-        max_skipped_fraction=flags.max_skipped_fraction,
-      ),
-      min_size=flags.min_size,
-      margin=flags.margin,
-    )
-  elif flags.match_to is None:
-    raise errors.UsageError(
-      "--subset_of needs --match_to=..., a dataset of the size to have or a "
-      "number of pictures"
-    )
-  else:
-    chosen = training_sets.of_images(flags.subset_of)
-  if flags.match_to is not None:
-    count = training_sets.size_of(flags.match_to)
-    chosen = training_sets.random_part(chosen, count, seed=flags.seed)
-  summary = write_training_set.write(
+  chosen = training_sets.choose(
+    flags.annotations,
+    flags.images,
+    flags.subset_of,
+    flags.match_to,
+    split=flags.split or "trainval",
+    min_size=flags.min_size,
+    margin=flags.margin,
+    seed=flags.seed,
+    max_skipped_fraction=flags.max_skipped_fraction,
+  )
+  write_training_set.write(
     chosen,
     flags.output_dir,
     form=flags.format or "folder",
@@ -48,15 +32,6 @@ def main(invocation: cli.Invocation) -> None:
     max_skipped_fraction=flags.max_skipped_fraction,
     command=invocation.command,
     say=print,
-  )
-  for reason, count in summary["left_out"].items():
-    print(f"left out, {count}: {reason}")
-  skipped = summary["skipped"]
-  for name, reason in list(skipped["reasons"].items())[:10]:
-    print(f"skipped {name}: {reason}")
-  print(
-    f"{summary['pictures']} pictures, {skipped['count']} skipped: "
-    f"{flags.output_dir}"
   )
 
 

@@ -75,7 +75,8 @@ def page(diagnosis: diagnosis_lib.Diagnosis, charts: dict[str, bytes]) -> str:
     without=subject.objects.num_images - len(diagnosis.own.inhabited),
     estimate=subject.estimated_by,
     sentences=[
-      text[0].upper() + text[1:] for text in verdict.sentences(diagnosis)
+      (text[0].upper() + text[1:]).replace(" %", "\N{NO-BREAK SPACE}%")
+      for text in verdict.sentences(diagnosis)
     ],
     overview=diagnosis_tables.overview(diagnosis),
     colours={name: colours.colour(i) for i, name in enumerate(names)},

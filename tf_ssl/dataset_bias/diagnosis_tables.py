@@ -117,6 +117,7 @@ def _image_rows(diagnosis) -> Iterable[dict[str, Any]]:
   for image, (height, width) in enumerate(subject.objects.sizes.tolist()):
     row = {
       "image": subject.images.name(image),
+      "estimate": bool(subject.estimated_by),
       "width": width,
       "height": height,
     }
@@ -136,6 +137,7 @@ def _class_rows(diagnosis) -> list[dict[str, Any]]:
   return [
     {
       "class": names[row],
+      "estimate": bool(diagnosis.subject.estimated_by),
       "other": names[column],
       "images_with_both": int(together.images[row, column]),
       "images_with_class": int(together.images_with[row]),

@@ -13,7 +13,7 @@ import numpy as np
 
 from tf_ssl import errors
 from tf_ssl.datasets import annotations as annotations_lib
-from tf_ssl.datasets import cut_boxes, open_images
+from tf_ssl.datasets import cut_boxes, open_annotations, open_images
 from tf_ssl.datasets import records as records_lib
 
 _NO_CLASS = "unknown"
@@ -36,6 +36,62 @@ class TrainingSet(NamedTuple):
   names: tuple[str, ...]
   key: dict[str, Any]
   left_out: dict[str, int]
+
+
+def choose(
+  annotations: str | None,
+  images: str | None,
+  subset_of: str | None,
+  match_to: str | None,
+  *,
+  split: str = "trainval",
+  min_size: int = 32,
+  margin: float = 0.1,
+  seed: int = 0,
+  max_skipped_fraction: float = 0.05,
+) -> TrainingSet:
+  """The boxes of annotated images, or images, or a random part of either.
+
+  Args:
+    annotations: what `open_annotations` reads; None for images as they are.
+    images: the folder of the annotated images.
+    subset_of: an image source, of which a part is taken; None for boxes.
+    match_to: how many pictures: a number, or an image source that has so many.
+    split: of VOC's layout.
+    min_size: see `of_boxes`.
+    margin: the same.
+    seed: of the random part.
+    max_skipped_fraction: of images, and of boxes.
+
+  Raises:
+    UsageError: neither or both of annotations and subset_of, or as of the
+      functions below.
+  """
+  if (annotations is None) == (subset_of is None):
+    raise errors.UsageError(
+      "expected either --annotations=... with --images=..., or --subset_of=..."
+    )
+  if annotations is not None:
+    chosen = of_boxes(
+      open_annotations.open_annotations(
+        annotations,
+        images,
+        split=split,
+        max_skipped_fraction=max_skipped_fraction,
+      ),
+      min_size=min_size,
+      margin=margin,
+    )
+  elif match_to is None:
+    raise errors.UsageError(
+      "--subset_of needs --match_to=..., a dataset of the size to have or a "
+      "number of pictures"
+    )
+  else:
+    chosen = of_images(subset_of)
+  if match_to is not None:
+    chosen = random_part(chosen, size_of(match_to), seed=seed)
+  return chosen
 
 
 def of_boxes(

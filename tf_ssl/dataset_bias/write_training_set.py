@@ -26,6 +26,7 @@ PICTURES_FILE = "pictures.csv"
 CLASSES_FILE = "classes.txt"
 _JOURNAL, _KEY, _LOCK = "journal.jsonl", "key.json", "lock"
 _COLUMNS = "file,shard,class,source,xmin,ymin,xmax,ymax".split(",")
+_NAMED = 10  # of what is skipped, on the terminal
 _PART = 1000  # pictures; of a TFRecord file, too
 
 
@@ -97,12 +98,22 @@ def write(
         shutil.rmtree(place) if place.is_dir() else place.unlink()
       os.rename(partial, place)
       (place / _LOCK).unlink()
+      _tell(summary, say)
   except OSError as error:
     raise errors.UsageError(
       f"cannot write {place}: {error.strerror or error}; choose an --output_dir"
       " on a disk with room that you may write to"
     ) from error
   return summary
+
+
+def _tell(summary: dict[str, Any], say: Callable[[str], None]) -> None:
+  for reason, count in summary["left_out"].items():
+    say(f"left out, {count}: {reason}")
+  skipped = summary["skipped"]
+  for name, reason in list(skipped["reasons"].items())[:_NAMED]:
+    say(f"skipped {name}: {reason}")
+  say(f"{summary['pictures']} pictures, {skipped['count']} skipped")
 
 
 def _summary(place: pathlib.Path) -> dict[str, Any] | None:

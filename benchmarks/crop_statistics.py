@@ -1,0 +1,120 @@
+"""How many annotated images a second the statistics of a recipe's crops take.
+
+    python -m benchmarks.crop_statistics
+
+Images of 640 x 480 pixels with boxes about as many and as large as COCO's (7
+objects on average, some images with dozens; nothing is read). For each recipe,
+given by its smallest area, and each number of pairs: images a second, the best
+of several runs, and beside it plain Python, one crop and one box after the
+other, timed on a few of the images, which only asks what each view shows. At
+least 5,000 images/s are wanted, per recipe, with 64 pairs of views of each
+image.
+"""
+
+import argparse
+import math
+import random
+import time
+
+import numpy as np
+
+from tf_ssl.augment import crop
+from tf_ssl.dataset_bias import (
+  crop_statistics,
+  object_boxes,
+  view_contents,
+)
+
+_WIDTH, _HEIGHT = 640, 480
+_WANTED = 5000
+
+
+def main() -> None:
+  """Measures and prints."""
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument("--images", type=int, default=20_000)
+  parser.add_argument("--pairs", type=int, nargs="+", default=[16, 64, 128])
+  parser.add_argument("--areas", type=float, nargs="+", default=[0.08, 0.2])
+  parser.add_argument("--slow_images", type=int, default=20)
+  parser.add_argument("--repeats", type=int, default=3)
+  arguments = parser.parse_args()
+  objects = _objects(arguments.images)
+  per_image = len(objects.boxes) / objects.num_images
+  print(f"{objects.num_images:,} images, {per_image:.1f} objects in each")
+  few = objects.take(np.arange(arguments.slow_images))
+  for area in arguments.areas:
+    crop_range = crop.CropRange(area=(area, 1.0))
+    for pairs in arguments.pairs:
+      crop_statistics.simulate(few, crop_range, pairs=pairs)  # traces it
+      seconds = min(
+        _seconds(objects, crop_range, pairs) for _ in range(arguments.repeats)
+      )
+      rate = objects.num_images / seconds
+      slow = few.num_images / _slow_seconds(few, crop_range, pairs)
+      print(
+        f"areas from {area:g}, {pairs} pairs: {rate:,.0f} images/s "
+        f"({rate / _WANTED:.1f} x the {_WANTED:,} wanted), "
+        f"{rate / slow:,.0f} x plain Python's {slow:,.0f}"
+      )
+
+
+def _objects(num_images: int) -> object_boxes.ObjectBoxes:
+  """Boxes with the spread of sizes that photographs have."""
+  rng = np.random.default_rng(0)
+  counts = rng.geometric(1 / 7.3, num_images)
+  total = counts.sum()
+  image = [_WIDTH, _HEIGHT]
+  sides = np.exp(rng.normal(math.log(0.15), 0.9, [total, 2])).clip(0.01, 1)
+  low = rng.random([total, 2]) * (1 - sides)
+  return object_boxes.from_rows(
+    np.full([num_images, 2], image[::-1]),
+    np.repeat(np.arange(num_images), counts),
+    np.concatenate([low * image, (low + sides) * image], 1),
+    rng.integers(80, size=total),
+    tuple(map(str, range(80))),
+  )
+
+
+def _seconds(objects, crop_range: crop.CropRange, pairs: int) -> float:
+  began = time.perf_counter()
+  crop_statistics.simulate(objects, crop_range, pairs=pairs)
+  return time.perf_counter() - began
+
+
+def _slow_seconds(objects, crop_range: crop.CropRange, pairs: int) -> float:
+  """Whether objects are shown in each view, one after the other."""
+  began = time.perf_counter()
+  rule = view_contents.Shown()
+  for image in range(objects.num_images):
+    rows = slice(objects.offsets[image], objects.offsets[image + 1])
+    boxes = objects.boxes[rows].tolist()
+    for _ in range(pairs):
+      views = [_window(crop_range), _window(crop_range)]
+      for box in boxes:
+        [_is_shown(box, view, rule) for view in views]
+  return time.perf_counter() - began
+
+
+def _window(crop_range: crop.CropRange) -> tuple[float, ...]:
+  for _ in range(10):
+    area = _WIDTH * _HEIGHT * random.uniform(*crop_range.area)
+    aspect = math.exp(random.uniform(*map(math.log, crop_range.aspect)))
+    width, height = round((area * aspect) ** 0.5), round((area / aspect) ** 0.5)
+    if 0 < width <= _WIDTH and 0 < height <= _HEIGHT:
+      x = random.randint(0, _WIDTH - width)
+      y = random.randint(0, _HEIGHT - height)
+      return x, y, x + width, y + height
+  return 0, 0, _WIDTH, _HEIGHT
+
+
+def _is_shown(box, view, rule: view_contents.Shown) -> bool:
+  width = min(box[2], view[2]) - max(box[0], view[0])
+  height = min(box[3], view[3]) - max(box[1], view[1])
+  common = max(width, 0) * max(height, 0)
+  return common >= rule.min_inside * (box[2] - box[0]) * (
+    box[3] - box[1]
+  ) or common >= rule.min_filled * (view[2] - view[0]) * (view[3] - view[1])
+
+
+if __name__ == "__main__":
+  main()
