@@ -2,6 +2,7 @@
 
 objects: class folders of single objects. scenes: several objects each, with
 boxes (COCO's JSON) and masks. videos: and their true tracks, as TFRecords.
+sets: in which one thing changes, for six invariances (SETS_DIR).
 """
 
 from . import cli
@@ -20,6 +21,7 @@ def main(invocation: cli.Invocation) -> None:
     image_size=flags.image_size,
     frames=flags.frames,
     fps=flags.fps,
+    images_per_set=flags.images_per_set,
     seed=flags.seed,
     variety=flags.variety,
   )
@@ -27,13 +29,14 @@ def main(invocation: cli.Invocation) -> None:
 
 
 TOOL = cli.Tool("render", __doc__, main, required=["what", "output_dir"])
-TOOL.text_flag("what", "objects, scenes or videos.")
+TOOL.text_flag("what", "objects, scenes, videos or sets.")
 TOOL.text_flag("output_dir", "The folder to write, such as rendered/a.")
 TOOL.text_flag("split", "train (the default), labelled, held_out: instances.")
-TOOL.number_flag("number", 100, "Of pictures, scenes or videos.")
+TOOL.number_flag("number", 100, "Of pictures, scenes, videos, sets.")
 TOOL.number_flag("image_size", 96, "Pixels a side.")
 TOOL.number_flag("frames", 16, "Of a video.")
 TOOL.number_flag("fps", 8.0, "Frames a second of a video.")
+TOOL.number_flag("images_per_set", 24, "8 at most for occlusion.")
 TOOL.number_flag("seed", 0, "Of the world.")
 TOOL.number_flag("variety", 1.0, "Of objects' views and lights, 0 to 1.")
 

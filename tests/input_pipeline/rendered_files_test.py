@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from tf_ssl import errors
-from tf_ssl.datasets import open_images, synthetic
+from tf_ssl.datasets import open_images, rendered_sets, synthetic
+from tf_ssl.datasets.rendering import workers
 from tf_ssl.input_pipeline import region_tracks, rendered_files
 from tf_ssl.video import videos
 
@@ -54,6 +55,22 @@ def test_videos_lie_beside_their_true_tracks(tmp_path):
   tracks = region_tracks.region_tracks(source=str(tmp_path / "tracks"))
   assert tracks.num_examples > 0
   assert not (tmp_path / ".parts").exists()
+
+
+def test_sets_are_found_where_they_were_rendered(tmp_path, monkeypatch):
+  _write(tmp_path, "sets", image_size=16, images_per_set=3)
+  first = _names(tmp_path)
+  monkeypatch.setattr(workers, "render_stills", None)  # not rendered again
+  for invariance in ("occlusion", "viewpoint", "instance_viewpoint"):
+    found = rendered_sets.rendered_sets(
+      invariance,
+      num_sets=2,
+      images_per_set=3,
+      image_size=16,
+      cache_dir=str(tmp_path),
+    )
+    assert found.images.num_images == 6
+  assert _names(tmp_path) == first
 
 
 def test_a_folder_that_was_left_half_written_is_made_whole(tmp_path):

@@ -248,8 +248,10 @@ def _gin(value: Any) -> str:
     # in double quotes, which look well where a shell's are around them
     at = value.startswith("@")
     return value if at else json.dumps(value, ensure_ascii=False)
-  if isinstance(value, list | tuple):
+  if isinstance(value, list):
     return f"[{', '.join(map(_gin, value))}]"
+  if isinstance(value, tuple):
+    return f"({''.join(f'{_gin(each)}, ' for each in value)})"
   return repr(value)
 
 

@@ -9,10 +9,11 @@ import pathlib
 import shutil
 
 from tf_ssl import errors
-from tf_ssl.datasets import synthetic
+from tf_ssl.datasets import invariance_sets, rendered_sets, synthetic
 from tf_ssl.input_pipeline import rendered_tracks
 
-KINDS = ("objects", "scenes", "videos")
+KINDS = ("objects", "scenes", "videos", "sets")
+_OF_THE_PAPER = 6  # of `invariance_sets.INVARIANCES`
 
 
 def write(
@@ -24,6 +25,7 @@ def write(
   image_size: int,
   frames: int = 16,
   fps: float = 8.0,
+  images_per_set: int = 24,
   seed: int = 0,
   variety: float = 1.0,
 ) -> None:
@@ -35,15 +37,18 @@ def write(
     videos    videos/000012.mp4, videos/boxes/, and tracks/tracks.tfrecord, the
               true tracks: see `synthetic.rendered_videos` and
               `video.track_records`
+    sets      of the paper's six invariances: what rendered_six.gin takes as
+              SETS_DIR; see `rendered_sets`
 
   Args:
     kind: one of `KINDS`.
     output_dir: made if it is not there.
-    split: one of `synthetic.SPLITS`.
-    number: of images, scenes or videos.
+    split: one of `synthetic.SPLITS`; sets have instances of their own.
+    number: of images, scenes or videos; of sets, for each invariance.
     image_size: H and W.
     frames: of a video.
     fps: frames a second of a video.
+    images_per_set: of a set.
     seed: of the world.
     variety: of objects, see `synthetic.rendered_folder`.
 
@@ -54,6 +59,17 @@ def write(
     raise errors.UsageError(
       f"--what={kind}: expected one of {', '.join(KINDS)}; change --what"
     )
+  if kind == "sets":
+    for invariance in invariance_sets.INVARIANCES[:_OF_THE_PAPER]:
+      rendered_sets.rendered_sets(
+        invariance,
+        num_sets=number,
+        images_per_set=images_per_set,
+        image_size=image_size,
+        seed=seed,
+        cache_dir=output_dir,
+      )
+    return
   target = pathlib.Path(output_dir)
   parts = target / ".parts"
   world = {
