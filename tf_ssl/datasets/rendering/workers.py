@@ -62,6 +62,7 @@ def render_stills(
   *,
   seed: int,
   image_size: int,
+  label: str = "stills",
   processes: int | None = None,
 ) -> None:
   """Renders images of given factors into PNG files, as `render_files` does.
@@ -71,6 +72,7 @@ def render_stills(
     files: from the names of the files to what they show.
     seed: of the world.
     image_size: H and W.
+    label: what they are, beside the progress bar.
     processes: as of `render_files`.
 
   Raises:
@@ -81,7 +83,7 @@ def render_stills(
     processes = min(_cores(), len(files) // _WORTH_A_PROCESS)
   world = {"seed": seed, "image_size": image_size}
   job = {"kind": "still", "folder": str(folder), "world": world}
-  _share(job, list(files.items()), processes, len(files), "image")
+  _share(job, list(files.items()), processes, len(files), "image", label)
 
 
 def render_videos(
@@ -123,9 +125,9 @@ def render_videos(
   _share(job, list(numbers.items()), processes, total, "frame")
 
 
-def _share(job, items, processes, total, unit):
+def _share(job, items, processes, total, unit, label=None):
   """Does a job's items here, or shares them out among processes."""
-  description = f"Rendering {job['kind']}s"
+  description = f"Rendering {label or job['kind'] + 's'}"
   with tqdm.tqdm(
     total=total, desc=description, unit=unit, mininterval=0.5
   ) as bar:
