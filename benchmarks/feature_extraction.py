@@ -44,7 +44,7 @@ from tf_ssl.input_pipeline import heap  # noqa: E402
 def main() -> None:
   """Runs the comparisons that were not switched off."""
   parser = argparse.ArgumentParser(description=__doc__)
-  parser.add_argument("--images", type=int, default=256)
+  parser.add_argument("--images", type=int, default=1024)
   parser.add_argument("--file_size", type=int, default=192, help="px a side")
   parser.add_argument("--image_size", type=int, default=128)
   parser.add_argument("--batch_size", type=int, default=32)

@@ -20,16 +20,19 @@ def main(invocation: cli.Invocation) -> None:
   from . import gin_runs
 
   flags = invocation.flags
-  settings = measurement_choice.choose(
-    invocation.configured(measurement.Measurement),
-    manifest=flags.manifest,
-    is_configured=bool(flags.gin_file or flags.gin_bindings),
-    top_k=flags.top_k,
-    variant=flags.variant,
-    image_size=flags.image_size,
-    resamples=flags.resamples,
-    firing_fraction=flags.firing_fraction,
-  )
+  configured = invocation.configured(measurement.Measurement)
+  choice = {
+    "manifest": flags.manifest,
+    "has_config": bool(flags.gin_file),
+    "top_k": flags.top_k,
+    "variant": flags.variant,
+    "image_size": flags.image_size,
+    "resamples": flags.resamples,
+    "firing_fraction": flags.firing_fraction,
+  }
+  # What is wrong with the command is said before minutes of rendering.
+  planned = measurement_choice.without_sets(configured, **choice)
+  measure.check_folder(flags.output_dir)
   models = load_several.load_models(
     flags.model,
     layer=flags.layer,
@@ -37,6 +40,8 @@ def main(invocation: cli.Invocation) -> None:
     image_size=flags.image_size or None,
     restore_run=gin_runs.restore_encoder,
   )
+  measure.check_widths(models, planned.top_k)
+  settings = measurement_choice.choose(configured, **choice)
   results = measure.measure(
     models,
     settings,

@@ -96,6 +96,21 @@ def test_ranges_that_leave_too_few_images_are_named_and_the_others_measured():
     _curve(features, sets, None, view, [30], reference=500)
 
 
+@pytest.mark.parametrize(
+  ("near", "reason"), [("same", "same value in all"), ("half", "units fires")]
+)
+def test_a_range_in_which_no_unit_fires_is_named_and_the_others_measured(
+  near, reason
+):
+  features, sets, view = _views()
+  within = np.abs(view) <= 30
+  number = np.arange(np.count_nonzero(within))
+  features[within] = 0 if near == "same" else number[:, np.newaxis] % 2
+  points = _curve(features, sets, None, view, (30, np.inf), reference=0)
+  assert points[0].score is None and reason in points[0].reason
+  assert points[1].score.scores[5] > 0
+
+
 def test_the_firing_fraction_is_that_of_all_classes_in_every_range():
   features, sets, view = _views()
   # Of class 0 no image lies near 0.

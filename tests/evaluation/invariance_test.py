@@ -101,8 +101,6 @@ def _unit(*values):
     ([1, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0], [100 / 3] * 3 + [0]),
     # The positive sign fires on the cup, the negative on the pen.
     ([9, 8, 7, 4, 4, 4, 4, 4, 4, 1, 0, 1], [100, 0, 0, 100]),
-    # On four images: more than the 3 allowed are tied, so on none.
-    ([1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0]),
   ],
 )
 def test_formula_gives_what_can_be_worked_out_by_hand(values, percent):
@@ -126,6 +124,22 @@ def test_a_unit_that_fires_always_or_never_is_named_and_scores_nothing(
   assert score.constant_units.tolist() == [0]
   assert not score.unit_invariance[:, 0].any()
   assert score.top_units[0].tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("variant", invariance.VARIANTS)
+@pytest.mark.parametrize(
+  "tied", [[1, 0] * 6, [1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0]]
+)
+def test_a_unit_that_changes_and_fires_nowhere_is_named(variant, tied):
+  # Of 12 images 3 are to fire; more share the highest value, and the lowest.
+  cup = [3, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+  features = np.hstack([_unit(*tied), _unit(*cup)])
+
+  score = _SCORE(features, _OBJECTS, variant=variant, top_k=(1, 2))
+
+  assert score.silent_units.tolist() == [0]
+  assert not score.constant_units.size
+  assert not score.unit_invariance[:, 0].any()
 
 
 def test_formula_takes_the_mean_over_all_sets_and_code_only_where_it_fires():
@@ -288,6 +302,11 @@ def _damaged(features):
   [
     (_with(_damaged), "1 of 24 rows of features hold NaN or infinity"),
     (_with(np.zeros_like), "all 30 units have the same value in all 24 im"),
+    # Half of the values are the highest, half the lowest: none is beyond.
+    (
+      _with(lambda f: np.indices(f.shape).sum(axis=0) % 2),
+      "none of the 30 units fires .* binary",
+    ),
     (_with(lambda f: f.reshape(24, 5, 2, 3)), "a map .*mean.axis=.1, 2"),
     (_with(lambda f: f[:, 0]), r"shape \(24,\); expected \[N, D\]"),
     (_with(lambda f: f[:0]), r"shape \(0, 30\)"),

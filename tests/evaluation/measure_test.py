@@ -11,13 +11,15 @@ import pytest
 from PIL import Image
 
 from tf_ssl import errors
-from tf_ssl.datasets import rendered_sets, sets_manifest
+from tf_ssl.datasets import invariance_sets, rendered_sets, sets_manifest
 from tf_ssl.evaluation import (
   bootstrap,
   invariance,
+  invariance_charts,
   invariance_report,
   measure,
   measurement,
+  measurement_losses,
 )
 from tf_ssl.evaluation.models import image_model, reader
 
@@ -293,11 +295,12 @@ def test_an_unreadable_image_is_counted_and_named(tmp_path):
     "count": 1,
     "reasons": {"07.png": "empty file"},
   }
-  text = (tmp_path / "out" / "report.html").read_text()
-  assert "1 of 24 images could not be\nread" in text or (
-    "1 of 24 images could not be read" in text
+  said = "1 of 24 images could not be read and were left out (07.png: empty"
+  assert said in (tmp_path / "out" / "report.html").read_text()
+  assert any(
+    said in line for line in measure.lines(results.sets[0], results.settings)
   )
-  assert "07.png: empty file" in text
+  assert any(said in line for line in saved["sets"][0]["losses"])
 
 
 def test_a_single_set_has_no_interval(tmp_path):
@@ -306,6 +309,66 @@ def test_a_single_set_has_no_interval(tmp_path):
   assert results.sets[0].models["green"].intervals is None
   text = (tmp_path / "out" / "report.html").read_text()
   assert "a single set" in text
+
+
+def test_what_counts_as_0_is_said(tmp_path):
+  """Three classes: of whole sets, of sets too small, and of a silent set."""
+  rng = np.random.default_rng(0)
+  lines = ["path,set,class"]
+  for i in range(60):
+    # Blank images of class c: no unit is extreme there.
+    level = 128 if i >= 48 else rng.integers(0, 256, size=3)
+    image = np.full([_SIDE, _SIDE, 3], level, np.uint8)
+    Image.fromarray(image).save(tmp_path / f"{i:02d}.png")
+    group = f"small {i}" if 40 <= i < 48 else f"s{i // 4}"
+    lines.append(f"{i:02d}.png,{group},{'a' if i < 40 else 'bc'[i >= 48]}")
+  (tmp_path / "things.csv").write_text("\n".join(lines) + "\n")
+
+  def run(images):
+    means = images.mean(axis=(1, 2))
+    constant = np.ones([len(means), 1])
+    rounded = (means[:, :1] > 128).astype(float)
+    return np.hstack([means, constant, rounded])
+
+  result = _measured(
+    tmp_path, _model("m", run), top_k=(3,), firing_fraction=0.1
+  ).sets[0]
+  assert result.models["m"].score.class_scores[3].tolist()[1:] == [0, 0]
+  assert measurement_losses.sentences(result) == [
+    "8 sets with fewer than 3 images count for the global firing rate only",
+    "1 classes have no set of 3 images and count as 0",
+    "1 of 5 units of m have one value for all images; they never fire",
+    "1 of 5 units of m fire on no image of a set, because many images share "
+    "their extreme values",
+    "no unit of m fires on any image of 1 of 3 classes, which count as 0",
+  ]
+
+
+def test_the_radar_is_of_the_papers_six_and_no_panel_is_empty(
+  results, monkeypatch
+):
+  monkeypatch.setattr(invariance_charts, "_png", lambda figure: figure)
+  one = results[0].sets[0]
+  nine = results[0]._replace(
+    sets=[
+      one._replace(label=name, data=one.data._replace(invariance=name))
+      for name in invariance_sets.INVARIANCES
+    ]
+  )
+  radar = invariance_charts.overview(nine).axes[1]
+  corners = [
+    label.get_text().replace("\n", " ") for label in radar.get_xticklabels()
+  ]
+  assert corners == [
+    "occlusion",
+    "viewpoint",
+    "illumination direction",
+    "illumination colour",
+    "instance",
+    "instance viewpoint",
+  ]
+  seven = nine._replace(sets=nine.sets[:7])
+  assert len(invariance_charts.curves(seven).axes) == 7
 
 
 def _nan(images):
@@ -341,6 +404,7 @@ def test_one_class_needs_a_firing_fraction(tmp_path):
     ({"variant": "paper"}, "expected one of code, formula"),
     ({"resamples": 1}, "at least 2 resamples"),
     ({"confidence": 95}, "confidence between 0 and 1"),
+    ({"permutations": 0}, "permutations is 0"),
   ],
 )
 def test_settings_out_of_range_are_refused_at_once(options, message):

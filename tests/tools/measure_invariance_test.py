@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from tf_ssl import errors
+from tf_ssl.datasets.rendering import workers
 from tools import measure_invariance
 
 
@@ -117,6 +118,30 @@ def test_real_data_are_measured(shared_data, tmp_path):
     (["--model=pixels", "--top_k=ten", "--output_dir=o"], "top_k='ten'"),
     (["--model=pixels", "--variant=x", "--output_dir=o"], "variant is 'x'"),
     (
+      ["--model=m=nowhere", "--output_dir=o"],
+      "model nowhere is not there",
+    ),
+    (
+      ["--model=pixels", "--top_k=769", "--output_dir=o"],
+      "'pixels' has 768 units, which is fewer than top_k=769",
+    ),
+    (
+      ["--model=pixels", "--output_dir=brightness.csv"],
+      "brightness.csv is no folder",
+    ),
+    (
+      ["--model=pixels", "--output_dir=brightness.csv/o"],
+      "brightness.csv is no folder",
+    ),
+    (
+      [
+        "--model=pixels",
+        "--gin_bindings=measurement.Measurement.permutations=0",
+        "--output_dir=o",
+      ],
+      "permutations is 0",
+    ),
+    (
       ["--model=pixels", "--manifest=none.csv", "--output_dir=o"],
       "none.csv",
     ),
@@ -144,30 +169,37 @@ def test_a_mistake_is_one_line_and_exit_code_2(
   arguments, message, manifest, tmp_path, capsys, monkeypatch, repository
 ):
   monkeypatch.chdir(tmp_path)
-  # Whatever is not refused before would be rendered into the test's folder.
-  monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-  small = []
-  if not any("MANIFEST" in x or "gin" in x or "none" in x for x in arguments):
-    small = ["--gin_bindings=NUM_SETS=2"]
-    small += ["--gin_bindings=IMAGES_PER_SET=3", "--gin_bindings=IMAGE_SIZE=16"]
+
+  def never(*_, **__):
+    raise AssertionError("rendered before the mistake was found")
+
+  monkeypatch.setattr(workers, "render_stills", never)
   arguments = [word.replace("MANIFEST", manifest) for word in arguments]
   with pytest.raises(SystemExit) as end:
-    measure_invariance.TOOL.run([*arguments, *small])
+    measure_invariance.TOOL.run(arguments)
   assert end.value.code == 2
   said = capsys.readouterr().err.strip().splitlines()[-1]
   assert said.startswith("measure_invariance: ") and message in said
   assert not (tmp_path / "o").exists()
 
 
-def test_too_few_units_are_said_before_any_image_is_read(manifest, tmp_path):
-  with pytest.raises(errors.UsageError, match="has 768 units"):
-    _run(
-      "--model=pixels",
-      f"--manifest={manifest}",
-      "--top_k=769",
-      f"--output_dir={tmp_path}/out",
-    )
-  assert not (tmp_path / "out").exists()
+def test_settings_can_be_bound_beside_a_manifest(manifest, tmp_path):
+  for name in ("0_0.png", "5_2.png"):  # 2 of 32: more than 5 % by default
+    (tmp_path / name).write_bytes(b"no image")
+  given = (
+    "--model=pixels",
+    f"--manifest={manifest}",
+    "--resamples=20",
+    f"--output_dir={tmp_path}/out",
+  )
+  with pytest.raises(errors.UsageError, match="raise max_skipped_fraction"):
+    _run(*given)
+  gin.clear_config()
+  _run(
+    *given, "--gin_bindings=measurement.Measurement.max_skipped_fraction=0.1"
+  )
+  with open(tmp_path / "out" / "invariance.csv", encoding="utf-8") as file:
+    assert {row["unreadable_images"] for row in csv.DictReader(file)} == {"2"}
 
 
 if __name__ == "__main__":

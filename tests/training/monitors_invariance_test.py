@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from absl import logging
 from PIL import Image
 from tensorboard.backend.event_processing import event_accumulator
 
@@ -69,6 +70,30 @@ def test_what_cannot_be_measured_is_named(sets, tmp_path):
     _monitor([sets], tmp_path, top_k=(9,)).measure(0)
   with pytest.raises(errors.UsageError, match="expected each of them once"):
     _monitor([sets, sets], tmp_path)
+
+
+def test_a_collapse_does_not_end_the_run_that_is_watched(
+  sets, tmp_path, monkeypatch
+):
+  scale = tf.Variable(0.0)
+  writer = tf.summary.create_file_writer(str(tmp_path / "events"))
+  monitor = monitors_invariance.InvarianceMonitor(
+    lambda images, training: scale * _means(images),
+    [sets],
+    writer,
+    every=2,
+    top_k=(2,),
+  )
+  with pytest.raises(errors.UsageError, match="same value in all 36 images"):
+    monitor.measure(0)
+  said = []
+  monkeypatch.setattr(
+    logging, "warning", lambda text, *values: said.append(text % values)
+  )
+  assert monitor.measure(2) == {}
+  assert "step 2: invariance_sets: noise cannot be measured: all 3" in said[0]
+  scale.assign(1.0)
+  assert 0 < monitor.measure(4)["invariance_noise_top2"] <= 100
 
 
 def test_a_run_logs_them_every_so_many_steps(sets, tmp_path):

@@ -3,6 +3,7 @@
 Nothing is decoded here. Every reader of such data returns `InvarianceSets`.
 """
 
+import hashlib
 import math
 import os
 from collections.abc import Mapping
@@ -13,18 +14,16 @@ import numpy as np
 from tf_ssl import errors
 from tf_ssl.datasets import records
 
-# The six of Purushwalkam & Gupta 2020, section 3, then ours.
-INVARIANCES = (
+# Purushwalkam & Gupta 2020, section 3.
+OF_THE_PAPER = (
   "occlusion",
   "viewpoint",
   "illumination_direction",
   "illumination_colour",
   "instance",
   "instance_viewpoint",
-  "background",
-  "position",
-  "scale",
 )
+INVARIANCES = (*OF_THE_PAPER, "background", "position", "scale")
 
 
 class InvarianceSets(NamedTuple):
@@ -66,6 +65,22 @@ class InvarianceSets(NamedTuple):
   def cropped(self) -> bool:
     """Whether images are cropped to their boxes."""
     return self.images.boxes is not None
+
+  def digest(self) -> str:
+    """SHA-256 of which images there are, cut how and in which sets and classes.
+
+    Images are known by name and size and not read; a folder keeps its digest
+    when it is moved.
+    """
+    images, lines = self.images, []
+    for i in range(images.num_images):
+      box = "" if images.boxes is None else ",".join(map(str, images.boxes[i]))
+      set_name = self.set_names[self.sets[i]]
+      class_name = self.class_names[self.classes[i]]
+      parts = (images.name(i), images.sizes[i], box, set_name, class_name)
+      lines.append("\0".join(map(str, parts)))
+    text = "\n".join(sorted(lines))
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
 class Collector:

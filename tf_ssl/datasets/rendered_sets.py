@@ -93,7 +93,11 @@ def rendered_sets(
       "images",
       files,
       lambda folder: workers.render_stills(
-        folder, files, seed=seed, image_size=image_size
+        folder,
+        files,
+        seed=seed,
+        image_size=image_size,
+        label=f"{invariance.replace('_', ' ')} sets",
       ),
     )
   )

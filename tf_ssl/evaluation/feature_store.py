@@ -47,6 +47,7 @@ def extract(
   folder: str,
   *,
   image_size: int,
+  label: str = "",
   framing: str = "whole",
   batch_size: int = 64,
   max_skipped_fraction: float = 0.05,
@@ -63,6 +64,7 @@ def extract(
     folder: where the files go; made if it is not there.
     image_size: pixels a side that images are brought to. A model made for
       another size resizes them from there.
+    label: what the images are, beside the progress bar; empty: nothing.
     framing: "whole" or "middle"; see `numbered_images`.
     batch_size: images at once, of each model.
     max_skipped_fraction: the share of images above which those that cannot be
@@ -106,7 +108,7 @@ def extract(
           framing=framing,
           skipped=skipped,
         )
-        _run(models, records, dataset, folder, state, skipped)
+        _run(models, records, dataset, folder, state, skipped, label)
       index, *found = (np.load(path, mmap_mode="r") for path in paths)
       _name_the_missing(records, index, skipped)
       return Features(
@@ -119,7 +121,7 @@ def extract(
     ) from error
 
 
-def _run(models, records, dataset, folder, state, skipped) -> None:
+def _run(models, records, dataset, folder, state, skipped, label) -> None:
   """Appends what is missing, and marks the folder as finished."""
   arrays = _open(models, folder, state["rows"])
   saved = time.monotonic()
@@ -135,7 +137,7 @@ def _run(models, records, dataset, folder, state, skipped) -> None:
     tqdm.tqdm(
       total=records.num_images,
       initial=state["done"],
-      desc="Features",
+      desc=f"Features, {label}" if label else "Features",
       unit="image",
       mininterval=0.5,
     ) as bar,

@@ -33,6 +33,8 @@ class InvarianceScore(NamedTuple):
       Above `firing_fraction` where values of a unit are tied.
     constant_units: [u] int64, units with one value for all images. They never
       fire; their invariance is 0, not perfect.
+    silent_units: [v] int64, other units that fire on no image of a set, as many
+      values are tied with their thresholds; their invariance is 0, too.
     firing_fraction: the share of images on which each unit is to fire.
     variant: "code" or "formula".
     sets: the sets and classes; `sets.num_skipped` were too small,
@@ -46,6 +48,7 @@ class InvarianceScore(NamedTuple):
   unit_invariance: np.ndarray
   rates: np.ndarray
   constant_units: np.ndarray
+  silent_units: np.ndarray
   firing_fraction: float
   variant: str
   sets: image_sets.ImageSets
@@ -102,9 +105,10 @@ def representation_invariance_score(
     An InvarianceScore.
 
   Raises:
-    UsageError: features that are not [N, D], not finite, or all constant;
-      fewer units than K; lengths that differ; no set of at least 3 images; one
-      class and no firing fraction; a fraction of less than one image.
+    UsageError: features that are not [N, D], not finite, all constant, or so
+      tied that no unit fires; fewer units than K; lengths that differ; no set
+      of at least 3 images; one class and no firing fraction; a fraction of less
+      than one image.
   """
   top_k = checked_top_k(features, top_k)
   groups = image_sets.group(sets, classes, len(features))
@@ -125,17 +129,40 @@ def measure(
   rule: firing_rule.Rule,
   rows: np.ndarray | None = None,
 ) -> firing.Firing:
-  """`firing.measure`, and says so where no unit tells images apart."""
+  """`firing.measure`; a UsageError where nothing can be said, see `silence`."""
   fired = firing.measure(
     features, memberships, len(groups.ids), rank=rule.rank, rows=rows
   )
-  if fired.constant.all():
-    raise errors.UsageError(
-      f"all {len(fired.constant)} units have the same value in all "
-      f"{memberships.shape[1]} images: the encoder has collapsed, or was given "
-      "the same image again and again"
-    )
+  reason = silence(fired, rule, memberships.shape[1])
+  if reason:
+    raise errors.UsageError(reason)
   return fired
+
+
+def silence(
+  fired: firing.Firing, rule: firing_rule.Rule, num_images: int
+) -> str:
+  """Why no score follows from these counts, which would be 0; "" if one does.
+
+  Args:
+    fired: the counts.
+    rule: under which they were measured.
+    num_images: of how many images.
+  """
+  num_units = len(fired.constant)
+  if fired.constant.all():
+    return (
+      f"all {num_units} units have the same value in all {num_images} images: "
+      "the encoder has collapsed, or was given the same image again and again"
+    )
+  if not fired.above.any() and not fired.below.any():
+    return (
+      f"none of the {num_units} units fires on any image of a set: more than "
+      f"{rule.fraction:.3g} of the {num_images} images share the highest value "
+      "of each unit, and the lowest, as where features are binary or rounded; "
+      "give a larger firing_fraction, or read a layer of finer values"
+    )
+  return ""
 
 
 def score(
@@ -187,11 +214,17 @@ def score(
     unit_invariance=unit_invariance,
     rates=rates,
     constant_units=np.flatnonzero(fired.constant),
+    silent_units=np.flatnonzero(~fired.constant & ~_fires(fired)),
     firing_fraction=rule.fraction,
     variant=rule.variant,
     sets=groups,
     firing=fired,
   )
+
+
+def _fires(fired: firing.Firing) -> np.ndarray:
+  """[D] bool, whether a unit fires on any image of a set."""
+  return fired.above.any(axis=(0, 1)) | fired.below.any(axis=(0, 1))
 
 
 def _local_rate(

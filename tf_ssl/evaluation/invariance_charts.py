@@ -7,12 +7,15 @@ import numpy as np
 from matplotlib import figure as figure_lib
 from matplotlib import lines as lines_lib
 from matplotlib import patches as patches_lib
+from matplotlib import patheffects
 from matplotlib.backends import backend_agg
 
+from tf_ssl.datasets import invariance_sets
 from tf_ssl.evaluation import measurement
 from tf_ssl.ops import colours
 
 _GREY = "#444444"
+_HALO = patheffects.withStroke(linewidth=4, foreground="white")
 _DPI = 150
 _LEAST_OF_A_RADAR = 3  # corners
 _LETTERS = 11  # of the legend to an inch
@@ -21,12 +24,14 @@ _LETTERS = 11  # of the legend to an inch
 def overview(results: measurement.Results) -> bytes:
   """The scores of all models as PNG: bars with intervals, and a radar.
 
-  The radar is left out for fewer than three invariances. Of the numbers of
-  units the smallest is drawn.
+  The radar is of those of the six invariances of Purushwalkam & Gupta 2020 that
+  were measured, of all others where these are too few, and left out for fewer
+  than three. Of the numbers of units the smallest is drawn.
   """
   k = min(results.settings.top_k)
   groups = len(results.sets)
-  radar = groups >= _LEAST_OF_A_RADAR
+  around = _around(results)
+  radar = len(around) >= _LEAST_OF_A_RADAR
   width = max(6.0, 1.2 + groups * max(0.8, 0.3 * len(results.models)))
   figure = figure_lib.Figure(
     figsize=(width + (4.6 if radar else 0.0), 4.6), layout="constrained"
@@ -35,11 +40,19 @@ def overview(results: measurement.Results) -> bytes:
   if radar:
     grid = figure.add_gridspec(1, 2, width_ratios=[width, 4.6])
     _bars(figure.add_subplot(grid[0]), results, k)
-    _radar(figure.add_subplot(grid[1], projection="polar"), results, k)
+    axes = figure.add_subplot(grid[1], projection="polar")
+    _radar(axes, results, around, k)
   else:
     _bars(figure.add_subplot(), results, k)
   _legend(figure, results)
   return _png(figure)
+
+
+def _around(results: measurement.Results) -> list[measurement.SetsResult]:
+  """What the radar shows."""
+  known = invariance_sets.OF_THE_PAPER
+  around = [one for one in results.sets if one.data.invariance in known]
+  return around if len(around) >= _LEAST_OF_A_RADAR else list(results.sets)
 
 
 def curves(results: measurement.Results) -> bytes | None:
@@ -58,10 +71,11 @@ def curves(results: measurement.Results) -> bytes | None:
     figsize=(4.0 * columns + 0.5, 2.9 * rows + 0.4), layout="constrained"
   )
   backend_agg.FigureCanvasAgg(figure)
-  panels = figure.subplots(rows, columns, squeeze=False).flat
+  figure.get_layout_engine().set(h_pad=0.1)
+  panels = figure.subplots(rows, columns, squeeze=False).ravel()
   for panel, result in zip(panels, shown, strict=False):
     _curve(panel, result, k)
-  for panel in list(panels)[len(shown) :]:
+  for panel in panels[len(shown) :]:
     panel.remove()
   for first in figure.axes[::columns]:
     first.set_ylabel(f"Top-{k} score, %", fontsize=9)
@@ -117,6 +131,7 @@ def _bars(axes, results: measurement.Results, k: int) -> None:
         linestyles=":",
         linewidth=2,
         zorder=4,
+        path_effects=[_HALO],  # seen on bars of any colour
       )
   axes.set_xticks(range(len(results.sets)))
   axes.set_xticklabels(
@@ -136,29 +151,39 @@ def _bars(axes, results: measurement.Results, k: int) -> None:
   )
 
 
-def _radar(axes, results: measurement.Results, k: int) -> None:
-  angles = np.linspace(0, 2 * np.pi, len(results.sets), endpoint=False)
+def _radar(
+  axes,
+  results: measurement.Results,
+  shown: list[measurement.SetsResult],
+  k: int,
+) -> None:
+  angles = np.linspace(0, 2 * np.pi, len(shown), endpoint=False)
   around = np.append(angles, angles[0])
   axes.set_theta_offset(np.pi / 2)
   axes.set_theta_direction(-1)
   for i, model in enumerate(results.models):
-    values = [r.models[model.name].score.scores[k] for r in results.sets]
+    values = [one.models[model.name].score.scores[k] for one in shown]
     values.append(values[0])
     axes.plot(around, values, color=colours.colour(i), linewidth=2)
     axes.fill(around, values, color=colours.colour(i), alpha=0.08)
   chance = [
-    np.mean([found.chance.scores[k] for found in r.models.values()])
-    for r in results.sets
+    np.mean([found.chance.scores[k] for found in one.models.values()])
+    for one in shown
   ]
   axes.plot(around, [*chance, chance[0]], color=_GREY, linestyle=":")
   axes.set_ylim(0, 100)
   axes.set_yticks([25, 50, 75, 100])
   axes.set_yticklabels(["25", "50", "75", "100"], fontsize=8, color=_GREY)
   axes.set_xticks(angles)
-  axes.set_xticklabels(
-    [_plain(_wrapped(r.title)) for r in results.sets], fontsize=9
+  labels = axes.set_xticklabels(
+    [_plain(_wrapped(one.title)) for one in shown], fontsize=9
   )
-  axes.tick_params(axis="x", pad=16)
+  for label, angle in zip(labels, angles, strict=True):
+    side = np.sin(angle)  # beside the circle, not across it
+    label.set_horizontalalignment(
+      "center" if abs(side) < 0.1 else "left" if side > 0 else "right"
+    )
+  axes.set_rlabel_position(15)  # between two spokes
 
 
 def _curve(axes, result: measurement.SetsResult, k: int) -> None:

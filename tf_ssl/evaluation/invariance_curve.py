@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tf_ssl import errors
-from tf_ssl.evaluation import firing_rule, image_sets, invariance
+from tf_ssl.evaluation import firing, firing_rule, image_sets, invariance
 
 # Angles that were computed differ in the last digits from those written down.
 _SLACK = 1e-6
@@ -66,7 +66,7 @@ def invariance_curve(
 
   Returns:
     One CurvePoint for each range, in their order. A range that leaves no set of
-    3 images, or too few images for any unit to fire, has no score but a reason.
+    3 images, or in which no unit fires, has no score but a reason.
 
   Raises:
     UsageError: as `representation_invariance_score`; factor values that are
@@ -95,9 +95,17 @@ def invariance_curve(
     except errors.UsageError as error:
       points.append(CurvePoint(within, None, len(rows), str(error)))
       continue
-    fired = invariance.measure(
-      features, groups.membership[np.newaxis], groups, rule, rows
+    fired = firing.measure(
+      features,
+      groups.membership[np.newaxis],
+      len(groups.ids),
+      rank=rule.rank,
+      rows=rows,
     )
+    reason = invariance.silence(fired, rule, len(rows))
+    if reason:
+      points.append(CurvePoint(within, None, len(rows), reason))
+      continue
     score = invariance.score(fired, groups, rule, top_k)
     points.append(CurvePoint(within, score, len(rows), ""))
   if all(point.score is None for point in points):

@@ -16,14 +16,17 @@ _TOP = """
 </head>
 <body>
 <h1>{{ title }}</h1>
-<p>A unit fires on the images on which its value is among the highest, or among
-the lowest, of all images. The score is the share of the images of a set, which
-differ in one thing only, on which the {{ k }} best units for each class fire
-once they fire in the set
-{%- if settings.variant == "formula" %} (here: in any set of the class)
-{%- endif %}, in percent of the largest possible: 100 is a unit
-that sees no difference within a set, and <em>chance</em>, the dotted line, is
-what the same features give when images are dealt to sets at random.</p>
+<p>A unit <em>fires</em> on the images on which its value is among the highest,
+or among the lowest, of all; it is invariant if it fires on all images of
+{%- if settings.variant == "formula" %} all sets of a class, and the images of a
+set differ in one thing only.
+{%- else %} a set, which differ in one thing only, wherever it fires on one of
+them.
+{%- endif %} The <em>score</em> is the share of a set's images on which the
+{{ k }} most invariant units of each class fire, in percent of the largest
+possible: 100 means that they see no difference within a set, and the dotted
+line, <em>chance</em>, is what the same features reach when the images are dealt
+to sets at random.</p>
 <img src="{{ charts[chart_file] }}"
   alt="Bars: the scores of all models, with intervals and chance; the same
   numbers are in the table below">
@@ -35,38 +38,46 @@ _COMPARISONS = """
 <p>Differences of the top-{{ k }} score in points, with {{ percent }} intervals
 that take the same sets for both models. Of many such comparisons between equal
 models one in twenty would seem to differ at 95 %.</p>
-<ul>
-{% for one in sets %}
-{% for sentence in one.differences %}
-<li>{{ sentence }}</li>
+<div class="wide"><table>
+{% for one in sets if one.differences %}
+<tr><th scope="row">{{ one.title }}</th><td>
+{% for difference in one.differences if difference.decided %}
+<div>{{ difference.sentence }}</div>
 {% endfor %}
+{% for difference in one.differences if not difference.decided %}
+<div class="small">{{ difference.sentence }}</div>
 {% endfor %}
-</ul>
+</td></tr>
+{% endfor %}
+</table></div>
 {% endif %}
 """
 
 _TABLE = """
 <h2>All scores</h2>
 <div class="wide"><table>
-<tr><th>Invariance</th><th>Model</th><th class="n">K</th>
-<th class="n">Score</th><th class="n">{{ percent }} interval</th>
-<th class="n">Chance</th><th class="n">Sets</th><th class="n">Classes</th>
-<th class="n">Units</th></tr>
-{% for row in rows %}
-<tr><td>{{ row.invariance | replace("_", " ") }}</td><td>{{ row.model }}</td>
-<td class="n">{{ row.k }}</td>
-<td class="n"><b>{{ "%.1f" | format(row.score) }}</b></td>
-<td class="n">
-{%- if row.low is none %}–{% else -%}
-{{ "%.1f" | format(row.low) }}..{{ "%.1f" | format(row.high) }}
-{%- endif %}</td>
-<td class="n">{{ "%.1f" | format(row.chance) }}</td>
-<td class="n">{{ row.sets }}</td><td class="n">{{ row.classes }}</td>
-<td class="n">{{ row.units }}</td></tr>
+<tr><th>Invariance</th><th class="n">K</th>
+{% for model in models %}
+<th><span class="key" style="background: {{ model.colour }}"></span>
+{{- model.name }}<br><span class="small">{{ model.width }} units</span></th>
+{% endfor %}</tr>
+{% for one in sets %}
+{% for k, cells in one.scores.items() %}
+<tr>{% if loop.first %}<td rowspan="{{ one.scores | length }}">{{ one.title }}
+<br><span class="small">{{ one.sets }} sets, {{ one.classes }} classes</span>
+</td>{% endif %}<td class="n">{{ k }}</td>
+{% for cell in cells %}
+<td><b>{{ "%.1f" | format(cell.score) }}</b>
+{%- if cell.low is not none %} ({{ "%.1f" | format(cell.low) }}..
+{{- "%.1f" | format(cell.high) }}){% endif %}<br>
+<span class="small">chance {{ "%.1f" | format(cell.chance) }}</span></td>
+{% endfor %}</tr>
+{% endfor %}
 {% endfor %}
 </table></div>
-<p class="small">An interval says what as many other sets of the same kind
-would give on average: within each class, sets are drawn again
+<p class="small">In brackets: {{ percent }} intervals. They say what as many
+other sets of the same kind would give on average: within each class, sets are
+drawn again
 {{ settings.resamples }} times, or classes where each has one set. Scores of
 more sets to a class, of fewer units or of smaller K are not comparable: the
 best K of many units, judged on few sets, look better than they are, and chance
@@ -122,7 +133,7 @@ _SETS = """
 {% if one.cropped %}cut to their boxes and {% endif %}resized to
 {{ one.image_size }}x{{ one.image_size }} px; a unit is to fire on
 {{ one.fraction }} of them.
-{% if one.factor %}Within a set {{ one.factor }} changes
+{% if one.factor %}What changes within a set: {{ one.factor }}
 {%- if one.unit %}, in {{ one.unit }}{% endif %}.{% endif %}
 
 <span class="small">Images: {{ one.digest }}.</span></p>

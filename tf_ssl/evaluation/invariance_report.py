@@ -11,6 +11,7 @@ from tf_ssl.evaluation import (
   invariance_pictures,
   measure,
   measurement,
+  measurement_losses,
   measurement_tables,
 )
 from tf_ssl.ops import colours, files
@@ -71,7 +72,6 @@ def page(results: measurement.Results, charts: dict[str, bytes]) -> str:
     },
     chart_file=CHART_FILE,
     curves_file=CURVES_FILE,
-    rows=measurement_tables.score_rows(results),
     sets=[_section(result, settings) for result in results.sets],
     command=results.command,
   )
@@ -103,18 +103,22 @@ def _section(
     "digest": result.digest[:12],
     "pictures": strips.pop(""),
     "units": strips,
+    "scores": _scores(result, settings),
     "differences": [
-      measure.in_words(
-        result.title, difference, min(settings.top_k), settings.confidence
-      )
+      {
+        "sentence": measure.in_words(
+          result.title, difference, min(settings.top_k), settings.confidence
+        ),
+        "decided": measure.is_decided(difference, min(settings.top_k)),
+      }
       for difference in result.differences
     ],
-    "losses": _losses(result, first),
+    "losses": measurement_losses.sentences(result),
     "curve": [
       {
         "within": invariance_charts.range_text(point.within),
         "images": point.num_images,
-        "reason": point.reason,
+        "reason": point.reason.partition(";")[0],  # the cause, not the cure
       }
       for point in first.curve
       if point.score is None
@@ -122,41 +126,19 @@ def _section(
   }
 
 
-def _losses(
-  result: measurement.SetsResult, first: measurement.ModelScore
-) -> list[str]:
-  """What was left out, and why; each a sentence."""
-  losses = [
-    f"{len(names)} left out by the reader: {reason} ({_some(names)})"
-    for reason, names in result.data.skipped.items()
-  ]
-  if result.unreadable:
-    named = [f"{name}: {why}" for name, why in result.unreadable.items()]
-    losses.append(
-      f"{len(named)} of {result.data.images.num_images} images could not be "
-      f"read and were left out ({_some(named)})"
-    )
-  sets = first.score.sets
-  if sets.num_skipped:
-    losses.append(
-      f"{sets.num_skipped} sets with fewer than 3 images count for the global "
-      "firing rate only"
-    )
-  empty = int((sets.sets_of_class == 0).sum())
-  if empty:
-    effect = "count as 0" if first.score.variant == "code" else "are left out"
-    losses.append(f"{empty} classes have no set of 3 images and {effect}")
-  for model, found in result.models.items():
-    if len(found.score.constant_units):
-      losses.append(
-        f"{len(found.score.constant_units)} of {len(found.score.rates)} units "
-        f"of {model} have one value for all images; they never fire"
-      )
-  if first.intervals is None:
-    losses.append("there is a single set: no interval over sets can be given")
-  return losses
-
-
-def _some(names) -> str:
-  shown = "; ".join(list(names)[:5])
-  return shown + ("; ..." if len(names) > 5 else "")
+def _scores(
+  result: measurement.SetsResult, settings: measurement.Measurement
+) -> dict[int, list[dict[str, Any]]]:
+  """For each K what stands in the table, in the models' order."""
+  return {
+    k: [
+      {
+        "score": found.score.scores[k],
+        "low": found.intervals[k].low if found.intervals else None,
+        "high": found.intervals[k].high if found.intervals else None,
+        "chance": found.chance.scores[k],
+      }
+      for found in result.models.values()
+    ]
+    for k in settings.top_k
+  }

@@ -2,19 +2,21 @@
 
 import itertools
 import os
+import pathlib
 import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from tf_ssl import errors
-from tf_ssl.datasets import invariance_sets, records
+from tf_ssl.datasets import invariance_sets
 from tf_ssl.evaluation import (
   bootstrap,
   feature_store,
   invariance,
   invariance_curve,
   measurement,
+  measurement_losses,
 )
 from tf_ssl.evaluation import chance as chance_lib
 from tf_ssl.evaluation.models import image_model
@@ -51,21 +53,19 @@ def measure(
       constant, too many unreadable images, one class and no firing fraction, no
       set of at least 3 images, a folder that cannot be written.
   """
+  check_widths(models, settings.top_k)
   labels = settings.labels
-  most = max(settings.top_k)
   for model in models:
     say(model.description.text())
-    if model.description.width < most:
-      raise errors.UsageError(
-        f"model {model.name!r} has {model.description.width} units, which is "
-        f"fewer than top_k={most}; lower top_k, or read another layer"
-      )
   results = []
   for number, (label, data) in enumerate(
     zip(labels, settings.sets, strict=True)
   ):
     # Numbered, for names that differ only in odd characters.
     name = f"{number:02d}-{re.sub(r'[^-0-9A-Za-z]', '_', label)}"
+    title = label.replace("_", " ")
+    if len(labels) > 1:
+      title = f"{title} ({number + 1} of {len(labels)})"
     try:
       result = _on_sets(
         models,
@@ -73,6 +73,7 @@ def measure(
         label,
         data,
         os.path.join(output_dir, FEATURES_FOLDER, name),
+        title,
       )
     except errors.UsageError as error:
       raise errors.UsageError(f"{label} ({data.source}): {error}") from error
@@ -83,12 +84,38 @@ def measure(
   return measurement.Results(settings, descriptions, results, command)
 
 
+def check_folder(output_dir: str) -> None:
+  """Raises UsageError where nothing could be written to `output_dir`."""
+  path = pathlib.Path(output_dir).absolute()
+  there = next(folder for folder in (path, *path.parents) if folder.exists())
+  if there.is_dir() and os.access(there, os.W_OK):
+    return
+  problem = "may not be written to" if there.is_dir() else "is no folder"
+  raise errors.UsageError(
+    f"output_dir={output_dir!r}: {there} {problem}; choose a folder on a disk "
+    "with room that you may write to"
+  )
+
+
+def check_widths(
+  models: Sequence[image_model.ImageModel], top_k: Sequence[int]
+) -> None:
+  """Raises UsageError where a model has fewer units than K."""
+  for model in models:
+    if model.description.width < max(top_k):
+      raise errors.UsageError(
+        f"model {model.name!r} has {model.description.width} units, which is "
+        f"fewer than top_k={max(top_k)}; lower top_k, or read another layer"
+      )
+
+
 def _on_sets(
   models: Sequence[image_model.ImageModel],
   settings: measurement.Measurement,
   label: str,
   data: invariance_sets.InvarianceSets,
   folder: str,
+  title: str,
 ) -> measurement.SetsResult:
   """Extracts features and measures all models on one list of sets."""
   image_size = settings.image_size or data.image_size
@@ -97,6 +124,7 @@ def _on_sets(
     data.images,
     folder,
     image_size=image_size,
+    label=title,
     framing="whole",  # METHODS: images are resized whole, crops likewise
     batch_size=settings.batch_size,
     max_skipped_fraction=settings.max_skipped_fraction,
@@ -112,7 +140,7 @@ def _on_sets(
   return measurement.SetsResult(
     label=label,
     data=data,
-    digest=records.digest(data.images)["sha256"],
+    digest=data.digest(),
     image_size=image_size,
     index=features.index,
     unreadable=features.skipped,
@@ -195,13 +223,6 @@ def lines(
   result: measurement.SetsResult, settings: measurement.Measurement
 ) -> list[str]:
   """What a terminal shows of one list of sets."""
-  skipped = sum(len(names) for names in result.data.skipped.values())
-  notes = [
-    f"{len(result.unreadable)} unreadable images left out"
-    if result.unreadable
-    else "",
-    f"{skipped} images or sets skipped by the reader" if skipped else "",
-  ]
   text = []
   for name, found in result.models.items():
     values = []
@@ -217,8 +238,16 @@ def lines(
   for difference in result.differences:
     k = min(settings.top_k)
     text.append(in_words(result.title, difference, k, settings.confidence))
-  text.extend(f"{result.title}: {note}" for note in notes if note)
+  text.extend(
+    f"{result.title}: {loss}" for loss in measurement_losses.sentences(result)
+  )
   return text
+
+
+def is_decided(difference: measurement.Difference, k: int) -> bool:
+  """Whether the interval tells which of two models is more invariant."""
+  _, low, high, _ = difference.intervals[k]
+  return not low <= 0 <= high
 
 
 def in_words(
@@ -235,7 +264,7 @@ def in_words(
   one, other = difference.model, difference.other
   estimate, low, high, _ = difference.intervals[k]
   hyphened = title.replace(" ", "-")
-  if low <= 0 <= high:
+  if not is_decided(difference, k):
     verdict = f"{one} and {other} cannot be told apart in {title} invariance"
   elif low > 0:
     verdict = f"{one} is more {hyphened}-invariant than {other}"

@@ -68,6 +68,11 @@ class Measurement:
         f"variant is {self.variant!r}; expected one of "
         f"{', '.join(firing_rule.VARIANTS)}"
       )
+    if self.permutations < 1:
+      raise errors.UsageError(
+        f"permutations is {self.permutations}; the chance level needs at least "
+        "1"
+      )
     if self.resamples < 2 or not 0 < self.confidence < 1:
       raise errors.UsageError(
         f"resamples is {self.resamples} and confidence {self.confidence}; "
@@ -129,7 +134,7 @@ class SetsResult(NamedTuple):
   Attributes:
     label: its name among the others.
     data: the images and sets.
-    digest: of the images; see `records.digest`.
+    digest: of the images and sets; see `InvarianceSets.digest`.
     image_size: pixels a side that images were brought to.
     index: [M] int64, which of the images were read.
     unreadable: from names of images to why they could not be read.

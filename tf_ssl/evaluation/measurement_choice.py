@@ -9,42 +9,76 @@ from tf_ssl.datasets import sets_manifest
 from tf_ssl.evaluation import measurement
 
 
-def choose(
-  configured: Callable[[], measurement.Measurement],
+def without_sets(
+  configured: Callable[..., measurement.Measurement],
   *,
   manifest: str | None = None,
-  is_configured: bool = False,
+  has_config: bool = False,
+  top_k: str | None = None,
+  **changes,
+) -> measurement.Measurement:
+  """Checks settings at once, before models are loaded and sets are made.
+
+  Args:
+    configured: makes the settings that the config says, but for what it is
+      given. Its sets, unless given, may be rendered or listed then.
+    manifest: a CSV file of sets, see `sets_manifest`; its name without suffix
+      stands for the invariance.
+    has_config: whether the user chose a config, too.
+    top_k: numbers of units as text, "10,25".
+    **changes: of `measurement.Measurement`; 0 and None change nothing.
+
+  Returns:
+    The settings; instead of sets there is something that is none.
+
+  Raises:
+    UsageError: a config and a manifest, no such manifest, or values out of
+      range.
+  """
+  if manifest is not None and has_config:
+    raise errors.UsageError(
+      "--manifest and --gin_file both say what the sets are; give one of them"
+    )
+  if manifest is not None and not os.path.isfile(manifest):
+    raise errors.UsageError(
+      f"--manifest={manifest}: no such file; expected a CSV file of sets"
+    )
+  return dataclasses.replace(
+    configured(sets=("not made yet",)), **_given(top_k, changes)
+  )
+
+
+def choose(
+  configured: Callable[..., measurement.Measurement],
+  *,
+  manifest: str | None = None,
+  has_config: bool = False,
   top_k: str | None = None,
   **changes,
 ) -> measurement.Measurement:
   """The settings of a config or of a manifest, with what flags change.
 
-  Args:
-    configured: makes the settings that the config says; its sets may be
-      rendered or listed then. Not called where there is a manifest.
-    manifest: a CSV file of sets, see `sets_manifest`; its name without suffix
-      stands for the invariance.
-    is_configured: whether the user gave a config, too.
-    top_k: numbers of units as text, "10,25".
-    **changes: of `measurement.Measurement`; 0 and None change nothing.
-
-  Raises:
-    UsageError: a config and a manifest; as `sets_manifest.read`; or values out
-      of range.
+  Arguments and errors are those of `without_sets`; besides, a UsageError where
+  the sets cannot be made or read.
   """
-  changes = {name: value for name, value in changes.items() if value}
-  if top_k is not None:
-    changes["top_k"] = _numbers(top_k)
+  without_sets(
+    configured, manifest=manifest, has_config=has_config, top_k=top_k, **changes
+  )
   if manifest is None:
-    return dataclasses.replace(configured(), **changes)
-  if is_configured:
-    raise errors.UsageError(
-      "--manifest and --gin_file (or --gin_bindings) both say what the sets "
-      "are; give one of them"
-    )
-  stem = os.path.splitext(os.path.basename(manifest))[0]
-  sets = sets_manifest.read(manifest, invariance=stem or "sets")
-  return measurement.Measurement(sets=[sets], **changes)
+    made = configured()
+  else:
+    stem = os.path.splitext(os.path.basename(manifest))[0]
+    sets = sets_manifest.read(manifest, invariance=stem or "sets")
+    made = configured(sets=[sets])
+  return dataclasses.replace(made, **_given(top_k, changes))
+
+
+def _given(top_k: str | None, changes: dict) -> dict:
+  """What flags change."""
+  given = {name: value for name, value in changes.items() if value}
+  if top_k is not None:
+    given["top_k"] = _numbers(top_k)
+  return given
 
 
 def _numbers(text: str) -> Sequence[int]:

@@ -10,7 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from tf_ssl.evaluation import measurement, report_reading
+from tf_ssl.evaluation import (
+  measurement,
+  measurement_losses,
+  report_reading,
+)
 from tf_ssl.ops import files
 
 JSON_FILE = "invariance.json"
@@ -66,6 +70,7 @@ def score_rows(results: measurement.Results) -> list[dict[str, Any]]:
             ),
             "units": len(score.rates),
             "constant_units": len(score.constant_units),
+            "silent_units": len(score.silent_units),
             "firing_fraction": score.firing_fraction,
             "variant": score.variant,
             "image_size": result.image_size,
@@ -132,6 +137,7 @@ def _sets_json(result: measurement.SetsResult) -> dict[str, Any]:
     "factor": data.factor_name,
     "factor_unit": data.factor_unit,
     "sha256": result.digest,
+    "losses": measurement_losses.sentences(result),
     "skipped": {
       reason: {"count": len(names), "names": list(names[:_NAMES])}
       for reason, names in data.skipped.items()

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from concurrent import futures
 
 import numpy as np
-from scipy import sparse
 
 from tf_ssl import errors
 from tf_ssl.evaluation import invariance
 
-# Resampled values held at once, for one class: 2**18 float32 are 1 MiB.
-_MAX_VALUES = 2**18
+# Resampled values held at once, for one class: 2**19 float32 are 2 MiB. Fewer
+# take longer to call NumPy for, more leave the caches.
+_MAX_VALUES = 2**19
 _CLASSES_AT_ONCE = 256
 # Up to this many sets a class has few different resamples: 462 for 6 sets, each
 # of which is computed once.
@@ -122,23 +122,31 @@ def _class_scores(
 def _resampled(
   score: invariance.InvarianceScore, c: int, weights: np.ndarray
 ) -> Iterator[np.ndarray]:
-  """Invariances of one class: weights [R, s] -> [r, D] percent, in turn."""
+  """Invariances of one class: weights [R, s] -> [r, D] percent, in turn.
+
+  What is yielded is overwritten by the next: pages of memory that are new for
+  each would cost as much as what is computed in them, and threads would wait
+  for each other to get them.
+  """
   rows = np.flatnonzero(score.sets.set_classes == c)
   scale = 100 * score.firing_fraction / score.rates  # [D]
   scale = scale / score.sets.sizes[rows, np.newaxis]  # [s, D]
   above = (score.firing.above[0, rows] * scale).astype(np.float32)
   below = (score.firing.below[0, rows] * scale).astype(np.float32)
-  chunk = max(1, _MAX_VALUES // above.shape[1])
   if score.variant == "code":
     above = np.maximum(above, below)
     below = (above > 0).astype(np.float32)
+  num_units = above.shape[1]
+  chunk = min(len(weights), max(1, _MAX_VALUES // num_units))
+  rates, others = np.empty([2, chunk, num_units], np.float32)
   for start in range(0, len(weights), chunk):
-    # Sparse, for a third of the weights are 0, and because dense products use
-    # threads of their own, which wait for each other where cores are busy.
-    part = sparse.csr_array(weights[start : start + chunk])
-    rate, other = part @ above, part @ below
+    part = weights[start : start + chunk]
+    rate, other = rates[: len(part)], others[: len(part)]
+    # Not np.matmul, whose own threads wait for each other where cores are busy.
+    np.einsum("rs,sd->rd", part, above, out=rate)
+    np.einsum("rs,sd->rd", part, below, out=other)
     if score.variant == "code":
-      np.maximum(other, 1, out=other)  # in no set does the unit fire: 0 / 1
+      other += 1e-20  # 0 where the unit fires in no set; more stay as they are
       rate /= other
     else:
       np.maximum(rate, other, out=rate)

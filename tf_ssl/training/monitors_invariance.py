@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from tf_ssl import errors
 from tf_ssl.datasets import invariance_sets
@@ -15,6 +16,10 @@ from tf_ssl.training import monitors
 
 class InvarianceMonitor(monitors.Monitor):
   """Top-K invariance scores of the frozen encoder.
+
+  What cannot be measured at step 0 ends the run, as it is a mistake in the
+  settings. Later, when an encoder may have collapsed for a while, it is logged
+  and the score left out: no run of hours ends because it is watched.
 
   Draws `invariance/viewpoint_top10` and so on, which are in the run's log as
   `invariance_viewpoint_top10`, percent.
@@ -68,13 +73,20 @@ class InvarianceMonitor(monitors.Monitor):
     """Returns a score for each of the sets and each K.
 
     Raises:
-      UsageError: as `invariance.representation_invariance_score`.
+      UsageError: as `invariance.representation_invariance_score`, at step 0.
     """
     values = {}
     for name, data, images in zip(
       self._names, self._sets, self._images, strict=True
     ):
-      for k, value in self._scores(name, data, images).items():
+      try:
+        scores = self._scores(name, data, images)
+      except errors.UsageError as error:
+        if step == 0:
+          raise
+        logging.warning("step %d: %s", step, error)
+        continue
+      for k, value in scores.items():
         values[f"invariance_{name}_top{k}"] = value
         with self._writer.as_default(step=step):
           tf.summary.scalar(f"invariance/{name}_top{k}", value)

@@ -67,6 +67,7 @@ def render_stills(
   *,
   seed: int,
   image_size: int,
+  label: str = "stills",
   processes: int | None = None,
 ) -> None:
   """Renders images of given factors into PNG files, as `render_files` does.
@@ -76,6 +77,7 @@ def render_stills(
     files: from the names of the files to what they show.
     seed: of the world.
     image_size: H and W.
+    label: what they are, beside the progress bar.
     processes: as of `render_files`.
 
   Raises:
@@ -86,7 +88,7 @@ def render_stills(
     processes = min(_cores(), len(files) // _WORTH_A_PROCESS)
   world = {"seed": seed, "image_size": image_size}
   job = {"kind": "still", "folder": str(folder), "world": world}
-  _share(job, list(files.items()), processes, len(files), "image")
+  _share(job, list(files.items()), processes, len(files), "image", label)
 
 
 def render_videos(
@@ -158,9 +160,9 @@ def render_scenes(
   scene_files.write_annotations(folder, numbers, image_size)
 
 
-def _share(job, items, processes, total, unit):
+def _share(job, items, processes, total, unit, label=None):
   """Does a job's items here, or shares them out among processes."""
-  description = f"Rendering {job['kind']}s"
+  description = f"Rendering {label or job['kind'] + 's'}"
   with tqdm.tqdm(
     total=total, desc=description, unit=unit, mininterval=0.5
   ) as bar:
