@@ -1,5 +1,6 @@
 """SavedModels: ours, TF-Hub's, Keras' and others."""
 
+import shutil
 import sys
 
 import numpy as np
@@ -54,6 +55,23 @@ def test_an_endpoint_of_ours_is_averaged(exported):
   assert found.description.layer == "endpoints:C3"
   assert "is averaged" in found.description.note
   assert load.load_model(path).description.digest == found.description.digest
+
+
+@pytest.mark.parametrize(
+  ("text", "message"),
+  [
+    ("{", "provenance.json is not JSON"),
+    ("[1]", "set preprocessing to one of"),
+  ],
+)
+def test_damaged_provenance_is_an_error_that_names_it(
+  exported, tmp_path, text, message
+):
+  path = tmp_path / "ours"
+  shutil.copytree(exported[1], path)
+  (path / "provenance.json").write_text(text)
+  with pytest.raises(errors.UsageError, match=message):
+    load.load_model(str(path))
 
 
 class _Hub(tf.Module):

@@ -193,9 +193,7 @@ def _preprocessing(path: str, dtype: tf.DType, is_hub: bool) -> dict:
     }
   ours = os.path.join(path, _OUR_FILE)
   if os.path.exists(ours):
-    with open(ours, encoding="utf-8") as file:
-      described = json.load(file).get("preprocessing", {})
-    if described.get("applied") == "inside the SavedModel":
+    if _applied(ours) == "inside the SavedModel":
       return {
         "preprocessing": "0..255",
         "preprocessing_chosen": f"{_OUR_FILE}: it normalises by itself",
@@ -206,3 +204,21 @@ def _preprocessing(path: str, dtype: tf.DType, is_hub: bool) -> dict:
       "preprocessing_chosen": "TF-Hub's convention for reusable SavedModels",
     }
   return {}
+
+
+def _applied(file: str) -> object:
+  """Where provenance.json says that pixels are preprocessed; None if nowhere.
+
+  Raises:
+    UsageError: it is no JSON.
+  """
+  try:
+    with open(file, encoding="utf-8") as stream:
+      content = json.load(stream)
+  except ValueError as error:
+    raise errors.UsageError(
+      f"{file} is not JSON ({error}); restore it, or delete it and set "
+      "preprocessing"
+    ) from error
+  described = content.get("preprocessing") if isinstance(content, dict) else {}
+  return described.get("applied") if isinstance(described, dict) else None

@@ -49,16 +49,7 @@ class LinearProbe:
 
   train: records_lib.ImageRecords
   test: records_lib.ImageRecords
-  learning_rates: Sequence[float] = (
-    0.1,
-    0.3,
-    1.0,
-    3.0,
-    10.0,
-    30.0,
-    60.0,
-    100.0,
-  )
+  learning_rates: Sequence[float] = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
   schedule: linear_training.Schedule = linear_training.Schedule()
   validation_fraction: float = 0.1
   seeds: Sequence[int] = (0,)
