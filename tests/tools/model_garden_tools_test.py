@@ -16,8 +16,13 @@ from tools import export_weights, gin_files, train_model_garden
 
 
 @pytest.fixture(autouse=True)
-def fixture_no_gin():
+def fixture_as_in_a_new_process():
+  """Both gin and Model Garden's flags belong to the process."""
   yield
+  for name in ("experiment", "mode", "model_dir", "config_file"):
+    if name in flags.FLAGS:
+      flags.FLAGS[name].unparse()
+  flags.FLAGS.unparse_flags()
   gin.clear_config()
   gin.config._IMPORTS.clear()
 
@@ -67,7 +72,6 @@ def test_flags_that_model_gardens_trainer_does_not_take_are_named():
     _train("--mode=train")
   with pytest.raises(errors.UsageError, match="Unknown command line flag 'a'"):
     _train("--experiment=b", "--mode=train", "--model_dir=c", "--a=1")
-  flags.FLAGS.unparse_flags()
 
 
 def test_the_config_pretrains_the_backbone_that_it_names(tmp_path):

@@ -8,10 +8,11 @@ import tensorflow as tf
 
 from tests.evaluation import tiny_encoder_reference
 from tf_ssl import errors
+from tf_ssl.evaluation.detection import architecture as architecture_lib
 from tf_ssl.evaluation.detection import retinanet
 from tf_ssl.input_pipeline import boxed_images
 
-SMALL = retinanet.Architecture(
+SMALL = architecture_lib.Architecture(
   min_level=2, max_level=3, num_filters=4, num_convs=1
 )
 SIZE = 32
@@ -125,7 +126,7 @@ def test_a_seed_gives_the_heads_their_weights(frozen):
   ],
 )
 def test_levels_that_do_not_suit_are_named(encoder, levels, message):
-  architecture = retinanet.Architecture(
+  architecture = architecture_lib.Architecture(
     min_level=levels[0], max_level=levels[1]
   )
   with pytest.raises(errors.UsageError, match=message):
@@ -136,9 +137,9 @@ def test_levels_that_do_not_suit_are_named(encoder, levels, message):
 
 def test_an_architecture_that_cannot_be_is_named():
   with pytest.raises(errors.UsageError, match="min_level=5, max_level=3"):
-    retinanet.Architecture(min_level=5, max_level=3)
+    architecture_lib.Architecture(min_level=5, max_level=3)
   with pytest.raises(errors.UsageError, match="num_filters=0"):
-    retinanet.Architecture(num_filters=0)
+    architecture_lib.Architecture(num_filters=0)
 
 
 if __name__ == "__main__":

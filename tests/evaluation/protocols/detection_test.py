@@ -17,7 +17,8 @@ from tests.evaluation.detection import scenes_reference as scenes
 from tf_ssl import errors
 from tf_ssl.datasets import annotations as annotations_lib
 from tf_ssl.evaluation import fitting
-from tf_ssl.evaluation.detection import coco_metrics, retinanet
+from tf_ssl.evaluation.detection import architecture as architecture_lib
+from tf_ssl.evaluation.detection import coco_metrics
 from tf_ssl.evaluation.protocols import detection
 
 _BOXES = [
@@ -39,7 +40,7 @@ def protocol(data, *, encoder_rate=0.02, **changes):
       encoder_learning_rate=encoder_rate,
       weight_decay=0.0,
     ),
-    "architecture": retinanet.Architecture(
+    "architecture": architecture_lib.Architecture(
       min_level=3, max_level=4, num_filters=16, num_convs=1
     ),
     "image_size": 64,

@@ -4,60 +4,19 @@ Decoder (FPN), heads, anchors, losses and the choice of detections are
 tf-models-official's; the encoder is whatever gives maps.
 """
 
-import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
-from official.vision.configs import common, decoders
-from official.vision.configs import retinanet as config_lib
 from official.vision.modeling import factory
 from official.vision.ops import anchor
 from official.vision.tasks import retinanet as task_lib
 
 from tf_ssl import errors
-from tf_ssl.encoders import batch_norm
+from tf_ssl.evaluation.detection import architecture as architecture_lib
+from tf_ssl.evaluation.detection import encoder_maps
 from tf_ssl.evaluation.models import trainable
 from tf_ssl.input_pipeline import boxed_images
-
-# Model Garden drops what it is less sure of than 0.05; a detector after few
-# steps is sure of nothing, and COCO's metrics see to the order alone.
-_LEAST_SCORE = 0.001
-_ASPECT_RATIOS = (0.5, 1.0, 2.0)  # of anchors, section 4
-_SCALES_PER_LEVEL = 3
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Architecture:
-  """What is built on the encoder. The defaults are the paper's, section 4.
-
-  Attributes:
-    min_level: of the finest map; level l has a place for each 2^l pixels.
-    max_level: of the coarsest.
-    anchor_size: side of a level's smallest anchor, in its places.
-    num_filters: channels of the decoder and of the heads.
-    num_convs: convolutions of a head before its last.
-  """
-
-  min_level: int = 3
-  max_level: int = 7
-  anchor_size: float = 4.0
-  num_filters: int = 256
-  num_convs: int = 4
-
-  def __post_init__(self):
-    """Refuses what cannot be built."""
-    if not 0 <= self.min_level < self.max_level:
-      raise errors.UsageError(
-        f"min_level={self.min_level}, max_level={self.max_level}: expected 0 "
-        "or more, and a larger one; change MIN_LEVEL or MAX_LEVEL"
-      )
-    if min(self.num_filters, self.num_convs) < 1 or not self.anchor_size > 0:
-      raise errors.UsageError(
-        f"num_filters={self.num_filters}, num_convs={self.num_convs}, "
-        f"anchor_size={self.anchor_size}: expected at least 1, at least 1, and "
-        "more than 0"
-      )
 
 
 class Found(NamedTuple):
@@ -87,7 +46,7 @@ class RetinaNet:
   def __init__(
     self,
     encoder: trainable.TrainableEncoder,
-    architecture: Architecture,
+    architecture: architecture_lib.Architecture,
     *,
     num_classes: int,
     image_size: int,
@@ -114,11 +73,15 @@ class RetinaNet:
         "or MAX_LEVEL"
       )
     self._size = image_size
-    self._maps = _Maps(encoder, architecture.min_level, frozen=frozen)
-    self._config = _config(architecture, num_classes, image_size)
+    self._maps = encoder_maps.EncoderMaps(
+      encoder, architecture.min_level, frozen=frozen
+    )
+    self._config = architecture.task(
+      num_classes=num_classes, image_size=image_size
+    )
     self._task = task_lib.RetinaNetTask(self._config)
     self._labeler = anchor.AnchorLabeler()
-    self._anchors = _anchors(architecture, image_size)
+    self._anchors = architecture.anchors(image_size)
     self._model = self._build()
     parts = (self._model.decoder, self._model.head)
     self.head_variables: Sequence[tf.Variable] = [
@@ -217,95 +180,3 @@ class RetinaNet:
     return factory.build_retinanet(
       specs, self._config.model, backbone=self._maps
     )
-
-
-class _Maps(tf.keras.Model):
-  """An encoder as Model Garden calls a backbone: images -> maps by level.
-
-  Attributes:
-    output_specs: from levels to the shapes of their maps.
-  """
-
-  def __init__(self, encoder, min_level: int, *, frozen: bool):
-    super().__init__(name="maps")
-    self._levels = _levels(encoder, min_level)
-    self.output_specs = {
-      level: tf.TensorShape([None, None, None, encoder.channels[name]])
-      for level, name in self._levels.items()
-    }
-    # A function: what hangs on a model as an attribute may become part of it.
-    self._endpoints: Callable = lambda images, training: encoder.endpoints(
-      images, training and not frozen
-    )
-    self._frozen = frozen
-
-  def call(self, images, training=None):
-    maps = self._endpoints(images, bool(training))
-    if self._frozen:
-      maps = {name: tf.stop_gradient(one) for name, one in maps.items()}
-    return {level: maps[name] for level, name in self._levels.items()}
-
-
-def _levels(
-  encoder: trainable.TrainableEncoder, min_level: int
-) -> dict[str, str]:
-  """From the levels of an encoder's maps to their names, as far as they go."""
-  found = {}
-  for name, stride in encoder.strides.items():
-    if stride & (stride - 1) == 0:  # a power of 2
-      found.setdefault(stride.bit_length() - 1, name)
-  levels = {}
-  for level in range(min_level, max(found, default=0) + 1):
-    if level not in found:
-      break
-    levels[str(level)] = found[level]
-  if not levels or int(max(levels)) != max(found):
-    maps = ", ".join(f"{n} ({s} px)" for n, s in encoder.strides.items())
-    raise errors.UsageError(
-      f"model {encoder.name!r} has the maps {maps}; expected one for each "
-      f"power of 2 from {2**min_level} px, that of level {min_level}, up to "
-      "its coarsest; change MIN_LEVEL, or give another model"
-    )
-  return levels
-
-
-def _config(architecture, num_classes, image_size) -> config_lib.RetinaNetTask:
-  return config_lib.RetinaNetTask(
-    model=config_lib.RetinaNet(
-      num_classes=num_classes + 1,
-      input_size=[image_size, image_size, 3],
-      min_level=architecture.min_level,
-      max_level=architecture.max_level,
-      anchor=config_lib.Anchor(
-        num_scales=_SCALES_PER_LEVEL,
-        aspect_ratios=list(_ASPECT_RATIOS),
-        anchor_size=architecture.anchor_size,
-      ),
-      decoder=decoders.Decoder(
-        type="fpn", fpn=decoders.FPN(num_filters=architecture.num_filters)
-      ),
-      head=config_lib.RetinaNetHead(
-        num_convs=architecture.num_convs, num_filters=architecture.num_filters
-      ),
-      detection_generator=config_lib.DetectionGenerator(
-        pre_nms_score_threshold=_LEAST_SCORE, nms_version="batched"
-      ),
-      norm_activation=common.NormActivation(
-        use_sync_bn=False,
-        norm_momentum=batch_norm.MOVING_AVERAGE_MOMENTUM,
-        norm_epsilon=batch_norm.EPSILON,
-      ),
-    )
-  )
-
-
-def _anchors(architecture, image_size) -> dict[str, tf.Tensor]:
-  """By level, [h, w, anchors * 4], ymin, xmin, ymax, xmax in pixels."""
-  generate = anchor.build_anchor_generator(
-    architecture.min_level,
-    architecture.max_level,
-    _SCALES_PER_LEVEL,
-    list(_ASPECT_RATIOS),
-    architecture.anchor_size,
-  )
-  return generate(image_size=(image_size, image_size))

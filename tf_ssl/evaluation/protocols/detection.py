@@ -8,6 +8,7 @@ from typing import Any
 from tf_ssl import errors
 from tf_ssl.datasets import annotations as annotations_lib
 from tf_ssl.evaluation import fitting, kept_results
+from tf_ssl.evaluation.detection import architecture as architecture_lib
 from tf_ssl.evaluation.detection import coco_metrics, retinanet
 from tf_ssl.evaluation.detection import run as run_lib
 from tf_ssl.evaluation.protocols import detection_outcome, protocol
@@ -42,7 +43,7 @@ class Detection:
   split_seed: int = 0
   class_agnostic: bool = False
   sgd: fitting.Sgd
-  architecture: retinanet.Architecture = retinanet.Architecture()
+  architecture: architecture_lib.Architecture = architecture_lib.Architecture()
   image_size: int = 512
   batch_size: int = 16
   steps: int = 10000
