@@ -110,6 +110,33 @@ def test_a_single_report_has_no_interval(files):
   assert "Student's" not in page
 
 
+@pytest.mark.parametrize(
+  "details",
+  [
+    {"intervals": {"top1_percent": {"mean": 40, "low": 38, "high": 42}}},
+    {"intervals_95": {"top1_percent": [40, 38, 42], "x": [1, None, None]}},
+  ],
+)
+def test_a_single_report_brings_its_own_interval_over_seeds(files, details):
+  found = _compared(files(_report(details=details)))
+  number = found.protocols[0].numbers["top1_percent"]["moco"]
+  assert number[1:] == (40.0, 38.0, 42.0, None)
+  page = comparison_page.markdown(found, chart="a.png")
+  assert "| knn | top1, % | 40.00 (38.00..42.00) |" in page
+  # among several, it is the reports that differ
+  reports = [_report(), _report(digest="b", details=details)]
+  found = _compared(files(*reports))
+  assert found.protocols[0].numbers["top1_percent"]["moco"].low == 40.0
+
+
+def test_an_interval_of_another_confidence_is_left_out(files):
+  interval = {"confidence": 0.9, "low": 38, "high": 42}
+  found = _compared(
+    files(_report(details={"intervals": {"top1_percent": interval}}))
+  )
+  assert found.protocols[0].numbers["top1_percent"]["moco"].low is None
+
+
 def test_models_of_one_protocol_are_ranked_and_equal_ones_share(files):
   reports = [
     _report(name, name, results={"top1_percent": value, "loss": value, "x": 1})
@@ -171,7 +198,7 @@ def test_seeds_and_places_make_no_other_protocol(files):
     files(
       _report(),
       _report(settings=_K20 | {"seed": 1}),
-      _report(settings=_K20 | {"seed": 2}, data=data),
+      _report(settings=_K20 | {"seed": 2, "split_seeds": [1, 2]}, data=data),
     )
   )
   [protocol] = found.protocols
@@ -262,6 +289,7 @@ def _without(name):
     (_report(results={"a": "b"}), "its result 'a' is 'b', not a number"),
     (_report(results=3), "its 'results' is 3, not an object"),
     (_report(model={"name": "a"}), "it has no 'digest'"),
+    (_report(details={"intervals": {"a": 3}}), "is not a report"),
     ({"scores": [], "models": [], "settings": {}, "sets": []}, "no score in"),
     ({"scores": 3, "models": [], "settings": {}, "sets": []}, "not iterable"),
   ],

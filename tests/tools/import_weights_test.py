@@ -1,6 +1,7 @@
 """Weights in, as a SavedModel, and out of it, by the command line."""
 
 import json
+import os
 import sys
 
 import numpy as np
@@ -87,6 +88,33 @@ def test_what_is_missing_is_named(tmp_path):
       checkpoint=tmp_path / "nowhere",
       output=tmp_path / "a.npz",
     )
+
+
+class _Call:
+  """Pickles as a call of any function."""
+
+  def __init__(self, function, *arguments):
+    self._call = function, arguments
+
+  def __reduce__(self):
+    return self._call
+
+
+def test_a_file_that_tries_to_run_something_is_refused(tmp_path, capsys):
+  proof = tmp_path / "proof"
+  content = torch_resnet.checkpoint("MoCo", torch_resnet.ResNet())
+  content["args"] = _Call(os.system, f"touch {proof}")
+  torch.save(content, tmp_path / "a.pth.tar")
+  with pytest.raises(SystemExit) as end:
+    import_weights.TOOL.run(
+      [f"--weights={tmp_path}/a.pth.tar", f"--output={tmp_path}/out"]
+    )
+  assert end.value.code == 2
+  message = capsys.readouterr().err
+  assert "a.pth.tar asks for posix.system, which is not known to be" in message
+  assert not proof.exists() and not (tmp_path / "out").exists()
+  torch.load(tmp_path / "a.pth.tar", weights_only=False)
+  assert proof.exists()  # the file would have done it
 
 
 def test_a_run_is_restored_and_written(tmp_path, monkeypatch):

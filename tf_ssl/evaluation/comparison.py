@@ -7,18 +7,13 @@ are averaged.
 """
 
 import json
-import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-from scipy import stats
-
 from tf_ssl import errors
-from tf_ssl.evaluation import report_reading
+from tf_ssl.evaluation import repetitions, report_reading
 
-CONFIDENCE = 0.95
 _SHARE = "_percent"  # at the end of the name of a share: more is better
 _WORSE = ("loss", "error")  # in the name: less is better
 
@@ -29,7 +24,9 @@ class Number(NamedTuple):
   Attributes:
     values: [n], one of each report.
     mean: of them; None where one of them was not finite.
-    low: lower end of Student's interval of the mean at 95 %; None where n = 1.
+    low: lower end of Student's interval of the mean at 95 %, over the reports;
+      of a single report the one that it gives itself, over seeds of its
+      protocol; None without.
     high: its upper end.
     rank: from 1, among the models that the same protocol measured; None where
       there is a single one, or more is not known to be better.
@@ -202,23 +199,23 @@ def _numbers(
   for result in results:
     found = {}
     for model, each in reports.items():
-      values = [one.results[result] for one in each if result in one.results]
-      if values:
-        found[model] = _number(values)
+      given = [one for one in each if result in one.results]
+      if given:
+        found[model] = _number(result, given)
     numbers[result] = _ranked(result, found)
   return numbers
 
 
-def _number(values: Sequence[float | None]) -> Number:
-  """The mean with Student's interval over the values."""
+def _number(result: str, reports: Sequence[report_reading.Measured]) -> Number:
+  """The mean with its interval over the reports, or within the only one."""
+  values = [each.results[result] for each in reports]
   if any(value is None for value in values):
     return Number(values, None, None, None)
-  mean, n = float(np.mean(values)), len(values)
-  if n == 1:
-    return Number(values, mean, None, None)
-  error = float(np.std(values, ddof=1)) / math.sqrt(n)
-  reach = error * float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1))
-  return Number(values, mean, mean - reach, mean + reach)
+  if len(reports) == 1:
+    ends = reports[0].intervals.get(result, (None, None))
+    return Number(values, values[0], *ends)
+  over = repetitions.mean_interval(values, confidence=report_reading.CONFIDENCE)
+  return Number(values, *over)
 
 
 def _ranked(result: str, found: Mapping[str, Number]) -> dict[str, Number]:

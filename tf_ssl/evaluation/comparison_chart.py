@@ -23,7 +23,7 @@ def draw(comparison: comparison_lib.Comparison) -> bytes:
 
   A panel has a row for each result of one protocol, and an axis of its own: two
   protocols share none. A dot is a mean, the bar Student's interval over seeds,
-  the ticks on it are the reports.
+  the ticks on it are reports.
   """
   panels = [
     (protocol, results)
@@ -89,6 +89,7 @@ def _panel(axes, models, protocol, results) -> None:
 def _mark(axes, place, number, colour) -> None:
   if number.low is not None:
     axes.plot([number.low, number.high], [place] * 2, color=colour, linewidth=2)
+  if len(number.values) > 1:
     at = [place] * len(number.values)
     axes.plot(number.values, at, "|", color=colour, markersize=8)
   axes.plot(number.mean, place, "o", color=colour, markersize=5)

@@ -30,12 +30,13 @@ other.
 {% else %}
 Nothing is ranked: no two models were measured by the same protocol.
 {% endif %}
-{% if several %}
-A range is Student's 95 % interval of the mean over n reports with different
-seeds; where ranges overlap, the order of two models is not decided.
+{% if ranges %}
+A range is Student's 95 % interval of the mean: with n, over n reports of
+different seeds, else over seeds of the protocol within one report. Where ranges
+overlap, the order of two models is not decided.
 {% endif %}
 {% if single %}
-Without n: a single report, so that nothing is known about chance.
+Without a range: a single measurement, so that nothing is known about chance.
 {% endif %}
 
 ![All numbers]({{ chart }})
@@ -111,8 +112,8 @@ def markdown(
     models=comparison.models,
     rows=_rows(comparison),
     ranked=any(number.rank for number in numbers),
-    several=any(len(number.values) > 1 for number in numbers),
-    single=any(len(number.values) == 1 for number in numbers),
+    ranges=any(number.low is not None for number in numbers),
+    single=any(number.low is None for number in numbers),
     chart=chart,
     differences=_differences(comparison),
     software=comparison.software,
@@ -219,10 +220,9 @@ def _number(number: comparison_lib.Number | None) -> str:
   if number.rank == 1:
     text = f"**{text}**"
   if number.low is not None:
-    text += (
-      f" ({number.low:.{digits}f}..{number.high:.{digits}f}, "
-      f"n = {len(number.values)})"
-    )
+    n = len(number.values)
+    told = f", n = {n}" if n > 1 else ""
+    text += f" ({number.low:.{digits}f}..{number.high:.{digits}f}{told})"
   return text
 
 

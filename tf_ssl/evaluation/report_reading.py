@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from tf_ssl import errors
 
 FORMAT = 1  # of reports; one that does not say has this one
+CONFIDENCE = 0.95  # of all intervals that are compared
 REPORT_FILE = "report.json"  # as `protocol_report` names it
 INVARIANCE_FILE = "invariance.json"  # as `measurement_tables` names it
 _EXPECTED = (
@@ -42,6 +43,8 @@ class Measured(NamedTuple):
       the number of those left out.
     software: {name: version}.
     results: {name: number, or None where it was not finite}.
+    intervals: {name of a result: (low, high)}, at 95 %, over the seeds of the
+      protocol that the report is about; empty where it has a single one.
   """
 
   path: str
@@ -54,6 +57,7 @@ class Measured(NamedTuple):
   data: Mapping[str, Any]
   software: Mapping[str, Any]
   results: Mapping[str, float | None]
+  intervals: Mapping[str, tuple[float, float]] = {}
 
 
 def read(path: str) -> list[Measured]:
@@ -142,6 +146,7 @@ def _evaluation(path: str, content: Mapping[str, Any]) -> Measured:
     | {"skipped": len(content.get("skipped") or ())},
     software=versions | {"commit": content.get("git_commit")},
     results=_results(_mapping(content, "results")),
+    intervals=_intervals(content.get("details") or {}),
     **_model(_mapping(content, "model")),
   )
 
@@ -197,6 +202,26 @@ def _results(given: Mapping[str, Any]) -> dict[str, float | None]:
   return dict(given)
 
 
+def _intervals(
+  details: Mapping[str, Any],
+) -> dict[str, tuple[float, float]]:
+  """Of either form that protocols have: an object, or mean, low, high."""
+  found = {}
+  for name, given in (
+    *(details.get("intervals") or {}).items(),
+    *(details.get("intervals_95") or {}).items(),
+  ):
+    if isinstance(given, dict):
+      is_95 = given.get("confidence", CONFIDENCE) == CONFIDENCE
+      ends = (given["low"], given["high"]) if is_95 else (None, None)
+    else:
+      _, *ends = given
+    if None not in ends:
+      low, high = map(float, ends)
+      found[name] = low, high
+  return found
+
+
 def _training_seed(provenance: Any) -> Any:
   """Of the run that made the model, as far as the report says."""
   content = provenance.get("content") if isinstance(provenance, dict) else None
@@ -232,7 +257,7 @@ def _without_seeds(
   parts = {True: {}, False: {}}
   for name, value in settings.items():
     last = name.rpartition(".")[2]
-    is_seed = last in ("seed", "seeds") or last.endswith("_seed")
+    is_seed = last.rpartition("_")[2] in ("seed", "seeds")
     parts[is_seed][name] = value
   return parts[False], parts[True]
 
