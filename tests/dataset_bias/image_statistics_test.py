@@ -46,7 +46,7 @@ def test_classes_that_are_seen_together_by_hand():
   share = 3 / 5
   entropy = -(share * math.log2(share) + 0.4 * math.log2(0.4))
   assert found.entropy == pytest.approx(entropy)
-  # After the dog a cat; after one of three cats two cats and the dog are left.
+  # After the dog a cat; after a cat two other cats and the dog are left.
   after_a_cat = -(2 / 3 * math.log2(2 / 3) + 1 / 3 * math.log2(1 / 3))
   assert found.companion_entropy == pytest.approx(3 / 4 * after_a_cat)
 

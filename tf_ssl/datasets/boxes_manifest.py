@@ -41,7 +41,10 @@ def read(
   names, ids = (_ONE_CLASS,), {0: 0}
   if rows.labels is not None:
     known = sorted(set(rows.labels.tolist()) - {-1})
-    names = tuple(rows.class_names[i] for i in known) or tuple(map(str, known))
+    # Labels that are numbers have no names.
+    names = tuple(
+      rows.class_names[i] if rows.class_names else str(i) for i in known
+    )
     ids = {label: number for number, label in enumerate(known)}
   places: dict[str, int | None] = {}
   for row in range(rows.num_images):
