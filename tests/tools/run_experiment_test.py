@@ -1,0 +1,219 @@
+"""The tool, and the experiments that come with the project."""
+
+import json
+import re
+import sys
+
+import gin
+import pytest
+
+from tf_ssl import errors
+from tools import cli, run_experiment
+
+_TOY = """
+# A toy.
+from __gin__ import dynamic_registration
+from tf_ssl.experiment import experiment
+from tf_ssl.experiment import steps
+
+experiment.Experiment.title = "Toy"
+experiment.Experiment.question = "Does it run?"
+experiment.Experiment.seeds = %SEEDS
+experiment.Experiment.steps = {
+    "model": @model/steps.Command(),
+    "look": @look/steps.Command(),
+}
+model/steps.Command.words = ["sh", "make.sh", "{output}", "{seed}"]
+model/steps.Command.seeded = True
+model/steps.Command.model_path = "m"
+look/steps.Command.words = ["sh", "look.sh", "{output}", "{model}"]
+look/steps.Command.per_model = True
+look/steps.Command.results = "r"
+experiment.Experiment.tables = [@experiment.Table()]
+experiment.Table.title = "T"
+experiment.Table.columns = {"x": "look.x"}
+SEEDS = [4, 5]
+"""
+
+_PAPER = (
+  "table1_invariances",
+  "table2_dataset_bias",
+  "table3_video_downstream",
+  "table4_video_invariances",
+)
+_MINIATURE = (
+  "miniature_1_invariances",
+  "miniature_2_dataset_bias",
+  "miniature_3_video_downstream",
+  "miniature_4_video_invariances",
+)
+_NUMBER_OF_MODELS = dict(
+  zip(_PAPER + _MINIATURE, (4, 3, 3, 3, 5, 4, 5, 5), strict=True)
+)
+# Where the data would be, for who has them.
+_FOLDERS = {
+  name: f"/data/{name.lower()}"
+  for name in (
+    "IMAGENET",
+    "IMAGENET_VAL",
+    "COCO_IMAGES",
+    "COCO_ANNOTATIONS",
+    "VOC",
+    "ADE20K",
+    "VIDEOS",
+    "ALOI",
+    "PASCAL3D",
+    "GOT10K",
+  )
+}
+
+
+@pytest.fixture(autouse=True)
+def fixture_no_gin():
+  gin.clear_config()
+  yield
+  gin.clear_config()
+  gin.config._IMPORTS.clear()
+
+
+@pytest.fixture(name="toy")
+def fixture_toy(tmp_path, monkeypatch):
+  (tmp_path / "toy.gin").write_text(_TOY)
+  (tmp_path / "make.sh").write_text("mkdir -p $1 && echo $2 > $1/m\n")
+  (tmp_path / "look.sh").write_text(
+    """mkdir -p $1 && printf '{"x": %s}' $(cat $2) > $1/r\n"""
+  )
+  monkeypatch.chdir(tmp_path)
+  return tmp_path
+
+
+def _run(*words):
+  run_experiment.TOOL.call(words)
+  gin.clear_config()
+
+
+def test_a_file_without_a_flag_is_the_experiment(toy, capsys):
+  _run("toy.gin", "--output_dir=out", "--jobs=2")
+  assert "results: out/RESULTS.md" in capsys.readouterr().out
+  page = (toy / "out/RESULTS.md").read_text()
+  assert "| model | 4.5 (" in page
+  assert "-m tools.run_experiment toy.gin --output_dir=out --jobs=2" in page
+  kept = json.loads((toy / "out/toy/results.json").read_text())
+  assert kept["tables"][0]["rows"][0]["values"] == [[4.0, 5.0]]
+
+
+def test_a_dry_run_and_a_part(toy, capsys):
+  _run("toy.gin", "--dry_run", "--gin_bindings=SEEDS=[7]")
+  shown = capsys.readouterr().out
+  assert "would run look/model/seed7" in shown and not (toy / "runs").exists()
+  _run("toy.gin", "--only=look/model/seed5", "--output_dir=out")
+  assert "look.x of model, seed 5: 5.0" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+  ("binding", "message"),
+  [
+    ("experiment.Experiment.orderings=[('a', '>', 'model', 'look.x')]", "'a'"),
+    ("SEEDS=[]", "change SEEDS"),
+    ("model/steps.Comand.words=[]", "has no Comand; did you mean Command"),
+    ('experiment.Experiment.steps={"a": @steps.Command}', "with the brackets"),
+    ("look/steps.Command.models=['modle']", "did you mean model"),
+  ],
+)
+def test_a_wrong_experiment_is_one_line_and_exit_code_2(
+  toy, capsys, binding, message
+):
+  with pytest.raises(SystemExit) as end:
+    run_experiment.TOOL.run(["toy.gin", f"--gin_bindings={binding}"])
+  assert end.value.code == 2
+  (line,) = capsys.readouterr().err.splitlines()
+  assert line.startswith("run_experiment: ") and message in line
+
+
+def test_no_file_is_told(toy):
+  with pytest.raises(errors.UsageError, match="FILE.gin is missing"):
+    _run("--dry_run")
+
+
+def test_a_failed_step_is_told_and_ends_with_1(toy, capsys):
+  with pytest.raises(SystemExit) as end:
+    run_experiment.TOOL.run(
+      [
+        "toy.gin",
+        "--output_dir=out",
+        "--gin_bindings=model/steps.Command.words=['sh', '-c', 'exit 9']",
+      ]
+    )
+  assert end.value.code == 1
+  assert "run_experiment: model/seed4 failed (exit code 9)" in (
+    capsys.readouterr().err
+  )
+
+
+def test_only_tools_that_say_so_take_files():
+  with pytest.raises(errors.UsageError, match="unexpected argument 'a.gin'"):
+    cli.Tool("work", "Works.", print).call(["a.gin"])
+
+
+def test_every_experiment_is_tested_here(repository):
+  found = {path.stem for path in repository.glob("gin_configs/paper/*.gin")}
+  assert found == {*_PAPER, *_MINIATURE}
+
+
+def _dry_run(name, repository, tmp_path, capsys, *bindings):
+  path = str(repository / f"gin_configs/paper/{name}.gin")
+  words = [f"--gin_bindings={binding}" for binding in bindings]
+  _run(path, "--dry_run", f"--output_dir={tmp_path}/out", *words)
+  assert not list(tmp_path.iterdir())
+  return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", _PAPER + _MINIATURE)
+def test_a_dry_run_parses_all_that_an_experiment_would_run(
+  name, repository, tmp_path, capsys
+):
+  text = (repository / f"gin_configs/paper/{name}.gin").read_text()
+  included = re.findall(r'include "(.*)"', text)
+  text += "".join((repository / file).read_text() for file in included)
+  bindings = [
+    f'{macro}="{folder}"'
+    for macro, folder in _FOLDERS.items()
+    if re.search(rf"^{macro} = %gin.REQUIRED", text, re.MULTILINE)
+  ]
+  if name in _MINIATURE:
+    bindings = ['DATA="/data"']
+  shown = _dry_run(name, repository, tmp_path, capsys, *bindings)
+  assert "left out" not in shown
+  trained = re.findall(r"^would run (\w+)/seed0$", shown, re.MULTILINE)
+  assert len(trained) == _NUMBER_OF_MODELS[name]
+  for seed in (1, 2):
+    assert shown.count(f"/seed{seed}\n") == shown.count("/seed0\n")
+  looked = re.findall(r"^would run (\w+)/(\w+)/seed2$", shown, re.MULTILINE)
+  assert {model for _, model in looked} == set(trained)
+
+
+@pytest.mark.parametrize("name", _MINIATURE)
+def test_a_miniature_needs_no_data(name, repository, tmp_path, capsys):
+  shown = _dry_run(name, repository, tmp_path, capsys)
+  assert "left out" in shown and "DATA is not set" in shown
+  left_out = set(re.findall(r"^left out (\w+)/", shown, re.MULTILINE))
+  assert left_out <= {
+    "coil",
+    "stereo",
+    "coco_images",
+    "coco_boxes",
+    "imagenette",
+    "camvid",
+  }
+
+
+def test_tables_3_and_4_share_their_encoders(repository, tmp_path, capsys):
+  folders = []
+  for name in _MINIATURE[2:]:
+    shown = _dry_run(name, repository, tmp_path, capsys)
+    folders.append(set(re.findall(r"--model_dir=(\S+)", shown)))
+  assert folders[0] == folders[1] and len(folders[0]) == 15
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))
