@@ -10,7 +10,9 @@ Questions, each answered with a ratio measured in one run:
 - peak memory with ten times the images (expected: no more than the list of
   them).
 
-The images are rendered here, and need no download.
+The images are rendered here, and need no download. With few, the last batches,
+which leave a core idle, weigh more than in any use: 0.76 with 256, 0.94 with
+1,024 for ResNet-18.
 """
 
 import argparse

@@ -344,7 +344,7 @@ def test_what_counts_as_0_is_said(tmp_path):
   ]
 
 
-def test_the_radar_is_of_the_papers_six_and_no_panel_is_empty(
+def test_chance_is_drawn_the_radar_is_of_the_papers_six_and_no_panel_empty(
   results, monkeypatch
 ):
   monkeypatch.setattr(invariance_charts, "_png", lambda figure: figure)
@@ -355,7 +355,7 @@ def test_the_radar_is_of_the_papers_six_and_no_panel_is_empty(
       for name in invariance_sets.INVARIANCES
     ]
   )
-  radar = invariance_charts.overview(nine).axes[1]
+  bars, radar = invariance_charts.overview(nine).axes
   corners = [
     label.get_text().replace("\n", " ") for label in radar.get_xticklabels()
   ]
@@ -367,6 +367,16 @@ def test_the_radar_is_of_the_papers_six_and_no_panel_is_empty(
     "instance",
     "instance viewpoint",
   ]
+  levels = [
+    found.chance.scores[5] for one in nine.sets for found in one.models.values()
+  ]
+  drawn = [
+    segment[0, 1]
+    for lines in bars.collections
+    for segment in lines.get_segments()
+    if segment[0, 1] == segment[1, 1]
+  ]
+  assert drawn == pytest.approx(levels)
   seven = nine._replace(sets=nine.sets[:7])
   assert len(invariance_charts.curves(seven).axes) == 7
 

@@ -99,6 +99,6 @@ def _angles(file: str) -> np.ndarray:
 def _expected() -> str:
   return (
     f"{_LIGHTS} and NAME/NAME.0.png and so on, NAME each of the objects. Five "
-    f"objects under 12 lights are in {_URL}, as TGA: save them as PNG; or "
-    "change PHOTOMETRIC_STEREO"
+    f"objects under 12 lights are in {_URL}, 60 pictures of 512x340 px as TGA: "
+    "save them there as PNG (6 MB); or change PHOTOMETRIC_STEREO"
   )

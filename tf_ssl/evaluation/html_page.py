@@ -17,6 +17,7 @@ table { border-collapse: collapse; font-size: .9em; width: 100%; }
 th, td { padding: .3em .6em; text-align: left; vertical-align: top;
   border-bottom: 1px solid #e4e4e4; overflow-wrap: anywhere; }
 th { border-bottom: 2px solid #888; overflow-wrap: normal; }
+th[scope] { border-bottom: 1px solid #e4e4e4; }
 .n { text-align: right; font-variant-numeric: tabular-nums;
   white-space: nowrap; }
 .key { display: inline-block; width: .8em; height: .8em; margin-right: .4em; }
