@@ -10,7 +10,15 @@ import pytest
 from PIL import Image
 
 from tf_ssl import errors
-from tf_ssl.experiment import experiment, results_charts, results_page, steps
+from tf_ssl.experiment import (
+  engine,
+  experiment,
+  plan,
+  results,
+  results_charts,
+  results_page,
+  steps,
+)
 
 
 def _page(toy):
@@ -43,6 +51,21 @@ def test_the_page_is_made_again_from_the_cache_without_a_run(toy):
   (toy.folder / "out/RESULTS.md").unlink()
   toy.conduct()
   assert toy.runs() == [] and _page(toy) == page
+
+
+def test_the_order_in_which_steps_ended_does_not_matter(toy):
+  given = toy.experiment()
+  made = plan.make(
+    given, root=toy.root, parse=lambda file, _: file, tool_command=list
+  )
+  done = engine.run(made.nodes, jobs=1, say=toy.said.append).done
+  backwards = engine.Outcome({n: done[n] for n in reversed(done)}, {})
+  values = results.collect(given, made.nodes, backwards)
+  assert values == {
+    "look.score": {"one": {0: 2.0, 1: 4.0}, "two": {0: 6.0, 1: 8.0}}
+  }
+  assert [*values["look.score"]] == ["one", "two"]
+  assert [*values["look.score"]["one"]] == [0, 1]
 
 
 def test_experiments_of_one_folder_share_a_page(toy):

@@ -135,7 +135,7 @@ def test_no_file_is_told(toy):
     _run("--dry_run")
 
 
-def test_a_failed_step_is_told_and_ends_with_1(toy, capsys):
+def test_a_failed_step_is_told_and_ends_with_1(toy, capfd):
   with pytest.raises(SystemExit) as end:
     run_experiment.TOOL.run(
       [
@@ -146,7 +146,7 @@ def test_a_failed_step_is_told_and_ends_with_1(toy, capsys):
     )
   assert end.value.code == 1
   assert "run_experiment: model/seed4 failed (exit code 9)" in (
-    capsys.readouterr().err
+    capfd.readouterr().err
   )
 
 

@@ -38,9 +38,9 @@ def collect(
   """
   values: Values = {}
   measured: dict[str, set[str]] = {}
-  for name in outcome.done:
-    node = nodes[name]
-    if node.model is None:
+  # in the plan's order: steps end in another one each time
+  for name, node in nodes.items():
+    if node.model is None or name not in outcome.done:
       continue
     found = _measures(node)
     measured.setdefault(node.step, set()).update(found)
