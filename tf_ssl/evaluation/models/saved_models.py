@@ -210,15 +210,17 @@ def _applied(file: str) -> object:
   """Where provenance.json says that pixels are preprocessed; None if nowhere.
 
   Raises:
-    UsageError: it is no JSON.
+    UsageError: it is no JSON object.
   """
   try:
     with open(file, encoding="utf-8") as stream:
       content = json.load(stream)
+    if not isinstance(content, dict):
+      raise ValueError(f"it holds {type(content).__name__}")
   except ValueError as error:
     raise errors.UsageError(
-      f"{file} is not JSON ({error}); restore it, or delete it and set "
-      "preprocessing"
+      f"{file} is not a JSON object ({error}); restore it, or delete it and "
+      "set preprocessing"
     ) from error
-  described = content.get("preprocessing") if isinstance(content, dict) else {}
+  described = content.get("preprocessing")
   return described.get("applied") if isinstance(described, dict) else None
