@@ -20,6 +20,7 @@ from tf_ssl.evaluation import (
   measure,
   measurement,
   measurement_losses,
+  measurement_words,
 )
 from tf_ssl.evaluation.models import image_model, reader
 
@@ -135,7 +136,9 @@ def test_models_are_compared_on_the_same_sets(results):
   [difference] = found.differences
   assert (difference.model, difference.other) == ("green", "<b>noise</b>")
   assert difference.intervals[10].low > 0
-  sentence = measure.in_words("illumination colour", difference, 10, 0.95)
+  sentence = measurement_words.in_words(
+    "illumination colour", difference, 10, 0.95
+  )
   assert sentence.startswith(
     "green is more illumination-colour-invariant than <b>noise</b>: +"
   )
@@ -143,13 +146,15 @@ def test_models_are_compared_on_the_same_sets(results):
   turned = difference._replace(
     intervals={10: bootstrap.Interval(-3.0, -4.25, -2.0, 0.0)}
   )
-  assert measure.in_words("scale", turned, 10, 0.9) == (
+  assert measurement_words.in_words("scale", turned, 10, 0.9) == (
     "<b>noise</b> is more scale-invariant than green: +3.0, 90 % 2.0..4.2"
   )
   even = difference._replace(
     intervals={10: bootstrap.Interval(0.5, -1.0, 2.0, 0.0)}
   )
-  assert "cannot be told apart" in measure.in_words("scale", even, 10, 0.95)
+  assert "cannot be told apart" in measurement_words.in_words(
+    "scale", even, 10, 0.95
+  )
 
 
 def test_the_tables_hold_every_score(results):
@@ -298,7 +303,8 @@ def test_an_unreadable_image_is_counted_and_named(tmp_path):
   said = "1 of 24 images could not be read and were left out (07.png: empty"
   assert said in (tmp_path / "out" / "report.html").read_text()
   assert any(
-    said in line for line in measure.lines(results.sets[0], results.settings)
+    said in line
+    for line in measurement_words.lines(results.sets[0], results.settings)
   )
   assert any(said in line for line in saved["sets"][0]["losses"])
 
@@ -399,10 +405,21 @@ def test_bad_features_are_refused(run, options, message, tmp_path):
     _measured(tmp_path, _model("m", run), **options)
 
 
-def test_one_class_needs_a_firing_fraction(tmp_path):
-  _manifest(tmp_path, classes=1)
-  with pytest.raises(errors.UsageError, match="give firing_fraction"):
+@pytest.mark.parametrize(
+  ("options", "message"),
+  [
+    ({"classes": 1}, "things .manifest.: all .* one class: .* firing_fraction"),
+    ({"count": 2}, "things .manifest.: all 1 sets have fewer than 3 images"),
+    ({"count": 6}, "give firing_fraction, .* or no classes"),
+  ],
+)
+def test_sets_that_cannot_be_measured_are_refused_before_images_are_read(
+  options, message, tmp_path
+):
+  _manifest(tmp_path, **options)
+  with pytest.raises(errors.UsageError, match=message):
     _measured(tmp_path, _model("m", _green))
+  assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -415,6 +432,10 @@ def test_one_class_needs_a_firing_fraction(tmp_path):
     ({"resamples": 1}, "at least 2 resamples"),
     ({"confidence": 95}, "confidence between 0 and 1"),
     ({"permutations": 0}, "permutations is 0"),
+    ({"image_size": 1}, "image_size is 1; expected at least 2 pixels"),
+    ({"batch_size": 0}, "batch_size is 0; expected at least 1"),
+    ({"firing_fraction": 2.0}, "firing_fraction is 2.0; expected a share"),
+    ({"max_skipped_fraction": -0.1}, "max_skipped_fraction is -0.1"),
   ],
 )
 def test_settings_out_of_range_are_refused_at_once(options, message):

@@ -94,7 +94,7 @@ def test_a_checkpoint_is_a_model_and_the_tools_settings_stay(run):
 
 
 def test_a_folder_without_a_run_is_named(tmp_path):
-  with pytest.raises(errors.UsageError, match="no checkpoint at"):
+  with pytest.raises(errors.UsageError, match="has neither saved_model.pb nor"):
     load.load_model(str(tmp_path), restore_run=gin_runs.restore_encoder)
 
 

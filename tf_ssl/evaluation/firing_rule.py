@@ -24,6 +24,15 @@ class Rule(NamedTuple):
   rank: int
 
 
+def check_fraction(fraction: float | None) -> None:
+  """Raises UsageError for what can be no share of images."""
+  if fraction is not None and not 0 < fraction < 1:
+    raise errors.UsageError(
+      f"firing_fraction is {fraction}; expected a share of the images between "
+      "0 and 1, both excluded"
+    )
+
+
 def rule(
   variant: str, fraction: float | None, *, num_images: int, num_classes: int
 ) -> Rule:
@@ -51,14 +60,10 @@ def rule(
   if fraction is None and num_classes == 1:
     raise errors.UsageError(
       "all images are of one class: a unit would fire on 1 / 1 of them, "
-      "whatever they show; give firing_fraction, such as 0.05, or classes=None "
+      "whatever they show; give firing_fraction, such as 0.05, or no classes, "
       "to take each set for a class"
     )
-  if fraction is not None and not 0 < fraction < 1:
-    raise errors.UsageError(
-      f"firing_fraction is {fraction}; expected a share of the images between "
-      "0 and 1, both excluded"
-    )
+  check_fraction(fraction)
   if variant == "code":
     # In percent and in this order: the authors' arithmetic, to the last digit.
     if fraction is None:

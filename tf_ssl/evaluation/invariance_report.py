@@ -9,10 +9,10 @@ from tf_ssl.evaluation import (
   invariance_charts,
   invariance_page,
   invariance_pictures,
-  measure,
   measurement,
   measurement_losses,
   measurement_tables,
+  measurement_words,
 )
 from tf_ssl.ops import colours, files
 
@@ -106,10 +106,12 @@ def _section(
     "scores": _scores(result, settings),
     "differences": [
       {
-        "sentence": measure.in_words(
+        "sentence": measurement_words.in_words(
           result.title, difference, min(settings.top_k), settings.confidence
         ),
-        "decided": measure.is_decided(difference, min(settings.top_k)),
+        "decided": measurement_words.is_decided(
+          difference, min(settings.top_k)
+        ),
       }
       for difference in result.differences
     ],

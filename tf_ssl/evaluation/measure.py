@@ -1,10 +1,11 @@
 """Measures what models are invariant to: one call for the whole instrument."""
 
+import contextlib
 import itertools
 import os
 import pathlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -13,10 +14,12 @@ from tf_ssl.datasets import invariance_sets
 from tf_ssl.evaluation import (
   bootstrap,
   feature_store,
+  firing_rule,
+  image_sets,
   invariance,
   invariance_curve,
   measurement,
-  measurement_losses,
+  measurement_words,
 )
 from tf_ssl.evaluation import chance as chance_lib
 from tf_ssl.evaluation.models import image_model
@@ -55,6 +58,9 @@ def measure(
   """
   check_widths(models, settings.top_k)
   labels = settings.labels
+  for label, data in zip(labels, settings.sets, strict=True):
+    with _named(label, data):
+      _check_sets(data, settings)
   for model in models:
     say(model.description.text())
   results = []
@@ -66,7 +72,7 @@ def measure(
     title = label.replace("_", " ")
     if len(labels) > 1:
       title = f"{title} ({number + 1} of {len(labels)})"
-    try:
+    with _named(label, data):
       result = _on_sets(
         models,
         settings,
@@ -75,10 +81,8 @@ def measure(
         os.path.join(output_dir, FEATURES_FOLDER, name),
         title,
       )
-    except errors.UsageError as error:
-      raise errors.UsageError(f"{label} ({data.source}): {error}") from error
     results.append(result)
-    for line in lines(result, settings):
+    for line in measurement_words.lines(result, settings):
       say(line)
   descriptions = [model.description for model in models]
   return measurement.Results(settings, descriptions, results, command)
@@ -107,6 +111,28 @@ def check_widths(
         f"model {model.name!r} has {model.description.width} units, which is "
         f"fewer than top_k={max(top_k)}; lower top_k, or read another layer"
       )
+
+
+@contextlib.contextmanager
+def _named(label: str, data: invariance_sets.InvarianceSets) -> Iterator[None]:
+  """Says of which sets an error is."""
+  try:
+    yield
+  except errors.UsageError as error:
+    raise errors.UsageError(f"{label} ({data.source}): {error}") from error
+
+
+def _check_sets(
+  data: invariance_sets.InvarianceSets, settings: measurement.Measurement
+) -> None:
+  """Refuses what could not be measured, before any image is read."""
+  groups = image_sets.group(data.sets, data.classes, len(data.sets))
+  firing_rule.rule(
+    settings.variant,
+    settings.firing_fraction,
+    num_images=len(data.sets),
+    num_classes=len(groups.classes),
+  )
 
 
 def _on_sets(
@@ -217,60 +243,3 @@ def _differences(
     for one, other in itertools.combinations(found, 2)
     if found[one].intervals is not None
   ]
-
-
-def lines(
-  result: measurement.SetsResult, settings: measurement.Measurement
-) -> list[str]:
-  """What a terminal shows of one list of sets."""
-  text = []
-  for name, found in result.models.items():
-    values = []
-    for k, value in found.score.scores.items():
-      interval = ""
-      if found.intervals is not None:
-        low, high = found.intervals[k].low, found.intervals[k].high
-        interval = f" ({low:.1f}..{high:.1f})"
-      values.append(
-        f"top {k}: {value:.1f}{interval}, chance {found.chance.scores[k]:.1f}"
-      )
-    text.append(f"{result.title}: {name}: {'; '.join(values)}")
-  for difference in result.differences:
-    k = min(settings.top_k)
-    text.append(in_words(result.title, difference, k, settings.confidence))
-  text.extend(
-    f"{result.title}: {loss}" for loss in measurement_losses.sentences(result)
-  )
-  return text
-
-
-def is_decided(difference: measurement.Difference, k: int) -> bool:
-  """Whether the interval tells which of two models is more invariant."""
-  _, low, high, _ = difference.intervals[k]
-  return not low <= 0 <= high
-
-
-def in_words(
-  title: str, difference: measurement.Difference, k: int, confidence: float
-) -> str:
-  """A paired comparison as a sentence.
-
-  Args:
-    title: of the invariance, such as "viewpoint".
-    difference: of two models.
-    k: number of units.
-    confidence: of the interval.
-  """
-  one, other = difference.model, difference.other
-  estimate, low, high, _ = difference.intervals[k]
-  hyphened = title.replace(" ", "-")
-  if not is_decided(difference, k):
-    verdict = f"{one} and {other} cannot be told apart in {title} invariance"
-  elif low > 0:
-    verdict = f"{one} is more {hyphened}-invariant than {other}"
-  else:
-    verdict = f"{other} is more {hyphened}-invariant than {one}"
-    estimate, low, high = -estimate, -high, -low
-  return (
-    f"{verdict}: {estimate:+.1f}, {confidence:.0%} {low:.1f}..{high:.1f}"
-  ).replace("%", " %")

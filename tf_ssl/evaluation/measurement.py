@@ -68,6 +68,20 @@ class Measurement:
         f"variant is {self.variant!r}; expected one of "
         f"{', '.join(firing_rule.VARIANTS)}"
       )
+    if self.image_size is not None and self.image_size < 2:
+      raise errors.UsageError(
+        f"image_size is {self.image_size}; expected at least 2 pixels"
+      )
+    if self.batch_size < 1:
+      raise errors.UsageError(
+        f"batch_size is {self.batch_size}; expected at least 1"
+      )
+    if not 0 <= self.max_skipped_fraction <= 1:
+      raise errors.UsageError(
+        f"max_skipped_fraction is {self.max_skipped_fraction}; expected a share"
+        " of the images between 0 and 1"
+      )
+    firing_rule.check_fraction(self.firing_fraction)
     if self.permutations < 1:
       raise errors.UsageError(
         f"permutations is {self.permutations}; the chance level needs at least "

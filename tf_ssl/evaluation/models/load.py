@@ -119,6 +119,14 @@ def _run(path: str, layer: str | None, restore_run) -> reader.Reader:
       f"model {path} is no SavedModel; if it is a run of tf_ssl, export it "
       "with tools.export_encoder and give what that writes"
     )
+  folders = (path, os.path.join(path, "checkpoints"))
+  if not os.path.isfile(f"{path}.index") and not any(
+    map(tf.train.latest_checkpoint, folders)
+  ):
+    raise errors.UsageError(
+      f"model {path} has neither {saved_models.MODEL_FILE} nor checkpoints of "
+      f"a run; expected {KINDS}"
+    )
   encoder = restore_run(path)
   digest = reader.weights_digest("tf_ssl run", encoder.get_weights())
   return encoder_models.of_encoder(encoder, "tf_ssl run", digest, layer=layer)
