@@ -32,3 +32,14 @@ def shared_data() -> pathlib.Path:
       pytest.fail(f"real data are required, but {folder} is not there")
     pytest.skip(f"needs real data in {folder}")
   return folder
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+  """Captured output with names that are no text can go between processes."""
+  report = yield
+  report.sections = [
+    (title, text.encode("utf-8", "backslashreplace").decode("utf-8"))
+    for title, text in report.sections
+  ]
+  return report

@@ -21,15 +21,9 @@ def main(invocation: cli.Invocation) -> None:
 
   flags = invocation.flags
   configured = invocation.configured(measurement.Measurement)
-  choice = {
-    "manifest": flags.manifest,
-    "has_config": bool(flags.gin_file),
-    "top_k": flags.top_k,
-    "variant": flags.variant,
-    "image_size": flags.image_size,
-    "resamples": flags.resamples,
-    "firing_fraction": flags.firing_fraction,
-  }
+  names = "manifest top_k variant image_size resamples firing_fraction".split()
+  choice = {name: flags[name].value for name in names}
+  choice["has_config"] = bool(flags.gin_file)
   # What is wrong with the command is said before minutes of rendering.
   planned = measurement_choice.without_sets(configured, **choice)
   measure.check_folder(flags.output_dir)

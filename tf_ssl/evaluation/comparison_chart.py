@@ -8,7 +8,7 @@ from matplotlib import lines as lines_lib
 from matplotlib.backends import backend_agg
 
 from tf_ssl.evaluation import comparison as comparison_lib
-from tf_ssl.evaluation import invariance_charts
+from tf_ssl.ops import colours
 
 _COLUMNS = 3
 _PANEL_WIDTH = 4.0  # inches
@@ -70,7 +70,7 @@ def _panel(axes, models, protocol, results) -> None:
       if number is not None and number.mean is not None:
         # The models of a row stand below each other, in the legend's order.
         place = row + 0.7 * ((i + 0.5) / len(models) - 0.5)
-        _mark(axes, place, number, invariance_charts.colour(i))
+        _mark(axes, place, number, colours.colour(i))
   axes.set_yticks(range(len(results)))
   axes.set_yticklabels(
     [_plain(comparison_lib.name_in_words(name)) for name in results]
@@ -100,7 +100,7 @@ def _legend(figure, models) -> None:
   room = figure.get_figwidth() * _LETTERS
   figure.legend(
     handles=[
-      lines_lib.Line2D([], [], marker="o", color=invariance_charts.colour(i))
+      lines_lib.Line2D([], [], marker="o", color=colours.colour(i))
       for i in range(len(models))
     ],
     labels=[_plain(model) for model in models],

@@ -8,8 +8,9 @@ import numpy as np
 from matplotlib import figure as figure_lib
 from matplotlib.backends import backend_agg
 
-from tf_ssl.evaluation import invariance_charts, repetitions
+from tf_ssl.evaluation import repetitions
 from tf_ssl.evaluation.protocols import protocol
+from tf_ssl.ops import colours
 
 _PICTURE = "fine_tuning.png"
 _DPI = 120
@@ -159,7 +160,7 @@ def _chart(cells, intervals) -> bytes:
       yerr=np.array(spread).T,
       marker="o",
       capsize=4,
-      color=invariance_charts.colour(number),
+      color=colours.colour(number),
       label=f"from {name}",
     )
     for run in (run for i in places for run in cells[shares[i], start]):
@@ -167,7 +168,7 @@ def _chart(cells, intervals) -> bytes:
         shares.index(run.share),
         run.top1,
         ".",
-        color=invariance_charts.colour(number),
+        color=colours.colour(number),
         alpha=0.4,
       )
   axes.set_xticks(range(len(shares)), [f"{100 * s:g} %" for s in shares])
