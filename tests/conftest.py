@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import sys
 
 import pytest
 
@@ -32,6 +33,16 @@ def shared_data() -> pathlib.Path:
       pytest.fail(f"real data are required, but {folder} is not there")
     pytest.skip(f"needs real data in {folder}")
   return folder
+
+
+@pytest.fixture(autouse=True)
+def _precision():
+  """Model Garden's trainers set the precision of all that comes after them."""
+  yield
+  if "keras" in sys.modules:
+    policies = sys.modules["keras"].mixed_precision
+    if policies.global_policy().name != "float32":
+      policies.set_global_policy("float32")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -93,10 +93,13 @@ def test_an_exported_encoder_gives_the_same_and_trains(exported):
   )
 
 
-def test_a_run_trains_with_plain_batch_norm_whatever_it_was_trained_with():
+def test_a_run_trains_with_plain_batch_norm_whatever_it_was_trained_with(
+  tmp_path,
+):
+  (tmp_path / "step-1.index").touch()
   encoder = _encoder(lambda **kw: batch_norm.split(groups=2, **kw))
   found = trainable.load_trainable(
-    "run=tests", restore_run=lambda path: encoder
+    f"run={tmp_path}/step-1", restore_run=lambda path: encoder
   )
   assert found.description.kind == "tf_ssl run"
   plain = _encoder()
