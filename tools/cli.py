@@ -193,7 +193,9 @@ class Tool:
       raise errors.UsageError(f"{flag} is missing; --list prints the files")
     for name in self._required:
       if parsed[name].value in (None, []):
-        raise errors.UsageError(f"--{name}=... is missing: {parsed[name].help}")
+        raise errors.UsageError(
+          f"--{name}=... is missing: {_help_of(parsed[name])}"
+        )
     if self._config_folders:
       for name in parsed.gin_file:
         gin_files.find(name)
@@ -202,10 +204,14 @@ class Tool:
     print(f"{self.purpose.strip()}\n")
     for name in sorted(self.flags):
       if name not in ("flagfile", "undefok"):
-        # For a flag that may be repeated absl adds a second line.
-        help_text = self.flags[name].help.split(";\n")[0]
         print(f"  --{name}")
-        print(textwrap.indent(textwrap.fill(help_text), "      "))
+        text = textwrap.fill(_help_of(self.flags[name]))
+        print(textwrap.indent(text, "      "))
+
+
+def _help_of(flag: flags.Flag) -> str:
+  """Without the line that absl adds for a flag that may be repeated."""
+  return flag.help.split(";\n")[0]
 
 
 def _define_gin_flags(flag_values: flags.FlagValues) -> None:

@@ -62,6 +62,21 @@ def test_a_dry_run_says_what_would_run_and_runs_nothing(toy):
   assert command.split()[-1] == "two"
 
 
+def test_data_that_are_not_there_are_told_before_anything_runs(toy):
+  given = toy.experiment(data=str(toy.folder / "nowhere"))
+  with pytest.raises(errors.UsageError, match="nowhere'.*change DATA"):
+    toy.conduct(given)
+  assert toy.runs() == []
+  toy.conduct(given, dry_run=True)  # what would run can be seen without them
+
+
+def test_a_file_in_the_place_of_the_output_is_told(toy):
+  (toy.folder / "out").write_text("mine")
+  with pytest.raises(errors.UsageError, match="out is a file"):
+    toy.conduct()
+  assert (toy.folder / "out").read_text() == "mine"
+
+
 def test_only_what_is_asked_for_and_what_it_needs_is_run(toy):
   toy.conduct(only=["look/two/seed*"])
   assert toy.runs() == ["look two", "look two", "make 3 0", "make 3 1"]

@@ -61,8 +61,11 @@ def test_measured_invariances_are_ranked_only_where_measured_alike(
 
 
 def test_mistakes_are_named(tmp_path):
-  with pytest.raises(errors.UsageError, match="--report=... is missing"):
+  with pytest.raises(
+    errors.UsageError, match="--report=... is missing"
+  ) as told:
     compare.TOOL.call([f"--output_dir={tmp_path}"])
+  assert "repeat this option" not in str(told.value)
   with pytest.raises(errors.UsageError, match="nowhere: not there; expected"):
     compare.TOOL.call(
       [f"--report={tmp_path}/nowhere", f"--output_dir={tmp_path}/out"]

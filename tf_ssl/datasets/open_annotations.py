@@ -66,8 +66,8 @@ def open_annotations(
     raise errors.UsageError(
       f"annotations {annotations!r}: {found.num_boxes} boxes in "
       f"{found.num_images} images, {found.num_boxes} of them crowds; expected "
-      "boxes of single objects; change --annotations, or leave it out to "
-      "estimate from the images alone"
+      "boxes of single objects; change --annotations (without it "
+      "tools.diagnose_dataset estimates from the images alone)"
     )
   return found
 

@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tf_ssl import errors
@@ -81,6 +81,41 @@ class KeptResults:
   def working(self, name: str) -> str:
     """The folder for what a part needs while it is not done."""
     return os.path.join(self.folder, f"{name}-working")
+
+  def each_seed(
+    self,
+    seeds: Sequence[int],
+    prepare: Callable[[], Any],
+    *,
+    title: str,
+  ) -> Iterator[tuple[int, Any, str]]:
+    """The result of each seed, measured where it is not done yet.
+
+    Args:
+      seeds: of the repetitions.
+      prepare: called once, and only if something is to be measured; gives what
+        has `run(seed, *, folder, stem, title)`, which returns the result and
+        writes its picture to `stem` with ".png".
+      title: for progress bars.
+
+    Yields:
+      The seed, the result, the path of the picture.
+    """
+    runs = None
+    for seed in seeds:
+      part = f"seed-{seed}"
+      stem = os.path.join(self.folder, part)
+      result = self.get(part)
+      if result is None:
+        runs = runs or prepare()
+        result = runs.run(
+          seed,
+          folder=self.working(part),
+          stem=stem,
+          title=f"{title}, seed {seed}",
+        )
+        self.put(part, result)
+      yield seed, result, f"{stem}.png"
 
   def _file(self, name: str) -> str:
     return os.path.join(self.folder, f"{name}.json")

@@ -51,3 +51,16 @@ def mean_interval(
   error = float(values.std(ddof=1)) / np.sqrt(values.size)
   half = float(stats.t.ppf((1 + confidence) / 2, values.size - 1)) * error
   return MeanInterval(mean, mean - half, mean + half)
+
+
+def check_seeds(seeds: Sequence[int]) -> None:
+  """Refuses seeds that are none, repeated or negative.
+
+  Raises:
+    UsageError: names SEEDS.
+  """
+  if not seeds or len(set(seeds)) != len(seeds) or min(seeds) < 0:
+    raise errors.UsageError(
+      f"seeds={tuple(seeds)}: expected different numbers from 0, such as "
+      "(0, 1, 2); change SEEDS"
+    )

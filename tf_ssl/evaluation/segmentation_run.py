@@ -76,14 +76,14 @@ class Runs:
     )
 
   def run(
-    self, seed: int, *, folder: str, picture: str | None, title: str
+    self, seed: int, *, folder: str, stem: str, title: str
   ) -> dict[str, Any]:
     """Trains from a seed and tests; the encoder is as before afterwards.
 
     Args:
       seed: of the head's weights, the order of the images and their crops.
       folder: for checkpoints.
-      picture: the PNG to draw a few predictions into; None for none.
+      stem: a few predictions are drawn into `stem`.png.
       title: for progress bars.
 
     Returns:
@@ -109,13 +109,12 @@ class Runs:
         batches, steps=training.steps, folder=folder, title=title
       )
       counts, examples = self._tested(f"{title}, testing")
-    if picture is not None:
-      with files.replacing(picture) as path:
-        path.write_bytes(
-          segmentation_pictures.draw(
-            examples, self._class_names, title=self._encoder.name
-          )
+    with files.replacing(f"{stem}.png") as path:
+      path.write_bytes(
+        segmentation_pictures.draw(
+          examples, self._class_names, title=self._encoder.name
         )
+      )
     return {
       "confusion": counts.tolist(),
       "loss": None if np.isnan(loss) else loss,

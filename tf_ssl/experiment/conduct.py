@@ -47,9 +47,13 @@ def conduct(
     From the steps that failed to why.
 
   Raises:
-    UsageError: a wrong experiment, a finished output that was changed since, or
-      a folder that cannot be written.
+    UsageError: a wrong experiment, real data that are not there, a finished
+      output that was changed since, or a folder that cannot be written.
   """
+  if os.path.exists(output_dir) and not os.path.isdir(output_dir):
+    raise errors.UsageError(
+      f"--output_dir={output_dir} is a file; expected a folder, or none yet"
+    )
   plan = plan_lib.make(
     experiment, root=output_dir, parse=parse, tool_command=tool_command
   )
@@ -59,6 +63,12 @@ def conduct(
   if dry_run:
     _describe(nodes, say)
     return {}
+  data = experiment.data
+  if data is not None and not os.path.isdir(os.path.expanduser(data)):
+    raise errors.UsageError(
+      f"DATA={data!r}: no such folder; expected the real data, or None to leave"
+      " out the steps that need them; change DATA"
+    )
   folder = os.path.join(output_dir, name)
   try:
     os.makedirs(folder, exist_ok=True)

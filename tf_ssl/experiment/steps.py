@@ -12,7 +12,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from tf_ssl import errors
 from tf_ssl.experiment import step as step_lib
@@ -45,10 +45,8 @@ class Pretrain(step_lib.Step):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MeasureInvariance(step_lib.Step):
-  """`tools.measure_invariance`, once for each model.
-
-  Its measures are `INVARIANCE_topK` and `INVARIANCE_topK_chance`, in percent.
+class _OnEachModel(step_lib.Step):
+  """A tool that looks at one model, run once for each.
 
   Attributes:
     config: the gin file.
@@ -62,13 +60,30 @@ class MeasureInvariance(step_lib.Step):
   flags: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   models: Sequence[str] = ()
 
-  product = ("invariance.json", "report.html")
+  tool: ClassVar[str]
   scratch = ("features",)
   per_model = True
 
   def request(self, *, name, seed):
     del seed
-    return _on_a_model("measure_invariance", self, name)
+    words = (
+      f"--model={name}={step_lib.MODEL}",
+      f"--output_dir={step_lib.OUTPUT}",
+    )
+    return step_lib.Request(
+      self.tool, (*words, *_words(self.flags)), self.config, self.bindings
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MeasureInvariance(_OnEachModel):
+  """`tools.measure_invariance`, once for each model.
+
+  Its measures are `INVARIANCE_topK` and `INVARIANCE_topK_chance`, in percent.
+  """
+
+  tool = "measure_invariance"
+  product = ("invariance.json", "report.html")
 
   def measures(self, output):
     found = {}
@@ -80,28 +95,11 @@ class MeasureInvariance(step_lib.Step):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Evaluate(step_lib.Step):
-  """`tools.evaluate`, once for each model; its measures are the results.
+class Evaluate(_OnEachModel):
+  """`tools.evaluate`, once for each model; its measures are the results."""
 
-  Attributes:
-    config: the gin file.
-    bindings: over what it says.
-    flags: of the tool.
-    models: see `step.Step`.
-  """
-
-  config: str
-  bindings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-  flags: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-  models: Sequence[str] = ()
-
+  tool = "evaluate"
   product = ("report.json", "report.md")
-  scratch = ("features",)
-  per_model = True
-
-  def request(self, *, name, seed):
-    del seed
-    return _on_a_model("evaluate", self, name)
 
   def measures(self, output):
     results = _read(output, "report.json")["results"]
@@ -206,18 +204,6 @@ KINDS = (
   Render,
   Command,
 )
-
-
-def _on_a_model(
-  tool: str, step: MeasureInvariance | Evaluate, name: str
-) -> step_lib.Request:
-  words = (
-    f"--model={name}={step_lib.MODEL}",
-    f"--output_dir={step_lib.OUTPUT}",
-  )
-  return step_lib.Request(
-    tool, (*words, *_words(step.flags)), step.config, step.bindings
-  )
 
 
 def _words(flags: Mapping[str, Any]) -> tuple[str, ...]:

@@ -223,6 +223,7 @@ def test_settings_that_make_no_sense_are_named(data):
     ({"steps": 0}, "steps=0.*expected at least 1"),
     ({"image_size": (64,)}, r"image_size=\(64,\).*\(height, width\)"),
     ({"seeds": (1, 1)}, r"seeds=\(1, 1\): expected different numbers"),
+    ({"seeds": (-1,)}, r"seeds=\(-1,\): expected different numbers from 0"),
   ):
     with pytest.raises(errors.UsageError, match=message):
       _protocol(data, **changes)

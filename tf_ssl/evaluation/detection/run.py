@@ -71,15 +71,15 @@ class Runs:
     )
 
   def run(
-    self, seed: int, *, folder: str, picture: str, results: str, title: str
+    self, seed: int, *, folder: str, stem: str, title: str
   ) -> dict[str, Any]:
     """Trains from a seed and tests; the encoder is as before afterwards.
 
     Args:
       seed: of the heads' weights, and of the order of the images and flips.
       folder: for checkpoints.
-      picture: the PNG to draw some detections into.
-      results: the JSON file to write all detections into, in COCO's format.
+      stem: of what is written: `stem`.png, some detections drawn, and
+        `stem`-coco-results.json, all of them in COCO's format.
       title: for progress bars.
 
     Returns:
@@ -100,8 +100,8 @@ class Runs:
       data, detections, images, missing = self._tested(f"{title}, testing")
     metrics = coco_metrics.measure(data, detections)
     entries = coco_metrics.coco_results(data, detections)
-    files.write(results, json.dumps(entries))
-    with files.replacing(picture) as path:
+    files.write(f"{stem}-coco-results.json", json.dumps(entries))
+    with files.replacing(f"{stem}.png") as path:
       path.write_bytes(
         pictures.draw(
           [

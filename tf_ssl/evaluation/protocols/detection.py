@@ -7,7 +7,7 @@ from typing import Any
 
 from tf_ssl import errors
 from tf_ssl.datasets import annotations as annotations_lib
-from tf_ssl.evaluation import fitting, kept_results
+from tf_ssl.evaluation import fitting, kept_results, repetitions
 from tf_ssl.evaluation.detection import architecture as architecture_lib
 from tf_ssl.evaluation.detection import coco_metrics, retinanet
 from tf_ssl.evaluation.detection import run as run_lib
@@ -61,11 +61,7 @@ class Detection:
         f"steps={self.steps}, batch_size={self.batch_size}: expected at least "
         "1 each; change STEPS or BATCH_SIZE"
       )
-    if not self.seeds or len(set(self.seeds)) != len(self.seeds):
-      raise errors.UsageError(
-        f"seeds={tuple(self.seeds)}: expected different numbers, such as "
-        "(0, 1, 2); change SEEDS"
-      )
+    repetitions.check_seeds(self.seeds)
     if self.test is not None:
       mine, other = (
         (tuple(each.category_ids.tolist()), each.class_names)
@@ -172,22 +168,12 @@ class Detection:
     self, encoder, train, test, kept, say
   ) -> list[detection_outcome.Run]:
     """The result of each seed."""
-    found, runs = [], None
-    for seed in self.seeds:
-      part = f"seed-{seed}"
-      picture = os.path.join(kept.folder, f"{part}.png")
-      result = kept.get(part)
-      if result is None:
-        if runs is None:
-          runs = self._prepared(encoder, train, test)
-        result = runs.run(
-          seed,
-          folder=kept.working(part),
-          picture=picture,
-          results=os.path.join(kept.folder, f"{part}-coco-results.json"),
-          title=f"{encoder.name}, seed {seed}",
-        )
-        kept.put(part, result)
+    found = []
+    for seed, result, picture in kept.each_seed(
+      self.seeds,
+      lambda: self._prepared(encoder, train, test),
+      title=encoder.name,
+    ):
       say(f"seed {seed}: {detection_outcome.headline(result['overall'])}")
       found.append(detection_outcome.Run(seed, result, picture))
     return found

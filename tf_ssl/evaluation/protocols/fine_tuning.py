@@ -15,6 +15,7 @@ from tf_ssl.evaluation import (
   fitting,
   kept_results,
   label_subsets,
+  repetitions,
 )
 from tf_ssl.evaluation.models import trainable
 from tf_ssl.evaluation.protocols import fine_tuning_outcome, protocol
@@ -60,13 +61,13 @@ class FineTuning:
 
   def __post_init__(self):
     """Refuses what would fail only after the first runs."""
-    for name in ("label_shares", "seeds"):
-      values = getattr(self, name)
-      if not values or len(set(values)) != len(values):
-        raise errors.UsageError(
-          f"{name}={tuple(values)}: expected different numbers; change "
-          f"{name.upper()}"
-        )
+    repetitions.check_seeds(self.seeds)
+    shares = tuple(self.label_shares)
+    if not shares or len(set(shares)) != len(shares):
+      raise errors.UsageError(
+        f"label_shares={shares}: expected different numbers; change "
+        "LABEL_SHARES"
+      )
     if self.batch_size < 1 or not self.epochs >= 0 or self.min_steps < 1:
       raise errors.UsageError(
         f"batch_size={self.batch_size}, epochs={self.epochs}, "

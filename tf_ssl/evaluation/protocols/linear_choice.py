@@ -137,12 +137,3 @@ def check(name: str, macro: str, values: Sequence[float]) -> None:
       f"{name} is {list(values)}; expected different numbers above 0; change "
       f"{macro}"
     )
-
-
-def check_seeds(seeds: Sequence[int]) -> None:
-  """Refuses seeds that are none, repeated or negative."""
-  if not seeds or len(set(seeds)) != len(seeds) or min(seeds) < 0:
-    raise errors.UsageError(
-      f"seeds is {list(seeds)}; expected different whole numbers from 0; "
-      "change SEEDS"
-    )

@@ -9,7 +9,7 @@ import numpy as np
 import tqdm
 
 from tf_ssl.datasets import records as records_lib
-from tf_ssl.evaluation import guesses, kept_results, logistic
+from tf_ssl.evaluation import guesses, kept_results, logistic, repetitions
 from tf_ssl.evaluation.protocols import (
   classification,
   labelled_sets,
@@ -56,7 +56,7 @@ class LinearFast:
     linear_choice.check(
       "inverse_penalties", "INVERSE_PENALTIES", self.inverse_penalties
     )
-    linear_choice.check_seeds(self.seeds)
+    repetitions.check_seeds(self.seeds)
 
   def run(
     self,

@@ -13,6 +13,7 @@ from tf_ssl.evaluation import (
   kept_results,
   linear_grid,
   linear_training,
+  repetitions,
 )
 from tf_ssl.evaluation.protocols import (
   classification,
@@ -61,7 +62,7 @@ class LinearProbe:
   def __post_init__(self):
     """Refuses what would fail only after the first epochs."""
     linear_choice.check("learning_rates", "LEARNING_RATES", self.learning_rates)
-    linear_choice.check_seeds(self.seeds)
+    repetitions.check_seeds(self.seeds)
     if not self.schedule.epochs > 0 or self.schedule.batch_size < 1:
       raise errors.UsageError(
         f"{self.schedule.epochs} epochs of batches of "

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tf_ssl import errors
+from tf_ssl.evaluation import report_reading
 from tf_ssl.evaluation.protocols import (
   model_provenance,
   protocol,
@@ -21,9 +22,8 @@ from tf_ssl.evaluation.protocols import (
 )
 from tf_ssl.ops import environment, files
 
-JSON_FILE = "report.json"
+JSON_FILE = report_reading.REPORT_FILE
 PAGE_FILE = "report.md"
-FORMAT = 1  # of report.json
 
 
 def write(
@@ -81,7 +81,7 @@ def report(
   notes = [*outcome.notes, *(f"{name} is not a finite number" for name in lost)]
   return _json(
     {
-      "format": FORMAT,
+      "format": report_reading.FORMAT,
       "protocol": outcome.protocol,
       "title": outcome.title,
       "model": subject.frozen.description,

@@ -13,6 +13,7 @@ from tf_ssl.evaluation import (
   fitting,
   kept_results,
   mask_check,
+  repetitions,
   segmentation_metrics,
   segmentation_network,
   segmentation_run,
@@ -69,11 +70,7 @@ class Segmentation:
         f"image_size={self.image_size}: expected at least 1, at least 1, and "
         "(height, width)"
       )
-    if not self.seeds or len(set(self.seeds)) != len(self.seeds):
-      raise errors.UsageError(
-        f"seeds={tuple(self.seeds)}: expected different numbers, such as "
-        "(0, 1, 2); change SEEDS"
-      )
+    repetitions.check_seeds(self.seeds)
 
   def run(
     self,
@@ -170,21 +167,12 @@ class Segmentation:
     self, encoder, checked, names, kept, say
   ) -> list[segmentation_outcome.Run]:
     """The result of each seed."""
-    found, runs = [], None
-    for seed in self.seeds:
-      part = f"seed-{seed}"
-      picture = os.path.join(kept.folder, f"{part}.png")
-      result = kept.get(part)
-      if result is None:
-        if runs is None:
-          runs = self._prepared(encoder, checked, names)
-        result = runs.run(
-          seed,
-          folder=kept.working(part),
-          picture=picture,
-          title=f"{encoder.name}, seed {seed}",
-        )
-        kept.put(part, result)
+    found = []
+    for seed, result, picture in kept.each_seed(
+      self.seeds,
+      lambda: self._prepared(encoder, checked, names),
+      title=encoder.name,
+    ):
       scores = segmentation_metrics.scores(np.array(result["confusion"]))
       say(
         f"seed {seed}: mean IoU {100 * scores.mean_iou:.2f} %, pixel accuracy "
