@@ -24,6 +24,7 @@ def main(invocation: cli.Invocation) -> None:
     images_per_set=flags.images_per_set,
     seed=flags.seed,
     variety=flags.variety,
+    black_background=flags.black_background,
   )
   print(f"rendered: {flags.output_dir}")
 
@@ -39,6 +40,7 @@ TOOL.number_flag("fps", 8.0, "Frames a second of a video.")
 TOOL.number_flag("images_per_set", 24, "8 at most for occlusion.")
 TOOL.number_flag("seed", 0, "Of the world.")
 TOOL.number_flag("variety", 1.0, "Of objects' views and lights, 0 to 1.")
+TOOL.switch("black_background", "Of sets: nothing behind the object.")
 
 if __name__ == "__main__":
   TOOL.run()

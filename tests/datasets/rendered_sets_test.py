@@ -7,7 +7,7 @@ import pytest
 
 from tf_ssl import errors
 from tf_ssl.datasets import invariance_sets, rendered_sets, synthetic
-from tf_ssl.datasets.rendering import invariance_plans, workers
+from tf_ssl.datasets.rendering import invariance_plans, stills, workers
 
 
 def _make(cache_dir, invariance="viewpoint", **changes):
@@ -44,6 +44,30 @@ def test_every_invariance_can_be_rendered(tmp_path, invariance):
     )
 
 
+def test_a_black_background_is_black_and_all_else_as_it_was(tmp_path):
+  sizes = {"num_sets": 4, "images_per_set": 2, "image_size": 48}
+  usual = _make(tmp_path, "occlusion", **sizes)
+  black = _make(tmp_path, "occlusion", black_background=True, **sizes)
+  assert black.images.root != usual.images.root
+  np.testing.assert_array_equal(black.factor, usual.factor)
+  planned = invariance_plans.plan("occlusion", 4, 2, seed=5)
+  for i in range(8):
+    shown = planned[i // 2][i % 2].factors
+    mask = stills.render_with_mask(shown, image_size=48, seed=5).mask
+    behind = cv2.imread(usual.images.path(i))[..., ::-1]
+    nothing = cv2.imread(black.images.path(i))[..., ::-1]
+    # Edges, also those between an object's parts, are blends with what is behind.
+    square = np.ones((5, 5))
+    inside = cv2.erode(np.uint8(mask), square) > 0
+    np.testing.assert_allclose(
+      np.int32(nothing[inside]), np.int32(behind[inside]), atol=10
+    )
+    if shown.cover == 8:  # The occluder reaches beyond the object.
+      outside = cv2.dilate(np.uint8(mask), square) == 0
+      assert outside.any() and not nothing[outside].any()
+      assert behind[outside].any()
+
+
 def test_images_are_rendered_once(tmp_path, monkeypatch):
   first = _make(tmp_path)
 
@@ -76,6 +100,10 @@ def test_occlusion_has_no_more_than_eight_levels(tmp_path):
   ("changes", "message"),
   [
     ({"invariance": "time"}, "invariance='time': expected one of occlusion, "),
+    (
+      {"invariance": "background", "black_background": True},
+      "black_background=True: in sets of backgrounds these change",
+    ),
     ({"num_sets": 0}, "num_sets=0: expected 1 to 1000000; change num_sets"),
     ({"images_per_set": 0}, "images_per_set=0: expected 1 to"),
     ({"image_size": 8}, "image_size=8: expected 16 to 512"),

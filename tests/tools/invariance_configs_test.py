@@ -58,7 +58,7 @@ def test_every_config_is_tested_here(repository):
   found = {
     path.stem for path in repository.glob("gin_configs/invariance/*.gin")
   }
-  assert found == {*_ROOTS, "rendered", "rendered_six"}
+  assert found == {*_ROOTS, "rendered", "rendered_six", "rendered_six_black"}
 
 
 @pytest.mark.parametrize("config", _ROOTS)
@@ -74,7 +74,8 @@ def test_a_wrong_folder_brings_up_the_macro_to_change(sets, config, tmp_path):
 
 
 @pytest.mark.parametrize(
-  ("config", "count"), [("rendered", 9), ("rendered_six", 6)]
+  ("config", "count"),
+  [("rendered", 9), ("rendered_six", 6), ("rendered_six_black", 6)],
 )
 def test_rendered_sets_are_of_all_invariances(sets, tmp_path, config, count):
   found = sets(
@@ -89,6 +90,8 @@ def test_rendered_sets_are_of_all_invariances(sets, tmp_path, config, count):
   ]
   assert all(one.images.num_images == 6 for one in found)
   assert all(one.image_size == 16 for one in found)
+  black = config.endswith("black")
+  assert all(one.images.root.count("-black") == black for one in found)
 
 
 def test_real_data_are_read(sets, shared_data):

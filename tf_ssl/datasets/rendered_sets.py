@@ -11,6 +11,7 @@ from tf_ssl import errors
 from tf_ssl.datasets import invariance_sets, records, synthetic
 from tf_ssl.datasets.rendering import (
   categories,
+  factors,
   folder_cache,
   invariance_plans,
   stills,
@@ -28,6 +29,7 @@ def rendered_sets(
   images_per_set: int = 24,
   image_size: int = 64,
   seed: int = 0,
+  black_background: bool = False,
   cache_dir: str | None = None,
 ) -> invariance_sets.InvarianceSets:
   """Sets for one invariance, rendered on the first call and then kept.
@@ -56,10 +58,14 @@ def rendered_sets(
       no more levels, and 70 in background.
     image_size: H and W.
     seed: of the world; see `synthetic.rendered_folder`.
+    black_background: what is behind is black, as in ALOI and COIL, where
+      otherwise it is drawn for each set. What stays behind an object that
+      changes is something to hold on to, too.
     cache_dir: where images are kept; see `synthetic.rendered_folder`.
 
   Raises:
-    UsageError: if an argument is out of range or cache_dir cannot be written.
+    UsageError: if an argument is out of range, black_background is asked for
+      where the background changes, or cache_dir cannot be written.
   """
   if invariance not in invariance_plans.KINDS:
     raise errors.UsageError(
@@ -74,18 +80,27 @@ def rendered_sets(
       raise errors.UsageError(
         f"{name}={value}: expected 1 to 1000000; change {name}."
       )
+  if black_background and invariance == "background":
+    raise errors.UsageError(
+      "black_background=True: in sets of backgrounds these change; change"
+      " black_background or invariance."
+    )
   stills.check_image_size(image_size)
   plan = invariance_plans.plan(invariance, num_sets, images_per_set, seed)
   members, sets, files = [], [], {}
   for number, shown in enumerate(plan):
     category = categories.CATEGORIES[shown[0].factors.category]
     for i, member in enumerate(shown):
-      files[f"{category}/{number:06d}_{i:06d}.png"] = member.factors
+      shows = member.factors
+      if black_background:
+        shows = shows._replace(background=factors.BLACK)
+      files[f"{category}/{number:06d}_{i:06d}.png"] = shows
       members.append(member)
       sets.append(number)
   name = (
     f"{invariance}-{num_sets}sets-{len(plan[0])}x{image_size}px-seed{seed}-"
     f"v{synthetic.RENDERER_VERSION}.{PLAN_VERSION}"
+    f"{'-black' if black_background else ''}"
   )
   folder = pathlib.Path(
     folder_cache.folder(

@@ -28,6 +28,7 @@ def write(
   images_per_set: int = 24,
   seed: int = 0,
   variety: float = 1.0,
+  black_background: bool = False,
 ) -> None:
   """Renders into a folder, anew unless it was interrupted.
 
@@ -51,6 +52,7 @@ def write(
     images_per_set: of a set.
     seed: of the world.
     variety: of objects, see `synthetic.rendered_folder`.
+    black_background: of sets, see `rendered_sets`.
 
   Raises:
     UsageError: an argument out of range, or a folder that cannot be written.
@@ -58,6 +60,11 @@ def write(
   if kind not in KINDS:
     raise errors.UsageError(
       f"--what={kind}: expected one of {', '.join(KINDS)}; change --what"
+    )
+  if black_background and kind != "sets":
+    raise errors.UsageError(
+      f"--black_background with --what={kind}: only sets can do without a"
+      " background; change --what"
     )
   if kind == "sets":
     for invariance in invariance_sets.INVARIANCES[:_OF_THE_PAPER]:
@@ -67,6 +74,7 @@ def write(
         images_per_set=images_per_set,
         image_size=image_size,
         seed=seed,
+        black_background=black_background,
         cache_dir=output_dir,
       )
     return

@@ -18,6 +18,7 @@ FACTORS, SHAPE, LOOKS, BACKGROUND, OCCLUDER, VIDEO = range(1, 7)
 # Backgrounds of a world. So few that a background does not tell an image from
 # all others: a contrastive method has to look at the object too.
 BACKGROUNDS = 70
+BLACK = -1  # The number of no background.
 
 
 class Factors(NamedTuple):
@@ -37,7 +38,7 @@ class Factors(NamedTuple):
     x: where the object's middle is seen, 0 (left edge) to 1 (right edge).
     y: the same from the top, 0, to the bottom, 1.
     scale: diameter of the object's bounding sphere, in image sides, 0.1 to 2.
-    background: which background; >= 0. Its kind is
+    background: which background; `BLACK` for none. The kind of others is
       `background.KINDS[background % len(background.KINDS)]`.
   """
 
@@ -65,7 +66,7 @@ _RANGES = {
   "x": (0, 1),
   "y": (0, 1),
   "scale": (0.1, 2),
-  "background": (0, 2**63),
+  "background": (BLACK, 2**63),
 }
 
 

@@ -76,12 +76,9 @@ def render_with_mask(
   """Renders one object and says where it is. Arguments as of `render`."""
   check_image_size(image_size)
   factors_lib.check(factors)
-  behind = background.paint(
-    factors.background,
-    factors_lib.generator(seed, factors_lib.BACKGROUND, factors.background),
-    image_size,
+  picture = scene.draw(
+    still(factors, seed=seed), _behind(factors.background, image_size, seed)
   )
-  picture = scene.draw(still(factors, seed=seed), behind)
   image, visible = occluder.cover(
     picture.image,
     picture.masks[0],
@@ -90,6 +87,13 @@ def render_with_mask(
   )
   image = np.uint8(np.clip(image, 0, 1) * 255 + 0.5)
   return Rendering(image, picture.masks[0], visible)
+
+
+def _behind(number: int, image_size: int, seed: int) -> np.ndarray:
+  if number == factors_lib.BLACK:
+    return np.zeros((image_size, image_size, 3), np.float32)
+  rng = factors_lib.generator(seed, factors_lib.BACKGROUND, number)
+  return background.paint(number, rng, image_size)
 
 
 def render_index(
