@@ -45,23 +45,21 @@ def test_every_invariance_can_be_rendered(tmp_path, invariance):
 
 
 def test_a_black_background_is_black_and_all_else_as_it_was(tmp_path):
-  sizes = {"num_sets": 4, "images_per_set": 2, "image_size": 48}
+  # A bottle and a cactus: in finer things every pixel is an edge.
+  sizes = {"num_sets": 2, "images_per_set": 2, "image_size": 48}
   usual = _make(tmp_path, "occlusion", **sizes)
   black = _make(tmp_path, "occlusion", black_background=True, **sizes)
   assert black.images.root != usual.images.root
   np.testing.assert_array_equal(black.factor, usual.factor)
-  planned = invariance_plans.plan("occlusion", 4, 2, seed=5)
-  for i in range(8):
+  planned = invariance_plans.plan("occlusion", 2, 2, seed=5)
+  for i in range(4):
     shown = planned[i // 2][i % 2].factors
     mask = stills.render_with_mask(shown, image_size=48, seed=5).mask
     behind = cv2.imread(usual.images.path(i))[..., ::-1]
     nothing = cv2.imread(black.images.path(i))[..., ::-1]
-    # Edges, also those between an object's parts, are blends with what is behind.
-    square = np.ones((5, 5))
+    square = np.ones((5, 5))  # Edges are blends with what is behind.
     inside = cv2.erode(np.uint8(mask), square) > 0
-    np.testing.assert_allclose(
-      np.int32(nothing[inside]), np.int32(behind[inside]), atol=10
-    )
+    np.testing.assert_array_equal(nothing[inside], behind[inside])
     if shown.cover == 8:  # The occluder reaches beyond the object.
       outside = cv2.dilate(np.uint8(mask), square) == 0
       assert outside.any() and not nothing[outside].any()
