@@ -43,7 +43,9 @@ class Outcome(NamedTuple):
     results: the headline numbers by name. Shares are in percent, 0..100, with
       names that end in "_percent".
     details: everything else worth keeping, JSON values (by class, by seed, the
-      whole grid).
+      whole grid). "intervals_95", where results are means over repetitions, has
+      the mean and both ends of each (`repetitions.MeanInterval`) by its name in
+      `results`: what `report_reading` compares.
     tables: for the page.
     pictures: from file names to PNG bytes, such as {"confusion.png": ...}.
     skipped: from the names of examples left out to the reasons.
