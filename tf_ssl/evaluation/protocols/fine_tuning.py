@@ -238,8 +238,8 @@ class _Runs:
         top5 += classifier.hits(scores, labels, _TOP)
     if not count:
       raise errors.UsageError(
-        f"none of {self._test.num_images} test images can be used; expected "
-        "labelled images in TEST_IMAGES"
+        f"none of {self._test.num_images} test images can be used"
+        f"{_first_of(skipped)}; expected labelled images in TEST_IMAGES"
       )
     return {
       "tested": count,
@@ -247,6 +247,10 @@ class _Runs:
       "top5": 100 * top5 / count,
       "skipped": _by_role("test", skipped),
     }
+
+
+def _first_of(skipped: skipped_lib.SkippedFiles) -> str:
+  return "".join(f": {each}" for each in list(skipped.reasons.items())[:1])
 
 
 def _by_role(role: str, skipped: skipped_lib.SkippedFiles) -> dict[str, str]:

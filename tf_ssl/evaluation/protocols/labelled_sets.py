@@ -194,6 +194,30 @@ def hold_out(
   return held_out
 
 
+def held_out_rows(
+  train: Features, held_out: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """Rows of the features to learn from, and of those that were held out.
+
+  Args:
+    train: of `features`.
+    held_out: [N] bool, of `hold_out`.
+
+  Raises:
+    UsageError: no image of one side could be read.
+  """
+  out = held_out[train.index]
+  sides = np.flatnonzero(~out), np.flatnonzero(out)
+  for what, rows in zip(("to learn from", "held out"), sides, strict=True):
+    if not len(rows):
+      raise errors.UsageError(
+        f"no image of TRAIN_IMAGES that is {what} could be read: "
+        f"{list(train.skipped.items())[0]}; mend or remove those, or change "
+        "VALIDATION_FRACTION"
+      )
+  return sides
+
+
 def _check(macro: str, records: records_lib.ImageRecords) -> None:
   labels = records.labels
   if labels is None:

@@ -116,8 +116,7 @@ class LinearFast:
 
   def _fitted(self, train, test, held_out, num_classes, bar) -> dict[str, Any]:
     """Chooses and fits once; JSON values."""
-    held_out = held_out[train.index]
-    validation = np.flatnonzero(held_out)
+    learned, validation = labelled_sets.held_out_rows(train, held_out)
     options = {
       "num_classes": num_classes,
       "max_iterations": self.max_iterations,
@@ -127,7 +126,7 @@ class LinearFast:
     for one in logistic.fit(
       train.values,
       train.labels,
-      np.flatnonzero(~held_out),
+      learned,
       inverse_penalties=self.inverse_penalties,
       **options,
     ):

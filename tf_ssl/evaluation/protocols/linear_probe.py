@@ -172,7 +172,7 @@ class LinearProbe:
     test = features["test"]
     if self.validation_fraction:
       train = features["train"]
-      rows = np.flatnonzero(held_out[train.index])
+      _, rows = labelled_sets.held_out_rows(train, held_out)
       validation = train.values[rows], train.labels[rows]
     scores, found = [], []
     for number, diverged in enumerate(grid.has_diverged()):
