@@ -1,6 +1,7 @@
 """Detections drawn beside the truth."""
 
 import io
+import itertools
 import sys
 
 import numpy as np
@@ -78,8 +79,9 @@ def test_labels_do_not_lie_on_each_other_and_one_class_needs_no_name():
 
   box = [20, 15, 40, 30]
   shots = [differing(["abc", "d"], [box] * n) for n in (1, 2, 3, 4)]
-  assert (shots[0] != shots[1]).any()
-  np.testing.assert_array_equal(shots[2], shots[3])
+  steps = [np.abs(b - a).max() for a, b in itertools.pairwise(shots)]
+  # A label is written in place of another; lines alone only become denser.
+  assert min(steps[:2]) > 100 and steps[2] < 40
   assert (differing(["abc"], [box]) != shots[0]).any()
   np.testing.assert_array_equal(
     differing(["abc"], [box]), differing(["other"], [box])
