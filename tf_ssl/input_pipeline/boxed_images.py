@@ -165,8 +165,8 @@ def of_annotated_shape(
     return data, {}
   if not kept:  # every one of a few may be allowed to be missing
     raise errors.UsageError(
-      f"{data.source}: none of {data.num_images} images can be used: "
-      f"{list(told.reasons.items())[0]}"
+      f"{data.source}: none of {data.num_images} images can be used, "
+      f"the first {told.first}"
     )
   return annotations_lib.take(data, kept), told.reasons
 

@@ -159,7 +159,7 @@ def test_of_images_with_masks(role, subject, tmp_path):
     **sets, sgd=_SGD, max_skipped_fraction=1.0
   )
   message = _refused(settings, subject, tmp_path)
-  assert "none of 2 images can be used: ('0.png', 'truncated" in message
+  assert "none of 2 images can be used, the first '0.png' (truncated" in message
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,9 @@ def test_of_images_with_boxes(role, size, subject, tmp_path, untrained):
   )
   message = _refused(settings, subject, tmp_path)
   what = "2 images can be used" if size == 4 else "2 test images can be read"
-  assert f"none of {what}: ('000.png', 'truncated or corrupt PNG" in message
+  assert (
+    f"none of {what}, the first '000.png' (truncated or corrupt PNG" in message
+  )
 
 
 @pytest.mark.parametrize(

@@ -197,8 +197,8 @@ class Runs:
         bar.update(len(batch.index))
     if not read:
       raise errors.UsageError(
-        f"{self._test.source}: none of {number} test images can be read: "
-        f"{list(skipped.reasons.items())[0]}"
+        f"{self._test.source}: none of {number} test images can be read, "
+        f"the first {skipped.first}"
       )
     columns = map(np.concatenate, zip(*rows, strict=True))
     return (
