@@ -79,13 +79,20 @@ def test_what_is_missing_is_told_with_the_path_that_was_tried(
   message = str(caught.value)
   assert f"images {source!r}: nothing at {str(tmp_path / source)!r}" in message
   assert "a folder of images, a manifest FILE.csv, TFRecords" in message
-  assert "Change IMAGES" in message
+  assert message.endswith("; change IMAGES")
   assert "\n" not in message
 
 
 def test_an_empty_name_is_refused():
-  with pytest.raises(errors.UsageError, match="images '': an empty name"):
+  with pytest.raises(errors.UsageError, match="images '': an empty .* IMAGES$"):
     open_images.open_images("")
+
+
+def test_whoever_opens_images_says_what_named_them(tmp_path):
+  (tmp_path / "a.jpg").touch()
+  for source in ("", "gone", str(tmp_path / "a.jpg")):
+    with pytest.raises(errors.UsageError, match="; change --images$"):
+      open_images.open_images(source, named_by="--images")
 
 
 def test_one_image_is_not_a_data_set(tmp_path):

@@ -110,14 +110,8 @@ def test_a_single_report_has_no_interval(files):
   assert "Student's" not in page
 
 
-@pytest.mark.parametrize(
-  "details",
-  [
-    {"intervals": {"top1_percent": {"mean": 40, "low": 38, "high": 42}}},
-    {"intervals_95": {"top1_percent": [40, 38, 42], "x": [1, None, None]}},
-  ],
-)
-def test_a_single_report_brings_its_own_interval_over_seeds(files, details):
+def test_a_single_report_brings_its_own_interval_over_seeds(files):
+  details = {"intervals_95": {"top1_percent": [40, 38, 42]}}
   found = _compared(files(_report(details=details)))
   number = found.protocols[0].numbers["top1_percent"]["moco"]
   assert number[1:] == (40.0, 38.0, 42.0, None)
@@ -129,11 +123,9 @@ def test_a_single_report_brings_its_own_interval_over_seeds(files, details):
   assert found.protocols[0].numbers["top1_percent"]["moco"].low == 40.0
 
 
-def test_an_interval_of_another_confidence_is_left_out(files):
-  interval = {"confidence": 0.9, "low": 38, "high": 42}
-  found = _compared(
-    files(_report(details={"intervals": {"top1_percent": interval}}))
-  )
+def test_an_interval_without_ends_is_none(files):
+  details = {"intervals_95": {"top1_percent": [40, None, None]}}
+  found = _compared(files(_report(details=details)))
   assert found.protocols[0].numbers["top1_percent"]["moco"].low is None
 
 
@@ -289,7 +281,8 @@ def _without(name):
     (_report(results={"a": "b"}), "its result 'a' is 'b', not a number"),
     (_report(results=3), "its 'results' is 3, not an object"),
     (_report(model={"name": "a"}), "it has no 'digest'"),
-    (_report(details={"intervals": {"a": 3}}), "is not a report"),
+    (_report(details={"intervals_95": {"a": 3}}), "is not a report"),
+    (_report(details={"intervals_95": {"a": [1, 2]}}), "is not a report"),
     ({"scores": [], "models": [], "settings": {}, "sets": []}, "no score in"),
     ({"scores": 3, "models": [], "settings": {}, "sets": []}, "not iterable"),
   ],

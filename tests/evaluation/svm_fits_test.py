@@ -1,7 +1,13 @@
 """Many SVMs: the same numbers however they are computed, and none twice."""
 
+import contextlib
 import json
+import os
+import pathlib
+import signal
+import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -79,6 +85,65 @@ def test_a_worker_maps_the_features_file_and_gets_no_copy(features, tmp_path):
   )
   assert sorted(number for number, _ in seen) == [0, 1]
   assert {file for _, file in seen} == {str(tmp_path / "features.npy")}
+
+
+_WAITING = """
+import os, sys, time
+import numpy as np
+from tf_ssl.evaluation import svm_fits, svm_settings
+
+folder, = sys.argv[1:]
+
+def wait(train, test, job, settings):
+  open(os.path.join(folder, str(os.getpid())), "w").close()
+  time.sleep(300)
+
+features = np.zeros((2, 2), np.float32)
+job = svm_fits.Job(*[np.zeros(2, np.int8)] * 4, (1.0,))
+list(
+  svm_fits.each_job(
+    wait, features, features, [job, job], [0, 1], svm_settings.SvmSettings(),
+    workers=2,
+  )
+)
+"""
+
+
+def _has_ended(pid: int) -> bool:
+  try:
+    status = pathlib.Path(f"/proc/{pid}/stat").read_text()
+  except OSError:
+    return True
+  return ") Z " in status  # nobody has asked for its exit code
+
+
+def _wait_until(condition, seconds) -> bool:
+  deadline = time.monotonic() + seconds
+  while not condition() and time.monotonic() < deadline:
+    time.sleep(0.05)
+  return condition()
+
+
+def test_workers_end_where_the_process_that_they_work_for_is_killed(
+  tmp_path, repository
+):
+  process = subprocess.Popen(
+    [sys.executable, "-c", _WAITING, str(tmp_path)],
+    env={**os.environ, "PYTHONPATH": str(repository)},
+  )
+  try:
+    started = _wait_until(lambda: len(list(tmp_path.iterdir())) == 2, 100)
+  finally:
+    process.kill()
+    process.wait()
+  workers = [int(path.name) for path in tmp_path.iterdir()]
+  assert started and process.pid not in workers
+  try:
+    assert _wait_until(lambda: all(map(_has_ended, workers)), 20)
+  finally:
+    for worker in workers:
+      with contextlib.suppress(ProcessLookupError):
+        os.kill(worker, signal.SIGKILL)
 
 
 def _where(train, test, job, settings):

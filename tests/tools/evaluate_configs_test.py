@@ -23,6 +23,22 @@ _SMALL = {
 }
 
 
+_PROTOCOL = {  # what the numbers depend on
+  "knn_folder": {"k", "temperature", "crop"},
+  "linear_folder": {
+    "learning_rates",
+    "chosen_by",
+    "epochs",
+    "decay",
+    "batch_size",
+    "training_crop",
+    "crop",
+    "seeds",
+  },
+  "linear_fast_folder": {"inverse_penalties", "chosen_by", "crop", "seeds"},
+}
+
+
 @pytest.fixture(autouse=True)
 def fixture_no_gin():
   gin.clear_config()
@@ -65,11 +81,17 @@ def test_folders_are_measured(config, images, tmp_path):
   report = json.loads((tmp_path / "report.json").read_text())
   assert report["results"]["top1_percent"] == 100.0
   assert report["settings"]["image_size"] == 8
+  assert _PROTOCOL[config] <= report["settings"].keys()
+  page = (tmp_path / "report.md").read_text()
+  for name in _PROTOCOL[config]:
+    assert f"| {name.replace('_', ' ')} | " in page
   assert report["data"]["train"]["count"] == 12
+  for found in report["data"].values():
+    assert {len(found["sha256"]), len(found["labels_sha256"])} == {64}
   assert report["data"]["test"]["classes"] == 2
   assert report["pictures"] == ["confusion.png"]
   assert (tmp_path / "confusion.png").is_file()
-  assert "| top1 | 100.00 % |" in (tmp_path / "report.md").read_text()
+  assert "| top1 | 100.00 % |" in page
 
 
 def _fails(arguments, capsys):

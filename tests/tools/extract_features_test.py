@@ -121,6 +121,10 @@ def test_missing_flags_models_and_labels_are_named(tmp_path):
     (["--model=pixels"], "--images=... is missing"),
     ([f"--images={tmp_path}/images"], "--model=... is missing"),
     (
+      ["--model=pixels", "--images=", f"--output={tmp_path}/out"],
+      "images '': an empty name; .*; change --images$",
+    ),
+    (
       [
         "--model=pixels",
         f"--images={tmp_path}/images",

@@ -80,7 +80,7 @@ def diagnose_dataset(
       "with --annotations=FILE where there are boxes"
     )
   else:
-    records = open_images.open_images(images)
+    records = open_images.open_images(images, named_by="--images")
     estimator = estimate.Estimator(
       encoder, endpoint=endpoint, seed=settings.seed
     )

@@ -145,9 +145,11 @@ def of_images(source: str) -> TrainingSet:
     UsageError: as of `open_images`.
   """
   try:
-    records = open_images.open_images(source, labelled=True)
+    records = open_images.open_images(
+      source, labelled=True, named_by="--subset_of"
+    )
   except errors.UsageError:
-    records = open_images.open_images(source)
+    records = open_images.open_images(source, named_by="--subset_of")
   names = [f"{number:08d}" for number in range(records.num_images)]
   if records.labels is not None:
     known = records.class_names or tuple(
@@ -207,7 +209,8 @@ def size_of(match_to: str) -> int:
   """
   if match_to.isdecimal():
     return int(match_to)
-  return open_images.open_images(match_to).num_images
+  found = open_images.open_images(match_to, named_by="--match_to")
+  return found.num_images
 
 
 def _folders(class_names: Sequence[str]) -> tuple[str, ...]:

@@ -18,7 +18,9 @@ _EXPECTED = (
 _IMAGE_FILES = tuple(os.fsdecode(name) for name in image_folder.EXTENSIONS)
 
 
-def open_images(source: str, *, labelled: bool = False) -> records.ImageRecords:
+def open_images(
+  source: str, *, labelled: bool = False, named_by: str = "IMAGES"
+) -> records.ImageRecords:
   """Finds the images of a source, whatever its kind.
 
   Args:
@@ -28,6 +30,7 @@ def open_images(source: str, *, labelled: bool = False) -> records.ImageRecords:
       (`tfds_images`).
     labelled: whether every image must come with a class: from the folder it
       lies in, the manifest's column, or the record's feature.
+    named_by: the setting or flag that `source` comes from, for errors.
 
   Returns:
     The records.
@@ -39,7 +42,7 @@ def open_images(source: str, *, labelled: bool = False) -> records.ImageRecords:
     return tfds_images.read(source, labelled=labelled)
   path = os.path.expanduser(source)
   if not path:
-    raise _error(source, "an empty name")
+    raise _error(source, "an empty name", named_by)
   if os.path.isdir(path):
     files = _tfrecords_without_images(path)
     if files:
@@ -47,12 +50,12 @@ def open_images(source: str, *, labelled: bool = False) -> records.ImageRecords:
     return image_folder.read(path, labelled=labelled)
   files = tfrecords.find(path)
   if not files:
-    raise _error(source, f"nothing at {os.path.abspath(path)!r}")
+    raise _error(source, f"nothing at {os.path.abspath(path)!r}", named_by)
   if path.lower().endswith(".csv") and len(files) == 1:
     return manifest.read(files[0], labelled=labelled)
   for file in files:
     if file.lower().endswith(_IMAGE_FILES):
-      raise _error(source, f"{file!r} is one image")
+      raise _error(source, f"{file!r} is one image", named_by)
   return tfrecords.read(files, labelled=labelled)
 
 
@@ -63,8 +66,7 @@ def _tfrecords_without_images(folder: str) -> list[str]:
     return []
 
 
-def _error(source: str, problem: str) -> errors.UsageError:
+def _error(source: str, problem: str, named_by: str) -> errors.UsageError:
   return errors.UsageError(
-    f"images {source!r}: {problem}; expected {_EXPECTED}. Change IMAGES (or "
-    "LABELLED_IMAGES, HELD_OUT_IMAGES, TRAIN_IMAGES, TEST_IMAGES)"
+    f"images {source!r}: {problem}; expected {_EXPECTED}; change {named_by}"
   )

@@ -72,11 +72,13 @@ def open_source(
     UsageError: as `open_images.open_images`.
   """
   try:
-    return open_images.open_images(source, labelled=True), ""
+    return open_images.open_images(
+      source, labelled=True, named_by="--images"
+    ), ""
   except errors.UsageError as error:
     if require_labels:
       raise
-    return open_images.open_images(source), str(error)
+    return open_images.open_images(source, named_by="--images"), str(error)
 
 
 def write(

@@ -84,8 +84,8 @@ def check(
         pixels[table[value]] += count
   if not usable:  # every one of a few may be allowed to be missing
     raise errors.UsageError(
-      f"{data.source}: none of {data.num_images} images can be used: "
-      f"{list(skipped.reasons.items())[0]}"
+      f"{data.source}: none of {data.num_images} images can be used, "
+      f"the first {skipped.first}"
     )
   return Checked(
     data.take(usable),

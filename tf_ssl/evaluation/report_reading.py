@@ -205,21 +205,12 @@ def _results(given: Mapping[str, Any]) -> dict[str, float | None]:
 def _intervals(
   details: Mapping[str, Any],
 ) -> dict[str, tuple[float, float]]:
-  """Of either form that protocols have: an object, or mean, low, high."""
-  found = {}
-  for name, given in (
-    *(details.get("intervals") or {}).items(),
-    *(details.get("intervals_95") or {}).items(),
-  ):
-    if isinstance(given, dict):
-      is_95 = given.get("confidence", CONFIDENCE) == CONFIDENCE
-      ends = (given["low"], given["high"]) if is_95 else (None, None)
-    else:
-      _, *ends = given
-    if None not in ends:
-      low, high = map(float, ends)
-      found[name] = low, high
-  return found
+  """Of mean, low and high; a single repetition has neither end."""
+  return {
+    name: (float(low), float(high))
+    for name, (_, low, high) in (details.get("intervals_95") or {}).items()
+    if low is not None and high is not None
+  }
 
 
 def _training_seed(provenance: Any) -> Any:

@@ -3,13 +3,15 @@
 Workers are processes that map the features' file: each takes from it the rows
 that it trains on and nothing else. Threads would do for memory, but not for
 results: liblinear draws from one generator for the whole process, so what one
-fit gives would hang on the others. What is done is noted in a file, and not
-done again. This module is what a worker imports: no TensorFlow.
+fit gives would hang on the others. They end where this process does, killed or
+not. What is done is noted in a file, and not done again. This module is what a
+worker imports: no TensorFlow.
 """
 
 import dataclasses
 import hashlib
 import json
+import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -21,6 +23,7 @@ from sklearn import exceptions, preprocessing
 
 from tf_ssl import errors
 from tf_ssl.evaluation import average_precision, svm_settings
+from tf_ssl.ops import orphans
 
 _ROWS = 1024  # of the test features at once
 
@@ -152,12 +155,16 @@ def each_job(
     n_jobs=workers, return_as="generator_unordered", batch_size=1
   )
   yield from parallel(
-    joblib.delayed(_numbered)(i, function, train, test, jobs[i], settings)
+    joblib.delayed(_numbered)(
+      os.getpid(), i, function, train, test, jobs[i], settings
+    )
     for i in numbers
   )
 
 
-def _numbered(number, function, *arguments) -> tuple[int, Any]:
+def _numbered(parent, number, function, *arguments) -> tuple[int, Any]:
+  if os.getpid() != parent:
+    orphans.end_with(parent)
   return number, function(*arguments)
 
 

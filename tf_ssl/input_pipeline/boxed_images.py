@@ -137,7 +137,9 @@ def of_annotated_shape(
 ) -> tuple[annotations_lib.Annotations, dict[str, str]]:
   """Leaves out images that are not what their annotations describe.
 
-  Reads the headers only; a smaller or larger copy of an image will do.
+  Reads the headers only; a smaller or larger copy of an image will do. Files
+  that are no images at all are left out, too; what is damaged further on is
+  found by who decodes it.
 
   Args:
     data: images and boxes.
@@ -147,7 +149,7 @@ def of_annotated_shape(
     The rest, and from the names of those left out to the reasons.
 
   Raises:
-    UsageError: too many are of another shape.
+    UsageError: too many cannot be used, or all of them.
   """
   told = skipped_lib.SkippedFiles(None, data.num_images, max_skipped_fraction)
   kept = []
@@ -161,6 +163,11 @@ def of_annotated_shape(
       told.add(data.images.name(index), reason)
   if len(kept) == data.num_images:
     return data, {}
+  if not kept:  # every one of a few may be allowed to be missing
+    raise errors.UsageError(
+      f"{data.source}: none of {data.num_images} images can be used, "
+      f"the first {told.first}"
+    )
   return annotations_lib.take(data, kept), told.reasons
 
 
@@ -170,7 +177,7 @@ def _why_of_another_shape(data, index: int) -> str | None:
     with Image.open(os.path.realpath(data.images.path(index))) as image:
       found = image.size
   except Exception:  # what Pillow raises on a damaged file varies
-    return None  # not its shape is wrong; who decodes it will say what is
+    return skipped_lib.why_unusable(data.images, index, None)
   if abs(found[0] * height / (found[1] * width) - 1) <= _SHAPE:
     return None
   return (

@@ -59,6 +59,14 @@ class SkippedFiles:
     return len(self._reasons)
 
   @property
+  def first(self) -> str:
+    """The first image that was skipped, and why, in words; "" if none was."""
+    with self._lock:
+      for name, reason in self._reasons.items():
+        return f"{name!r} ({reason})"
+    return ""
+
+  @property
   def reasons(self) -> dict[str, str]:
     """From the names of the skipped images to the reasons; a copy."""
     with self._lock:

@@ -102,8 +102,12 @@ def observe(
     )
   images, class_names = monitors_projector.from_pairs(probe), ()
   if settings.labelled_images is not None:
-    labelled, _ = _labelled(settings, settings.labelled_images)
-    held_out, class_names = _labelled(settings, settings.held_out_images)
+    labelled, _ = _labelled(
+      settings, settings.labelled_images, "LABELLED_IMAGES"
+    )
+    held_out, class_names = _labelled(
+      settings, settings.held_out_images, "HELD_OUT_IMAGES"
+    )
     watching.append(
       monitors_labelled.LabelledMonitor(
         model.encoder,
@@ -203,9 +207,9 @@ def _first_batch(settings, records, skipped, *, recipe, size, view_type):
   return next(iter(batches))
 
 
-def _labelled(settings, source):
+def _labelled(settings, source, named_by):
   """Batches of a labelled set, and the names of its classes."""
-  records = open_images.open_images(source, labelled=True)
+  records = open_images.open_images(source, labelled=True, named_by=named_by)
   dataset = labelled_images.labelled_images(
     records,
     image_size=settings.knn_image_size or settings.image_size,

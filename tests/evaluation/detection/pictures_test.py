@@ -1,6 +1,7 @@
 """Detections drawn beside the truth."""
 
 import io
+import itertools
 import sys
 
 import numpy as np
@@ -32,6 +33,58 @@ def test_as_many_detections_are_drawn_as_there_are_objects_the_surest():
   np.testing.assert_array_equal(_drawn([one, two]), _drawn([one]))
   assert (_drawn([two, one]) != _drawn([one])).any()
   assert (_drawn([]) != _drawn([one])).any()
+
+
+def _boxes(found, truth=((10, 10, 30, 30),), truth_classes=(0,)):
+  """What is drawn of detections whose classes are 0, 1, 0, ..."""
+  example = _example(found)._replace(
+    truth=np.float32(truth).reshape(-1, 4),
+    truth_classes=np.array(truth_classes, int),
+  )
+  return pictures._found(example, ["a", "b"])
+
+
+def test_what_hits_no_free_true_box_of_its_class_is_dashed():
+  hit, near, far = [10, 10, 30, 29], [10, 10, 30, 21], [40, 10, 60, 30]
+  true = [[10, 10, 30, 30], [10, 10, 30, 30], [0, 0, 5, 5]]
+
+  def dashed(found, truth_classes):
+    return [box.is_dashed for box in _boxes(found, true, truth_classes)]
+
+  # The second of three is of class 1; the third comes too late.
+  assert dashed([hit, hit, hit], [0, 1, 1]) == [False, False, True]
+  assert dashed([hit, hit, hit], [0, 0, 1]) == [False, True, False]
+  assert dashed([near, far, near], [0, 0, 0]) == [False, True, False]
+  below = [10, 10, 30, 19.9]  # an IoU of 0.495
+  assert dashed([below, far, hit], [0, 0, 0]) == [True, True, False]
+
+
+def test_of_many_detections_eight_are_drawn_and_of_no_object_none():
+  boxes = np.tile([[5, 5, 20, 20]], (12, 1))
+  found = _boxes(boxes, boxes, [0] * 12)
+  assert [box.label for box in found][:2] == ["a 0.90", "b 0.83"]
+  assert len(found) == 8
+  assert not _boxes(boxes, [], [])
+
+
+def test_labels_do_not_lie_on_each_other_and_one_class_needs_no_name():
+  """Boxes in one place have room for two labels, above and at the foot."""
+
+  def differing(names, boxes):
+    example = _example([])._replace(
+      truth=np.float32(boxes), truth_classes=np.zeros(len(boxes), int)
+    )
+    png = pictures.draw([example], names, title="")
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
+
+  box = [20, 15, 40, 30]
+  shots = [differing(["abc", "d"], [box] * n) for n in (1, 2, 3)]
+  second, third = (np.abs(b - a).max() for a, b in itertools.pairwise(shots))
+  assert second > 100 and third < 40  # lines alone only become denser
+  assert (differing(["abc"], [box]) != shots[0]).any()
+  np.testing.assert_array_equal(
+    differing(["abc"], [box]), differing(["other"], [box])
+  )
 
 
 if __name__ == "__main__":

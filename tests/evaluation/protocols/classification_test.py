@@ -64,9 +64,8 @@ def test_several_repetitions_have_a_mean_and_students_interval():
   )
   assert found.results["top1_percent"] == 75.0
   half = stats.t.ppf(0.975, 2) * 25.0 / np.sqrt(3)
-  interval = found.details["intervals"]["top1_percent"]
-  assert interval["low"] == pytest.approx(75 - half)
-  assert interval["high"] == pytest.approx(75 + half)
+  interval = found.details["intervals_95"]["top1_percent"]
+  assert interval == pytest.approx([75, 75 - half, 75 + half])
   assert found.details["repetitions"]["seed 1"]["top1_percent"] == 75.0
   assert found.details["per_class_percent"]["c"] == pytest.approx(100 / 3)
   assert found.tables[0].rows[0] == ["c", pytest.approx(100 / 3), 2]

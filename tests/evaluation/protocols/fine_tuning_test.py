@@ -192,6 +192,10 @@ def test_labels_that_do_not_fit_are_named(folders, tmp_path):
       r"1 classes that the train images lack \(purple\)",
     ),
     (
+      {"test": records._replace(labels=records.labels + np.int32(1))},
+      r"TEST_IMAGES \(.*the label of 'red/0.png' is 3, beyond the 3 classes",
+    ),
+    (
       {
         "train": records._replace(class_names=()),
         "test": records._replace(
@@ -222,6 +226,34 @@ def test_images_without_a_label_are_left_out_and_counted(folders, tmp_path):
   )
   assert outcome.details["runs"][0]["images"] == 55
   assert outcome.notes[0] == "5 train images without a label were left out"
+
+
+def test_other_labels_of_the_same_images_are_learned_anew(
+  folders, tmp_path, monkeypatch
+):
+  labels, shifted = [], np.array([1, 2, 0], np.int32)
+
+  def learned(self, share, start, seed, folder):
+    del share, start, seed, folder
+    labels.append(self._sets.train.labels.tolist())
+    return {"images": 60, "steps": 1, "loss": None, "tested": 24} | {
+      "top1": 50.0,
+      "top5": 100.0,
+      "skipped": {},
+    }
+
+  monkeypatch.setattr(fine_tuning._Runs, "run", learned)
+  records = _records(folders / "train")
+  settings = {"label_shares": (1.0,), "seeds": (0,)}
+  first, _ = _run(_protocol(folders, **settings), tmp_path)
+  _run(_protocol(folders, **settings), tmp_path)
+  assert labels == [records.labels.tolist()]  # once
+  other = records._replace(labels=shifted[records.labels])
+  second, said = _run(_protocol(folders, train=other, **settings), tmp_path)
+  assert labels[1:] == [other.labels.tolist()]
+  assert "different: data" in said[0]
+  assert first.data["test"] == second.data["test"]
+  assert first.data["train"] != second.data["train"]
 
 
 def test_unreadable_images_are_named_or_stop_the_run(folders, tmp_path):

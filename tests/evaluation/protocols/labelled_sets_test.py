@@ -52,6 +52,19 @@ def test_the_identity_of_a_set_depends_on_its_labels_by_name():
   assert digest([1, 0], ("b", "a")) == first  # the same, numbered otherwise
 
 
+def test_the_identity_of_a_set_depends_on_the_regions_that_are_cut_out():
+  def digest(boxes):
+    records = _records([0, 1], ("a", "b"))
+    if boxes is not None:
+      records = records._replace(boxes=np.array(boxes, np.int32))
+    return labelled_sets.match(records, records).data()["train"]
+
+  whole, left = [-1, -1, -1, -1], [0, 0, 4, 8]
+  found = [digest(boxes) for boxes in (None, [left, whole], [whole, left])]
+  assert len({each["sha256"] for each in found}) == 1
+  assert len({each["labels_sha256"] for each in found}) == 3
+
+
 _NAMES = ("a", "b")
 
 

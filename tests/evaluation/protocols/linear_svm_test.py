@@ -157,7 +157,7 @@ def test_the_outcome_carries_the_whole_protocol(measured):
   assert len(outcome.data["test"]["annotations_sha256"]) == 64
   (table,) = outcome.tables
   assert [row[0] for row in table.rows] and len(table.rows) == 3
-  assert "intervals" not in outcome.details
+  assert "intervals_95" not in outcome.details
 
 
 def test_one_annotated_set_is_split_by_image_for_each_seed(data, tmp_path):
@@ -172,9 +172,9 @@ def test_one_annotated_set_is_split_by_image_for_each_seed(data, tmp_path):
   values = [first["voc07_mean_ap_percent"], second["voc07_mean_ap_percent"]]
   mean = outcome.results["voc07_mean_ap_percent"]
   assert mean == pytest.approx(np.mean(values))
-  found = outcome.details["intervals"]["voc07_mean_ap_percent"]
-  assert found["low"] <= mean <= found["high"]
-  assert found["high"] - found["low"] == pytest.approx(
+  middle, low, high = outcome.details["intervals_95"]["voc07_mean_ap_percent"]
+  assert low <= mean == middle <= high
+  assert high - low == pytest.approx(
     12.7062 * abs(values[0] - values[1]), abs=0.01
   )
   assert [line.split(":")[0] for line in said] == ["split 0", "split 3"]

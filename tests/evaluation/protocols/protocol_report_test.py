@@ -63,6 +63,18 @@ def test_the_json_has_the_whole_protocol(subject, tmp_path):
   assert (tmp_path / "confusion.png").read_bytes() == b"\x89PNG"
 
 
+def test_the_json_has_what_the_models_own_files_say(subject, tmp_path):
+  (tmp_path / "run.json").write_text('{"seed": 3, "data": {"sha256": "ab"}}')
+  of_a_run = protocol.Subject(f"mine={tmp_path}")
+  of_a_run.__dict__["frozen"] = subject.frozen
+  report, page = _write(_OUTCOME, of_a_run, tmp_path)
+  assert report["provenance"] == {
+    "file": str(tmp_path / "run.json"),
+    "content": {"seed": 3, "data": {"sha256": "ab"}},
+  }
+  assert "| seed | 3 |" in page.splitlines()
+
+
 def test_the_page_shows_results_first_and_names_are_only_text(
   subject, tmp_path
 ):

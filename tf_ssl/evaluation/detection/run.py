@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 import tqdm
 
+from tf_ssl import errors
 from tf_ssl.datasets import annotations as annotations_lib
 from tf_ssl.evaluation import fitting
 from tf_ssl.evaluation.detection import coco_metrics, pictures, retinanet
@@ -86,6 +87,9 @@ class Runs:
       JSON values: "overall" and "by_class" as in `coco_metrics.Metrics`,
       "loss", the last, "skipped", from names to reasons, and "tested", the
       number of test images.
+
+    Raises:
+      UsageError: too many images cannot be read, or none to test with.
     """
     skipped = self._skipped(self._train)
 
@@ -175,7 +179,8 @@ class Runs:
         found = [value.numpy() for value in self._detector.detect(batch.image)]
         found = retinanet.Found(*found)
         for i, index in enumerate(batch.index.numpy().tolist()):
-          if index in drawn:
+          # each place's image, or the next one that can be read
+          if len(images) < len(drawn) and index >= drawn[len(images)]:
             images[len(read)] = batch.image[i].numpy()
           count = found.count[i]
           boxes = found.boxes[i, :count] / scales[index]
@@ -190,6 +195,11 @@ class Runs:
           )
           read.append(index)
         bar.update(len(batch.index))
+    if not read:
+      raise errors.UsageError(
+        f"{self._test.source}: none of {number} test images can be read, "
+        f"the first {skipped.first}"
+      )
     columns = map(np.concatenate, zip(*rows, strict=True))
     return (
       annotations_lib.take(self._test, read),

@@ -71,9 +71,7 @@ def findings(
   counts = sum(guesses.confusion(one.best, labels, number) for one in found)
   by_class = _by_class(counts)
   over = {
-    name: repetitions.mean_interval(
-      [values[name] for values in each], confidence=_CONFIDENCE
-    )
+    name: repetitions.mean_interval([values[name] for values in each])
     for name in each[0]
   }
   interval = _sampling_interval(over["top1_percent"].mean, len(labels))
@@ -87,7 +85,7 @@ def findings(
   notes = [_sampling_note(interval, len(labels))]
   if len(found) > 1:
     details["repetitions"] = dict(zip(names, each, strict=True))
-    details["intervals"] = {k: v._asdict() for k, v in over.items()}
+    details["intervals_95"] = {k: list(v) for k, v in over.items()}
     notes.append(_repetition_note(over["top1_percent"], len(found)))
   unseen = [
     name

@@ -18,7 +18,11 @@ from tf_ssl.evaluation import (
   repetitions,
 )
 from tf_ssl.evaluation.models import trainable
-from tf_ssl.evaluation.protocols import fine_tuning_outcome, protocol
+from tf_ssl.evaluation.protocols import (
+  fine_tuning_outcome,
+  partly_labelled,
+  protocol,
+)
 from tf_ssl.input_pipeline import labelled_crops, labelled_images
 from tf_ssl.input_pipeline import skipped as skipped_lib
 
@@ -83,21 +87,19 @@ class FineTuning:
   ) -> protocol.Outcome:
     """Measures one model; see `protocol.DownstreamProtocol`."""
     encoder = subject.trainable
-    labels, test, notes = _matched(self.train, self.test)
-    num_classes = int(labels.max()) + 1
-    data = {
-      "train": records_lib.digest(self.train),
-      "test": records_lib.digest(self.test),
-    }
+    sets = partly_labelled.match(self.train, self.test)
+    data, notes = sets.data(), list(sets.notes)
     settings = self._settings()
-    description = encoder.description._asdict()
-    del description["path"], description["name"]
     kept = kept_results.KeptResults(
       os.path.join(output_dir, _FOLDER),
-      {**settings, "data": data, "model": description},
+      {
+        **settings,
+        "data": data,
+        "model": protocol.identity(encoder.description),
+      },
       say,
     )
-    runs = _Runs(self, encoder, labels, test, num_classes)
+    runs = _Runs(self, encoder, sets)
     found = []
     with kept.locked():
       for share in self.label_shares:
@@ -114,7 +116,7 @@ class FineTuning:
       notes.append(encoder.description.note)
     return fine_tuning_outcome.outcome(
       found,
-      num_classes=num_classes,
+      num_classes=sets.num_classes,
       settings=settings
       | {
         "label_shares": list(self.label_shares),
@@ -146,14 +148,12 @@ class FineTuning:
 class _Runs:
   """The runs of one protocol on one model; compiled once for all of them."""
 
-  def __init__(self, settings, encoder, labels, test, num_classes):
+  def __init__(self, settings, encoder, sets):
     self._settings: FineTuning = settings
     self._encoder: trainable.TrainableEncoder = encoder
-    self._labels: np.ndarray = labels  # [N]
-    self._test: records_lib.ImageRecords = test
-    self._num_classes: int = num_classes
+    self._sets: partly_labelled.PartlyLabelled = sets
     self._model = classifier.Classifier(
-      encoder, num_classes=num_classes, frozen=settings.sgd.is_frozen
+      encoder, num_classes=sets.num_classes, frozen=settings.sgd.is_frozen
     )
     frozen = settings.sgd.is_frozen
     self._fitter = fitting.Fitter(
@@ -169,9 +169,9 @@ class _Runs:
 
   def run(self, share, start, seed, folder) -> dict[str, Any]:
     """Trains and tests once; JSON values, the fields of `Run`."""
-    settings, train = self._settings, self._settings.train
+    settings, train = self._settings, self._sets.train
     chosen = label_subsets.balanced(
-      self._labels, share, num_classes=self._num_classes, seed=seed
+      train.labels, share, num_classes=self._sets.num_classes, seed=seed
     )
     boxes = None if train.boxes is None else train.boxes[chosen, None]
     subset = train._replace(
@@ -214,19 +214,19 @@ class _Runs:
     }
 
   def _tested(self, title: str) -> dict[str, Any]:
-    settings = self._settings
+    settings, test = self._settings, self._sets.test
     skipped = skipped_lib.SkippedFiles(
-      None, self._test.num_images, settings.max_skipped_fraction
+      None, test.num_images, settings.max_skipped_fraction
     )
     dataset = labelled_images.labelled_images(
-      self._test,
+      test,
       image_size=settings.image_size,
       batch_size=min(64, settings.batch_size),
       skipped=skipped,
     )
     count, top1, top5 = 0, 0, 0
     bar = tqdm.tqdm(
-      total=self._test.num_images, desc=title, unit="image", mininterval=0.5
+      total=test.num_images, desc=title, unit="image", mininterval=0.5
     )
     with bar, skipped.explained():
       for images, labels in dataset:
@@ -238,8 +238,8 @@ class _Runs:
         top5 += classifier.hits(scores, labels, _TOP)
     if not count:
       raise errors.UsageError(
-        f"none of {self._test.num_images} test images can be used; expected "
-        "labelled images in TEST_IMAGES"
+        f"none of {test.num_images} test images can be used, the first "
+        f"{skipped.first}; expected labelled images in TEST_IMAGES"
       )
     return {
       "tested": count,
@@ -251,42 +251,3 @@ class _Runs:
 
 def _by_role(role: str, skipped: skipped_lib.SkippedFiles) -> dict[str, str]:
   return {f"{role}/{name}": why for name, why in skipped.reasons.items()}
-
-
-def _matched(
-  train: records_lib.ImageRecords, test: records_lib.ImageRecords
-) -> tuple[np.ndarray, records_lib.ImageRecords, list[str]]:
-  """Labels [N] to train on, test images with labels of the same meaning, notes.
-
-  Classes are those of the train images, by name where they have names.
-  """
-  for role, found in (("train", train), ("test", test)):
-    if found.labels is None or not (found.labels >= 0).any():
-      raise errors.UsageError(
-        f"the {role} images have no labels; expected class folders, or a "
-        f"manifest with a column `label`; change {role.upper()}_IMAGES"
-      )
-  notes = []
-  labels, test_labels = train.labels, test.labels
-  for role, found in (("train", labels), ("test", test_labels)):
-    missing = int((found < 0).sum())
-    if missing:
-      notes.append(f"{missing} {role} images without a label were left out")
-  if train.class_names and test.class_names:
-    unknown = sorted(set(test.class_names) - set(train.class_names))
-    ids = np.array(
-      [
-        -1 if name in unknown else train.class_names.index(name)
-        for name in test.class_names
-      ]
-    )
-    test_labels = np.where(test_labels < 0, -1, ids[test_labels])
-  else:
-    unknown = sorted(set(test_labels[test_labels > labels.max()].tolist()))
-  if unknown:
-    raise errors.UsageError(
-      f"the test images have {len(unknown)} classes that the train images lack "
-      f"({', '.join(map(str, unknown[:5]))}); expected the same classes in "
-      "TRAIN_IMAGES and TEST_IMAGES"
-    )
-  return labels, test._replace(labels=test_labels.astype(np.int32)), notes

@@ -37,15 +37,8 @@ class Knn:
 
   def __post_init__(self):
     """Refuses what would fail only after all images have been read."""
-    for name, macro, values in (
-      ("k", "K", self.k),
-      ("temperature", "TEMPERATURE", self.temperature),
-    ):
-      if not values or len(set(values)) != len(values) or not min(values) > 0:
-        raise errors.UsageError(
-          f"{name} is {list(values)}; expected different numbers above 0; "
-          f"change {macro}"
-        )
+    protocol.check_numbers("k", "K", self.k)
+    protocol.check_numbers("temperature", "TEMPERATURE", self.temperature)
 
   def run(
     self,

@@ -3,7 +3,6 @@
 What cannot be used is refused before the first image is read.
 """
 
-import hashlib
 import os
 from typing import Any, NamedTuple
 
@@ -13,7 +12,7 @@ from tf_ssl import errors
 from tf_ssl.datasets import label_fraction
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.evaluation import feature_store
-from tf_ssl.evaluation.protocols import protocol
+from tf_ssl.evaluation.protocols import protocol, set_identity
 
 _FOLDER = "features"
 _NAMED = 5  # classes that an error lists
@@ -35,8 +34,11 @@ class LabelledSets(NamedTuple):
   def data(self) -> dict[str, dict[str, Any]]:
     """Identifies both sets, for `protocol.Outcome.data`."""
     return {
-      "train": _identity(self.train, len(self.class_names)),
-      "test": _identity(self.test, len(self.class_names)),
+      role: {
+        "folder": records.root,
+        **set_identity.identity(records, len(self.class_names)),
+      }
+      for role, records in (("train", self.train), ("test", self.test))
     }
 
 
@@ -194,6 +196,31 @@ def hold_out(
   return held_out
 
 
+def held_out_rows(
+  train: Features, held_out: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """Rows of the features to learn from, and of those that were held out.
+
+  Args:
+    train: of `features`.
+    held_out: [N] bool, of `hold_out`.
+
+  Raises:
+    UsageError: no image of one side could be read.
+  """
+  out = held_out[train.index]
+  sides = np.flatnonzero(~out), np.flatnonzero(out)
+  for what, rows in zip(("to learn from", "held out"), sides, strict=True):
+    if not len(rows):
+      name, reason = next(iter(train.skipped.items()))
+      raise errors.UsageError(
+        f"no image of TRAIN_IMAGES that is {what} could be read, the first "
+        f"{name!r} ({reason}); mend or remove those, or change "
+        "VALIDATION_FRACTION"
+      )
+  return sides
+
+
 def _check(macro: str, records: records_lib.ImageRecords) -> None:
   labels = records.labels
   if labels is None:
@@ -209,7 +236,20 @@ def _check(macro: str, records: records_lib.ImageRecords) -> None:
       f"label or a negative one, the first {first!r}; expected a class for "
       "every image"
     )
-  count = len(records.class_names)
+  check_named(macro, records)
+
+
+def check_named(macro: str, records: records_lib.ImageRecords) -> None:
+  """Refuses labels beyond the classes that have names.
+
+  Args:
+    macro: that names the images, for the error.
+    records: with labels.
+
+  Raises:
+    UsageError: names the first image that has one.
+  """
+  labels, count = records.labels, len(records.class_names)
   if count and int(labels.max()) >= count:
     first = records.name(int(np.argmax(labels >= count)))
     raise errors.UsageError(
@@ -234,24 +274,6 @@ def _mapped(
   for i, name in names.items():
     table[i] = number[name]
   return table[labels]
-
-
-def _identity(
-  records: records_lib.ImageRecords, num_classes: int
-) -> dict[str, Any]:
-  by_name = sorted(
-    f"{records.name(i)}\0{records.class_names[label]}\n"
-    for i, label in enumerate(records.labels.tolist())
-  )
-  sha256 = hashlib.sha256()
-  for line in by_name:
-    sha256.update(line.encode("utf-8", "surrogateescape"))
-  return {
-    "folder": records.root,
-    **records_lib.digest(records),
-    "labels_sha256": sha256.hexdigest(),
-    "classes": num_classes,
-  }
 
 
 def _some(names: set[str]) -> str:

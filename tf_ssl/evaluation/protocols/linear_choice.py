@@ -128,12 +128,3 @@ def line(seed: int, values: Sequence[float], tested: Tested) -> str:
     for value, score in zip(values, tested.validation, strict=True)
   ]
   return f"seed {seed}: {', '.join(found)}"
-
-
-def check(name: str, macro: str, values: Sequence[float]) -> None:
-  """Refuses settings that are none, repeated, or not above 0."""
-  if not values or len(set(values)) != len(values) or not min(values) > 0:
-    raise errors.UsageError(
-      f"{name} is {list(values)}; expected different numbers above 0; change "
-      f"{macro}"
-    )

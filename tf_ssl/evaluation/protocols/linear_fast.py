@@ -13,7 +13,6 @@ from tf_ssl.evaluation import guesses, kept_results, logistic, repetitions
 from tf_ssl.evaluation.protocols import (
   classification,
   labelled_sets,
-  linear_choice,
   protocol,
 )
 
@@ -53,7 +52,7 @@ class LinearFast:
 
   def __post_init__(self):
     """Refuses what would fail only after all images have been read."""
-    linear_choice.check(
+    protocol.check_numbers(
       "inverse_penalties", "INVERSE_PENALTIES", self.inverse_penalties
     )
     repetitions.check_seeds(self.seeds)
@@ -84,14 +83,13 @@ class LinearFast:
       )
       for role, images in (("train", sets.train), ("test", sets.test))
     )
-    model = subject.frozen.description._asdict()
     kept = kept_results.KeptResults(
       os.path.join(output_dir, _FOLDER),
       {
         **self._settings(),
         "data": {k: v["labels_sha256"] for k, v in data.items()},
         "images": {k: v["sha256"] for k, v in data.items()},
-        "model": {k: v for k, v in model.items() if k not in ("name", "path")},
+        "model": protocol.identity(subject.frozen.description),
       },
       say,
     )
@@ -116,8 +114,7 @@ class LinearFast:
 
   def _fitted(self, train, test, held_out, num_classes, bar) -> dict[str, Any]:
     """Chooses and fits once; JSON values."""
-    held_out = held_out[train.index]
-    validation = np.flatnonzero(held_out)
+    learned, validation = labelled_sets.held_out_rows(train, held_out)
     options = {
       "num_classes": num_classes,
       "max_iterations": self.max_iterations,
@@ -127,7 +124,7 @@ class LinearFast:
     for one in logistic.fit(
       train.values,
       train.labels,
-      np.flatnonzero(~held_out),
+      learned,
       inverse_penalties=self.inverse_penalties,
       **options,
     ):

@@ -61,7 +61,9 @@ class LinearProbe:
 
   def __post_init__(self):
     """Refuses what would fail only after the first epochs."""
-    linear_choice.check("learning_rates", "LEARNING_RATES", self.learning_rates)
+    protocol.check_numbers(
+      "learning_rates", "LEARNING_RATES", self.learning_rates
+    )
     repetitions.check_seeds(self.seeds)
     if not self.schedule.epochs > 0 or self.schedule.batch_size < 1:
       raise errors.UsageError(
@@ -82,14 +84,13 @@ class LinearProbe:
     held_out = [self._held_out(sets.train, seed) for seed in self.seeds]
     self._check_batch(held_out)
     data = sets.data()
-    model = subject.frozen.description._asdict()
     kept = kept_results.KeptResults(
       os.path.join(output_dir, _FOLDER),
       {
         **self._settings(),
         "data": {k: v["labels_sha256"] for k, v in data.items()},
         "images": {k: v["sha256"] for k, v in data.items()},
-        "model": {k: v for k, v in model.items() if k not in ("name", "path")},
+        "model": protocol.identity(subject.frozen.description),
       },
       say,
     )
@@ -172,7 +173,7 @@ class LinearProbe:
     test = features["test"]
     if self.validation_fraction:
       train = features["train"]
-      rows = np.flatnonzero(held_out[train.index])
+      _, rows = labelled_sets.held_out_rows(train, held_out)
       validation = train.values[rows], train.labels[rows]
     scores, found = [], []
     for number, diverged in enumerate(grid.has_diverged()):

@@ -36,7 +36,6 @@ class LinearSvm:
     examples: the images, and how they are framed.
     svm: how an SVM is trained, with the costs to choose from.
     folds: of the cross-validation that chooses the cost.
-    confidence: of the intervals over splits.
     workers: processes; -1 for as many as cores. The numbers do not depend on
       it.
   """
@@ -44,7 +43,6 @@ class LinearSvm:
   examples: annotated_examples.AnnotatedExamples
   svm: svm_settings.SvmSettings = svm_settings.SvmSettings()
   folds: int = 3
-  confidence: float = 0.95
   workers: int = -1
 
   def __post_init__(self):
@@ -99,7 +97,7 @@ class LinearSvm:
       linear_svm.mean_percent(c.eleven_points) for c in chance
     ]
     over = {
-      name: repetitions.mean_interval(values, confidence=self.confidence)
+      name: repetitions.mean_interval(values)
       for name, values in by_split.items()
     }
     several = len(found) > 1
@@ -119,10 +117,7 @@ class LinearSvm:
     }
     tables = [_class_table(examples, found)]
     if several:
-      details["intervals"] = {
-        name: {"confidence": self.confidence, "low": o.low, "high": o.high}
-        for name, o in over.items()
-      }
+      details["intervals_95"] = {name: list(o) for name, o in over.items()}
       tables.insert(0, _split_table(names, found, by_split, over))
     return protocol.Outcome(
       protocol="linear_svm",

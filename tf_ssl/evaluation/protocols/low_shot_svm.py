@@ -32,7 +32,6 @@ class LowShotSvm:
     ks: numbers of positives of each class.
     draws: how often they are drawn.
     seed: of the draws.
-    confidence: of the intervals over draws.
     workers: processes; -1 for as many as cores. The numbers do not depend on
       it.
   """
@@ -42,7 +41,6 @@ class LowShotSvm:
   ks: Sequence[int] = low_shot.KS
   draws: int = 5
   seed: int = 0
-  confidence: float = 0.95
   workers: int = -1
 
   def __post_init__(self):
@@ -80,23 +78,17 @@ class LowShotSvm:
   def _outcome(
     self, examples: annotated_examples.Examples, found: low_shot.LowShot
   ) -> protocol.Outcome:
-    results, curves, details = {}, {}, {"classes": []}
+    over, curves, details = {}, {}, {"classes": []}
     for measure, short in _NAMES.items():
       values = 100 * getattr(found.precision, measure).mean(axis=3)  # over c
       best = np.argmax(values.mean(axis=1), axis=1)  # [K], over draws
       chosen = np.take_along_axis(values, best[:, None, None], axis=2)[..., 0]
-      curves[measure] = [
-        repetitions.mean_interval(draws, confidence=self.confidence)
-        for draws in chosen
-      ]
+      curves[measure] = [repetitions.mean_interval(draws) for draws in chosen]
       details[short] = [
         {
           "k": k,
           "cost": float(self.svm.costs[best[i]]),
           "mean_ap_percent_by_draw": chosen[i].tolist(),
-          "confidence": self.confidence,
-          "low": curves[measure][i].low,
-          "high": curves[measure][i].high,
           "mean_ap_percent_by_cost": dict(
             zip(
               map(str, self.svm.costs),
@@ -107,11 +99,12 @@ class LowShotSvm:
         }
         for i, k in enumerate(found.ks)
       ]
-      results |= {
-        f"{short}_mean_ap_k{k}_percent": curve.mean
+      over |= {
+        f"{short}_mean_ap_k{k}_percent": curve
         for k, curve in zip(found.ks, curves[measure], strict=True)
       }
     details["classes"] = [examples.class_names[c] for c in found.classes]
+    details["intervals_95"] = {name: list(each) for name, each in over.items()}
     return protocol.Outcome(
       protocol="low_shot_svm",
       title="Linear SVM on few examples",
@@ -126,7 +119,7 @@ class LowShotSvm:
         "cost_chosen_by": "the mean over draws on the test examples (VISSL's)",
       },
       data=examples.data,
-      results=results,
+      results={name: each.mean for name, each in over.items()},
       details=details,
       tables=[_table(found.ks, curves, details)],
       pictures={"low_shot.png": _picture(found.ks, curves["eleven_points"])},

@@ -13,7 +13,36 @@ from typing import Any, NamedTuple, Protocol
 
 import tensorflow as tf
 
+from tf_ssl import errors
 from tf_ssl.evaluation.models import image_model, load, trainable
+
+
+def check_numbers(name: str, macro: str, values: Sequence[float]) -> None:
+  """Refuses settings to choose from that are none, repeated, or not above 0.
+
+  Args:
+    name: of the settings.
+    macro: that sets them.
+    values: of them.
+
+  Raises:
+    UsageError: names both.
+  """
+  if not values or len(set(values)) != len(values) or not min(values) > 0:
+    raise errors.UsageError(
+      f"{name} is {list(values)}; expected different numbers above 0; change "
+      f"{macro}"
+    )
+
+
+def identity(description: image_model.Description) -> dict[str, Any]:
+  """What of a model's description numbers depend on: not its name and place.
+
+  Args:
+    description: of an `ImageModel` or of a `TrainableEncoder`.
+  """
+  found = description._asdict()
+  return {k: v for k, v in found.items() if k not in ("name", "path")}
 
 
 class Table(NamedTuple):
@@ -43,7 +72,9 @@ class Outcome(NamedTuple):
     results: the headline numbers by name. Shares are in percent, 0..100, with
       names that end in "_percent".
     details: everything else worth keeping, JSON values (by class, by seed, the
-      whole grid).
+      whole grid). "intervals_95", where results are means over repetitions, has
+      the mean and both ends of each (`repetitions.MeanInterval`) by its name in
+      `results`: what `report_reading` compares.
     tables: for the page.
     pictures: from file names to PNG bytes, such as {"confusion.png": ...}.
     skipped: from the names of examples left out to the reasons.

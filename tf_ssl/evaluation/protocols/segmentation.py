@@ -89,11 +89,13 @@ class Segmentation:
       "test": masked_images.digest(test),
     }
     settings = self._settings()
-    description = encoder.description._asdict()
-    del description["path"], description["name"]
     kept = kept_results.KeptResults(
       os.path.join(output_dir, _FOLDER),
-      {**settings, "data": data, "model": description},
+      {
+        **settings,
+        "data": data,
+        "model": protocol.identity(encoder.description),
+      },
       say,
     )
     with kept.locked():
