@@ -63,12 +63,7 @@ def conduct(
   if dry_run:
     _describe(nodes, say)
     return {}
-  data = experiment.data
-  if data is not None and not os.path.isdir(os.path.expanduser(data)):
-    raise errors.UsageError(
-      f"DATA={data!r}: no such folder; expected the real data, or None to leave"
-      " out the steps that need them; change DATA"
-    )
+  _check_data(experiment.data, nodes)
   folder = os.path.join(output_dir, name)
   try:
     os.makedirs(folder, exist_ok=True)
@@ -110,6 +105,29 @@ def _chosen(
       )
     names.update(matched)
   return engine.with_inputs(nodes, names)
+
+
+def _check_data(folder: str | None, nodes: Mapping[str, plan_lib.Node]) -> None:
+  """Raises UsageError where real data are not there, naming all of them."""
+  if folder is None:
+    return
+  expected = "expected the real data, or None to leave out the steps that need"
+  place = os.path.expanduser(folder)
+  if not os.path.isdir(place):
+    raise errors.UsageError(
+      f"DATA={folder!r}: no such folder; {expected} them; change DATA"
+    )
+  readers: dict[str, dict[str, None]] = {}  # a set that keeps its order
+  for node in nodes.values():
+    for path in node.data:
+      if not os.path.exists(os.path.join(place, path)):
+        readers.setdefault(path, {})[node.step] = None
+  if readers:
+    missing = [f"{p} (for {', '.join(of)})" for p, of in readers.items()]
+    raise errors.UsageError(
+      f"DATA={folder!r} has no {', no '.join(missing)}; {expected} them; change"
+      " DATA"
+    )
 
 
 def _describe(
