@@ -42,6 +42,15 @@ def test_an_estimate_is_marked_on_each_chart(tmp_path):
     assert _shows(_pixels(chart(guessed)), (176, 0, 0)), chart
 
 
+@pytest.mark.parametrize("boxes", [1, 2])
+def test_nothing_is_cut_off_where_classes_are_few(tmp_path, boxes):
+  objects = diagnoses_reference.pictures([[10, 10, 50, 50]] * boxes, 2)
+  found = diagnoses_reference.of(objects, tmp_path, estimated_by="guessing")
+  pixels = _pixels(diagnosis_charts.co_occurrence(found))
+  for edge in (pixels[:2], pixels[-2:], pixels[:, :2], pixels[:, -2:]):
+    assert (edge == 255).all()
+
+
 def _classes(count, folder):
   """Each image shows one class, the first of them twice."""
   objects = object_boxes.from_rows(
