@@ -4,6 +4,7 @@ import fnmatch
 import os
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from tf_ssl import errors
 from tf_ssl.experiment import engine, results, results_page
@@ -72,13 +73,22 @@ def conduct(
       f"--output_dir={output_dir}: {error.strerror}; choose a folder that you"
       " may write to"
     ) from error
+
+  def keep(outcome: engine.Outcome) -> tuple[results.Values, dict[str, Any]]:
+    values = results.collect(experiment, nodes, outcome)
+    content = results.as_json(experiment, plan, outcome, values, command)
+    if not only:
+      results.write(content, folder)
+    return values, content
+
+  # first what is done already: should this run be killed, the results say that
+  # they are a part
+  keep(engine.Outcome(engine.finished(nodes), {}))
   outcome = engine.run(nodes, jobs=jobs, say=say)
-  values = results.collect(experiment, nodes, outcome)
+  values, content = keep(outcome)
   if only:
     _print_values(values, say)
     return outcome.failed
-  content = results.as_json(experiment, plan, outcome, values, command)
-  results.write(content, folder)
   page = results_file or os.path.join(output_dir, PAGE_FILE)
   results_page.write(output_dir, page)
   for one in content["orderings"]:

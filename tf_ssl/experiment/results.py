@@ -4,6 +4,7 @@
 made of nothing but such files.
 """
 
+import collections
 import json
 import math
 import pathlib
@@ -73,13 +74,18 @@ def as_json(
     "seeds": list(experiment.seeds),
     "findings": list(experiment.findings),
     "tables": [
-      _table(experiment, table, values) for table in experiment.tables
+      _table(experiment, plan, table, values) for table in experiment.tables
     ],
     "orderings": [
       _ordering(experiment, ordering, values)
       for ordering in experiment.expected
     ],
     "steps": _steps(experiment, plan, outcome),
+    # by folders, which tell what is shared with other experiments
+    "spans": {
+      plan.nodes[name].folder.name: list(stamp.span)
+      for name, stamp in outcome.done.items()
+    },
     "failed": dict(outcome.failed),
     "not_run": [
       name
@@ -132,8 +138,9 @@ def _named(experiment: experiment_lib.Experiment) -> list[str]:
   return [*columns, *(ordering.measure for ordering in experiment.expected)]
 
 
-def _table(experiment, table, values: Values) -> dict[str, Any]:
+def _table(experiment, plan, table, values: Values) -> dict[str, Any]:
   models = table.models or experiment.models
+  runs = collections.Counter((n.step, n.model) for n in plan.nodes.values())
   return {
     "title": table.title,
     "note": table.note,
@@ -145,6 +152,11 @@ def _table(experiment, table, values: Values) -> dict[str, Any]:
         # one list for each column, one value for each seed
         "values": [
           list(values.get(measure, {}).get(model, {}).values())
+          for measure in table.columns.values()
+        ],
+        # how many values there are once all is done
+        "runs": [
+          runs[measure.partition(".")[0], model]
           for measure in table.columns.values()
         ],
       }
@@ -200,8 +212,7 @@ def _steps(experiment, plan, outcome) -> list[dict[str, Any]]:
           "command": nodes[0].recipe,
           "runs": len(nodes),
           "done": len(seconds),
-          "minutes": sum(seconds) / 60,
-          "median_minutes": statistics.median(seconds) / 60 if seconds else 0.0,
+          "median_seconds": statistics.median(seconds) if seconds else 0.0,
         }
       )
   return found
