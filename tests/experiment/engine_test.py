@@ -288,6 +288,8 @@ def _start(toy, given, repository):
     stdout=subprocess.PIPE,
     stderr=subprocess.STDOUT,
     text=True,
+    # as from a terminal: jobs that a shell puts in the background ignore it
+    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
   )
 
 
