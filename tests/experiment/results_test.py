@@ -91,9 +91,25 @@ def test_experiments_of_one_folder_share_a_page(toy):
   assert page.index("## Another") < page.index("## Toy")
   assert "| [Another](#another) | 1 |" in page
   assert "| [Toy](#toy) | 1 |" in page
-  (folder / "results.json").write_text("{")
-  with pytest.raises(errors.UsageError, match="results.json cannot be read"):
-    toy.conduct()
+  for damaged in ("{", "[]"):
+    (folder / "results.json").write_text(damaged)
+    with pytest.raises(errors.UsageError, match="results.json cannot be read"):
+      toy.conduct()
+
+
+def test_results_of_another_version_are_named_and_not_shown(toy):
+  toy.conduct()
+  file = toy.folder / "out/toy/results.json"
+  content = json.loads(file.read_text())
+  del content["format"], content["spans"]
+  file.write_text(json.dumps(content))
+  results_page.write(toy.root, f"{toy.root}/RESULTS.md")
+  page = _page(toy)
+  assert "## Toy" not in page
+  assert "until they are run again\n(what they have made is kept): toy." in page
+  toy.runs()
+  toy.conduct()
+  assert toy.runs() == [] and "## Toy" in _page(toy)
 
 
 def test_the_page_can_lie_elsewhere(toy):

@@ -20,6 +20,7 @@ from tf_ssl.experiment import plan as plan_lib
 from tf_ssl.ops import files
 
 RESULTS_FILE = "results.json"
+_FORMAT = 2  # counted up whenever the page needs what was not there before
 _WITHOUT_SEED = 0  # what stands for the seed of a model that has none
 
 # {measure: {model: {seed: value}}}, a measure being "STEP.NAME"
@@ -68,6 +69,7 @@ def as_json(
 ) -> dict[str, Any]:
   """All that the page says of an experiment, as JSON values."""
   return {
+    "format": _FORMAT,
     "title": experiment.title,
     "question": experiment.question,
     "command": command,
@@ -104,22 +106,35 @@ def write(content: Mapping[str, Any], folder: str) -> None:
   files.write(path / RESULTS_FILE, text + "\n")
 
 
-def read_all(root: str) -> dict[str, dict[str, Any]]:
-  """The results of all experiments below a folder, by name, in order.
+def read_all(
+  root: str,
+) -> tuple[dict[str, dict[str, Any]], list[str]]:
+  """The results of all experiments below a folder.
+
+  Returns:
+    Them by name, in order, and the names of those that another version of this
+    program wrote, which are to be run again; what is cached stays so.
 
   Raises:
     UsageError: a file that is not what `write` wrote.
   """
-  found = {}
+  found, outdated = {}, []
   for path in sorted(pathlib.Path(root).glob(f"*/{RESULTS_FILE}")):
+    name = path.parent.name
     try:
-      found[path.parent.name] = json.loads(path.read_text(encoding="utf-8"))
+      content = json.loads(path.read_text(encoding="utf-8"))
+      if not isinstance(content, dict):
+        raise ValueError("no object")
     except (OSError, ValueError) as error:
       raise errors.UsageError(
-        f"{path} cannot be read ({error}); run the experiment"
-        f" {path.parent.name} again, or remove {path.parent}"
+        f"{path} cannot be read ({error}); run the experiment {name} again, or"
+        f" remove {path.parent}"
       ) from error
-  return found
+    if content.get("format") == _FORMAT:
+      found[name] = content
+    else:
+      outdated.append(name)
+  return found, outdated
 
 
 def _measures(node: plan_lib.Node) -> dict[str, float]:

@@ -33,7 +33,7 @@ def write(root: str, path: str) -> None:
   page = pathlib.Path(path)
   figures = page.with_name(page.stem.lower())
   try:
-    experiments = results.read_all(root)
+    experiments, outdated = results.read_all(root)
     figures.mkdir(parents=True, exist_ok=True)
     shown = []
     for name, content in experiments.items():
@@ -44,7 +44,7 @@ def write(root: str, path: str) -> None:
           temporary.write_bytes(results_charts.table(table))
         pictures.append(f"{figures.name}/{file.name}")
       shown.append({**content, "name": name, "pictures": pictures})
-    files.write(page, markdown(shown))
+    files.write(page, markdown(shown, outdated))
   except OSError as error:
     raise errors.UsageError(
       f"{page}: {error.strerror or error}; choose a --results that you may"
@@ -52,12 +52,15 @@ def write(root: str, path: str) -> None:
     ) from error
 
 
-def markdown(experiments: Sequence[Mapping[str, Any]]) -> str:
+def markdown(
+  experiments: Sequence[Mapping[str, Any]], outdated: Sequence[str] = ()
+) -> str:
   """The page.
 
   Args:
     experiments: of `results.as_json`, each with `name`, of its folder, and
       `pictures`, the paths of the figures of its tables.
+    outdated: names of experiments that are to be run again.
   """
   environment = jinja2.Environment(
     autoescape=False,  # Markdown; texts go through `cell`
@@ -80,6 +83,7 @@ def markdown(experiments: Sequence[Mapping[str, Any]]) -> str:
   environment.tests["partial"] = lambda c: bool(c["failed"] or c["not_run"])
   return environment.from_string(results_template.TEMPLATE).render(
     experiments=experiments,
+    outdated=outdated,
     sentence=sentence,
     percent=f"{seed_statistics.CONFIDENCE * 100:g} %",
     spans={k: v for c in experiments for k, v in c["spans"].items()},

@@ -14,6 +14,11 @@ Written by `python -m tools.run_experiment`; do not edit.
 {{- " " }}{{ content.spans.values() | clock }} |
 {% endfor %}
 
+{% if outdated %}
+Not shown, since another version wrote their results, until they are run again
+(what they have made is kept): {{ outdated | join(", ") | cell }}.
+
+{% endif %}
 {% if experiments | length > 1 %}
 All together {{ spans.values() | clock }} on the clock, one step after the other
 {{ spans.values() | together }}; steps that experiments share are counted once.
