@@ -201,6 +201,14 @@ def test_a_single_seed_is_undecided_and_has_no_interval(toy):
   )
 
 
+def test_a_difference_of_nothing_has_no_sign():
+  difference = {"mean": -0.01, "low": -0.04, "high": 0.02, "count": 3}
+  ordering = {"left_mean": 7.7, "right_mean": 7.71, "difference": difference}
+  assert results_page.sentence(ordering) == (
+    "7.7 and 7.7, difference 0.0 (0.0..0.0, 3 seeds)"
+  )
+
+
 def test_what_was_left_out_is_said(toy):
   given = toy.experiment()
   photos = toy.model(1)

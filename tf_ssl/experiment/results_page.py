@@ -96,20 +96,19 @@ def markdown(
 
 
 def sentence(ordering: Mapping[str, Any]) -> str:
-  """The numbers of an ordering: "51.0 and 48.2, difference +2.8 (0.1..5.5)"."""
+  """The numbers of an ordering: "51.0 and 48.2, difference +2.8 (...)"."""
   difference = ordering["difference"]
   if difference is None:
     return "–"
   text = (
     f"{_number(ordering['left_mean'])} and {_number(ordering['right_mean'])},"
-    f" difference {difference['mean']:+.1f}"
+    f" difference {_signed(difference['mean'])}"
   )
   seeds = f"{difference['count']} seed{'s' * (difference['count'] > 1)}"
   if difference["low"] is None:
     return f"{text} ({seeds})"
-  return (
-    f"{text} ({difference['low']:+.1f}..{difference['high']:+.1f}, {seeds})"
-  )
+  ends = f"{_signed(difference['low'])}..{_signed(difference['high'])}"
+  return f"{text} ({ends}, {seeds})"
 
 
 def _count(content: Mapping[str, Any], verdict: str) -> int:
@@ -161,6 +160,11 @@ def _mean(values: Sequence[float], runs: int, unit: str) -> str:
 def _number(value: float) -> str:
   text = f"{value:.1f}"
   return "0.0" if text == "-0.0" else text
+
+
+def _signed(value: float) -> str:
+  text = f"{value:+.1f}"
+  return "0.0" if text in ("+0.0", "-0.0") else text
 
 
 def _cell(text: str) -> str:
