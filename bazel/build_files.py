@@ -26,7 +26,7 @@ MAY_IMPORT = {
   "datasets": set(),
   "encoders": set(),
   "evaluation": {"datasets", "encoders", "input_pipeline", "ops", "types"},
-  "experiment": {"ops"},
+  "experiment": {"evaluation", "ops"},
   "export": {"encoders", "ops"},
   "input_pipeline": {"augment", "datasets", "ops", "types", "video"},
   "losses": set(),

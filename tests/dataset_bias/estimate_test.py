@@ -8,21 +8,9 @@ import tensorflow as tf
 from PIL import Image
 
 from tf_ssl import errors
-from tf_ssl.dataset_bias import estimate, objectness, region_files
+from tf_ssl.dataset_bias import estimate, objectness
 from tf_ssl.datasets import open_images
 from tf_ssl.export import saved_model
-from tf_ssl.video import boxes as boxes_lib
-
-_BOX = [30, 20, 90, 80]
-
-
-def picture(seed=0, colour=(220, 40, 30)):
-  """A coloured square with a texture, on grey ground: [100, 150, 3]."""
-  rng = np.random.default_rng(seed)
-  image = rng.normal(120, 4, [100, 150, 3])
-  xmin, ymin, xmax, ymax = _BOX
-  image[ymin:ymax, xmin:xmax] = colour + rng.normal(0, 6, [60, 60, 3])
-  return np.clip(image, 0, 255).astype(np.uint8)
 
 
 @pytest.fixture(name="cheap")
@@ -45,38 +33,6 @@ def folder_of(path, count):
     colour = [(230, 20, 20), (20, 20, 230)][i % 2]
     Image.new("RGB", (40, 30), colour).save(path / f"{i:03d}.png")
   return open_images.open_images(str(path))
-
-
-def test_what_stands_out_is_found():
-  found = objectness.find(picture())
-  assert boxes_lib.iou(found[:1], np.array([_BOX]))[0, 0] > 0.8
-
-
-def test_boxes_are_in_pixels_of_the_image_whatever_its_size():
-  image = picture()
-  large = np.kron(image, np.ones([4, 4, 1], np.uint8))
-  found = objectness.find(large)
-  truth = 4.0 * np.array([_BOX])
-  assert boxes_lib.iou(found[:1], truth)[0, 0] > 0.8
-
-
-def test_objects_lie_apart_and_inside():
-  rng = np.random.default_rng(0)
-  noise = np.kron(rng.integers(0, 256, [8, 12, 3]), np.ones([20, 20, 1]))
-  found = objectness.find(noise.astype(np.uint8))
-  assert len(found) >= 1
-  assert (found[:, :2] >= 0).all() and (found[:, 2:] <= [240, 160]).all()
-  for i, first in enumerate(found):
-    for second in found[:i]:
-      low = np.maximum(first[:2], second[:2])
-      high = np.minimum(first[2:], second[2:])
-      common = np.prod(np.maximum(high - low, 0))
-      smaller = min(boxes_lib.area(first), boxes_lib.area(second))
-      assert common <= 0.3 * smaller + 1e-6
-
-
-def test_a_picture_of_one_colour_has_none():
-  assert objectness.find(np.full([60, 80, 3], 90, np.uint8)).shape == (0, 4)
 
 
 def test_a_folder_is_looked_at_and_looks_make_classes(cheap, tmp_path):
@@ -202,26 +158,6 @@ def test_references_are_guessed_in_the_same_way(cheap):
   ]
   assert len(cheap) == 4
   assert all(objects.num_images == 2 for objects in found.values())
-
-
-def test_damaged_files_of_regions_are_made_again(tmp_path):
-  store = region_files.RegionFiles(str(tmp_path), {"a": 1})
-  regions = region_files.Regions(
-    np.array([3, 4]), np.ones([2, 4]), np.zeros([2, 5], np.float32)
-  )
-  bad = region_files.Regions(
-    np.zeros(2, int), np.zeros([0, 4]), np.zeros([0, 5], np.float32), "why"
-  )
-  store.write(0, [regions, bad])
-  first, second = store.read(0)
-  np.testing.assert_array_equal(first.boxes, regions.boxes)
-  assert first.features.shape == (2, 5) and not first.problem
-  assert second.problem == "why" and len(second.boxes) == 0
-  assert store.read(1) is None
-  assert region_files.RegionFiles(str(tmp_path), {"a": 2}).read(0) is None
-  (path,) = tmp_path.rglob("000000.npz")
-  path.write_bytes(path.read_bytes()[:100])
-  assert store.read(0) is None
 
 
 def test_a_number_of_classes_below_one_is_refused():

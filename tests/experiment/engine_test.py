@@ -70,6 +70,31 @@ def test_data_that_are_not_there_are_told_before_anything_runs(toy):
   toy.conduct(given, dry_run=True)  # what would run can be seen without them
 
 
+def test_all_data_that_are_missing_are_told_at_once(toy):
+  (toy.folder / "data/there").mkdir(parents=True)
+  given = toy.experiment(
+    data=str(toy.folder / "data"),
+    steps={
+      "one": toy.program(_FAIL, "--x=data:there", "data:photos/train"),
+      "two": toy.program(_FAIL, "data:photos/train", "data:/boxes.json"),
+      "three": toy.program(_FAIL, "data:", "data:there"),
+    },
+    tables=[],
+    orderings=[],
+  )
+  with pytest.raises(
+    errors.UsageError,
+    match=r"data' has no photos/train \(for one, two\), no boxes.json"
+    r" \(for two\); .*change DATA",
+  ):
+    toy.conduct(given)
+  assert not (toy.folder / "out").exists()
+  # a part of an experiment needs no more than it reads
+  with pytest.raises(errors.UsageError, match=r"\(for one\); expected"):
+    toy.conduct(given, only=["one"])
+  assert list(toy.conduct(given, only=["three"])) == ["three"]
+
+
 def test_a_file_in_the_place_of_the_output_is_told(toy):
   (toy.folder / "out").write_text("mine")
   with pytest.raises(errors.UsageError, match="out is a file"):
@@ -263,6 +288,8 @@ def _start(toy, given, repository):
     stdout=subprocess.PIPE,
     stderr=subprocess.STDOUT,
     text=True,
+    # as from a terminal: jobs that a shell puts in the background ignore it
+    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
   )
 
 

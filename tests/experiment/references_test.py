@@ -29,6 +29,11 @@ def test_a_word_that_only_contains_them_stays():
   assert references.steps_in(["a step:b", {"x": ("step:c/d", 1)}]) == ["c"]
 
 
+def test_paths_of_real_data_are_found_wherever_they_stand():
+  values = ["--images=data:coco/x y", {"A": ("data:/b", 3, "metadata:c")}]
+  assert references.data_in([values, "data:"]) == ["coco/x y", "b", ""]
+
+
 def test_paths_from_outside_are_found_in_words_and_bindings(tmp_path):
   (tmp_path / "a").mkdir()
   (tmp_path / "b.csv").write_text("path\n")

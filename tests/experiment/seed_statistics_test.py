@@ -25,6 +25,15 @@ def test_equal_values_leave_no_doubt():
   assert seed_statistics.t_interval([7.0, 7.0]) == (7.0, 7.0, 7.0, 2)
 
 
+def test_an_interval_of_percentages_ends_at_0_and_100():
+  wide = seed_statistics.Estimate(60.0, -10.0, 130.0, 2)
+  percent = seed_statistics.within_unit(wide, "%")
+  assert percent == (60.0, 0.0, 100.0, 2)
+  assert seed_statistics.within_unit(wide, "points") == wide
+  alone = seed_statistics.Estimate(60.0, None, None, 1)
+  assert seed_statistics.within_unit(alone, "%") == alone
+
+
 @pytest.mark.parametrize("confidence", [0.8, 0.95])
 def test_a_paired_difference_is_that_of_scipy(confidence):
   rng = np.random.default_rng(0)

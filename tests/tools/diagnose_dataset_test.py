@@ -110,9 +110,28 @@ def test_mistakes_are_told(data, words, message):
     call(data, *words)
 
 
-def test_bad_input_ends_with_code_2(data, capsys):
+@pytest.mark.parametrize(
+  "rows, change, message",
+  [
+    ("annotations", None, "0 boxes in 12 images"),
+    (
+      "annotations",
+      {"category_id": 9},
+      "12 of 12 boxes cannot be used (12: unknown category, such as "
+      "'annotation at place 0 (category 9)')",
+    ),
+    (
+      "images",
+      {"file_name": "gone.png"},
+      "(12 skipped: no such image, such as 'gone.png')",
+    ),
+  ],
+)
+def test_bad_annotations_are_one_line_and_exit_code_2(
+  data, capsys, rows, change, message
+):
   content = json.loads((data / "boxes.json").read_text())
-  content["annotations"] = []
+  content[rows] = [row | change for row in content[rows] if change]
   (data / "boxes.json").write_text(json.dumps(content))
   with pytest.raises(SystemExit) as end:
     diagnose_dataset.TOOL.run(
@@ -124,7 +143,7 @@ def test_bad_input_ends_with_code_2(data, capsys):
     )
   assert end.value.code == 2
   (line,) = capsys.readouterr().err.strip().splitlines()
-  assert "0 boxes in 12 images" in line
+  assert message in line and not (data / "out").exists()
 
 
 if __name__ == "__main__":

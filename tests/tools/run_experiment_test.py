@@ -130,6 +130,25 @@ def test_a_wrong_experiment_is_one_line_and_exit_code_2(
   assert line.startswith("run_experiment: ") and message in line
 
 
+def test_missing_real_data_are_one_line_and_exit_code_2(
+  repository, tmp_path, capsys
+):
+  (tmp_path / "coil20").mkdir()
+  name = str(repository / "gin_configs/paper/miniature_1_invariances.gin")
+  with pytest.raises(SystemExit) as end:
+    run_experiment.TOOL.run(
+      [
+        name,
+        f'--gin_bindings=DATA="{tmp_path}"',
+        f"--output_dir={tmp_path}/out",
+      ]
+    )
+  assert end.value.code == 2
+  (line,) = capsys.readouterr().err.splitlines()
+  assert "has no photometric_stereo (for stereo); " in line
+  assert "change DATA" in line and not (tmp_path / "out").exists()
+
+
 def test_no_file_is_told(toy):
   with pytest.raises(errors.UsageError, match="FILE.gin is missing"):
     _run("--dry_run")

@@ -15,6 +15,7 @@ from tf_ssl.datasets import open_annotations, open_images
 
 # Images that are looked at where objects are guessed: a minute's work or two.
 _ESTIMATED_IMAGES = 500
+_NAMED = 3  # of what was left out, for each reason
 _MOST_REFERENCES = 50  # pictures of each reference that are painted
 
 
@@ -95,7 +96,9 @@ def diagnose_dataset(
     count = min(settings.reference_images, _MOST_REFERENCES)
     references = estimate.references(count, estimator)
   for reason, names in subject.skipped.items():
-    say(f"left out, {len(names)}: {reason} ({'; '.join(names[:3])} ...)")
+    more = "; ..." if len(names) > _NAMED else ""
+    shown = "; ".join(names[:_NAMED])
+    say(f"left out, {len(names)}: {reason} ({shown}{more})")
   diagnosis = diagnosis_lib.diagnose(
     subject, references, settings, command=command
   )

@@ -21,6 +21,7 @@ _PANELS = {
 }
 _MOST_OBJECTS = 15
 _MOST_CLASSES = 30  # in the matrix
+_LEAST_SIDE = 4.5  # inches of the matrix: what its axes' titles need
 _BINS = np.linspace(0, 1, 21)
 _DPI = 150
 
@@ -112,7 +113,7 @@ def co_occurrence(diagnosis: diagnosis_lib.Diagnosis) -> bytes:
     together.images[np.ix_(order, order)] / together.images_with[order, None]
   )
   names = [diagnosis.subject.objects.class_names[i][:24] for i in order]
-  side = 1.8 + 0.24 * len(order)
+  side = max(1.8 + 0.24 * len(order), _LEAST_SIDE)
   figure = _figure(side + 1.6, side + 0.6)
   panel = figure.subplots()
   image = panel.imshow(share, vmin=0, vmax=1, cmap="Blues")

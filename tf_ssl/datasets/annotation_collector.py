@@ -158,7 +158,8 @@ class AnnotationCollector:
       raise invariance_sets.missing(source, self.root, expected, self._skipped)
     if not class_names:
       raise errors.UsageError(
-        f"{source}: no class in the annotations of {self.root!r}; expected "
+        f"{source}: no class in the annotations of {self.root!r} "
+        f"({len(self._files)} images, {len(self._boxes)} boxes); expected "
         f"{expected}"
       )
     for what, bad, good in (

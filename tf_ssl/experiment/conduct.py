@@ -4,6 +4,7 @@ import fnmatch
 import os
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from tf_ssl import errors
 from tf_ssl.experiment import engine, results, results_page
@@ -63,12 +64,7 @@ def conduct(
   if dry_run:
     _describe(nodes, say)
     return {}
-  data = experiment.data
-  if data is not None and not os.path.isdir(os.path.expanduser(data)):
-    raise errors.UsageError(
-      f"DATA={data!r}: no such folder; expected the real data, or None to leave"
-      " out the steps that need them; change DATA"
-    )
+  _check_data(experiment.data, nodes)
   folder = os.path.join(output_dir, name)
   try:
     os.makedirs(folder, exist_ok=True)
@@ -77,13 +73,22 @@ def conduct(
       f"--output_dir={output_dir}: {error.strerror}; choose a folder that you"
       " may write to"
     ) from error
+
+  def keep(outcome: engine.Outcome) -> tuple[results.Values, dict[str, Any]]:
+    values = results.collect(experiment, nodes, outcome)
+    content = results.as_json(experiment, plan, outcome, values, command)
+    if not only:
+      results.write(content, folder)
+    return values, content
+
+  # first what is done already: should this run be killed, the results say that
+  # they are a part
+  keep(engine.Outcome(engine.finished(nodes), {}))
   outcome = engine.run(nodes, jobs=jobs, say=say)
-  values = results.collect(experiment, nodes, outcome)
+  values, content = keep(outcome)
   if only:
     _print_values(values, say)
     return outcome.failed
-  content = results.as_json(experiment, plan, outcome, values, command)
-  results.write(content, folder)
   page = results_file or os.path.join(output_dir, PAGE_FILE)
   results_page.write(output_dir, page)
   for one in content["orderings"]:
@@ -110,6 +115,29 @@ def _chosen(
       )
     names.update(matched)
   return engine.with_inputs(nodes, names)
+
+
+def _check_data(folder: str | None, nodes: Mapping[str, plan_lib.Node]) -> None:
+  """Raises UsageError where real data are not there, naming all of them."""
+  if folder is None:
+    return
+  expected = "expected the real data, or None to leave out the steps that need"
+  place = os.path.expanduser(folder)
+  if not os.path.isdir(place):
+    raise errors.UsageError(
+      f"DATA={folder!r}: no such folder; {expected} them; change DATA"
+    )
+  readers: dict[str, dict[str, None]] = {}  # a set that keeps its order
+  for node in nodes.values():
+    for path in node.data:
+      if not os.path.exists(os.path.join(place, path)):
+        readers.setdefault(path, {})[node.step] = None
+  if readers:
+    missing = [f"{p} (for {', '.join(of)})" for p, of in readers.items()]
+    raise errors.UsageError(
+      f"DATA={folder!r} has no {', no '.join(missing)}; {expected} them; change"
+      " DATA"
+    )
 
 
 def _describe(

@@ -10,6 +10,7 @@ SHOWN = "shown"
 OPPOSITE = "opposite"
 UNDECIDED = "undecided at this size"
 NOT_MEASURED = "not measured"
+VERDICTS = (SHOWN, OPPOSITE, UNDECIDED, NOT_MEASURED)
 RELATIONS = (">", "<", ">=")
 
 
@@ -36,7 +37,7 @@ class Judgement(NamedTuple):
 
   Attributes:
     ordering: the ordering.
-    verdict: `SHOWN`, `OPPOSITE`, `UNDECIDED` or `NOT_MEASURED`.
+    verdict: one of `VERDICTS`.
     left: the left model's mean over seeds; None if it was not measured.
     right: likewise.
     difference: left - right, paired by seed.

@@ -39,6 +39,7 @@ class Node(NamedTuple):
     recipe: the same with step:NAME and OUTPUT in place of these paths, as one
       line for a shell.
     inputs: names of the nodes that it reads.
+    data: what it reads of the real data, paths below their folder.
   """
 
   name: str
@@ -51,6 +52,7 @@ class Node(NamedTuple):
   command: tuple[str, ...]
   recipe: str
   inputs: tuple[str, ...]
+  data: tuple[str, ...]
 
   @property
   def output(self) -> pathlib.Path:
@@ -210,6 +212,7 @@ class _Planner:
         )
       ),
       inputs=tuple(dict.fromkeys(node.name for node in inputs)),
+      data=tuple(references.data_in([request.words, request.bindings])),
     )
     called = call(lambda node: str(node.output))
     command = self._command(request, *called, str(node.output))

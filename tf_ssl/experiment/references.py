@@ -5,23 +5,23 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 _STEP = re.compile(r"(?:^|(?<==))step:([A-Za-z0-9_-]+)")
 _DATA = re.compile(r"(?:^|(?<==))data:/*")
+_BELOW_DATA = re.compile(_DATA.pattern + r"(.*)", re.DOTALL)
 _QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 
 
 def steps_in(values: Any) -> list[str]:
   """Names of the steps that texts in nested values name, in their order."""
-  if isinstance(values, str):
-    return _STEP.findall(values)
-  if isinstance(values, Mapping):
-    values = list(values.values())
-  if isinstance(values, list | tuple):
-    return [name for value in values for name in steps_in(value)]
-  return []
+  return [name for text in _texts(values) for name in _STEP.findall(text)]
+
+
+def data_in(values: Any) -> list[str]:
+  """Paths below the folder of real data that texts in nested values name."""
+  return [path for text in _texts(values) for path in _BELOW_DATA.findall(text)]
 
 
 def fill(
@@ -61,3 +61,14 @@ def outside_paths(texts: Iterable[str]) -> list[str]:
       if "/" in candidate and os.path.exists(path):
         found.add(candidate)
   return sorted(found)
+
+
+def _texts(values: Any) -> Iterator[str]:
+  """The texts in nested values, in their order."""
+  if isinstance(values, str):
+    yield values
+  elif isinstance(values, Mapping):
+    yield from _texts(list(values.values()))
+  elif isinstance(values, list | tuple):
+    for value in values:
+      yield from _texts(value)

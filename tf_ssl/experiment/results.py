@@ -4,6 +4,7 @@
 made of nothing but such files.
 """
 
+import collections
 import json
 import math
 import pathlib
@@ -19,6 +20,7 @@ from tf_ssl.experiment import plan as plan_lib
 from tf_ssl.ops import files
 
 RESULTS_FILE = "results.json"
+_FORMAT = 2  # counted up whenever the page needs what was not there before
 _WITHOUT_SEED = 0  # what stands for the seed of a model that has none
 
 # {measure: {model: {seed: value}}}, a measure being "STEP.NAME"
@@ -67,19 +69,25 @@ def as_json(
 ) -> dict[str, Any]:
   """All that the page says of an experiment, as JSON values."""
   return {
+    "format": _FORMAT,
     "title": experiment.title,
     "question": experiment.question,
     "command": command,
     "seeds": list(experiment.seeds),
     "findings": list(experiment.findings),
     "tables": [
-      _table(experiment, table, values) for table in experiment.tables
+      _table(experiment, plan, table, values) for table in experiment.tables
     ],
     "orderings": [
       _ordering(experiment, ordering, values)
       for ordering in experiment.expected
     ],
     "steps": _steps(experiment, plan, outcome),
+    # by folders, which tell what is shared with other experiments
+    "spans": {
+      plan.nodes[name].folder.name: list(stamp.span)
+      for name, stamp in outcome.done.items()
+    },
     "failed": dict(outcome.failed),
     "not_run": [
       name
@@ -98,22 +106,35 @@ def write(content: Mapping[str, Any], folder: str) -> None:
   files.write(path / RESULTS_FILE, text + "\n")
 
 
-def read_all(root: str) -> dict[str, dict[str, Any]]:
-  """The results of all experiments below a folder, by name, in order.
+def read_all(
+  root: str,
+) -> tuple[dict[str, dict[str, Any]], list[str]]:
+  """The results of all experiments below a folder.
+
+  Returns:
+    Them by name, in order, and the names of those that another version of this
+    program wrote, which are to be run again; what is cached stays so.
 
   Raises:
     UsageError: a file that is not what `write` wrote.
   """
-  found = {}
+  found, outdated = {}, []
   for path in sorted(pathlib.Path(root).glob(f"*/{RESULTS_FILE}")):
+    name = path.parent.name
     try:
-      found[path.parent.name] = json.loads(path.read_text(encoding="utf-8"))
+      content = json.loads(path.read_text(encoding="utf-8"))
+      if not isinstance(content, dict):
+        raise ValueError("no object")
     except (OSError, ValueError) as error:
       raise errors.UsageError(
-        f"{path} cannot be read ({error}); run the experiment"
-        f" {path.parent.name} again, or remove {path.parent}"
+        f"{path} cannot be read ({error}); run the experiment {name} again, or"
+        f" remove {path.parent}"
       ) from error
-  return found
+    if content.get("format") == _FORMAT:
+      found[name] = content
+    else:
+      outdated.append(name)
+  return found, outdated
 
 
 def _measures(node: plan_lib.Node) -> dict[str, float]:
@@ -132,8 +153,9 @@ def _named(experiment: experiment_lib.Experiment) -> list[str]:
   return [*columns, *(ordering.measure for ordering in experiment.expected)]
 
 
-def _table(experiment, table, values: Values) -> dict[str, Any]:
+def _table(experiment, plan, table, values: Values) -> dict[str, Any]:
   models = table.models or experiment.models
+  runs = collections.Counter((n.step, n.model) for n in plan.nodes.values())
   return {
     "title": table.title,
     "note": table.note,
@@ -145,6 +167,11 @@ def _table(experiment, table, values: Values) -> dict[str, Any]:
         # one list for each column, one value for each seed
         "values": [
           list(values.get(measure, {}).get(model, {}).values())
+          for measure in table.columns.values()
+        ],
+        # how many values there are once all is done
+        "runs": [
+          runs[measure.partition(".")[0], model]
           for measure in table.columns.values()
         ],
       }
@@ -200,8 +227,7 @@ def _steps(experiment, plan, outcome) -> list[dict[str, Any]]:
           "command": nodes[0].recipe,
           "runs": len(nodes),
           "done": len(seconds),
-          "minutes": sum(seconds) / 60,
-          "median_minutes": statistics.median(seconds) / 60 if seconds else 0.0,
+          "median_seconds": statistics.median(seconds) if seconds else 0.0,
         }
       )
   return found

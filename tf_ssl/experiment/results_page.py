@@ -1,6 +1,5 @@
 """RESULTS.md: what all experiments below a folder have shown. Never typed."""
 
-import collections
 import os
 import pathlib
 import re
@@ -11,6 +10,7 @@ import jinja2
 
 from tf_ssl import errors
 from tf_ssl.experiment import (
+  durations,
   orderings,
   results,
   results_charts,
@@ -33,7 +33,7 @@ def write(root: str, path: str) -> None:
   page = pathlib.Path(path)
   figures = page.with_name(page.stem.lower())
   try:
-    experiments = results.read_all(root)
+    experiments, outdated = results.read_all(root)
     figures.mkdir(parents=True, exist_ok=True)
     shown = []
     for name, content in experiments.items():
@@ -43,8 +43,8 @@ def write(root: str, path: str) -> None:
         with files.replacing(file) as temporary:
           temporary.write_bytes(results_charts.table(table))
         pictures.append(f"{figures.name}/{file.name}")
-      shown.append({**content, "pictures": pictures})
-    files.write(page, markdown(shown))
+      shown.append({**content, "name": name, "pictures": pictures})
+    files.write(page, markdown(shown, outdated))
   except OSError as error:
     raise errors.UsageError(
       f"{page}: {error.strerror or error}; choose a --results that you may"
@@ -52,12 +52,15 @@ def write(root: str, path: str) -> None:
     ) from error
 
 
-def markdown(experiments: Sequence[Mapping[str, Any]]) -> str:
+def markdown(
+  experiments: Sequence[Mapping[str, Any]], outdated: Sequence[str] = ()
+) -> str:
   """The page.
 
   Args:
-    experiments: of `results.as_json`, each with `pictures`, the paths of the
-      figures of its tables.
+    experiments: of `results.as_json`, each with `name`, of its folder, and
+      `pictures`, the paths of the figures of its tables.
+    outdated: names of experiments that are to be run again.
   """
   environment = jinja2.Environment(
     autoescape=False,  # Markdown; texts go through `cell`
@@ -66,67 +69,102 @@ def markdown(experiments: Sequence[Mapping[str, Any]]) -> str:
     lstrip_blocks=True,
   )
   environment.filters |= {
+    "by_finding": _by_finding,
+    "by_reason": _by_reason,
     "cell": _cell,
+    "clock": lambda spans: durations.in_words(durations.on_the_clock(spans)),
     "code": _code,
+    "tally": _count,
+    "duration": durations.in_words,
     "mean": _mean,
-    "number": _number,
     "portable": _portable,
+    "together": lambda spans: durations.in_words(durations.together(spans)),
   }
-  verdicts = collections.Counter(
-    ordering["verdict"]
-    for content in experiments
-    for ordering in content["orderings"]
-  )
+  environment.tests["partial"] = lambda c: bool(c["failed"] or c["not_run"])
   return environment.from_string(results_template.TEMPLATE).render(
     experiments=experiments,
+    outdated=outdated,
     sentence=sentence,
     percent=f"{seed_statistics.CONFIDENCE * 100:g} %",
-    verdicts={
-      verdict: verdicts[verdict]
-      for verdict in (
-        orderings.SHOWN,
-        orderings.OPPOSITE,
-        orderings.UNDECIDED,
-        orderings.NOT_MEASURED,
-      )
-    },
-    not_measured=orderings.NOT_MEASURED,
+    spans={k: v for c in experiments for k, v in c["spans"].items()},
+    verdicts=[
+      verdict
+      for verdict in orderings.VERDICTS
+      if any(_count(content, verdict) for content in experiments)
+    ],
   )
 
 
 def sentence(ordering: Mapping[str, Any]) -> str:
-  """The numbers of an ordering: "51.0 and 48.2, difference +2.8 (0.1..5.5)"."""
+  """The numbers of an ordering: "51.0 and 48.2, difference +2.8 (...)"."""
   difference = ordering["difference"]
   if difference is None:
     return "–"
   text = (
     f"{_number(ordering['left_mean'])} and {_number(ordering['right_mean'])},"
-    f" difference {difference['mean']:+.1f}"
+    f" difference {_signed(difference['mean'])}"
   )
   seeds = f"{difference['count']} seed{'s' * (difference['count'] > 1)}"
   if difference["low"] is None:
     return f"{text} ({seeds})"
-  return (
-    f"{text} ({difference['low']:+.1f}..{difference['high']:+.1f}, {seeds})"
-  )
+  ends = f"{_signed(difference['low'])}..{_signed(difference['high'])}"
+  return f"{text} ({ends}, {seeds})"
 
 
-def _mean(values: Sequence[float]) -> str:
-  """A cell of a table: the mean over seeds and its interval."""
+def _count(content: Mapping[str, Any], verdict: str) -> int:
+  return sum(one["verdict"] == verdict for one in content["orderings"])
+
+
+def _by_finding(
+  given: Sequence[Mapping[str, Any]],
+) -> list[tuple[str, list[str]]]:
+  """Each finding once, with all the orderings that it is about."""
+  found: dict[str, list[str]] = {}
+  for one in given:
+    if one["finding"]:
+      name = f"{one['left']} {one['relation']} {one['right']}"
+      about = _cell(f"{name}, {one['measure']}")
+      found.setdefault(one["finding"], []).append(about)
+  return list(found.items())
+
+
+def _by_reason(left_out: Mapping[str, str]) -> list[tuple[str, list[str]]]:
+  """Each reason once, with the names of what was left out."""
+  found: dict[str, list[str]] = {}
+  for name, why in left_out.items():
+    found.setdefault(why, []).append(name)
+  return list(found.items())
+
+
+def _mean(values: Sequence[float], runs: int, unit: str) -> str:
+  """A cell of a table: the mean over seeds and its interval.
+
+  Args:
+    values: one for each seed that is done.
+    runs: how many there are to be; where some are not done, that is said.
+    unit: of the values.
+  """
   if not values:
     return "–"
   estimate = seed_statistics.t_interval(values)
-  if estimate.low is None:
-    return _number(estimate.mean)
-  return (
-    f"{_number(estimate.mean)}"
-    f" ({_number(estimate.low)}..{_number(estimate.high)})"
-  )
+  estimate = seed_statistics.within_unit(estimate, unit)
+  notes = []
+  if estimate.low is not None:
+    notes.append(f"{_number(estimate.low)}..{_number(estimate.high)}")
+  if len(values) < runs:
+    notes.append(f"{len(values)} of {runs} seeds")
+  note = f" ({', '.join(notes)})" if notes else ""
+  return f"{_number(estimate.mean)}{note}"
 
 
 def _number(value: float) -> str:
   text = f"{value:.1f}"
   return "0.0" if text == "-0.0" else text
+
+
+def _signed(value: float) -> str:
+  text = f"{value:+.1f}"
+  return "0.0" if text in ("+0.0", "-0.0") else text
 
 
 def _cell(text: str) -> str:

@@ -1,11 +1,9 @@
 """Means over seeds, and how far they may be trusted."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
-from scipy import stats
+from tf_ssl.evaluation import repetitions
 
 CONFIDENCE = 0.95
 
@@ -35,13 +33,17 @@ def t_interval(
     values: one for each seed, at least one; taken as independent and normal.
     confidence: between 0 and 1.
   """
-  values = np.asarray(values, np.float64)
-  mean, count = float(values.mean()), len(values)
-  if count < 2:
-    return Estimate(mean, None, None, count)
-  error = float(values.std(ddof=1)) / math.sqrt(count)
-  reach = float(stats.t.ppf((1 + confidence) / 2, count - 1)) * error
-  return Estimate(mean, mean - reach, mean + reach, count)
+  found = repetitions.mean_interval(values, confidence=confidence)
+  return Estimate(*found, count=len(values))
+
+
+def within_unit(estimate: Estimate, unit: str) -> Estimate:
+  """An interval that ends where the quantity does, percentages at 0 and 100."""
+  if unit != "%" or estimate.low is None:
+    return estimate
+  return estimate._replace(
+    low=max(estimate.low, 0.0), high=min(estimate.high, 100.0)
+  )
 
 
 def paired(

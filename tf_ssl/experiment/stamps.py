@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from tf_ssl import errors
+from tf_ssl.experiment import durations
 from tf_ssl.experiment import plan as plan_lib
 from tf_ssl.ops import files
 
@@ -43,6 +44,15 @@ class Stamp(NamedTuple):
   files: dict[str, tuple[int, int, str]]
   seconds: float
   command: str
+
+  @property
+  def span(self) -> durations.Span:
+    """From when to when it ran, as if in one go.
+
+    It ended when the newest file of its product was written.
+    """
+    end = max((time for _, time, _ in self.files.values()), default=0) / 1e9
+    return end - self.seconds, end
 
 
 def read(node: plan_lib.Node) -> Stamp | None:

@@ -1,0 +1,65 @@
+"""From files to a report; tools/diagnose_dataset_test has the command."""
+
+import json
+import pathlib
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.dataset_bias import training_sets_reference
+from tf_ssl.dataset_bias import diagnose, diagnosis, objectness
+
+_QUICK = diagnosis.Settings(pairs=2, reference_images=2, min_areas=())
+
+
+def _content(page):
+  path = pathlib.Path(page).with_name("diagnosis.json")
+  return json.loads(path.read_text())
+
+
+def test_what_was_left_out_is_said_before_three_sentences(tmp_path):
+  training_sets_reference.coco_set(tmp_path)
+  file = tmp_path / "boxes.json"
+  content = json.loads(file.read_text())
+  content["annotations"][0]["iscrowd"] = 1
+  file.write_text(json.dumps(content))
+  said = []
+  page = diagnose.diagnose_dataset(
+    str(tmp_path / "images"),
+    str(file),
+    str(tmp_path / "out"),
+    settings=_QUICK,
+    say=said.append,
+  )
+  assert page == str(tmp_path / "out/report.html")
+  reason = "a crowd, which is not one object"
+  assert said[0] == f"left out, 1: {reason} (0.png)"
+  assert said[1:] == _content(page)["sentences"] and len(said) == 4
+
+
+def test_guessing_looks_at_a_part_unless_told(tmp_path, monkeypatch):
+  monkeypatch.setattr(diagnose, "_ESTIMATED_IMAGES", 3)
+  monkeypatch.setattr(
+    objectness, "find", lambda image: np.array([[4.0, 4.0, 12.0, 12.0]])
+  )
+  (tmp_path / "images").mkdir()
+  for number in range(5):
+    picture = Image.new("RGB", (40, 30), (40 * number, 50, 90))
+    picture.save(tmp_path / f"images/{number}.png")
+  for max_images, expected in ((None, 3), (4, 4), (0, 5)):
+    page = diagnose.diagnose_dataset(
+      str(tmp_path / "images"),
+      None,
+      str(tmp_path / "out"),
+      settings=_QUICK,
+      max_images=max_images,
+    )
+    own, *references = _content(page)["images"]
+    assert own["images"] == expected and own["objects"] == 1
+    assert [row["images"] for row in references] == [2, 2]
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))

@@ -1,0 +1,50 @@
+"""Annotated pictures whose pixels say where they are, and what is written."""
+
+import csv
+import json
+
+import numpy as np
+from PIL import Image
+
+from tf_ssl.dataset_bias import write_training_set
+from tf_ssl.datasets import coco
+
+
+def coco_set(root, *, count=6):
+  """Pictures of 60 x 40 whose pixels say where they are; two boxes in each."""
+  (root / "images").mkdir(parents=True)
+  images, boxes = [], []
+  for i in range(count):
+    rows, columns = np.mgrid[:40, :60]
+    image = np.stack([4 * columns, 4 * rows, np.full_like(rows, 8 * i)], -1)
+    Image.fromarray(image.astype(np.uint8)).save(root / f"images/{i}.png")
+    images.append({"id": i, "file_name": f"{i}.png", "width": 60, "height": 40})
+    boxes += [(i, 1, [10, 4, 20, 30]), (i, 2, [30, 0, 30, 10])]
+  content = {
+    "images": images,
+    "categories": [{"id": 1, "name": "a/b"}, {"id": 2, "name": "cat"}],
+    "annotations": [
+      {"id": n, "image_id": i, "category_id": of, "bbox": box}
+      for n, (i, of, box) in enumerate(boxes)
+    ],
+  }
+  (root / "boxes.json").write_text(json.dumps(content))
+  return coco.read(str(root / "boxes.json"), str(root / "images"))
+
+
+def write(chosen, out, **settings):
+  return write_training_set.write(chosen, str(out), **settings)
+
+
+def rows_of(out):
+  with open(out / "pictures.csv", newline="") as file:
+    return list(csv.DictReader(file))
+
+
+def contents(folder):
+  """All bytes but those of the summary, which holds no other command here."""
+  return {
+    str(path.relative_to(folder)): path.read_bytes()
+    for path in sorted(folder.rglob("*"))
+    if path.is_file()
+  }
