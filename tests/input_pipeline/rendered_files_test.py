@@ -57,17 +57,19 @@ def test_videos_lie_beside_their_true_tracks(tmp_path):
   assert not (tmp_path / ".parts").exists()
 
 
-def test_sets_are_found_where_they_were_rendered(tmp_path, monkeypatch):
-  _write(tmp_path, "sets", image_size=16, images_per_set=3)
+@pytest.mark.parametrize("black", [False, True])
+def test_sets_are_found_where_they_were_rendered(tmp_path, monkeypatch, black):
+  sizes = {"image_size": 16, "images_per_set": 3}
+  _write(tmp_path, "sets", black_background=black, **sizes)
   first = _names(tmp_path)
   monkeypatch.setattr(workers, "render_stills", None)  # not rendered again
   for invariance in ("occlusion", "viewpoint", "instance_viewpoint"):
     found = rendered_sets.rendered_sets(
       invariance,
       num_sets=2,
-      images_per_set=3,
-      image_size=16,
+      black_background=black,
       cache_dir=str(tmp_path),
+      **sizes,
     )
     assert found.images.num_images == 6
   assert _names(tmp_path) == first
@@ -88,6 +90,10 @@ def test_wrong_arguments_are_refused(tmp_path):
     _write(tmp_path, "films")
   with pytest.raises(errors.UsageError, match="num_images=0"):
     _write(tmp_path, "scenes", number=0)
+  with pytest.raises(
+    errors.UsageError, match="--what=scenes: only sets can do"
+  ):
+    _write(tmp_path, "scenes", black_background=True)
 
 
 if __name__ == "__main__":
