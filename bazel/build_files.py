@@ -15,39 +15,76 @@ from typing import NamedTuple
 # free to all.
 MAY_IMPORT = {
   "augment": {"ops"},
+  "batches": set(),
+  "comparison": {"ops", "reporting"},
   "dataset_bias": {
     "augment",
     "datasets",
-    "evaluation",
+    "features",
     "input_pipeline",
+    "invariance",
+    "models",
     "ops",
+    "rendering",
+    "reporting",
     "video",
   },
-  "datasets": set(),
-  "encoders": set(),
-  "evaluation": {"datasets", "encoders", "input_pipeline", "ops", "types"},
-  "experiment": {"evaluation", "ops"},
+  "datasets": {"ops", "rendering"},
+  "encoders": {"ops"},
+  "evaluation": {
+    "batches",
+    "datasets",
+    "encoders",
+    "features",
+    "input_pipeline",
+    "models",
+    "ops",
+    "reporting",
+  },
+  "experiment": {"ops", "reporting"},
   "export": {"encoders", "ops"},
-  "input_pipeline": {"augment", "datasets", "ops", "types", "video"},
-  "losses": set(),
+  "features": {"datasets", "input_pipeline", "models", "ops"},
+  "input_pipeline": {
+    "augment",
+    "batches",
+    "datasets",
+    "ops",
+    "rendering",
+    "video",
+  },
+  "invariance": {
+    "datasets",
+    "features",
+    "input_pipeline",
+    "models",
+    "ops",
+    "reporting",
+  },
+  "losses": {"ops"},
   "memory": {"ops"},
-  "methods": {"encoders", "losses", "memory", "ops", "types"},
+  "methods": {"batches", "encoders", "losses", "memory", "ops"},
+  "models": {"encoders", "export", "ops"},
   "ops": set(),
+  "rendering": {"ops"},
+  "reporting": {"ops"},
   "training": {
     "augment",
+    "batches",
     "datasets",
     "encoders",
     "evaluation",
     "export",
+    "features",
     "input_pipeline",
+    "invariance",
     "losses",
     "memory",
     "methods",
+    "models",
     "ops",
-    "types",
+    "reporting",
     "video",
   },
-  "types": set(),
   "video": {"ops"},
 }
 
@@ -186,7 +223,7 @@ def _tools_build(root: pathlib.Path) -> str:
     + 'load("//bazel:tool.bzl", "gin_file", "tool")\n'
     + _call("package", {"default_visibility": ["//tests:__subpackages__"]})
     + _call("gin_file", {"name": "gin_file", "build_setting_default": ""})
-    + _library("tools", [p.name for p in paths], deps)
+    + _library("tools", [str(p.relative_to(folder)) for p in paths], deps)
   )
   for path in paths:
     code = path.read_text(encoding="utf-8")

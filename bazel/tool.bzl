@@ -20,7 +20,7 @@ def tool(name, takes_gin_files):
     Args:
       name: of the module in tools/.
       takes_gin_files: whether --gin_file is passed on. Where the user gives it
-        after `--`, an empty one comes first; tools/cli.py drops it.
+        after `--`, an empty one comes first; tools/_cli/cli.py drops it.
     """
     py_binary(
         name = name,

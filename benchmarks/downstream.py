@@ -69,9 +69,10 @@ def main() -> None:
 def _compare_probes(arguments: argparse.Namespace) -> None:
   """Trains with 8 learning rates and with one, by turns."""
   from tf_ssl.datasets import image_folder
-  from tf_ssl.evaluation import linear_grid, linear_training
-  from tf_ssl.evaluation.models import load
+  from tf_ssl.evaluation.linear import grid as linear_grid
+  from tf_ssl.evaluation.linear import linear_training
   from tf_ssl.input_pipeline import heap
+  from tf_ssl.models import load
 
   heap.keep_freed_memory()
   batch, size = arguments.batch_size, arguments.image_size

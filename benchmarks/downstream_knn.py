@@ -76,14 +76,14 @@ def _write(path: str, rows: int, seed: int) -> np.ndarray:
 
 
 def _compare_speed(bank, queries, rounds: int) -> None:
-  from tf_ssl.evaluation import knn
+  from tf_ssl.evaluation.knn import classifier
 
   labels = np.arange(len(bank)) % _CLASSES
   truth = np.arange(len(queries)) % _CLASSES
 
   def ours(rows: int) -> float:
     start = time.perf_counter()
-    knn.classify(
+    classifier.classify(
       bank[:rows], labels[:rows], queries, truth, k=[_K], temperature=[0.07]
     )
     return time.perf_counter() - start
@@ -133,7 +133,7 @@ def _bare(bank: np.ndarray, queries: np.ndarray, rows: int) -> float:
 
 def _check_exact(bank, queries) -> None:
   """The neighbours of some queries equal those by float64, one by one."""
-  from tf_ssl.evaluation import neighbours
+  from tf_ssl.evaluation.knn import neighbors
 
   few = queries[:: max(1, len(queries) // 8)][:8]
   query = few / np.linalg.norm(few.astype(np.float64), axis=1, keepdims=True)
@@ -142,7 +142,7 @@ def _check_exact(bank, queries) -> None:
     part = np.asarray(bank[start : start + 8192], np.float64)
     part /= np.linalg.norm(part, axis=1, keepdims=True)
     cosines[:, start : start + 8192] = query @ part.T
-  [found] = neighbours.nearest(bank, np.asarray(few), k=_K)
+  [found] = neighbors.nearest(bank, np.asarray(few), k=_K)
   best = -np.sort(-cosines, axis=1)[:, :_K]
   mine = np.take_along_axis(cosines, found.index, axis=1)
   different = sum(len(set(row)) != _K for row in found.index.tolist())
@@ -158,7 +158,7 @@ def _check_exact(bank, queries) -> None:
 
 def _print_memory(folder: str, rows: int, count: int) -> None:
   """Memory of this process that is no mapped file, idle and at most, MiB."""
-  from tf_ssl.evaluation import knn
+  from tf_ssl.evaluation.knn import classifier
 
   bank = np.load(os.path.join(folder, "bank.npy"), mmap_mode="r")[:rows]
   queries = np.load(os.path.join(folder, "queries.npy"), mmap_mode="r")[:count]
@@ -166,7 +166,9 @@ def _print_memory(folder: str, rows: int, count: int) -> None:
   truth = np.arange(count) % _CLASSES
 
   def classify(bank, labels):
-    knn.classify(bank, labels, queries, truth, k=[_K], temperature=[0.07])
+    classifier.classify(
+      bank, labels, queries, truth, k=[_K], temperature=[0.07]
+    )
 
   classify(bank[:8192], labels[:8192])  # compiles
   idle = peak = _anonymous()

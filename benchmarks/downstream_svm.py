@@ -24,7 +24,7 @@ _LARGE = 1 << 20  # bytes; smaller files are libraries' own
 
 def compare(arguments: argparse.Namespace) -> None:
   """Measures cores, copies, and what a second call does."""
-  from tf_ssl.evaluation import linear_svm, svm_settings
+  from tf_ssl.evaluation.svm import svm_settings, voc07
 
   rows, width = _SIZES[arguments.full]
   cores = len(os.sched_getaffinity(0))
@@ -33,11 +33,11 @@ def compare(arguments: argparse.Namespace) -> None:
     path = os.path.join(folder, "features.npy")
     targets = _write(path, rows, width)
     features = np.load(path, mmap_mode="r")
-    side = linear_svm.Side(features, np.arange(rows), targets)
+    side = voc07.Side(features, np.arange(rows), targets)
 
     def run(log: str, workers: int):
       with contextlib.redirect_stderr(io.StringIO()):  # bars
-        return linear_svm.evaluate(
+        return voc07.evaluate(
           side,
           side,
           settings,

@@ -34,13 +34,9 @@ from PIL import Image  # noqa: E402
 
 from tf_ssl.datasets import image_folder, records  # noqa: E402
 from tf_ssl.encoders import resnet  # noqa: E402
-from tf_ssl.evaluation import feature_store  # noqa: E402
-from tf_ssl.evaluation.models import (  # noqa: E402
-  encoder_models,
-  image_model,
-  load,
-)
+from tf_ssl.features import store  # noqa: E402
 from tf_ssl.input_pipeline import heap  # noqa: E402
+from tf_ssl.models import encoder_models, image_model, load
 
 
 def main() -> None:
@@ -108,7 +104,7 @@ def _compare_one(encoders, images, folder, args) -> None:
 
   def stored(number: int) -> None:
     with tempfile.TemporaryDirectory(dir=folder) as output:
-      feature_store.extract(
+      store.extract(
         models,
         images._replace(
           files=images.files[:number], sizes=images.sizes[:number]
@@ -206,7 +202,7 @@ def _peak(count: int) -> tuple[float, float, float]:
     listed = _resident() - before
     model = load.load_model("pixels")
     output = os.path.join(folder, "output")
-    found = feature_store.extract(
+    found = store.extract(
       [model], images, output, image_size=16, batch_size=256
     )
     assert len(found.index) == count

@@ -20,7 +20,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tf_ssl.evaluation import bootstrap, chance, invariance
+from tf_ssl.invariance import chance, intervals
+from tf_ssl.invariance import score as invariance
 
 
 def main() -> None:
@@ -66,7 +67,7 @@ def main() -> None:
   calls = {
     "score": lambda: measure(features, sets, classes),
     "reference": lambda: _authors_scores(some, sets, class_of),
-    "bootstrap": lambda: bootstrap.intervals(score, resamples=1000),
+    "bootstrap": lambda: intervals.intervals(score, resamples=1000),
   }
   seconds = {name: np.inf for name in calls}
   for _ in range(arguments.repeats):
@@ -88,7 +89,7 @@ def main() -> None:
     f"chance level, 5 permutations: {dealt:.2f} s,"
     f" {dealt / seconds['score']:.2f} x the score"
   )
-  for k, interval in bootstrap.intervals(score).items():
+  for k, interval in intervals.intervals(score).items():
     print(f"K = {k}: {interval}")
   print(
     f"memory map: {mapped_seconds:.2f} s,"
@@ -140,7 +141,7 @@ def _warm_up() -> None:
   features = np.random.default_rng(0).normal(size=(100, 32))
   sets = np.repeat(np.arange(20), 5)
   score = invariance.representation_invariance_score(features, sets, sets % 4)
-  bootstrap.intervals(score, resamples=10)
+  intervals.intervals(score, resamples=10)
 
 
 def _seconds(call: Callable[[], object]) -> float:

@@ -12,7 +12,8 @@ import argparse
 
 import numpy as np
 
-from tf_ssl.evaluation import invariance, resampling
+from tf_ssl.invariance import resampling
+from tf_ssl.invariance import score as invariance
 
 CLASSES, UNITS, IMAGES, K = 4, 60, 8, 5
 

@@ -63,7 +63,8 @@ def main() -> None:
 
 def _crops(video: pathlib.Path, size: int):
   """Times [n] and crops [n, size, size, 3] uint8 of the object."""
-  from tf_ssl.video import decode, videos
+  from tf_ssl.video.decoding import decode
+  from tf_ssl.video.source import videos
 
   truth = tracking.true_boxes(video, 1.0)
   times, images = [], []

@@ -21,12 +21,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import tensorflow as tf  # noqa: E402
 
 from benchmarks import train_step  # noqa: E402
-from tf_ssl import types  # noqa: E402
+from tf_ssl import batches  # noqa: E402
 from tf_ssl.encoders import resnet  # noqa: E402
 from tf_ssl.input_pipeline import heap  # noqa: E402
 from tf_ssl.memory import memory_bank  # noqa: E402
 from tf_ssl.methods import base, pirl  # noqa: E402
-from tf_ssl.training import optimizers  # noqa: E402
+from tf_ssl.ops import optimizers  # noqa: E402
 
 _IMAGES, _SIZE, _NEGATIVES = 1_281_167, 128, 32_000
 
@@ -40,7 +40,7 @@ def overhead(runs: int) -> None:
   )
   model.compile(optimizers.MomentumSgd(0.03))
   model.optimizer.build(model.learned_variables)
-  views = types.JigsawPair(
+  views = batches.JigsawPair(
     tf.random.stateless_normal([batch, 224, 224, 3], [0, 1]),
     tf.random.stateless_normal([batch, 9, patch, patch, 3], [0, 2]),
     tf.range(batch, dtype=tf.int64) * 7,

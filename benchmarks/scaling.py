@@ -139,7 +139,7 @@ def _fresh(part: str, replicas: int):
 
 
 def _strategy(replicas: int):
-  from tf_ssl.training import distribution
+  from tf_ssl.training.distributed import distribution
 
   distribution.split_cpu(replicas)
   return distribution.strategy("auto")

@@ -20,10 +20,11 @@ import warnings
 import cv2
 import numpy as np
 
-from tf_ssl.evaluation import region_features as encoder_features
-from tf_ssl.video import (
-  boxes,
-  decode,
+from tf_ssl.features import encoder_regions as encoder_features
+from tf_ssl.ops import boxes
+from tf_ssl.video.decoding import decode
+from tf_ssl.video.source import videos
+from tf_ssl.video.tracking import (
   observations,
   region_features,
   region_proposals,
@@ -31,7 +32,6 @@ from tf_ssl.video import (
   track_quality,
   track_scores,
   tracker,
-  videos,
 )
 
 SECONDS = (0.5, 1.0, 2.0)

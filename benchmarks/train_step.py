@@ -22,19 +22,20 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 import tensorflow as tf  # noqa: E402
 
-from tf_ssl import types  # noqa: E402
+from tf_ssl import batches  # noqa: E402
 from tf_ssl.encoders import resnet  # noqa: E402
 from tf_ssl.input_pipeline import heap  # noqa: E402
 from tf_ssl.methods import base, moco  # noqa: E402
-from tf_ssl.training import distribution, optimizers  # noqa: E402
+from tf_ssl.ops import optimizers
+from tf_ssl.training.distributed import distribution  # noqa: E402
 
 
-def pair(batch: int, size: int) -> types.ImagePair:
+def pair(batch: int, size: int) -> batches.ImagePair:
   """Two views of noise, [batch, size, size, 3]."""
   views = [
     tf.random.stateless_normal([batch, size, size, 3], [0, i]) for i in (0, 1)
   ]
-  return types.ImagePair(*views)
+  return batches.ImagePair(*views)
 
 
 def build(encoder, size: int, batch: int, queue_size: int, dtype: str):

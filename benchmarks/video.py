@@ -45,7 +45,7 @@ def main() -> None:
 
 def _repeated(source: str, times: int, folder: str) -> str:
   """A manifest with every video so many times, by other names."""
-  from tf_ssl.video import videos
+  from tf_ssl.video.source import videos
 
   rows = ["path"]
   for number in range(times):
@@ -62,7 +62,7 @@ def _repeated(source: str, times: int, folder: str) -> str:
 def _pairs(source: str, rounds: int) -> None:
   from tf_ssl.augment import recipes
   from tf_ssl.input_pipeline import video_frames, view_batches
-  from tf_ssl.video import videos
+  from tf_ssl.video.source import videos
 
   found = videos.find_videos(source)
   batch_size = min(32, len(found))
@@ -100,14 +100,9 @@ def _decode_all(found) -> None:
 
 
 def _tracking(source: str, rounds: int) -> None:
-  from tf_ssl.video import (
-    mine_videos,
-    mining,
-    region_features,
-    region_proposals,
-    track_store,
-    videos,
-  )
+  from tf_ssl.video.mining import mine_videos, mining, track_store
+  from tf_ssl.video.source import videos
+  from tf_ssl.video.tracking import region_features, region_proposals
 
   cv2.setNumThreads(1)
   found = videos.find_videos(source)
@@ -146,7 +141,7 @@ def _tracking(source: str, rounds: int) -> None:
 
 
 def _decode_again(found, settings) -> None:
-  from tf_ssl.video import decode
+  from tf_ssl.video.decoding import decode
 
   for video in found:
     for _ in decode.iterate_frames(
@@ -158,7 +153,8 @@ def _decode_again(found, settings) -> None:
 def _read(shards) -> None:
   import tensorflow as tf
 
-  from tf_ssl.video import jpeg, track_records
+  from tf_ssl.ops import jpeg
+  from tf_ssl.video.mining import track_records
 
   for record in tf.data.TFRecordDataset([str(path) for path in shards]):
     for frame in track_records.parse(record.numpy()).frames:
@@ -167,7 +163,8 @@ def _read(shards) -> None:
 
 def _one_core(found, settings, describe, region_proposals) -> None:
   """Mines in this process, by the processor's time."""
-  from tf_ssl.video import decode, tracker
+  from tf_ssl.video.decoding import decode
+  from tf_ssl.video.tracking import tracker
 
   clock = time.process_time
   proposing = total = 0.0

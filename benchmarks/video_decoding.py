@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 import av
 
-from tf_ssl.video import decode, isolated, videos
+from tf_ssl.video.decoding import decode, isolated
+from tf_ssl.video.source import videos
 
 
 def main() -> None:

@@ -77,7 +77,9 @@ def _write_hour(path: str) -> None:
 def _print_peak_memory(path: str) -> None:
   import psutil
 
-  from tf_ssl.video import isolated, mining, videos
+  from tf_ssl.video.decoding import isolated
+  from tf_ssl.video.mining import mining
+  from tf_ssl.video.source import videos
 
   cv2.setNumThreads(1)
   me = psutil.Process()

@@ -117,7 +117,11 @@ def test_the_installed_package_has_every_folder(repository):
     ".".join(path.parent.relative_to(repository).parts)
     for path in (repository / "tf_ssl").rglob("__init__.py")
   }
-  assert listed == found | {"tf_ssl.tools", "tf_ssl.gin_configs"}
+  assert listed == found | {
+    "tf_ssl.tools",
+    "tf_ssl.tools._cli",
+    "tf_ssl.gin_configs",
+  }
 
 
 if __name__ == "__main__":

@@ -4,15 +4,15 @@ report.json of tools.evaluate and invariance.json of tools.measure_invariance.
 Numbers of different protocols are listed, and never ranked against each other.
 """
 
-from . import cli
+from ._cli import cli
 
 
 def main(invocation: cli.Invocation) -> None:
   """Reads the reports and writes page, table and picture."""
-  from tf_ssl.evaluation import comparison_files
+  from tf_ssl.comparison import report
 
   flags = invocation.flags
-  page = comparison_files.write(
+  page = report.write(
     flags.report, flags.output_dir, command=invocation.command, say=print
   )
   print(f"comparison: {page}")

@@ -5,12 +5,15 @@ around it. With --subset_of instead of --annotations: copies a random part of a
 dataset, as large as --match_to. Interrupted, the same command goes on.
 """
 
-from . import cli
+from ._cli import cli
 
 
 def main(invocation: cli.Invocation) -> None:
-  """Chooses the pictures and runs `write_training_set.write`."""
-  from tf_ssl.dataset_bias import training_sets, write_training_set
+  """Chooses the pictures and runs `write.write`."""
+  from tf_ssl.dataset_bias.training_sets import (
+    training_sets,
+    write,
+  )
 
   flags = invocation.flags
   chosen = training_sets.choose(
@@ -24,7 +27,7 @@ def main(invocation: cli.Invocation) -> None:
     seed=flags.seed,
     max_skipped_fraction=flags.max_skipped_fraction,
   )
-  write_training_set.write(
+  write.write(
     chosen,
     flags.output_dir,
     form=flags.format or "folder",

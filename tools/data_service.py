@@ -6,7 +6,7 @@ let run programs.
 
 import sys
 
-from . import cli
+from ._cli import cli
 
 
 def main(invocation: cli.Invocation) -> None:

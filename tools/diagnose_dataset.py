@@ -5,7 +5,7 @@ guesses, which are marked as an estimate. Crops are those of a recipe, simulated
 over the boxes; the report is one page that opens offline.
 """
 
-from . import cli
+from ._cli import cli
 
 
 def main(invocation: cli.Invocation) -> None:

@@ -4,14 +4,14 @@ The gin file names the protocol (kNN, a linear probe, ...) and the images.
 report.json and report.md carry the whole protocol. Interrupted, it goes on.
 """
 
-from . import cli
+from ._cli import cli
 
 
 def main(invocation: cli.Invocation) -> None:
   """Runs the protocol that the gin files bind."""
-  from tf_ssl.evaluation.protocols import evaluate, protocol
+  from tf_ssl.evaluation import evaluate, protocol
 
-  from . import gin_runs
+  from ._cli import gin_runs
 
   flags = invocation.flags
   settings = invocation.configured(evaluate.Evaluation)()

@@ -4,7 +4,7 @@ The SavedModel runs and fine-tunes without tf_ssl: tf.saved_model.load(DIR), or
 tensorflow_hub.KerasLayer(DIR, trainable=True).
 """
 
-from . import cli, gin_runs
+from ._cli import cli, gin_runs
 
 
 def main(invocation: cli.Invocation) -> None:

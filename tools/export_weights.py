@@ -7,7 +7,7 @@ PyTorch), .npz the same names without PyTorch, .onnx the network itself, and
 
 import os
 
-from . import cli, gin_runs
+from ._cli import cli, gin_runs
 
 
 def main(invocation: cli.Invocation) -> None:

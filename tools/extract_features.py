@@ -4,15 +4,15 @@ With the images' names, labels and boxes; read with NumPy alone. Several models
 share one pass over the images. Interrupted or killed, the same command goes on.
 """
 
-from . import cli
+from ._cli import cli
 
 
 def main(invocation: cli.Invocation) -> None:
   """Loads the models, finds the images, and runs `feature_files.write`."""
-  from tf_ssl.evaluation import feature_files
-  from tf_ssl.evaluation.models import load_several
+  from tf_ssl.features import feature_files
+  from tf_ssl.models import load_several
 
-  from . import gin_runs
+  from ._cli import gin_runs
 
   flags = invocation.flags
   records, unlabelled = feature_files.open_source(

@@ -5,7 +5,7 @@ solo-learn, TensorFlow 2 checkpoints of google-research/simclr, and .npz or
 .safetensors files with torchvision's names. Nothing in a file is executed.
 """
 
-from . import cli
+from ._cli import cli
 
 
 def main(invocation: cli.Invocation) -> None:

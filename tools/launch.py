@@ -5,12 +5,12 @@ What follows -- are the flags of tools.train, or a whole command.
 
 import sys
 
-from . import cli
+from ._cli import cli
 
 
 def main(invocation: cli.Invocation) -> None:
   """Runs `training.launcher.launch` and ends with its exit code."""
-  from tf_ssl.training import launcher
+  from tf_ssl.training.distributed import launcher
 
   command = list(invocation.rest)
   if command and command[0].startswith("-"):

@@ -5,7 +5,7 @@ import importlib
 import pathlib
 import sys
 
-_HELPERS = ("__init__", "__main__", "cli", "main", "quiet")
+_NOT_TOOLS = ("__init__", "__main__", "main")
 
 
 def run() -> None:
@@ -32,11 +32,7 @@ def run() -> None:
 def names() -> list[str]:
   """Returns the tools: the modules beside this one that are not helpers."""
   modules = pathlib.Path(__file__).parent.glob("*.py")
-  return sorted(
-    path.stem
-    for path in modules
-    if path.stem not in _HELPERS and not path.stem.startswith("gin_")
-  )
+  return sorted(path.stem for path in modules if path.stem not in _NOT_TOOLS)
 
 
 def _module(name: str):

@@ -4,20 +4,16 @@ Top-K Representation Invariance Score of Purushwalkam & Gupta 2020. Without
 --gin_file and --manifest: on rendered objects. Interrupted, it goes on.
 """
 
-from . import cli
+from ._cli import cli
 
 
 def main(invocation: cli.Invocation) -> None:
   """Runs `measure.measure` and writes tables and the report."""
-  from tf_ssl.evaluation import (
-    invariance_report,
-    measure,
-    measurement,
-    measurement_choice,
-  )
-  from tf_ssl.evaluation.models import load_several
+  from tf_ssl.invariance import choice as measurement_choice
+  from tf_ssl.invariance import measure, measurement, report
+  from tf_ssl.models import load_several
 
-  from . import gin_runs
+  from ._cli import gin_runs
 
   flags = invocation.flags
   configured = invocation.configured(measurement.Measurement)
@@ -43,7 +39,7 @@ def main(invocation: cli.Invocation) -> None:
     command=invocation.command,
     say=print,
   )
-  print(f"report: {invariance_report.write(results, flags.output_dir)}")
+  print(f"report: {report.write(results, flags.output_dir)}")
 
 
 TOOL = cli.Tool(

@@ -5,7 +5,7 @@ boxes (COCO's JSON) and masks. videos: and their true tracks, as TFRecords.
 sets: in which one thing changes, for six invariances (SETS_DIR).
 """
 
-from . import cli
+from ._cli import cli
 
 
 def main(invocation: cli.Invocation) -> None:

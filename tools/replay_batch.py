@@ -1,6 +1,6 @@
 """Replays the batch at which a run's loss stopped being a number."""
 
-from . import cli, gin_files
+from ._cli import cli, gin_files
 
 
 def main(invocation: cli.Invocation) -> None:

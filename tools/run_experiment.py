@@ -8,7 +8,7 @@ made of the numbers of all experiments in output_dir.
 
 import sys
 
-from . import cli
+from ._cli import cli
 
 _OUTPUT_DIR = "runs/paper"
 
@@ -17,7 +17,7 @@ def main(invocation: cli.Invocation) -> None:
   """Runs `conduct.conduct` and ends with 1 where a step failed."""
   from tf_ssl.experiment import conduct, experiment
 
-  from . import gin_runs
+  from ._cli import gin_runs
 
   flags = invocation.flags
   failed = conduct.conduct(

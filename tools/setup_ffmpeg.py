@@ -7,12 +7,12 @@ are kept. Doing it again does nothing.
 
 import pathlib
 
-from . import cli
+from ._cli import cli
 
 
 def main(invocation: cli.Invocation) -> None:
   """Runs `ffmpeg_setup.set_up` and says where the libraries are."""
-  from tf_ssl.video import ffmpeg4, ffmpeg_setup
+  from tf_ssl.video.decoding import ffmpeg4, ffmpeg_setup
 
   flags = invocation.flags
   folder = ffmpeg_setup.set_up(

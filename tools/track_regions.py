@@ -1,6 +1,6 @@
 """Finds region tracks in videos: what to learn from, without a label.
 
-Reads raw videos and writes TFRecords (see tf_ssl/video/track_records.py),
+Reads raw videos and writes TFRecords (tf_ssl/video/mining/track_records.py),
 tracks.csv, summary.json and, if asked to, pictures. Interrupted, the same
 command goes on. Words after -- are options of Beam's runner, such as
 --flink_master=localhost:8081; all its processes must see both folders.
@@ -9,7 +9,7 @@ command goes on. Words after -- are options of Beam's runner, such as
 import functools
 import os
 
-from . import cli
+from ._cli import cli
 
 _NUMBERS = "rate width frame_size stretch_seconds tracks_per_stretch".split()
 
@@ -17,8 +17,9 @@ _NUMBERS = "rate width frame_size stretch_seconds tracks_per_stretch".split()
 def main(invocation: cli.Invocation) -> None:
   """Runs `mine_videos.mine_videos` with the features asked for."""
   os.environ.setdefault("PYTHONWARNINGS", "ignore")  # In the processes below.
-  from tf_ssl.evaluation import region_features as encoder_features
-  from tf_ssl.video import mine_videos, mining, region_features, tracker
+  from tf_ssl.features import encoder_regions as encoder_features
+  from tf_ssl.video.mining import mine_videos, mining
+  from tf_ssl.video.tracking import region_features, tracker
 
   flags = invocation.flags
   features, describe = "histograms", region_features.Histograms

@@ -1,11 +1,12 @@
 """Pretrains an encoder on images without labels, as gin files say."""
 
-from . import cli
+from ._cli import cli
 
 
 def main(invocation: cli.Invocation) -> None:
   """Runs `training.pretrain.pretrain` and prints what came out."""
-  from tf_ssl.training import closing, cluster, distribution, pretrain, settings
+  from tf_ssl.training import closing, pretrain, settings
+  from tf_ssl.training.distributed import cluster, distribution
 
   distribution.split_cpu(invocation.flags.logical_devices)
   result = pretrain.pretrain(

@@ -9,7 +9,7 @@ from absl import flags
 
 from tf_ssl import errors
 
-from . import cli
+from ._cli import cli
 
 
 def main(invocation: cli.Invocation) -> None:

@@ -15,7 +15,7 @@ from tf_ssl.dataset_bias import (
   object_boxes,
   view_contents,
 )
-from tf_ssl.datasets import coco
+from tf_ssl.datasets.annotations import coco
 
 # Crops of 48 x 48 in pictures of 96 x 96: 49 x 49 places, all alike.
 _SIDE, _CROP = 96, 48

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from tf_ssl.dataset_bias import object_boxes
-from tf_ssl.datasets import annotation_collector
+from tf_ssl.datasets.annotations import (
+  collector as annotation_collector,
+)
 
 
 def example():

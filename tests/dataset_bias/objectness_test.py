@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tf_ssl.dataset_bias import objectness
-from tf_ssl.video import boxes as boxes_lib
+from tf_ssl.ops import boxes as boxes_lib
 
 _BOX = [30, 20, 90, 80]
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from tf_ssl.dataset_bias import image_statistics, reference
-from tf_ssl.datasets import synthetic
-from tf_ssl.datasets.rendering import stills, true_boxes
+from tf_ssl.rendering import stills, synthetic, true_boxes
 
 
 def test_a_box_holds_all_pixels_that_are_set():

@@ -8,7 +8,9 @@ import pytest
 from tests.dataset_bias import training_sets_reference
 from tf_ssl import errors
 from tf_ssl.dataset_bias import subject
-from tf_ssl.datasets import annotation_collector
+from tf_ssl.datasets.annotations import (
+  collector as annotation_collector,
+)
 
 
 def test_a_random_part_keeps_each_image_with_its_objects(tmp_path):

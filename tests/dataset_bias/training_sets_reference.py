@@ -6,8 +6,10 @@ import json
 import numpy as np
 from PIL import Image
 
-from tf_ssl.dataset_bias import write_training_set
-from tf_ssl.datasets import coco
+from tf_ssl.dataset_bias.training_sets import (
+  write as write_training_set,
+)
+from tf_ssl.datasets.annotations import coco
 
 
 def coco_set(root, *, count=6):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_ssl import errors, types
+from tf_ssl import batches, errors
 from tf_ssl.encoders import batch_norm, heads, model_garden
 from tf_ssl.export import saved_model
 from tf_ssl.methods import base, moco
@@ -62,7 +62,7 @@ def test_moco_learns_it_and_its_checkpoint_and_saved_model_are_the_same(
   before = [v.numpy() for v in model.encoder.trainable_variables]
   key_before = [v.numpy() for v in model.key_encoder.trainable_variables]
   views = pixels.normalize(images())
-  pair = tf.data.Dataset.from_tensors(types.ImagePair(views, views[::-1]))
+  pair = tf.data.Dataset.from_tensors(batches.ImagePair(views, views[::-1]))
   losses = model.fit(pair.repeat(3), verbose=0).history["loss"]
   assert np.isfinite(losses).all()
   for old, new in zip(before, model.encoder.trainable_variables, strict=True):

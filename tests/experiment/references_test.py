@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from tf_ssl.experiment import external, references
+from tf_ssl.experiment import references
+from tf_ssl.experiment.engine import external
 
 
 def test_steps_and_data_become_paths_wherever_they_stand():

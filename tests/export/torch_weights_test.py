@@ -12,8 +12,8 @@ import tensorflow as tf
 from tests.export import torch_resnet_reference as torch_resnet
 from tf_ssl import errors
 from tf_ssl.encoders import resnet
-from tf_ssl.evaluation.models import load
 from tf_ssl.export import foreign_resnet, torch_weights, torchvision_names
+from tf_ssl.models import load
 from tf_ssl.ops import pixels
 
 torch = torch_resnet.torch

@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tf_ssl import errors, types
+from tf_ssl import batches as types
+from tf_ssl import errors
 from tf_ssl.datasets import image_folder
 from tf_ssl.input_pipeline import labelled_images
 from tf_ssl.input_pipeline import skipped as skipped_lib

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tf_ssl import errors
-from tf_ssl.datasets import mask_folders
+from tf_ssl.datasets.masks import mask_folders
 from tf_ssl.input_pipeline import masked_batches
 
 

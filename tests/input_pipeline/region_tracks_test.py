@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_ssl import errors, types
+from tf_ssl import batches as types
+from tf_ssl import errors
 from tf_ssl.augment import recipes
 from tf_ssl.input_pipeline import (
   labelled_images,
@@ -14,7 +15,7 @@ from tf_ssl.input_pipeline import (
   skipped,
   view_batches,
 )
-from tf_ssl.video import track_records
+from tf_ssl.video.mining import track_records
 
 LEFT, RIGHT = [0.0, 0.0, 1.0, 0.5], [0.0, 0.5, 1.0, 1.0]
 

@@ -6,10 +6,11 @@ import sys
 import pytest
 
 from tf_ssl import errors
-from tf_ssl.datasets import open_images, rendered_sets, synthetic
-from tf_ssl.datasets.rendering import workers
+from tf_ssl.datasets import open_images
+from tf_ssl.datasets.invariance_sets import rendered_sets
 from tf_ssl.input_pipeline import region_tracks, rendered_files
-from tf_ssl.video import videos
+from tf_ssl.rendering import synthetic, workers
+from tf_ssl.video.source import videos
 
 _SMALL = {"split": "held_out", "number": 2, "image_size": 48}
 

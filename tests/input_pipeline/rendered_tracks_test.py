@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from tf_ssl import errors
-from tf_ssl.datasets import synthetic
-from tf_ssl.datasets.rendering import video_files
 from tf_ssl.input_pipeline import rendered_tracks
-from tf_ssl.video import decode, videos
+from tf_ssl.rendering import synthetic, video_files
+from tf_ssl.video.decoding import decode
+from tf_ssl.video.source import videos
 
 SIZE = {"num_videos": 2, "num_frames": 3, "fps": 2.0, "image_size": 48}
 

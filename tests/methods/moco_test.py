@@ -8,11 +8,11 @@ import pytest
 import tensorflow as tf
 
 from tests.methods import moco_reference
-from tf_ssl import errors, types
+from tf_ssl import batches, errors
 from tf_ssl.encoders import batch_norm, heads, resnet
 from tf_ssl.memory import key_queue
 from tf_ssl.methods import base, moco
-from tf_ssl.training import optimizers
+from tf_ssl.ops import optimizers
 
 BATCH, SIDE, FEATURE, EMBEDDING, QUEUE, GROUPS = 8, 2, 6, 4, 20, 2
 
@@ -92,7 +92,7 @@ def test_five_steps_equal_an_independent_numpy_reference(symmetric):
     **settings,
   )
   for step in range(5):
-    pair = types.ImagePair(*map(tf.constant, views[step]))
+    pair = batches.ImagePair(*map(tf.constant, views[step]))
     logs = train(model, pair)
     permutation = tf.random.experimental.stateless_shuffle(
       tf.range(BATCH), seed=[7, step]
@@ -141,7 +141,7 @@ def test_the_key_encoder_normalises_by_the_batch_in_training():
   model.compile(optimizers.MomentumSgd(0.0, weight_decay=0.0))
   before = model.key_encoder.norm.moving_mean.numpy()
   images = tf.random.stateless_normal([BATCH, SIDE, SIDE, 3], [0, 1]) + 3
-  train(model, types.ImagePair(images, images))
+  train(model, batches.ImagePair(images, images))
   assert not np.allclose(model.key_encoder.norm.moving_mean, before)
 
 
@@ -152,7 +152,7 @@ def test_a_step_that_is_not_finite_changes_no_learned_weight():
   before = [v.numpy() for v in model.learned_variables]
   images = tf.fill([BATCH, SIDE, SIDE, 3], float("nan"))
   with pytest.raises(tf.errors.InvalidArgumentError, match="not finite"):
-    train(model, types.ImagePair(images, images))
+    train(model, batches.ImagePair(images, images))
   for variable, value in zip(model.learned_variables, before, strict=True):
     np.testing.assert_array_equal(variable, value)
   assert int(model.optimizer.iterations) == 0
@@ -183,13 +183,13 @@ def test_views_are_finished_in_the_train_step_where_asked():
   def finish(views, step):
     seen.append(views.query.dtype)
     scaled = [tf.cast(v, tf.float32) / 255 for v in views]
-    return types.ImagePair(*scaled)
+    return batches.ImagePair(*scaled)
 
   model = build()
   model.finish_views = finish
   model.compile(optimizers.MomentumSgd(0.1))
   images = tf.cast(tf.random.uniform([8, 8, 8, 3], 0, 256, tf.int32), tf.uint8)
-  logs = train(model, types.ImagePair(images, images))
+  logs = train(model, batches.ImagePair(images, images))
   assert seen[0] == tf.uint8
   assert np.isfinite(logs["loss"])
 
@@ -202,10 +202,10 @@ def test_the_loss_is_float32_under_any_precision(dtype):
     optimizer = tf.keras.mixed_precision.LossScaleOptimizer(optimizer)
   model.compile(optimizer, run_eagerly=True)
   images = tf.random.normal([8, 8, 8, 3])
-  contrast = model.contrast(types.ImagePair(images, images), training=False)
+  contrast = model.contrast(batches.ImagePair(images, images), training=False)
   assert contrast.logits.dtype == contrast.loss.dtype == tf.float32
   before = model.learned_variables[0].numpy()
-  logs = train(model, types.ImagePair(images, images))
+  logs = train(model, batches.ImagePair(images, images))
   assert np.isfinite(logs["gradient_norm"])
   assert not np.array_equal(model.learned_variables[0], before)
 

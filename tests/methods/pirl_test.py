@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_ssl import errors, types
+from tf_ssl import batches, errors
 from tf_ssl.encoders import heads, resnet
 from tf_ssl.memory import memory_bank
 from tf_ssl.methods import base, npid, pirl
-from tf_ssl.training import optimizers
+from tf_ssl.ops import optimizers
 
 IMAGES, BATCH, NEGATIVES, PATCHES = 30, 6, 7, 4
 
@@ -57,7 +57,7 @@ def tiny_pirl(**kwargs):
 
 def batch(step):
   rng = np.random.default_rng(step)
-  return types.JigsawPair(
+  return batches.JigsawPair(
     tf.constant(rng.normal(size=[BATCH, 2, 2, 3]), tf.float32),
     tf.constant(rng.normal(size=[BATCH, PATCHES, 2, 2, 3]), tf.float32),
     tf.constant(rng.permutation(IMAGES)[:BATCH]),
@@ -183,7 +183,10 @@ def test_a_setting_out_of_range_is_named(setting):
 
 @pytest.mark.parametrize(
   "build, batch_type",
-  [(npid.build_npid, types.IndexedImage), (pirl.build_pirl, types.JigsawPair)],
+  [
+    (npid.build_npid, batches.IndexedImage),
+    (pirl.build_pirl, batches.JigsawPair),
+  ],
 )
 def test_built_for_a_run_it_takes_a_step(build, batch_type):
   setup = base.Setup(num_images=50, batch_size=4, image_size=16)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_ssl import errors, types
+from tf_ssl import batches, errors
 from tf_ssl.encoders import resnet
 from tf_ssl.methods import base, moco, region_track_moco
-from tf_ssl.training import optimizers
+from tf_ssl.ops import optimizers
 
 BATCH, QUEUE = 4, 16
 
@@ -38,7 +38,7 @@ def _views():
   rng = np.random.default_rng(0)
   frames = rng.normal(size=[2, BATCH, 16, 16, 3])
   regions = rng.normal(size=[2, BATCH, 12, 12, 3])  # of another size
-  return types.RegionTrackPair(
+  return batches.RegionTrackPair(
     *(tf.constant(x, tf.float32) for x in (*frames, *regions))
   )
 
@@ -51,7 +51,7 @@ def gradient(model, loss_of):
 
 def test_the_loss_and_its_gradient_are_the_weighted_sums(views):
   def plain(model, query, key):
-    pair = types.ImagePair(query, key)
+    pair = batches.ImagePair(query, key)
     return moco.MoCo.contrast(model, pair, training=True)
 
   model = build(frame_weight=0.25, track_weight=2.0)
@@ -109,7 +109,7 @@ def test_guessing_costs_the_weighted_logarithm():
 def test_a_half_of_weight_0_is_left_out(views):
   model = build(frame_weight=1.0, track_weight=0.0)
   expected = moco.MoCo.contrast(
-    model, types.ImagePair(views.query, views.key), training=True
+    model, batches.ImagePair(views.query, views.key), training=True
   )
   found = model.contrast(views, True)
   np.testing.assert_allclose(found.loss, expected.loss, rtol=1e-6)

@@ -10,7 +10,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from tf_ssl import types
+from tf_ssl import batches as types
 from tf_ssl.encoders import batch_norm, heads
 from tf_ssl.memory import key_queue, memory_bank
 from tf_ssl.methods import (
@@ -20,8 +20,8 @@ from tf_ssl.methods import (
   simclr,
   supervised_contrastive,
 )
-from tf_ssl.ops import cross_replica
-from tf_ssl.training import distribution, optimizers
+from tf_ssl.ops import cross_replica, optimizers
+from tf_ssl.training.distributed import distribution
 
 BATCH, STEPS, IMAGES, EMBEDDING, PATCHES = 16, 10, 40, 4, 4
 PARTS = 8  # of the batch that batch norm keeps apart, over all replicas

@@ -10,7 +10,7 @@ from tools import evaluate
 
 _PROTOCOL = """
 import dataclasses
-from tf_ssl.evaluation.protocols import protocol
+from tf_ssl.evaluation import protocol
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Width:
@@ -30,7 +30,7 @@ class Width:
 _CONFIG = """
 from __gin__ import dynamic_registration
 import width_protocol
-from tf_ssl.evaluation.protocols import evaluate
+from tf_ssl.evaluation import evaluate
 evaluate.Evaluation.protocol = @width_protocol.Width()
 width_protocol.Width.scale = 2.0
 """

@@ -12,7 +12,8 @@ import tensorflow as tf
 from tf_ssl import errors
 from tf_ssl.ops import pixels
 from tf_ssl.training import assembly, settings
-from tools import export_encoder, gin_files
+from tools import export_encoder
+from tools._cli import gin_files
 
 _CONFIG = """
 from __gin__ import dynamic_registration

@@ -125,7 +125,7 @@ def test_a_run_is_restored_and_written(tmp_path, monkeypatch):
   encoder, _ = torch_weights.read_encoder(str(weights))
   given = []
   monkeypatch.setattr(
-    "tools.gin_runs.restore_encoder",
+    "tools._cli.gin_runs.restore_encoder",
     lambda path: given.append(path) or encoder,
   )
   _call(export_weights, checkpoint="runs/a", output=tmp_path / "a.npz")

@@ -6,8 +6,8 @@ import gin
 import pytest
 
 from tf_ssl import errors
-from tf_ssl.datasets import invariance_sets
-from tools import gin_files
+from tf_ssl.datasets.invariance_sets import invariance_sets
+from tools._cli import gin_files
 
 _ROOTS = {
   "aloi_viewpoint": "ALOI",

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tf_ssl import errors
-from tf_ssl.datasets.rendering import workers
+from tf_ssl.rendering import workers
 from tools import measure_invariance
 
 

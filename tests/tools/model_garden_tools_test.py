@@ -12,7 +12,8 @@ from tf_ssl import errors
 from tf_ssl.encoders import model_garden, resnet
 from tf_ssl.export import saved_model
 from tf_ssl.training import settings
-from tools import export_weights, gin_files, train_model_garden
+from tools import export_weights, train_model_garden
+from tools._cli import gin_files
 
 
 @pytest.fixture(autouse=True)

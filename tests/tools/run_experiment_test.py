@@ -8,7 +8,8 @@ import gin
 import pytest
 
 from tf_ssl import errors
-from tools import cli, run_experiment
+from tools import run_experiment
+from tools._cli import cli
 
 _TOY = """
 # A toy.

@@ -6,8 +6,8 @@ import gin
 import pytest
 
 from tf_ssl import errors
-from tf_ssl.evaluation.protocols import evaluate
-from tools import gin_files
+from tf_ssl.evaluation import evaluate
+from tools._cli import gin_files
 
 _REQUIRED = {
   "fine_tuning_folder": ("TRAIN_IMAGES", "TEST_IMAGES"),

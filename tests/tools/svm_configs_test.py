@@ -5,10 +5,10 @@ import sys
 import gin
 import pytest
 
-from tests.evaluation.protocols import voc_reference
+from tests.evaluation.svm import voc_reference
 from tf_ssl import errors
-from tf_ssl.evaluation.protocols import evaluate
-from tools import gin_files
+from tf_ssl.evaluation import evaluate
+from tools._cli import gin_files
 
 
 @pytest.fixture(name="protocol")

@@ -15,17 +15,18 @@ from tf_ssl.augment import recipes
 from tf_ssl.encoders import resnet
 from tf_ssl.input_pipeline import region_tracks
 from tf_ssl.methods import moco, region_track_moco
+from tf_ssl.ops import jpeg
 from tf_ssl.training import (
   baseline,
   closing,
   interruption,
   metrics_log,
-  monitors_tracks,
   observation,
   pretrain,
   settings,
 )
-from tf_ssl.video import jpeg, track_records
+from tf_ssl.training.monitors import tracks as monitors_tracks
+from tf_ssl.video.mining import track_records
 
 LEFT, RIGHT = [0.0, 0.0, 1.0, 0.5], [0.0, 0.5, 1.0, 1.0]
 

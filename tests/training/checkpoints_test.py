@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 from tf_ssl import errors
+from tf_ssl.ops import optimizers
 from tf_ssl.training import checkpoints as checkpoints_lib
-from tf_ssl.training import optimizers
 
 
 class Model:

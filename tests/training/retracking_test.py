@@ -11,7 +11,7 @@ from tf_ssl import errors
 from tf_ssl.encoders import resnet
 from tf_ssl.export import saved_model
 from tf_ssl.training import retracking
-from tf_ssl.video import mining
+from tf_ssl.video.mining import mining
 
 
 def test_a_turn_of_the_loop_is_mined_once_and_paired(tmp_path):

@@ -9,7 +9,8 @@ import av
 import numpy as np
 import pytest
 
-from tf_ssl.video import ffmpeg4, videos
+from tf_ssl.video.decoding import ffmpeg4
+from tf_ssl.video.source import videos
 
 
 @pytest.fixture(scope="session")

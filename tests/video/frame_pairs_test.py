@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tf_ssl import errors
-from tf_ssl.video import frame_pairs, readers
+from tf_ssl.video import frame_pairs
+from tf_ssl.video.decoding import readers
 
 
 def pairs(count, fps=10.0, lost=(), **distance):

@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 from tf_ssl import errors
-from tf_ssl.video import frame_store, videos
+from tf_ssl.video import frame_store
+from tf_ssl.video.source import videos
 
 
 def stored_numbers(clips, stored):

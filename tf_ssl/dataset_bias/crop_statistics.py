@@ -15,7 +15,7 @@ import tensorflow as tf
 from tf_ssl import errors
 from tf_ssl.augment import crop as crop_lib
 from tf_ssl.dataset_bias import object_boxes, view_contents
-from tf_ssl.evaluation import features as features_lib
+from tf_ssl.models import features as features_lib
 
 _IMAGES_AT_ONCE = 128
 

@@ -4,14 +4,11 @@ from collections.abc import Callable
 
 from tf_ssl import errors
 from tf_ssl.dataset_bias import diagnosis as diagnosis_lib
-from tf_ssl.dataset_bias import (
-  diagnosis_report,
-  estimate,
-  reference,
-  verdict,
-)
+from tf_ssl.dataset_bias import estimate, reference, verdict
 from tf_ssl.dataset_bias import subject as subject_lib
-from tf_ssl.datasets import open_annotations, open_images
+from tf_ssl.dataset_bias.report import report
+from tf_ssl.datasets import open_images
+from tf_ssl.datasets.annotations import open_annotations
 
 # Images that are looked at where objects are guessed: a minute's work or two.
 _ESTIMATED_IMAGES = 500
@@ -104,4 +101,4 @@ def diagnose_dataset(
   )
   for sentence in verdict.sentences(diagnosis):
     say(sentence)
-  return diagnosis_report.write(diagnosis, output_dir)
+  return report.write(diagnosis, output_dir)

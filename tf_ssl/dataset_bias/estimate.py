@@ -18,11 +18,11 @@ from tf_ssl.dataset_bias import (
 )
 from tf_ssl.dataset_bias import subject as subject_lib
 from tf_ssl.datasets import records as records_lib
-from tf_ssl.evaluation import features as features_lib
-from tf_ssl.evaluation import region_features as encoder_features
+from tf_ssl.features import encoder_regions as encoder_features
 from tf_ssl.input_pipeline import decoding, loading
 from tf_ssl.input_pipeline import skipped as skipped_lib
-from tf_ssl.video import region_features
+from tf_ssl.models import features as features_lib
+from tf_ssl.video.tracking import region_features
 
 REGIONS_FOLDER = "regions"
 _IMAGES_IN_A_FILE = 32

@@ -4,7 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tf_ssl.datasets import annotations as annotations_lib
+from tf_ssl.datasets.annotations import (
+  annotations as annotations_lib,
+)
 
 
 class ObjectBoxes(NamedTuple):

@@ -10,8 +10,8 @@ boxes that people draw.
 import cv2
 import numpy as np
 
-from tf_ssl.video import boxes as boxes_lib
-from tf_ssl.video import region_proposals, saliency
+from tf_ssl.ops import boxes as boxes_lib
+from tf_ssl.video.tracking import region_proposals, saliency
 
 # Count it up whenever other objects are found.
 VERSION = 2

@@ -11,8 +11,7 @@ import numpy as np
 import tqdm
 
 from tf_ssl.dataset_bias import object_boxes
-from tf_ssl.datasets import synthetic
-from tf_ssl.datasets.rendering import scripts, true_boxes, video_files
+from tf_ssl.rendering import scripts, synthetic, true_boxes, video_files
 
 # Names of the references, and what they are.
 MEANING = {

@@ -7,8 +7,10 @@ import numpy as np
 
 from tf_ssl import errors
 from tf_ssl.dataset_bias import object_boxes
-from tf_ssl.datasets import annotations as annotations_lib
 from tf_ssl.datasets import records as records_lib
+from tf_ssl.datasets.annotations import (
+  annotations as annotations_lib,
+)
 
 
 class Subject(NamedTuple):

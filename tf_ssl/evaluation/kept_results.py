@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tf_ssl import errors
-from tf_ssl.evaluation import feature_store_state
+from tf_ssl.features import store_state
 from tf_ssl.ops import files
 
 _KEY_FILE = "depends-on.json"
@@ -63,7 +63,7 @@ class KeptResults:
     Raises:
       UsageError: another one is at it.
     """
-    with feature_store_state.locked(self.folder):
+    with store_state.locked(self.folder):
       yield
 
   def get(self, name: str) -> Any:

@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tf_ssl import errors
-from tf_ssl.experiment import engine, results, results_page
 from tf_ssl.experiment import experiment as experiment_lib
 from tf_ssl.experiment import plan as plan_lib
+from tf_ssl.experiment.engine import engine
+from tf_ssl.experiment.results import page as results_page
+from tf_ssl.experiment.results import results
 
 PAGE_FILE = "RESULTS.md"
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tf_ssl import errors
-from tf_ssl.experiment import orderings as orderings_lib
 from tf_ssl.experiment import step as step_lib
 from tf_ssl.experiment import steps as steps_lib
+from tf_ssl.experiment.results import orderings as orderings_lib
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 

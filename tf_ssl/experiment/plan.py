@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 
 from tf_ssl import errors
 from tf_ssl.experiment import experiment as experiment_lib
-from tf_ssl.experiment import external, references
+from tf_ssl.experiment import references
 from tf_ssl.experiment import step as step_lib
+from tf_ssl.experiment.engine import external
 
 STEPS_FOLDER = "steps"
 _KEY_DIGITS = 12  # in names of folders

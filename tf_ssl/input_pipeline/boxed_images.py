@@ -10,7 +10,9 @@ from PIL import Image
 
 from tf_ssl import errors
 from tf_ssl.augment import resize
-from tf_ssl.datasets import annotations as annotations_lib
+from tf_ssl.datasets.annotations import (
+  annotations as annotations_lib,
+)
 from tf_ssl.input_pipeline import chunks, decoding, loading, order
 from tf_ssl.input_pipeline import skipped as skipped_lib
 from tf_ssl.ops import pixels

@@ -13,7 +13,8 @@ import tensorflow as tf
 from absl import logging
 
 from tf_ssl import errors
-from tf_ssl.input_pipeline import chunks, reachable
+from tf_ssl.input_pipeline import chunks
+from tf_ssl.ops import addresses
 
 # Seconds after which a chunk whose successors came is taken for lost. Loading
 # one takes a fraction of a second.
@@ -47,7 +48,7 @@ class DataService:
     self._told = 0
     self._told_at = time.monotonic()
     try:
-      reachable.wait(self.address, seconds=reachable.SECONDS)
+      addresses.wait(self.address, seconds=addresses.SECONDS)
     except ValueError:
       raise errors.UsageError(
         f"data_service_address {address!r}: expected host:port of the"
@@ -56,7 +57,7 @@ class DataService:
     except TimeoutError:
       raise errors.UsageError(
         f"data_service_address {address!r}: nothing answered within"
-        f" {reachable.SECONDS:g} seconds; start it there with"
+        f" {addresses.SECONDS:g} seconds; start it there with"
         " python -m tools.data_service, or change data_service_address."
       ) from None
 

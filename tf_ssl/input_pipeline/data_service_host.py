@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Sequence
 
 from tf_ssl import errors
-from tf_ssl.input_pipeline import reachable
+from tf_ssl.ops import addresses
 
 _PAUSE = 0.2  # seconds between two looks at the workers
 _HEARTBEAT_MS = 1000
@@ -161,7 +161,7 @@ def _free_port() -> int:
 
 
 def _check_free(port: int) -> None:
-  if reachable.answers(f"localhost:{port}"):
+  if addresses.answers(f"localhost:{port}"):
     raise errors.UsageError(
       f"--port={port}: something listens there already; expected a free port."
       " Change --port, or stop what uses it."
@@ -170,7 +170,7 @@ def _check_free(port: int) -> None:
 
 def _find_dispatcher(address: str) -> None:
   try:
-    reachable.wait(address, seconds=reachable.SECONDS)
+    addresses.wait(address, seconds=addresses.SECONDS)
   except ValueError:
     raise errors.UsageError(
       f"--dispatcher={address}: expected host:port; change --dispatcher."
@@ -178,6 +178,6 @@ def _find_dispatcher(address: str) -> None:
   except TimeoutError:
     raise errors.UsageError(
       f"--dispatcher={address}: nothing answered within"
-      f" {reachable.SECONDS:g} seconds; start it there with"
+      f" {addresses.SECONDS:g} seconds; start it there with"
       " python -m tools.data_service, or change --dispatcher."
     ) from None

@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tf_ssl import errors, types
+from tf_ssl import batches, errors
 from tf_ssl.augment import recipes
 from tf_ssl.input_pipeline import order
 
@@ -18,13 +18,13 @@ def recipe_of_each_view(
   Raises:
     UsageError: several recipes, but not as many as views.
   """
-  count = len(types.view_fields(view_type))
+  count = len(batches.view_fields(view_type))
   if hasattr(recipe, "finish"):
     return [recipe] * count
   if len(recipe) != count:
     raise errors.UsageError(
       f"recipe: got {len(recipe)} recipes; expected one, or one for each of"
-      f" {', '.join(types.view_fields(view_type))}; change `recipe`."
+      f" {', '.join(batches.view_fields(view_type))}; change `recipe`."
     )
   return list(recipe)
 
@@ -86,6 +86,6 @@ class Finisher:
 
   def batch(self, batch: Any, step: tf.Tensor, offset: tf.Tensor) -> Any:
     """Finishes the views of a batch of `types`; see `crops`."""
-    names = types.view_fields(type(batch))
+    names = batches.view_fields(type(batch))
     finished = self.crops([getattr(batch, n) for n in names], step, offset)
     return batch._replace(**dict(zip(names, finished, strict=True)))

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tf_ssl import types
+from tf_ssl import batches
 from tf_ssl.augment import recipes
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.input_pipeline import order, view_batches
@@ -36,7 +36,7 @@ def labelled_crops(
     skipped: where unusable images are counted.
 
   Returns:
-    A dataset of `types.LabelledImage`: image [B, image_size, image_size, 3]
+    A dataset of `batches.LabelledImage`: image [B, image_size, image_size, 3]
     uint8, label [B] int32.
 
   Raises:
@@ -50,14 +50,14 @@ def labelled_crops(
     seed=seed,
     num_steps=num_steps,
     start_step=start_step,
-    view_type=types.LabelledImage,
+    view_type=batches.LabelledImage,
     finish_views=False,  # which would normalise for this project's encoders
     skipped=skipped,
   )
 
   def mirrored(
-    step: tf.Tensor, batch: types.LabelledImage
-  ) -> types.LabelledImage:
+    step: tf.Tensor, batch: batches.LabelledImage
+  ) -> batches.LabelledImage:
     draws = tf.random.stateless_uniform(
       [batch_size], order.view_seed(seed, step, 0), alg="philox"
     )

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tf_ssl import types
+from tf_ssl import batches
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.input_pipeline import numbered_images
 from tf_ssl.input_pipeline import skipped as skipped_lib
@@ -25,7 +25,7 @@ def labelled_images(
       `SkippedFiles` that only logs them by default.
 
   Returns:
-    A dataset of `types.LabelledImage`: image [B, image_size, image_size, 3]
+    A dataset of `batches.LabelledImage`: image [B, image_size, image_size, 3]
     uint8, label [B] int32.
 
   Raises:
@@ -39,7 +39,7 @@ def labelled_images(
     records, image_size=image_size, batch_size=batch_size, skipped=skipped
   )
   return dataset.map(
-    lambda images: types.LabelledImage(
+    lambda images: batches.LabelledImage(
       images.image, tf.gather(labels, images.index)
     )
   )

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tf_ssl import errors, types
+from tf_ssl import batches, errors
 from tf_ssl.augment import joint_crop
-from tf_ssl.datasets import masked_images
+from tf_ssl.datasets.masks import masked_images
 from tf_ssl.input_pipeline import decoding, loading, masks, order
 
 
@@ -52,7 +52,7 @@ def training_batches(
     start_step: the first step to make a batch for.
 
   Returns:
-    A dataset of `types.LabelledImage`: image [B, h, w, 3] uint8, label [B, h,
+    A dataset of `batches.LabelledImage`: image [B, h, w, 3] uint8, label [B, h,
     w] int32, the class of each pixel or `masked_images.VOID`.
 
   Raises:
@@ -66,7 +66,7 @@ def training_batches(
     )
   load = _loader(data, num_classes)
 
-  def example(number: tf.Tensor) -> types.LabelledImage:
+  def example(number: tf.Tensor) -> batches.LabelledImage:
     index = order.image_index(
       number[None], seed=seed, num_images=data.num_images
     )[0]
@@ -78,7 +78,7 @@ def training_batches(
     image, mask = joint_crop.joint_crop(
       *load(index), draws, sides=tuple(sides), scales=tuple(scales)
     )
-    return types.LabelledImage(image, mask)
+    return batches.LabelledImage(image, mask)
 
   dataset = tf.data.Dataset.range(
     start_step * batch_size, num_steps * batch_size

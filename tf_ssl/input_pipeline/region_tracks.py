@@ -8,7 +8,7 @@ from tf_ssl import errors
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.datasets import tfrecords
 from tf_ssl.input_pipeline import loading
-from tf_ssl.video import track_records
+from tf_ssl.video.mining import track_records
 
 _TOLERANCE = 0.25  # of the distance between the frames of a pair
 

@@ -9,8 +9,12 @@ import pathlib
 import shutil
 
 from tf_ssl import errors
-from tf_ssl.datasets import invariance_sets, rendered_sets, synthetic
+from tf_ssl.datasets.invariance_sets import (
+  invariance_sets,
+  rendered_sets,
+)
 from tf_ssl.input_pipeline import rendered_tracks
+from tf_ssl.rendering import synthetic
 
 KINDS = ("objects", "scenes", "videos", "sets")
 _OF_THE_PAPER = 6  # of `invariance_sets.INVARIANCES`

@@ -7,10 +7,12 @@ import numpy as np
 import tensorflow as tf
 
 from tf_ssl.datasets import records as records_lib
-from tf_ssl.datasets import synthetic
-from tf_ssl.datasets.rendering import folder_cache, video_files
 from tf_ssl.input_pipeline import region_tracks
-from tf_ssl.video import decode, jpeg, track_records, videos
+from tf_ssl.ops import jpeg
+from tf_ssl.rendering import folder_cache, synthetic, video_files
+from tf_ssl.video.decoding import decode
+from tf_ssl.video.mining import track_records
+from tf_ssl.video.source import videos
 
 # Part of the name of what is kept: count it up whenever records change.
 _VERSION = 1

@@ -8,7 +8,8 @@ from tf_ssl import errors
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.datasets import tfrecords
 from tf_ssl.video import frame_pairs as pairs_lib
-from tf_ssl.video import frame_store, videos
+from tf_ssl.video import frame_store
+from tf_ssl.video.source import videos
 
 
 def frame_pairs(

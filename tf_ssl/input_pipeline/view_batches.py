@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tf_ssl import errors, types
+from tf_ssl import batches, errors
 from tf_ssl.augment import crop, recipes
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.input_pipeline import (
@@ -54,7 +54,7 @@ def view_batches(
   seed: int,
   num_steps: int,
   start_step: int = 0,
-  view_type: type = types.ImagePair,
+  view_type: type = batches.ImagePair,
   finish_views: bool = True,
   share: Share = WHOLE,
   skipped: skipped_lib.SkippedFiles | None = None,
@@ -94,7 +94,7 @@ def view_batches(
       be shared.
   """
   _check(
-    records, image_size, batch_size, len(types.view_fields(view_type)), share
+    records, image_size, batch_size, len(batches.view_fields(view_type)), share
   )
   if skipped is None:
     skipped = skipped_lib.SkippedFiles(None, records.num_images)
@@ -156,12 +156,12 @@ def view_batches(
     fields = {
       name: tf.reshape(x, [local_size, *x.shape[2:]])
       for name, x in zip(
-        types.view_fields(view_type), loaded.crops, strict=True
+        batches.view_fields(view_type), loaded.crops, strict=True
       )
     }
     if "index" in view_type._fields:
       fields["index"] = index
-    if types.is_labelled(view_type):
+    if batches.is_labelled(view_type):
       fields["label"] = tf.gather(labels, index)
     return view_type(**fields)
 

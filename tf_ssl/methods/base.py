@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from tf_ssl import types
+from tf_ssl import batches
 from tf_ssl.losses import info_nce
 from tf_ssl.ops import cross_replica
 
@@ -79,7 +79,7 @@ class ContrastiveModel(tf.keras.Model):
     view_type: the batch of `types` that the method learns from.
   """
 
-  view_type = types.ImagePair
+  view_type = batches.ImagePair
 
   def __init__(
     self,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tf_ssl import errors, types
+from tf_ssl import batches, errors
 from tf_ssl.encoders import heads
 from tf_ssl.losses import supervised
 from tf_ssl.methods import base
@@ -18,7 +18,7 @@ class Hybrid(base.ContrastiveModel):
   One encoder serves both: the query views' features go to the classifier too.
   """
 
-  view_type = types.LabelledPair
+  view_type = batches.LabelledPair
 
   def __init__(
     self,
@@ -49,7 +49,7 @@ class Hybrid(base.ContrastiveModel):
       raise errors.UsageError(
         f"weight={weight}: expected 0..1; change `weight`."
       )
-    if contrastive.view_type is not types.ImagePair:
+    if contrastive.view_type is not batches.ImagePair:
       raise errors.UsageError(
         f"hybrid of {contrastive.name}, which learns from"
         f" {contrastive.view_type.__name__}: expected a method that learns from"
@@ -63,9 +63,9 @@ class Hybrid(base.ContrastiveModel):
     super().compile(optimizer, **kwargs)
     self.contrastive.optimizer = self.optimizer  # whose steps it counts
 
-  def contrast(self, views: types.LabelledPair, training: bool):
+  def contrast(self, views: batches.LabelledPair, training: bool):
     """Both losses; an unlabelled batch has the contrastive one alone."""
-    pair = types.ImagePair(views.query, views.key)
+    pair = batches.ImagePair(views.query, views.key)
     contrast = self.contrastive.contrast(pair, training)
     logits = self.classifier(contrast.features, training=training)  # [B, C]
     total, count = supervised.cross_entropy_sum(logits, views.label)

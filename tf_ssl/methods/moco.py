@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tf_ssl import errors, types
+from tf_ssl import batches, errors
 from tf_ssl.encoders import heads
 from tf_ssl.losses import info_nce
 from tf_ssl.memory import key_queue
@@ -90,7 +90,7 @@ class MoCo(base.ContrastiveModel):
       keys = cross_replica.unshuffle(keys, permutation)
     return tf.stop_gradient(keys)
 
-  def contrast(self, views: types.ImagePair, training: bool) -> base.Contrast:
+  def contrast(self, views: batches.ImagePair, training: bool) -> base.Contrast:
     """Equation 1: each query against its key and the queue."""
     one = self._contrast(views.query, views.key, training)
     if not self.symmetric:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tf_ssl import errors, types
+from tf_ssl import batches, errors
 from tf_ssl.encoders import heads
 from tf_ssl.losses import info_nce, nce
 from tf_ssl.memory import memory_bank
@@ -36,7 +36,7 @@ class Npid(base.ContrastiveModel):
   `temperature` τ. Z of noise-contrastive estimation is set by the first batch.
   """
 
-  view_type = types.IndexedImage
+  view_type = batches.IndexedImage
   _embeddings_per_example = 1
 
   def __init__(
@@ -102,7 +102,7 @@ class Npid(base.ContrastiveModel):
       name="log_normalizers",
     )
 
-  def contrast(self, views: types.IndexedImage, training: bool):
+  def contrast(self, views: batches.IndexedImage, training: bool):
     """Each image against its own row of the bank and M others."""
     features = self.encoder(views.image, training=training)
     embeddings = self.project(features, training=training)  # [B, E]

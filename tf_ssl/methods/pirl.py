@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tf_ssl import errors, types
+from tf_ssl import batches, errors
 from tf_ssl.encoders import heads
 from tf_ssl.memory import memory_bank
 from tf_ssl.methods import base, npid
@@ -17,7 +17,7 @@ class Pirl(npid.Npid):
   Both losses have the same negatives and, with NCE, each its own Z.
   """
 
-  view_type = types.JigsawPair
+  view_type = batches.JigsawPair
   _embeddings_per_example = 2
 
   def __init__(
@@ -62,7 +62,9 @@ class Pirl(npid.Npid):
     embeddings = self.jigsaw_head(features, training=training)
     return tf.math.l2_normalize(tf.cast(embeddings, tf.float32), axis=1)
 
-  def contrast(self, views: types.JigsawPair, training: bool) -> base.Contrast:
+  def contrast(
+    self, views: batches.JigsawPair, training: bool
+  ) -> base.Contrast:
     """Patches and image against the bank; `logits` are the patches'."""
     features = self.encoder(views.image, training=training)
     of_image = self.project(features, training=training)  # [B, E]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tf_ssl import errors, types
+from tf_ssl import batches, errors
 from tf_ssl.methods import base
 from tf_ssl.methods import moco as moco_lib
 
@@ -17,7 +17,7 @@ class RegionTrackMoCo(moco_lib.MoCo):
   of the encoder.
   """
 
-  view_type = types.RegionTrackPair
+  view_type = batches.RegionTrackPair
 
   def __init__(
     self,
@@ -49,7 +49,7 @@ class RegionTrackMoCo(moco_lib.MoCo):
     self.frame_weight = frame_weight
     self.track_weight = track_weight
 
-  def contrast(self, views: types.RegionTrackPair, training: bool):
+  def contrast(self, views: batches.RegionTrackPair, training: bool):
     """Both losses; the keys of frames and of regions go to the queue.
 
     A half of weight 0 is left out, its keys too.
@@ -61,7 +61,7 @@ class RegionTrackMoCo(moco_lib.MoCo):
     loss, parts, metrics = 0.0, [], {}
     for name, (weight, query, key) in halves.items():
       if weight > 0:
-        part = super().contrast(types.ImagePair(query, key), training)
+        part = super().contrast(batches.ImagePair(query, key), training)
         loss += weight * part.loss
         parts.append(part)
         metrics[name] = part.loss

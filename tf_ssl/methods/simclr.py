@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tf_ssl import errors, types
+from tf_ssl import batches, errors
 from tf_ssl.encoders import heads
 from tf_ssl.losses import info_nce, nt_xent
 from tf_ssl.methods import base
@@ -51,7 +51,7 @@ class SimClr(base.ContrastiveModel):
     embeddings = self.project(features, training=training)
     return *tf.split(embeddings, 2), tf.split(features, 2)[0]
 
-  def contrast(self, views: types.ImagePair, training: bool) -> base.Contrast:
+  def contrast(self, views: batches.ImagePair, training: bool) -> base.Contrast:
     """Equation 1, the mean over the 2B views."""
     queries, keys, features = self.embed_both(views, training)
     logits = nt_xent.nt_xent_logits(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tf_ssl import errors, types
+from tf_ssl import batches, errors
 from tf_ssl.encoders import heads
 from tf_ssl.losses import supervised
 from tf_ssl.methods import base
@@ -15,9 +15,9 @@ class Supervised(base.ContrastiveModel):
   class in column 0, so `contrastive_accuracy` is the accuracy on the batch.
   """
 
-  view_type = types.LabelledImage
+  view_type = batches.LabelledImage
 
-  def contrast(self, views: types.LabelledImage, training: bool):
+  def contrast(self, views: batches.LabelledImage, training: bool):
     """The mean over the batch, in which every image has a label."""
     features = self.encoder(views.image, training=training)
     logits = self.projection_head(features, training=training)  # [B, C]

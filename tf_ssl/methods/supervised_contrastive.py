@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tf_ssl import types
+from tf_ssl import batches
 from tf_ssl.encoders import heads
 from tf_ssl.losses import nt_xent, supervised
 from tf_ssl.methods import base, simclr
@@ -17,9 +17,9 @@ class SupervisedContrastive(simclr.SimClr):
   Images of unknown label have their other view as the only positive.
   """
 
-  view_type = types.LabelledPair
+  view_type = batches.LabelledPair
 
-  def contrast(self, views: types.LabelledPair, training: bool):
+  def contrast(self, views: batches.LabelledPair, training: bool):
     """L_out, the mean over the 2B views; `logits` are SimCLR's."""
     queries, keys, features = self.embed_both(views, training)
     all_queries, all_keys = map(cross_replica.gather, (queries, keys))

@@ -5,7 +5,7 @@ import pathlib
 
 import tensorflow as tf
 
-from tf_ssl import errors, types
+from tf_ssl import batches, errors
 from tf_ssl.input_pipeline import finishing
 from tf_ssl.methods import base
 from tf_ssl.training import run_directory
@@ -33,7 +33,7 @@ def build_method(
       dtype=settings.precision,
     )
   )
-  if types.is_labelled(model.view_type) and settings.labels == "none":
+  if batches.is_labelled(model.view_type) and settings.labels == "none":
     raise errors.UsageError(
       f"{model.name} learns from labels: expected `labels` to be 'all' or"
       " 'some'; set Pretraining.labels."

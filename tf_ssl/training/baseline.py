@@ -5,16 +5,11 @@ import dataclasses
 import tensorflow as tf
 
 from tf_ssl.input_pipeline import view_batches
-from tf_ssl.training import (
-  assembly,
-  distribution,
-  observation,
-  progress,
-  run_batches,
-  training_images,
-)
+from tf_ssl.ops import progress
+from tf_ssl.training import assembly, observation, run_batches, training_images
 from tf_ssl.training import interruption as interruption_lib
 from tf_ssl.training import settings as settings_lib
+from tf_ssl.training.distributed import distribution
 
 
 def train_and_measure(

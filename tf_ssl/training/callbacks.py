@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 from tf_ssl.training import checkpoints as checkpoints_lib
-from tf_ssl.training import distribution, metrics_log
 from tf_ssl.training import interruption as interruption_lib
+from tf_ssl.training import metrics_log
+from tf_ssl.training.distributed import distribution
 
 
 class StepMetrics(tf.keras.callbacks.Callback):

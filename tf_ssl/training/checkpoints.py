@@ -5,7 +5,8 @@ import pathlib
 
 import tensorflow as tf
 
-from tf_ssl.training import distribution, run_directory
+from tf_ssl.training import run_directory
+from tf_ssl.training.distributed import distribution
 
 
 class Checkpoints:

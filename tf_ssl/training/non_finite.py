@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from tf_ssl import errors, types
+from tf_ssl import batches, errors
 from tf_ssl.methods import base
 from tf_ssl.training import checkpoints as checkpoints_lib
 
@@ -83,7 +83,7 @@ def replay(model: base.ContrastiveModel, directory: pathlib.Path) -> list[str]:
   if model.finish_views is not None:
     views = model.finish_views(views, step)
   lines = [f"replaying {path.name}"]
-  for name in types.view_fields(type(views)):
+  for name in batches.view_fields(type(views)):
     images = getattr(views, name)
     lines.append(_describe(f"view {name}", images))
     images = tf.reshape(images, [-1, *images.shape[-3:]])  # patches too

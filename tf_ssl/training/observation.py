@@ -5,27 +5,27 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tf_ssl import types
+from tf_ssl import batches as types
 from tf_ssl.datasets import open_images
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.input_pipeline import finishing, labelled_images, view_batches
 from tf_ssl.input_pipeline import skipped as skipped_lib
 from tf_ssl.methods import base
-from tf_ssl.training import (
-  monitors,
-  monitors_invariance,
-  monitors_labelled,
-  monitors_projector,
-  monitors_representation,
-  monitors_tracks,
-  monitors_views,
-  run_directory,
-  tensorboard_notes,
-  verdicts,
-)
+from tf_ssl.training import run_directory
 from tf_ssl.training import (
   settings as settings_lib,
 )
+from tf_ssl.training.monitors import base as monitors
+from tf_ssl.training.monitors import (
+  collapse,
+  invariance,
+  notes,
+  projector,
+  representation,
+  tracks,
+  views,
+)
+from tf_ssl.training.monitors import labelled as monitors_labelled
 
 PROBE_PAIRS = 256  # bounds the effective rank that can be seen
 _SAMPLE = 16  # examples that are drawn
@@ -72,21 +72,19 @@ def observe(
   Raises:
     UsageError: the labelled sets cannot be used.
   """
-  tensorboard_notes.write_config(writer, config)
+  notes.write_config(writer, config)
   examples = records.examples
   if examples is not None and examples.tracks_per_video is not None:
-    tensorboard_notes.write_tracks(writer, examples.tracks_per_video)
+    notes.write_tracks(writer, examples.tracks_per_video)
   probe = _probe(settings, model, records, skipped)
   watching = [
-    monitors_representation.RepresentationMonitor(model, probe, writer),
-    monitors_views.ViewGrid(
-      _sample(settings, model, records, probe, skipped), writer
-    ),
+    representation.RepresentationMonitor(model, probe, writer),
+    views.ViewGrid(_sample(settings, model, records, probe, skipped), writer),
   ]
   chance = model.chance_loss
   if chance is not None:
     watching.append(
-      tensorboard_notes.ReferenceLine(
+      notes.ReferenceLine(
         str(directory.tensorboard),
         "chance_level",
         tag="train/loss",
@@ -96,11 +94,11 @@ def observe(
   if settings.invariance_every:
     sets = [one() if callable(one) else one for one in settings.invariance_sets]
     watching.append(
-      monitors_invariance.InvarianceMonitor(
+      invariance.InvarianceMonitor(
         model.encoder, sets, writer, every=settings.invariance_every
       )
     )
-  images, class_names = monitors_projector.from_pairs(probe), ()
+  images, class_names = projector.from_pairs(probe), ()
   if settings.labelled_images is not None:
     labelled, _ = _labelled(
       settings, settings.labelled_images, "LABELLED_IMAGES"
@@ -119,18 +117,18 @@ def observe(
         linear_probe=settings.linear_probe,
       )
     )
-    images = monitors_projector.sample_images(held_out)
+    images = projector.sample_images(held_out)
   if settings.held_out_tracks is not None:
     watching.append(same_object(settings, model))
   watching.append(
-    monitors_projector.Projector(
+    projector.Projector(
       model.encoder,
       images,
       str(directory.tensorboard),
       class_names=class_names,
     )
   )
-  judge = verdicts.Judge(
+  judge = collapse.Judge(
     say,
     embedding_size=getattr(model.projection_head, "embedding_size", None),
     key_momentum=getattr(model, "momentum", None),
@@ -141,9 +139,9 @@ def observe(
 
 def same_object(
   settings: settings_lib.Pretraining, model: base.ContrastiveModel
-) -> monitors_tracks.SameObject:
+) -> tracks.SameObject:
   """The monitor that looks for objects of the held-out tracks."""
-  return monitors_tracks.SameObject(
+  return tracks.SameObject(
     model.encoder,
     settings.held_out_tracks,
     image_size=settings.image_size,

@@ -11,25 +11,25 @@ from tf_ssl import errors
 from tf_ssl.export import provenance, saved_model
 from tf_ssl.input_pipeline import view_batches, wait_clock
 from tf_ssl.methods import base
+from tf_ssl.ops import progress
 from tf_ssl.training import (
   assembly,
   baseline,
   callbacks,
   checkpoints,
   closing,
-  distribution,
   interruption,
   metrics_log,
   non_finite,
   observation,
-  progress,
   run_batches,
   run_directory,
   run_record,
   training_images,
 )
-from tf_ssl.training import cluster as cluster_lib
 from tf_ssl.training import settings as settings_lib
+from tf_ssl.training.distributed import cluster as cluster_lib
+from tf_ssl.training.distributed import distribution
 
 _ONE_DEVICE = type(tf.distribute.get_strategy())
 

@@ -3,9 +3,9 @@
 import functools
 
 from tf_ssl.datasets import records as records_lib
-from tf_ssl.evaluation import region_features
+from tf_ssl.features import encoder_regions
 from tf_ssl.input_pipeline import region_tracks
-from tf_ssl.video import mine_videos, mining
+from tf_ssl.video.mining import mine_videos, mining
 
 
 def retracked(
@@ -22,7 +22,7 @@ def retracked(
 
   Args:
     videos: see `videos.find_videos`.
-    encoder: path of a SavedModel, see `region_features.EncoderFeatures`.
+    encoder: path of a SavedModel, see `encoder_regions.EncoderFeatures`.
     tracks: the folder to keep them in, see `track_store`.
     endpoint: the encoder's map that is used.
     settings: how regions are followed; None for the defaults.
@@ -37,14 +37,14 @@ def retracked(
       `region_tracks.region_tracks`.
   """
   describe = functools.partial(
-    region_features.EncoderFeatures, encoder, endpoint=endpoint
+    encoder_regions.EncoderFeatures, encoder, endpoint=endpoint
   )
   describe()  # An unusable one is an error here and not in another process.
   mine_videos.mine_videos(
     videos,
     tracks,
     settings=settings,
-    features=region_features.name(encoder, endpoint),
+    features=encoder_regions.name(encoder, endpoint),
     make_describe=describe,
   )
   return region_tracks.region_tracks(

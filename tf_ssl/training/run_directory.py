@@ -7,8 +7,8 @@ import shutil
 
 from tf_ssl import errors
 from tf_ssl.ops import files
-from tf_ssl.training import cluster as cluster_lib
-from tf_ssl.training import distribution
+from tf_ssl.training.distributed import cluster as cluster_lib
+from tf_ssl.training.distributed import distribution
 
 CONFIG_FILE = "operative_config.gin"
 RUN_FILE = "run.json"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from tf_ssl import errors
 from tf_ssl.augment import recipes
 from tf_ssl.datasets import records
-from tf_ssl.training import optimizers
+from tf_ssl.ops import optimizers
 
 LABELS = ("none", "all", "some")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")

@@ -19,15 +19,10 @@ import tqdm
 from absl import logging
 
 from tf_ssl import errors
-from tf_ssl.ops import files
-from tf_ssl.video import (
-  frame_pairs,
-  frames,
-  identity,
-  isolated,
-  jpeg,
-  videos,
-)
+from tf_ssl.ops import files, jpeg
+from tf_ssl.video import frame_pairs
+from tf_ssl.video.decoding import frames, isolated
+from tf_ssl.video.source import identity, videos
 
 _VERSION = 1  # part of every place's name: count up if what is kept changes
 

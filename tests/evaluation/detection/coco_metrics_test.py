@@ -9,7 +9,7 @@ from pycocotools import coco as reference
 from pycocotools import cocoeval
 
 from tests.evaluation.detection import scenes_reference as scenes
-from tf_ssl.datasets import coco
+from tf_ssl.datasets.annotations import coco
 from tf_ssl.evaluation.detection import coco_metrics
 
 _BOXES = [

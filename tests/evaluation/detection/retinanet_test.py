@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.evaluation import tiny_encoder_reference
+from tests.models import tiny_encoder_reference
 from tf_ssl import errors
 from tf_ssl.evaluation.detection import architecture as architecture_lib
 from tf_ssl.evaluation.detection import retinanet

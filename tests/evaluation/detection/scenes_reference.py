@@ -5,7 +5,7 @@ import json
 import numpy as np
 from PIL import Image
 
-from tf_ssl.datasets import coco
+from tf_ssl.datasets.annotations import coco
 
 COLOURS = {3: (240, 60, 40), 18: (40, 80, 240)}  # by category
 CATEGORIES = {3: "car", 18: "dog"}

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from pycocotools import coco, cocoeval
 
-from tf_ssl.datasets import annotations as annotations_lib
+from tf_ssl.datasets.annotations import (
+  annotations as annotations_lib,
+)
 
 # In the order of COCOeval.stats. Small is below 32², large above 96² pixels.
 NAMES = (

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from tf_ssl import errors
-from tf_ssl.evaluation.models import trainable
+from tf_ssl.models import trainable
 
 
 class EncoderMaps(tf.keras.Model):

@@ -11,7 +11,7 @@ from matplotlib import patches as patches_lib
 from matplotlib.backends import backend_agg
 from pycocotools import mask as mask_lib
 
-from tf_ssl.evaluation import segmentation_pictures
+from tf_ssl.evaluation.segmentation import pictures
 
 _DPI = 110
 _INCHES = 4.0  # width of one picture
@@ -68,7 +68,7 @@ def draw(
   Returns:
     A PNG.
   """
-  palette = segmentation_pictures.colours(len(class_names))
+  palette = pictures.colours(len(class_names))
   names = [
     textwrap.shorten(name.replace("$", r"\$"), _LETTERS, placeholder="…")
     for name in class_names

@@ -15,8 +15,8 @@ from official.vision.tasks import retinanet as task_lib
 from tf_ssl import errors
 from tf_ssl.evaluation.detection import architecture as architecture_lib
 from tf_ssl.evaluation.detection import encoder_maps
-from tf_ssl.evaluation.models import trainable
 from tf_ssl.input_pipeline import boxed_images
+from tf_ssl.models import trainable
 
 
 class Found(NamedTuple):

@@ -1,0 +1,121 @@
+"""Which pictures a training set is made of."""
+
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.dataset_bias import training_sets_reference
+from tf_ssl import errors
+from tf_ssl.dataset_bias.training_sets import training_sets
+from tf_ssl.datasets import open_images
+
+
+def test_boxes_are_cut_out_with_a_margin(tmp_path):
+  chosen = training_sets.of_boxes(
+    training_sets_reference.coco_set(tmp_path), min_size=8, margin=0.1
+  )
+  summary = training_sets_reference.write(chosen, tmp_path / "out")
+  assert summary["pictures"] == 12 and summary["skipped"]["count"] == 0
+  found = open_images.open_images(str(tmp_path / "out"), labelled=True)
+  assert found.class_names == ("a_b", "cat")
+  assert np.bincount(found.labels).tolist() == [6, 6]
+  rows = training_sets_reference.rows_of(tmp_path / "out")
+  assert rows[0] == {
+    "file": "a_b/0_0000000.jpg",
+    "shard": "",
+    "class": "a_b",
+    "source": "0.png",
+    "xmin": "8",
+    "ymin": "1",
+    "xmax": "32",
+    "ymax": "37",
+  }
+  for row in rows:
+    xmin, ymin, xmax, ymax = (
+      int(row[k]) for k in "xmin ymin xmax ymax".split()
+    )
+    pixels = np.asarray(Image.open(tmp_path / "out" / row["file"]), float)
+    assert pixels.shape == (ymax - ymin, xmax - xmin, 3)
+    rows_, columns = np.mgrid[ymin:ymax, xmin:xmax]
+    number = int(row["source"].removesuffix(".png"))
+    truth = np.stack([4 * columns, 4 * rows_, 0 * rows_ + 8 * number], -1)
+    assert np.abs(pixels - truth).mean() < 4  # It is a JPEG.
+
+
+def test_boxes_below_the_size_are_counted(tmp_path):
+  chosen = training_sets.of_boxes(
+    training_sets_reference.coco_set(tmp_path), min_size=15
+  )
+  assert set(chosen.records.labels.tolist()) == {0}
+  summary = training_sets_reference.write(chosen, tmp_path / "out")
+  assert summary["pictures"] == 6
+  assert summary["left_out"] == {"shorter side below 15 px": 6}
+
+
+def test_a_random_part_has_the_size_of_another_set(tmp_path):
+  twin = training_sets.of_boxes(
+    training_sets_reference.coco_set(tmp_path / "coco"), min_size=8
+  )
+  training_sets_reference.write(twin, tmp_path / "twin")
+  for number in range(40):
+    folder = tmp_path / "photos" / "xy"[number % 2]
+    folder.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (9, 9), (number, 0, 0)).save(folder / f"{number}.png")
+  whole = training_sets.of_images(str(tmp_path / "photos"))
+  count = training_sets.size_of(str(tmp_path / "twin"))
+  assert count == 12 == training_sets.size_of("12")
+  part = training_sets.random_part(whole, count, seed=1)
+  training_sets_reference.write(part, tmp_path / "part")
+  found = open_images.open_images(str(tmp_path / "part"), labelled=True)
+  assert found.num_images == 12 and found.class_names == ("x", "y")
+  rows = training_sets_reference.rows_of(tmp_path / "part")
+  assert len({row["source"] for row in rows}) == 12
+  for row in rows:  # copied, not encoded again
+    copy = (tmp_path / "part" / row["file"]).read_bytes()
+    assert copy == (tmp_path / "photos" / row["source"]).read_bytes()
+    assert row["file"].endswith(".png")
+  other = training_sets.random_part(whole, count, seed=2)
+  assert other.names != part.names
+
+
+def test_a_part_of_records_and_of_unlabelled_images(tmp_path):
+  twin = training_sets.of_boxes(
+    training_sets_reference.coco_set(tmp_path / "coco"), min_size=8
+  )
+  training_sets_reference.write(twin, tmp_path / "records", form="tfrecord")
+  part = training_sets.random_part(
+    training_sets.of_images(str(tmp_path / "records")), 5
+  )
+  training_sets_reference.write(part, tmp_path / "part")
+  assert {
+    row["class"] for row in training_sets_reference.rows_of(tmp_path / "part")
+  } == {"0", "1"}
+  plain = training_sets.of_images(str(tmp_path / "coco" / "images"))
+  training_sets_reference.write(plain, tmp_path / "plain", form="tfrecord")
+  found = open_images.open_images(str(tmp_path / "plain"))
+  assert found.num_images == 6
+  assert not (tmp_path / "plain/classes.txt").exists()
+
+
+def test_classes_become_folders_that_differ(tmp_path):
+  assert training_sets._folders(["a/b", "a_b", "..", " x "]) == (
+    "a_b",
+    "a_b_1",
+    "_2",
+    "x",
+  )
+
+
+@pytest.mark.parametrize("count", [0, 41])
+def test_more_than_there_is_cannot_be_chosen(tmp_path, count):
+  for number in range(40):
+    Image.new("RGB", (4, 4)).save(tmp_path / f"{number}.png")
+  whole = training_sets.of_images(str(tmp_path))
+  with pytest.raises(errors.UsageError, match="1 to the 40 that are there"):
+    training_sets.random_part(whole, count)
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))

@@ -1,0 +1,210 @@
+"""Boxes of every kind by one function, and what is wrong with them."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tf_ssl import errors
+from tf_ssl.datasets.annotations import (
+  boxes_manifest,
+  open_annotations,
+)
+
+_XML = (
+  "<annotation><size><width>20</width><height>10</height></size>{}</annotation>"
+)
+_OBJECT = (
+  "<object><name>{}</name><bndbox><xmin>3</xmin><ymin>2</ymin><xmax>7</xmax>"
+  "<ymax>9</ymax></bndbox></object>"
+)
+
+
+@pytest.fixture(name="images")
+def fixture_images(tmp_path):
+  folder = tmp_path / "images"
+  folder.mkdir()
+  for name in ("a.jpg", "b.png"):
+    Image.new("RGB", (20, 10)).save(folder / name)
+  return folder
+
+
+def coco_file(path, boxes, *, category=5, names=("a.jpg", "b.png")):
+  content = {
+    "images": [
+      {"id": i, "file_name": n, "width": 20, "height": 10}
+      for i, n in enumerate(names)
+    ],
+    "categories": [{"id": 5, "name": "cat"}],
+    "annotations": [
+      {"id": i, "image_id": 0, "category_id": category, "bbox": box}
+      for i, box in enumerate(boxes)
+    ],
+  }
+  path.write_text(json.dumps(content))
+  return str(path)
+
+
+def read(annotations, images=None, **settings):
+  images = None if images is None else str(images)
+  return open_annotations.open_annotations(str(annotations), images, **settings)
+
+
+def test_cocos_json(images, tmp_path):
+  found = read(coco_file(tmp_path / "x.json", [[2, 1, 5, 8]]), images)
+  assert found.source == "COCO x.json"
+  np.testing.assert_array_equal(found.boxes, [[2, 1, 7, 9]])
+
+
+def test_a_folder_of_xml(images, tmp_path):
+  folder = tmp_path / "xml"
+  folder.mkdir()
+  (folder / "a.xml").write_text(_XML.format(_OBJECT.format("dog") * 2))
+  (folder / "b.xml").write_text(_XML.format(_OBJECT.format("cat")))
+  (folder / "notes.txt").write_text("")
+  found = read(folder, images)
+  assert found.class_names == ("cat", "dog")
+  assert found.class_ids.tolist() == [1, 1, 0]
+  assert found.image_index.tolist() == [0, 0, 1]
+  assert [found.images.name(i) for i in range(2)] == ["a.jpg", "b.png"]
+  # VOC counts from 1 and includes the last.
+  np.testing.assert_array_equal(found.boxes[0], [2, 1, 7, 9])
+
+
+def test_xml_of_absent_images_and_damaged_xml_are_counted(images, tmp_path):
+  folder = tmp_path / "xml"
+  folder.mkdir()
+  (folder / "a.xml").write_text(_XML.format(_OBJECT.format("dog")))
+  (folder / "b.xml").write_text("<annotation")
+  (folder / "c.xml").write_text(_XML.format(_OBJECT.format("dog")))
+  found = read(folder, images, max_skipped_fraction=0.5)
+  assert found.skipped == {
+    "an annotation that is not XML": ("b",),
+    "no such image": ("c.jpg",),
+  }
+  with pytest.raises(errors.UsageError, match="1 of 3 images cannot be used"):
+    read(folder, images)
+
+
+def test_vocs_layout(tmp_path):
+  for folder in ("JPEGImages", "Annotations", "ImageSets/Main"):
+    (tmp_path / folder).mkdir(parents=True)
+  Image.new("RGB", (20, 10)).save(tmp_path / "JPEGImages/1.jpg")
+  (tmp_path / "Annotations/1.xml").write_text(
+    _XML.format(_OBJECT.format("dog"))
+  )
+  (tmp_path / "ImageSets/Main/train.txt").write_text("1\n")
+  found = read(tmp_path, split="train")
+  assert found.source == "VOC train" and found.num_boxes == 1
+
+
+def test_a_manifest_with_several_boxes_to_an_image(images, tmp_path):
+  file = images / "boxes.csv"
+  file.write_text(
+    "path,label,xmin,ymin,xmax,ymax\n"
+    "a.jpg,dog,0,0,5,5\n"
+    "b.png,,,,,\n"
+    "a.jpg,cat,1,2,30,4\n"
+  )
+  found = read(file)
+  assert found.num_images == 2 and found.class_names == ("cat", "dog")
+  assert found.class_ids.tolist() == [1, 0]
+  assert found.image_index.tolist() == [0, 0]
+  np.testing.assert_array_equal(found.boxes, [[0, 0, 5, 5], [1, 2, 20, 4]])
+  np.testing.assert_array_equal(found.image_sizes, [[20, 10], [20, 10]])
+  assert found.clipped == 1
+  moved = tmp_path / "boxes.csv"
+  moved.write_text(file.read_text())
+  again = read(moved, images)
+  np.testing.assert_array_equal(again.boxes, found.boxes)
+
+
+def test_a_manifest_with_numbers_or_without_labels(images):
+  file = images / "boxes.csv"
+  file.write_text("path,label,xmin,ymin,xmax,ymax\na.jpg,7,0,0,5,5\n")
+  assert read(file).class_names == ("7",)
+  file.write_text("path,xmin,ymin,xmax,ymax\na.jpg,0,0,5,5\n")
+  found = read(file)
+  assert found.class_names == ("object",) and found.class_ids.tolist() == [0]
+
+
+def test_a_box_of_a_manifest_without_a_class_is_counted(images):
+  file = images / "boxes.csv"
+  rows = ["a.jpg,dog,0,0,5,5"] * 20 + ["b.png,,0,0,5,5"]
+  file.write_text("\n".join(["path,label,xmin,ymin,xmax,ymax", *rows]))
+  found = boxes_manifest.read(str(file))
+  assert found.num_boxes == 20
+  assert found.skipped == {"a box without a class": ("b.png, box 0,0,5,5",)}
+
+
+@pytest.mark.parametrize(
+  "text, message",
+  [
+    ("path,label\na.jpg,dog\n", "has no boxes"),
+    (
+      "path,xmin,ymin,xmax,ymax\nnone.jpg,0,0,5,5\n",
+      "line 2: no file '.*none.jpg'",
+    ),
+    ("path,xmin,ymin,xmax,ymax\na.jpg,5,0,5,5\n", "line 2: box '5,0,5,5'"),
+    ("path,xmin,ymin,xmax,ymax\na.jpg,,,,\n", "0 boxes in 1 images"),
+  ],
+)
+def test_a_manifest_that_cannot_be_used_is_told(images, text, message):
+  file = images / "boxes.csv"
+  file.write_text(text)
+  with pytest.raises(errors.UsageError, match=message):
+    read(file)
+
+
+def test_annotations_without_boxes_are_told(images, tmp_path):
+  file = coco_file(tmp_path / "x.json", [])
+  with pytest.raises(errors.UsageError, match="0 boxes in 2 images"):
+    read(file, images)
+
+
+def test_boxes_of_unknown_classes_are_counted_up_to_a_share(images, tmp_path):
+  file = coco_file(tmp_path / "x.json", [[0, 0, 5, 5]], category=9)
+  with pytest.raises(errors.UsageError) as caught:
+    read(file, images)
+  assert "1 of 1 boxes cannot be used" in str(caught.value)
+  assert "unknown category" in str(caught.value)
+  assert "category 9" in str(caught.value)
+
+
+def test_images_that_are_missing_are_counted_up_to_a_share(images, tmp_path):
+  file = coco_file(
+    tmp_path / "x.json", [[0, 0, 5, 5]], names=("a.jpg", "gone.jpg")
+  )
+  found = read(file, images, max_skipped_fraction=0.5)
+  assert found.skipped == {"no such image": ("gone.jpg",)}
+  with pytest.raises(errors.UsageError, match="1 of 2 images cannot be used"):
+    read(file, images)
+
+
+@pytest.mark.parametrize(
+  "name, message",
+  [
+    ("none.json", "nothing is there"),
+    ("empty", "a folder without NAME.xml"),
+    ("notes.txt", "of no known kind"),
+  ],
+)
+def test_what_is_no_annotation_is_told(images, tmp_path, name, message):
+  (tmp_path / "empty").mkdir()
+  (tmp_path / "notes.txt").write_text("")
+  with pytest.raises(errors.UsageError, match=message):
+    read(tmp_path / name, images)
+
+
+def test_the_folder_of_images_must_be_there(images, tmp_path):
+  file = coco_file(tmp_path / "x.json", [[0, 0, 5, 5]])
+  with pytest.raises(errors.UsageError, match="no folder of images was given"):
+    read(file)
+  with pytest.raises(errors.UsageError, match="no such folder"):
+    read(file, tmp_path / "none")
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))

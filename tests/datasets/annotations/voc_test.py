@@ -1,0 +1,201 @@
+"""Miniatures of PASCAL VOC's folders, whole and damaged."""
+
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tf_ssl import errors
+from tf_ssl.datasets.annotations import voc
+
+
+class _Data:
+  """A miniature of VOC2007: tiny JPEGs, XML, lists by class."""
+
+  def __init__(self, root):
+    self.root = root
+    for folder in ("JPEGImages", "Annotations", "ImageSets/Main"):
+      (root / folder).mkdir(parents=True)
+
+  def image(self, name, objects, size=(20, 10), declared=True):
+    """Adds an image; objects are (class, xmin, ymin, xmax, ymax, difficult)."""
+    file = self.root / f"JPEGImages/{name}.jpg"
+    Image.new("RGB", size, (200, 30, 30)).save(file)
+    text = "<annotation><folder>VOC2007</folder>"
+    if declared:
+      text += f"<size><width>{size[0]}</width><height>{size[1]}</height></size>"
+    for of, *corners, difficult in objects:
+      sides = "".join(
+        f"<{side}>{value}</{side}>"
+        for side, value in zip(
+          ("xmin", "ymin", "xmax", "ymax"), corners, strict=True
+        )
+      )
+      text += (
+        f"<object><name>{of}</name><difficult>{difficult}</difficult>"
+        f"<bndbox>{sides}</bndbox>"
+        "<part><name>head</name><bndbox><xmin>1</xmin><ymin>1</ymin>"
+        "<xmax>2</xmax><ymax>2</ymax></bndbox></part></object>"
+      )
+    self.annotation(name, text + "</annotation>")
+
+  def annotation(self, name, text):
+    (self.root / f"Annotations/{name}.xml").write_text(text)
+
+  def list(self, name, *lines):
+    text = "".join(f"{line}\n" for line in lines)
+    (self.root / f"ImageSets/Main/{name}.txt").write_text(text)
+
+
+@pytest.fixture(name="data")
+def fixture_data(tmp_path):
+  """Two images of trainval, one of test; classes chair and cow."""
+  data = _Data(tmp_path)
+  data.image("000005", [("chair", 3, 2, 7, 9, 0), ("cow", 1, 1, 20, 10, 1)])
+  data.image("000007", [("cow", 5, 4, 5, 4, 0)])
+  data.image("000001", [("chair", 1, 1, 2, 2, 0)])
+  # As in the original: a positive has two blanks before it.
+  data.list("chair_trainval", "000005  1", "000007 -1")
+  data.list("cow_trainval", "000005  0", "000007  1")
+  data.list("chair_test", "000001  1")
+  data.list("cow_test", "000001 -1")
+  data.list("trainval", "000005", "000007")
+  return data
+
+
+def _read(data, **options):
+  options = {"split": "trainval", "max_skipped_fraction": 0.7, **options}
+  return voc.read(str(data.root), **options)
+
+
+def test_labels_are_those_of_the_lists(data):
+  found = _read(data)
+  assert found.class_names == ("chair", "cow")
+  assert [found.images.name(i) for i in range(2)] == [
+    "JPEGImages/000005.jpg",
+    "JPEGImages/000007.jpg",
+  ]
+  # 1 is shown, -1 is not, 0 shows difficult ones only.
+  np.testing.assert_array_equal(found.targets, [[1, -1], [0, 1]])
+  assert found.image_ids == ("000005", "000007")
+  np.testing.assert_array_equal(found.image_sizes, [[20, 10], [20, 10]])
+  np.testing.assert_array_equal(_read(data, split="test").targets, [[1, 0]])
+  assert not found.skipped and found.source == "VOC trainval"
+
+
+def test_boxes_count_from_0_and_exclude_their_maximum(data):
+  found = _read(data)
+  np.testing.assert_array_equal(
+    found.boxes, [[2, 1, 7, 9], [0, 0, 20, 10], [4, 3, 5, 4]]
+  )
+  np.testing.assert_array_equal(found.class_ids, [0, 1, 1])
+  np.testing.assert_array_equal(found.difficult, [False, True, False])
+  np.testing.assert_array_equal(found.image_index, [0, 0, 1])
+  np.testing.assert_array_equal(found.areas, [40, 200, 1])
+  assert not found.crowd.any() and found.clipped == 0
+
+
+def test_boxes_are_cut_at_the_border_or_skipped_and_named(data):
+  data.image(
+    "000007",
+    [
+      ("cow", -3, 1, 7, 12, 0),  # partly outside
+      ("cow", 30, 1, 40, 5, 0),  # wholly outside
+      ("cow", 9, 1, 4, 5, 0),  # inverted
+      ("cow", 4, 6, 9, 5, 0),  # of zero area, as it counts the last pixel
+      ("cow", "nan", 1, 4, 5, 0),
+      ("cow", "wide", 1, 4, 5, 0),
+      ("yeti", 1, 1, 4, 5, 0),
+    ],
+  )
+  found = _read(data)
+  np.testing.assert_array_equal(found.boxes[2:], [[0, 0, 7, 10]])
+  assert found.clipped == 1
+  assert found.skipped == {
+    "a box wholly outside its image": ("000007.xml, object 1",),
+    "a box that is inverted or of zero area": (
+      "000007.xml, object 2",
+      "000007.xml, object 3",
+    ),
+    "a box that is not finite": ("000007.xml, object 4",),
+    "an object without a box": ("000007.xml, object 5",),
+    "unknown class": ("000007.xml, object 6 ('yeti')",),
+  }
+  with pytest.raises(errors.UsageError, match="6 of 9 boxes cannot be used .*"):
+    _read(data, max_skipped_fraction=0.5)
+
+
+def test_an_image_that_is_missing_is_skipped_up_to_a_share(data):
+  (data.root / "JPEGImages/000007.jpg").unlink()
+  found = _read(data)
+  assert found.num_images == 1 and found.num_boxes == 2
+  assert found.skipped == {"no such image": ("JPEGImages/000007.jpg",)}
+  with pytest.raises(
+    errors.UsageError,
+    match="VOC trainval: 1 of 2 images cannot be used .*no such image, such as "
+    "'JPEGImages/000007.jpg'.*raise max_skipped_fraction",
+  ):
+    _read(data, max_skipped_fraction=0.05)
+
+
+def test_missing_labels_and_bad_lines_are_named(data):
+  data.list("chair_trainval", "000005 1", "000007 2", "a b c", "../x 1", "")
+  found = _read(data)
+  np.testing.assert_array_equal(found.targets, [[1, -1], [-1, 1]])
+  assert found.skipped == {
+    "a line that is not a name and 1, 0 or -1": (
+      "chair_trainval.txt, line 2",
+      "chair_trainval.txt, line 3",
+      "chair_trainval.txt, line 4",
+    ),
+    "no label for a class": ("000007, chair",),
+  }
+
+
+def test_an_annotation_that_cannot_be_used_leaves_the_image(data):
+  bomb = '<!DOCTYPE a [<!ENTITY b "c">]><annotation>&b;</annotation>'
+  data.annotation("000007", bomb)
+  (data.root / "Annotations/000005.xml").unlink()
+  found = _read(data)
+  assert found.num_images == 2 and found.num_boxes == 0
+  assert found.boxes.shape == (0, 4)
+  # The size is then that of the file.
+  np.testing.assert_array_equal(found.image_sizes, [[20, 10], [20, 10]])
+  assert found.skipped == {
+    "no annotation": ("000005",),
+    "an annotation that is XML with a document type": ("000007",),
+  }
+
+
+def test_a_size_that_is_not_declared_is_read_from_the_image(data):
+  data.image("000007", [("cow", 1, 1, 9, 99, 0)], (16, 12), declared=False)
+  found = _read(data)
+  np.testing.assert_array_equal(found.image_sizes[1], [16, 12])
+  np.testing.assert_array_equal(found.boxes[2], [0, 0, 9, 12])
+
+
+def test_without_lists_by_class_the_objects_are_the_labels(data):
+  for name in ("chair_trainval", "cow_trainval"):
+    (data.root / f"ImageSets/Main/{name}.txt").unlink()
+  data.list("trainval", "000005", "000007", "two words")
+  found = _read(data)
+  assert found.class_names == ("chair", "cow")
+  np.testing.assert_array_equal(found.targets, [[1, -1], [0, 1]])
+  assert found.skipped == {
+    "a line that is not a name": ("trainval.txt, line 3",)
+  }
+
+
+def test_where_it_is_missing_the_error_says_what_to_download(tmp_path):
+  with pytest.raises(
+    errors.UsageError,
+    match=r"VOC test: no images in .*ImageSets/Main/\*_test.txt.*"
+    r"VOCtrainval_06-Nov-2007.tar \(460 MB\) and VOCtest_06-Nov-2007.tar "
+    r"\(451 MB\).*change VOC$",
+  ):
+    voc.read(str(tmp_path), split="test")
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))

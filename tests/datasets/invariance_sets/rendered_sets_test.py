@@ -1,0 +1,124 @@
+import pathlib
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from tf_ssl import errors
+from tf_ssl.datasets.invariance_sets import (
+  invariance_sets,
+  rendered_sets,
+)
+from tf_ssl.rendering import invariance_plans, stills, synthetic, workers
+
+
+def _make(cache_dir, invariance="viewpoint", **changes):
+  arguments = {"num_sets": 12, "images_per_set": 3, "image_size": 16, "seed": 5}
+  arguments.update(changes)
+  return rendered_sets.rendered_sets(
+    invariance, cache_dir=str(cache_dir), **arguments
+  )
+
+
+@pytest.mark.parametrize("invariance", invariance_sets.INVARIANCES)
+def test_every_invariance_can_be_rendered(tmp_path, invariance):
+  found = _make(tmp_path, invariance)
+  assert found.invariance == invariance and found.source == "rendered"
+  np.testing.assert_array_equal(found.sets, np.repeat(np.arange(12), 3))
+  categories = np.repeat([*range(10), 0, 1], 3)
+  np.testing.assert_array_equal(found.classes, categories)
+  assert found.class_names == synthetic.CATEGORIES
+  assert found.set_names[:2] == ("bottle 0", "cactus 1")
+  assert found.set_names[11] == "cactus 11"
+  assert (found.image_size, found.cropped, found.skipped) == (16, False, {})
+  valued = invariance not in ("instance", "background")
+  assert np.isfinite(found.factor).all() == valued == bool(found.factor_name)
+  # Each file shows what the plan says.
+  planned = invariance_plans.plan(invariance, 12, 3, seed=5)
+  for i in (0, 4, 35):
+    member = planned[i // 3][i % 3]
+    image = cv2.imread(found.images.path(i))[..., ::-1]
+    expected = synthetic.render(member.factors, image_size=16, seed=5)
+    np.testing.assert_array_equal(image, expected)
+    np.testing.assert_array_equal(found.factor[i], member.value)
+    assert (
+      found.images.sizes[i] == pathlib.Path(found.images.path(i)).stat().st_size
+    )
+
+
+def test_a_black_background_is_black_and_all_else_as_it_was(tmp_path):
+  # A bottle and a cactus: in finer things every pixel is an edge.
+  sizes = {"num_sets": 2, "images_per_set": 2, "image_size": 48}
+  usual = _make(tmp_path, "occlusion", **sizes)
+  black = _make(tmp_path, "occlusion", black_background=True, **sizes)
+  assert black.images.root != usual.images.root
+  np.testing.assert_array_equal(black.factor, usual.factor)
+  planned = invariance_plans.plan("occlusion", 2, 2, seed=5)
+  for i in range(4):
+    shown = planned[i // 2][i % 2].factors
+    mask = stills.render_with_mask(shown, image_size=48, seed=5).mask
+    behind = cv2.imread(usual.images.path(i))[..., ::-1]
+    nothing = cv2.imread(black.images.path(i))[..., ::-1]
+    square = np.ones((5, 5))  # Edges are blends with what is behind.
+    inside = cv2.erode(np.uint8(mask), square) > 0
+    np.testing.assert_array_equal(nothing[inside], behind[inside])
+    if shown.cover == 8:  # The occluder reaches beyond the object.
+      outside = cv2.dilate(np.uint8(mask), square) == 0
+      assert outside.any() and not nothing[outside].any()
+      assert behind[outside].any()
+
+
+def test_images_are_rendered_once(tmp_path, monkeypatch):
+  first = _make(tmp_path)
+
+  def never(*args, **kwargs):
+    raise AssertionError("rendered again")
+
+  monkeypatch.setattr(workers, "render_stills", never)
+  again = _make(tmp_path)
+  assert again.images.root == first.images.root
+  for other in ({"seed": 6}, {"num_sets": 11}, {"images_per_set": 4}):
+    with pytest.raises(AssertionError, match="rendered again"):
+      _make(tmp_path, **other)
+
+
+def test_what_was_tampered_with_is_rendered_again(tmp_path):
+  found = _make(tmp_path)
+  file = pathlib.Path(found.images.path(7))
+  data = file.read_bytes()
+  file.write_bytes(b"")
+  assert pathlib.Path(_make(tmp_path).images.path(7)).read_bytes() == data
+
+
+def test_occlusion_has_no_more_than_eight_levels(tmp_path):
+  found = _make(tmp_path, "occlusion", num_sets=1, images_per_set=24)
+  np.testing.assert_array_equal(found.factor, range(1, 9))
+  assert found.class_names == ("bottle",)
+
+
+@pytest.mark.parametrize(
+  ("changes", "message"),
+  [
+    ({"invariance": "time"}, "invariance='time': expected one of occlusion, "),
+    (
+      {"invariance": "background", "black_background": True},
+      "black_background=True: in sets of backgrounds these change",
+    ),
+    ({"num_sets": 0}, "num_sets=0: expected 1 to 1000000; change num_sets"),
+    ({"images_per_set": 0}, "images_per_set=0: expected 1 to"),
+    ({"image_size": 8}, "image_size=8: expected 16 to 512"),
+    ({"seed": -1}, "seed=-1: expected"),
+  ],
+)
+def test_arguments_out_of_range_are_named(tmp_path, changes, message):
+  with pytest.raises(errors.UsageError, match=message):
+    _make(tmp_path, **changes)
+
+
+def test_the_plans_are_those_of_all_invariances():
+  assert tuple(invariance_plans.KINDS) == invariance_sets.INVARIANCES
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))

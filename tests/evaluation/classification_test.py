@@ -1,0 +1,92 @@
+"""What is said about guesses: means, intervals, classes, mistakes."""
+
+import sys
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from tf_ssl.evaluation import classification, predictions
+
+_LABELS = np.array([0, 0, 0, 0, 1, 1, 2, 2])
+
+
+def _guesses(best, classes=3):
+  scores = np.eye(classes)[np.array(best)]
+  return predictions.from_scores(scores, _LABELS)
+
+
+def test_one_repetition_by_hand():
+  found = classification.findings(
+    [_guesses([0, 0, 0, 1, 1, 0, 0, 0])], _LABELS, ["a", "b", "c"]
+  )
+  assert found.results == {
+    "top1_percent": 50.0,
+    "mean_per_class_percent": pytest.approx((75 + 50 + 0) / 3),
+  }
+  assert found.details["per_class_percent"] == {"a": 75.0, "b": 50.0, "c": 0.0}
+  np.testing.assert_array_equal(
+    found.details["confusion"], [[3, 1, 0], [1, 1, 0], [2, 0, 0]]
+  )
+  hardest, mistakes = found.tables
+  assert hardest.rows == [["c", 0.0, 2], ["b", 50.0, 2], ["a", 75.0, 4]]
+  assert mistakes.rows == [
+    ["c", "a", 100.0],
+    ["b", "a", 50.0],
+    ["a", "b", 25.0],
+  ]
+  assert set(found.pictures) == {"confusion.png"}
+  assert "repetitions" not in found.details
+
+
+def test_the_interval_of_the_test_images_is_wilsons_by_its_formula():
+  found = classification.findings(
+    [_guesses([0, 0, 0, 1, 1, 0, 0, 0])], _LABELS, ["a", "b", "c"]
+  )
+  z, n, p = stats.norm.ppf(0.975), 8, 0.5
+  middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+  half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+  interval = found.details["sampling_interval"]["top1_percent"]
+  assert interval["low"] == pytest.approx(100 * (middle - half))
+  assert interval["high"] == pytest.approx(100 * (middle + half))
+  assert f"between {interval['low']:.1f} and" in found.notes[0]
+
+
+def test_several_repetitions_have_a_mean_and_students_interval():
+  each = [
+    _guesses([0, 0, 0, 0, 1, 1, 2, 2]),
+    _guesses([0, 0, 0, 0, 1, 1, 0, 0]),
+    _guesses([0, 0, 0, 0, 0, 0, 0, 0]),
+  ]
+  found = classification.findings(
+    each, _LABELS, ["a", "b", "c"], names=["seed 0", "seed 1", "seed 2"]
+  )
+  assert found.results["top1_percent"] == 75.0
+  half = stats.t.ppf(0.975, 2) * 25.0 / np.sqrt(3)
+  interval = found.details["intervals_95"]["top1_percent"]
+  assert interval == pytest.approx([75, 75 - half, 75 + half])
+  assert found.details["repetitions"]["seed 1"]["top1_percent"] == 75.0
+  assert found.details["per_class_percent"]["c"] == pytest.approx(100 / 3)
+  assert found.tables[0].rows[0] == ["c", pytest.approx(100 / 3), 2]
+
+
+def test_top_5_is_said_only_where_it_means_something():
+  names = [f"c{i}" for i in range(7)]
+  found = classification.findings([_guesses([6] * 8, 7)], _LABELS, names)
+  # After the first guess, 6, come 0 to 3.
+  assert found.results["top5_percent"] == 100.0
+  assert "top5_percent" not in classification.measures(
+    _guesses([0] * 8), _LABELS, 3
+  )
+
+
+def test_a_class_whose_test_images_are_all_unreadable_is_named():
+  found = classification.findings(
+    [_guesses([0, 0, 0, 0, 1, 1, 2, 2], 4)], _LABELS, ["a", "b", "c", "d"]
+  )
+  assert found.results["mean_per_class_percent"] == 100.0
+  assert found.notes[-1] == "no test image of 1 classes could be read: d"
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))

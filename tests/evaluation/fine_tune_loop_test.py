@@ -1,0 +1,138 @@
+"""Training with two learning rates, and going on after a kill."""
+
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_ssl import errors
+from tf_ssl.evaluation import fine_tune_loop
+
+_STEPS = 8
+
+
+class _Problem:
+  """Two weights, pulled to what the batches say."""
+
+  def __init__(self, **changes):
+    self.head, self.encoder = tf.Variable([1.0, 2.0]), tf.Variable([3.0])
+    settings = {"head_learning_rate": 0.1, "encoder_learning_rate": 0.05}
+    self.fitter = fine_tune_loop.Fitter(
+      self._loss,
+      head=[self.head],
+      encoder=[self.encoder],
+      state=[self.head, self.encoder],
+      sgd=fine_tune_loop.Sgd(**(settings | changes)),
+    )
+
+  def _loss(self, target):
+    return 0.5 * (
+      tf.reduce_sum(tf.square(self.head - target))
+      + tf.reduce_sum(tf.square(self.encoder - target))
+    )
+
+  def fit(self, folder, *, stop=None, error=KeyboardInterrupt):
+    """Trains; at the step `stop` the batches end in an error."""
+
+    def batches(first):
+      for step in range(first, _STEPS):
+        if step == stop:
+          raise error
+        yield (tf.constant(float(step)),)
+
+    return self.fitter.fit(
+      batches, steps=_STEPS, folder=str(folder), title="tiny"
+    )
+
+  def weights(self):
+    return np.concatenate([self.head.numpy(), self.encoder.numpy()])
+
+
+def _by_hand(rates, schedule, decay, momentum):
+  weights, velocity = np.array([1.0, 2.0, 3.0]), np.zeros(3)
+  for step in range(_STEPS):
+    gradient = weights - step + decay * weights
+    velocity = momentum * velocity - np.array(rates) * schedule(step) * gradient
+    weights = weights + velocity
+  return weights
+
+
+def test_both_groups_follow_sgd_with_momentum_and_decay(tmp_path):
+  problem = _Problem(sgd_momentum=0.8, weight_decay=0.01)
+  problem.fit(tmp_path)
+  expected = _by_hand(
+    [0.1, 0.1, 0.05],
+    lambda step: 0.5 * (1 + np.cos(np.pi * step / _STEPS)),
+    0.01,
+    0.8,
+  )
+  np.testing.assert_allclose(problem.weights(), expected, rtol=1e-5)
+
+
+def test_a_stepped_rate_falls_twice_and_a_frozen_group_stays(tmp_path):
+  problem = _Problem(encoder_learning_rate=0, schedule="step", weight_decay=0.0)
+  problem.fit(tmp_path)
+  expected = _by_hand(
+    [0.1, 0.1, 0.0],
+    lambda step: 1.0 if step < 3 else 0.1 if step < 6 else 0.01,
+    0.0,
+    0.9,
+  )
+  np.testing.assert_allclose(problem.weights(), expected, rtol=1e-5)
+  assert problem.encoder.numpy() == [3.0]
+
+
+@pytest.mark.parametrize(
+  ("error", "save_seconds"), [(KeyboardInterrupt, 60.0), (OSError, -1.0)]
+)
+def test_a_stopped_run_ends_as_one_that_was_not(
+  tmp_path, monkeypatch, error, save_seconds
+):
+  whole = _Problem()
+  whole.fit(tmp_path / "whole")
+  monkeypatch.setattr(fine_tune_loop, "_SAVE_SECONDS", save_seconds)
+  with pytest.raises(error):
+    _Problem().fit(tmp_path / "stopped", stop=5, error=error)
+  again = _Problem()  # another process
+  loss = again.fit(tmp_path / "stopped")
+  np.testing.assert_allclose(again.weights(), whole.weights(), rtol=1e-6)
+  assert np.isfinite(loss)
+
+
+def test_the_next_run_starts_with_no_momentum(tmp_path):
+  problem = _Problem()
+  problem.fit(tmp_path / "first")
+  first = problem.weights()
+  problem.head.assign([1.0, 2.0])
+  problem.encoder.assign([3.0])
+  problem.fit(tmp_path / "second")
+  np.testing.assert_allclose(problem.weights(), first, rtol=1e-6)
+
+
+def test_divergence_is_named(tmp_path):
+  problem = _Problem(head_learning_rate=1e30, schedule="constant")
+  with pytest.raises(
+    errors.UsageError, match="at step .* of 8: .* diverged; l"
+  ):
+    problem.fit(tmp_path)
+
+
+@pytest.mark.parametrize(
+  ("changes", "message"),
+  [
+    ({"schedule": "cosin"}, "expected one of cosine, step, constant"),
+    ({"head_learning_rate": 0.0}, "head_learning_rate=0.0: .* greater than 0"),
+    ({"encoder_learning_rate": -1.0}, "encoder_learning_rate=-1.0"),
+    ({"weight_decay": float("nan")}, "weight_decay=nan"),
+  ],
+)
+def test_settings_that_make_no_sense_are_named(changes, message):
+  with pytest.raises(errors.UsageError, match=message):
+    fine_tune_loop.Sgd(
+      **({"head_learning_rate": 1.0, "encoder_learning_rate": 1.0} | changes)
+    )
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))

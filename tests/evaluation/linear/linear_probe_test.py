@@ -1,0 +1,165 @@
+"""MoCo's linear probe: chosen on held-out images, and gone on with."""
+
+import shutil
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tf_ssl import errors
+from tf_ssl.datasets import open_images
+from tf_ssl.evaluation import protocol
+from tf_ssl.evaluation.linear import linear_probe, linear_training
+from tf_ssl.models import image_model, reader
+
+_COLOURS = {"a": [180, 90, 90], "b": [90, 180, 90], "c": [90, 90, 180]}
+
+
+def _subject(calls=None, stop_after=None):
+  """Reads the mean colour, around 0; may be interrupted."""
+
+  def run(images):
+    if calls is not None:
+      calls.append(len(images))
+      if stop_after is not None and len(calls) > stop_after:
+        raise KeyboardInterrupt
+    return images.mean(axis=(1, 2)) / 40 - 3
+
+  described = reader.Reader(
+    kind="function",
+    run=run,
+    layer="mean",
+    layer_chosen="all there is",
+    digest="mean",
+    preprocessing="0..255",
+    is_numpy=True,
+  )
+  subject = protocol.Subject("mine=nowhere")
+  subject.__dict__["frozen"] = image_model.ImageModel("mine", described)
+  return subject
+
+
+def _folder(path, seed, count):
+  rng = np.random.default_rng(seed)
+  for name, colour in _COLOURS.items():
+    (path / name).mkdir(parents=True)
+    for i in range(count):
+      shade = rng.normal(colour, 55)
+      pixels = rng.normal(shade, 20, [8, 8, 3]).clip(0, 255)
+      Image.fromarray(pixels.astype(np.uint8)).save(path / name / f"{i}.png")
+  return open_images.open_images(str(path), labelled=True)
+
+
+@pytest.fixture(name="sets", scope="module")
+def fixture_sets(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("images")
+  return {
+    "train": _folder(folder / "train", 0, 20),
+    "test": _folder(folder / "test", 1, 10),
+  }
+
+
+_SCHEDULE = linear_training.Schedule(epochs=2, decay_epochs=(1,), batch_size=16)
+
+
+def _run(sets, folder, *, subject=None, said=None, **changes):
+  settings = linear_probe.LinearProbe(
+    **sets,
+    **{
+      "learning_rates": (1e-6, 0.3, 1e38),
+      "schedule": _SCHEDULE,
+      "image_size": 8,
+      "encoder_batch_size": 8,
+    }
+    | changes,
+  )
+  return settings.run(
+    subject or _subject(),
+    output_dir=str(folder),
+    say=print if said is None else said.append,
+  )
+
+
+@pytest.fixture(name="whole", scope="module")
+def fixture_whole(sets, tmp_path_factory):
+  """An outcome of two seeds, what the model was given, and the folder."""
+  folder, calls = tmp_path_factory.mktemp("out"), []
+  outcome = _run(sets, folder, subject=_subject(calls), seeds=(0, 1))
+  return outcome, calls, folder
+
+
+def test_the_rate_is_chosen_on_held_out_images_over_seeds(whole):
+  outcome, calls, _ = whole
+  slow, good, wild = outcome.details["learning_rates"]
+  assert wild["has_diverged"] and "test_top1_percent" not in wild
+  assert slow["validation_top1_percent"] < good["validation_top1_percent"]
+  assert outcome.settings["chosen_learning_rate"] == 0.3
+  assert outcome.results["top1_percent"] == good["test_top1_percent"] > 60
+  assert set(outcome.details["repetitions"]) == {"seed 0", "seed 1"}
+  assert outcome.tables[0].rows[1][-1] == "chosen"
+  assert outcome.settings["seeds"] == [0, 1]
+  assert not any("chosen on the test" in note for note in outcome.notes)
+  # Whole images once, and two epochs of the 54 that are learned from for each
+  # seed: one pass for all learning rates.
+  assert sum(calls[1:]) == 60 + 30 + 2 * 7 * 16
+
+
+def test_without_held_out_images_the_report_says_how_it_chose(sets, tmp_path):
+  outcome = _run(
+    sets, tmp_path, validation_fraction=0.0, learning_rates=(1e-6, 0.1, 0.3)
+  )
+  assert outcome.settings["chosen_by"] == "the test images"
+  assert any("chosen on the test images" in note for note in outcome.notes)
+  assert not (tmp_path / "features" / "train").exists()
+  best = max(
+    row["test_top1_percent"] for row in outcome.details["learning_rates"]
+  )
+  assert outcome.results["top1_percent"] == best
+
+
+def test_stopped_it_goes_on_and_ends_the_same(sets, whole, tmp_path):
+  outcome, calls, folder = whole
+  shutil.copytree(folder / "features", tmp_path / "features")
+  for stop_after in (12, 10):
+    with pytest.raises(KeyboardInterrupt):
+      _run(sets, tmp_path, subject=_subject([], stop_after), seeds=(0, 1))
+  last = []
+  again = _run(sets, tmp_path, subject=_subject(last), seeds=(0, 1))
+  assert 1 < len(last) < 2 * 7 * 2  # not from the start
+  assert again.results == outcome.results
+  assert again.details["learning_rates"] == outcome.details["learning_rates"]
+
+
+def test_another_setting_starts_anew_and_says_so(sets, whole, tmp_path):
+  shutil.copytree(whole[2], tmp_path, dirs_exist_ok=True)
+  said, calls = [], []
+  _run(sets, tmp_path, subject=_subject(calls), said=said, min_area=0.5)
+  assert "different: training_crop" in said[0]
+  assert sum(calls[1:]) == 7 * 16  # one seed; features are those that are kept
+
+
+@pytest.mark.parametrize(
+  ("change", "message"),
+  [
+    ({"learning_rates": ()}, "change LEARNING_RATES"),
+    ({"learning_rates": (1.0, 0.0)}, "numbers above 0"),
+    ({"seeds": ()}, "change SEEDS"),
+    ({"schedule": _SCHEDULE._replace(epochs=0)}, "change EPOCHS"),
+    (
+      {"schedule": _SCHEDULE._replace(batch_size=55)},
+      "batches of 55 .*54 images to learn from; lower BATCH_SIZE",
+    ),
+    ({"validation_fraction": 1.5}, "change VALIDATION_FRACTION"),
+  ],
+)
+def test_settings_out_of_range_are_refused_before_reading(
+  change, message, sets, tmp_path
+):
+  with pytest.raises(errors.UsageError, match=message):
+    _run(sets, tmp_path, **change)
+  assert not any(tmp_path.iterdir())
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))

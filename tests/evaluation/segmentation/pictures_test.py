@@ -1,0 +1,48 @@
+"""Predictions beside the truth."""
+
+import io
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tf_ssl.evaluation.segmentation import pictures
+
+
+def _example(truth, predicted):
+  image = np.full([20, 30, 3], 90, np.uint8)
+  return pictures.Example(image, truth, predicted)
+
+
+def test_truth_and_prediction_are_in_the_colours_of_their_classes():
+  truth = np.zeros([20, 30], np.int32)
+  truth[:10] = -1
+  predicted = np.full([20, 30], 1, np.int32)
+  encoded = pictures.draw(
+    [_example(truth, predicted)], ["a", "b$", "never seen"], title="one $ two"
+  )
+  picture = np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB"))
+  palette = (255 * pictures.colours(3)).round().astype(int)
+  shown = [
+    int((np.abs(picture - colour).max(axis=-1) <= 1).sum())
+    for colour in palette
+  ]
+  assert min(shown[:2]) > 2000  # half a picture each, and the legend
+  assert shown[2] == 0  # does not occur, and so is not in the legend
+  # Void hides half of the prediction, too.
+  assert 0.8 < shown[0] / shown[1] < 1.25
+
+
+def test_every_class_has_a_colour_of_its_own_and_few_differ_much():
+  palette = pictures.colours(150)
+  assert ((palette >= 0) & (palette <= 1)).all()
+  assert len(np.unique((255 * palette).round(), axis=0)) == 150
+  few = palette[:21]
+  distances = np.abs(few[:, None] - few).max(axis=-1)
+  np.fill_diagonal(distances, 1)
+  assert distances.min() > 0.15
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))

@@ -1,0 +1,341 @@
+"""Running, going on, and refusing what was changed; real processes."""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from tf_ssl import errors
+from tf_ssl.experiment.engine import running, stamps
+
+_ALL = ["look one", "look one", "look two", "look two"] + [
+  f"make {number} {seed}" for number in (1, 3) for seed in (0, 1)
+]
+_FAIL = "import sys; print('what was wrong', file=sys.stderr); sys.exit(3)"
+
+
+def _folder(toy, name):
+  (found,) = (toy.folder / "out/steps").glob(f"{name}-*")
+  return found
+
+
+def test_what_is_finished_is_not_done_again(toy):
+  assert toy.conduct() == {}
+  assert toy.runs() == _ALL
+  assert toy.conduct() == {}
+  assert toy.runs() == []
+
+
+def test_only_what_a_change_reaches_is_done_again(toy):
+  toy.conduct()
+  toy.runs()
+  changed = toy.experiment(
+    steps={
+      "one": toy.model(1),
+      "two": toy.model(4),
+      "look": toy.look(),
+    }
+  )
+  toy.conduct(changed)
+  assert toy.runs() == ["look two", "look two", "make 4 0", "make 4 1"]
+  # and what was before is still there
+  toy.conduct()
+  assert toy.runs() == []
+
+
+def test_a_dry_run_says_what_would_run_and_runs_nothing(toy):
+  toy.conduct(dry_run=True)
+  assert toy.runs() == [] and not (toy.folder / "out").exists()
+  assert "would run one/seed0" in toy.said
+  assert toy.said[-1] == "8 steps: 0 are done, 8 would run"
+  toy.conduct(only=["one/seed1"])
+  toy.conduct(dry_run=True)
+  assert "is done   one/seed1" in toy.said
+  assert toy.said[-1] == "8 steps: 1 are done, 7 would run"
+  command = toy.said[toy.said.index("would run look/two/seed0") + 1]
+  assert command.split()[-1] == "two"
+
+
+def test_data_that_are_not_there_are_told_before_anything_runs(toy):
+  given = toy.experiment(data=str(toy.folder / "nowhere"))
+  with pytest.raises(errors.UsageError, match="nowhere'.*change DATA"):
+    toy.conduct(given)
+  assert toy.runs() == []
+  toy.conduct(given, dry_run=True)  # what would run can be seen without them
+
+
+def test_all_data_that_are_missing_are_told_at_once(toy):
+  (toy.folder / "data/there").mkdir(parents=True)
+  given = toy.experiment(
+    data=str(toy.folder / "data"),
+    steps={
+      "one": toy.program(_FAIL, "--x=data:there", "data:photos/train"),
+      "two": toy.program(_FAIL, "data:photos/train", "data:/boxes.json"),
+      "three": toy.program(_FAIL, "data:", "data:there"),
+    },
+    tables=[],
+    orderings=[],
+  )
+  with pytest.raises(
+    errors.UsageError,
+    match=r"data' has no photos/train \(for one, two\), no boxes.json"
+    r" \(for two\); .*change DATA",
+  ):
+    toy.conduct(given)
+  assert not (toy.folder / "out").exists()
+  # a part of an experiment needs no more than it reads
+  with pytest.raises(errors.UsageError, match=r"\(for one\); expected"):
+    toy.conduct(given, only=["one"])
+  assert list(toy.conduct(given, only=["three"])) == ["three"]
+
+
+def test_a_file_in_the_place_of_the_output_is_told(toy):
+  (toy.folder / "out").write_text("mine")
+  with pytest.raises(errors.UsageError, match="out is a file"):
+    toy.conduct()
+  assert (toy.folder / "out").read_text() == "mine"
+
+
+def test_only_what_is_asked_for_and_what_it_needs_is_run(toy):
+  toy.conduct(only=["look/two/seed*"])
+  assert toy.runs() == ["look two", "look two", "make 3 0", "make 3 1"]
+  assert "look.score of two, seed 1: 8.0" in toy.said
+  assert not (toy.folder / "out/RESULTS.md").exists()
+  with pytest.raises(errors.UsageError, match="--only=lok.*there are one/seed"):
+    toy.conduct(only=["lok*"])
+
+
+@pytest.mark.parametrize(
+  ("change", "message"),
+  [
+    (lambda f: f.write_text("9.0"), "model.json has changed"),
+    (lambda f: f.write_text("1.00"), "model.json has changed"),
+    (lambda f: f.unlink(), "model.json is gone"),
+  ],
+)
+def test_a_finished_output_that_was_changed_is_refused(toy, change, message):
+  toy.conduct()
+  toy.runs()
+  change(_folder(toy, "one-seed0") / "output/model.json")
+  with pytest.raises(errors.UsageError, match=f"one/seed0 .*{message}.*remove"):
+    toy.conduct()
+  with pytest.raises(errors.UsageError, match=message):
+    toy.conduct(dry_run=True)
+  assert toy.runs() == []
+
+
+def test_a_file_added_to_a_finished_folder_is_refused(toy):
+  steps = {"one": toy.model(1, product=["."])}
+  given = toy.experiment(steps=steps, tables=[], orderings=[])
+  toy.conduct(given)
+  (_folder(toy, "one-seed0") / "output/more.txt").write_text("")
+  with pytest.raises(errors.UsageError, match="more.txt was added"):
+    toy.conduct(given)
+
+
+def test_a_copy_with_new_times_is_the_same(toy):
+  toy.conduct()
+  toy.runs()
+  file = _folder(toy, "one-seed0") / "output/model.json"
+  os.utime(file, (1, 1))
+  toy.conduct()
+  assert toy.runs() == []
+
+
+def test_a_damaged_stamp_is_told(toy):
+  toy.conduct()
+  file = _folder(toy, "one-seed0") / stamps.STAMP_FILE
+  file.write_text(file.read_text()[:40])
+  with pytest.raises(errors.UsageError, match="stamp.json is not what was"):
+    toy.conduct()
+
+
+def test_an_output_made_anew_is_read_anew(toy):
+  """A step whose product differs each time, as training does."""
+  code = (
+    "import json,os,sys,time; o=sys.argv[1]; os.makedirs(o, exist_ok=True);"
+    "json.dump(time.time(), open(o + '/model.json', 'w'))"
+  )
+  steps = {"one": toy.model(1, code), "look": toy.look()}
+  given = toy.experiment(steps=steps, tables=[], orderings=[], seeds=[0])
+  toy.conduct(given)
+  toy.runs()
+  old = (_folder(toy, "look-one-seed0") / "output/found.json").read_text()
+  folder = _folder(toy, "one-seed0")
+  subprocess.run(["rm", "-r", str(folder)], check=True)
+  toy.conduct(given)
+  assert toy.runs() == ["look one"]
+  model = json.loads(
+    (_folder(toy, "one-seed0") / "output/model.json").read_text()
+  )
+  new = (_folder(toy, "look-one-seed0") / "output/found.json").read_text()
+  assert json.loads(new)["score"] == 2 * model and new != old
+
+
+def test_a_failing_step_stops_its_dependents_and_the_others_go_on(toy):
+  given = toy.experiment(
+    steps={
+      "one": toy.model(1, _FAIL),
+      "two": toy.model(3),
+      "look": toy.look(),
+    }
+  )
+  failed = toy.conduct(given)
+  assert list(failed) == ["one/seed0", "one/seed1"]
+  log = _folder(toy, "one-seed0") / "log.txt"
+  assert failed["one/seed0"] == (
+    f"one/seed0 failed (exit code 3): what was wrong; log: {log}"
+  )
+  assert "what was wrong" in log.read_text()
+  assert toy.runs() == ["look two", "look two", "make 3 0", "make 3 1"]
+  assert "not run look/one/seed0: it needs one/seed0" in toy.said
+  page = (toy.folder / "out/RESULTS.md").read_text()
+  assert "not measured" in page and "exit code 3" in page
+
+
+def test_a_step_that_ends_without_its_product_has_failed(toy):
+  given = toy.experiment(
+    steps={"one": toy.model(1, "")}, tables=[], orderings=[]
+  )
+  failed = toy.conduct(given)
+  assert "one/seed0 ended without " in failed["one/seed0"]
+  assert "model.json; log: " in failed["one/seed0"]
+
+
+def test_a_program_that_is_not_there_has_failed(toy):
+  step = toy.model(1)
+  step = type(step)(**{**vars(step), "words": ["no-such-program"]})
+  given = toy.experiment(steps={"one": step}, tables=[], orderings=[])
+  assert "no-such-program" in toy.conduct(given)["one/seed0"]
+
+
+def test_jobs_run_at_once(toy):
+  """Each of two steps waits until the other has begun."""
+  code = (
+    "import os,sys,time\n"
+    "o, seed, number = sys.argv[1:]\n"
+    "runs = os.environ['TOY_RUNS']\n"
+    "open(runs + seed, 'w').close()\n"
+    "until = time.time() + 20\n"
+    "while not os.path.exists(runs + str(1 - int(seed))):\n"
+    "  assert time.time() < until\n"
+    "  time.sleep(0.02)\n"
+    "os.makedirs(o)\n"
+    "open(o + '/model.json', 'w').close()\n"
+  )
+  steps = {"one": toy.model(1, code)}
+  given = toy.experiment(steps=steps, tables=[], orderings=[])
+  assert toy.conduct(given, jobs=2) == {}
+  with pytest.raises(errors.UsageError, match="--jobs=0"):
+    toy.conduct(jobs=0)
+
+
+def test_a_process_that_outlives_a_killed_runner_is_waited_for(toy):
+  toy.conduct(only=["one/seed0"])
+  folder = _folder(toy, "one-seed0")
+  (folder / stamps.STAMP_FILE).unlink()
+  toy.runs()
+  other = os.open(folder / running.LOCK_FILE, os.O_RDWR)
+  fcntl.flock(other, fcntl.LOCK_EX)
+  thread = threading.Thread(target=toy.conduct, kwargs={"only": ["one/seed0"]})
+  thread.start()
+  time.sleep(0.5)
+  assert toy.runs() == []
+  os.close(other)
+  thread.join()
+  assert toy.runs() == ["make 1 0"]
+
+
+# Runs what the file of its argument holds, pickled; the second argument is the
+# folder of the outputs.
+_RUNNER = """
+import pickle, sys
+from tf_ssl.experiment import conduct
+with open(sys.argv[1], "rb") as file:
+  given = pickle.load(file)
+conduct.conduct(
+  given, name="toy", output_dir=sys.argv[2], parse=lambda f, b: f,
+  tool_command=list, jobs=2,
+)
+"""
+# A step that takes long the first time.
+_SLOW = """
+import json, os, sys, time
+output, seed, number = sys.argv[1:]
+runs = os.environ["TOY_RUNS"]
+os.makedirs(output, exist_ok=True)
+with open(runs, "a") as file:
+  file.write(f"slow {seed}\\n")
+if not os.path.exists(runs + ".go"):
+  time.sleep(60)
+json.dump(9, open(os.path.join(output, "model.json"), "w"))
+"""
+
+
+def _start(toy, given, repository):
+  import pickle
+
+  (toy.folder / "given.pickle").write_bytes(pickle.dumps(given))
+  return subprocess.Popen(
+    [sys.executable, "-c", _RUNNER, str(toy.folder / "given.pickle"), toy.root],
+    env={**os.environ, "PYTHONPATH": str(repository)},
+    stdout=subprocess.PIPE,
+    stderr=subprocess.STDOUT,
+    text=True,
+    # as from a terminal: jobs that a shell puts in the background ignore it
+    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+  )
+
+
+def _wait_until(condition, process):
+  until = time.monotonic() + 60
+  while not condition():
+    assert time.monotonic() < until and process.poll() is None
+    time.sleep(0.02)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_run_goes_on_where_it_was(toy, repository, number):
+  given = toy.experiment(
+    steps={
+      "one": toy.model(1),
+      "two": toy.model(3, _SLOW),
+      "look": toy.look(),
+    }
+  )
+  process = _start(toy, given, repository)
+  runs = toy.folder / "runs.txt"
+  _wait_until(
+    lambda: runs.exists() and runs.read_text().count("slow") == 2, process
+  )
+  _wait_until(
+    lambda: len(list((toy.folder / "out").glob("steps/one-*/stamp.json"))) == 2,
+    process,
+  )
+  process.send_signal(number)
+  process.wait(20)
+  assert process.returncode != 0
+  assert toy.runs() == ["make 1 0", "make 1 1", "slow 0", "slow 1"]
+  (toy.folder / "runs.txt.go").touch()
+
+  began = time.monotonic()
+  process = _start(toy, given, repository)
+  said, _ = process.communicate(timeout=60)
+  assert process.returncode == 0, said
+  # the steps that were killed did not go on by themselves
+  assert time.monotonic() - began < 30
+  assert toy.runs() == ["look one"] * 2 + ["look two"] * 2 + [
+    "slow 0",
+    "slow 1",
+  ]
+  assert "**shown**" in (toy.folder / "out/RESULTS.md").read_text()
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))

@@ -1,0 +1,165 @@
+"""Models by name, runs, and what is none."""
+
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_ssl import errors
+from tf_ssl.encoders import resnet
+from tf_ssl.models import image_model, load, reader
+from tf_ssl.ops import pixels
+
+
+def _images(count=3, size=32):
+  rng = np.random.default_rng(0)
+  return rng.integers(0, 256, [count, size, size, 3], np.uint8)
+
+
+@pytest.mark.parametrize(
+  ("spec", "name", "path"),
+  [
+    ("a=b/c.keras", "a", "b/c.keras"),
+    ("b/c.keras", "c", "b/c.keras"),
+    ("runs/a/", "a", "runs/a/"),
+    ("runs/x=1/a", "a", "runs/x=1/a"),
+    ("a=b=c", "a", "b=c"),
+    ("net.v2.onnx", "net.v2", "net.v2.onnx"),
+    ("random:resnet50:1", "random:resnet50:1", "random:resnet50:1"),
+  ],
+)
+def test_a_name_may_stand_before_the_path(spec, name, path):
+  assert load.split(spec) == (name, path)
+
+
+@pytest.mark.parametrize("spec", ["=path", "name="])
+def test_half_a_name_and_path_is_refused(spec):
+  with pytest.raises(errors.UsageError, match="expected NAME=PATH"):
+    load.split(spec)
+
+
+def test_the_untrained_yardstick_is_the_encoder_of_its_seed():
+  found = load.load_model("random:resnet18")
+  tf.keras.utils.set_random_seed(0)
+  encoder = resnet.resnet18()
+  expected = encoder(pixels.normalize(_images()), training=False)
+  np.testing.assert_allclose(
+    found.features(_images()), expected, rtol=1e-4, atol=1e-4
+  )
+  assert found.description.width == 512
+  other = load.load_model("other=random:resnet18:1", layer="C3")
+  assert other.description.digest != found.description.digest
+  assert other.description.width == 128
+  assert np.abs(other.features(_images())).max() > 0
+
+
+def test_pixels_are_the_shrunk_image():
+  found = load.load_model("pixels")
+  blocks = _images().reshape(3, 16, 2, 16, 2, 3)
+  image = found.features(_images()).reshape(3, 16, 16, 3)
+  # Antialiased, so not the mean of its block alone; of a flat image it is.
+  assert abs(image.mean() - blocks.mean()) < 1
+  flat = np.full([1, 32, 32, 3], 7, np.uint8)
+  np.testing.assert_allclose(found.features(flat), 7, rtol=1e-5)
+  with pytest.raises(errors.UsageError, match="pixels have no layers"):
+    load.load_model("pixels", layer="C2")
+
+
+def test_a_network_of_keras_gets_its_own_preprocessing():
+  found = load.load_model("keras.applications:MobileNet:random")
+  tf.keras.utils.set_random_seed(0)
+  model = tf.keras.applications.MobileNet(
+    weights=None, include_top=False, pooling="avg"
+  )
+  expected = model(_images() / 127.5 - 1, training=False)
+  np.testing.assert_allclose(
+    found.features(_images()), expected, rtol=1e-3, atol=1e-5
+  )
+  assert "preprocess_input" in found.description.preprocessing
+  assert found.description.width == 1024
+
+
+def test_a_failed_download_says_what_to_do(monkeypatch):
+  def fail(*_, **__):
+    raise OSError("URL fetch failure on https://example.org")
+
+  monkeypatch.setattr(
+    "keras.src.applications.mobilenet.data_utils.get_file", fail
+  )
+  with pytest.raises(errors.UsageError, match="URL fetch failure.*give keras"):
+    load.load_model("keras.applications:MobileNet")
+
+
+def test_weights_of_another_network_are_named(tmp_path):
+  model = tf.keras.Sequential([tf.keras.layers.Dense(2, input_shape=[3])])
+  model.save_weights(str(tmp_path / "w.h5"))
+  with pytest.raises(
+    errors.UsageError, match="weights '.*w.h5' of .*MobileNet"
+  ):
+    load.load_model(f"keras.applications:MobileNet:{tmp_path}/w.h5")
+
+
+@pytest.mark.parametrize(
+  ("spec", "message"),
+  [
+    ("nowhere/model.keras", "is not there; expected a SavedModel"),
+    (__file__, "is of no known kind"),
+    ("random:resnet99", "expected random:NAME or random:NAME:SEED"),
+    ("random:resnet18:-1", "SEED a whole number"),
+    ("keras.applications:ResNet51", "has no 'ResNet51'; expected one of .*VGG"),
+  ],
+)
+def test_what_is_no_model_is_named(spec, message):
+  with pytest.raises(errors.UsageError, match=message):
+    load.load_model(spec)
+
+
+def _mean_model(**changes):
+  described = reader.Reader(
+    kind="function",
+    run=lambda images: tf.reduce_mean(images, [1, 2]),
+    layer="mean",
+    layer_chosen="all there is",
+    digest="0",
+    preprocessing="0..255",
+  )
+  return image_model.ImageModel("mean", described._replace(**changes))
+
+
+def test_images_may_be_uint8_or_float_arrays_or_tensors():
+  model = _mean_model()
+  expected = _images().mean(axis=(1, 2))
+  for images in (
+    _images(),
+    _images().astype(np.float64),
+    tf.constant(_images()),
+  ):
+    found = model.features(images)
+    assert found.dtype == np.float32 and isinstance(found, np.ndarray)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 3), (0, 8, 8, 3), (2, 8, 8, 1)])
+def test_what_are_no_images_is_named(shape):
+  with pytest.raises(errors.UsageError, match="images have shape .* expected"):
+    _mean_model().features(np.zeros(shape))
+
+
+def test_tokens_are_averaged_and_this_is_said():
+  model = _mean_model(
+    run=lambda images: tf.reshape(images[:, :4, :4], [-1, 16, 3])
+  )
+  np.testing.assert_allclose(
+    model.features(_images()), _images()[:, :4, :4].mean(axis=(1, 2)), rtol=1e-5
+  )
+  assert model.description.note == "its output [B, T, C] is averaged over T"
+
+
+def test_a_run_needs_someone_who_can_restore_it(tmp_path):
+  with pytest.raises(errors.UsageError, match="tools.export_encoder"):
+    load.load_model(str(tmp_path))
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))

@@ -1,0 +1,162 @@
+"""ONNX files: both layouts, any batch, the tensor before the classifier."""
+
+import builtins
+import sys
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper, numpy_helper
+
+from tf_ssl import errors
+from tf_ssl.models import load
+
+_WEIGHTS = np.random.default_rng(1).normal(size=[3, 4]).astype(np.float32)
+
+
+def _images(count=3, size=6):
+  rng = np.random.default_rng(0)
+  return rng.integers(0, 256, [count, size, size, 3], np.uint8)
+
+
+def _save(path, shape, nodes, outputs=("scores",), metadata=None, dtype=1):
+  graph = helper.make_graph(
+    nodes,
+    "graph",
+    [helper.make_tensor_value_info("images", dtype, shape)],
+    [onnx.ValueInfoProto(name=name) for name in outputs],
+    [numpy_helper.from_array(_WEIGHTS, "weights")],
+  )
+  opset = [helper.make_opsetid("", 17)]
+  model = helper.make_model(graph, opset_imports=opset, ir_version=8)
+  if metadata:
+    helper.set_model_props(model, metadata)
+  path.parent.mkdir(exist_ok=True)
+  onnx.save(model, path)
+  return str(path)
+
+
+def _classifier():
+  return [
+    helper.make_node("GlobalAveragePool", ["images"], ["pooled"]),
+    helper.make_node("Flatten", ["pooled"], ["flat"]),
+    helper.make_node("MatMul", ["flat", "weights"], ["hidden"]),
+    helper.make_node("Softmax", ["hidden"], ["scores"]),
+  ]
+
+
+def test_the_tensor_before_the_classifier_is_read(tmp_path):
+  path = _save(tmp_path / "a.onnx", ["B", 3, "H", "W"], _classifier())
+  found = load.load_model(path, preprocessing="0..1")
+  expected = _images().mean(axis=(1, 2)) / 255
+  np.testing.assert_allclose(found.features(_images()), expected, rtol=1e-5)
+  told = found.description
+  assert (told.kind, told.layer, told.width) == ("ONNX file", "pooled", 3)
+  assert told.layer_chosen == "the last global pooling"
+  assert told.note == ""
+  assert told.image_size is None and told.batch_size is None
+
+
+@pytest.mark.parametrize("layer", ["hidden", "output"])
+def test_any_tensor_can_be_read_by_name(tmp_path, layer):
+  path = _save(tmp_path / "a.onnx", ["B", 3, "H", "W"], _classifier())
+  found = load.load_model(path, preprocessing="-1..1", layer=layer)
+  expected = (_images().mean(axis=(1, 2)) / 127.5 - 1) @ _WEIGHTS
+  if layer == "output":
+    expected = np.exp(expected) / np.exp(expected).sum(axis=1, keepdims=True)
+  np.testing.assert_allclose(found.features(_images()), expected, rtol=1e-4)
+
+
+def test_a_map_of_channels_last_and_a_batch_of_one_size(tmp_path):
+  nodes = [helper.make_node("MatMul", ["images", "weights"], ["scores"])]
+  path = _save(tmp_path / "a.onnx", [2, 6, 6, 3], nodes)
+  found = load.load_model(path, preprocessing="0..255", layer="output")
+  expected = _images().mean(axis=(1, 2)) @ _WEIGHTS
+  np.testing.assert_allclose(
+    found.features(_images()), expected, rtol=1e-4, atol=1e-3
+  )
+  assert "a map [B, h, w, C], is averaged" in found.description.note
+  assert found.description.batch_size == 2
+  assert found.description.image_size == [6, 6]
+
+
+def test_a_map_of_channels_first_is_averaged_over_its_places(tmp_path):
+  nodes = [helper.make_node("Relu", ["images"], ["scores"])]
+  path = _save(tmp_path / "a.onnx", ["B", 3, "H", "W"], nodes)
+  found = load.load_model(path, preprocessing="0..255", layer="output")
+  np.testing.assert_allclose(
+    found.features(_images()), _images().mean(axis=(1, 2)), rtol=1e-5
+  )
+  assert "a map [B, C, h, w], is averaged" in found.description.note
+
+
+def test_where_the_shape_leaves_the_layout_open_it_is_tried(tmp_path):
+  nodes = [
+    helper.make_node("MatMul", ["images", "weights"], ["product"]),
+    helper.make_node("ReduceMean", ["product"], ["scores"], axes=[1, 2]),
+  ]
+  path = _save(tmp_path / "a.onnx", ["a", "b", "c", "d"], nodes)
+  found = load.load_model(path, preprocessing="0..255", layer="output")
+  np.testing.assert_allclose(
+    found.features(_images()).reshape(3, 4),
+    _images().mean(axis=(1, 2)) @ _WEIGHTS,
+    rtol=1e-4,
+    atol=1e-3,
+  )
+
+
+def test_the_pixel_range_that_a_file_states_is_used(tmp_path):
+  path = _save(
+    tmp_path / "a.onnx",
+    ["B", 3, "H", "W"],
+    _classifier(),
+    metadata={"Image.NominalPixelRange": "Normalized_1_1"},
+  )
+  found = load.load_model(path)
+  assert found.description.preprocessing == "-1..1"
+  expected = _images().mean(axis=(1, 2)) / 127.5 - 1
+  np.testing.assert_allclose(found.features(_images()), expected, atol=1e-5)
+
+
+def test_a_file_that_says_nothing_needs_preprocessing(tmp_path):
+  path = _save(tmp_path / "a.onnx", ["B", 3, "H", "W"], _classifier())
+  with pytest.raises(errors.UsageError, match="does not say what its pixels"):
+    load.load_model(path)
+
+
+def test_what_cannot_be_read_is_named(tmp_path):
+  path = _save(tmp_path / "a.onnx", ["B", 3, "H", "W"], _classifier())
+  with pytest.raises(errors.UsageError, match="no tensor 'x'; .*pooled, flat"):
+    load.load_model(path, layer="x", preprocessing="0..1")
+  (tmp_path / "b.onnx").write_bytes(b"\xff no graph")
+  with pytest.raises(errors.UsageError, match="b.onnx cannot be"):
+    load.load_model(str(tmp_path / "b.onnx"), preprocessing="0..1")
+  nodes = [helper.make_node("Relu", ["images"], ["scores"])]
+  flat = _save(tmp_path / "c.onnx", ["B", 12], nodes)
+  with pytest.raises(errors.UsageError, match="expected one input, images of"):
+    load.load_model(flat, preprocessing="0..1")
+
+
+def test_a_missing_package_is_named(tmp_path, monkeypatch):
+  path = _save(tmp_path / "a.onnx", ["B", 3, "H", "W"], _classifier())
+  ours = builtins.__import__
+
+  def importing(missing):
+    def without(name, *arguments, **named):
+      if name == missing:
+        raise ImportError(name)
+      return ours(name, *arguments, **named)
+
+    return without
+
+  monkeypatch.setattr(builtins, "__import__", importing("onnx"))
+  found = load.load_model(path, preprocessing="0..1")
+  assert found.description.layer == "scores"
+  assert "pip install onnx" in found.description.layer_chosen
+  monkeypatch.setattr(builtins, "__import__", importing("onnxruntime"))
+  with pytest.raises(errors.UsageError, match=r"pip install tf_ssl\[onnx\]"):
+    load.load_model(path, preprocessing="0..1")
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))

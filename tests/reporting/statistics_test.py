@@ -1,0 +1,40 @@
+"""Means over seeds with their intervals."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from tf_ssl import errors
+from tf_ssl.reporting import statistics
+
+
+def test_three_values_by_hand():
+  # Standard deviation 1, its error 1 / sqrt(3), t of 2 degrees 4.3027.
+  found = statistics.mean_interval([1, 2, 3])
+  assert found.mean == 2
+  assert found.high - 2 == pytest.approx(4.3027 / np.sqrt(3), abs=1e-4)
+  assert 2 - found.low == pytest.approx(found.high - 2)
+
+
+def test_a_single_value_has_no_interval():
+  assert statistics.mean_interval([4.5]) == (4.5, None, None)
+
+
+def test_intervals_hold_the_mean_as_often_as_they_say():
+  rng = np.random.default_rng(0)
+  held = 0
+  for _ in range(2000):
+    found = statistics.mean_interval(rng.normal(size=4), confidence=0.8)
+    held += found.low <= 0 <= found.high
+  assert held / 2000 == pytest.approx(0.8, abs=0.03)
+
+
+@pytest.mark.parametrize(("values", "confidence"), [([], 0.95), ([1], 1.0)])
+def test_what_has_no_mean_is_refused(values, confidence):
+  with pytest.raises(errors.UsageError, match="repetitions and a confidence"):
+    statistics.mean_interval(values, confidence=confidence)
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))

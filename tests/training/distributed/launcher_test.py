@@ -1,0 +1,80 @@
+"""Tests of the launcher, with small programs for workers."""
+
+import json
+import sys
+
+import pytest
+
+from tf_ssl import errors
+from tf_ssl.training.distributed import launcher
+
+# Notes its TF_CONFIG, then does as the lines say that its attempt is given.
+WORKER = """
+import json, os, pathlib, signal, sys, time
+config = json.loads(os.environ["TF_CONFIG"])
+index = config["task"]["index"]
+folder = pathlib.Path(sys.argv[1])
+attempt = len(list(folder.glob(f"{index}.*")))
+(folder / f"{index}.{attempt}").write_text(json.dumps(config))
+"""
+
+
+def launch(tmp_path, lines, **kwargs):
+  said = []
+  code = launcher.launch(
+    [sys.executable, "-c", WORKER + lines, str(tmp_path)],
+    say=said.append,
+    **{"workers": 2, "restarts": 2, **kwargs},
+  )
+  return code, said
+
+
+def test_every_worker_gets_its_place_in_one_cluster(tmp_path):
+  code, said = launch(tmp_path, "", workers=3)
+  assert (code, said) == (0, [])
+  configs = [json.loads((tmp_path / f"{i}.0").read_text()) for i in range(3)]
+  assert [c["task"]["index"] for c in configs] == [0, 1, 2]
+  clusters = [c["cluster"] for c in configs]
+  assert clusters[0] == clusters[1] == clusters[2]
+  assert len(set(clusters[0]["worker"])) == 3
+
+
+def test_after_a_kill_all_are_started_again(tmp_path):
+  code, said = launch(
+    tmp_path,
+    "if attempt == 0:\n"
+    "  if index == 1: os.kill(os.getpid(), signal.SIGKILL)\n"
+    "  time.sleep(60)",
+  )
+  assert code == 0
+  assert said == ["launch: stopped by SIGKILL; starting all 2 workers again"]
+  assert (tmp_path / "0.1").exists() and (tmp_path / "1.1").exists()
+
+
+def test_after_a_lost_worker_all_are_started_again_until_it_gives_up(tmp_path):
+  code, said = launch(tmp_path, "sys.exit(75)", restarts=1)
+  assert code == errors.WorkerLostError.exit_code == 75
+  assert "giving up" in said[-1] and len(said) == 2
+
+
+def test_bad_input_is_not_tried_again(tmp_path):
+  code, said = launch(tmp_path, "sys.exit(2 if index else time.sleep(60))")
+  assert (code, said) == (2, [])
+  assert not (tmp_path / "0.1").exists()
+
+
+@pytest.mark.parametrize(
+  "command, workers, message",
+  [
+    ([], 2, "after --"),
+    (["x"], 0, "--workers=0"),
+    (["/no/such"], 1, "/no/such"),
+  ],
+)
+def test_what_cannot_be_started_is_refused(command, workers, message):
+  with pytest.raises(errors.UsageError, match=message):
+    launcher.launch(command, workers=workers, restarts=0)
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))

@@ -1,0 +1,92 @@
+"""Files that TensorBoard's projector reads, read by its own code."""
+
+import os
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from google.protobuf import text_format
+from PIL import Image
+from tensorboard.plugins import projector
+from tensorboard.plugins.projector import projector_plugin
+
+from tf_ssl import batches
+from tf_ssl.ops import pixels
+from tf_ssl.training.monitors import projector as monitors_projector
+
+
+def _encoder(images, training):
+  assert training is False
+  return tf.reduce_mean(images, axis=[1, 2])  # [B, 3]
+
+
+def _images(num):
+  rng = np.random.default_rng(0)
+  return rng.integers(0, 256, [num, 6, 6, 3], dtype=np.uint8)
+
+
+def test_the_projector_finds_features_labels_and_thumbnails(tmp_path):
+  images = _images(70)
+  labels = np.arange(70) % 3
+  labels[0] = -1
+  monitor = monitors_projector.Projector(
+    _encoder,
+    batches.LabelledImage(images, labels),
+    str(tmp_path),
+    class_names=["cat", "dog\t2"],
+  )
+
+  assert monitor.measure(0) == {}
+  monitor.measure(50)
+
+  config = text_format.Parse(
+    (tmp_path / "projector_config.pbtxt").read_text(),
+    projector.ProjectorConfig(),
+  )
+  (embedding,) = config.embeddings
+  assert embedding.tensor_name == "features at step 50"
+  found = projector_plugin._read_tensor_tsv_file(
+    str(tmp_path / embedding.tensor_path)
+  )
+  expected = pixels.normalize(images).numpy().mean(axis=(1, 2))
+  np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+  names = (tmp_path / embedding.metadata_path).read_text().splitlines()
+  assert names[:4] == ["unlabelled", "dog 2", "class 2", "cat"]
+  assert len(names) == 70
+  sprite = Image.open(tmp_path / embedding.sprite.image_path)
+  assert sprite.size == (9 * 48, 9 * 48)
+  assert list(embedding.sprite.single_image_dim) == [48, 48]
+  assert not [f for f in os.listdir(tmp_path) if f.endswith(".partial")]
+
+
+def test_a_sample_comes_from_all_over_the_dataset():
+  images = _images(90)
+  dataset = tf.data.Dataset.from_tensor_slices(
+    batches.LabelledImage(images, np.arange(90, dtype=np.int32))
+  ).batch(7)
+
+  sample = monitors_projector.sample_images(dataset, max_images=30)
+
+  assert len(set(sample.label)) == 30
+  assert list(sample.label) == sorted(sample.label)
+  assert min(sample.label) < 20 and max(sample.label) > 70
+  np.testing.assert_array_equal(sample.image, images[sample.label])
+  again = monitors_projector.sample_images(dataset, max_images=30)
+  np.testing.assert_array_equal(again.label, sample.label)
+  everything = monitors_projector.sample_images(dataset, max_images=100)
+  np.testing.assert_array_equal(everything.image, images)
+
+
+def test_without_held_out_images_the_query_views_are_shown():
+  images = _images(5)
+  normalised = pixels.normalize(images)
+  sample = monitors_projector.from_pairs(
+    batches.ImagePair(normalised, 0 * normalised)
+  )
+  np.testing.assert_array_equal(sample.image, images)
+  np.testing.assert_array_equal(sample.label, [-1] * 5)
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))

@@ -1,0 +1,64 @@
+"""Tests of tf_ssl.video.mining.mining: from a file to tracks."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from tf_ssl.ops import boxes
+from tf_ssl.video.decoding import decode, isolated
+from tf_ssl.video.mining import mining, track_records
+from tf_ssl.video.source import videos
+
+
+@pytest.fixture(name="clips", scope="module")
+def _clips(square):
+  settings = mining.MiningSettings(
+    stretch_seconds=2.0, frame_size=96, width=square.side, tracks_per_stretch=12
+  )
+  with isolated.Decoder(num_threads=1) as decoder:
+    return list(mining.mine(square.video, decoder, settings=settings))
+
+
+def overlap(box, other):
+  return boxes.aligned_iou(np.array([box], float), np.array([other], float))[0]
+
+
+def test_stretches_follow_each_other_and_ids_are_unique(clips):
+  numbers = [frame.number for clip in clips for frame in clip.frames]
+  assert numbers == sorted(set(numbers))
+  assert {len(clip.frames) for clip in clips} <= {16, 8}
+  ids = [track for clip in clips for track in clip.scores]
+  assert len(ids) == len(set(ids)) and ids == sorted(ids)
+  assert all(len(clip.scores) <= 12 for clip in clips)
+
+
+def test_the_square_is_followed(clips, square):
+  rows = [row for clip in clips for row in mining.rows_of(clip)]
+  assert {row[0] for row in rows} == {"square.mp4"}
+  hit = {row[2] for row in rows if overlap(row[3:7], square.box(row[2])) >= 0.5}
+  assert len(hit) >= 0.8 * square.count
+
+
+def test_what_is_stored_is_small_and_its_boxes_are_shares(clips, square):
+  for clip in clips:
+    assert (clip.height, clip.width) == (96, 96)
+    assert clip.video_size == (square.side,) * 2 and clip.fps == square.fps
+    again = track_records.parse(track_records.serialize(clip))
+    assert again.scores.keys() == clip.scores.keys()
+    for frame in clip.frames:
+      assert frame.encoded.startswith(b"\xff\xd8\xff")
+      assert set(frame.tracks.tolist()) <= set(clip.scores)
+      assert ((frame.boxes >= 0) & (frame.boxes <= 1)).all()
+      assert (frame.boxes[:, :2] < frame.boxes[:, 2:]).all()
+
+
+def test_what_is_no_video_is_an_error_that_names_it(tmp_path):
+  (tmp_path / "a.mp4").write_text("no video")
+  with isolated.Decoder() as decoder, pytest.raises(decode.DecodeError) as told:
+    list(mining.mine(videos.Video(str(tmp_path / "a.mp4"), "a.mp4"), decoder))
+  assert told.value.name == "a.mp4"
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))

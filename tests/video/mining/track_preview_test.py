@@ -1,0 +1,82 @@
+"""Tests of tf_ssl.video.mining.track_preview."""
+
+import sys
+
+import av
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_ssl.ops import jpeg
+from tf_ssl.video.mining import track_preview, track_records
+
+RED, BLUE = (220, 30, 30), (30, 30, 220)
+
+
+def clip(count=10, size=(60, 81)):
+  """A red square goes over blue ground; track 3 is on it, track 4 is still."""
+  frames = []
+  for number in range(count):
+    image = np.full([*size, 3], BLUE, np.uint8)
+    left = 4 * number
+    image[20:40, left : left + 20] = RED
+    boxes = [[20, left, 40, left + 20], [40, 0, 60, 20]]
+    frames.append(
+      track_records.TrackedFrame(
+        jpeg.encode(image),
+        number,
+        number / 5,
+        np.array([3, 4], np.int64),
+        (np.array(boxes) / [*size, *size]).astype(np.float32),
+      )
+    )
+  return track_records.TrackedClip(
+    "a.mp4", 5.0, size, *size, frames, {3: 2.0, 4: 1.0}
+  )
+
+
+def near(colour, picture):
+  return (np.abs(picture.astype(int) - colour).max(-1) < 40).mean()
+
+
+def test_a_row_of_the_sheet_shows_the_region_at_every_moment():
+  sheet = track_preview.contact_sheet([clip()])
+  height, width = sheet.shape[:2]
+  assert width == 9 * 96 and height % 2 == 0
+  best, other = sheet[: height // 2], sheet[height // 2 :]
+  for column in range(1, 9):
+    middle = slice(column * 96 + 30, column * 96 + 60)
+    assert near(RED, best[40:80, middle]) > 0.9
+    assert near(BLUE, other[40:80, middle]) > 0.9
+
+
+def test_no_track_is_a_sheet_too():
+  empty = clip()._replace(scores={})
+  assert track_preview.contact_sheet([empty]).min() < 100  # it says so
+
+
+def test_the_film_has_every_frame_with_the_boxes_drawn(tmp_path):
+  shard = tmp_path / "a.mp4-1234.tfrecord"
+  with tf.io.TFRecordWriter(str(shard)) as writer:
+    writer.write(track_records.serialize(clip()))
+  track_preview.write(shard, tmp_path / "previews")
+  sheet = cv2.imread(str(tmp_path / "previews" / "a.mp4-1234.png"))
+  assert sheet is not None
+  with av.open(str(tmp_path / "previews" / "a.mp4-1234.mp4")) as film:
+    stream = film.streams.video[0]
+    assert stream.average_rate == 5
+    shown = [frame.to_ndarray(format="rgb24") for frame in film.decode(stream)]
+  assert len(shown) == 10 and shown[0].shape == (60, 80, 3)
+  still = shown[5][58, 2:18].astype(int)  # lower edge of track 4
+  assert np.abs(still - BLUE).max(-1).mean() > 60
+
+
+def test_a_file_of_something_else_is_an_error(tmp_path):
+  (tmp_path / "a.tfrecord").write_bytes(b"no record at all, but long enough")
+  with pytest.raises(OSError, match="a.tfrecord"):
+    track_preview.write(tmp_path / "a.tfrecord", tmp_path)
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))

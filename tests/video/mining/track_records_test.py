@@ -1,0 +1,88 @@
+"""Tests of tf_ssl.video.mining.track_records."""
+
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_ssl.video.mining import track_records
+
+
+def clip():
+  frames = [
+    track_records.TrackedFrame(
+      b"jpeg %d" % t,
+      3 * t,
+      0.25 * t,
+      np.array([7, 9][: t + 1], np.int64),
+      np.array([[0.0, 0.1, 0.5, 0.6], [0.2, 0.3, 1.0, 0.9]][: t + 1], "f"),
+    )
+    for t in range(2)
+  ]
+  frames.append(
+    track_records.TrackedFrame(
+      b"jpeg", 6, 0.5, np.zeros([0], np.int64), np.zeros([0, 4], "f")
+    )
+  )
+  return track_records.TrackedClip(
+    "a/b \udcff.mp4", 12.0, (480, 640), 48, 64, frames, {7: 0.5, 9: 0.25}
+  )
+
+
+def test_what_is_written_is_read():
+  before = clip()
+  after = track_records.parse(track_records.serialize(before))
+  for name in ("video", "fps", "video_size", "height", "width", "scores"):
+    assert getattr(after, name) == getattr(before, name)
+  for one, other in zip(before.frames, after.frames, strict=True):
+    assert one[:3] == other[:3]
+    np.testing.assert_array_equal(one.tracks, other.tracks)
+    np.testing.assert_array_equal(one.boxes, other.boxes)
+
+
+def test_it_is_readable_with_tensorflow_alone():
+  context, lists = tf.io.parse_single_sequence_example(
+    track_records.serialize(clip()),
+    context_features={
+      "video/fps": tf.io.FixedLenFeature([], tf.float32),
+      "track/id": tf.io.VarLenFeature(tf.int64),
+    },
+    sequence_features={
+      "image/encoded": tf.io.FixedLenSequenceFeature([], tf.string),
+      "region/track": tf.io.RaggedFeature(tf.int64),
+      "region/boxes": tf.io.RaggedFeature(tf.float32),
+    },
+  )
+  assert context["video/fps"] == 12.0
+  assert context["track/id"].values.numpy().tolist() == [7, 9]
+  assert lists["image/encoded"].numpy().tolist() == [
+    b"jpeg 0",
+    b"jpeg 1",
+    b"jpeg",
+  ]
+  assert lists["region/track"].to_list() == [[7], [7, 9], []]
+  assert lists["region/boxes"].row_lengths().numpy().tolist() == [4, 8, 0]
+
+
+@pytest.mark.parametrize(
+  "serialized, message",
+  [
+    (b"\xff\xff", "not a tf.train.SequenceExample"),
+    (tf.train.SequenceExample().SerializeToString(), "no feature 'video/name'"),
+  ],
+)
+def test_what_is_no_such_record_is_refused(serialized, message):
+  with pytest.raises(ValueError, match=message):
+    track_records.parse(serialized)
+
+
+def test_lists_that_differ_in_length_are_refused():
+  example = tf.train.SequenceExample.FromString(track_records.serialize(clip()))
+  del example.feature_lists.feature_list["frame/time"].feature[-1]
+  with pytest.raises(ValueError, match="differ in length"):
+    track_records.parse(example.SerializeToString())
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))

@@ -1,0 +1,154 @@
+import sys
+import zipfile
+
+import cv2
+import numpy as np
+import pytest
+
+from tf_ssl import errors
+from tf_ssl.video.decoding import decode
+from tf_ssl.video.source import videos
+
+
+def _image(value):
+  return np.full([6, 8, 3], value, np.uint8)
+
+
+def _frames(folder, names):
+  folder.mkdir(parents=True)
+  for name in names:
+    number = int("".join(filter(str.isdigit, name)))
+    cv2.imwrite(str(folder / name), _image(10 * number))
+  return folder
+
+
+def _names(source):
+  return [video.name for video in videos.find_videos(str(source))]
+
+
+def _values(video):
+  frames = decode.iterate_frames(video)
+  return [round(float(frame.image.mean()) / 10) for frame in frames]
+
+
+@pytest.mark.parametrize(
+  "layout, names, values",
+  [
+    ("frames/VIDEO", [f"{i}.jpg" for i in range(12)], list(range(12))),
+    ("VIDEO", ["00000001.jpg", "00000002.jpg", "groundtruth.txt"], [1, 2]),
+    ("JPEGImages/480p/VIDEO", ["00000.jpg", "00001.jpg"], [0, 1]),
+    ("class a/VIDEO", ["img_00001.jpg", "img_00002.jpg"], [1, 2]),
+  ],
+  ids=["TrackingNet", "GOT-10k", "DAVIS", "Kinetics"],
+)
+@pytest.mark.parametrize("zipped", [False, True], ids=["folder", "zip"])
+def test_a_folder_of_numbered_frames_is_a_video_in_the_order_of_its_numbers(
+  tmp_path, layout, names, values, zipped
+):
+  images = [name for name in names if not name.endswith(".txt")]
+  folder = _frames(tmp_path / "data" / layout, images)
+  for name in set(names) - set(images):
+    (folder / name).write_text("0,0,1,1")
+  if zipped:
+    with zipfile.ZipFile(tmp_path / "data" / "a.zip", "w") as archive:
+      for file in sorted(folder.iterdir(), reverse=True):
+        archive.write(file, f"{layout}/{file.name}")
+        file.unlink()
+  found = videos.find_videos(str(tmp_path / "data"))
+  assert [v.name for v in found] == [f"a.zip!{layout}" if zipped else layout]
+  assert _values(found[0]) == values
+
+
+def test_video_files_are_found_by_extension_at_any_depth(tmp_path):
+  for name in ("b/x.MP4", "a.mkv", "b/y.asf", "b/z.txt", ".h/q.mp4", "one.jpg"):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).touch()
+  assert _names(tmp_path) == ["a.mkv", "b/x.MP4", "b/y.asf"]
+
+
+def test_a_file_a_frame_folder_and_an_archives_folder_are_sources(tmp_path):
+  (tmp_path / "a.mp4").touch()
+  folder = _frames(tmp_path / "clip", ["1.png", "2.png"])
+  with zipfile.ZipFile(tmp_path / "z.zip", "w") as archive:
+    for file in folder.iterdir():
+      archive.write(file, f"in/{file.name}")
+  assert _names(tmp_path / "a.mp4") == ["a.mp4"]
+  assert _names(folder) == ["clip"]
+  assert _names(tmp_path / "z.zip") == ["z.zip!in"]
+  assert _names(f"{tmp_path / 'z.zip'}!in") == ["z.zip!in"]
+
+
+def test_of_several_series_the_images_count_and_not_the_flow(tmp_path):
+  names = [f"flow_x_{i:05}.jpg" for i in range(1, 5)]
+  folder = _frames(tmp_path / "v", [*names, "img_00001.jpg", "img_00002.jpg"])
+  assert _values(videos.find_videos(str(folder))[0]) == [1, 2]
+
+
+def test_a_manifest_gives_labels_and_parts_in_the_order_of_its_rows(tmp_path):
+  (tmp_path / "b.mp4").touch()
+  _frames(tmp_path / "a", ["0.png", "1.png"])
+  file = tmp_path / "list.csv"
+  file.write_text(
+    "path,label,start,end\nb.mp4,run,1.5,3\nb.mp4,,,\na,walk,,2\n"
+  )
+  first, second, third = videos.find_videos(str(file))
+  assert first == videos.Video(
+    str(tmp_path / "b.mp4"), "b.mp4[1.5-3]", "run", 1.5, 3.0
+  )
+  assert (second.name, second.label, second.start) == ("b.mp4", None, None)
+  assert (third.name, third.label, third.end) == ("a[0-2]", "walk", 2.0)
+
+
+def test_the_same_row_twice_has_two_names(tmp_path):
+  (tmp_path / "b.mp4").touch()
+  (tmp_path / "list.csv").write_text("path\nb.mp4\nb.mp4\n")
+  assert _names(tmp_path / "list.csv") == ["b.mp4", "b.mp4#3"]
+
+
+@pytest.mark.parametrize(
+  "text, message",
+  [
+    ("file\nb.mp4\n", "line 1: header 'file'; expected columns path"),
+    ("path,start,end\nb.mp4,2,1\n", "line 2: start 2, end 1; expected start"),
+    ("path,start,end\nb.mp4,x,1\n", "line 2: start 'x'; expected seconds"),
+    ("path,label\nb.mp4\n", "line 2: 1 cells; expected 2"),
+    ("path\nb.mp4\nnone.mp4\n", "line 3: nothing at"),
+    ("path\n", "line 1: no video follows"),
+  ],
+)
+def test_a_malformed_manifest_is_refused_with_its_line(tmp_path, text, message):
+  (tmp_path / "b.mp4").touch()
+  (tmp_path / "list.csv").write_text(text)
+  with pytest.raises(errors.UsageError, match=message):
+    videos.find_videos(str(tmp_path / "list.csv"))
+
+
+def test_a_source_without_videos_is_refused(tmp_path):
+  with pytest.raises(errors.UsageError, match="no video in it; expected a vid"):
+    videos.find_videos(str(tmp_path))
+  with pytest.raises(errors.UsageError, match="nothing at"):
+    videos.find_videos(str(tmp_path / "none"))
+  (tmp_path / "a.zip").write_text("no zip")
+  with pytest.raises(errors.UsageError, match="cannot list .*a.zip"):
+    videos.find_videos(str(tmp_path))
+
+
+def test_a_damaged_image_is_an_error_and_not_another_frame(tmp_path):
+  folder = _frames(tmp_path / "v", ["0.jpg", "1.jpg", "2.jpg"])
+  whole = (folder / "1.jpg").read_bytes()
+  (folder / "1.jpg").write_bytes(whole[: len(whole) * 2 // 3])
+  video = videos.find_videos(str(folder))[0]
+  with pytest.raises(decode.DecodeError, match="frame 1, '1.jpg', cannot"):
+    decode.read_frames(video, [0, 1])
+  assert [f.number for f in decode.iterate_frames(video)] == [0, 2]
+
+
+def test_the_part_of_a_frame_folder_follows_its_frames_a_second(tmp_path):
+  folder = _frames(tmp_path / "v", [f"{i}.png" for i in range(10)])
+  video = videos.Video(str(folder), "v", start=1.0, end=2.5, folder_fps=2.0)
+  assert decode.probe(video) == (3, 2.0, 6, 8, 1.5)
+  assert _values(video) == [2, 3, 4]
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))

@@ -1,0 +1,233 @@
+"""Gathers images and boxes one by one, and leaves out what cannot be used."""
+
+import math
+import os
+import stat
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from tf_ssl import errors
+from tf_ssl.datasets import records
+from tf_ssl.datasets.annotations import (
+  annotations as annotations_lib,
+)
+from tf_ssl.datasets.invariance_sets import invariance_sets
+
+_CLIPPED = 0.5  # Pixels: rounding in the source is no box outside its image.
+_MAX_SIDE = 2**31 - 1
+
+
+class AnnotationCollector:
+  """Checks what readers find, counts and names what they must leave out.
+
+  Attributes:
+    root: the folder that files are relative to; an absolute path.
+  """
+
+  def __init__(self, root: str):
+    """Begins with no image; `root` is the folder that they lie under."""
+    self.root = os.path.abspath(os.path.expanduser(root))
+    self._skipped: dict[str, list[str]] = {}
+    self._files: list[bytes] = []
+    self._sizes: list[int] = []
+    self._ids: list[int | str] = []
+    self._image_sizes: list[tuple[int, int]] = []
+    self._boxes: list[tuple[float, ...]] = []
+    self._rows: list[tuple[int, int, bool, bool, float]] = []
+    self._clipped = 0
+    self._missing = 0
+    self._bad_boxes = 0
+
+  def skip(self, reason: str, name: str) -> None:
+    """Notes what was left out, and why."""
+    self._skipped.setdefault(reason, []).append(name)
+
+  def skip_image(self, reason: str, name: str) -> None:
+    """Notes an image that was left out, and why."""
+    self._missing += 1
+    self.skip(reason, name)
+
+  def skip_box(self, reason: str, name: str) -> None:
+    """Notes a box that was left out, and why."""
+    self._bad_boxes += 1
+    self.skip(reason, name)
+
+  def add_image(
+    self, file: str, image_id: int | str, size: tuple[int, int] | None
+  ) -> int | None:
+    """Adds an image, or notes why it cannot be used.
+
+    Args:
+      file: path relative to the root; must not lead out of it.
+      image_id: what the source calls it.
+      size: its width and height, positive; None where the source does not say,
+        then they are read from the file's header.
+
+    Returns:
+      Its index, or None if it was left out.
+    """
+    reason = None
+    if not _is_below(file):
+      reason = "a path that leads out of the folder of images"
+    else:
+      path = os.path.join(self.root, file)
+      try:
+        info = os.stat(path)
+        if not stat.S_ISREG(info.st_mode):
+          reason = "no such image"
+        elif size is None:
+          size = _size_in_header(path)
+          if size is None:
+            reason = "an image without a size that can be read"
+      except (OSError, ValueError):  # ValueError: a null character
+        reason = "no such image"
+    if reason is not None:
+      self.skip_image(reason, file)
+      return None
+    self._files.append(os.fsencode(file))
+    self._sizes.append(info.st_size)
+    self._ids.append(image_id)
+    self._image_sizes.append(size)
+    return len(self._files) - 1
+
+  def add_box(
+    self,
+    image: int,
+    corners: Sequence[float],
+    class_id: int,
+    name: str,
+    *,
+    crowd: bool = False,
+    difficult: bool = False,
+    area: float | None = None,
+  ) -> None:
+    """Adds a box, cut at its image's border, or notes why it cannot be used.
+
+    Args:
+      image: index from `add_image`.
+      corners: xmin, ymin, xmax, ymax, the maximum exclusive, in pixels.
+      class_id: from 0.
+      name: of the box, for `skipped`.
+      crowd: see `annotations.Annotations`.
+      difficult: the same.
+      area: the same; None for the box's own.
+    """
+    if not all(math.isfinite(c) and abs(c) < _MAX_SIDE for c in corners):
+      self.skip_box("a box that is not finite", name)
+      return
+    xmin, ymin, xmax, ymax = map(float, corners)
+    if xmin >= xmax or ymin >= ymax:
+      self.skip_box("a box that is inverted or of zero area", name)
+      return
+    width, height = self._image_sizes[image]
+    if xmin >= width or ymin >= height or xmax <= 0 or ymax <= 0:
+      self.skip_box("a box wholly outside its image", name)
+      return
+    inside = (max(xmin, 0), max(ymin, 0), min(xmax, width), min(ymax, height))
+    moved = max(abs(a - b) for a, b in zip(inside, corners, strict=True))
+    self._clipped += moved > _CLIPPED
+    if area is None or not (math.isfinite(area) and area > 0):
+      area = (inside[2] - inside[0]) * (inside[3] - inside[1])
+    self._boxes.append(inside)
+    self._rows.append((image, class_id, crowd, difficult, area))
+
+  def build(
+    self,
+    *,
+    source: str,
+    class_names: Sequence[str],
+    category_ids: Sequence[int] | None = None,
+    targets: np.ndarray | None = None,
+    expected: str,
+    max_skipped_fraction: float,
+  ) -> annotations_lib.Annotations:
+    """Returns what was gathered.
+
+    Args:
+      source: see `annotations.Annotations`.
+      class_names: the same.
+      category_ids: the same; from 0 by default.
+      targets: the same; by default those of the boxes.
+      expected: what should have been there, and where to get it.
+      max_skipped_fraction: the share of images, and of boxes, above which those
+        that cannot be used are an error.
+
+    Raises:
+      UsageError: no image, no class, or too much that cannot be used.
+    """
+    if not self._files:
+      raise invariance_sets.missing(source, self.root, expected, self._skipped)
+    if not class_names:
+      raise errors.UsageError(
+        f"{source}: no class in the annotations of {self.root!r} "
+        f"({len(self._files)} images, {len(self._boxes)} boxes); expected "
+        f"{expected}"
+      )
+    for what, bad, good in (
+      ("images", self._missing, len(self._files)),
+      ("boxes", self._bad_boxes, len(self._boxes)),
+    ):
+      if bad > max_skipped_fraction * (bad + good):
+        raise errors.UsageError(
+          f"{source}: {bad} of {bad + good} {what} cannot be used"
+          f"{_listed(self._skipped)}; expected at most a share of "
+          f"{max_skipped_fraction:g} under {self.root!r}; mend them, or raise "
+          "max_skipped_fraction"
+        )
+    columns = list(zip(*self._rows, strict=True)) or [()] * 5
+    index = np.array(columns[0], np.int64)
+    order = np.argsort(index, kind="stable")
+    class_ids = np.array(columns[1], np.int32)[order]
+    crowd = np.array(columns[2], bool)[order]
+    difficult = np.array(columns[3], bool)[order]
+    if targets is None:
+      targets = annotations_lib.targets_of_boxes(
+        len(self._files),
+        len(class_names),
+        index[order],
+        class_ids,
+        crowd | difficult,
+      )
+    if category_ids is None:
+      category_ids = range(len(class_names))
+    return annotations_lib.Annotations(
+      source=source,
+      images=records.ImageRecords(
+        self.root, np.array(self._files), np.array(self._sizes, np.int64)
+      ),
+      image_ids=tuple(self._ids),
+      image_sizes=np.array(self._image_sizes, np.int32),
+      targets=targets,
+      boxes=np.array(self._boxes, np.float32).reshape(-1, 4)[order],
+      class_ids=class_ids,
+      image_index=index[order],
+      crowd=crowd,
+      difficult=difficult,
+      areas=np.array(columns[4], np.float32)[order],
+      class_names=tuple(class_names),
+      category_ids=np.array(category_ids, np.int64),
+      clipped=self._clipped,
+      skipped={name: tuple(of) for name, of in self._skipped.items()},
+    )
+
+
+def _is_below(file: str) -> bool:
+  parts = file.replace("\\", "/").split("/")
+  return bool(file) and not os.path.isabs(file) and ".." not in parts
+
+
+def _size_in_header(path: str) -> tuple[int, int] | None:
+  try:
+    with Image.open(path) as image:
+      return image.size
+  except Exception:  # What Pillow raises on a damaged file varies.
+    return None
+
+
+def _listed(skipped: dict[str, list[str]]) -> str:
+  return "".join(
+    f" ({len(names)}: {reason}, such as {names[0]!r})"
+    for reason, names in skipped.items()
+  )

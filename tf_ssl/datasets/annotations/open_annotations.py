@@ -1,0 +1,81 @@
+"""One way in for every kind of annotated images."""
+
+import os
+
+from tf_ssl import errors
+from tf_ssl.datasets.annotations import (
+  annotations as annotations_lib,
+)
+from tf_ssl.datasets.annotations import boxes_manifest, coco, voc
+
+_EXPECTED = (
+  "COCO's FILE.json, a folder of VOC's NAME.xml, a folder in VOC's layout "
+  "(JPEGImages/, Annotations/, ImageSets/), or a manifest FILE.csv with the "
+  "columns path[,label],xmin,ymin,xmax,ymax"
+)
+
+
+def open_annotations(
+  annotations: str,
+  images: str | None = None,
+  *,
+  split: str = "trainval",
+  max_skipped_fraction: float = 0.05,
+) -> annotations_lib.Annotations:
+  """Reads boxes and lists the images that they are in.
+
+  Args:
+    annotations: FILE.json (`coco`); FILE.csv (`boxes_manifest`); a folder in
+      VOC's layout, such as VOCdevkit/VOC2007 (`voc.read`); or a folder of XML
+      files, such as VOCdevkit/VOC2007/Annotations (`voc.read_folder`).
+    images: the folder of the images. May be None for a manifest, whose folder
+      it is then, and is not used for VOC's layout, which has its own.
+    split: of VOC's layout.
+    max_skipped_fraction: the share of images, and of boxes, above which those
+      that cannot be used are an error.
+
+  Raises:
+    UsageError: nothing is there, of no known kind, without a box, or too much
+      of it cannot be used.
+  """
+  path = os.path.expanduser(annotations)
+  limit = {"max_skipped_fraction": max_skipped_fraction}
+  if os.path.isdir(os.path.join(path, "ImageSets", "Main")):
+    found = voc.read(path, split=split, **limit)
+  elif not os.path.exists(path):
+    raise _error(annotations, "nothing is there")
+  elif path.lower().endswith(".csv"):
+    found = boxes_manifest.read(path, images, **limit)
+  elif images is None:
+    raise errors.UsageError(
+      f"annotations {annotations!r}: no folder of images was given; expected "
+      "--images=FOLDER, which their file names are relative to"
+    )
+  elif not os.path.isdir(os.path.expanduser(images)):
+    raise errors.UsageError(
+      f"images {images!r}: no such folder; expected the one that the file "
+      "names of the annotations are relative to; change --images"
+    )
+  elif os.path.isdir(path):
+    if not any(name.endswith(".xml") for name in os.listdir(path)):
+      raise _error(annotations, "a folder without NAME.xml")
+    found = voc.read_folder(path, images, **limit)
+  elif path.lower().endswith(".json"):
+    found = coco.read(path, images, **limit)
+  else:
+    raise _error(annotations, "a file of no known kind")
+  if not (~found.crowd).any():
+    raise errors.UsageError(
+      f"annotations {annotations!r}: {found.num_boxes} boxes in "
+      f"{found.num_images} images, {found.num_boxes} of them crowds; expected "
+      "boxes of single objects; change --annotations (without it "
+      "tools.diagnose_dataset estimates from the images alone)"
+    )
+  return found
+
+
+def _error(annotations: str, problem: str) -> errors.UsageError:
+  return errors.UsageError(
+    f"annotations {annotations!r}: {problem}; expected {_EXPECTED}; change "
+    "--annotations"
+  )

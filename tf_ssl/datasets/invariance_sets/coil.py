@@ -1,0 +1,56 @@
+"""COIL-20 and COIL-100: objects on a turntable, in steps of 5 degrees.
+
+Nene, Nayar & Murase 1996. All images lie in one folder as objK__I.png. COIL-20
+counts the views, I from 0 to 71; COIL-100 writes degrees, I from 0 to 355.
+"""
+
+import os
+import re
+
+from tf_ssl.datasets.invariance_sets import invariance_sets
+
+IMAGE_SIZE = 128  # As the files are.
+_VIEWS, _STEP = 72, 5
+_FILE = re.compile(r"obj(\d{1,3})__(\d{1,3})\.png")
+_URL = "https://www.cs.columbia.edu/CAVE/databases/SLAM_coil-20_coil-100/"
+
+
+def viewpoint(root: str) -> invariance_sets.InvarianceSets:
+  """The views of every object, which is set and class at once.
+
+  Args:
+    root: the folder of the images.
+
+  Returns:
+    The sets; the factor is the angle of the turntable in degrees.
+
+  Raises:
+    UsageError: there are no such images; says where to get them.
+  """
+  images = invariance_sets.Collector(os.path.expanduser(root))
+  found = []
+  for name in invariance_sets.list_folder(images.root):
+    match = _FILE.fullmatch(name)
+    if match:
+      found.append((int(match[1]), int(match[2]), name))
+    elif name.endswith(".png"):
+      images.skip("not a name of COIL's", name)
+  degrees = any(view >= _VIEWS for _, view, _ in found)
+  for number, view, name in sorted(found):
+    images.add(
+      name,
+      set_name=f"obj{number}",
+      class_name=f"obj{number}",
+      value=view if degrees else view * _STEP,
+    )
+  return images.build(
+    source="COIL-100" if degrees else "COIL-20",
+    invariance="viewpoint",
+    image_size=IMAGE_SIZE,
+    factor=("angle", "degrees", 360.0),
+    expected=(
+      "obj1__0.png and so on. Download "
+      f"{_URL}coil-20/coil-20-proc.zip (12 MB) or "
+      f"{_URL}coil-100/coil-100.zip (125 MB) and unpack it; or change COIL"
+    ),
+  )

@@ -1,0 +1,104 @@
+"""Photometric stereo: an object that stays, under lights of known direction.
+
+lights.txt             how many lights; then x y z of each, z to the camera
+NAME/NAME.J.png        the object NAME under light J, counted from 0
+NAME/NAME.mask.png     not used
+"""
+
+import os
+import re
+
+import numpy as np
+
+from tf_ssl import errors
+from tf_ssl.datasets.invariance_sets import invariance_sets
+
+IMAGE_SIZE = 128  # As illumination direction in ALOI has it.
+_LIGHTS = "lights.txt"
+_URL = (
+  "http://courses.cs.washington.edu/courses/cse455/04wi/projects/project3/"
+  "psmImages.zip"
+)
+
+
+def illumination_direction(root: str) -> invariance_sets.InvarianceSets:
+  """Every object, which is set and class at once, lit from all sides.
+
+  Args:
+    root: the folder of lights.txt and of the objects' folders.
+
+  Returns:
+    The sets; the factor is the angle in degrees between the light and the mean
+    direction of all lights.
+
+  Raises:
+    UsageError: there are no such images (says where to get some), lights.txt
+      cannot be read, or an image is of a light that it does not list.
+  """
+  images = invariance_sets.Collector(os.path.expanduser(root))
+  angles = _angles(os.path.join(images.root, _LIGHTS))
+  for name in invariance_sets.list_folder(images.root):
+    pattern = re.compile(re.escape(name) + r"\.(\d{1,6})\.png")
+    files = invariance_sets.list_folder(os.path.join(images.root, name))
+    matches = [match for match in map(pattern.fullmatch, files) if match]
+    for match in sorted(matches, key=lambda match: int(match[1])):
+      light = int(match[1])
+      if light >= len(angles):
+        raise errors.UsageError(
+          f"photometric stereo: {match[0]} is of light {light}, but "
+          f"{_LIGHTS} in {images.root!r} lists {len(angles)}, counted from 0; "
+          "mend that file"
+        )
+      images.add(
+        f"{name}/{match[0]}",
+        set_name=name,
+        class_name=name,
+        value=float(angles[light]),
+      )
+  return images.build(
+    source="photometric stereo",
+    invariance="illumination_direction",
+    image_size=IMAGE_SIZE,
+    factor=("angle from the mean light", "degrees", None),
+    expected=_expected(),
+  )
+
+
+def _angles(file: str) -> np.ndarray:
+  """The angle [L] in degrees of each light to their mean direction."""
+  try:
+    with open(file, encoding="utf-8", errors="replace") as stream:
+      words = stream.read().split()
+  except FileNotFoundError as error:
+    raise invariance_sets.missing(
+      "photometric stereo", os.path.dirname(file), _expected()
+    ) from error
+  except OSError as error:
+    raise errors.UsageError(
+      f"photometric stereo: cannot read {file!r} ({error.strerror})"
+    ) from error
+  try:
+    lights = np.array(words[1:], np.float64).reshape(-1, 3)
+    whole = len(lights) == int(words[0]) > 0
+  except (ValueError, IndexError):
+    whole = False
+  with np.errstate(all="ignore"):
+    length = np.linalg.norm(lights, axis=1, keepdims=True) if whole else 0
+    whole = whole and bool(np.isfinite(length).all() and (length > 0).all())
+  if not whole:
+    raise errors.UsageError(
+      f"photometric stereo: {file!r} is no list of lights; expected their "
+      "number L, then L lines of three finite numbers x y z that are not all 0"
+    )
+  lights = lights / length
+  mean = lights.mean(axis=0)
+  mean /= max(np.linalg.norm(mean), 1e-12)
+  return np.degrees(np.arccos(np.clip(lights @ mean, -1, 1)))
+
+
+def _expected() -> str:
+  return (
+    f"{_LIGHTS} and NAME/NAME.0.png and so on, NAME each of the objects. Five "
+    f"objects under 12 lights are in {_URL}, 60 pictures of 512x340 px as TGA: "
+    "save them there as PNG (6 MB); or change PHOTOMETRIC_STEREO"
+  )

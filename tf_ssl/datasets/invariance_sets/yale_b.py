@@ -1,0 +1,76 @@
+"""Extended Yale B: faces under 64 light directions.
+
+Georghiades, Belhumeur & Kriegman 2001; Lee, Ho & Kriegman 2005. One folder per
+person, yaleBNN/, with files such as yaleB11_P00A-035E+40.pgm: pose 0, the light
+35 degrees to the left and 40 degrees above the camera's axis. Both the cropped
+faces (only pose 0) and the whole images (poses 0 to 8) are laid out so.
+"""
+
+import math
+import os
+import re
+
+from tf_ssl.datasets.invariance_sets import invariance_sets
+
+IMAGE_SIZE = 128  # As illumination direction in ALOI has it.
+_FOLDER = re.compile(r"yaleB\d\d")
+_FILE = re.compile(r"_P(\d\d)A([+-]\d{3})E([+-]\d\d)\.pgm")
+_URL = "http://vision.ucsd.edu/extyaleb/CroppedYaleBZip/CroppedYale.zip"
+
+
+def illumination_direction(root: str) -> invariance_sets.InvarianceSets:
+  """Every person in one pose, a set; the person is the class.
+
+  Pictures in ambient light, and those that the dataset marks as bad, are left
+  out and counted.
+
+  Args:
+    root: the folder of yaleB01/ and so on.
+
+  Returns:
+    The sets; the factor is the angle in degrees between the light and the
+    camera's axis, 0 to 180.
+
+  Raises:
+    UsageError: there are no such images; says where to get them.
+  """
+  images = invariance_sets.Collector(os.path.expanduser(root))
+  for person in invariance_sets.list_folder(images.root):
+    if not _FOLDER.fullmatch(person):
+      continue
+    folder = os.path.join(images.root, person)
+    for name in invariance_sets.list_folder(folder):
+      if ".pgm" not in name:  # Lists of files and the like.
+        continue
+      file = f"{person}/{name}"
+      match = _FILE.fullmatch(name.removeprefix(person))
+      if match:
+        pose, azimuth, elevation = map(int, match.groups())
+        images.add(
+          file,
+          set_name=f"{person}, pose {pose}",
+          class_name=person,
+          value=_from_axis(azimuth, elevation),
+        )
+      elif name.endswith("_Ambient.pgm"):
+        images.skip("ambient light", file)
+      elif name.endswith(".bad"):
+        images.skip("marked as bad by the dataset", file)
+      else:
+        images.skip("not a name of Yale B's", file)
+  return images.build(
+    source="Extended Yale B",
+    invariance="illumination_direction",
+    image_size=IMAGE_SIZE,
+    factor=("angle from the camera's axis", "degrees", None),
+    expected=(
+      "yaleB01/yaleB01_P00A+000E+00.pgm and so on. Download "
+      f"{_URL} (2,414 images of 168x192 px, about 80 MB unpacked) and unpack "
+      "it; or change YALE_B"
+    ),
+  )
+
+
+def _from_axis(azimuth: int, elevation: int) -> float:
+  level = math.cos(math.radians(azimuth)) * math.cos(math.radians(elevation))
+  return math.degrees(math.acos(max(-1.0, min(1.0, level))))

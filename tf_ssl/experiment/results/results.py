@@ -1,0 +1,233 @@
+"""The numbers of an experiment, from the outputs of its steps to one file.
+
+`results.json` holds all that the page of results says, so that the page is
+made of nothing but such files.
+"""
+
+import collections
+import json
+import math
+import pathlib
+import statistics
+from collections.abc import Mapping
+from typing import Any
+
+from tf_ssl import errors
+from tf_ssl.experiment import experiment as experiment_lib
+from tf_ssl.experiment import plan as plan_lib
+from tf_ssl.experiment.engine import engine
+from tf_ssl.experiment.results import orderings as orderings_lib
+from tf_ssl.ops import files
+
+RESULTS_FILE = "results.json"
+_FORMAT = 2  # counted up whenever the page needs what was not there before
+_WITHOUT_SEED = 0  # what stands for the seed of a model that has none
+
+# {measure: {model: {seed: value}}}, a measure being "STEP.NAME"
+Values = dict[str, dict[str, dict[int, float]]]
+
+
+def collect(
+  experiment: experiment_lib.Experiment,
+  nodes: Mapping[str, plan_lib.Node],
+  outcome: engine.Outcome,
+) -> Values:
+  """Reads the numbers of all nodes that are done.
+
+  Raises:
+    UsageError: an output cannot be read, or a table or ordering names a measure
+      that its step does not have.
+  """
+  values: Values = {}
+  measured: dict[str, set[str]] = {}
+  # in the plan's order: steps end in another one each time
+  for name, node in nodes.items():
+    if node.model is None or name not in outcome.done:
+      continue
+    found = _measures(node)
+    measured.setdefault(node.step, set()).update(found)
+    seed = _WITHOUT_SEED if node.seed is None else node.seed
+    for measure, value in found.items():
+      by_model = values.setdefault(f"{node.step}.{measure}", {})
+      by_model.setdefault(node.model, {})[seed] = value
+  for measure in _named(experiment):
+    step, _, name = measure.partition(".")
+    if step in measured and name not in measured[step]:
+      raise errors.UsageError(
+        f"measure {measure!r}: step {step!r} has none of that name; it has"
+        f" {', '.join(sorted(measured[step]))}; change tables or orderings"
+      )
+  return values
+
+
+def as_json(
+  experiment: experiment_lib.Experiment,
+  plan: plan_lib.Plan,
+  outcome: engine.Outcome,
+  values: Values,
+  command: str,
+) -> dict[str, Any]:
+  """All that the page says of an experiment, as JSON values."""
+  return {
+    "format": _FORMAT,
+    "title": experiment.title,
+    "question": experiment.question,
+    "command": command,
+    "seeds": list(experiment.seeds),
+    "findings": list(experiment.findings),
+    "tables": [
+      _table(experiment, plan, table, values) for table in experiment.tables
+    ],
+    "orderings": [
+      _ordering(experiment, ordering, values)
+      for ordering in experiment.expected
+    ],
+    "steps": _steps(experiment, plan, outcome),
+    # by folders, which tell what is shared with other experiments
+    "spans": {
+      plan.nodes[name].folder.name: list(stamp.span)
+      for name, stamp in outcome.done.items()
+    },
+    "failed": dict(outcome.failed),
+    "not_run": [
+      name
+      for name in plan.nodes
+      if name not in outcome.done and name not in outcome.failed
+    ],
+    "left_out": dict(plan.left_out),
+  }
+
+
+def write(content: Mapping[str, Any], folder: str) -> None:
+  """Writes results.json into a folder, made if it is not there."""
+  path = pathlib.Path(folder)
+  path.mkdir(parents=True, exist_ok=True)
+  text = json.dumps(content, indent=1, allow_nan=False)
+  files.write(path / RESULTS_FILE, text + "\n")
+
+
+def read_all(
+  root: str,
+) -> tuple[dict[str, dict[str, Any]], list[str]]:
+  """The results of all experiments below a folder.
+
+  Returns:
+    Them by name, in order, and the names of those that another version of this
+    program wrote, which are to be run again; what is cached stays so.
+
+  Raises:
+    UsageError: a file that is not what `write` wrote.
+  """
+  found, outdated = {}, []
+  for path in sorted(pathlib.Path(root).glob(f"*/{RESULTS_FILE}")):
+    name = path.parent.name
+    try:
+      content = json.loads(path.read_text(encoding="utf-8"))
+      if not isinstance(content, dict):
+        raise ValueError("no object")
+    except (OSError, ValueError) as error:
+      raise errors.UsageError(
+        f"{path} cannot be read ({error}); run the experiment {name} again, or"
+        f" remove {path.parent}"
+      ) from error
+    if content.get("format") == _FORMAT:
+      found[name] = content
+    else:
+      outdated.append(name)
+  return found, outdated
+
+
+def _measures(node: plan_lib.Node) -> dict[str, float]:
+  try:
+    found = node.definition.measures(str(node.output))
+    return {k: float(v) for k, v in found.items() if math.isfinite(v)}
+  except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    raise errors.UsageError(
+      f"the output of {node.name} in {node.output} cannot be read"
+      f" ({type(error).__name__}: {error}); remove {node.folder} to run it anew"
+    ) from error
+
+
+def _named(experiment: experiment_lib.Experiment) -> list[str]:
+  columns = [m for table in experiment.tables for m in table.columns.values()]
+  return [*columns, *(ordering.measure for ordering in experiment.expected)]
+
+
+def _table(experiment, plan, table, values: Values) -> dict[str, Any]:
+  models = table.models or experiment.models
+  runs = collections.Counter((n.step, n.model) for n in plan.nodes.values())
+  return {
+    "title": table.title,
+    "note": table.note,
+    "unit": table.unit,
+    "columns": list(table.columns),
+    "rows": [
+      {
+        "model": experiment.label(model),
+        # one list for each column, one value for each seed
+        "values": [
+          list(values.get(measure, {}).get(model, {}).values())
+          for measure in table.columns.values()
+        ],
+        # how many values there are once all is done
+        "runs": [
+          runs[measure.partition(".")[0], model]
+          for measure in table.columns.values()
+        ],
+      }
+      for model in models
+    ],
+  }
+
+
+def _ordering(experiment, ordering, values: Values) -> dict[str, Any]:
+  of_measure = values.get(ordering.measure, {})
+  judged = orderings_lib.judge(
+    ordering,
+    of_measure.get(ordering.left, {}),
+    of_measure.get(ordering.right, {}),
+  )
+  return {
+    "left": experiment.label(ordering.left),
+    "relation": ordering.relation,
+    "right": experiment.label(ordering.right),
+    "measure": _heading(experiment, ordering.measure),
+    "verdict": judged.verdict,
+    "finding": ordering.finding,
+    "left_mean": judged.left.mean if judged.left else None,
+    "right_mean": judged.right.mean if judged.right else None,
+    "difference": judged.difference._asdict() if judged.difference else None,
+  }
+
+
+def _heading(experiment, measure: str) -> str:
+  """How tables call a measure."""
+  for table in experiment.tables:
+    for heading, of in table.columns.items():
+      if of == measure:
+        return f"{table.title}: {heading}"
+  return measure
+
+
+def _steps(experiment, plan, outcome) -> list[dict[str, Any]]:
+  """One entry for each step: an example of its command, and what it took."""
+  found = []
+  for name in experiment.steps:
+    nodes = [node for node in plan.nodes.values() if node.step == name]
+    seconds = [
+      outcome.done[node.name].seconds
+      for node in nodes
+      if node.name in outcome.done
+    ]
+    if nodes:
+      found.append(
+        {
+          "step": name,
+          "title": experiment.label(name),
+          "command": nodes[0].recipe,
+          "runs": len(nodes),
+          "done": len(seconds),
+          "median_seconds": statistics.median(seconds) if seconds else 0.0,
+        }
+      )
+  return found

@@ -1,0 +1,221 @@
+"""Results of a measurement as JSON and CSV."""
+
+import csv
+import io
+import json
+import math
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tf_ssl.invariance import excluded, measurement
+from tf_ssl.ops import files
+from tf_ssl.reporting import report_reading
+
+JSON_FILE = "invariance.json"
+CSV_FILE = "invariance.csv"
+CLASSES_FILE = "per_class.csv"
+UNITS_FILE = "per_unit.csv"
+_UNITS = 100  # the most invariant ones of each model, in per_unit.csv
+_NAMES = 50  # of skipped images in the JSON, for each reason
+
+
+def write(results: measurement.Results, output_dir: str) -> None:
+  """Writes the four files; each is there as a whole or not at all."""
+  text = json.dumps(as_json(results), indent=2, allow_nan=False)
+  for name, content in (
+    (JSON_FILE, text + "\n"),
+    (CSV_FILE, _csv(score_rows(results))),
+    (CLASSES_FILE, _csv(_class_rows(results))),
+    (UNITS_FILE, _csv(_unit_rows(results))),
+  ):
+    files.write(os.path.join(output_dir, name), content)
+
+
+def score_rows(results: measurement.Results) -> list[dict[str, Any]]:
+  """One row for each model, list of sets and K.
+
+  `low` and `high` are None where there is a single set.
+  """
+  rows = []
+  for result in results.sets:
+    for model, found in result.models.items():
+      score = found.score
+      for k, value in score.scores.items():
+        interval = found.intervals[k] if found.intervals else None
+        rows.append(
+          {
+            "model": model,
+            "invariance": result.label,
+            "source": result.data.source,
+            "k": k,
+            "score": value,
+            "low": interval.low if interval else None,
+            "high": interval.high if interval else None,
+            "bias": interval.bias if interval else None,
+            "chance": found.chance.scores[k],
+            "chance_deviation": found.chance.deviations[k],
+            "images": len(result.index),
+            "unreadable_images": len(result.unreadable),
+            "sets": len(score.sets.ids),
+            "skipped_sets": score.sets.num_skipped,
+            "classes": len(score.sets.classes),
+            "classes_without_sets": int(
+              np.count_nonzero(score.sets.sets_of_class == 0)
+            ),
+            "units": len(score.rates),
+            "constant_units": len(score.constant_units),
+            "silent_units": len(score.silent_units),
+            "firing_fraction": score.firing_fraction,
+            "variant": score.variant,
+            "image_size": result.image_size,
+            "dataset_sha256": result.digest,
+          }
+        )
+  return rows
+
+
+def as_json(results: measurement.Results) -> dict[str, Any]:
+  """Everything but the tables by class and by unit, as JSON values."""
+  settings = results.settings
+  return {
+    "format": report_reading.FORMAT,
+    "command": results.command,
+    "settings": {
+      "top_k": list(settings.top_k),
+      "variant": settings.variant,
+      "firing_fraction": settings.firing_fraction,
+      "resamples": settings.resamples,
+      "confidence": settings.confidence,
+      "permutations": settings.permutations,
+      "seed": settings.seed,
+    },
+    "models": [model._asdict() for model in results.models],
+    "sets": [_sets_json(result) for result in results.sets],
+    "scores": score_rows(results),
+    "curves": list(_curves_json(results)),
+    "differences": [
+      {
+        "invariance": result.label,
+        "model": difference.model,
+        "other": difference.other,
+        "k": k,
+        "difference": interval.estimate,
+        "low": interval.low,
+        "high": interval.high,
+      }
+      for result in results.sets
+      for difference in result.differences
+      for k, interval in difference.intervals.items()
+    ],
+  }
+
+
+def most_invariant_units(found: measurement.ModelScore) -> np.ndarray:
+  """[D], the units in falling order of their invariance for one class.
+
+  That is what enters a score: a unit that fires on all images of one class is
+  of no use for the others. Of equal ones that with the higher mean comes first.
+  """
+  best = found.score.unit_invariance.max(axis=0)
+  return np.lexsort([-found.score.unit_invariance.mean(axis=0), -best])
+
+
+def _sets_json(result: measurement.SetsResult) -> dict[str, Any]:
+  data = result.data
+  return {
+    "invariance": result.label,
+    "source": data.source,
+    "root": data.images.root,
+    "images": data.images.num_images,
+    "cropped": data.cropped,
+    "factor": data.factor_name,
+    "factor_unit": data.factor_unit,
+    "sha256": result.digest,
+    "losses": excluded.sentences(result),
+    "skipped": {
+      reason: {"count": len(names), "names": list(names[:_NAMES])}
+      for reason, names in data.skipped.items()
+    },
+    "unreadable": {
+      "count": len(result.unreadable),
+      "reasons": dict(list(result.unreadable.items())[:_NAMES]),
+    },
+  }
+
+
+def _curves_json(results: measurement.Results) -> Iterable[dict[str, Any]]:
+  for result in results.sets:
+    for model, found in result.models.items():
+      for point, by_chance in zip(found.curve, found.chance_curve, strict=True):
+        yield {
+          "invariance": result.label,
+          "model": model,
+          # JSON has no infinity
+          "within": None if math.isinf(point.within) else point.within,
+          "images": point.num_images,
+          "scores": point.score.scores if point.score else None,
+          "chance": by_chance.score.scores if by_chance.score else None,
+          "reason": point.reason,
+        }
+
+
+def _class_rows(results: measurement.Results) -> list[dict[str, Any]]:
+  rows = []
+  for result in results.sets:
+    for model, found in result.models.items():
+      score = found.score
+      for c, number in enumerate(score.sets.classes):
+        if not score.sets.sets_of_class[c]:
+          continue
+        row = {
+          "model": model,
+          "invariance": result.label,
+          "class": result.data.class_names[number],
+          "sets": int(score.sets.sets_of_class[c]),
+        }
+        for k, values in score.class_scores.items():
+          row[f"score_top{k}"] = float(values[c])
+        most = max(score.scores)
+        row["top_units"] = " ".join(map(str, score.top_units[c, :most]))
+        rows.append(row)
+  return rows
+
+
+def _unit_rows(results: measurement.Results) -> list[dict[str, Any]]:
+  rows = []
+  for result in results.sets:
+    for model, found in result.models.items():
+      score = found.score
+      means = score.unit_invariance[score.sets.sets_of_class > 0].mean(axis=0)
+      chosen = np.bincount(
+        score.top_units[score.top_units >= 0], minlength=len(means)
+      )
+      for unit in most_invariant_units(found)[:_UNITS]:
+        best = int(score.unit_invariance[:, unit].argmax())
+        rows.append(
+          {
+            "model": model,
+            "invariance": result.label,
+            "unit": int(unit),
+            "unit_invariance": float(score.unit_invariance[best, unit]),
+            "for_class": result.data.class_names[score.sets.classes[best]],
+            "mean_over_classes": float(means[unit]),
+            "classes_that_chose_it": int(chosen[unit]),
+            "fires_above": float(score.thresholds[0, unit]),
+            "fires_below": float(score.thresholds[1, unit]),
+            "firing_rate": float(score.rates[unit]),
+          }
+        )
+  return rows
+
+
+def _csv(rows: Sequence[dict[str, Any]]) -> str:
+  text = io.StringIO()
+  writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+  writer.writeheader()
+  for row in rows:
+    writer.writerow({k: "" if v is None else v for k, v in row.items()})
+  return text.getvalue()

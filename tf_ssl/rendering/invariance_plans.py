@@ -1,0 +1,189 @@
+"""What to render so that one thing changes within a set: its factors.
+
+Everything else in a set is drawn once, as `factors.random_factors` does, and
+stays. Sets of one category never show the same instance twice.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from tf_ssl.rendering import categories, factors
+
+# Its own block of indices and instances: none is in `synthetic.SPLITS`.
+_BLOCK = 3
+# Of the light, as far to either side as `factors.random_factors` goes.
+_LIGHT_REACH = 110.0
+# Share by which red gains and blue loses, or the reverse: clearly visible.
+_TINT_REACH = 0.8
+_MOST_LIGHT = 2.0  # What `factors.check` allows of any colour.
+# Sides of the image that the middle goes from its centre, either way, and the
+# size at which the object is still whole there.
+_SHIFT_REACH, _SHIFT_SCALE = 0.25, 0.5
+_SCALES = 0.35, 1.0  # Smaller than usual up to whole in the image.
+
+
+class Member(NamedTuple):
+  """One image of a set: what it shows, and the value of what changes."""
+
+  factors: factors.Factors
+  value: float
+
+
+class _Kind(NamedTuple):
+  """One invariance.
+
+  Attributes:
+    vary: from a set's common factors, its generator and how many images to
+      its members.
+    factor: name, unit and period of the value.
+    most: how many images a set has at most.
+  """
+
+  vary: Callable[[factors.Factors, np.random.Generator, int], list[Member]]
+  factor: tuple[str, str, float | None] = ("", "", None)
+  most: int | None = None
+
+
+def plan(
+  invariance: str, num_sets: int, images_per_set: int, seed: int
+) -> list[list[Member]]:
+  """What the images of each set show.
+
+  Args:
+    invariance: one of `KINDS`.
+    num_sets: how many; categories take turns.
+    images_per_set: how many, or as many as there are if that is fewer.
+    seed: of the world, >= 0.
+
+  Returns:
+    The members of each set: a pure function of the arguments. Set number i is
+    the same however many there are.
+  """
+  kind = KINDS[invariance]
+  count = min(images_per_set, kind.most or images_per_set)
+  sets = []
+  for number in range(num_sets):
+    index = _BLOCK * factors.BLOCK + number
+    common = factors.random_factors(seed, index)._replace(
+      instance=_BLOCK * factors.POOL + _first_instance(number, count), cover=8
+    )
+    # The numbers that made these factors, and one more.
+    rng = factors.generator(seed, factors.FACTORS, index, 1)
+    sets.append(kind.vary(common, rng, count))
+  return sets
+
+
+def _first_instance(number: int, count: int) -> int:
+  return number // len(categories.CATEGORIES) * count
+
+
+def _spread(reach: float, count: int) -> list[float]:
+  """Values from -reach to reach; 0 if there is only one."""
+  return np.linspace(-reach, reach, count).tolist() if count > 1 else [0.0]
+
+
+def _turned(common, count):
+  for number in range(count):
+    azimuth = (common.azimuth + 360 * number / count) % 360
+    yield common._replace(azimuth=azimuth)
+
+
+def _viewpoint(common, rng, count):
+  del rng
+  return [Member(seen, seen.azimuth) for seen in _turned(common, count)]
+
+
+def _occlusion(common, rng, count):
+  del rng
+  covers = np.unique(np.linspace(8, 1, count).round().astype(int)).tolist()
+  return [Member(common._replace(cover=cover), cover) for cover in covers]
+
+
+def _illumination_direction(common, rng, count):
+  del rng
+  return [
+    Member(common._replace(light_azimuth=angle % 360), angle)
+    for angle in _spread(_LIGHT_REACH, count)
+  ]
+
+
+def _illumination_colour(common, rng, count):
+  del rng
+  power = min(common.light_colour[1], _MOST_LIGHT / (1 + _TINT_REACH))
+  return [
+    Member(
+      common._replace(
+        light_colour=(power * (1 + tint), power, power * (1 - tint))
+      ),
+      tint,
+    )
+    for tint in _spread(_TINT_REACH, count)
+  ]
+
+
+def _others(shown):
+  """The same with one instance after the other."""
+  for number, seen in enumerate(shown):
+    yield seen._replace(instance=seen.instance + number)
+
+
+def _instance(common, rng, count):
+  del rng
+  return [Member(seen, math.nan) for seen in _others([common] * count)]
+
+
+def _instance_viewpoint(common, rng, count):
+  del rng
+  return [
+    Member(seen, seen.azimuth) for seen in _others(_turned(common, count))
+  ]
+
+
+def _background(common, rng, count):
+  chosen = rng.permutation(factors.BACKGROUNDS)[:count].tolist()
+  return [
+    Member(common._replace(background=number), math.nan) for number in chosen
+  ]
+
+
+def _position(common, rng, count):
+  angle = rng.uniform(0, math.pi)
+  return [
+    Member(
+      common._replace(
+        x=0.5 + shift * math.cos(angle),
+        y=0.5 + shift * math.sin(angle),
+        scale=_SHIFT_SCALE,
+      ),
+      shift,
+    )
+    for shift in _spread(_SHIFT_REACH, count)
+  ]
+
+
+def _scale(common, rng, count):
+  del rng
+  return [
+    Member(common._replace(x=0.5, y=0.5, scale=scale), scale)
+    for scale in np.geomspace(*_SCALES, count).tolist()
+  ]
+
+
+KINDS = {
+  "occlusion": _Kind(_occlusion, ("visible part", "eighths", None), 8),
+  "viewpoint": _Kind(_viewpoint, ("azimuth", "degrees", 360.0)),
+  "illumination_direction": _Kind(
+    _illumination_direction, ("azimuth of the light", "degrees", None)
+  ),
+  "illumination_colour": _Kind(_illumination_colour, ("tint", "", None)),
+  "instance": _Kind(_instance),
+  "instance_viewpoint": _Kind(
+    _instance_viewpoint, ("azimuth", "degrees", 360.0)
+  ),
+  "background": _Kind(_background, most=factors.BACKGROUNDS),
+  "position": _Kind(_position, ("shift", "image sides", None)),
+  "scale": _Kind(_scale, ("diameter", "image sides", None)),
+}

@@ -1,0 +1,173 @@
+"""Sphere tracing: how far each ray travels before it meets a solid.
+
+A distance function says how far a ray may go without meeting anything. Cones
+of neighbouring rays go first, as far as they can go together; only the rays
+of cones that come near the solid are followed one by one.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tf_ssl.rendering import camera, solids
+
+# More steps than these change less than one pixel in a hundred.
+_CONE_STEPS = 6
+_RAY_STEPS = 18
+# A ray has arrived when the surface is nearer than this part of a pixel.
+_ARRIVED = 0.25
+# Those on their way are weeded out once fewer than this part of them is left.
+_CROWDED = 0.8
+
+
+class Hits(NamedTuple):
+  """The rays that meet a solid, or pass it within one pixel.
+
+  Attributes:
+    ray: [n] int64, which of the rays given.
+    depth: [n], how far along the ray, where it comes nearest to the solid.
+    distance: [n], how near it comes.
+    coverage: [n] in (0, 1], how much of the pixel the solid covers.
+  """
+
+  ray: np.ndarray
+  depth: np.ndarray
+  distance: np.ndarray
+  coverage: np.ndarray
+
+
+def march(
+  solid: solids.Solid, origin: np.ndarray, rays: camera.Rays, pixel: float
+) -> Hits:
+  """Follows rays until they meet the solid.
+
+  Args:
+    solid: what may be in the way.
+    origin: [3], where all rays start, outside the solid.
+    rays: the rays, in the solid's axes.
+    pixel: side of a pixel at the solid's distance, which is how exact the
+      answer needs to be.
+
+  Returns:
+    The hits, in the order of the rays.
+  """
+  origin = tuple(float(value) for value in origin)
+  margin = rays.spread / rays.pixel * pixel * 1.5
+  cone, near, far = _enter_box(solid, origin, rays.cones, margin)
+  distance, reached = _follow(
+    solid, origin, rays.cones[:, cone], near, far, spread=rays.spread
+  )
+  start = np.full(rays.cones.shape[1], -1, np.float32)
+  end = start.copy()
+  near_solid = reached < far
+  start[cone[near_solid]] = reached[near_solid]
+  end[cone[near_solid]] = far[near_solid]
+
+  start_of_ray = start[rays.cone]
+  ray = np.flatnonzero(start_of_ray >= 0)
+  distance, depth = _follow(
+    solid,
+    origin,
+    rays.directions[:, ray],
+    start_of_ray[ray],
+    end[rays.cone[ray]],
+    arrived=_ARRIVED * pixel,
+  )
+  coverage = np.clip(1 + _ARRIVED - distance / np.float32(pixel), 0, 1)
+  hit = np.flatnonzero(coverage > 0)
+  return Hits(ray[hit], depth[hit], distance[hit], coverage[hit])
+
+
+def _follow(solid, origin, directions, start, end, *, arrived=0.0, spread=0.0):
+  """Moves along rays, or cones, in steps as long as the distances allow.
+
+  Args:
+    solid: what may be in the way.
+    origin: three floats.
+    directions: [3, n].
+    start: [n], where to begin on each.
+    end: [n], where to give up.
+    arrived: a ray stops when it is as near as this.
+    spread: of a cone; it stops when it nearly touches the solid. 0 for rays.
+
+  Returns:
+    The distance [n] to the solid and the place [n] on the ray: for rays those
+    of the nearest approach, for cones those of the last step.
+  """
+  ox, oy, oz = origin
+  dx, dy, dz = directions
+  closest = np.full(start.shape, np.inf, np.float32)
+  place = start.copy()
+  if not start.size:
+    return closest, place
+  active = np.arange(start.size)
+  travelled, here, where = start, closest, place
+  for _ in range(_CONE_STEPS if spread else _RAY_STEPS):
+    distance = solid.distance(
+      ox + travelled * dx, oy + travelled * dy, oz + travelled * dz
+    )
+    if spread:
+      radius = spread * travelled
+      going = (distance > 1.3 * radius) & (travelled < end)
+      distance = (distance - radius) / (1 + spread)
+      where = travelled
+    else:
+      going = (distance > arrived) & (travelled < end)
+      where = np.where(distance < here, travelled, where)
+      here = np.minimum(distance, here)
+    left = np.count_nonzero(going)
+    if left < _CROWDED * going.size:
+      closest[active], place[active] = here, where
+      if not left:
+        return closest, place
+      keep = np.flatnonzero(going)
+      active, distance = active[keep], distance[keep]
+      travelled, end = travelled[keep], end[keep]
+      here, where = here[keep], where[keep]
+      dx, dy, dz = dx[keep], dy[keep], dz[keep]
+      travelled = travelled + distance
+    else:
+      # Those that have stopped stay where they are until they are weeded out.
+      travelled = travelled + distance * going
+  closest[active], place[active] = here, where
+  return closest, place
+
+
+def normals(solid, x, y, z, distance, step: float) -> np.ndarray:
+  """Outward unit normals [3, n] at points on the surface.
+
+  Args:
+    solid: the shape.
+    x: [n]; and so are y and z.
+    y: as x.
+    z: as x.
+    distance: [n], of the points from the solid.
+    step: of the finite differences.
+  """
+  ahead = solid.distance(
+    np.concatenate([x + step, x, x]),
+    np.concatenate([y, y + step, y]),
+    np.concatenate([z, z, z + step]),
+  )
+  gradient = ahead.reshape(3, -1) - distance
+  length = np.sqrt(np.sum(gradient * gradient, axis=0))
+  return gradient / np.maximum(length, 1e-12)
+
+
+def _enter_box(solid, origin, directions, margin):
+  """Rays that meet the box around the solid, and where they go in and out."""
+  to_centre = [c - o for c, o in zip(solid.centre, origin, strict=True)]
+  along = np.float32(to_centre) @ directions
+  reach = (solid.radius + margin) ** 2 - float(np.dot(to_centre, to_centre))
+  ray = np.flatnonzero(along * along + reach > 0)  # Those in the sphere's cone.
+  near = np.zeros(ray.shape, np.float32)
+  far = np.full(ray.shape, np.inf, np.float32)
+  for axis in range(3):
+    step = directions[axis, ray]
+    step = np.where(np.abs(step) < 1e-6, np.float32(1e-6), step)
+    middle = to_centre[axis] / step
+    half = np.abs((solid.half[axis] + margin) / step)
+    near = np.maximum(near, middle - half)
+    far = np.minimum(far, middle + half)
+  meets = np.flatnonzero(near < far)
+  return ray[meets], near[meets], far[meets]

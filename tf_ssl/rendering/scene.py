@@ -1,0 +1,154 @@
+"""A scene: posed objects, a light and a camera; and its picture."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from tf_ssl.rendering import camera as cameras
+from tf_ssl.rendering import ray_march, shading, solids, texture
+
+
+class PosedObject(NamedTuple):
+  """A solid somewhere in the world.
+
+  Attributes:
+    solid: its shape.
+    surfaces: its looks, one for each material of the solid.
+    centre: [3], where the middle of its bounding sphere is.
+    rotation: [3, 3], from the solid's own axes to the world's.
+    radius: of its bounding sphere in the world.
+  """
+
+  solid: solids.Solid
+  surfaces: tuple[texture.Surface, ...]
+  centre: np.ndarray
+  rotation: np.ndarray
+  radius: float
+
+
+class Scene(NamedTuple):
+  """All that is in front of the background.
+
+  Attributes:
+    objects: in any order; depth decides which hides which.
+    light: the one distant light.
+    camera: who looks at it.
+  """
+
+  objects: Sequence[PosedObject]
+  light: shading.Light
+  camera: cameras.Camera
+
+
+class Picture(NamedTuple):
+  """A rendered scene.
+
+  Attributes:
+    image: [H, W, 3] float32, display values 0..1.
+    masks: [objects, H, W] bool, what each object would cover if it were
+      alone; its true box is the box around these pixels.
+    front: [H, W] int32, which object is seen there, -1 for the background.
+  """
+
+  image: np.ndarray
+  masks: np.ndarray
+  front: np.ndarray
+
+
+def draw(scene: Scene, background: np.ndarray) -> Picture:
+  """Renders a scene.
+
+  Args:
+    scene: what to render.
+    background: [H, W, 3] float32, display values 0..1, seen where no object
+      is.
+
+  Returns:
+    The picture, of the background's size.
+  """
+  image_size = background.shape[:2]
+  pixels = image_size[0] * image_size[1]
+  image = background.reshape(pixels, 3).copy()
+  masks = np.zeros((len(scene.objects), pixels), bool)
+  nearest = np.full(pixels, np.inf, np.float32)
+  front = np.full(pixels, -1, np.int32)
+  layers = [_layer(scene, posed, image_size) for posed in scene.objects]
+  # Far objects first, so that soft edges blend with what is behind them.
+  order = np.argsort(
+    [-np.linalg.norm(o.centre - scene.camera.position) for o in scene.objects]
+  )
+  for number in order:
+    hits, colour = layers[number]
+    solid = _is_covered(hits)
+    masks[number, hits.ray[solid]] = True
+    seen = hits.depth < nearest[hits.ray]
+    ray, share = hits.ray[seen], hits.coverage[seen, None]
+    image[ray] += share * (colour.T[seen] - image[ray])
+    ray = hits.ray[seen & solid]
+    nearest[ray] = hits.depth[seen & solid]
+    front[ray] = number
+  return Picture(
+    image.reshape(*image_size, 3),
+    masks.reshape(-1, *image_size),
+    front.reshape(image_size),
+  )
+
+
+def whole_size(
+  scene: Scene, number: int, image_size: tuple[int, int], margin: int
+) -> int:
+  """How many pixels an object would cover, those beyond the image too.
+
+  Args:
+    scene: what is rendered.
+    number: of the object.
+    image_size: H and W.
+    margin: how many pixels beyond each edge are looked at.
+  """
+  rays = cameras.rays(image_size, scene.camera.focal, margin)
+  hits = _meet(scene, scene.objects[number], rays)[0]
+  return int(np.count_nonzero(_is_covered(hits)))
+
+
+def _is_covered(hits):
+  """Which of the hits are more than a soft edge."""
+  return hits.coverage >= 0.5
+
+
+def _meet(scene, posed, rays):
+  """Where the camera's rays meet an object, all in the solid's units and axes.
+
+  Returns:
+    The hits, the camera's place [3], the rays, and the side of a pixel there.
+  """
+  solid, camera = posed.solid, scene.camera
+  scale = solid.radius / posed.radius  # From the world's units to the solid's.
+  to_solid = posed.rotation.T
+  offset = camera.position - posed.centre
+  origin = scale * (to_solid @ offset) + np.asarray(solid.centre)
+  rays = rays.turned(to_solid @ camera.axes.T)
+  pixel = float(np.linalg.norm(offset)) * scale * rays.pixel
+  return ray_march.march(solid, origin, rays, pixel), origin, rays, pixel
+
+
+def _layer(scene, posed, image_size):
+  """One object's hits, depths in world units, and their colours [3, n]."""
+  solid, to_solid = posed.solid, posed.rotation.T
+  hits, origin, rays, pixel = _meet(
+    scene, posed, cameras.rays(image_size, scene.camera.focal)
+  )
+  directions = rays.directions[:, hits.ray]
+  colour = shading.shade(
+    solid,
+    posed.surfaces,
+    np.float32(origin)[:, None] + hits.depth * directions,
+    hits.distance,
+    towards_eye=-directions,
+    towards_light=np.float32(to_solid @ scene.light.direction),
+    towards_sky=np.float32(to_solid[:, 1]),
+    light_colour=scene.light.colour,
+    step=0.5 * pixel,
+  )
+  scale = np.float32(solid.radius / posed.radius)
+  return hits._replace(depth=hits.depth / scale), colour

@@ -1,0 +1,96 @@
+"""Light on surfaces: Lambert, a highlight, sky light and soft shadows."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tf_ssl.rendering import ray_march, solids, texture
+
+_SUN = 1.0
+_SKY, _GROUND = 0.42, 0.16  # Ambient light from straight above and below.
+# How far along the way to the light shadows are looked for, in radii of the
+# bounding sphere, and how fast a near miss darkens.
+_SHADOW_REACH = (0.08, 0.2, 0.45)
+_SHADOW_HARDNESS = 5.0
+_CREVICE = 0.12  # Points with less free room than this are in a crevice.
+
+
+class Light(NamedTuple):
+  """A distant light.
+
+  Attributes:
+    direction: [3], unit, from the scene towards the light.
+    colour: [3], 1 is white light of full strength.
+  """
+
+  direction: np.ndarray
+  colour: np.ndarray
+
+
+def shade(
+  solid: solids.Solid,
+  surfaces: tuple[texture.Surface, ...],
+  points: np.ndarray,
+  distance: np.ndarray,
+  *,
+  towards_eye: np.ndarray,
+  towards_light: np.ndarray,
+  towards_sky: np.ndarray,
+  light_colour: np.ndarray,
+  step: float,
+) -> np.ndarray:
+  """Colours points of a solid. All vectors are in the solid's own axes.
+
+  Args:
+    solid: the shape.
+    surfaces: one for each material.
+    points: [3, n] float32, on the surface.
+    distance: [n], how far they really are from it: a fraction of a pixel.
+    towards_eye: [3, n] float32, unit.
+    towards_light: [3] float32, unit.
+    towards_sky: [3] float32, unit, up in the world.
+    light_colour: [3].
+    step: for finite differences.
+
+  Returns:
+    [3, n] float32, display values 0..1.
+  """
+  if not points.size:
+    return np.zeros_like(points)
+  normal = ray_march.normals(solid, *points, distance, step)
+  free, lit = _openness(solid, points, normal, towards_light)
+  lambert = np.maximum(towards_light @ normal, 0) * lit
+  ambient = (_SKY + _GROUND) / 2 + (_SKY - _GROUND) / 2 * (towards_sky @ normal)
+  halfway = towards_eye + towards_light[:, None]
+  halfway /= np.sqrt(np.sum(halfway * halfway, axis=0)) + 1e-6
+  facing = np.maximum(np.sum(halfway * normal, axis=0), 1e-6)
+
+  colour = np.empty_like(points)
+  highlight = np.empty_like(facing)
+  material = solid.material(*points)
+  unit = (points - np.float32(solid.centre)[:, None]) / np.float32(solid.radius)
+  for number in np.unique(material):
+    surface = surfaces[number]
+    chosen = np.flatnonzero(material == number)
+    colour[:, chosen] = texture.albedo(surface, unit[:, chosen])
+    highlight[chosen] = surface.shine * facing[chosen] ** surface.sharpness
+  sun = _SUN * np.float32(light_colour)[:, None]
+  colour *= ambient * free + sun * lambert
+  colour += sun * (highlight * lit * (lambert > 0))
+  return np.sqrt(np.clip(colour, 0, 1))  # Linear light to display, gamma 2.
+
+
+def _openness(solid, points, normal, towards_light):
+  """How much sky and how much of the light reaches each point: [n], [n]."""
+  radius = solid.radius
+  room = _CREVICE * radius
+  away = [room * normal] + [
+    (reach * radius) * towards_light[:, None] + (0.02 * radius) * normal
+    for reach in _SHADOW_REACH
+  ]
+  samples = np.concatenate([points + offset for offset in away], axis=1)
+  distance = solid.distance(*samples).reshape(len(away), -1)
+  free = np.clip(0.35 + 0.65 * distance[0] / room, 0.2, 1)
+  reaches = np.float32(_SHADOW_REACH)[:, None] * np.float32(radius)
+  clear = np.min(distance[1:] / reaches, axis=0) * _SHADOW_HARDNESS
+  return free, np.clip(clear, 0, 1)

@@ -1,0 +1,137 @@
+"""Reads videos that are folders of numbered images, also inside a zip."""
+
+import os
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+
+import cv2
+import numpy as np
+
+from tf_ssl.video.decoding import frames, pyav_reader
+from tf_ssl.video.source import frame_names, videos
+
+# An image file may claim any size; nothing that is a frame needs more.
+_MAX_BYTES = 256 * 2**20
+_MAX_PIXELS = 2**27
+
+
+class FrameFolderReader:
+  """One folder of frames.
+
+  Frame n is the nth in the order of the numbers; gaps in them do not count.
+
+  Attributes:
+    times: [T] float64, seconds, of the frames of the part that counts.
+    num_decoded: how many images were decoded so far.
+  """
+
+  def __init__(self, video: videos.Video):
+    """Lists the folder.
+
+    Args:
+      video: a folder, or `archive.zip!folder`.
+
+    Raises:
+      DecodeError: it holds no numbered images or cannot be read.
+    """
+    self._video = video
+    self._archive = None
+    self._folder = video.path
+    self.num_decoded = 0
+    archive, inside = videos.split_archive(video.path)
+    try:
+      if inside is None:
+        self._files = frame_names.in_order(os.listdir(video.path))
+      else:
+        self._folder = inside
+        self._archive = zipfile.ZipFile(archive)
+        folders = frame_names.by_folder(self._archive.namelist())
+        self._files = folders.get(inside, [])
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+      raise frames.DecodeError(
+        video.name, f"cannot be listed ({error})"
+      ) from error
+    if not self._files:
+      self.close()
+      raise frames.DecodeError(video.name, "no numbered images in it")
+    times = np.arange(len(self._files)) / video.folder_fps
+    self._part, self.times = pyav_reader.part(video, times)
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *unused):
+    self.close()
+
+  def close(self) -> None:
+    """Closes the archive."""
+    if self._archive is not None:
+      self._archive.close()
+
+  def info(self) -> frames.VideoInfo:
+    """See `decode.probe`."""
+    image = next(self.frames(range(len(self.times)), skip_missing=True)).image
+    count, fps = len(self.times), self._video.folder_fps
+    return frames.VideoInfo(count, fps, *image.shape[:2], count / fps)
+
+  def frames(
+    self,
+    numbers: Iterable[int],
+    *,
+    size: int | None = None,
+    skip_missing: bool = False,
+  ) -> Iterator[frames.Frame]:
+    """Yields frames, one at a time; see `pyav_reader.PyavReader.frames`."""
+    found_any = False
+    for number in numbers:
+      file = self._files[self._part[number]]
+      image = self._image(file)
+      if image is not None:
+        found_any = True
+        height, width = frames.scaled_size(*image.shape[:2], size)
+        if height < image.shape[0]:
+          image = cv2.resize(
+            image, (width, height), interpolation=cv2.INTER_AREA
+          )
+        yield frames.Frame(number, float(self.times[number]), image)
+      elif not skip_missing:
+        raise frames.DecodeError(
+          self._video.name, f"frame {number}, {file!r}, cannot be decoded"
+        )
+    if skip_missing and not found_any:
+      raise frames.DecodeError(self._video.name, "no frame can be decoded")
+
+  def _image(self, file: str) -> np.ndarray | None:
+    encoded = self._read(file)
+    if not encoded:
+      return None
+    self.num_decoded += 1
+    try:
+      image = cv2.imdecode(
+        np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB
+      )
+    except cv2.error:  # a size beyond OpenCV's limits
+      return None
+    if image is None or image.shape[0] * image.shape[1] > _MAX_PIXELS:
+      return None
+    # OpenCV fills the lost rows of a JPEG that is cut off with grey.
+    is_jpeg = encoded.startswith(b"\xff\xd8")
+    return None if is_jpeg and b"\xff\xd9" not in encoded[-4096:] else image
+
+  def _read(self, file: str) -> bytes | None:
+    try:
+      if self._archive is None:
+        with open(os.path.join(self._folder, file), "rb") as stream:
+          return stream.read(_MAX_BYTES)
+      path = f"{self._folder}/{file}" if self._folder else file
+      with self._archive.open(path) as stream:
+        return stream.read(_MAX_BYTES)
+    except (
+      OSError,
+      RuntimeError,  # encrypted, or compressed in an unknown way
+      ValueError,
+      zipfile.BadZipFile,
+      zlib.error,
+    ):
+      return None

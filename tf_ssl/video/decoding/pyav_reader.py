@@ -1,0 +1,277 @@
+"""Reads video files with PyAV: only what a request needs is decoded."""
+
+import os
+from collections.abc import Iterable, Iterator
+
+import av
+import numpy as np
+
+from tf_ssl.video.decoding import frames, packet_index
+from tf_ssl.video.source import videos
+
+# What a file may be, whatever its name. Not among them: play lists, which make
+# FFmpeg open other files and addresses, and kinds that take any text.
+_FORMATS = (
+  "3g2,3gp,asf,avi,dv,flv,gif,h264,hevc,ivf,m4a,m4v,matroska,mj2,mjpeg,mov,mp4,"
+  "mpeg,mpegts,mpegvideo,mxf,nut,ogg,rm,webm,wtv"
+)
+
+
+class PyavReader:
+  """One open video file.
+
+  Attributes:
+    index: where its frames lie.
+    times: [T] float64, seconds, of the frames of the part that counts.
+    num_decoded: how many frames the decoder has given so far.
+    rotation: degrees, counter-clockwise, by which the last frame was turned.
+  """
+
+  def __init__(self, video: videos.Video, *, num_threads: int = 0):
+    """Opens the file and reads its index.
+
+    Args:
+      video: a file.
+      num_threads: of the codec; 0: as many as there are cores.
+
+    Raises:
+      DecodeError: it is no video, empty or cut off before any frame.
+    """
+    self._video, self._num_threads = video, num_threads
+    self._container, self._stream = None, None
+    self._may_seek = True
+    self._reformatter = av.video.reformatter.VideoReformatter()
+    self.num_decoded = 0
+    self.rotation = 0
+    self._open()
+    try:
+      self.index = packet_index.build(video.name, self._container, self._stream)
+      self._part, self.times = part(video, self.index.times)
+    except BaseException:
+      self.close()
+      raise
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *unused):
+    self.close()
+
+  def close(self) -> None:
+    """Closes the file."""
+    if self._container is not None:
+      self._container.close()
+      self._container = None
+
+  @property
+  def first(self) -> int:
+    """Where in the file, in frames, the part that counts begins."""
+    return self._part.start
+
+  @property
+  def coded_width(self) -> int:
+    """Pixels, before any rotation."""
+    return self._stream.codec_context.width
+
+  def info(self) -> frames.VideoInfo:
+    """See `decode.probe`; decodes one frame, for its size as shown."""
+    numbers = range(len(self.times))
+    image = next(self.frames(numbers, skip_missing=True)).image
+    fps = self.index.fps or float(self._stream.average_rate or 1)
+    height, width = image.shape[:2]
+    duration = float(self.times[-1] - self.times[0]) + 1 / fps
+    return frames.VideoInfo(len(self.times), fps, height, width, duration)
+
+  def frames(
+    self,
+    numbers: Iterable[int],
+    *,
+    size: int | None = None,
+    skip_missing: bool = False,
+  ) -> Iterator[frames.Frame]:
+    """Yields frames, one at a time.
+
+    Args:
+      numbers: ascending, within the part that counts.
+      size: the most pixels of the shorter side; see `frames.scaled_size`.
+      skip_missing: whether to go on after a frame that cannot be decoded.
+
+    Raises:
+      DecodeError: a frame cannot be decoded.
+    """
+    found_any = False
+    for number, frame in self._each(numbers, skip_missing):
+      found_any = True
+      time = float(self.times[number])
+      yield frames.Frame(number, time, self._image(frame, size))
+    if skip_missing and not found_any:
+      raise frames.DecodeError(self._video.name, "no frame can be decoded")
+
+  def check(self, numbers: Iterable[int]) -> None:
+    """Decodes frames for nothing but their faults.
+
+    Args:
+      numbers: ascending, within the part that counts.
+
+    Raises:
+      DecodeError: a frame cannot be decoded.
+    """
+    for _ in self._each(numbers, skip_missing=False):
+      pass
+
+  def _each(
+    self, numbers: Iterable[int], skip_missing: bool
+  ) -> Iterator[tuple[int, av.VideoFrame]]:
+    decoded, at, held = iter(()), None, None
+    for relative in numbers:
+      number = relative + self._part.start
+      key = self._keyframe_before(number)
+      if at is None or key > at + 1:
+        decoded, at, held = self._decode_from(key), key - 1, None
+      at, held = _advance(decoded, number, at, held)
+      if at != number and self._may_seek and self._has_sought:
+        # The seek, or the file's word on where to start, was wrong.
+        self._may_seek = False
+        decoded = self._decode_from(0)
+        at, held = _advance(decoded, number, -1, None)
+      if at == number:
+        yield relative, held
+      elif not skip_missing:
+        raise frames.missing(self._video.name, [relative])
+
+  def _open(self) -> None:
+    """Opens the file anew, at its beginning."""
+    self.close()
+    name, path = self._video.name, os.path.abspath(self._video.path)
+    try:
+      if not os.path.getsize(path):
+        raise frames.DecodeError(name, "empty file")
+      self._container = av.open(
+        path, container_options={"format_whitelist": _FORMATS}
+      )
+    except (OSError, av.error.FFmpegError) as error:
+      reason = error.strerror or type(error).__name__
+      raise frames.DecodeError(
+        name, f"cannot be opened as a video ({reason})"
+      ) from error
+    streams = [
+      stream
+      for stream in self._container.streams.video
+      if not stream.disposition & av.stream.Disposition.attached_pic
+    ]
+    if not streams or streams[0].codec_context is None:
+      self.close()
+      raise frames.DecodeError(name, "no video stream that can be decoded")
+    self._stream = streams[0]
+    self._stream.thread_type = "AUTO"
+    self._stream.codec_context.thread_count = self._num_threads
+    # A damaged frame is an error, not patched up from the one before it.
+    self._stream.codec_context.options = {"err_detect": "explode"}
+    self._has_sought = False
+
+  def _keyframe_before(self, number: int) -> int:
+    if not (self._may_seek and self.index.is_exact):
+      return 0
+    row = np.searchsorted(self.index.keyframes, number, side="right") - 1
+    return int(self.index.keyframes[row]) if row >= 0 else 0
+
+  def _decode_from(self, key: int) -> Iterator[tuple[int, av.VideoFrame]]:
+    """Yields (number, frame) from a keyframe on; 0 is the file's beginning."""
+    if key and self._seek(key):
+      for number, frame in self._decode():
+        if number < key:
+          continue  # refers to frames before the keyframe
+        if number == key and not frame.key_frame:
+          return
+        yield number, frame
+    else:
+      self._open()
+      yield from self._decode()
+
+  def _seek(self, key: int) -> bool:
+    row = np.searchsorted(self.index.keyframes, key)
+    try:
+      self._container.seek(
+        int(self.index.keyframe_dts[row]), stream=self._stream
+      )
+    except av.error.FFmpegError:
+      return False
+    self._has_sought = True
+    return True
+
+  def _decode(self) -> Iterator[tuple[int, av.VideoFrame]]:
+    count, is_whole = 0, True
+    try:
+      for packet in self._container.demux(self._stream):
+        # After a fault all frames are damaged up to the next keyframe.
+        is_whole |= packet.is_keyframe
+        if packet.is_corrupt or not is_whole:
+          is_whole = False
+          if packet.size:
+            continue
+        try:
+          decoded = packet.decode()
+        except av.error.FFmpegError:
+          self._stream.codec_context.flush_buffers()
+          is_whole = False
+          continue
+        for frame in decoded:
+          self.num_decoded += 1
+          number = self._number(frame, count)
+          count += 1
+          if number is not None and not frame.is_corrupt:
+            yield number, frame
+    except av.error.FFmpegError:
+      return  # the file is cut off here
+
+  def _number(self, frame: av.VideoFrame, count: int) -> int | None:
+    if self.index.is_exact:
+      return self.index.number(frame.pts)
+    return count
+
+  def _image(self, frame: av.VideoFrame, size: int | None) -> np.ndarray:
+    height, width = frames.scaled_size(frame.height, frame.width, size)
+    interpolation = "AREA" if height < frame.height else None
+    rgb = self._reformatter.reformat(
+      frame, width, height, "rgb24", interpolation=interpolation
+    )
+    image = rgb.to_ndarray()
+    self.rotation = round(frame.rotation / 90) % 4 * 90
+    if not self.rotation:
+      return image
+    return np.ascontiguousarray(np.rot90(image, self.rotation // 90))
+
+
+def part(video: videos.Video, times: np.ndarray) -> tuple[range, np.ndarray]:
+  """Returns the numbers and times of the frames of the part that counts.
+
+  Args:
+    video: says where the part begins and ends.
+    times: [T] ascending, seconds, of all frames.
+
+  Raises:
+    DecodeError: no frame lies in it.
+  """
+  slack = 1e-6  # of seconds that were written with few digits
+  first = np.searchsorted(times, (video.start or 0.0) - slack)
+  last = len(times)
+  if video.end is not None:
+    last = np.searchsorted(times, video.end - slack)
+  if first >= last:
+    raise frames.DecodeError(
+      video.name,
+      f"no frame between {video.start or 0:g} s and "
+      f"{'the end' if video.end is None else f'{video.end:g} s'}; it has "
+      f"{len(times)} from {times[0]:g} to {times[-1]:g} s",
+    )
+  return range(int(first), int(last)), times[first:last]
+
+
+def _advance(decoded, number, at, held):
+  """Goes on to frame `number`, or to the first after it if it is missing."""
+  while at < number:
+    at, held = next(decoded, (_END, None))
+  return at, held
+
+
+_END = 1 << 62

@@ -1,0 +1,208 @@
+"""Pictures of region tracks, for a person to look at."""
+
+import fractions
+import os
+import pathlib
+from collections.abc import Sequence
+
+import av
+import cv2
+import numpy as np
+import tensorflow as tf
+
+from tf_ssl.ops import files, jpeg
+from tf_ssl.video.mining import track_records
+
+_TRACKS = 8  # rows of a contact sheet
+_MOMENTS = 8  # columns of it
+_CELL = 96  # pixels, side of a cell
+_CAPTION = 18  # pixels of height for words
+_INK = (40, 40, 40)
+# Tableau's ten colours, as matplotlib has them: told apart by most people.
+_COLOURS = (
+  (31, 119, 180),
+  (255, 127, 14),
+  (44, 160, 44),
+  (214, 39, 40),
+  (148, 103, 189),
+  (140, 86, 75),
+  (227, 119, 194),
+  (127, 127, 127),
+  (188, 189, 34),
+  (23, 190, 207),
+)
+
+
+def write(shard: str | os.PathLike, folder: str | os.PathLike) -> None:
+  """Writes a contact sheet and a film of the tracks of one video.
+
+  `NAME.png` has a row for each of the best tracks, the region at up to eight
+  moments; `NAME.mp4` shows the frames with the boxes drawn.
+
+  Args:
+    shard: a TFRecord file of `track_records`.
+    folder: where to; made if need be.
+
+  Raises:
+    ValueError: the file holds something else.
+    OSError: it cannot be read, or the folder not be written.
+  """
+  shard, folder = pathlib.Path(shard), pathlib.Path(folder)
+  folder.mkdir(parents=True, exist_ok=True)
+  try:
+    clips = [
+      track_records.parse(record.numpy())
+      for record in tf.data.TFRecordDataset(str(shard))
+    ]
+  except tf.errors.OpError as error:
+    raise OSError(f"{shard}: {error.message}") from error
+  sheet = contact_sheet(clips)
+  with files.replacing(folder / f"{shard.stem}.png") as place:
+    png = cv2.imencode(".png", sheet[..., ::-1])[1]
+    place.write_bytes(png.tobytes())
+  with files.replacing(folder / f"{shard.stem}.mp4") as place:
+    film(clips, place)
+
+
+def contact_sheet(clips: Sequence[track_records.TrackedClip]) -> np.ndarray:
+  """The best tracks as rows: [H, W, 3] uint8.
+
+  The first cell shows the whole frame at the track's middle, with the box. The
+  caption gives the track's number, score, and first and last frame.
+  """
+  ranked = sorted(
+    (
+      (clip.scores[track], track, clip)
+      for clip in clips
+      for track in clip.scores
+    ),
+    key=lambda one: (-one[0], one[1]),
+  )[:_TRACKS]
+  rows = [_row(clip, track, score) for score, track, clip in ranked]
+  if not rows:
+    rows = [_captioned("no track", _blank(_CELL, _CELL * (_MOMENTS + 1)))]
+  return np.concatenate(rows)
+
+
+def film(
+  clips: Sequence[track_records.TrackedClip], path: str | os.PathLike
+) -> None:
+  """Writes an MP4 of the frames with all boxes; a colour for each track.
+
+  Args:
+    clips: of one video, in the order of time.
+    path: of the file.
+  """
+  with av.open(str(path), "w", format="mp4") as output:
+    stream = None
+    for clip in clips:
+      for frame in clip.frames:
+        image = _drawn(frame)
+        # Of even size, as the codec wants it.
+        image = image[: len(image) // 2 * 2, : image.shape[1] // 2 * 2]
+        if stream is None:
+          rate = fractions.Fraction(_rate(clip)).limit_denominator(100)
+          stream = output.add_stream("libx264", rate=rate)
+          stream.height, stream.width = image.shape[:2]
+          stream.pix_fmt = "yuv420p"
+        image = np.ascontiguousarray(image)
+        output.mux(stream.encode(av.VideoFrame.from_ndarray(image)))
+    if stream is not None:
+      output.mux(stream.encode(None))
+
+
+def _rate(clip: track_records.TrackedClip) -> float:
+  times = [frame.time for frame in clip.frames]
+  spread = times[-1] - times[0]
+  return (len(times) - 1) / spread if spread > 0 else clip.fps
+
+
+def _drawn(frame: track_records.TrackedFrame) -> np.ndarray:
+  image = jpeg.decode(frame.encoded).copy()
+  for track, box in zip(frame.tracks.tolist(), frame.boxes, strict=True):
+    _draw(image, track, box)
+  return image
+
+
+def _draw(image: np.ndarray, track: int, box: np.ndarray) -> None:
+  colour = _COLOURS[track % len(_COLOURS)]
+  x0, y0, x1, y1 = _pixels(box, image)
+  cv2.rectangle(image, (x0, y0), (x1 - 1, y1 - 1), colour, 2)
+  cv2.putText(
+    image,
+    str(track),
+    (x0 + 3, y0 + 12),
+    cv2.FONT_HERSHEY_SIMPLEX,
+    0.4,
+    colour,
+    1,
+    cv2.LINE_AA,
+  )
+
+
+def _row(clip, track: int, score: float) -> np.ndarray:
+  with_it = [frame for frame in clip.frames if track in frame.tracks]
+  moments = np.linspace(0, len(with_it) - 1, min(_MOMENTS, len(with_it)))
+  shown = [with_it[round(moment)] for moment in moments]
+  middle = with_it[len(with_it) // 2]
+  whole = _resized(jpeg.decode(middle.encoded))
+  _draw(whole, track, _box(middle, track))
+  cells = [_fitted(whole)]
+  for frame in shown:
+    image = jpeg.decode(frame.encoded)
+    x0, y0, x1, y1 = _pixels(_box(frame, track), image)
+    cells.append(_fitted(image[y0:y1, x0:x1]))
+  cells += [_blank(_CELL, _CELL)] * (_MOMENTS - len(shown))
+  words = (
+    f"track {track}: score {score:.2f}, {len(with_it)} frames,"
+    f" {with_it[0].number} to {with_it[-1].number}"
+  )
+  return _captioned(words, np.concatenate(cells, 1))
+
+
+def _box(frame: track_records.TrackedFrame, track: int) -> np.ndarray:
+  return frame.boxes[frame.tracks.tolist().index(track)]
+
+
+def _pixels(box: np.ndarray, image: np.ndarray) -> tuple[int, int, int, int]:
+  """Shares to whole pixels xmin, ymin, xmax, ymax, one pixel at least."""
+  height, width = image.shape[:2]
+  y0, x0, y1, x1 = np.round(box * [height, width, height, width]).astype(int)
+  x0, y0 = min(max(x0, 0), width - 1), min(max(y0, 0), height - 1)
+  return x0, y0, max(min(x1, width), x0 + 1), max(min(y1, height), y0 + 1)
+
+
+def _fitted(image: np.ndarray) -> np.ndarray:
+  """The image as large as a cell allows, in its middle."""
+  small = _resized(image)
+  height, width = small.shape[:2]
+  cell = _blank(_CELL, _CELL)
+  top, left = (_CELL - height) // 2, (_CELL - width) // 2
+  cell[top : top + height, left : left + width] = small
+  return cell
+
+
+def _resized(image: np.ndarray) -> np.ndarray:
+  scale = (_CELL - 4) / max(image.shape[:2])
+  size = [max(round(side * scale), 1) for side in image.shape[1::-1]]
+  method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+  return cv2.resize(image, size, interpolation=method)
+
+
+def _captioned(words: str, picture: np.ndarray) -> np.ndarray:
+  caption = _blank(_CAPTION, picture.shape[1])
+  cv2.putText(
+    caption,
+    words,
+    (4, _CAPTION - 5),
+    cv2.FONT_HERSHEY_SIMPLEX,
+    0.42,
+    _INK,
+    1,
+    cv2.LINE_AA,
+  )
+  return np.concatenate([caption, picture])
+
+
+def _blank(height: int, width: int) -> np.ndarray:
+  return np.full([height, width, 3], 255, np.uint8)
