@@ -19,3 +19,17 @@ class WorkerLostError(RuntimeError):
   """
 
   exit_code = 75
+
+
+def require(condition: object, message: str) -> None:
+  """Raises UsageError with `message` unless `condition` is true.
+
+  Args:
+    condition: whether the input can be used.
+    message: one line: what was given, what was expected, what to change.
+
+  Raises:
+    UsageError: `condition` is false.
+  """
+  if not condition:
+    raise UsageError(message)

@@ -63,7 +63,7 @@ class _Watch(tf.keras.callbacks.Callback):
   def __init__(self, steps, name, stop):
     super().__init__()
     self._stop = stop
-    self._bar = progress.bar(name, total=steps)
+    self._bar = progress.bar(name, total=steps, unit="step")
 
   def on_train_batch_end(self, batch, logs=None):
     del batch, logs

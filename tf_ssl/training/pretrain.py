@@ -11,7 +11,6 @@ from tf_ssl import errors
 from tf_ssl.export import provenance, saved_model
 from tf_ssl.input_pipeline import view_batches, wait_clock
 from tf_ssl.methods import base
-from tf_ssl.ops import progress
 from tf_ssl.training import (
   assembly,
   baseline,
@@ -22,6 +21,7 @@ from tf_ssl.training import (
   metrics_log,
   non_finite,
   observation,
+  progress,
   run_batches,
   run_directory,
   run_record,

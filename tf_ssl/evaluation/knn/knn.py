@@ -11,7 +11,7 @@ from tf_ssl.evaluation.knn import classifier
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Knn:
-  """kNN as in InstDisc (Wu et al. 2018, section 3.4); see `classifier.classify`.
+  """kNN as in InstDisc (Wu et al. 2018, section 3.4): `classifier.classify`.
 
   Attributes:
     train: labelled images, whose features vote.
