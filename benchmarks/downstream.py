@@ -80,7 +80,7 @@ def _compare_probes(arguments: argparse.Namespace) -> None:
     path = pathlib.Path(folder, "images", "a")
     path.parent.mkdir()
     images_lib.write_images(path, batch, size * 3 // 2)
-    records = image_folder.read(str(path.parent), labelled=True)
+    records = image_folder.read(str(path.parent), labeled=True)
     labels = np.arange(batch, dtype=np.int32) % arguments.classes
     records = records._replace(labels=labels)
     model = load.load_model(f"random:{arguments.encoder}")

@@ -132,7 +132,7 @@ def _bare(bank: np.ndarray, queries: np.ndarray, rows: int) -> float:
 
 
 def _check_exact(bank, queries) -> None:
-  """The neighbours of some queries equal those by float64, one by one."""
+  """The neighbors of some queries equal those by float64, one by one."""
   from tf_ssl.evaluation.knn import neighbors
 
   few = queries[:: max(1, len(queries) // 8)][:8]
@@ -148,9 +148,9 @@ def _check_exact(bank, queries) -> None:
   different = sum(len(set(row)) != _K for row in found.index.tolist())
   error = np.abs(mine - best).max()
   if different or error > 1e-6:
-    raise AssertionError(f"neighbours differ: cosines by {error}")
+    raise AssertionError(f"neighbors differ: cosines by {error}")
   print(
-    f"  exact: the {_K} neighbours of {len(few)} queries are those that float64"
+    f"  exact: the {_K} neighbors of {len(few)} queries are those that float64"
     f" finds, cosines within {error:.1e}",
     flush=True,
   )

@@ -68,7 +68,7 @@ def _compare_speed(args: argparse.Namespace) -> None:
   with tempfile.TemporaryDirectory() as folder:
     path = pathlib.Path(folder, "images")
     write_images(path, args.images, args.file_size)
-    images = image_folder.read(str(path), labelled=False)
+    images = image_folder.read(str(path), labeled=False)
     for name, encoder in encoders.items():
       _compare_one({name: encoder}, images, folder, args)
     if len(encoders) > 1:
@@ -84,7 +84,7 @@ def _encoder(name: str) -> tf.keras.Model:
 def _compare_one(encoders, images, folder, args) -> None:
   count = images.num_images
   shape = [args.batch_size, args.image_size, args.image_size, 3]
-  batch = tf.random.stateless_normal(shape, [0, 1])  # as if normalised
+  batch = tf.random.stateless_normal(shape, [0, 1])  # as if normalized
   batches = [batch] * (count // args.batch_size)
   functions = [
     tf.function(lambda x, encoder=encoder: encoder(x, training=False))
@@ -146,7 +146,7 @@ def _spent(run) -> tuple[float, float]:
 
 
 def _ratio(one: list[float], other: list[float]) -> float:
-  """Of neighbours in time, the middle one of all rounds."""
+  """Of neighbors in time, the middle one of all rounds."""
   return statistics.median(a / b for a, b in zip(one, other, strict=True))
 
 
@@ -192,7 +192,7 @@ def _peak(count: int) -> tuple[float, float, float]:
   """MiB: the most of this process, the list of images, the files written."""
   with tempfile.TemporaryDirectory() as folder:
     write_images(pathlib.Path(folder, "images"), 1, 16)
-    one = image_folder.read(str(pathlib.Path(folder, "images")), labelled=False)
+    one = image_folder.read(str(pathlib.Path(folder, "images")), labeled=False)
     before = _resident()
     images = records.ImageRecords(  # the same file under as many entries
       root=one.root,

@@ -120,7 +120,7 @@ def _compare_speed(args: argparse.Namespace) -> None:
 
 
 def _ratio(one: list[float], other: list[float]) -> float:
-  """Of neighbours in time, the middle one of all rounds."""
+  """Of neighbors in time, the middle one of all rounds."""
   return statistics.median(a / b for a, b in zip(one, other, strict=True))
 
 

@@ -5,7 +5,7 @@
 Draws sets of images again and again from units with an effect of class, of set
 and of image, and asks of three intervals made of the same resampled scores
 whether they hold the average score of as many sets, and the score of very many
-sets. `bootstrap.intervals` gives the centred one.
+sets. `bootstrap.intervals` gives the centered one.
 """
 
 import argparse
@@ -34,11 +34,11 @@ def _measure(
   variant: str, effect: float, num_sets: int, arguments: argparse.Namespace
 ) -> None:
   rng = np.random.default_rng(num_sets)
-  centres = effect * np.random.default_rng(5).normal(size=(CLASSES, UNITS))
-  limit = _score(rng, centres, 1000, variant).scores[K]
+  centers = effect * np.random.default_rng(5).normal(size=(CLASSES, UNITS))
+  limit = _score(rng, centers, 1000, variant).scores[K]
   scores, low, high, middle = [], [], [], []
   for seed in range(arguments.repetitions):
-    score = _score(rng, centres, num_sets, variant)
+    score = _score(rng, centers, num_sets, variant)
     drawn = resampling.replicates(
       score, resamples=arguments.resamples, seed=seed
     )[K]
@@ -51,7 +51,7 @@ def _measure(
   kinds = {
     "percentile": (low, high),
     "basic": (2 * scores - high, 2 * scores - low),
-    "centred": (scores + low - middle, scores + high - middle),
+    "centered": (scores + low - middle, scores + high - middle),
   }
   print(
     f"{variant:7} effect of class {effect:g}, {num_sets:2} sets a class:"
@@ -67,10 +67,10 @@ def _measure(
 
 
 def _score(
-  rng: np.random.Generator, centres: np.ndarray, num_sets: int, variant: str
+  rng: np.random.Generator, centers: np.ndarray, num_sets: int, variant: str
 ) -> invariance.InvarianceScore:
   of_set = rng.normal(size=(CLASSES, num_sets, 1, UNITS))
-  features = centres[:, np.newaxis, np.newaxis] + of_set
+  features = centers[:, np.newaxis, np.newaxis] + of_set
   features = features + rng.normal(size=(CLASSES, num_sets, IMAGES, UNITS))
   sets = np.repeat(np.arange(CLASSES * num_sets), IMAGES)
   return invariance.representation_invariance_score(

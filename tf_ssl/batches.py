@@ -2,7 +2,7 @@
 
 This module is the only thing that the data side and the model side share.
 Images are NHWC with three channels. They are uint8 (0..255) where the method
-finishes the views itself, inside the train step, and float32, normalised by
+finishes the views itself, inside the train step, and float32, normalized by
 `ops.pixels.normalize`, where the input pipeline has done so.
 """
 
@@ -65,7 +65,7 @@ class IndexedImage(NamedTuple):
   index: tf.Tensor
 
 
-class LabelledPair(NamedTuple):
+class LabeledPair(NamedTuple):
   """Two views of the same thing, with what is known about it.
 
   Attributes:
@@ -79,7 +79,7 @@ class LabelledPair(NamedTuple):
   label: tf.Tensor
 
 
-class LabelledImage(NamedTuple):
+class LabeledImage(NamedTuple):
   """Images with what is known about them.
 
   Attributes:
@@ -99,6 +99,6 @@ def view_fields(batch_type: type) -> tuple[str, ...]:
   return tuple(n for n in batch_type._fields if n not in RECORD_FIELDS)
 
 
-def is_labelled(batch_type: type) -> bool:
+def is_labeled(batch_type: type) -> bool:
   """Whether a batch tells its images' classes."""
   return "label" in batch_type._fields

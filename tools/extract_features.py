@@ -15,11 +15,11 @@ def main(invocation: cli.Invocation) -> None:
   from ._cli import gin_runs
 
   flags = invocation.flags
-  records, unlabelled = feature_files.open_source(
+  records, unlabeled = feature_files.open_source(
     flags.images, require_labels=flags.require_labels
   )
-  if unlabelled:
-    print(f"not every image has a label: {unlabelled}")
+  if unlabeled:
+    print(f"not every image has a label: {unlabeled}")
   models = load_several.load_models(
     flags.model,
     layer=flags.layer,

@@ -32,7 +32,7 @@ def main(invocation: cli.Invocation) -> None:
 TOOL = cli.Tool("render", __doc__, main, required=["what", "output_dir"])
 TOOL.text_flag("what", "objects, scenes, videos or sets.")
 TOOL.text_flag("output_dir", "The folder to write, such as rendered/a.")
-TOOL.text_flag("split", "train (the default), labelled, held_out: instances.")
+TOOL.text_flag("split", "train (the default), labeled, held_out: instances.")
 TOOL.number_flag("number", 100, "Of pictures, scenes, videos, sets.")
 TOOL.number_flag("image_size", 96, "Pixels a side.")
 TOOL.number_flag("frames", 16, "Of a video.")

@@ -78,7 +78,7 @@ def test_windows_are_distributed_as_random_resized_crops(height, width, area):
     ((2, 60), [0, 28, 2, 3]),
   ],
 )
-def test_where_nothing_fits_the_largest_centred_window_is_taken(
+def test_where_nothing_fits_the_largest_centered_window_is_taken(
   sides, expected
 ):
   huge = crop.CropRange(area=(50.0, 60.0))  # never fits

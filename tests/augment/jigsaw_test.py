@@ -59,7 +59,7 @@ def test_finished_patches_do_not_depend_on_how_a_batch_is_divided():
   np.testing.assert_allclose(part, whole[2:4], atol=1e-5)
 
 
-def test_without_photometry_patches_are_normalised_pixels():
+def test_without_photometry_patches_are_normalized_pixels():
   plain = recipes.supervised()._replace(flip_probability=0.0)
   recipe = jigsaw.pirl_patches(patch=plain, cell_size=CELL, patch_size=PATCH)
   images = tf.constant(coordinates(2))

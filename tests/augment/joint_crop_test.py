@@ -12,7 +12,7 @@ _VOID = -1
 
 
 def _blocks(height=24, width=32, block=8):
-  """A mask of blocks, and an image whose grey level is 20 times the mask."""
+  """A mask of blocks, and an image whose gray level is 20 times the mask."""
   rows = np.arange(height)[:, None] // block
   columns = np.arange(width) // block
   mask = (rows * (width // block) + columns).astype(np.int32)
@@ -54,7 +54,7 @@ def test_twice_as_large_the_window_shows_a_part(row, first):
   np.testing.assert_array_equal(image[inner][..., 0], 20 * mask[inner])
 
 
-def test_half_as_large_void_and_the_mean_colour_are_around():
+def test_half_as_large_void_and_the_mean_color_are_around():
   image, mask = _crop([0.0, 0.0, 0.999, 1.0], scales=(0.5, 0.5))
   np.testing.assert_array_equal(mask[:12, 16:], _blocks()[1][1::2, 1::2])
   assert (mask[12:] == _VOID).all() and (mask[:, :16] == _VOID).all()

@@ -14,7 +14,7 @@ LUMA = np.array([0.2989, 0.587, 0.114])
 
 
 def images(count=3, height=5, width=4):
-  """[count, height, width, 3] float64, with greys and extremes among them."""
+  """[count, height, width, 3] float64, with grays and extremes among them."""
   x = np.random.default_rng(0).integers(0, 256, (count, height, width, 3))
   x[:, 0, 0] = 77
   x[:, 0, 1] = 0
@@ -143,8 +143,8 @@ def test_grayscale_changes_the_chosen_only():
   x = images(2)
   ours = pixels(photometric.grayscale(planes(x), tf.constant([False, True])))
   np.testing.assert_array_equal(ours[0], x[0])
-  grey = np.repeat((x[1] @ LUMA)[..., None], 3, axis=-1)
-  np.testing.assert_allclose(ours[1], grey, atol=1e-3)
+  gray = np.repeat((x[1] @ LUMA)[..., None], 3, axis=-1)
+  np.testing.assert_allclose(ours[1], gray, atol=1e-3)
 
 
 def test_factors_are_uniform_around_one_and_never_negative():

@@ -71,7 +71,7 @@ def test_views_differ_by_seed(images):
     assert not np.allclose(recipe.finish(images, tf.constant(other)), one)
 
 
-def test_nothing_chosen_leaves_the_normalised_image(images):
+def test_nothing_chosen_leaves_the_normalized_image(images):
   recipe = RECIPES["v2"]._replace(
     jitter_probability=0.0,
     grayscale_probability=0.0,
@@ -115,7 +115,7 @@ def test_strengths_are_those_of_the_papers():
 
 
 def test_grayscale_comes_first_in_v1_and_after_the_jitter_in_v2():
-  # Saturation and hue cannot colour a grey image, so v1 stays grey too; but
+  # Saturation and hue cannot color a gray image, so v1 stays gray too; but
   # jitter moves the luminance before v2 takes it.
   x = tf.constant([[[[200, 30, 90]] * 4] * 4], tf.uint8)
   for recipe in RECIPES.values():

@@ -26,9 +26,9 @@ def slow_resize(image, size):
     support = max(scale, 1.0)
     rows = []
     for i in range(size):
-      centre = (i + 0.5) * scale
+      center = (i + 0.5) * scale
       weights = np.array(
-        [max(0, 1 - abs(j + 0.5 - centre) / support) for j in range(len(image))]
+        [max(0, 1 - abs(j + 0.5 - center) / support) for j in range(len(image))]
       )
       rows.append(np.tensordot(weights / weights.sum(), image, 1))
     image = np.moveaxis(np.stack(rows), 0, axis)
@@ -90,9 +90,9 @@ def test_a_part_of_the_resized_image_can_be_computed_alone():
 
 
 @pytest.mark.parametrize("sides", [(20, 30), (30, 20), (6, 6), (5, 10)])
-def test_a_fitted_image_keeps_its_shape_and_the_rest_has_one_colour(sides):
+def test_a_fitted_image_keeps_its_shape_and_the_rest_has_one_color(sides):
   image = picture(*sides)
-  fitted = resize.fit(tf.constant(image), 12, colour=[1.2, 2.0, 2.9]).numpy()
+  fitted = resize.fit(tf.constant(image), 12, color=[1.2, 2.0, 2.9]).numpy()
   assert fitted.shape == (12, 12, 3) and fitted.dtype == np.uint8
   factor = 12 / max(sides)
   height, width = (round(side * factor) for side in sides)

@@ -235,10 +235,10 @@ def test_invariances_are_compared_one_by_one(files):
       for label, k, score in [
         ("viewpoint", 10, viewpoint),
         ("viewpoint", 25, viewpoint - 5),
-        ("light_colour", 10, 50.0),
+        ("light_color", 10, 50.0),
       ]
     ]
-    labels = ("viewpoint", "light_colour")
+    labels = ("viewpoint", "light_color")
     return {
       "settings": {"firing_fraction": fraction, "seed": 0, "resamples": 9},
       "models": [_report(name)["model"]],
@@ -249,7 +249,7 @@ def test_invariances_are_compared_one_by_one(files):
   found = _compared(files(invariance("a", 70.0), invariance("b", 75.0)))
   assert [p.label for p in found.protocols] == [
     "viewpoint invariance",
-    "light colour invariance",
+    "light color invariance",
   ]
   numbers = found.protocols[0].numbers
   assert [n.rank for n in numbers["top10_percent"].values()] == [2, 1]
@@ -359,15 +359,15 @@ def test_the_picture_shows_each_model_in_its_place(files, monkeypatch):
   assert [label.get_text() for label in axes.get_yticklabels()] == ["top1, %"]
   [legend] = drawn[0].legends
   assert [text.get_text() for text in legend.get_texts()] == ["a", "b"]
-  colours = [line.get_color() for line in legend.get_lines()]
+  colors = [line.get_color() for line in legend.get_lines()]
   dots = {
     line.get_color(): line.get_xdata()[0]
     for line in axes.lines
     if line.get_marker() == "o"
   }
-  assert dots == {colours[0]: 2.0, colours[1]: 5.0}
+  assert dots == {colors[0]: 2.0, colors[1]: 5.0}
   [interval] = [line for line in axes.lines if line.get_marker() == "None"]
-  assert interval.get_color() == colours[0]
+  assert interval.get_color() == colors[0]
   reach = (
     12.7062  # t of one degree of freedom times deviation sqrt(2) / sqrt(2)
   )
@@ -389,7 +389,7 @@ def test_what_the_evaluate_tool_writes_can_be_read(tmp_path):
 
   outcome = protocol.Outcome(
     protocol="knn",
-    title="Nearest neighbours",
+    title="Nearest neighbors",
     settings={"k": (20, 200), "image_size": np.int64(32), "seed": 3},
     data={"test": {"count": 7, "sha256": "fedc"}},
     results={"top1_percent": 43.416, "loss": math.nan},

@@ -50,7 +50,7 @@ def near(value, expected, *, pairs=40_000):
   return value == pytest.approx(expected, abs=5 * error)
 
 
-def test_a_centred_object_that_fills_half_the_frame_by_hand():
+def test_a_centered_object_that_fills_half_the_frame_by_hand():
   # As wide as the picture, from 24 to 72: a crop at y shows 48 - |y - 24| rows,
   # that is (48 - |y - 24|) / 96 of the object: at least 0.4 where |y - 24| is
   # at most 9, in 19 of 49 places.

@@ -30,8 +30,8 @@ def fixture_cheap(monkeypatch):
 def folder_of(path, count):
   path.mkdir()
   for i in range(count):
-    colour = [(230, 20, 20), (20, 20, 230)][i % 2]
-    Image.new("RGB", (40, 30), colour).save(path / f"{i:03d}.png")
+    color = [(230, 20, 20), (20, 20, 230)][i % 2]
+    Image.new("RGB", (40, 30), color).save(path / f"{i:03d}.png")
   return open_images.open_images(str(path))
 
 
@@ -112,7 +112,7 @@ def test_images_without_regions_are_told(tmp_path):
     estimate.estimate(records, estimate.Estimator(), str(tmp_path / "out"))
 
 
-class _Colours(tf.keras.Model):
+class _Colors(tf.keras.Model):
   """Its map is the image itself, four times smaller."""
 
   def __init__(self):
@@ -129,7 +129,7 @@ class _Colours(tf.keras.Model):
 
 
 def test_an_encoder_may_say_what_is_alike(cheap, tmp_path):
-  encoder = _Colours()
+  encoder = _Colors()
   encoder(tf.zeros([1, 8, 8, 3]))
   path = saved_model.export_encoder(
     encoder, None, str(tmp_path / "model"), provenance={}

@@ -35,7 +35,7 @@ def test_each_image_by_hand():
   np.testing.assert_allclose(found.entropy, [three_to_one, np.nan, 0])
   np.testing.assert_allclose(found.largest_area, [0.04, np.nan, 0.01])
   # The middle of 0..4 is 0.05 of the side: 0.45 of 0.5 away, on both axes.
-  np.testing.assert_allclose(found.centredness, [1, np.nan, 0.1])
+  np.testing.assert_allclose(found.centeredness, [1, np.nan, 0.1])
 
 
 def test_classes_that_are_seen_together_by_hand():

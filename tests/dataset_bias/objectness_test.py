@@ -11,12 +11,12 @@ from tf_ssl.ops import boxes as boxes_lib
 _BOX = [30, 20, 90, 80]
 
 
-def picture(seed=0, colour=(220, 40, 30)):
-  """A coloured square with a texture, on grey ground: [100, 150, 3]."""
+def picture(seed=0, color=(220, 40, 30)):
+  """A colored square with a texture, on gray ground: [100, 150, 3]."""
   rng = np.random.default_rng(seed)
   image = rng.normal(120, 4, [100, 150, 3])
   xmin, ymin, xmax, ymax = _BOX
-  image[ymin:ymax, xmin:xmax] = colour + rng.normal(0, 6, [60, 60, 3])
+  image[ymin:ymax, xmin:xmax] = color + rng.normal(0, 6, [60, 60, 3])
   return np.clip(image, 0, 255).astype(np.uint8)
 
 
@@ -48,7 +48,7 @@ def test_objects_lie_apart_and_inside():
       assert common <= 0.3 * smaller + 1e-6
 
 
-def test_a_picture_of_one_colour_has_none():
+def test_a_picture_of_one_color_has_none():
   assert objectness.find(np.full([60, 80, 3], 90, np.uint8)).shape == (0, 4)
 
 

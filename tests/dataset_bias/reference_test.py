@@ -48,7 +48,7 @@ def test_objects_are_large_and_central_and_scenes_are_not():
   assert (objects.objects == 1).all()
   assert scenes.objects.mean() > 3
   assert objects.largest_area.mean() > 3 * scenes.largest_area.mean()
-  assert objects.centredness.mean() > scenes.centredness.mean() + 0.1
+  assert objects.centeredness.mean() > scenes.centeredness.mean() + 0.1
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def test_names_may_be_any_bytes(tmp_path):
 
 def test_the_first_folder_names_the_class(tmp_path):
   _write(tmp_path, dog__x__a=b"1", cat__b=b"1", dog__a=b"1", ape__a=b"1")
-  found = image_folder.read(str(tmp_path), labelled=True)
+  found = image_folder.read(str(tmp_path), labeled=True)
   assert found.class_names == ("ape", "cat", "dog")
   assert found.labels.dtype == np.int32
   assert [found.class_names[i] for i in found.labels] == [
@@ -90,7 +90,7 @@ def test_the_first_folder_names_the_class(tmp_path):
 def test_an_image_outside_of_class_folders_has_no_label(tmp_path):
   _write(tmp_path, cat__a=b"1", stray=b"1")
   with pytest.raises(errors.UsageError, match="'stray.jpg' lies directly.*CLA"):
-    image_folder.read(str(tmp_path), labelled=True)
+    image_folder.read(str(tmp_path), labeled=True)
 
 
 def test_an_empty_folder_is_refused(tmp_path):
@@ -112,7 +112,7 @@ def test_twenty_thousand_images_are_listed(tmp_path):
       name = f"{folder:02d}/{number:04d}.jpg"
       os.close(os.open(tmp_path / name, os.O_CREAT))
       expected.append(name)
-  found = image_folder.read(str(tmp_path), labelled=True)
+  found = image_folder.read(str(tmp_path), labeled=True)
   assert _names(found) == expected
   # Nothing is held per image but a few bytes beyond its name.
   assert found.files.nbytes + found.sizes.nbytes < 20 * found.num_images

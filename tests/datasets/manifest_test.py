@@ -62,7 +62,7 @@ def test_boxes_are_read_and_may_be_missing(write):
   file = write(
     "path,label,xmin,ymin,xmax,ymax", "a.jpg,1,0,2,30,4", "sub/b.jpg,1,,,,"
   )
-  found = manifest.read(file, labelled=True)
+  found = manifest.read(file, labeled=True)
   np.testing.assert_array_equal(found.boxes, [[0, 2, 30, 4], [-1] * 4])
   assert found.boxes.dtype == np.int32
 
@@ -139,15 +139,15 @@ def test_a_bad_box_is_named_with_its_line(write, box):
     manifest.read(file)
 
 
-def test_labelled_images_need_a_column_of_labels(write):
+def test_labeled_images_need_a_column_of_labels(write):
   with pytest.raises(errors.UsageError, match="line 1: no column `label`"):
-    manifest.read(write("path", "a.jpg"), labelled=True)
+    manifest.read(write("path", "a.jpg"), labeled=True)
 
 
-def test_labelled_images_need_a_label_each(write):
+def test_labeled_images_need_a_label_each(write):
   file = write("path,label", "a.jpg,1", "a.jpg, ")
   with pytest.raises(errors.UsageError, match="line 3: no label"):
-    manifest.read(file, labelled=True)
+    manifest.read(file, labeled=True)
 
 
 def test_a_manifest_that_cannot_be_read_is_named(tmp_path):

@@ -21,8 +21,8 @@ def opened(monkeypatch):
     monkeypatch.setattr(
       module,
       "read",
-      lambda source, *, labelled, name=name: calls.append(
-        (name, source, labelled)
+      lambda source, *, labeled, name=name: calls.append(
+        (name, source, labeled)
       ),
     )
   return calls
@@ -41,20 +41,20 @@ def opened(monkeypatch):
     (["x/a.tfrecord-0-of-1"], "", ("tfrecords", ["x/a.tfrecord-0-of-1"])),
   ],
 )
-@pytest.mark.parametrize("labelled", [False, True])
+@pytest.mark.parametrize("labeled", [False, True])
 def test_a_source_goes_to_its_reader(
-  tmp_path, opened, files, source, expected, labelled
+  tmp_path, opened, files, source, expected, labeled
 ):
   for file in files:
     (tmp_path / file).parent.mkdir(exist_ok=True)
     (tmp_path / file).touch()
-  open_images.open_images(str(tmp_path / source), labelled=labelled)
+  open_images.open_images(str(tmp_path / source), labeled=labeled)
   reader, what = expected
   if isinstance(what, list):
     what = [str(tmp_path / name) for name in what]
   else:
     what = str(tmp_path / what)
-  assert opened == [(reader, what, labelled)]
+  assert opened == [(reader, what, labeled)]
 
 
 def test_a_prefix_means_tensorflow_datasets(opened):

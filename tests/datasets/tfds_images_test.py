@@ -82,7 +82,7 @@ def test_a_source_names_dataset_and_split(data_dir, source, expected):
 
 def test_labels_come_with_the_names_of_the_classes(data_dir):
   found = tfds_images.read(
-    "tfds:tiny:train[1:4]", labelled=True, data_dir=data_dir
+    "tfds:tiny:train[1:4]", labeled=True, data_dir=data_dir
   )
   np.testing.assert_array_equal(found.labels, [1, 0, 1])
   assert found.class_names == ("zebra", "ape")

@@ -78,7 +78,7 @@ def test_labels_are_read_on_request(tmp_path):
     _write(tmp_path / "0.tfrecord", *_images(0, 300)),
     _write(tmp_path / "1.tfrecord", *_images(300, 3)),
   ]
-  found = tfrecords.read(files, labelled=True)
+  found = tfrecords.read(files, labeled=True)
   assert found.labels.dtype == np.int32
   np.testing.assert_array_equal(found.labels, np.arange(303) % 5)
 
@@ -86,7 +86,7 @@ def test_labels_are_read_on_request(tmp_path):
 def test_features_may_have_other_names(tmp_path):
   file = _write(tmp_path / "a.tfrecord", _example(jpeg=b"x", species=3))
   found = tfrecords.read(
-    [file], labelled=True, image_feature="jpeg", label_feature="species"
+    [file], labeled=True, image_feature="jpeg", label_feature="species"
   )
   np.testing.assert_array_equal(found.labels, [3])
   assert found.shards.image_feature == "jpeg"
@@ -160,14 +160,14 @@ def test_an_example_without_a_label_is_named(tmp_path, label):
   bad = _example(image__encoded=b"x", **label)
   file = _write(tmp_path / "a.tfrecord", *_images(0, 1), bad)
   with pytest.raises(errors.UsageError, match=r"a.tfrecord@\d+ in .* no label"):
-    tfrecords.read([file], labelled=True)
+    tfrecords.read([file], labeled=True)
 
 
 def test_labels_of_another_type_are_refused(tmp_path):
   bad = _example(image__encoded=b"x", image__class__label=b"cat")
   file = _write(tmp_path / "a.tfrecord", bad)
   with pytest.raises(errors.UsageError, match="cannot read labels.*an integer"):
-    tfrecords.read([file], labelled=True)
+    tfrecords.read([file], labeled=True)
 
 
 def test_files_are_found_by_name_glob_and_folder(tmp_path):

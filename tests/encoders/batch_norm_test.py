@@ -54,7 +54,7 @@ def test_one_group_is_plain_batch_norm_and_so_is_inference():
     )
 
 
-def test_it_normalises_vectors_too():
+def test_it_normalizes_vectors_too():
   x = images()[:, 0, 0, :]
   expected = np.concatenate(
     [(g - g.mean(0)) / np.sqrt(g.var(0) + 1e-5) for g in np.split(x, 2)]

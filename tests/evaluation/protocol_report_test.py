@@ -12,7 +12,7 @@ from tf_ssl.evaluation import protocol, protocol_report
 
 _OUTCOME = protocol.Outcome(
   protocol="knn",
-  title="Nearest neighbours",
+  title="Nearest neighbors",
   settings={"k": (20, 200), "image_size": np.int64(32), "crop": "middle"},
   data={
     "train": {"count": 12, "sha256": "0123456789abcdef"},
@@ -80,7 +80,7 @@ def test_the_page_shows_results_first_and_names_are_only_text(
 ):
   _, page = _write(_OUTCOME, subject, tmp_path)
   lines = page.splitlines()
-  assert lines[0] == "# Nearest neighbours: mine"
+  assert lines[0] == "# Nearest neighbors: mine"
   assert lines[2:6] == [
     "| result | value |",
     "|---|---|",

@@ -17,7 +17,7 @@ from tf_ssl import errors
 from tf_ssl.datasets import open_images
 from tf_ssl.datasets.annotations import voc
 from tf_ssl.datasets.masks import mask_folders
-from tf_ssl.evaluation import fine_tune_loop, labelled_sets, protocol
+from tf_ssl.evaluation import fine_tune_loop, labeled_sets, protocol
 from tf_ssl.evaluation.detection import architecture, detection
 from tf_ssl.evaluation.fine_tuning import fine_tuning
 from tf_ssl.evaluation.knn import knn
@@ -53,7 +53,7 @@ def _damage(folder, pattern="*.png", size=20):
     path.write_bytes(path.read_bytes()[:size])
 
 
-def _labelled(folder):
+def _labeled(folder):
   """4 images in each of 2 class folders."""
   rng = np.random.default_rng(0)
   for name in "ab":
@@ -61,7 +61,7 @@ def _labelled(folder):
     for i in range(4):
       pixels = rng.integers(0, 256, [16, 16, 3], np.uint8)
       Image.fromarray(pixels).save(folder / name / f"{i}.png")
-  return open_images.open_images(str(folder), labelled=True)
+  return open_images.open_images(str(folder), labeled=True)
 
 
 def _refused(settings, subject, folder) -> str:
@@ -72,7 +72,7 @@ def _refused(settings, subject, folder) -> str:
   return message
 
 
-_LABELLED = {
+_LABELED = {
   "knn": (knn.Knn, {"k": (1,), "image_size": 8}),
   "linear_fast": (linear_fast.LinearFast, {"seeds": (0,), "image_size": 8}),
   "linear": (
@@ -97,10 +97,10 @@ _LABELLED = {
 }
 
 
-@pytest.mark.parametrize("name", list(_LABELLED))
-def test_of_labelled_test_images(name, subject, tmp_path, untrained):
-  kind, changes = _LABELLED[name]
-  sets = {role: _labelled(tmp_path / role) for role in ("train", "test")}
+@pytest.mark.parametrize("name", list(_LABELED))
+def test_of_labeled_test_images(name, subject, tmp_path, untrained):
+  kind, changes = _LABELED[name]
+  sets = {role: _labeled(tmp_path / role) for role in ("train", "test")}
   _damage(tmp_path / "test")
   message = _refused(
     kind(**sets, max_skipped_fraction=1.0, **changes), subject, tmp_path
@@ -108,10 +108,10 @@ def test_of_labelled_test_images(name, subject, tmp_path, untrained):
   assert "none of " in message and "8 " in message
 
 
-@pytest.mark.parametrize("name", list(_LABELLED))
-def test_of_labelled_training_images(name, subject, tmp_path):
-  kind, changes = _LABELLED[name]
-  sets = {role: _labelled(tmp_path / role) for role in ("train", "test")}
+@pytest.mark.parametrize("name", list(_LABELED))
+def test_of_labeled_training_images(name, subject, tmp_path):
+  kind, changes = _LABELED[name]
+  sets = {role: _labeled(tmp_path / role) for role in ("train", "test")}
   _damage(tmp_path / "train")
   message = _refused(
     kind(**sets, max_skipped_fraction=1.0, **changes), subject, tmp_path
@@ -121,14 +121,14 @@ def test_of_labelled_training_images(name, subject, tmp_path):
 
 @pytest.mark.parametrize("kind", ["linear_fast", "linear"])
 def test_of_those_held_out_to_choose_by(kind, subject, tmp_path, untrained):
-  kind, changes = _LABELLED[kind]
-  sets = {role: _labelled(tmp_path / role) for role in ("train", "test")}
+  kind, changes = _LABELED[kind]
+  sets = {role: _labeled(tmp_path / role) for role in ("train", "test")}
   settings = kind(
     **sets,
     max_skipped_fraction=1.0,
     **{**changes, "validation_fraction": 0.25, "seeds": (0,)},
   )
-  out = labelled_sets.hold_out(labelled_sets.match(**sets).train, 0.25, seed=0)
+  out = labeled_sets.hold_out(labeled_sets.match(**sets).train, 0.25, seed=0)
   for index in np.flatnonzero(out).tolist():
     (tmp_path / "train" / sets["train"].name(index)).write_bytes(b"\x89PNG")
   message = _refused(settings, subject, tmp_path)
@@ -206,7 +206,7 @@ def test_of_annotated_images(kind, role, tmp_path):
   )
   message = _refused(
     kind(examples=examples, workers=1),
-    voc_reference.subject(voc_reference.colours),
+    voc_reference.subject(voc_reference.colors),
     tmp_path,
   )
   count = {"trainval": 8, "test": 4}[role]

@@ -47,7 +47,7 @@ def frame(seed=0, height=40, width=56):
 
 
 def at(features, y, x):
-  """The value at a point, in places from the first's centre; slow and plain."""
+  """The value at a point, in places from the first's center; slow and plain."""
   height, width = features.shape[:2]
   y, x = np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)
   top, left = int(y), int(x)
@@ -71,7 +71,7 @@ def slow_roi_align(features, box, grid):
     for v, u in itertools.product((0.25, 0.75), repeat=2):
       y = ymin + (ymax - ymin) * (row + v) / grid
       x = xmin + (xmax - xmin) * (column + u) / grid
-      points.append(at(features, y - 0.5, x - 0.5))  # centres lie at halves
+      points.append(at(features, y - 0.5, x - 0.5))  # centers lie at halves
     result[row, column] = np.mean(points, 0)
   return result
 

@@ -17,18 +17,18 @@ _SIDE = 8
 
 @pytest.fixture(scope="module", name="model")
 def fixture_model():
-  """Gives an image of one colour back as that colour, in 0..255."""
+  """Gives an image of one color back as that color, in 0..255."""
   return load.load_model("a=pixels")
 
 
-def _paint(path, colour, size=(_SIDE, _SIDE)):
+def _paint(path, color, size=(_SIDE, _SIDE)):
   path.parent.mkdir(parents=True, exist_ok=True)
-  Image.new("RGB", size, (colour,) * 3).save(path)
+  Image.new("RGB", size, (color,) * 3).save(path)
 
 
 @pytest.fixture(name="classes")
 def fixture_classes(tmp_path):
-  """Five images of two classes; the colour of each is its number times 10."""
+  """Five images of two classes; the color of each is its number times 10."""
   folder = tmp_path / "images"
   for i, name in enumerate(("cat/0", "cat/1", "dog/2", "dog/3", "dog/4")):
     _paint(folder / f"{name}.png", 10 * i)
@@ -41,8 +41,8 @@ def _write(models, source, output, **options):
   return feature_files.write(models, records, str(output), **options)
 
 
-def _colours(features):
-  """The colour of each row, which all units of it must have."""
+def _colors(features):
+  """The color of each row, which all units of it must have."""
   assert np.ptp(features, axis=1).max() < 1e-4
   return features[:, 0]
 
@@ -69,9 +69,9 @@ def test_class_folders_become_mapped_arrays_with_names_and_labels(
   arrays, about = _of_folder(tmp_path / "out", mmap_mode="r")
   assert set(arrays) == {"features/a", "index", "names", "labels"}
   assert isinstance(arrays["features/a"], np.memmap)
-  scale = _colours(arrays["features/a"])[4] / 40  # whatever unit pixels have
+  scale = _colors(arrays["features/a"])[4] / 40  # whatever unit pixels have
   np.testing.assert_allclose(
-    _colours(arrays["features/a"]), scale * np.arange(0, 50, 10), rtol=1e-5
+    _colors(arrays["features/a"]), scale * np.arange(0, 50, 10), rtol=1e-5
   )
   assert arrays["names"].tolist() == [
     "cat/0.png",
@@ -119,16 +119,16 @@ def test_boxes_of_a_manifest_are_cut_out_and_kept(model, tmp_path):
     f"a.png,light,{_SIDE},0,{2 * _SIDE},{_SIDE}\n"
     "b.png,,,,,\n"
   )
-  records, unlabelled = feature_files.open_source(str(manifest))
-  assert "no label" in unlabelled and "line 4" in unlabelled
+  records, unlabeled = feature_files.open_source(str(manifest))
+  assert "no label" in unlabeled and "line 4" in unlabeled
   with pytest.raises(errors.UsageError, match="no label"):
     feature_files.open_source(str(manifest), require_labels=True)
   feature_files.write(
     [model], records, str(tmp_path / "out.npz"), image_size=_SIDE
   )
   arrays, about = _of_archive(tmp_path / "out.npz")
-  colours = _colours(arrays["features/a"])
-  np.testing.assert_allclose(colours / colours[2], [0, 2, 1], atol=1e-5)
+  colors = _colors(arrays["features/a"])
+  np.testing.assert_allclose(colors / colors[2], [0, 2, 1], atol=1e-5)
   assert arrays["labels"].tolist() == [0, 1, -1]
   assert about["class_names"] == ["dark", "light"]
   assert arrays["names"].tolist() == ["a.png", "a.png", "b.png"]
@@ -156,16 +156,16 @@ def test_tfrecords_give_their_labels(model, tmp_path):
       writer.write(example.SerializeToString())
   _write([model], path, tmp_path / "out")
   arrays, _ = _of_folder(tmp_path / "out")
-  colours = _colours(arrays["features/a"])
-  np.testing.assert_allclose(colours / colours[1], [3, 1, 2], rtol=1e-5)
+  colors = _colors(arrays["features/a"])
+  np.testing.assert_allclose(colors / colors[1], [3, 1, 2], rtol=1e-5)
   assert arrays["labels"].tolist() == [3, 1, 2]
   assert arrays["names"][0].startswith("a.tfrecord@")
 
 
 def test_images_without_classes_have_no_labels(model, tmp_path):
   _paint(tmp_path / "images" / "0.png", 0)
-  records, unlabelled = feature_files.open_source(str(tmp_path / "images"))
-  assert "one folder per class" in unlabelled
+  records, unlabeled = feature_files.open_source(str(tmp_path / "images"))
+  assert "one folder per class" in unlabeled
   feature_files.write(
     [model], records, str(tmp_path / "a.npz"), image_size=_SIDE
   )

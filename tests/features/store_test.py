@@ -21,7 +21,7 @@ from tf_ssl.models import image_model, reader
 
 
 def _model(name="mean", *, scale=1.0, pause=0.0, calls=None, fails_from=None):
-  """The mean colour times a scale; may wait, count images, or give NaN."""
+  """The mean color times a scale; may wait, count images, or give NaN."""
 
   def run(images):
     if calls is not None:
@@ -46,11 +46,11 @@ def _model(name="mean", *, scale=1.0, pause=0.0, calls=None, fails_from=None):
 
 
 def _folder(path, count=11, step=20):
-  """Images of one colour each, step * number (the same on two channels)."""
+  """Images of one color each, step * number (the same on two channels)."""
   path.mkdir()
   for i in range(count):
-    colour = (step * i, step * i, 255)
-    Image.new("RGB", (8, 8), colour).save(path / f"{i:03d}.png")
+    color = (step * i, step * i, 255)
+    Image.new("RGB", (8, 8), color).save(path / f"{i:03d}.png")
   return path
 
 
@@ -60,7 +60,7 @@ def fixture_images(tmp_path):
 
 
 def _extract(models, images, folder, **options):
-  records = image_folder.read(str(images), labelled=False)
+  records = image_folder.read(str(images), labeled=False)
   options = {"image_size": 8, "batch_size": 4, **options}
   return store.extract(models, records, str(folder), **options)
 

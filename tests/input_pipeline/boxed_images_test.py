@@ -41,8 +41,8 @@ def test_boxes_hold_their_objects_flipped_or_not(data):
     for box, class_id in zip(example.boxes, example.class_ids, strict=True):
       xmin, ymin, xmax, ymax = box.astype(int)  # all sizes are even
       inside = example.image[ymin + 1 : ymax - 1, xmin + 1 : xmax - 1]
-      colour = scenes.COLOURS[(3, 18)[class_id]]
-      assert np.abs(inside.astype(int) - colour).max() <= 1
+      color = scenes.COLORS[(3, 18)[class_id]]
+      assert np.abs(inside.astype(int) - color).max() <= 1
       lefts.add((int(class_id), xmin, xmax))
   assert lefts == {
     (0, 4, 14),
@@ -57,7 +57,7 @@ def test_boxes_hold_their_objects_flipped_or_not(data):
   assert [sorted(counts[i : i + 3]) for i in (0, 3, 6)] == [[0, 1, 2]] * 3
 
 
-def test_what_is_not_image_has_the_mean_colour(data):
+def test_what_is_not_image_has_the_mean_color(data):
   for example in examples(data, 3):
     below = example.image[16:].reshape(-1, 3)
     np.testing.assert_array_equal(

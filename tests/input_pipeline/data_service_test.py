@@ -93,7 +93,7 @@ def test_the_views_are_those_made_here_in_another_order(
   here = batches(folder, num_steps=40, finish_views=finish_views)
   index = np.concatenate([x.index for x in here])
   views = np.concatenate([x.image for x in here]).astype(float)
-  # One grey level, for the service resizes with another kernel.
+  # One gray level, for the service resizes with another kernel.
   tolerance = 0.1 if finish_views else 1
   used = set()
   for batch in there:

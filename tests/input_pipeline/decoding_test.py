@@ -34,9 +34,9 @@ def jpeg(image, **options):
 
 
 RGB = Image.fromarray(picture())
-GREY = RGB.convert("L")
+GRAY = RGB.convert("L")
 PALETTE = RGB.quantize(32)
-GREY_RGB = np.asarray(GREY.convert("RGB"))
+GRAY_RGB = np.asarray(GRAY.convert("RGB"))
 PALETTE_RGB = np.asarray(PALETTE.convert("RGB"))
 SIXTEEN = picture().astype(np.uint16) * 257
 GIF_FRAMES = [RGB.quantize(16), Image.new("P", RGB.size)]
@@ -44,7 +44,7 @@ GIF_FRAMES = [RGB.quantize(16), Image.new("P", RGB.size)]
 CASES = {
   "jpeg": jpeg(RGB),
   "jpeg_progressive": jpeg(RGB, progressive=True),
-  "jpeg_grey": jpeg(GREY),
+  "jpeg_gray": jpeg(GRAY),
   "jpeg_cmyk": jpeg(RGB.convert("CMYK")),
   "png": (encoded(RGB, "PNG"), picture(), 0),
   "png_16_bits": (
@@ -52,22 +52,22 @@ CASES = {
     picture(),
     0,
   ),
-  "png_grey_16_bits": (
+  "png_gray_16_bits": (
     cv2.imencode(".png", SIXTEEN[..., 0])[1].tobytes(),
     np.repeat(picture()[..., :1], 3, -1),
     0,
   ),
   "png_rgba": (encoded(RGB.convert("RGBA"), "PNG"), picture(), 0),
-  "png_grey": (encoded(GREY, "PNG"), GREY_RGB, 0),
-  "png_grey_alpha": (encoded(GREY.convert("LA"), "PNG"), GREY_RGB, 0),
+  "png_gray": (encoded(GRAY, "PNG"), GRAY_RGB, 0),
+  "png_gray_alpha": (encoded(GRAY.convert("LA"), "PNG"), GRAY_RGB, 0),
   "png_palette": (encoded(PALETTE, "PNG"), PALETTE_RGB, 0),
-  "png_two_colours": (
-    encoded(GREY.point(lambda v: 255 * (v > 99)).convert("1"), "PNG"),
-    np.where(GREY_RGB > 99, 255, 0),
+  "png_two_colors": (
+    encoded(GRAY.point(lambda v: 255 * (v > 99)).convert("1"), "PNG"),
+    np.where(GRAY_RGB > 99, 255, 0),
     0,
   ),
   "bmp": (encoded(RGB, "BMP"), picture(), 0),
-  "bmp_grey": (encoded(GREY, "BMP"), GREY_RGB, 0),
+  "bmp_gray": (encoded(GRAY, "BMP"), GRAY_RGB, 0),
   "bmp_palette": (encoded(PALETTE, "BMP"), PALETTE_RGB, 0),
   "bmp_32_bits": (encoded(RGB.convert("RGBA"), "BMP"), picture(), 0),
   "gif": (encoded(PALETTE, "GIF"), PALETTE_RGB, 0),
@@ -76,10 +76,10 @@ CASES = {
     np.asarray(GIF_FRAMES[0].convert("RGB")),
     0,
   ),
-  "pgm": (encoded(GREY, "PPM"), GREY_RGB, 0),
+  "pgm": (encoded(GRAY, "PPM"), GRAY_RGB, 0),
   "pgm_with_comments": (
-    b"P5\n# made by hand: 1 2 3\n9 # wide\n12\n255\n" + GREY.tobytes(),
-    GREY_RGB,
+    b"P5\n# made by hand: 1 2 3\n9 # wide\n12\n255\n" + GRAY.tobytes(),
+    GRAY_RGB,
     0,
   ),
   "pgm_of_white_space": (  # Bytes that could pass for the header's.
@@ -111,7 +111,7 @@ def test_a_window_is_the_same_part_of_the_whole_image(name):
   data = tf.constant(CASES[name][0])
   part = decoding.decode_window(data, tf.constant([3, 2, 8, 5]))
   whole = decoding.decode(data)[3:11, 2:7]
-  # JPEG: upsampled colour may look beyond the window's edge.
+  # JPEG: upsampled color may look beyond the window's edge.
   tolerance = 12 if name.startswith("jpeg") else 0
   assert np.abs(part.numpy().astype(int) - whole.numpy()).max() <= tolerance
 
@@ -150,7 +150,7 @@ def test_a_bmp_stored_from_top_to_bottom_is_read_so():
     CASES["png"][0][:60],
     CASES["bmp"][0][:60],
     CASES["gif"][0][:40],
-    encoded(GREY.convert("1"), "BMP"),
+    encoded(GRAY.convert("1"), "BMP"),
     CASES["pgm"][0][:-1],
     CASES["pgm"][0] + b"1",
     b"P5 2 2 65535\n" + bytes(8),

@@ -13,7 +13,7 @@ from tf_ssl.input_pipeline import masked_batches
 
 @pytest.fixture(scope="module", name="data")
 def fixture_data(tmp_path_factory):
-  """Six images whose grey level is 40 times their mask; ids 2 to 4, void 9."""
+  """Six images whose gray level is 40 times their mask; ids 2 to 4, void 9."""
   root = tmp_path_factory.mktemp("masked")
   for name in ("images", "masks"):
     (root / name).mkdir()
@@ -21,8 +21,8 @@ def fixture_data(tmp_path_factory):
     mask = np.full([16, 24], 2 + i % 3, np.uint8)
     mask[:8, :12] = 9
     Image.fromarray(mask).save(root / "masks" / f"{i}.png")
-    grey = np.repeat(20 * mask[..., None], 3, axis=2)
-    Image.fromarray(grey).save(root / "images" / f"{i}.png")
+    gray = np.repeat(20 * mask[..., None], 3, axis=2)
+    Image.fromarray(gray).save(root / "images" / f"{i}.png")
   (root / "classes.txt").write_text("2: a\n3: b\n4: c\n")
   return mask_folders.read(
     str(root / "images"),

@@ -18,7 +18,7 @@ def _encoded(picture, kind="PNG"):
   return buffer.getvalue()
 
 
-def test_grey_and_palette_and_bmp_are_ids():
+def test_gray_and_palette_and_bmp_are_ids():
   palette = Image.fromarray(_IDS, "P")
   palette.putpalette([i * 7 % 256 for i in range(768)])
   for encoded in (
@@ -48,9 +48,9 @@ def test_sixteen_bits_and_one_bit_are_ids():
     (_encoded(Image.fromarray(_IDS))[:-30], "cannot be decoded"),
     (
       _encoded(Image.new("RGB", [3, 2])),
-      r"a picture in colours \(RGB\), expected the id of a class",
+      r"a picture in colors \(RGB\), expected the id of a class",
     ),
-    (_encoded(Image.new("RGBA", [3, 2])), r"in colours \(RGBA\)"),
+    (_encoded(Image.new("RGBA", [3, 2])), r"in colors \(RGBA\)"),
     (_encoded(Image.new("L", [3, 2]), "JPEG"), "JPEG, which does not keep"),
   ],
 )

@@ -18,7 +18,7 @@ def _records(folder, count, sides=(8, 8)):
   folder.mkdir()
   for i, picture in enumerate(pictures):
     Image.fromarray(picture).save(folder / f"{i:02d}.png")
-  return image_folder.read(str(folder), labelled=False), pictures
+  return image_folder.read(str(folder), labeled=False), pictures
 
 
 def _batches(records, **options):
@@ -57,7 +57,7 @@ def test_a_whole_image_becomes_a_square_as_pillow_makes_it(tmp_path, sides):
   assert np.abs(difference).max() <= 1
 
 
-def test_a_fitted_image_is_whole_beside_the_mean_colour(tmp_path):
+def test_a_fitted_image_is_whole_beside_the_mean_color(tmp_path):
   records, pictures = _records(tmp_path / "a", 1, (8, 16))
   found = _batches(records, framing="fitted", image_size=16)[0].image[0]
   np.testing.assert_array_equal(found[:8], pictures[0])

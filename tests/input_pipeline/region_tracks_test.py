@@ -10,7 +10,7 @@ from tf_ssl import batches as types
 from tf_ssl import errors
 from tf_ssl.augment import recipes
 from tf_ssl.input_pipeline import (
-  labelled_images,
+  labeled_images,
   region_tracks,
   skipped,
   view_batches,
@@ -113,16 +113,16 @@ def test_a_batch_shows_both_frames_and_the_region_in_each(folder):
   for batch in batches:
     assert batch.query.shape == (3, 16, 16, 3)
     assert batch.query_region.shape == (3, 8, 8, 3)
-    colours = [x.numpy().mean((1, 2)) for x in batch]
-    video = np.round((colours[0][:, 0] - 20) / 60).astype(int)
+    colors = [x.numpy().mean((1, 2)) for x in batch]
+    video = np.round((colors[0][:, 0] - 20) / 60).astype(int)
     assert sorted(video) == [0, 1, 2]
-    for colour in colours:  # all four of one video
-      np.testing.assert_allclose(colour[:, 0], 60 * video + 20, atol=4)
+    for color in colors:  # all four of one video
+      np.testing.assert_allclose(color[:, 0], 60 * video + 20, atol=4)
     for one, other in ((0, 1), (2, 3)):
-      later = colours[other][:, 2] - colours[one][:, 2]
+      later = colors[other][:, 2] - colors[one][:, 2]
       np.testing.assert_allclose(later, 40, atol=4)
-    np.testing.assert_allclose(colours[0][:, 2], colours[2][:, 2], atol=4)
-    sides = [np.round(colours[i][:, 1] / 200, 1) for i in (2, 3)]
+    np.testing.assert_allclose(colors[0][:, 2], colors[2][:, 2], atol=4)
+    sides = [np.round(colors[i][:, 1] / 200, 1) for i in (2, 3)]
     assert np.isin(sides, [0.0, 1.0]).all()  # nothing beside the region
     moved += int((sides[0] != sides[1]).sum())
   assert moved > 0
@@ -133,14 +133,14 @@ def test_regions_are_images_by_themselves(folder):
     region_tracks.region_tracks(source=str(folder), seconds=0.5)
   )
   assert records.num_images == 24
-  (batch,) = labelled_images.labelled_images(
+  (batch,) = labeled_images.labeled_images(
     records, image_size=20, batch_size=24
   )
   np.testing.assert_array_equal(batch.label, np.arange(24))
-  colours = batch.image.numpy().mean((1, 2))
+  colors = batch.image.numpy().mean((1, 2))
   # The third example: track 5 from the left, at 1, to the right, at 2.
-  np.testing.assert_allclose(colours[4], [20, 0, 60], atol=4)
-  np.testing.assert_allclose(colours[5], [20, 200, 100], atol=4)
+  np.testing.assert_allclose(colors[4], [20, 0, 60], atol=4)
+  np.testing.assert_allclose(colors[5], [20, 200, 100], atol=4)
 
 
 def test_a_frame_that_is_damaged_is_named_with_its_row(folder):

@@ -29,7 +29,7 @@ def _write(folder, kind, **changes):
 
 def test_objects_lie_in_class_folders(tmp_path):
   _write(tmp_path, "objects", number=11)
-  found = open_images.open_images(str(tmp_path / "images"), labelled=True)
+  found = open_images.open_images(str(tmp_path / "images"), labeled=True)
   assert found.num_images == 11
   assert found.class_names == tuple(sorted(synthetic.CATEGORIES))
   assert len(_names(tmp_path)) == 11

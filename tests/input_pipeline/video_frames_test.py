@@ -12,14 +12,14 @@ from tf_ssl.input_pipeline import video_frames, view_batches
 
 
 def write(path, brightness, count, fps=10):
-  """A video whose frame i has the grey level brightness + 4 i."""
+  """A video whose frame i has the gray level brightness + 4 i."""
   with av.open(str(path), "w") as output:
     stream = output.add_stream("libx264", rate=fps)
     stream.width, stream.height = 32, 24
     stream.options = {"crf": "10"}
     for number in range(count):
-      grey = np.full([24, 32, 3], brightness + 4 * number, np.uint8)
-      output.mux(stream.encode(av.VideoFrame.from_ndarray(grey)))
+      gray = np.full([24, 32, 3], brightness + 4 * number, np.uint8)
+      output.mux(stream.encode(av.VideoFrame.from_ndarray(gray)))
     output.mux(stream.encode(None))
 
 

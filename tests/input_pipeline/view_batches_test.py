@@ -20,7 +20,7 @@ NUM_IMAGES = 20
 
 
 def paint(path, number):
-  """An image of one colour, which tells its number: 10 * number."""
+  """An image of one color, which tells its number: 10 * number."""
   Image.new("RGB", (12, 10), (10 * number,) * 3).save(path)
 
 
@@ -151,7 +151,7 @@ def test_index_and_label_belong_to_the_image_that_is_shown(folder):
   options = {"recipe": RECIPE, "image_size": 8, "batch_size": 5, "seed": 0}
   options |= {"num_steps": 4, "finish_views": False}
   for batch in view_batches.view_batches(
-    records, view_type=types.LabelledPair, **options
+    records, view_type=types.LabeledPair, **options
   ):
     shown = batch.query[:, 0, 0, 0].numpy() // 10
     np.testing.assert_array_equal(batch.label, shown % 4)

@@ -57,7 +57,7 @@ def _numbers(images):
 
 
 def _green(images):
-  """Sees all that changes but the light's colour, which spares green."""
+  """Sees all that changes but the light's color, which spares green."""
   return _numbers(np.ascontiguousarray(images[..., 1]))
 
 
@@ -106,10 +106,10 @@ def _is_at_chance(found):
 def test_an_encoder_invariant_to_one_factor_scores_there_and_not_elsewhere(
   results,
 ):
-  colour = _score(results[0], "illumination_colour", "green")
-  assert colour.score.scores[5] > 95
-  assert colour.chance.scores[5] < 50
-  assert colour.intervals[5].low > colour.chance.scores[5] + 30
+  color = _score(results[0], "illumination_colour", "green")
+  assert color.score.scores[5] > 95
+  assert color.chance.scores[5] < 50
+  assert color.intervals[5].low > color.chance.scores[5] + 30
   assert _is_at_chance(_score(results[0], "instance", "green"))
   assert _is_at_chance(_score(results[0], "position", "green"))
 
@@ -140,9 +140,9 @@ def test_models_are_compared_on_the_same_sets(results):
   [difference] = found.differences
   assert (difference.model, difference.other) == ("green", "<b>noise</b>")
   assert difference.intervals[10].low > 0
-  sentence = summary.in_words("illumination colour", difference, 10, 0.95)
+  sentence = summary.in_words("illumination color", difference, 10, 0.95)
   assert sentence.startswith(
-    "green is more illumination-colour-invariant than <b>noise</b>: +"
+    "green is more illumination-color-invariant than <b>noise</b>: +"
   )
   assert ", 95 % " in sentence
   turned = difference._replace(
@@ -368,7 +368,7 @@ def test_chance_is_drawn_the_radar_is_of_the_papers_six_and_no_panel_empty(
     "occlusion",
     "viewpoint",
     "illumination direction",
-    "illumination colour",
+    "illumination color",
     "instance",
     "instance viewpoint",
   ]

@@ -44,8 +44,8 @@ def backward(p, saved, d_e):
   for part, normed, scale in zip(
     np.split(d_n, groups), np.split(n, groups), scales, strict=True
   ):
-    centred = part - part.mean(axis=0)
-    d_h.append(scale * (centred - normed * (part * normed).mean(axis=0)))
+    centered = part - part.mean(axis=0)
+    d_h.append(scale * (centered - normed * (part * normed).mean(axis=0)))
   g["w1"] = x.T @ np.concatenate(d_h)
   return g
 

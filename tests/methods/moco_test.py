@@ -136,7 +136,7 @@ def test_the_optimizer_touches_the_query_side_alone():
   assert not learned & {v.ref() for v in model.queue.weights}
 
 
-def test_the_key_encoder_normalises_by_the_batch_in_training():
+def test_the_key_encoder_normalizes_by_the_batch_in_training():
   model = tiny_moco()
   model.compile(optimizers.MomentumSgd(0.0, weight_decay=0.0))
   before = model.key_encoder.norm.moving_mean.numpy()

@@ -107,7 +107,7 @@ def batches(view_type):
     # an epoch ends inside of a batch, so that some come twice in one
     fields["index"] = (np.arange(STEPS * BATCH) * 7 % IMAGES).reshape(STEPS, -1)
     fields["index"][:, -1] = fields["index"][:, 0]
-  if types.is_labelled(view_type):
+  if types.is_labeled(view_type):
     # most labels are known in one half of the batch alone
     labels = rng.integers(-1, 3, [STEPS, BATCH])
     labels[:, : BATCH // 2 - 1] = -1

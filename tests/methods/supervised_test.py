@@ -39,11 +39,9 @@ def test_a_classifier_learns_the_labels_of_one_batch():
   model = supervised.build_supervised(SETUP, encoder=ENCODER)
   model.compile(optimizers.MomentumSgd(0.1))
   labels = tf.constant([0, 1, 2, 0, 1, 2, 0, 1])
-  dataset = tf.data.Dataset.from_tensors(
-    batches.LabelledImage(images(), labels)
-  )
+  dataset = tf.data.Dataset.from_tensors(batches.LabeledImage(images(), labels))
   history = model.fit(dataset.repeat(40), verbose=0, epochs=1).history
-  first = model.contrast(batches.LabelledImage(images(), labels), True)
+  first = model.contrast(batches.LabeledImage(images(), labels), True)
   assert float(first.loss) < 0.2 and history["contrastive_accuracy"][-1] == 1
   assert first.logits.shape == (8, 1 + 3)
 
@@ -54,7 +52,7 @@ def test_supervised_contrastive_without_labels_is_simclr():
     SETUP, encoder=ENCODER
   )
   plain = simclr.SimClr(ours.encoder, ours.projection_head, temperature=0.1)
-  unknown = batches.LabelledPair(images(1), images(2), tf.fill([8], -1))
+  unknown = batches.LabeledPair(images(1), images(2), tf.fill([8], -1))
   pair = batches.ImagePair(images(1), images(2))
   np.testing.assert_allclose(
     ours.contrast(unknown, True).loss,
@@ -80,7 +78,7 @@ def build_hybrid(weight):
 
 def test_the_hybrid_is_the_weighted_sum_of_both_losses():
   labels = tf.constant([0, -1, 2, -1, -1, 1, -1, -1])
-  views = batches.LabelledPair(images(1), images(2), labels)
+  views = batches.LabeledPair(images(1), images(2), labels)
   model = build_hybrid(0.25)
   logs = step(model, views)
   np.testing.assert_allclose(
@@ -96,9 +94,9 @@ def test_the_hybrid_is_the_weighted_sum_of_both_losses():
   )
 
 
-def test_only_labelled_images_have_a_supervised_loss():
+def test_only_labeled_images_have_a_supervised_loss():
   labels = tf.constant([0, -1, 2, -1, -1, 1, -1, -1])
-  views = batches.LabelledPair(images(1), images(2), labels)
+  views = batches.LabeledPair(images(1), images(2), labels)
   model = build_hybrid(1.0)
   model.compile(optimizers.MomentumSgd(0.01))
   contrast = model.contrast(views, training=True)
@@ -108,7 +106,7 @@ def test_only_labelled_images_have_a_supervised_loss():
 
 
 def test_a_batch_without_any_label_has_the_contrastive_loss_alone():
-  views = batches.LabelledPair(images(1), images(2), tf.fill([8], -1))
+  views = batches.LabeledPair(images(1), images(2), tf.fill([8], -1))
   logs = step(build_hybrid(0.5), views)
   assert logs["supervised_loss"] == 0
   np.testing.assert_allclose(

@@ -34,11 +34,11 @@ def _images(num, size=4):
 
 def _dataset(images, batch_size):
   labels = np.arange(len(images), dtype=np.int32)
-  batches = types.LabelledImage(images, labels)
+  batches = types.LabeledImage(images, labels)
   return tf.data.Dataset.from_tensor_slices(batches).batch(batch_size)
 
 
-def test_features_are_those_of_the_normalised_images_in_order():
+def test_features_are_those_of_the_normalized_images_in_order():
   images = _images(7)
 
   found, labels = features.extract_features(_MeanEncoder(), _dataset(images, 3))
@@ -118,7 +118,7 @@ def test_an_extractor_follows_the_weights():
   np.testing.assert_allclose(extractor.batch(images), 3 * before, rtol=1e-6)
 
 
-def test_an_encoder_that_normalises_by_itself_gets_the_pixels():
+def test_an_encoder_that_normalizes_by_itself_gets_the_pixels():
   images = _images(2)
   found, _ = features.extract_features(
     _MeanEncoder(), _dataset(images, 2), preprocess=lambda images: images
@@ -127,7 +127,7 @@ def test_an_encoder_that_normalises_by_itself_gets_the_pixels():
 
 
 def test_an_empty_dataset_is_named():
-  with pytest.raises(errors.UsageError, match="labelled images is empty"):
+  with pytest.raises(errors.UsageError, match="labeled images is empty"):
     features.extract_features(_MeanEncoder(), _dataset(_images(2), 2).take(0))
 
 

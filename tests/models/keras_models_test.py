@@ -112,7 +112,7 @@ def test_pixels_must_be_described_by_the_file_or_by_the_user(tmp_path):
     load.load_model(path, preprocessing="0-1")
 
 
-def test_a_network_of_keras_is_recognised_by_its_name(tmp_path):
+def test_a_network_of_keras_is_recognized_by_its_name(tmp_path):
   given = tf.keras.Input([None, None, 3])
   output = _layers.GlobalAveragePooling2D()(given)
   tf.keras.Model(given, output, name="vgg16").save(tmp_path / "a.h5")

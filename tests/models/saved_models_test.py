@@ -32,7 +32,7 @@ def fixture_exported(tmp_path_factory):
   return encoder, path
 
 
-def test_ours_normalises_by_itself_and_says_so(exported):
+def test_ours_normalizes_by_itself_and_says_so(exported):
   encoder, path = exported
   found = load.load_model(f"mine={path}")
   expected = encoder(pixels.normalize(_images()), training=False)
@@ -41,7 +41,7 @@ def test_ours_normalises_by_itself_and_says_so(exported):
   assert (told.name, told.kind) == ("mine", "tf_ssl SavedModel")
   assert (told.layer, told.width) == ("features", 16)
   assert told.preprocessing == "0..255"
-  assert "normalises by itself" in told.preprocessing_chosen
+  assert "normalizes by itself" in told.preprocessing_chosen
   assert told.note == ""
 
 

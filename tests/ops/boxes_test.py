@@ -20,13 +20,13 @@ def test_empty_boxes_overlap_with_nothing():
   assert boxes.iou(empty, empty) == 0
 
 
-def test_growing_keeps_the_centre():
+def test_growing_keeps_the_center():
   grown = boxes.grow(np.array([[2.0, 2, 4, 6]]), 2.0)
   np.testing.assert_allclose(grown, [[1, 0, 5, 8]])
 
 
-def test_neighbours_are_shifted_by_sizes_of_the_box():
-  near = boxes.neighbours(np.array([[10.0, 10, 20, 30]]), shifts=(0.0, 0.5))
+def test_neighbors_are_shifted_by_sizes_of_the_box():
+  near = boxes.neighbors(np.array([[10.0, 10, 20, 30]]), shifts=(0.0, 0.5))
   expected = [
     [10, 10, 20, 30],
     [15, 10, 25, 30],
@@ -36,9 +36,9 @@ def test_neighbours_are_shifted_by_sizes_of_the_box():
   np.testing.assert_allclose(near, [expected])
 
 
-def test_each_side_of_a_neighbour_goes_out_and_in():
+def test_each_side_of_a_neighbor_goes_out_and_in():
   box = [10.0, 10, 20, 30]
-  near = boxes.neighbours(np.array([box]), shifts=(0.0,), stretch=0.1)
+  near = boxes.neighbors(np.array([box]), shifts=(0.0,), stretch=0.1)
   expected = [box] + [
     [value + step * (side == i) for i, value in enumerate(box)]
     for side, step in [

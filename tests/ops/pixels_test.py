@@ -10,12 +10,12 @@ from tf_ssl.ops import pixels
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
-def test_it_is_imagenets_normalisation_of_values_up_to_255(dtype):
+def test_it_is_imagenets_normalization_of_values_up_to_255(dtype):
   image = np.array([[[0, 128, 255]]], dtype)
   expected = (image / 255.0 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
-  normalised = pixels.normalize(tf.constant(image))
-  assert normalised.dtype == tf.float32
-  np.testing.assert_allclose(normalised, expected, atol=1e-5)
+  normalized = pixels.normalize(tf.constant(image))
+  assert normalized.dtype == tf.float32
+  np.testing.assert_allclose(normalized, expected, atol=1e-5)
 
 
 if __name__ == "__main__":

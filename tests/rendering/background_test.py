@@ -32,17 +32,17 @@ def test_kinds_take_turns():
   assert (first != other).any()
 
 
-def test_every_pattern_mixes_its_two_colours():
+def test_every_pattern_mixes_its_two_colors():
   points = np.float32(np.random.default_rng(0).uniform(-1, 1, (3, 500)))
   seen = set()
   for seed in range(60):
     surface = texture.random_surfaces(np.random.default_rng(seed))[0]
     seen.add(surface.pattern)
-    colour = texture.albedo(surface, points)
-    low, high = surface.colours.min(axis=0), surface.colours.max(axis=0)
-    assert (colour >= low[:, None] - 1e-6).all()
-    assert (colour <= high[:, None] + 1e-6).all()
-    assert (np.ptp(colour, axis=1).max() > 0.01) == (surface.pattern != "plain")
+    color = texture.albedo(surface, points)
+    low, high = surface.colors.min(axis=0), surface.colors.max(axis=0)
+    assert (color >= low[:, None] - 1e-6).all()
+    assert (color <= high[:, None] + 1e-6).all()
+    assert (np.ptp(color, axis=1).max() > 0.01) == (surface.pattern != "plain")
     np.testing.assert_allclose(
       surface.waves @ surface.waves.T / np.sum(surface.waves[0] ** 2),
       np.eye(3),

@@ -23,8 +23,8 @@ def test_drawn_factors_are_in_range_and_varied():
   assert len({one.background % 7 for one in drawn}) == 7
 
 
-def away(angle, centre):
-  return abs((angle - centre + 180) % 360 - 180)
+def away(angle, center):
+  return abs((angle - center + 180) % 360 - 180)
 
 
 @pytest.mark.parametrize("variety, backgrounds", [(0.2, 14), (0.0, 1)])
@@ -35,7 +35,7 @@ def test_less_variety_keeps_the_objects_and_narrows_what_is_around_them(
     whole = factors.random_factors(0, index)
     one = factors.random_factors(0, index, variety=variety)
     factors.check(one)
-    for name in ("category", "instance", "scale", "x", "y", "light_colour"):
+    for name in ("category", "instance", "scale", "x", "y", "light_color"):
       assert getattr(one, name) == getattr(whole, name)
     assert away(one.azimuth, 30) <= 180 * variety + 1e-9
     assert away(one.light_azimuth, -40) <= 180 * variety + 1e-9
@@ -95,8 +95,8 @@ def test_a_solid_lies_within_its_sphere(category):
     solid = categories.build(category, np.random.default_rng(seed))
     inside = points[:, solid.distance(*points) < 0].T
     assert len(inside) > 10
-    assert np.linalg.norm(inside - solid.centre, axis=1).max() < solid.radius
-    assert (np.abs(inside - solid.centre) <= np.array(solid.half) + 1e-5).all()
+    assert np.linalg.norm(inside - solid.center, axis=1).max() < solid.radius
+    assert (np.abs(inside - solid.center) <= np.array(solid.half) + 1e-5).all()
 
 
 if __name__ == "__main__":

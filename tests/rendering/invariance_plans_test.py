@@ -10,7 +10,7 @@ _VARY = {
   "occlusion": {"cover"},
   "viewpoint": {"azimuth"},
   "illumination_direction": {"light_azimuth"},
-  "illumination_colour": {"light_colour"},
+  "illumination_colour": {"light_color"},
   "instance": {"instance"},
   "instance_viewpoint": {"instance", "azimuth"},
   "background": {"background"},

@@ -93,7 +93,7 @@ def test_a_solid_is_the_union_of_its_parts():
   zero = np.zeros(2, np.float32)
   np.testing.assert_allclose(solid.distance(x, zero, zero), 0.2, atol=1e-6)
   np.testing.assert_array_equal(solid.material(x, zero, zero), [1, 2])
-  assert solid.centre == (0, 0, 0) and solid.half == (1.5, 0.5, 0.5)
+  assert solid.center == (0, 0, 0) and solid.half == (1.5, 0.5, 0.5)
   assert solid.radius == pytest.approx(np.sqrt(1.5**2 + 0.5**2 + 0.5**2))
 
 

@@ -12,19 +12,19 @@ _BALL = solids.join([primitives.ellipsoid((0, 0, 0), 1.0)])
 
 
 def _surface(red, green, blue):
-  colour = np.float32([red, green, blue])
+  color = np.float32([red, green, blue])
   return (
     texture.Surface(
-      "plain", np.stack([colour] * 2), np.eye(3), np.zeros(3), 0.0, 10.0
+      "plain", np.stack([color] * 2), np.eye(3), np.zeros(3), 0.0, 10.0
     ),
   )
 
 
-def _ball(x, y, z, radius, colour=(1, 0, 0)):
+def _ball(x, y, z, radius, color=(1, 0, 0)):
   # The bounding sphere goes around the ball's box, hence the factor.
   return scene.PosedObject(
     _BALL,
-    _surface(*colour),
+    _surface(*color),
     np.array([x, y, z], float),
     np.eye(3),
     radius * np.sqrt(3),

@@ -57,7 +57,7 @@ def test_shape_and_pose_change_the_mask_but_not_the_background(change):
 
 
 @pytest.mark.parametrize(
-  "change", [{"light_azimuth": 80.0}, {"light_colour": (1.0, 0.4, 0.2)}]
+  "change", [{"light_azimuth": 80.0}, {"light_color": (1.0, 0.4, 0.2)}]
 )
 def test_light_changes_the_shading_but_not_the_mask(change):
   first, second = _render(), _render(**change)
@@ -106,11 +106,11 @@ def test_light_from_the_right_lights_the_right_side():
   for azimuth, brighter in ((90.0, 1), (270.0, -1)):
     # Bottles are round, so the light alone makes their sides differ.
     made = _render(category=0, instance=7, light_azimuth=azimuth, image_size=64)
-    grey = made.image.mean(axis=-1)
+    gray = made.image.mean(axis=-1)
     columns = np.broadcast_to(np.arange(64), (64, 64))
     middle, _ = _centroid(made.mask)
-    right = grey[made.mask & (columns > middle)].mean()
-    left = grey[made.mask & (columns < middle - 1)].mean()
+    right = gray[made.mask & (columns > middle)].mean()
+    left = gray[made.mask & (columns < middle - 1)].mean()
     assert (right - left) * brighter > 5
 
 
@@ -166,8 +166,8 @@ def test_categories_are_told_apart_by_shape_alone():
   assert np.mean(right) > 0.75
 
 
-def test_colour_does_not_give_the_category_away():
-  # Mean colours of the objects of a category are as those of all objects.
+def test_color_does_not_give_the_category_away():
+  # Mean colors of the objects of a category are as those of all objects.
   means = np.stack(
     [
       np.mean(
@@ -205,7 +205,7 @@ def test_a_change_of_the_pixels_needs_a_new_renderer_version():
     ({"instance": -1}, "instance=-1: expected 0 to"),
     ({"elevation": 90}, "elevation=90: expected -80 to 80"),
     ({"scale": 0}, "scale=0: expected 0.1 to 2"),
-    ({"light_colour": (1, 3, 1)}, "light_colour=(1, 3, 1): expected three"),
+    ({"light_color": (1, 3, 1)}, "light_color=(1, 3, 1): expected three"),
     ({"image_size": 15}, "image_size=15: expected 16 to 512 pixels"),
     ({"seed": -2}, "seed=-2: expected a whole number >= 0"),
   ],

@@ -219,7 +219,7 @@ def test_the_cache_lies_where_the_environment_says(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
   ("change", "message"),
   [
-    ({"split": "test"}, "split='test': expected one of train, labelled, held"),
+    ({"split": "test"}, "split='test': expected one of train, labeled, held"),
     ({"num_images": 0}, "num_images=0: expected 1 or more; change num_images"),
     ({"image_size": 8}, "image_size=8: expected 16 to 512 pixels; change ima"),
     ({"image_size": 513}, "image_size=513: expected 16 to 512 pixels"),

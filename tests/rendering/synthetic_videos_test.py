@@ -121,7 +121,7 @@ def test_an_interrupted_rendering_leaves_nothing_behind(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
   ("change", "message"),
   [
-    ({"split": "test"}, "split='test': expected one of train, labelled, held"),
+    ({"split": "test"}, "split='test': expected one of train, labeled, held"),
     ({"num_videos": 0}, "num_videos=0: expected 1 or more; change num_videos"),
     ({"num_frames": 0}, "num_frames=0: expected 1 or more; change num_frames"),
     ({"fps": -1}, "fps=-1: expected 0.1 to 1000; change fps"),

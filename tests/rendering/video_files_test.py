@@ -38,7 +38,7 @@ def _assert_close(frames, expected):
   apart = np.float32(frames) - expected
   bright = np.abs(apart @ np.float32([0.299, 0.587, 0.114]))
   assert bright.mean(axis=(1, 2)).max() < 4
-  # Colours have half the resolution in a file.
+  # Colors have half the resolution in a file.
   assert np.abs(apart).mean(axis=(1, 2, 3)).max() < 12
 
 

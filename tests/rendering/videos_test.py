@@ -120,8 +120,8 @@ def test_everything_moves_and_nothing_jumps(some):
   for video in some:
     inside = (video.boxes[..., :2] > 0) & (video.boxes[..., 2:] < 48)
     steady = inside.all(-1) & (video.visible_fraction > 0.99)
-    centres = (video.boxes[..., :2] + video.boxes[..., 2:]) / 2
-    steps = np.linalg.norm(np.diff(centres, axis=0), axis=-1)
+    centers = (video.boxes[..., :2] + video.boxes[..., 2:]) / 2
+    steps = np.linalg.norm(np.diff(centers, axis=0), axis=-1)
     moved.extend(steps[steady[1:] & steady[:-1]])
   assert len(moved) > 30
   assert 0.2 < np.mean(moved) < 0.05 * 48
@@ -147,7 +147,7 @@ def test_an_actor_turns_about_its_own_axis():
   first, later = (actor.at(time).rotation for time in (0.0, 1.0))
   angle = np.degrees(np.arccos((np.trace(first.T @ later) - 1) / 2))
   assert angle == pytest.approx(abs(actor.turn), abs=1e-6)
-  assert actor.at(0.0).centre[1] == actor.at(1.0).centre[1]
+  assert actor.at(0.0).center[1] == actor.at(1.0).center[1]
 
 
 def test_blocks_of_indices_share_no_instances():

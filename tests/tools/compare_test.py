@@ -12,14 +12,14 @@ from tools import compare, measure_invariance
 
 
 def _measure(tmp_path, name, variant):
-  """Four sets of three grey images: what a set is like, and how light."""
+  """Four sets of three gray images: what a set is like, and how light."""
   lines = ["path,set,class"]
   for group in range(4):
     for i in range(3):
       file = tmp_path / f"{group}{i}.png"
       Image.new("RGB", (16, 16), (40 * group + i, 90, 20 * i)).save(file)
       lines.append(f"{file.name},s{group},c{group % 2}")
-  manifest = tmp_path / "grey.csv"
+  manifest = tmp_path / "gray.csv"
   manifest.write_text("\n".join(lines) + "\n")
   measure_invariance.TOOL.call(
     [
@@ -53,9 +53,9 @@ def test_measured_invariances_are_ranked_only_where_measured_alike(
   with open(out / "comparison.csv", newline="", encoding="utf-8") as file:
     rows = list(csv.DictReader(file))
   assert [(row["protocol"], row["model"], row["rank"]) for row in rows] == [
-    ("grey invariance A", "a", "1"),
-    ("grey invariance A", "b", "1"),
-    ("grey invariance B", "c", ""),
+    ("gray invariance A", "a", "1"),
+    ("gray invariance A", "b", "1"),
+    ("gray invariance B", "c", ""),
   ]
   assert (out / "comparison.png").is_file()
 

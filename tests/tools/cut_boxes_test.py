@@ -42,8 +42,8 @@ def test_the_three_training_sets_of_real_data(shared_data, tmp_path, capsys):
   assert summary["left_out"]["a crowd"] == 10
   assert "--min_size=64" in summary["command"]
   assert "100 pictures, 0 skipped" in capsys.readouterr().out
-  labelled = open_images.open_images(str(tmp_path / "objects"), labelled=True)
-  assert len(labelled.class_names) == 10
+  labeled = open_images.open_images(str(tmp_path / "objects"), labeled=True)
+  assert len(labeled.class_names) == 10
 
 
 @pytest.mark.parametrize(

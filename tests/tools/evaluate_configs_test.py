@@ -53,10 +53,10 @@ def fixture_images(tmp_path_factory):
   folder = tmp_path_factory.mktemp("images")
   rng = np.random.default_rng(0)
   for part, count in (("train", 6), ("test", 2)):
-    for name, colour in (("blue", [40, 40, 200]), ("red", [200, 40, 40])):
+    for name, color in (("blue", [40, 40, 200]), ("red", [200, 40, 40])):
       (folder / part / name).mkdir(parents=True)
       for i in range(count):
-        pixels = rng.normal(colour, 20, [8, 8, 3]).clip(0, 255)
+        pixels = rng.normal(color, 20, [8, 8, 3]).clip(0, 255)
         path = folder / part / name / f"{i}.png"
         Image.fromarray(pixels.astype(np.uint8)).save(path)
   return folder

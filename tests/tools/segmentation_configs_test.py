@@ -88,7 +88,7 @@ def test_masks_of_categories_are_bound_with_and_without_test_images(
     protocol("segmentation_coco", *bindings, f'TEST_IMAGES="{coco}/train2017"')
 
 
-def test_labelled_folders_are_bound(protocol, shared_data):
+def test_labeled_folders_are_bound(protocol, shared_data):
   found = protocol(
     "fine_tuning_folder",
     f'TRAIN_IMAGES="{shared_data}/cifar10/train"',

@@ -32,17 +32,17 @@ LEFT, RIGHT = [0.0, 0.0, 1.0, 0.5], [0.0, 0.5, 1.0, 1.0]
 
 
 def write_tracks(folder, videos, seed):
-  """Two objects side by side, each with its colour, in two noisy frames."""
+  """Two objects side by side, each with its color, in two noisy frames."""
   rng = np.random.default_rng(seed)
   folder.mkdir()
   with tf.io.TFRecordWriter(str(folder / "a.tfrecord")) as writer:
     for video in range(videos):
-      colours = rng.integers(0, 200, [2, 3])
+      colors = rng.integers(0, 200, [2, 3])
       frames = []
       for t in range(3):
         image = rng.integers(0, 55, [16, 32, 3])
-        image[:, :16] += colours[0]
-        image[:, 16:] += colours[1]
+        image[:, :16] += colors[0]
+        image[:, 16:] += colors[1]
         frames.append(
           track_records.TrackedFrame(
             jpeg.encode(image.astype(np.uint8)),
@@ -207,15 +207,13 @@ def test_the_closing_lines_say_what_was_compared(both):
   )
   without = closing.lines(both.result._replace(same_object=None))
   assert not any("known again" in line for line in without)
-  labelled = both.result._replace(
+  labeled = both.result._replace(
     same_object=found, knn_before=0.25, knn_after=0.5
   )
-  assert (
-    "kNN 25.0% (untrained) -> 50.0% (trained)" in closing.lines(labelled)[1]
-  )
+  assert "kNN 25.0% (untrained) -> 50.0% (trained)" in closing.lines(labeled)[1]
 
 
-def test_an_encoder_that_sees_colour_knows_every_object_again(tracks):
+def test_an_encoder_that_sees_color_knows_every_object_again(tracks):
   records = region_tracks.region_tracks(source=tracks[1])
   monitor = monitors_tracks.SameObject(
     lambda images, training: tf.reduce_mean(images, [1, 2]),

@@ -35,9 +35,9 @@ def write_images(folder: pathlib.Path, count: int, classes: int = 1):
   for i in range(count):
     path = folder / f"class{i % classes}" / f"{i}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
-    colour = rng.integers(0, 256, size=3)
+    color = rng.integers(0, 256, size=3)
     noise = rng.integers(0, 60, size=[20, 24, 3])
-    image = np.clip(colour + noise, 0, 255).astype(np.uint8)
+    image = np.clip(color + noise, 0, 255).astype(np.uint8)
     tf.io.write_file(str(path), tf.io.encode_png(image))
   return str(folder)
 
@@ -79,11 +79,11 @@ def finished(tmp_path_factory):
   """A run that reached its end, and what it returned."""
   folder = tmp_path_factory.mktemp("run")
   images = write_images(folder / "images", 24)
-  labelled = write_images(folder / "labelled", 8, classes=2)
+  labeled = write_images(folder / "labeled", 8, classes=2)
   run_settings = tiny(
     images,
-    labelled_images=labelled,
-    held_out_images=labelled,
+    labeled_images=labeled,
+    held_out_images=labeled,
     finish_views_in_step=True,
   )
   return run_settings, run(run_settings, folder / "model")
@@ -204,7 +204,7 @@ OTHER_METHODS = {
       ),
     ),
     "labels": "some",
-    "labelled_fraction": 0.5,
+    "labeled_fraction": 0.5,
   },
 }
 

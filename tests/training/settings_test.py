@@ -35,7 +35,7 @@ def make(**changes):
     ("learning_rate", -1.0, "LEARNING_RATE"),
     ("learning_rate", float("nan"), "LEARNING_RATE"),
     ("precision", "float64", "mixed_bfloat16"),
-    ("labelled_images", "cats/", "HELD_OUT_IMAGES"),
+    ("labeled_images", "cats/", "HELD_OUT_IMAGES"),
   ],
 )
 def test_a_value_out_of_range_is_named(name, value, message):
@@ -56,7 +56,7 @@ def test_the_learning_rate_scales_with_the_batch_on_request():
 def test_a_source_may_be_a_function_that_says_where():
   located = settings.locate(make(images=lambda: "rendered/"))
   assert located.images == "rendered/"
-  assert located.labelled_images is None
+  assert located.labeled_images is None
 
 
 if __name__ == "__main__":

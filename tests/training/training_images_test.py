@@ -57,7 +57,7 @@ def test_a_manifests_empty_labels_are_unknown(folder):
 
 
 def test_the_fraction_is_applied_to_the_records(folder):
-  found = read(folder, labels="some", labelled_fraction=0.25)
+  found = read(folder, labels="some", labeled_fraction=0.25)
   assert np.bincount(found.labels + 1).tolist() == [9, 1, 1, 1]
 
 

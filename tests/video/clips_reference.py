@@ -8,10 +8,10 @@ import numpy as np
 BITS = 10
 
 
-def picture(number, width=64, height=48, colour=True):
-  """Returns [H, W, 3] uint8: a white bar per set bit of the number, on grey."""
+def picture(number, width=64, height=48, color=True):
+  """Returns [H, W, 3] uint8: a white bar per set bit of the number, on gray."""
   image = np.full([height, width, 3], 60, np.uint8)
-  if colour:
+  if color:
     image[: height // 2] = (200, 80, 40)  # the top tells up from down
   bar = width // BITS
   for bit in range(BITS):

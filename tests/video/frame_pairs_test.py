@@ -18,7 +18,7 @@ def pairs(count, fps=10.0, lost=(), **distance):
     times, stride=stride or 1, every_seconds=seconds
   )
   numbers = np.array([n for n in sampled if n not in lost], np.int64)
-  rows = frame_pairs.neighbours(numbers, times[numbers], **distance)
+  rows = frame_pairs.neighbors(numbers, times[numbers], **distance)
   return numbers[rows].reshape(-1, 2).tolist()
 
 
@@ -46,7 +46,7 @@ def test_a_lost_frame_costs_its_two_pairs():
 @pytest.mark.parametrize("count", [0, 1, 7])
 def test_a_short_video_has_no_pair(count):
   numbers = np.arange(0, count, 7)
-  found = frame_pairs.neighbours(numbers, numbers / 10.0, frames=7)
+  found = frame_pairs.neighbors(numbers, numbers / 10.0, frames=7)
   assert found.shape == (0, 2) and found.dtype == np.int64
 
 
@@ -55,7 +55,7 @@ def test_a_short_video_has_no_pair(count):
 )
 def test_a_distance_that_is_none_is_refused(distance):
   with pytest.raises(errors.UsageError, match="expected one of them, above 0"):
-    frame_pairs.neighbours(np.arange(4), np.arange(4.0), **distance)
+    frame_pairs.neighbors(np.arange(4), np.arange(4.0), **distance)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def random_windows(
 
   Ten times: area ~ U(area), log(width / height) ~ U(log aspect), sides rounded
   to pixels; the first that fits is placed uniformly. Where none fits, the
-  largest centred window whose aspect is within bounds.
+  largest centered window whose aspect is within bounds.
 
   Args:
     regions: [N, 4] int32, ymin, xmin, height, width of what may be shown.
@@ -64,16 +64,16 @@ def random_windows(
   place = tf.floor(draws[..., 2:] * (sides - drawn + 1.0))
   windows = tf.concat([start + place, drawn], axis=-1)
   # The fallback stands last and always fits: argmax finds the first that does.
-  windows = tf.concat([windows, _centred(start, sides, crops)], axis=2)
+  windows = tf.concat([windows, _centered(start, sides, crops)], axis=2)
   fits = tf.pad(fits, [[0, 0], [0, 0], [0, 1]], constant_values=True)
   first = tf.argmax(tf.cast(fits, tf.int8), axis=2, output_type=tf.int32)
   return tf.cast(tf.gather(windows, first, axis=2, batch_dims=2), tf.int32)
 
 
-def _centred(
+def _centered(
   start: tf.Tensor, sides: tf.Tensor, crops: Sequence[CropRange]
 ) -> tf.Tensor:
-  """[N, V, 1, 4]: the largest centred windows with an aspect within bounds."""
+  """[N, V, 1, 4]: the largest centered windows with an aspect within bounds."""
   narrow, wide = np.float32([c.aspect for c in crops]).T[..., None]  # [V, 1]
   rows, columns = tf.unstack(sides, axis=-1)  # [N, 1, 1]
   fallback = tf.stack(

@@ -43,7 +43,7 @@ class JigsawRecipe(NamedTuple):
     total: int | tf.Tensor | None = None,
     compiled: bool = False,
   ) -> tf.Tensor:
-    """Cuts, shuffles and colours patches; arguments as of `Recipe.finish`.
+    """Cuts, shuffles and colors patches; arguments as of `Recipe.finish`.
 
     Args:
       images: [B, S, S, 3] uint8 or float, S = grid * cell_size.
@@ -53,7 +53,7 @@ class JigsawRecipe(NamedTuple):
       compiled: whether XLA compiles the photometric steps.
 
     Returns:
-      [B, P, patch_size, patch_size, 3] float32, normalised.
+      [B, P, patch_size, patch_size, 3] float32, normalized.
     """
     rows = tf.shape(images)[0]
     total = rows if total is None else total

@@ -23,7 +23,7 @@ def joint_crop(
   At scale 1 the image just fits into `sides`, its shape kept; log(scale) is
   uniform. The window lies uniformly wherever it is full, or where the image is
   smaller, wherever the image is whole. Around the image are ImageNet's mean
-  colour and void.
+  color and void.
 
   Args:
     image: [H, W, 3] uint8.
@@ -64,8 +64,8 @@ def joint_crop(
 
 
 def _nearest(count: int, scale, offset, size) -> tuple[tf.Tensor, tf.Tensor]:
-  """The pixels under the centres of `count` others, and which there are."""
-  centres = (tf.range(count, dtype=tf.float32) + 0.5 + offset) / scale
-  places = tf.cast(tf.floor(centres), tf.int32)
+  """The pixels under the centers of `count` others, and which there are."""
+  centers = (tf.range(count, dtype=tf.float32) + 0.5 + offset) / scale
+  places = tf.cast(tf.floor(centers), tf.int32)
   inside = (places >= 0) & (places < size)
   return tf.clip_by_value(places, 0, size - 1), inside

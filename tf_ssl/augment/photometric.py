@@ -1,4 +1,4 @@
-"""Colour operations on a batch, each image with its own parameters.
+"""Color operations on a batch, each image with its own parameters.
 
 They work on planes (see `planes`). `tf.image` and
 `official.vision.ops.augment` have these operations with one parameter for the
@@ -31,13 +31,13 @@ class JitterStrength(NamedTuple):
 
 
 class Jitter(NamedTuple):
-  """Drawn parameters of a batch's colour jitter.
+  """Drawn parameters of a batch's color jitter.
 
   Attributes:
     brightness: [B] factor; 1 changes nothing. So for the next two.
     contrast: [B] factor.
     saturation: [B] factor.
-    hue: [B], turns of the colour circle; 0 changes nothing.
+    hue: [B], turns of the color circle; 0 changes nothing.
     saturation_first: [B] bool, whether saturation takes brightness's place in
       `order`, and brightness saturation's.
     order: [4] int32, for the batch: the order of 0 brightness, 1 contrast,
@@ -101,7 +101,7 @@ def jitter(
     planes: [B, 3, H', W'], 0..255.
     draws: the parameters.
     border: how many pixels on every side are padding.
-    then_gray: [B] bool, which images lose their colour afterwards, in the same
+    then_gray: [B] bool, which images lose their color afterwards, in the same
       pass as the last operation.
     compiled: see `fused`.
 
@@ -133,31 +133,31 @@ def jitter(
 
 
 def luma(planes: tf.Tensor) -> tf.Tensor:
-  """[B, 3, H', W'] -> [B, 1, H', W']: the grey image."""
+  """[B, 3, H', W'] -> [B, 1, H', W']: the gray image."""
   red, green, blue = tf.split(planes, 3, axis=1)
   return _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
 
 
 def grayscale(planes: tf.Tensor, chosen: tf.Tensor) -> tf.Tensor:
-  """Replaces the chosen ([B] bool) images by their grey image."""
+  """Replaces the chosen ([B] bool) images by their gray image."""
   planes = tf.cast(planes, tf.float32)
   return tf.where(planes_lib.per_image(chosen), luma(planes), planes)
 
 
 def blend(
-  planes: tf.Tensor, factor: tf.Tensor, with_grey: tf.Tensor
+  planes: tf.Tensor, factor: tf.Tensor, with_gray: tf.Tensor
 ) -> tf.Tensor:
-  """Saturation where `with_grey`, brightness elsewhere.
+  """Saturation where `with_gray`, brightness elsewhere.
 
-  clip(factor * x + (1 - factor) * other); `other` is the grey image or black.
+  clip(factor * x + (1 - factor) * other); `other` is the gray image or black.
 
   Args:
     planes: [B, 3, H', W'], 0..255.
     factor: [B].
-    with_grey: [B] bool.
+    with_gray: [B] bool.
   """
   planes = tf.cast(planes, tf.float32)
-  rest = planes_lib.per_image(tf.where(with_grey, 1.0 - factor, 0.0))
+  rest = planes_lib.per_image(tf.where(with_gray, 1.0 - factor, 0.0))
   y = planes_lib.per_image(factor) * planes + rest * luma(planes)
   return tf.clip_by_value(y, 0.0, 255.0)
 
@@ -165,7 +165,7 @@ def blend(
 def adjust_contrast(
   planes: tf.Tensor, factor: tf.Tensor, border: int = 0
 ) -> tf.Tensor:
-  """clip(factor * x + (1 - factor) * mean of the grey image)."""
+  """clip(factor * x + (1 - factor) * mean of the gray image)."""
   planes = tf.cast(planes, tf.float32)
   mean = planes_lib.interior_mean(luma(planes), border)
   rest = planes_lib.per_image((1.0 - factor) * mean)
@@ -178,13 +178,13 @@ def shift_hue(planes: tf.Tensor, turns: tf.Tensor) -> tf.Tensor:
 
   Args:
     planes: [B, 3, H', W'], 0..255.
-    turns: [B], 1 is the whole colour circle.
+    turns: [B], 1 is the whole color circle.
   """
   planes = tf.cast(planes, tf.float32)
   red, green, blue = tf.split(planes, 3, axis=1)
   value = tf.maximum(tf.maximum(red, green), blue)
   chroma = value - tf.minimum(tf.minimum(red, green), blue)
-  scale = 1.0 / tf.maximum(chroma, 1e-6)  # a grey has no hue
+  scale = 1.0 / tf.maximum(chroma, 1e-6)  # a gray has no hue
   hue = tf.where(
     value == red,
     (green - blue) * scale,

@@ -24,7 +24,7 @@ class Draws(NamedTuple):
     chosen: bool, which images to change at all.
     bits: float, 4..8 that posterize keeps of 8.
     sharpness: 0 smooths, 1 changes nothing, 2 sharpens.
-    threshold: grey level from which on solarize inverts, 0..256.
+    threshold: gray level from which on solarize inverts, 0..256.
   """
 
   chosen: tf.Tensor
@@ -58,7 +58,7 @@ def apply(planes: tf.Tensor, draws: Draws, border: int = 0) -> tf.Tensor:
     border: how many pixels on every side are padding.
 
   Returns:
-    The same shape, float32; whole grey levels where chosen.
+    The same shape, float32; whole gray levels where chosen.
   """
   planes = tf.cast(planes, tf.float32)
   x = posterize(tf.round(planes), draws.bits)
@@ -69,13 +69,13 @@ def apply(planes: tf.Tensor, draws: Draws, border: int = 0) -> tf.Tensor:
 
 
 def posterize(planes: tf.Tensor, bits: tf.Tensor) -> tf.Tensor:
-  """Keeps the highest `bits` ([B], 1..8) of every grey level."""
+  """Keeps the highest `bits` ([B], 1..8) of every gray level."""
   step = planes_lib.per_image(tf.pow(2.0, 8.0 - bits))
   return tf.floor(planes / step) * step
 
 
 def sharpen(planes: tf.Tensor, factor: tf.Tensor, border: int) -> tf.Tensor:
-  """Away from (or, below 1, towards) a smoothed image; [B] factors.
+  """Away from (or, below 1, toward) a smoothed image; [B] factors.
 
   The smoothed image is Pillow's SMOOTH: the mean over 3x3 pixels with the
   middle one counted five times; an image's outermost pixels stay.
@@ -95,7 +95,7 @@ def sharpen(planes: tf.Tensor, factor: tf.Tensor, border: int) -> tf.Tensor:
 
 
 def solarize(planes: tf.Tensor, threshold: tf.Tensor) -> tf.Tensor:
-  """Inverts grey levels from `threshold` ([B]) on."""
+  """Inverts gray levels from `threshold` ([B]) on."""
   bright = planes >= planes_lib.per_image(threshold)
   return tf.where(bright, 255.0 - planes, planes)
 

@@ -32,7 +32,7 @@ def to_planes(images: tf.Tensor, flip: tf.Tensor, border: int) -> tf.Tensor:
 
 
 def to_encoder(planes: tf.Tensor) -> tf.Tensor:
-  """Borderless planes in, normalised [B, H, W, 3] float32 out."""
+  """Borderless planes in, normalized [B, H, W, 3] float32 out."""
   return pixels.normalize(tf.transpose(planes, [0, 2, 3, 1]))
 
 
@@ -47,7 +47,7 @@ def interior_mean(plane: tf.Tensor, border: int) -> tf.Tensor:
   weights = np.zeros((height, width), np.float32)
   inside = weights[border : height - border, border : width - border]
   inside[:] = 1.0 / inside.size
-  # A product, not a reduction: XLA's CPU reductions are not vectorised.
+  # A product, not a reduction: XLA's CPU reductions are not vectorized.
   return tf.linalg.matvec(
     tf.reshape(plane, [-1, height * width]), weights.reshape(-1)
   )

@@ -20,9 +20,9 @@ class Recipe(NamedTuple):
 
   Attributes:
     crop: the windows to draw.
-    jitter: strengths of the colour jitter.
+    jitter: strengths of the color jitter.
     jitter_probability: share of the views that are jittered.
-    grayscale_probability: share of the views that lose their colour.
+    grayscale_probability: share of the views that lose their color.
     grayscale_first: whether grayscale comes before the jitter.
     blur_probability: share of the views that are blurred.
     blur_sigma: smallest and largest standard deviation of the blur, in pixels.
@@ -72,7 +72,7 @@ class Recipe(NamedTuple):
       compiled: whether XLA compiles the steps: several times faster on a CPU.
 
     Returns:
-      [B, H, W, 3] float32, normalised by `ops.pixels.normalize`.
+      [B, H, W, 3] float32, normalized by `ops.pixels.normalize`.
     """
     rows = tf.shape(images)[0]
     draws = self.draw(seed, rows if total is None else total)
@@ -138,7 +138,7 @@ class Draws(NamedTuple):
 
   Attributes:
     flip: [B] bool.
-    jitter: of the colour jitter.
+    jitter: of the color jitter.
     grayscale: [B] bool.
     sigma: [B], standard deviation of the blur in pixels; 0 for none.
     pillow: of PIRL's operations.
@@ -171,7 +171,7 @@ def moco_v1(*, min_area: float = 0.2, jitter_strength: float = 1.0) -> Recipe:
 
   Args:
     min_area: smallest area of a crop, as a share of the image's.
-    jitter_strength: multiplies the strengths of the colour jitter.
+    jitter_strength: multiplies the strengths of the color jitter.
   """
   return Recipe(
     crop=crop_lib.CropRange(area=(min_area, 1.0)),
@@ -197,7 +197,7 @@ def moco_v2(
 
   Args:
     min_area: smallest area of a crop, as a share of the image's.
-    jitter_strength: multiplies the strengths of the colour jitter.
+    jitter_strength: multiplies the strengths of the color jitter.
     blur_probability: share of the views that are blurred; small images are
       better left sharp.
     blur_sigma: smallest and largest standard deviation, in pixels.
@@ -230,7 +230,7 @@ def pirl(
 
   Args:
     min_area: smallest area of a crop, as a share of the image's.
-    jitter_strength: multiplies the strengths of the colour jitter.
+    jitter_strength: multiplies the strengths of the color jitter.
     pillow_probability: see `Recipe`.
     blur_probability: 0.5 in VISSL's stronger variant.
   """
@@ -257,7 +257,7 @@ def simclr(
   """SimCLR (Chen et al. 2020, appendix A): crop, flip, jitter, grayscale, blur.
 
   Args:
-    strength: s, of the colour jitter: 1 on ImageNet, 0.5 on CIFAR-10.
+    strength: s, of the color jitter: 1 on ImageNet, 0.5 on CIFAR-10.
     min_area: smallest area of a crop, as a share of the image's.
     blur_probability: 0.5 on ImageNet, 0 on CIFAR-10. The kernel ends at three
       standard deviations, theirs at a tenth of the image's height.

@@ -1,7 +1,7 @@
 """Windows of an image, resized as PIL and torchvision resize.
 
-Bilinear between half-pixel centres, with the kernel widened where a side
-shrinks (antialiased); to the nearest grey level.
+Bilinear between half-pixel centers, with the kernel widened where a side
+shrinks (antialiased); to the nearest gray level.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ def resize_windows(
   """Cuts windows out of an image and resizes each to a square.
 
   TensorFlow's antialiased kernel is several times slower than the rest of the
-  geometry; where nothing shrinks, OpenCV's computes the same to one grey level.
+  geometry; where nothing shrinks, OpenCV's computes the same to one gray level.
 
   Args:
     image: [H, W, 3] uint8.
@@ -102,14 +102,14 @@ def resize(
   return tf.cast(resized + 0.5, tf.uint8)  # rounds: no value is negative
 
 
-def fit(image: tf.Tensor, size: int, *, colour: Sequence[float]) -> tf.Tensor:
+def fit(image: tf.Tensor, size: int, *, color: Sequence[float]) -> tf.Tensor:
   """Resizes an image, its shape kept, so that it just fits into a square.
 
   Args:
     image: [h, w, 3] uint8.
     size: pixels a side; size over the image's longer side is what coordinates
       are multiplied by.
-    colour: what fills the rest, below or to the right: [3], 0..255.
+    color: what fills the rest, below or to the right: [3], 0..255.
 
   Returns:
     [size, size, 3] uint8.
@@ -117,10 +117,10 @@ def fit(image: tf.Tensor, size: int, *, colour: Sequence[float]) -> tf.Tensor:
   shape = tf.cast(tf.shape(image)[:2], tf.float32)
   scale = size / tf.reduce_max(shape)
   resized = resize(image, [size, size], scale=tf.stack([scale, scale]))
-  centres = tf.range(size, dtype=tf.float32) + 0.5
-  inside = centres[:, None] < shape * scale  # [size, 2]: rows and columns
+  centers = tf.range(size, dtype=tf.float32) + 0.5
+  inside = centers[:, None] < shape * scale  # [size, 2]: rows and columns
   inside = inside[:, None, :1] & inside[None, :, 1:]
-  rest = tf.cast(tf.round(tf.constant(colour, tf.float32)), tf.uint8)
+  rest = tf.cast(tf.round(tf.constant(color, tf.float32)), tf.uint8)
   return tf.where(inside, resized, rest)
 
 

@@ -70,7 +70,7 @@ def _panel(axes, models, protocol, results) -> None:
       if number is not None and number.mean is not None:
         # The models of a row stand below each other, in the legend's order.
         place = row + 0.7 * ((i + 0.5) / len(models) - 0.5)
-        _mark(axes, place, number, colors.colour(i))
+        _mark(axes, place, number, colors.color(i))
   axes.set_yticks(range(len(results)))
   axes.set_yticklabels(
     [_plain(comparison_lib.name_in_words(name)) for name in results]
@@ -86,13 +86,13 @@ def _panel(axes, models, protocol, results) -> None:
   axes.set_title(_plain(protocol.label), fontsize=11)
 
 
-def _mark(axes, place, number, colour) -> None:
+def _mark(axes, place, number, color) -> None:
   if number.low is not None:
-    axes.plot([number.low, number.high], [place] * 2, color=colour, linewidth=2)
+    axes.plot([number.low, number.high], [place] * 2, color=color, linewidth=2)
   if len(number.values) > 1:
     at = [place] * len(number.values)
-    axes.plot(number.values, at, "|", color=colour, markersize=8)
-  axes.plot(number.mean, place, "o", color=colour, markersize=5)
+    axes.plot(number.values, at, "|", color=color, markersize=8)
+  axes.plot(number.mean, place, "o", color=color, markersize=5)
 
 
 def _legend(figure, models) -> None:
@@ -100,7 +100,7 @@ def _legend(figure, models) -> None:
   room = figure.get_figwidth() * _LETTERS
   figure.legend(
     handles=[
-      lines_lib.Line2D([], [], marker="o", color=colors.colour(i))
+      lines_lib.Line2D([], [], marker="o", color=colors.color(i))
       for i in range(len(models))
     ],
     labels=[_plain(model) for model in models],

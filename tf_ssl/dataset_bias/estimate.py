@@ -50,7 +50,7 @@ class Estimator:
 
     Args:
       encoder: path of a SavedModel, a map of which describes regions; None for
-        histograms of colours and gradients.
+        histograms of colors and gradients.
       endpoint: the map.
       num_classes: C, groups of regions that look alike.
       seed: of the grouping.
@@ -65,7 +65,7 @@ class Estimator:
     self._num_classes = num_classes
     self._seed = seed
     if encoder is None:
-      looks = "histograms of their colours and gradients"
+      looks = "histograms of their colors and gradients"
       self._describe = region_features.Histograms(cells=2)
     else:
       looks = f"map {endpoint} of the encoder {encoder}"

@@ -17,7 +17,7 @@ class ImageStatistics(NamedTuple):
     entropy: [N] bits, of the classes of the image's objects; 0 where all are of
       one class.
     largest_area: [N] share of the image that the largest box takes up, 0..1.
-    centredness: [N] of the largest box, 1 where its middle is the image's, 0
+    centeredness: [N] of the largest box, 1 where its middle is the image's, 0
       where it is a corner: 1 - distance / distance of a corner, both axes
       measured in image sides.
   """
@@ -26,7 +26,7 @@ class ImageStatistics(NamedTuple):
   classes: np.ndarray
   entropy: np.ndarray
   largest_area: np.ndarray
-  centredness: np.ndarray
+  centeredness: np.ndarray
 
 
 class CoOccurrence(NamedTuple):
@@ -56,7 +56,7 @@ def of_images(objects: object_boxes.ObjectBoxes) -> ImageStatistics:
   share = seen.data / counts[image]
   entropy = np.bincount(image, -share * np.log2(share), objects.num_images)
   area = np.full(objects.num_images, np.nan)
-  centred = area.copy()
+  centered = area.copy()
   some = np.flatnonzero(counts)
   if len(some):
     inhabited = objects.take(some)
@@ -66,13 +66,13 @@ def of_images(objects: object_boxes.ObjectBoxes) -> ImageStatistics:
     boxes = inhabited.boxes[main]
     x = (boxes[:, 0] + boxes[:, 2]) / (2 * width) - 0.5
     y = (boxes[:, 1] + boxes[:, 3]) / (2 * height) - 0.5
-    centred[some] = 1 - np.hypot(x, y) / np.hypot(0.5, 0.5)
+    centered[some] = 1 - np.hypot(x, y) / np.hypot(0.5, 0.5)
   return ImageStatistics(
     objects=counts,
     classes=np.bincount(image, minlength=objects.num_images),
     entropy=np.where(counts > 0, np.abs(entropy), np.nan),
     largest_area=area,
-    centredness=centred,
+    centeredness=centered,
   )
 
 

@@ -30,7 +30,7 @@ _LEAST_SCORE = 3.35
 _A_BORDER, _A_THIRD_BORDER = 0.3, 1.0
 _AT_BORDER = 0.01  # share of the side
 _BORDER = 20  # The border strips are this part of the picture's height.
-_SMOOTH = 20.0  # Variance that each border's colours have at least.
+_SMOOTH = 20.0  # Variance that each border's colors have at least.
 
 
 def find(image: np.ndarray) -> np.ndarray:
@@ -41,7 +41,7 @@ def find(image: np.ndarray) -> np.ndarray:
 
   Returns:
     [R, 4] float pixels, xmin, ymin, xmax, ymax, best first; at least one unless
-    there is no region at all, as in a picture of one colour.
+    there is no region at all, as in a picture of one color.
   """
   factor = max(image.shape[1] / _WIDTH, 1.0)
   size = [max(round(side / factor), 1) for side in image.shape[1::-1]]
@@ -84,7 +84,7 @@ def _stands_out(image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
   """[R]: how much more salient boxes are than what is around them.
 
   Saliency is the spectral residual (Hou & Zhang 2007) and, twice as heavy, how
-  unlike the four borders the colours are (after Zhang et al. 2015, section
+  unlike the four borders the colors are (after Zhang et al. 2015, section
   3.4), each over its mean.
   """
   spectral = cv2.saliency.StaticSaliencySpectralResidual_create()
@@ -97,15 +97,15 @@ def _stands_out(image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
 
 def _unlike_borders(image: np.ndarray) -> np.ndarray:
-  """[H, W] 0..1: geometric mean over borders of the distance of colours."""
+  """[H, W] 0..1: geometric mean over borders of the distance of colors."""
   smooth = cv2.GaussianBlur(image, (0, 0), 2)
   lab = cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB).astype(np.float32)
   strip = max(3, lab.shape[0] // _BORDER)
   distances = []
   for border in (lab[:strip], lab[-strip:], lab[:, :strip], lab[:, -strip:]):
-    colours = border.reshape(-1, 3)
-    spread = np.cov(colours.T) + _SMOOTH * np.eye(3)
-    away = lab - colours.mean(0)
+    colors = border.reshape(-1, 3)
+    spread = np.cov(colors.T) + _SMOOTH * np.eye(3)
+    away = lab - colors.mean(0)
     # Mahalanobis, by the Cholesky factor of the inverse.
     scaled = away @ np.linalg.cholesky(np.linalg.inv(spread))
     distance = np.linalg.norm(scaled, axis=2)

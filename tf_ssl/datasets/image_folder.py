@@ -11,22 +11,22 @@ from tf_ssl.datasets import records
 EXTENSIONS = (b".jpg", b".jpeg", b".jpe", b".jfif", b".png", b".bmp", b".gif")
 
 
-def read(folder: str, *, labelled: bool = False) -> records.ImageRecords:
+def read(folder: str, *, labeled: bool = False) -> records.ImageRecords:
   """Lists the images under `folder`, in the order of their names.
 
   Hidden files and folders are passed over, links are followed.
 
   Args:
     folder: the folder to search, at any depth.
-    labelled: whether the first folder below `folder` names the class, as in
+    labeled: whether the first folder below `folder` names the class, as in
       `folder/CLASS/image.jpg`. Class ids follow the sorted names.
 
   Returns:
-    The records; `boxes` is None, `labels` None unless `labelled`.
+    The records; `boxes` is None, `labels` None unless `labeled`.
 
   Raises:
     UsageError: the folder is missing or holds no image, or an image of a
-      labelled folder is in no class folder.
+      labeled folder is in no class folder.
   """
   root = os.path.abspath(folder)
   if not os.path.isdir(root):
@@ -49,7 +49,7 @@ def read(folder: str, *, labelled: bool = False) -> records.ImageRecords:
   files = np.array([name for name, _ in found])
   sizes = np.array([size for _, size in found], np.int64)
   labels, class_names = None, ()
-  if labelled:
+  if labeled:
     labels, class_names = _class_folders(folder, [name for name, _ in found])
   return records.ImageRecords(
     root, files, sizes, labels=labels, class_names=class_names
@@ -93,7 +93,7 @@ def _class_folders(
     if b"/" not in name:
       raise errors.UsageError(
         f"images: {os.fsdecode(name)!r} lies directly in {folder!r}; expected "
-        "one folder per class (CLASS/image.jpg) in labelled images"
+        "one folder per class (CLASS/image.jpg) in labeled images"
       )
   classes = [name.split(b"/", 1)[0] for name in names]
   ids = {name: i for i, name in enumerate(sorted(set(classes)))}

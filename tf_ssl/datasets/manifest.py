@@ -37,7 +37,7 @@ class _Rows(NamedTuple):
 
 
 def read(
-  file: str, *, labelled: bool = False, root: str | None = None
+  file: str, *, labeled: bool = False, root: str | None = None
 ) -> records.ImageRecords:
   """Lists the images of a manifest, in the order of its rows.
 
@@ -49,7 +49,7 @@ def read(
 
   Args:
     file: the CSV file, UTF-8.
-    labelled: whether every row must have a label.
+    labeled: whether every row must have a label.
     root: what paths are relative to; None for the folder of the manifest.
 
   Returns:
@@ -60,7 +60,7 @@ def read(
     UsageError: the manifest is malformed or an image is missing. Names file
       and line.
   """
-  columns, rows = _parse(file, labelled)
+  columns, rows = _parse(file, labeled)
   if not rows.paths:
     raise mistake(file, 1, "no image follows the header; expected one a line")
   found = locate(file, rows.paths, rows.lines, root=root)
@@ -100,12 +100,12 @@ def locate(
   return records.ImageRecords(root, files, sizes)
 
 
-def _parse(file: str, labelled: bool) -> tuple[_Columns, _Rows]:
+def _parse(file: str, labeled: bool) -> tuple[_Columns, _Rows]:
   body = read_lines(file)
   line, header = next(body, (1, []))
   columns = _columns(file, line, header)
-  if labelled and columns.label is None:
-    raise mistake(file, line, "no column `label`; labelled images need one")
+  if labeled and columns.label is None:
+    raise mistake(file, line, "no column `label`; labeled images need one")
   rows = _Rows(array("q"), [], [], array("i"))
   for line, row in body:
     if len(row) != columns.width:
@@ -119,8 +119,8 @@ def _parse(file: str, labelled: bool) -> tuple[_Columns, _Rows]:
     rows.paths.append(path)
     if columns.label is not None:
       label = row[columns.label].strip()
-      if labelled and not label:
-        raise mistake(file, line, "no label; labelled images need one each")
+      if labeled and not label:
+        raise mistake(file, line, "no label; labeled images need one each")
       rows.labels.append(label)
     if columns.box is not None:
       rows.boxes.extend(parse_box(file, line, [row[i] for i in columns.box]))

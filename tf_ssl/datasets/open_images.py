@@ -19,7 +19,7 @@ _IMAGE_FILES = tuple(os.fsdecode(name) for name in image_folder.EXTENSIONS)
 
 
 def open_images(
-  source: str, *, labelled: bool = False, named_by: str = "IMAGES"
+  source: str, *, labeled: bool = False, named_by: str = "IMAGES"
 ) -> records.ImageRecords:
   """Finds the images of a source, whatever its kind.
 
@@ -28,7 +28,7 @@ def open_images(
       (`manifest`); a TFRecord file, a glob of such files, or a folder that
       holds *.tfrecord* files and no image (`tfrecords`); or tfds:NAME[:SPLIT]
       (`tfds_images`).
-    labelled: whether every image must come with a class: from the folder it
+    labeled: whether every image must come with a class: from the folder it
       lies in, the manifest's column, or the record's feature.
     named_by: the setting or flag that `source` comes from, for errors.
 
@@ -39,24 +39,24 @@ def open_images(
     UsageError: the source is missing, empty or malformed.
   """
   if source.startswith(tfds_images.PREFIX):
-    return tfds_images.read(source, labelled=labelled)
+    return tfds_images.read(source, labeled=labeled)
   path = os.path.expanduser(source)
   if not path:
     raise _error(source, "an empty name", named_by)
   if os.path.isdir(path):
     files = _tfrecords_without_images(path)
     if files:
-      return tfrecords.read(files, labelled=labelled)
-    return image_folder.read(path, labelled=labelled)
+      return tfrecords.read(files, labeled=labeled)
+    return image_folder.read(path, labeled=labeled)
   files = tfrecords.find(path)
   if not files:
     raise _error(source, f"nothing at {os.path.abspath(path)!r}", named_by)
   if path.lower().endswith(".csv") and len(files) == 1:
-    return manifest.read(files[0], labelled=labelled)
+    return manifest.read(files[0], labeled=labeled)
   for file in files:
     if file.lower().endswith(_IMAGE_FILES):
       raise _error(source, f"{file!r} is one image", named_by)
-  return tfrecords.read(files, labelled=labelled)
+  return tfrecords.read(files, labeled=labeled)
 
 
 def _tfrecords_without_images(folder: str) -> list[str]:

@@ -18,7 +18,7 @@ class Shards(NamedTuple):
 
   Attributes:
     file: [N] int32, the row of `ImageRecords.files` that holds the record.
-    offset: [N] int64, where the serialised Example begins, in bytes.
+    offset: [N] int64, where the serialized Example begins, in bytes.
     length: [N] int64, its length in bytes.
     image_feature: name of the feature that holds the encoded image.
     row: [N] int64, which entry of the feature list of a SequenceExample the

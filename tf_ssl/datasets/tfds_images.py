@@ -18,19 +18,19 @@ _SOURCE = re.compile(
 
 
 def read(
-  source: str, *, labelled: bool = False, data_dir: str | None = None
+  source: str, *, labeled: bool = False, data_dir: str | None = None
 ) -> records.ImageRecords:
   """Locates the images of a prepared dataset. Never downloads.
 
   Args:
     source: tfds:NAME[:SPLIT], such as tfds:imagenette/320px-v2:validation or
       tfds:cifar10:train[:90%]; SPLIT is train by default.
-    labelled: whether to read the feature `label`.
+    labeled: whether to read the feature `label`.
     data_dir: where datasets were prepared; TFDS's own place by default
       ($TFDS_DATA_DIR or ~/tensorflow_datasets).
 
   Returns:
-    The records; `labels` is None unless `labelled`, else `class_names` are the
+    The records; `labels` is None unless `labeled`, else `class_names` are the
     dataset's.
 
   Raises:
@@ -45,14 +45,14 @@ def read(
     )
   name, split = match["name"], match["split"] or "train"
   info = _info(name, data_dir)
-  _check(info, name, labelled)
+  _check(info, name, labeled)
   parts = _parts(info, name, split)
   files = sorted({os.fspath(part.filename) for part in parts})
   found = tfrecords.read(
-    files, labelled=labelled, image_feature="image", label_feature="label"
+    files, labeled=labeled, image_feature="image", label_feature="label"
   )
   found = _take(found, files, parts)
-  if not labelled:
+  if not labeled:
     return found
   class_names = getattr(info.features["label"], "names", None) or ()
   return found._replace(class_names=tuple(class_names))
@@ -82,7 +82,7 @@ def _info(name: str, data_dir: str | None) -> Any:
     ) from error
 
 
-def _check(info: Any, name: str, labelled: bool) -> None:
+def _check(info: Any, name: str, labeled: bool) -> None:
   import tensorflow_datasets as tfds
 
   if info.file_format != tfds.core.FileFormat.TFRECORD:
@@ -93,7 +93,7 @@ def _check(info: Any, name: str, labelled: bool) -> None:
   features, missing = dict(info.features.items()), []
   if not isinstance(features.get("image"), tfds.features.Image):
     missing.append("an image `image`")
-  if labelled and "label" not in features:
+  if labeled and "label" not in features:
     missing.append("a class `label`")
   if missing:
     raise errors.UsageError(

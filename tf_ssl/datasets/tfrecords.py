@@ -49,7 +49,7 @@ def find(source: str) -> list[str]:
 def read(
   files: Sequence[str],
   *,
-  labelled: bool = False,
+  labeled: bool = False,
   image_feature: str = "image/encoded",
   label_feature: str = "image/class/label",
 ) -> records.ImageRecords:
@@ -57,14 +57,14 @@ def read(
 
   Args:
     files: paths, one or more (see `find`).
-    labelled: whether to read labels, for which all Examples are parsed.
+    labeled: whether to read labels, for which all Examples are parsed.
       Otherwise only the length of each record is read.
     image_feature: name of the feature that holds an encoded image.
     label_feature: name of the feature that holds a class id, an integer from 0.
 
   Returns:
     The records, in the order of the files and of the records in them; `labels`
-    is None unless `labelled`.
+    is None unless `labeled`.
 
   Raises:
     UsageError: a file cannot be read, is truncated, compressed or no TFRecord
@@ -72,7 +72,7 @@ def read(
   """
   found = locate(files, image_feature=image_feature)
   _check_first(found)
-  if not labelled:
+  if not labeled:
     return found
   return found._replace(labels=_labels(found, files, label_feature))
 

@@ -1,4 +1,4 @@
-"""Batch normalisation in three forms: plain, cross-replica, split.
+"""Batch normalization in three forms: plain, cross-replica, split.
 
 Each function builds one layer with PyTorch's settings (epsilon 1e-5, a new
 batch weighs 0.1 in the moving averages); encoders take one of them as their
@@ -41,7 +41,7 @@ def split(*, groups: int, **kwargs) -> tf.keras.layers.Layer:
 def split_in_place(model: tf.keras.Model, *, groups: int) -> None:
   """Makes every plain batch norm of a built model one of `groups` parts.
 
-  For networks of others, which take no builder of their normalisation layers.
+  For networks of others, which take no builder of their normalization layers.
 
   Args:
     model: its layers are changed; its variables stay.
@@ -67,9 +67,9 @@ def _check(groups: int) -> None:
 
 
 class SplitBatchNormalization(tf.keras.layers.BatchNormalization):
-  """Batch normalisation that behaves as if `groups` replicas stood behind it.
+  """Batch normalization that behaves as if `groups` replicas stood behind it.
 
-  In training each contiguous group of B/G examples is normalised by its own
+  In training each contiguous group of B/G examples is normalized by its own
   statistics, which keeps one device from leaking, through the batch, which key
   belongs to which query (MoCo's CIFAR-10 notebook uses 8 groups). The moving
   averages move by the mean of the groups' statistics. Inference is plain.

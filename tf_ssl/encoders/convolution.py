@@ -10,7 +10,7 @@ import tensorflow as tf
 class Convolution(tf.keras.layers.Conv2D):
   """Bias-free convolution of an odd kernel, padded by half of it on each side.
 
-  Initialised as torchvision's ResNet: normal, variance 2 / fan-out.
+  Initialized as torchvision's ResNet: normal, variance 2 / fan-out.
   """
 
   def __init__(self, filters: int, kernel_size: int, *, strides: int = 1, **kw):

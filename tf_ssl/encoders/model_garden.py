@@ -27,7 +27,7 @@ _EPSILON = 0.001  # of batch norm: Model Garden's default
 
 
 class GardenEncoder(tf.keras.Model):
-  """An encoder: normalised images [B, H, W, 3] -> feature [B, D], float32.
+  """An encoder: normalized images [B, H, W, 3] -> feature [B, D], float32.
 
   Attributes:
     network: Model Garden's backbone, images -> maps by level.
@@ -61,7 +61,7 @@ class GardenEncoder(tf.keras.Model):
     """The maps of every level.
 
     Args:
-      images: [B, H, W, 3], normalised.
+      images: [B, H, W, 3], normalized.
       training: whether batch norm uses and updates batch statistics.
 
     Returns:

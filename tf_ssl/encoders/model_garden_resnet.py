@@ -64,7 +64,7 @@ class GardenResNet(resnet.ResNet):
     self._shapes = tuple((level, m.shape) for level, m in maps.items())
 
   def call(self, images, training=None):
-    """[B, H, W, 3] normalised -> {"2": [B, H/4, W/4, C], ... "5"}.
+    """[B, H, W, 3] normalized -> {"2": [B, H/4, W/4, C], ... "5"}.
 
     With the small stem "0" to "3": a map of level l has a place for each 2^l
     pixels.

@@ -95,7 +95,7 @@ LAYOUTS = {
 
 
 class ResNet(tf.keras.Model):
-  """An encoder: normalised images [B, H, W, 3] -> feature [B, D], float32.
+  """An encoder: normalized images [B, H, W, 3] -> feature [B, D], float32.
 
   Attributes:
     feature_size: D.
@@ -165,7 +165,7 @@ class ResNet(tf.keras.Model):
     """The maps after each stage.
 
     Args:
-      images: [B, H, W, 3], normalised.
+      images: [B, H, W, 3], normalized.
       training: whether batch norm uses and updates batch statistics.
 
     Returns:
@@ -208,7 +208,7 @@ def resnet18(
     width: multiplies the number of channels everywhere.
     stem: "imagenet" (7x7 stride 2, max-pool) or "small" (3x3 stride 1, for
       images of about 32 px, as in MoCo's CIFAR-10 notebook).
-    batch_norm: builds one normalisation layer; see `encoders.batch_norm`.
+    batch_norm: builds one normalization layer; see `encoders.batch_norm`.
     dtype: Keras dtype policy, such as "mixed_bfloat16".
     name: name of the Keras model.
 

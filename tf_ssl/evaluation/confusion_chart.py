@@ -22,7 +22,7 @@ _SIDE_OF_MANY = 8.0  # inches
 # A cell of 2 % must be seen beside one of 90 %.
 _GAMMA = 0.45
 _TOP_OF_MANY = 25.0  # %; with many classes, where all mistakes are rare
-_DARK = 0.6  # of the colour scale, from which on numbers are white
+_DARK = 0.6  # of the color scale, from which on numbers are white
 
 
 def picture(counts: np.ndarray, class_names: Sequence[str]) -> bytes:

@@ -66,12 +66,12 @@ def rank_me(embedding: np.ndarray, *, epsilon: float = 1e-7) -> float:
   """Effective rank: how many directions the embeddings really use.
 
   RankMe (Garrido et al. 2023, equation 1): the exponential of the entropy of
-  the normalised singular values. 1 when all rows are multiples of one vector,
+  the normalized singular values. 1 when all rows are multiples of one vector,
   min(B, E) when all directions are used alike.
 
   Args:
-    embedding: [B, E], neither centred nor scaled here.
-    epsilon: added to each normalised singular value, as in the paper.
+    embedding: [B, E], neither centered nor scaled here.
+    epsilon: added to each normalized singular value, as in the paper.
 
   Returns:
     Effective rank, between 1 and min(B, E) (up to epsilon).

@@ -1,4 +1,4 @@
-"""Which labelled images a number is about, whatever folder they lie in."""
+"""Which labeled images a number is about, whatever folder they lie in."""
 
 import hashlib
 from typing import Any
@@ -9,7 +9,7 @@ from tf_ssl.datasets import records as records_lib
 def identity(
   records: records_lib.ImageRecords, num_classes: int
 ) -> dict[str, Any]:
-  """Identifies labelled images without reading them.
+  """Identifies labeled images without reading them.
 
   Args:
     records: with labels, negative where unknown.

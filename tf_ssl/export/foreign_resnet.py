@@ -21,7 +21,7 @@ class Difference:
     same_max_pool: its max-pool pads as TensorFlow's SAME, not on both sides.
     always_project: each stage's first shortcut is a convolution.
     stem_padding: pixels around the image before the small stem's convolution.
-    stem_relu: whether a ReLU follows the small stem's normalisation.
+    stem_relu: whether a ReLU follows the small stem's normalization.
   """
 
   unit_range: bool = False
@@ -40,7 +40,7 @@ class Difference:
 
 
 class ForeignResNet(resnet.ResNet):
-  """ResNet with a difference: normalised images [B, H, W, 3] -> [B, D]."""
+  """ResNet with a difference: normalized images [B, H, W, 3] -> [B, D]."""
 
   def __init__(self, *, difference: Difference, **kwargs):
     """Builds the layers; the other arguments are `resnet.ResNet`'s."""

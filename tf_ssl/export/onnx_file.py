@@ -15,7 +15,7 @@ def write(encoder: tf.keras.Model, path: str) -> None:
   size, and gives `features` [B, D].
 
   Args:
-    encoder: built; normalised images [B, H, W, 3] -> [B, D].
+    encoder: built; normalized images [B, H, W, 3] -> [B, D].
     path: of the file.
 
   Raises:

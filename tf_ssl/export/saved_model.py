@@ -61,7 +61,7 @@ class ExportedEncoder(tf.Module):
     """Traces everything; the variables are shared with what is given.
 
     Args:
-      encoder: `encoder(images, training)`, normalised [B, H, W, 3] -> [B, D],
+      encoder: `encoder(images, training)`, normalized [B, H, W, 3] -> [B, D],
         and `encoder.endpoints(images, training)` -> dict of maps.
       projection_head: `projection_head(features, training)` [B, D] -> [B, E], a
         Keras layer; None leaves `embedding` out.

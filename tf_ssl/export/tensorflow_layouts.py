@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from tf_ssl.export import foreign_resnet, recognised, stored_arrays
+from tf_ssl.export import foreign_resnet, recognized, stored_arrays
 
 _NORM = {
   "gamma": "weight",
@@ -31,9 +31,9 @@ _KNOWN = {
 }
 
 
-def recognise(
+def recognize(
   weights: Mapping[str, stored_arrays.StoredArray],
-) -> recognised.Recognised | None:
+) -> recognized.Recognized | None:
   """Finds a ResNet among the variables of a checkpoint; None if there is none.
 
   Args:
@@ -54,7 +54,7 @@ def recognise(
       else:
         named[new] = _as_torch(array)
     if "conv1.weight" in named:
-      return recognised.Recognised(kind, named, ignored, left, difference)
+      return recognized.Recognized(kind, named, ignored, left, difference)
   return None
 
 

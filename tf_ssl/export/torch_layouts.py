@@ -1,4 +1,4 @@
-"""PyTorch checkpoints of self-supervised projects, recognised by their names.
+"""PyTorch checkpoints of self-supervised projects, recognized by their names.
 
 MoCo v1 and v2, VISSL, torchvision, lightly, solo-learn. They hold torchvision's
 ResNet under some prefix, and beside it what training needed.
@@ -7,7 +7,7 @@ ResNet under some prefix, and beside it what training needed.
 import re
 from collections.abc import Mapping
 
-from tf_ssl.export import foreign_resnet, recognised, stored_arrays
+from tf_ssl.export import foreign_resnet, recognized, stored_arrays
 
 # What torch.save and wrappers of models put before a name.
 _WRAPPERS = (
@@ -53,9 +53,9 @@ _KNOWN = {
 }
 
 
-def recognise(
+def recognize(
   weights: Mapping[str, stored_arrays.StoredArray],
-) -> recognised.Recognised | None:
+) -> recognized.Recognized | None:
   """Finds a ResNet among named arrays; None where there is none.
 
   Args:
@@ -96,7 +96,7 @@ def recognise(
     assumed += (
       f"the 3x3 stem has stride 1, {padding} px of padding, and no max-pool",
     )
-  return recognised.Recognised(kind, inner, ignored, left, difference, assumed)
+  return recognized.Recognized(kind, inner, ignored, left, difference, assumed)
 
 
 def _prefix(weights) -> tuple[str, str] | None:
@@ -164,7 +164,7 @@ def _with_names(inner) -> tuple[dict[str, stored_arrays.StoredArray], bool]:
   """Names for a numbered nn.Sequential of a ResNet's children.
 
   Returns:
-    The arrays, and whether a ReLU stands between the stem's normalisation and
+    The arrays, and whether a ReLU stands between the stem's normalization and
     the first stage. lightly's own ResNet applies its ReLU in `forward`, so that
     a Sequential of its children has none.
   """

@@ -42,9 +42,9 @@ def read_encoder(path: str) -> tuple[resnet.ResNet, dict[str, object]]:
       over or missing.
   """
   weights = weight_files.read(path)
-  found = tensorflow_layouts.recognise(weights)
+  found = tensorflow_layouts.recognize(weights)
   if found is None:
-    found = torch_layouts.recognise(weights)
+    found = torch_layouts.recognize(weights)
   if found is None:
     raise errors.UsageError(
       f"weights {path} are of no known kind; expected {_KINDS}; found "

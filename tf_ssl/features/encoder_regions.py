@@ -85,12 +85,12 @@ class EncoderFeatures:
       [R, F] float32 of unit length, F = grid² · channels + 1 (without the last
       where `common` is 0); zeros for a box that is wholly outside.
     """
-    standardised = self._map(image)  # [h, w, C]
+    standardized = self._map(image)  # [h, w, C]
     boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
     height, width = image.shape[:2]
     sides = np.float32([width, height, width, height])
     inside = np.clip(boxes, 0, sides)
-    cells = roi_align(standardised, inside / sides, self._grid).numpy()
+    cells = roi_align(standardized, inside / sides, self._grid).numpy()
     features = cells.reshape(len(boxes), int(np.prod(cells.shape[1:])))
     length = np.linalg.norm(features, axis=1, keepdims=True)
     features = features / np.maximum(length, _EPSILON)
@@ -112,12 +112,12 @@ class EncoderFeatures:
       return kept[1]
     dtype = self._encode.structured_input_signature[1]["images"].dtype
     found = self._encode(images=tf.cast(image[None], dtype))
-    standardised = _standardised(tf.cast(found[self._endpoint][0], tf.float32))
-    self._maps[id(image)] = (image, standardised)
-    self._bytes += _size(image, standardised)
+    standardized = _standardized(tf.cast(found[self._endpoint][0], tf.float32))
+    self._maps[id(image)] = (image, standardized)
+    self._bytes += _size(image, standardized)
     while self._bytes > self._cache_bytes and len(self._maps) > 1:
       self._bytes -= _size(*self._maps.popitem(last=False)[1])
-    return standardised
+    return standardized
 
 
 def name(path: str, endpoint: str) -> str:
@@ -145,7 +145,7 @@ def roi_align(
   """RoIAlign (He et al. 2017, section 3) on one map.
 
   A box is divided into grid x grid cells, a cell is the mean of 2 x 2 points,
-  each interpolated between the four places around it. Beyond the centre of an
+  each interpolated between the four places around it. Beyond the center of an
   outermost place its values go on unchanged.
 
   Args:
@@ -178,7 +178,7 @@ def roi_align(
   return tf.reduce_mean(tf.reshape(found, split), [2, 4])
 
 
-def _standardised(features: tf.Tensor) -> tf.Tensor:
+def _standardized(features: tf.Tensor) -> tf.Tensor:
   """[h, w, C], each channel with mean 0 and deviation 1, or 0 throughout."""
   mean, variance = tf.nn.moments(features, [0, 1])
   return (features - mean) * tf.math.rsqrt(variance + _EPSILON)

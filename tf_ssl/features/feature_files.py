@@ -73,7 +73,7 @@ def open_source(
   """
   try:
     return open_images.open_images(
-      source, labelled=True, named_by="--images"
+      source, labeled=True, named_by="--images"
     ), ""
   except errors.UsageError as error:
     if require_labels:

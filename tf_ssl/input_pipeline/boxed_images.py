@@ -111,7 +111,7 @@ def training_examples(
     )
     flipped = draw < 0.5
     image = tf.cond(flipped, lambda: image[:, ::-1], lambda: image)
-    image = resize.fit(image, image_size, colour=pixels.IMAGENET_MEAN)
+    image = resize.fit(image, image_size, color=pixels.IMAGENET_MEAN)
     return _Loaded(image, location.index, flipped)
 
   def with_boxes(loaded: _Loaded) -> BoxedImage:

@@ -1,6 +1,6 @@
 """Encoded bytes to pixels: JPEG, PNG, BMP, PGM and a GIF's first frame.
 
-Everything comes out as [H, W, 3] uint8: grey is repeated, alpha dropped,
+Everything comes out as [H, W, 3] uint8: gray is repeated, alpha dropped,
 palettes looked up, 16 bits cut to 8, CMYK converted. What cannot be decoded so
 fails in the graph.
 """
@@ -121,8 +121,8 @@ def _decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
   def look_up() -> tf.Tensor:
     palette = tf.strings.substr(encoded, 14 + header, pixels - 14 - header)
     entries = tf.reshape(tf.io.decode_raw(palette, tf.uint8), [-1, 4])
-    colours = tf.reverse(entries[:, :3], [1])  # stored as blue, green, red
-    return tf.gather(colours, tf.cast(image[..., 0], tf.int32))
+    colors = tf.reverse(entries[:, :3], [1])  # stored as blue, green, red
+    return tf.gather(colors, tf.cast(image[..., 0], tf.int32))
 
   return tf.cond(bits == 8, look_up, lambda: image[..., :3])
 
@@ -160,5 +160,5 @@ def _decode_pgm(encoded: tf.Tensor) -> tf.Tensor:
     pixels = tf.io.decode_raw(
       tf.strings.substr(encoded, header, width * height), tf.uint8
     )
-  grey = tf.reshape(pixels, tf.stack([height, width, 1]))
-  return tf.repeat(grey, 3, axis=-1)
+  gray = tf.reshape(pixels, tf.stack([height, width, 1]))
+  return tf.repeat(gray, 3, axis=-1)

@@ -39,7 +39,7 @@ class Source:
   """
 
   def __init__(self, records: records_lib.ImageRecords):
-    """Initialises from `records`."""
+    """Initializes from `records`."""
     self._records = records
     self._examples = None
     self.num_places = 1
@@ -134,7 +134,7 @@ def regions(boxes: tf.Tensor, sides: tf.Tensor) -> tf.Tensor:
 
 
 def read_record(records: records_lib.ImageRecords, index: int) -> bytes:
-  """The serialised record, of a shard, that an image lies in.
+  """The serialized record, of a shard, that an image lies in.
 
   Raises:
     OSError: the file cannot be read.

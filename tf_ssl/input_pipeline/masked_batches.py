@@ -52,7 +52,7 @@ def training_batches(
     start_step: the first step to make a batch for.
 
   Returns:
-    A dataset of `batches.LabelledImage`: image [B, h, w, 3] uint8, label [B, h,
+    A dataset of `batches.LabeledImage`: image [B, h, w, 3] uint8, label [B, h,
     w] int32, the class of each pixel or `masked_images.VOID`.
 
   Raises:
@@ -66,7 +66,7 @@ def training_batches(
     )
   load = _loader(data, num_classes)
 
-  def example(number: tf.Tensor) -> batches.LabelledImage:
+  def example(number: tf.Tensor) -> batches.LabeledImage:
     index = order.image_index(
       number[None], seed=seed, num_images=data.num_images
     )[0]
@@ -78,7 +78,7 @@ def training_batches(
     image, mask = joint_crop.joint_crop(
       *load(index), draws, sides=tuple(sides), scales=tuple(scales)
     )
-    return batches.LabelledImage(image, mask)
+    return batches.LabeledImage(image, mask)
 
   dataset = tf.data.Dataset.range(
     start_step * batch_size, num_steps * batch_size

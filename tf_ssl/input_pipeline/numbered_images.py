@@ -49,7 +49,7 @@ def numbered_images(
       the middle cut out; a square image no larger than `image_size` is resized
       to it whole. "whole": the whole image is resized to a square, whatever its
       shape (METHODS 1). "fitted": its shape kept, the rest of the square, below
-      or to the right, filled with ImageNet's mean colour.
+      or to the right, filled with ImageNet's mean color.
     skipped: where unusable images, which are left out, are counted; a
       `SkippedFiles` that only logs them by default.
 
@@ -86,7 +86,7 @@ def numbered_images(
     if framing == "middle":
       image = _middle(image, image_size)
     elif framing == "fitted":
-      image = resize.fit(image, image_size, colour=pixels.IMAGENET_MEAN)
+      image = resize.fit(image, image_size, color=pixels.IMAGENET_MEAN)
     else:
       image = resize.resize(image, [image_size, image_size])
     return NumberedImages(image, location.index)

@@ -33,7 +33,7 @@ class SkippedFiles:
   def __init__(
     self, path: str | None, num_images: int, max_fraction: float = 0.05
   ):
-    """Initialises the record.
+    """Initializes the record.
 
     Args:
       path: the file to write one `name<tab>reason` a line to, and to read what

@@ -52,7 +52,7 @@ def frame_pairs(
   first = np.cumsum([0] + [len(video.numbers) for video in stored])
   pairs, groups = [], []
   for number, video in enumerate(stored):
-    rows = pairs_lib.neighbours(
+    rows = pairs_lib.neighbors(
       video.numbers, video.times, frames=frames, seconds=seconds
     )
     pairs.append(first[number] + rows)

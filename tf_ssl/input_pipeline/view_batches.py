@@ -161,7 +161,7 @@ def view_batches(
     }
     if "index" in view_type._fields:
       fields["index"] = index
-    if batches.is_labelled(view_type):
+    if batches.is_labeled(view_type):
       fields["label"] = tf.gather(labels, index)
     return view_type(**fields)
 

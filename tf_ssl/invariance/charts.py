@@ -14,7 +14,7 @@ from tf_ssl.datasets.invariance_sets import invariance_sets
 from tf_ssl.invariance import measurement
 from tf_ssl.reporting import colors
 
-_GREY = "#444444"
+_GRAY = "#444444"
 _HALO = patheffects.withStroke(linewidth=4, foreground="white")
 _DPI = 150
 _LEAST_OF_A_RADAR = 3  # corners
@@ -85,11 +85,11 @@ def curves(results: measurement.Results) -> bytes | None:
 
 def _legend(figure: figure_lib.Figure, results: measurement.Results) -> None:
   handles = [
-    patches_lib.Patch(color=colors.colour(i), label=_plain(model.name))
+    patches_lib.Patch(color=colors.color(i), label=_plain(model.name))
     for i, model in enumerate(results.models)
   ]
   handles.append(
-    lines_lib.Line2D([], [], color=_GREY, linestyle=":", label="chance")
+    lines_lib.Line2D([], [], color=_GRAY, linestyle=":", label="chance")
   )
   longest = 8 + max(len(handle.get_label()) for handle in handles)
   fit = int(_LETTERS * figure.get_figwidth() / longest)
@@ -109,7 +109,7 @@ def _bars(axes, results: measurement.Results, k: int) -> None:
       found = result.models[model.name]
       x = g - 0.4 + (i + 0.5) * width
       value = found.score.scores[k]
-      axes.bar(x, value, 0.92 * width, color=colors.colour(i), zorder=2)
+      axes.bar(x, value, 0.92 * width, color=colors.color(i), zorder=2)
       if found.intervals is not None:
         low, high = found.intervals[k].low, found.intervals[k].high
         # The score may lie just outside, where few sets disagree.
@@ -127,11 +127,11 @@ def _bars(axes, results: measurement.Results, k: int) -> None:
         found.chance.scores[k],
         x - width / 2,
         x + width / 2,
-        colors=_GREY,
+        colors=_GRAY,
         linestyles=":",
         linewidth=2,
         zorder=4,
-        path_effects=[_HALO],  # seen on bars of any colour
+        path_effects=[_HALO],  # seen on bars of any color
       )
   axes.set_xticks(range(len(results.sets)))
   axes.set_xticklabels(
@@ -164,16 +164,16 @@ def _radar(
   for i, model in enumerate(results.models):
     values = [one.models[model.name].score.scores[k] for one in shown]
     values.append(values[0])
-    axes.plot(around, values, color=colors.colour(i), linewidth=2)
-    axes.fill(around, values, color=colors.colour(i), alpha=0.08)
+    axes.plot(around, values, color=colors.color(i), linewidth=2)
+    axes.fill(around, values, color=colors.color(i), alpha=0.08)
   chance = [
     np.mean([found.chance.scores[k] for found in one.models.values()])
     for one in shown
   ]
-  axes.plot(around, [*chance, chance[0]], color=_GREY, linestyle=":")
+  axes.plot(around, [*chance, chance[0]], color=_GRAY, linestyle=":")
   axes.set_ylim(0, 100)
   axes.set_yticks([25, 50, 75, 100])
-  axes.set_yticklabels(["25", "50", "75", "100"], fontsize=8, color=_GREY)
+  axes.set_yticklabels(["25", "50", "75", "100"], fontsize=8, color=_GRAY)
   axes.set_xticks(angles)
   labels = axes.set_xticklabels(
     [_plain(_wrapped(one.title)) for one in shown], fontsize=9
@@ -198,7 +198,7 @@ def _curve(axes, result: measurement.SetsResult, k: int) -> None:
         if point.score is not None
       ]
       if measured:
-        axes.plot(*zip(*measured, strict=True), color=colors.colour(i), **style)
+        axes.plot(*zip(*measured, strict=True), color=colors.color(i), **style)
   points = next(iter(result.models.values())).curve
   axes.set_xticks(range(len(points)))
   axes.set_xticklabels([range_text(point.within) for point in points])

@@ -76,7 +76,7 @@ def intervals(
   low, high = _tails(resamples, confidence)
   drawn = resampling.replicates(score, resamples=resamples, seed=seed)
   return {
-    k: _centred(score.scores[k], drawn[k], low, high, (0.0, 100.0))
+    k: _centered(score.scores[k], drawn[k], low, high, (0.0, 100.0))
     for k in score.scores
   }
 
@@ -113,7 +113,7 @@ def differences(
   drawn = resampling.replicates(score, resamples=resamples, seed=seed)
   others = resampling.replicates(other, resamples=resamples, seed=seed)
   return {
-    k: _centred(
+    k: _centered(
       score.scores[k] - other.scores[k],
       drawn[k] - others[k],
       low,
@@ -125,7 +125,7 @@ def differences(
   }
 
 
-def _centred(
+def _centered(
   estimate: float,
   drawn: np.ndarray,
   low: float,

@@ -58,7 +58,7 @@ _TABLE = """
 <div class="wide"><table>
 <tr><th>Invariance</th><th class="n">K</th>
 {% for model in models %}
-<th><span class="key" style="background: {{ model.colour }}"></span>
+<th><span class="key" style="background: {{ model.color }}"></span>
 {{- model.name }}<br><span class="small">{{ model.width }} units</span></th>
 {% endfor %}</tr>
 {% for one in sets %}
@@ -90,7 +90,7 @@ _CURVES = """
 {% if curves_file in charts %}
 <h2>How far the invariances reach</h2>
 <p>The top-{{ k }} score of the images that lie within so much of the middle of
-their set. Dotted, in the model's colour: the same for images dealt at random,
+their set. Dotted, in the model's color: the same for images dealt at random,
 which is higher where sets are smaller.</p>
 <img src="{{ charts[curves_file] }}"
   alt="Curves: the scores over ranges of what changes within the sets">
@@ -110,7 +110,7 @@ _MODELS = """
 <tr><th>Model</th><th>Read from</th><th>Layer</th><th class="n">Units</th>
 <th>Pixels</th><th>Weights (SHA-256)</th></tr>
 {% for model in models %}
-<tr><td><span class="key" style="background: {{ model.colour }}"></span>
+<tr><td><span class="key" style="background: {{ model.color }}"></span>
 {{- model.name }}</td>
 <td>{{ model.kind }}<br><span class="small">{{ model.path }}</span></td>
 <td>{{ model.layer }}<br><span class="small">{{ model.layer_chosen }}

@@ -54,7 +54,7 @@ def page(results: measurement.Results, charts: dict[str, bytes]) -> str:
     invariance_page.TEMPLATE,
     title="What the models are invariant to",
     models=[
-      {**model._asdict(), "colour": colors.colour(i)}
+      {**model._asdict(), "color": colors.color(i)}
       for i, model in enumerate(results.models)
     ],
     settings=settings,

@@ -149,7 +149,7 @@ class MemoryBank(tf.keras.layers.Layer):
   def write(
     self, index: tf.Tensor, embeddings: tf.Tensor, *, momentum: float
   ) -> None:
-    """M ← normalise(momentum · m + (1 - momentum) · f), of all replicas.
+    """M ← normalize(momentum · m + (1 - momentum) · f), of all replicas.
 
     Args:
       index: [B] int64 on each replica. Where a number comes twice in the global

@@ -95,11 +95,11 @@ class ContrastiveModel(tf.keras.Model):
     self.distribute_reduction_method = "first"  # they are means already
 
   def call(self, images, training=None):
-    """[B, H, W, 3] normalised -> [B, D] float32: what evaluation uses."""
+    """[B, H, W, 3] normalized -> [B, D] float32: what evaluation uses."""
     return self.encoder(images, training=training)
 
   def embed(self, images, training=None):
-    """[B, H, W, 3] normalised -> [B, E] float32, unit length."""
+    """[B, H, W, 3] normalized -> [B, E] float32, unit length."""
     return self.project(self.encoder(images, training=training), training)
 
   def project(self, features, training=None):

@@ -13,12 +13,12 @@ from tf_ssl.ops import cross_replica
 
 
 class Hybrid(base.ContrastiveModel):
-  """weight · cross-entropy of the labelled + (1 - weight) · contrastive loss.
+  """weight · cross-entropy of the labeled + (1 - weight) · contrastive loss.
 
   One encoder serves both: the query views' features go to the classifier too.
   """
 
-  view_type = batches.LabelledPair
+  view_type = batches.LabeledPair
 
   def __init__(
     self,
@@ -63,20 +63,20 @@ class Hybrid(base.ContrastiveModel):
     super().compile(optimizer, **kwargs)
     self.contrastive.optimizer = self.optimizer  # whose steps it counts
 
-  def contrast(self, views: batches.LabelledPair, training: bool):
-    """Both losses; an unlabelled batch has the contrastive one alone."""
+  def contrast(self, views: batches.LabeledPair, training: bool):
+    """Both losses; an unlabeled batch has the contrastive one alone."""
     pair = batches.ImagePair(views.query, views.key)
     contrast = self.contrastive.contrast(pair, training)
     logits = self.classifier(contrast.features, training=training)  # [B, C]
     total, count = supervised.cross_entropy_sum(logits, views.label)
-    # The mean over the labelled images of the global batch, wherever they are.
+    # The mean over the labeled images of the global batch, wherever they are.
     everywhere = cross_replica.mean(tf.stop_gradient(count))
-    labelled = tf.math.divide_no_nan(total, everywhere)
-    loss = self.weight * labelled + (1.0 - self.weight) * contrast.loss
+    labeled = tf.math.divide_no_nan(total, everywhere)
+    loss = self.weight * labeled + (1.0 - self.weight) * contrast.loss
     return contrast._replace(
       loss=loss,
       metrics={
-        "supervised_loss": labelled,
+        "supervised_loss": labeled,
         "contrastive_loss": contrast.loss,
         "supervised_accuracy": _accuracy(logits, views.label, everywhere),
       },
@@ -100,7 +100,7 @@ class Hybrid(base.ContrastiveModel):
 
 
 def _accuracy(logits, labels, count):
-  """The share of the labelled images that are classified right."""
+  """The share of the labeled images that are classified right."""
   known = labels >= 0
   logits = tf.boolean_mask(logits, known)
   first = supervised.true_class_first(logits, tf.boolean_mask(labels, known))

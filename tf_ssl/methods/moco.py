@@ -78,7 +78,7 @@ class MoCo(base.ContrastiveModel):
     """[B, H, W, 3] -> [B, E] unit length, by the key side, no gradient.
 
     In training the examples change places across replicas, and inside of the
-    batch, so that no batch-norm group holds a query's own key's neighbours.
+    batch, so that no batch-norm group holds a query's own key's neighbors.
     """
     if training:
       seed = tf.stack([self.seed, tf.cast(self.optimizer.iterations, tf.int32)])

@@ -15,9 +15,9 @@ class Supervised(base.ContrastiveModel):
   class in column 0, so `contrastive_accuracy` is the accuracy on the batch.
   """
 
-  view_type = batches.LabelledImage
+  view_type = batches.LabeledImage
 
-  def contrast(self, views: batches.LabelledImage, training: bool):
+  def contrast(self, views: batches.LabeledImage, training: bool):
     """The mean over the batch, in which every image has a label."""
     features = self.encoder(views.image, training=training)
     logits = self.projection_head(features, training=training)  # [B, C]

@@ -17,9 +17,9 @@ class SupervisedContrastive(simclr.SimClr):
   Images of unknown label have their other view as the only positive.
   """
 
-  view_type = batches.LabelledPair
+  view_type = batches.LabeledPair
 
-  def contrast(self, views: batches.LabelledPair, training: bool):
+  def contrast(self, views: batches.LabeledPair, training: bool):
     """L_out, the mean over the 2B views; `logits` are SimCLR's."""
     queries, keys, features = self.embed_both(views, training)
     all_queries, all_keys = map(cross_replica.gather, (queries, keys))

@@ -15,7 +15,7 @@ def of_encoder(
   """Describes one of this project's encoders.
 
   Args:
-    encoder: normalised [B, H, W, 3] -> [B, D], with `endpoints`.
+    encoder: normalized [B, H, W, 3] -> [B, D], with `endpoints`.
     kind: for reports.
     digest: of its weights.
     layer: "features", or an endpoint, "C2" to "C5"; None is "features".

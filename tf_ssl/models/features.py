@@ -1,4 +1,4 @@
-"""Runs an encoder over labelled images."""
+"""Runs an encoder over labeled images."""
 
 import collections
 import itertools
@@ -37,7 +37,7 @@ class FeatureExtractor:
         returns; gives [B, D]. A `encoders.resnet.ResNet`, any Keras model, or
         an exported SavedModel.
       preprocess: [B, H, W, 3] 0..255 -> what the encoder expects. An exported
-        SavedModel normalises by itself: give `lambda images: images`.
+        SavedModel normalizes by itself: give `lambda images: images`.
     """
     strategy = tf.distribute.get_strategy()
     self._strategy = strategy
@@ -81,7 +81,7 @@ class FeatureExtractor:
     """Features of a whole dataset, in its order.
 
     Args:
-      dataset: of `types.LabelledImage` batches, images 0..255; finite.
+      dataset: of `types.LabeledImage` batches, images 0..255; finite.
 
     Returns:
       features [N, D] float32 and labels [N] int32, NumPy arrays in host memory.
@@ -99,7 +99,7 @@ class FeatureExtractor:
     features = list(map_ahead(self._features, images()))  # [B, D] each
     if not features:
       raise errors.UsageError(
-        "the dataset of labelled images is empty; features need at least one "
+        "the dataset of labeled images is empty; features need at least one "
         "image that can be decoded"
       )
     return np.concatenate(features), np.concatenate(labels)
@@ -145,7 +145,7 @@ def extract_features(
 
   Args:
     encoder: see `FeatureExtractor`.
-    dataset: of `types.LabelledImage` batches, images 0..255; finite.
+    dataset: of `types.LabeledImage` batches, images 0..255; finite.
     preprocess: see `FeatureExtractor`.
 
   Returns:

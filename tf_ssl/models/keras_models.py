@@ -170,7 +170,7 @@ def _preprocessing(model: tf.keras.Model) -> dict:
         "preprocessing": "0..255",
         "preprocessing_chosen": f"the model has a layer {layer.name} for that",
       }
-  name = keras_networks.recognised(model.name)
+  name = keras_networks.recognized(model.name)
   if name is None:
     return {}
   return {

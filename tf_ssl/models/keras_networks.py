@@ -18,7 +18,7 @@ def preprocess_input(name: str) -> Callable[[tf.Tensor], tf.Tensor] | None:
   return None
 
 
-def recognised(model_name: str) -> str | None:
+def recognized(model_name: str) -> str | None:
   """The network whose default name a Keras model bears, such as "ResNet50"."""
   bare = re.sub(r"_\d\.\d+_\d+$", "", model_name)  # mobilenetv2_1.00_224
   bare = re.sub(r"[-_]", "", bare).lower()

@@ -196,7 +196,7 @@ def _preprocessing(path: str, dtype: tf.DType, is_hub: bool) -> dict:
     if _applied(ours) == "inside the SavedModel":
       return {
         "preprocessing": "0..255",
-        "preprocessing_chosen": f"{_OUR_FILE}: it normalises by itself",
+        "preprocessing_chosen": f"{_OUR_FILE}: it normalizes by itself",
       }
   if is_hub:
     return {

@@ -39,13 +39,13 @@ def clip(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def grow(boxes: np.ndarray, factor: float) -> np.ndarray:
-  """Scales boxes [..., 4] about their centres."""
-  centre = (boxes[..., :2] + boxes[..., 2:]) / 2
+  """Scales boxes [..., 4] about their centers."""
+  center = (boxes[..., :2] + boxes[..., 2:]) / 2
   half = (boxes[..., 2:] - boxes[..., :2]) / 2 * factor
-  return np.concatenate([centre - half, centre + half], -1)
+  return np.concatenate([center - half, center + half], -1)
 
 
-def neighbours(
+def neighbors(
   boxes: np.ndarray,
   *,
   shifts: tuple[float, ...],

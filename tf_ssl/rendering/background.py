@@ -18,7 +18,7 @@ def paint(kind: int, rng: np.random.Generator, image_size: int) -> np.ndarray:
 
   Args:
     kind: any whole number; `KINDS[kind % len(KINDS)]` is painted.
-    rng: decides colours and layout.
+    rng: decides colors and layout.
     image_size: H and W.
 
   Returns:
@@ -59,12 +59,12 @@ def _interpolation(image_size, cells):
 
 
 def _mix(first, second, share):
-  """Colours [3, H, W] or [3, 1, 1] mixed; `share` [H, W] of the second."""
+  """Colors [3, H, W] or [3, 1, 1] mixed; `share` [H, W] of the second."""
   return first + share * (second - first)
 
 
-def _colours(rng, count):
-  return [texture.random_colour(rng)[:, None, None] for _ in range(count)]
+def _colors(rng, count):
+  return [texture.random_color(rng)[:, None, None] for _ in range(count)]
 
 
 def _step(wave, sharpness):
@@ -81,13 +81,13 @@ def _slanted(rng, image_size):
 
 def _paint_gradient(rng, image_size):
   along, _ = _slanted(rng, image_size)
-  first, second = _colours(rng, 2)
+  first, second = _colors(rng, 2)
   return _mix(first, second, np.clip(0.8 * along + 0.5, 0, 1))
 
 
 def _paint_checker(rng, image_size):
   along, across = _slanted(rng, image_size)
-  first, second = _colours(rng, 2)
+  first, second = _colors(rng, 2)
   rate = rng.uniform(2.5, 7) * math.pi
   shift, drift = rng.uniform(0, math.pi, size=2).tolist()
   wave = np.sin(rate * along + shift) * np.sin(rate * across + drift)
@@ -96,7 +96,7 @@ def _paint_checker(rng, image_size):
 
 def _paint_stripes(rng, image_size):
   along, across = _slanted(rng, image_size)
-  first, second, third = _colours(rng, 3)
+  first, second, third = _colors(rng, 3)
   bend = rng.uniform(0, 0.12) * np.sin(rng.uniform(3, 9) * across)
   wave = np.sin(rng.uniform(2.5, 8) * 2 * math.pi * (along + bend))
   return _mix(
@@ -105,7 +105,7 @@ def _paint_stripes(rng, image_size):
 
 
 def _paint_noise(rng, image_size):
-  first, second = _colours(rng, 2)
+  first, second = _colors(rng, 2)
   cells = int(rng.integers(2, 6))
   share = sum(
     _noise(rng, image_size, cells * 2**octave)[0] * 0.5**octave
@@ -124,18 +124,18 @@ def _paint_blobs(rng, image_size):
   x, y = grid(image_size)
   picture = _paint_gradient(rng, image_size)
   for _ in range(int(rng.integers(4, 10))):
-    (colour,) = _colours(rng, 1)
+    (color,) = _colors(rng, 1)
     radius, flat = rng.uniform(0.06, 0.26), rng.uniform(0.6, 1.6)
     dx, dy = x - rng.random(), (y - rng.random()) * flat
     inside = 1 - (dx * dx + dy * dy) * (1 / radius**2)
     share = np.clip(inside * rng.uniform(1, 8), 0, 1)
-    picture = _mix(picture, colour, share)
+    picture = _mix(picture, color, share)
   return picture
 
 
 def _paint_room(rng, image_size):
   _, y = grid(image_size)
-  wall, wall_top, floor, floor_front = _colours(rng, 4)
+  wall, wall_top, floor, floor_front = _colors(rng, 4)
   horizon = rng.uniform(0.45, 0.75)
   wall = _mix(wall_top, wall, np.minimum(y / horizon, 1))
   below = np.maximum((y - horizon) / (1 - horizon), 0)

@@ -57,7 +57,7 @@ def orbit(
 
   Args:
     elevation: degrees above the horizon, less than 90 either way.
-    azimuth: degrees about the vertical, counted from +z towards +x.
+    azimuth: degrees about the vertical, counted from +z toward +x.
     distance: from the origin.
     focal: see `Camera`.
   """
@@ -86,7 +86,7 @@ def turn(azimuth: float) -> np.ndarray:
 
 
 class Rays(NamedTuple):
-  """Rays through all pixels, and cones around neighbouring ones.
+  """Rays through all pixels, and cones around neighboring ones.
 
   Attributes:
     directions: [3, H * W] float32, unit, through the pixels' middles, row

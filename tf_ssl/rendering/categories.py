@@ -1,6 +1,6 @@
 """Ten kinds of thing, told apart by shape alone.
 
-Colour plays no part in a recipe, so it cannot give the category away.
+Color plays no part in a recipe, so it cannot give the category away.
 """
 
 import numpy as np

@@ -26,13 +26,13 @@ class Factors(NamedTuple):
 
   Attributes:
     category: index into `categories.CATEGORIES`.
-    instance: which one of its kind: proportions, colours and texture; >= 0.
+    instance: which one of its kind: proportions, colors and texture; >= 0.
     azimuth: degrees that the object is turned about the vertical; at 0 its
       front faces the camera.
     elevation: degrees of the camera above the horizon, -80 to 80.
     light_azimuth: degrees; at 0 the light stands behind the camera, at 90 on
       the right.
-    light_colour: red, green, blue of the light, 0 to 2; 1, 1, 1 is white.
+    light_color: red, green, blue of the light, 0 to 2; 1, 1, 1 is white.
     cover: eighths of the object that are visible, 0 to 8 (8: no occluder).
     occluder: which occluder, where cover is less than 8; >= 0.
     x: where the object's middle is seen, 0 (left edge) to 1 (right edge).
@@ -47,7 +47,7 @@ class Factors(NamedTuple):
   azimuth: float = 30.0
   elevation: float = 20.0
   light_azimuth: float = -40.0
-  light_colour: tuple[float, float, float] = (1.0, 1.0, 1.0)
+  light_color: tuple[float, float, float] = (1.0, 1.0, 1.0)
   cover: int = 8
   occluder: int = 0
   x: float = 0.5
@@ -78,11 +78,11 @@ def check(factors: Factors) -> None:
       raise errors.UsageError(
         f"{name}={value!r}: expected {low} to {high}; change {name}."
       )
-  for value in factors.light_colour:
+  for value in factors.light_color:
     if not 0 <= value <= 2:
       raise errors.UsageError(
-        f"light_colour={factors.light_colour!r}: expected three values 0 to 2;"
-        " change light_colour."
+        f"light_color={factors.light_color!r}: expected three values 0 to 2;"
+        " change light_color."
       )
 
 
@@ -115,7 +115,7 @@ def random_factors(seed: int, index: int, *, variety: float = 1.0) -> Factors:
     seed: of the world, >= 0.
     index: of the image, >= 0.
     variety: how widely viewpoint, light and occlusion differ and how many
-      backgrounds there are: 1 for the whole world, towards 0 for a studio in
+      backgrounds there are: 1 for the whole world, toward 0 for a studio in
       which only the objects themselves differ.
 
   Returns:
@@ -145,7 +145,7 @@ def random_factors(seed: int, index: int, *, variety: float = 1.0) -> Factors:
       rng.uniform(-110, 110) % 360, _USUAL.light_azimuth, variety
     )
     % 360,
-    light_colour=(power * (1 + tint), power, power * (1 - tint)),
+    light_color=(power * (1 + tint), power, power * (1 - tint)),
     cover=round(8 - variety * (8 - int(min(8, rng.integers(5, 25))))),
     occluder=int(rng.integers(2**31)),
     x=0.5 + rng.uniform(-room, room),
@@ -156,7 +156,7 @@ def random_factors(seed: int, index: int, *, variety: float = 1.0) -> Factors:
   )
 
 
-def _nearer(angle: float, centre: float, variety: float) -> float:
-  """Turns an angle towards another; unchanged where variety is 1."""
-  away = (angle - centre + 180) % 360 - 180
+def _nearer(angle: float, center: float, variety: float) -> float:
+  """Turns an angle toward another; unchanged where variety is 1."""
+  away = (angle - center + 180) % 360 - 180
   return angle - (1 - variety) * away

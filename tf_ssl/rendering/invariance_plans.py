@@ -18,8 +18,8 @@ _BLOCK = 3
 _LIGHT_REACH = 110.0
 # Share by which red gains and blue loses, or the reverse: clearly visible.
 _TINT_REACH = 0.8
-_MOST_LIGHT = 2.0  # What `factors.check` allows of any colour.
-# Sides of the image that the middle goes from its centre, either way, and the
+_MOST_LIGHT = 2.0  # What `factors.check` allows of any color.
+# Sides of the image that the middle goes from its center, either way, and the
 # size at which the object is still whole there.
 _SHIFT_REACH, _SHIFT_SCALE = 0.25, 0.5
 _SCALES = 0.35, 1.0  # Smaller than usual up to whole in the image.
@@ -112,11 +112,11 @@ def _illumination_direction(common, rng, count):
 
 def _illumination_colour(common, rng, count):
   del rng
-  power = min(common.light_colour[1], _MOST_LIGHT / (1 + _TINT_REACH))
+  power = min(common.light_color[1], _MOST_LIGHT / (1 + _TINT_REACH))
   return [
     Member(
       common._replace(
-        light_colour=(power * (1 + tint), power, power * (1 - tint))
+        light_color=(power * (1 + tint), power, power * (1 - tint))
       ),
       tint,
     )

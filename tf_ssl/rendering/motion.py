@@ -20,13 +20,13 @@ class Swing(NamedTuple):
   """Values that swing to and fro, each at its own pace.
 
   Attributes:
-    centre: [..., n], middles.
+    center: [..., n], middles.
     reach: [..., n], how far to either side.
     cycles: [..., n], swings in a period, whole numbers.
     phase: [..., n], when they begin, in swings.
   """
 
-  centre: np.ndarray
+  center: np.ndarray
   reach: np.ndarray
   cycles: np.ndarray
   phase: np.ndarray
@@ -34,16 +34,16 @@ class Swing(NamedTuple):
   def at(self, time) -> np.ndarray:
     """The values [..., n] at a time, or times [...], in seconds."""
     swings = self.cycles * np.asarray(time)[..., None] / PERIOD + self.phase
-    return self.centre + self.reach * np.sin(2 * math.pi * swings)
+    return self.center + self.reach * np.sin(2 * math.pi * swings)
 
 
-def random_swing(rng: np.random.Generator, centre, reach) -> Swing:
-  """A swing with drawn phases and one or two cycles; centre, reach [..., n]."""
+def random_swing(rng: np.random.Generator, center, reach) -> Swing:
+  """A swing with drawn phases and one or two cycles; center, reach [..., n]."""
   return Swing(
-    np.asarray(centre, float),
+    np.asarray(center, float),
     np.asarray(reach, float),
-    rng.integers(1, 3, size=np.shape(centre)),
-    rng.random(np.shape(centre)),
+    rng.integers(1, 3, size=np.shape(center)),
+    rng.random(np.shape(center)),
   )
 
 
@@ -84,7 +84,7 @@ def _offers(rng, away, reach):
   """Many paths, around places at most `away` from the origin: [offers, 2]."""
   angle = rng.uniform(0, 2 * math.pi, size=_OFFERS)
   radius = away * np.sqrt(rng.random(_OFFERS))
-  centre = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+  center = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
   return random_swing(
-    rng, centre, reach * rng.uniform(0.4, 1.0, size=(_OFFERS, 2))
+    rng, center, reach * rng.uniform(0.4, 1.0, size=(_OFFERS, 2))
   )

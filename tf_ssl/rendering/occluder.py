@@ -47,7 +47,7 @@ def cover(
   image_size = image.shape[0]
   kind = _LOOKS[int(rng.integers(len(_LOOKS)))]
   look = background.paint(kind, rng, image_size)
-  # Darker towards its edge, as something thick and round would be.
+  # Darker toward its edge, as something thick and round would be.
   depth = np.clip((edge - size) * 6, 0, 1)
   look = look * (0.55 + 0.45 * np.sqrt(depth))[..., None]
   share = np.clip((edge - size) * image_size + 0.5, 0, 1)

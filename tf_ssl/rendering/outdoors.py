@@ -2,7 +2,7 @@
 
 Each recipe draws one instance's proportions and variant, and returns its parts
 in units of its own; the front faces +z, up is +y. The material of a part says
-only which parts look alike: 0 body, 1 second colour, 2 small details.
+only which parts look alike: 0 body, 1 second color, 2 small details.
 """
 
 from collections.abc import Callable

@@ -13,7 +13,7 @@ import numpy as np
 from tf_ssl.rendering import solids
 
 
-def box(centre, half, *, rounding=0.0, material=0, **placing) -> solids.Part:
+def box(center, half, *, rounding=0.0, material=0, **placing) -> solids.Part:
   """A box with sides 2 * `half`; `rounding` is the radius of its edges."""
   hx, hy, hz = (size - rounding for size in half)
 
@@ -29,11 +29,11 @@ def box(centre, half, *, rounding=0.0, material=0, **placing) -> solids.Part:
     return np.sqrt(x * x + y * y + z * z) + (inside - rounding)
 
   distance = rounded if rounding else sharp
-  return _place(distance, half, centre, material, **placing)
+  return _place(distance, half, center, material, **placing)
 
 
 def cone(
-  centre, bottom, top, half_height, *, material=0, **placing
+  center, bottom, top, half_height, *, material=0, **placing
 ) -> solids.Part:
   """A cone cut off flat; `bottom` and `top` are the radii of its ends."""
   slope = (bottom - top) / (2 * half_height)
@@ -46,11 +46,11 @@ def cone(
 
   widest = max(bottom, top)
   extent = (widest, half_height, widest)
-  return _place(distance, extent, centre, material, **placing)
+  return _place(distance, extent, center, material, **placing)
 
 
 def cylinder(
-  centre, radius, half_height, *, material=0, **placing
+  center, radius, half_height, *, material=0, **placing
 ) -> solids.Part:
   """An upright cylinder."""
 
@@ -58,10 +58,10 @@ def cylinder(
     return np.maximum(np.sqrt(x * x + z * z) - radius, np.abs(y) - half_height)
 
   extent = (radius, half_height, radius)
-  return _place(distance, extent, centre, material, **placing)
+  return _place(distance, extent, center, material, **placing)
 
 
-def torus(centre, ring, tube, *, material=0, **placing) -> solids.Part:
+def torus(center, ring, tube, *, material=0, **placing) -> solids.Part:
   """A ring lying flat: `ring` to the middle of the tube of radius `tube`."""
 
   def distance(x, y, z):
@@ -69,10 +69,10 @@ def torus(centre, ring, tube, *, material=0, **placing) -> solids.Part:
     return np.sqrt(across * across + y * y) - tube
 
   extent = (ring + tube, tube, ring + tube)
-  return _place(distance, extent, centre, material, **placing)
+  return _place(distance, extent, center, material, **placing)
 
 
-def ellipsoid(centre, radii, *, material=0, **placing) -> solids.Part:
+def ellipsoid(center, radii, *, material=0, **placing) -> solids.Part:
   """An ellipsoid, or with one number a sphere. Its distance is approximate."""
   radii = (radii,) * 3 if np.isscalar(radii) else radii
   ax, ay, az = (1 / radius for radius in radii)
@@ -96,7 +96,7 @@ def ellipsoid(centre, radii, *, material=0, **placing) -> solids.Part:
 
   if smallest == max(radii):
     distance = ball
-  return _place(distance, radii, centre, material, **placing)
+  return _place(distance, radii, center, material, **placing)
 
 
 def rods(segments, *, material=0, mirror="") -> solids.Part:
@@ -132,14 +132,14 @@ def rods(segments, *, material=0, mirror="") -> solids.Part:
 
 
 def _place(
-  distance, extent, centre, material, *, axis="y", turn=None, mirror=""
+  distance, extent, center, material, *, axis="y", turn=None, mirror=""
 ):
   """Moves a primitive from the origin to where it belongs.
 
   Args:
-    distance: of the primitive, centred, its own axis along y.
+    distance: of the primitive, centered, its own axis along y.
     extent: half the sides of the box around it.
-    centre: where its middle goes.
+    center: where its middle goes.
     material: surface number.
     axis: the world axis that the primitive's y axis takes.
     turn: (axis, degrees), a further rotation about a world axis.
@@ -148,7 +148,7 @@ def _place(
   Returns:
     The part.
   """
-  cx, cy, cz = centre
+  cx, cy, cz = center
   ex, ey, ez = extent
   extent = {"x": (ey, ex, ez), "y": (ex, ey, ez), "z": (ex, ez, ey)}[axis]
   cos, sin, plane = 1.0, 0.0, None
@@ -183,8 +183,8 @@ def _place(
       y, z = z, y
     return distance(x, y, z)
 
-  low = tuple(c - e for c, e in zip(centre, extent, strict=True))
-  high = tuple(c + e for c, e in zip(centre, extent, strict=True))
+  low = tuple(c - e for c, e in zip(center, extent, strict=True))
+  high = tuple(c + e for c, e in zip(center, extent, strict=True))
   return _mirror(solids.Part(placed, low, high, material), mirror)
 
 

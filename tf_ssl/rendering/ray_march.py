@@ -1,7 +1,7 @@
 """Sphere tracing: how far each ray travels before it meets a solid.
 
 A distance function says how far a ray may go without meeting anything. Cones
-of neighbouring rays go first, as far as they can go together; only the rays
+of neighboring rays go first, as far as they can go together; only the rays
 of cones that come near the solid are followed one by one.
 """
 
@@ -101,19 +101,19 @@ def _follow(solid, origin, directions, start, end, *, arrived=0.0, spread=0.0):
   if not start.size:
     return closest, place
   active = np.arange(start.size)
-  travelled, here, where = start, closest, place
+  traveled, here, where = start, closest, place
   for _ in range(_CONE_STEPS if spread else _RAY_STEPS):
     distance = solid.distance(
-      ox + travelled * dx, oy + travelled * dy, oz + travelled * dz
+      ox + traveled * dx, oy + traveled * dy, oz + traveled * dz
     )
     if spread:
-      radius = spread * travelled
-      going = (distance > 1.3 * radius) & (travelled < end)
+      radius = spread * traveled
+      going = (distance > 1.3 * radius) & (traveled < end)
       distance = (distance - radius) / (1 + spread)
-      where = travelled
+      where = traveled
     else:
-      going = (distance > arrived) & (travelled < end)
-      where = np.where(distance < here, travelled, where)
+      going = (distance > arrived) & (traveled < end)
+      where = np.where(distance < here, traveled, where)
       here = np.minimum(distance, here)
     left = np.count_nonzero(going)
     if left < _CROWDED * going.size:
@@ -122,13 +122,13 @@ def _follow(solid, origin, directions, start, end, *, arrived=0.0, spread=0.0):
         return closest, place
       keep = np.flatnonzero(going)
       active, distance = active[keep], distance[keep]
-      travelled, end = travelled[keep], end[keep]
+      traveled, end = traveled[keep], end[keep]
       here, where = here[keep], where[keep]
       dx, dy, dz = dx[keep], dy[keep], dz[keep]
-      travelled = travelled + distance
+      traveled = traveled + distance
     else:
       # Those that have stopped stay where they are until they are weeded out.
-      travelled = travelled + distance * going
+      traveled = traveled + distance * going
   closest[active], place[active] = here, where
   return closest, place
 
@@ -156,16 +156,16 @@ def normals(solid, x, y, z, distance, step: float) -> np.ndarray:
 
 def _enter_box(solid, origin, directions, margin):
   """Rays that meet the box around the solid, and where they go in and out."""
-  to_centre = [c - o for c, o in zip(solid.centre, origin, strict=True)]
-  along = np.float32(to_centre) @ directions
-  reach = (solid.radius + margin) ** 2 - float(np.dot(to_centre, to_centre))
+  to_center = [c - o for c, o in zip(solid.center, origin, strict=True)]
+  along = np.float32(to_center) @ directions
+  reach = (solid.radius + margin) ** 2 - float(np.dot(to_center, to_center))
   ray = np.flatnonzero(along * along + reach > 0)  # Those in the sphere's cone.
   near = np.zeros(ray.shape, np.float32)
   far = np.full(ray.shape, np.inf, np.float32)
   for axis in range(3):
     step = directions[axis, ray]
     step = np.where(np.abs(step) < 1e-6, np.float32(1e-6), step)
-    middle = to_centre[axis] / step
+    middle = to_center[axis] / step
     half = np.abs((solid.half[axis] + margin) / step)
     near = np.maximum(near, middle - half)
     far = np.minimum(far, middle + half)

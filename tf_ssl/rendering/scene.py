@@ -15,14 +15,14 @@ class PosedObject(NamedTuple):
   Attributes:
     solid: its shape.
     surfaces: its looks, one for each material of the solid.
-    centre: [3], where the middle of its bounding sphere is.
+    center: [3], where the middle of its bounding sphere is.
     rotation: [3, 3], from the solid's own axes to the world's.
     radius: of its bounding sphere in the world.
   """
 
   solid: solids.Solid
   surfaces: tuple[texture.Surface, ...]
-  centre: np.ndarray
+  center: np.ndarray
   rotation: np.ndarray
   radius: float
 
@@ -76,15 +76,15 @@ def draw(scene: Scene, background: np.ndarray) -> Picture:
   layers = [_layer(scene, posed, image_size) for posed in scene.objects]
   # Far objects first, so that soft edges blend with what is behind them.
   order = np.argsort(
-    [-np.linalg.norm(o.centre - scene.camera.position) for o in scene.objects]
+    [-np.linalg.norm(o.center - scene.camera.position) for o in scene.objects]
   )
   for number in order:
-    hits, colour = layers[number]
+    hits, color = layers[number]
     solid = _is_covered(hits)
     masks[number, hits.ray[solid]] = True
     seen = hits.depth < nearest[hits.ray]
     ray, share = hits.ray[seen], hits.coverage[seen, None]
-    image[ray] += share * (colour.T[seen] - image[ray])
+    image[ray] += share * (color.T[seen] - image[ray])
     ray = hits.ray[seen & solid]
     nearest[ray] = hits.depth[seen & solid]
     front[ray] = number
@@ -125,30 +125,30 @@ def _meet(scene, posed, rays):
   solid, camera = posed.solid, scene.camera
   scale = solid.radius / posed.radius  # From the world's units to the solid's.
   to_solid = posed.rotation.T
-  offset = camera.position - posed.centre
-  origin = scale * (to_solid @ offset) + np.asarray(solid.centre)
+  offset = camera.position - posed.center
+  origin = scale * (to_solid @ offset) + np.asarray(solid.center)
   rays = rays.turned(to_solid @ camera.axes.T)
   pixel = float(np.linalg.norm(offset)) * scale * rays.pixel
   return ray_march.march(solid, origin, rays, pixel), origin, rays, pixel
 
 
 def _layer(scene, posed, image_size):
-  """One object's hits, depths in world units, and their colours [3, n]."""
+  """One object's hits, depths in world units, and their colors [3, n]."""
   solid, to_solid = posed.solid, posed.rotation.T
   hits, origin, rays, pixel = _meet(
     scene, posed, cameras.rays(image_size, scene.camera.focal)
   )
   directions = rays.directions[:, hits.ray]
-  colour = shading.shade(
+  color = shading.shade(
     solid,
     posed.surfaces,
     np.float32(origin)[:, None] + hits.depth * directions,
     hits.distance,
-    towards_eye=-directions,
-    towards_light=np.float32(to_solid @ scene.light.direction),
-    towards_sky=np.float32(to_solid[:, 1]),
-    light_colour=scene.light.colour,
+    toward_eye=-directions,
+    toward_light=np.float32(to_solid @ scene.light.direction),
+    toward_sky=np.float32(to_solid[:, 1]),
+    light_color=scene.light.color,
     step=0.5 * pixel,
   )
   scale = np.float32(solid.radius / posed.radius)
-  return hits._replace(depth=hits.depth / scale), colour
+  return hits._replace(depth=hits.depth / scale), color

@@ -45,7 +45,7 @@ class Actor(NamedTuple):
     """The object at a time in seconds."""
     x, z = self.path.at(time)
     return self.posed._replace(
-      centre=np.array([x, self.posed.centre[1], z]),
+      center=np.array([x, self.posed.center[1], z]),
       rotation=self.posed.rotation
       @ cameras.turn(self.azimuth + self.turn * time),
     )

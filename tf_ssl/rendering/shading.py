@@ -19,12 +19,12 @@ class Light(NamedTuple):
   """A distant light.
 
   Attributes:
-    direction: [3], unit, from the scene towards the light.
-    colour: [3], 1 is white light of full strength.
+    direction: [3], unit, from the scene toward the light.
+    color: [3], 1 is white light of full strength.
   """
 
   direction: np.ndarray
-  colour: np.ndarray
+  color: np.ndarray
 
 
 def shade(
@@ -33,23 +33,23 @@ def shade(
   points: np.ndarray,
   distance: np.ndarray,
   *,
-  towards_eye: np.ndarray,
-  towards_light: np.ndarray,
-  towards_sky: np.ndarray,
-  light_colour: np.ndarray,
+  toward_eye: np.ndarray,
+  toward_light: np.ndarray,
+  toward_sky: np.ndarray,
+  light_color: np.ndarray,
   step: float,
 ) -> np.ndarray:
-  """Colours points of a solid. All vectors are in the solid's own axes.
+  """Colors points of a solid. All vectors are in the solid's own axes.
 
   Args:
     solid: the shape.
     surfaces: one for each material.
     points: [3, n] float32, on the surface.
     distance: [n], how far they really are from it: a fraction of a pixel.
-    towards_eye: [3, n] float32, unit.
-    towards_light: [3] float32, unit.
-    towards_sky: [3] float32, unit, up in the world.
-    light_colour: [3].
+    toward_eye: [3, n] float32, unit.
+    toward_light: [3] float32, unit.
+    toward_sky: [3] float32, unit, up in the world.
+    light_color: [3].
     step: for finite differences.
 
   Returns:
@@ -58,34 +58,34 @@ def shade(
   if not points.size:
     return np.zeros_like(points)
   normal = ray_march.normals(solid, *points, distance, step)
-  free, lit = _openness(solid, points, normal, towards_light)
-  lambert = np.maximum(towards_light @ normal, 0) * lit
-  ambient = (_SKY + _GROUND) / 2 + (_SKY - _GROUND) / 2 * (towards_sky @ normal)
-  halfway = towards_eye + towards_light[:, None]
+  free, lit = _openness(solid, points, normal, toward_light)
+  lambert = np.maximum(toward_light @ normal, 0) * lit
+  ambient = (_SKY + _GROUND) / 2 + (_SKY - _GROUND) / 2 * (toward_sky @ normal)
+  halfway = toward_eye + toward_light[:, None]
   halfway /= np.sqrt(np.sum(halfway * halfway, axis=0)) + 1e-6
   facing = np.maximum(np.sum(halfway * normal, axis=0), 1e-6)
 
-  colour = np.empty_like(points)
+  color = np.empty_like(points)
   highlight = np.empty_like(facing)
   material = solid.material(*points)
-  unit = (points - np.float32(solid.centre)[:, None]) / np.float32(solid.radius)
+  unit = (points - np.float32(solid.center)[:, None]) / np.float32(solid.radius)
   for number in np.unique(material):
     surface = surfaces[number]
     chosen = np.flatnonzero(material == number)
-    colour[:, chosen] = texture.albedo(surface, unit[:, chosen])
+    color[:, chosen] = texture.albedo(surface, unit[:, chosen])
     highlight[chosen] = surface.shine * facing[chosen] ** surface.sharpness
-  sun = _SUN * np.float32(light_colour)[:, None]
-  colour *= ambient * free + sun * lambert
-  colour += sun * (highlight * lit * (lambert > 0))
-  return np.sqrt(np.clip(colour, 0, 1))  # Linear light to display, gamma 2.
+  sun = _SUN * np.float32(light_color)[:, None]
+  color *= ambient * free + sun * lambert
+  color += sun * (highlight * lit * (lambert > 0))
+  return np.sqrt(np.clip(color, 0, 1))  # Linear light to display, gamma 2.
 
 
-def _openness(solid, points, normal, towards_light):
+def _openness(solid, points, normal, toward_light):
   """How much sky and how much of the light reaches each point: [n], [n]."""
   radius = solid.radius
   room = _CREVICE * radius
   away = [room * normal] + [
-    (reach * radius) * towards_light[:, None] + (0.02 * radius) * normal
+    (reach * radius) * toward_light[:, None] + (0.02 * radius) * normal
     for reach in _SHADOW_REACH
   ]
   samples = np.concatenate([points + offset for offset in away], axis=1)

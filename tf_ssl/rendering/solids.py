@@ -35,13 +35,13 @@ class Solid(NamedTuple):
 
   Attributes:
     parts: the primitives.
-    centre: middle of the box around all parts.
+    center: middle of the box around all parts.
     half: half the sides of that box.
-    radius: of a sphere around `centre` that holds all parts.
+    radius: of a sphere around `center` that holds all parts.
   """
 
   parts: tuple[Part, ...]
-  centre: Vector
+  center: Vector
   half: Vector
   radius: float
 
@@ -63,14 +63,14 @@ def join(parts: Sequence[Part]) -> Solid:
   """Makes one solid of parts that share a coordinate system."""
   low = np.min([part.low for part in parts], axis=0)
   high = np.max([part.high for part in parts], axis=0)
-  centre = (high + low) / 2
+  center = (high + low) / 2
   reaches = [
-    np.maximum(np.abs(part.low - centre), np.abs(part.high - centre))
+    np.maximum(np.abs(part.low - center), np.abs(part.high - center))
     for part in parts
   ]
   return Solid(
     tuple(parts),
-    tuple(map(float, centre)),
+    tuple(map(float, center)),
     tuple(map(float, (high - low) / 2)),
     float(np.linalg.norm(reaches, axis=1).max()),
   )

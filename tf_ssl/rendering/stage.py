@@ -16,7 +16,7 @@ from tf_ssl.rendering import camera as cameras
 _WALL = 10.0  # Distance of the wall from the origin.
 _TILES = 6  # Pairs of mirrored pictures along the wall.
 _TILE = np.pi * _WALL / _TILES  # Side of a picture, on wall and floor.
-# Pictures are drawn towards their own mean, and that towards grey, so that
+# Pictures are drawn toward their own mean, and that toward gray, so that
 # objects stand out.
 _CONTRAST, _SATURATION = 0.6, 0.7
 _DIM = 0.35  # How much darker the far floor and the wall are.
@@ -68,7 +68,7 @@ def paint(
     stage: as of `build`.
     camera: within the wall and above the floor.
     image_size: H and W.
-    light: [3], unit, towards the light.
+    light: [3], unit, toward the light.
     objects: what casts shadows on the floor.
 
   Returns:
@@ -103,7 +103,7 @@ def paint(
 
 
 def _look_up(picture, across, down, image_size):
-  """Colours [H, W, 3] at places [H * W], 1 to a picture, mirrored beyond."""
+  """Colors [H, W, 3] at places [H * W], 1 to a picture, mirrored beyond."""
   size = picture.shape[0]
   across, down = (
     np.float32(place * size - 0.5).reshape(image_size)
@@ -122,12 +122,12 @@ def _lit(x, z, light, objects):
     # In axes in which the object is about a ball of radius 1.
     half = np.array(posed.solid.half) * (posed.radius / posed.solid.radius)
     to_ball = posed.rotation.T / half[:, None]
-    towards = to_ball @ light
-    towards = np.float32(towards / np.linalg.norm(towards))
+    toward = to_ball @ light
+    toward = np.float32(toward / np.linalg.norm(toward))
     a, b = np.float32(to_ball[:, 0]), np.float32(to_ball[:, 2])
-    middle = np.float32(to_ball @ posed.centre)
+    middle = np.float32(to_ball @ posed.center)
     place = a[:, None] * x + b[:, None] * z - middle[:, None]
-    passed = towards @ place
+    passed = toward @ place
     miss = np.sqrt(
       np.maximum(np.sum(place * place, axis=0) - passed * passed, 0)
     )

@@ -111,13 +111,13 @@ def still(factors: factors_lib.Factors, *, seed: int) -> scene.Scene:
   posed = scene.PosedObject(
     solid=solid,
     surfaces=surfaces,
-    centre=eye.at(factors.x, factors.y, _CAMERA_DISTANCE),
+    center=eye.at(factors.x, factors.y, _CAMERA_DISTANCE),
     rotation=camera.turn(factors.azimuth),
     radius=factors.scale * _CAMERA_DISTANCE / (2 * eye.focal),
   )
   light = shading.Light(
     camera.direction(factors.light_azimuth, _LIGHT_ELEVATION),
-    np.array(factors.light_colour),
+    np.array(factors.light_color),
   )
   return scene.Scene([posed], light, eye)
 

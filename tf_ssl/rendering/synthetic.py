@@ -1,7 +1,7 @@
 """Rendered pictures and videos of 3-D objects: data that need no download.
 
 Ten categories of solids, told apart by shape alone, each instance with its own
-proportions, colours and texture, seen from all around under a moving light
+proportions, colors and texture, seen from all around under a moving light
 before varied backgrounds. Every factor is explicit, and image number `index`
 of the world `seed` is a pure function of the two (on one kind of machine:
 sines may differ in the last bit between processors). Videos show several of
@@ -39,7 +39,7 @@ RENDERER_VERSION = 1
 # The same of what only videos show.
 VIDEO_RENDERER_VERSION = 1
 # A split is a block of indices, which has its own pool of instances.
-SPLITS = ("train", "labelled", "held_out")
+SPLITS = ("train", "labeled", "held_out")
 
 
 def split_index(split: str, number: int) -> int:

@@ -1,4 +1,4 @@
-"""What covers an object: colours and patterns fixed to its solid."""
+"""What covers an object: colors and patterns fixed to its solid."""
 
 import colorsys
 import math
@@ -15,7 +15,7 @@ class Surface(NamedTuple):
 
   Attributes:
     pattern: one of plain, stripes, checker, spots, marble, gradient.
-    colours: [2, 3] float32, linear light, 0..1; the pattern mixes the two.
+    colors: [2, 3] float32, linear light, 0..1; the pattern mixes the two.
     waves: [3, 3] float32, three vectors; patterns are made of sines of a
       point's products with them.
     phases: [3] float32, radians.
@@ -24,15 +24,15 @@ class Surface(NamedTuple):
   """
 
   pattern: str
-  colours: np.ndarray
+  colors: np.ndarray
   waves: np.ndarray
   phases: np.ndarray
   shine: float
   sharpness: float
 
 
-def random_colour(rng: np.random.Generator) -> np.ndarray:
-  """A colour [3] float32 as displayed, 0..1; one in six is nearly grey."""
+def random_color(rng: np.random.Generator) -> np.ndarray:
+  """A color [3] float32 as displayed, 0..1; one in six is nearly gray."""
   saturation = (
     rng.uniform(0.0, 0.12) if rng.random() < 1 / 6 else rng.uniform(0.3, 0.95)
   )
@@ -49,13 +49,13 @@ def _random_surface(rng):
   pattern = _PATTERNS[int(rng.integers(len(_PATTERNS)))]
   if rng.random() < 0.4:
     pattern = "plain"
-  colours = np.stack([random_colour(rng), random_colour(rng)])
+  colors = np.stack([random_color(rng), random_color(rng)])
   low, high = (1.2, 2.5) if pattern == "gradient" else (5.0, 13.0)
   frequency = low * (high / low) ** rng.random()
   shiny = rng.random() < 0.5
   return Surface(
     pattern,
-    colours * colours,  # Display value to linear light, gamma taken as 2.
+    colors * colors,  # Display value to linear light, gamma taken as 2.
     np.float32(_random_axes(rng)) * np.float32(frequency),
     np.float32(rng.uniform(0, 2 * math.pi, size=3)),
     rng.uniform(0.2, 0.7) if shiny else 0.0,
@@ -87,7 +87,7 @@ def _random_axes(rng):
 
 
 def albedo(surface: Surface, points: np.ndarray) -> np.ndarray:
-  """The colour of points of a surface.
+  """The color of points of a surface.
 
   Args:
     surface: how it looks.
@@ -96,7 +96,7 @@ def albedo(surface: Surface, points: np.ndarray) -> np.ndarray:
   Returns:
     [3, n], linear light.
   """
-  first, second = surface.colours
+  first, second = surface.colors
   if surface.pattern == "plain":
     return np.broadcast_to(first[:, None], points.shape)
   share = _SHARES[surface.pattern](
@@ -117,7 +117,7 @@ def _marble(angle):
 
 
 # From the three angles [3, n] at each point to the share [n] of the second
-# colour, 0..1.
+# color, 0..1.
 _SHARES = {
   "stripes": lambda angle: _edge(np.sin(angle[0])),
   "checker": lambda angle: _edge(3 * np.prod(np.sin(0.7 * angle), axis=0)),

@@ -1,7 +1,7 @@
-"""Colours of charts, the same everywhere."""
+"""Colors of charts, the same everywhere."""
 
 # Okabe & Ito 2008, without yellow and black: told apart by most people.
-COLOURS = (
+COLORS = (
   "#0072B2",
   "#E69F00",
   "#009E73",
@@ -11,6 +11,6 @@ COLOURS = (
 )
 
 
-def colour(number: int) -> str:
+def color(number: int) -> str:
   """Of what has this number among all that is shown."""
-  return COLOURS[number % len(COLOURS)]
+  return COLORS[number % len(COLORS)]

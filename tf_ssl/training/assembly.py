@@ -33,7 +33,7 @@ def build_method(
       dtype=settings.precision,
     )
   )
-  if batches.is_labelled(model.view_type) and settings.labels == "none":
+  if batches.is_labeled(model.view_type) and settings.labels == "none":
     raise errors.UsageError(
       f"{model.name} learns from labels: expected `labels` to be 'all' or"
       " 'some'; set Pretraining.labels."

@@ -43,7 +43,7 @@ class PretrainResult(NamedTuple):
     stopped_by: name of the signal that stopped the run, None for none.
     knn_before: kNN accuracy of the untrained encoder, None without labels.
     knn_after: the same at the end.
-    knn_k: neighbours that vote.
+    knn_k: neighbors that vote.
     knn_temperature: of the votes.
     checkpoint: path of the newest checkpoint.
     saved_model: path of the export, None where not finished.

@@ -8,7 +8,7 @@ import tensorflow as tf
 from tf_ssl import batches as types
 from tf_ssl.datasets import open_images
 from tf_ssl.datasets import records as records_lib
-from tf_ssl.input_pipeline import finishing, labelled_images, view_batches
+from tf_ssl.input_pipeline import finishing, labeled_images, view_batches
 from tf_ssl.input_pipeline import skipped as skipped_lib
 from tf_ssl.methods import base
 from tf_ssl.training import run_directory
@@ -25,7 +25,7 @@ from tf_ssl.training.monitors import (
   tracks,
   views,
 )
-from tf_ssl.training.monitors import labelled as monitors_labelled
+from tf_ssl.training.monitors import labeled as monitors_labeled
 
 PROBE_PAIRS = 256  # bounds the effective rank that can be seen
 _SAMPLE = 16  # examples that are drawn
@@ -62,7 +62,7 @@ def observe(
   Args:
     settings: of the run.
     model: the method, built.
-    records: its unlabelled images.
+    records: its unlabeled images.
     directory: of the run.
     writer: TensorBoard's.
     config: the operative config.
@@ -70,7 +70,7 @@ def observe(
     say: prints one line above the progress bar.
 
   Raises:
-    UsageError: the labelled sets cannot be used.
+    UsageError: the labeled sets cannot be used.
   """
   notes.write_config(writer, config)
   examples = records.examples
@@ -99,17 +99,15 @@ def observe(
       )
     )
   images, class_names = projector.from_pairs(probe), ()
-  if settings.labelled_images is not None:
-    labelled, _ = _labelled(
-      settings, settings.labelled_images, "LABELLED_IMAGES"
-    )
-    held_out, class_names = _labelled(
+  if settings.labeled_images is not None:
+    labeled, _ = _labeled(settings, settings.labeled_images, "LABELLED_IMAGES")
+    held_out, class_names = _labeled(
       settings, settings.held_out_images, "HELD_OUT_IMAGES"
     )
     watching.append(
-      monitors_labelled.LabelledMonitor(
+      monitors_labeled.LabeledMonitor(
         model.encoder,
-        labelled,
+        labeled,
         held_out,
         writer,
         k=settings.knn_k,
@@ -205,10 +203,10 @@ def _first_batch(settings, records, skipped, *, recipe, size, view_type):
   return next(iter(batches))
 
 
-def _labelled(settings, source, named_by):
-  """Batches of a labelled set, and the names of its classes."""
-  records = open_images.open_images(source, labelled=True, named_by=named_by)
-  dataset = labelled_images.labelled_images(
+def _labeled(settings, source, named_by):
+  """Batches of a labeled set, and the names of its classes."""
+  records = open_images.open_images(source, labeled=True, named_by=named_by)
+  dataset = labeled_images.labeled_images(
     records,
     image_size=settings.knn_image_size or settings.image_size,
     batch_size=settings.batch_size,

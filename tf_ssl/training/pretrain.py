@@ -168,7 +168,7 @@ class _Run:
       monitor_every=settings.monitor_every,
       num_steps=settings.steps,
       own_periods=(settings.invariance_every,),
-      knn_decides=bool(settings.labelled_images and settings.monitor_every),
+      knn_decides=bool(settings.labeled_images and settings.monitor_every),
       on_record=observer.judge,
     )
     if self._start == 0:

@@ -18,7 +18,7 @@ class Pretraining:
   """One run, whole.
 
   Attributes:
-    images: where the unlabelled images are: a folder, a manifest, TFRecords, a
+    images: where the unlabeled images are: a folder, a manifest, TFRecords, a
       TFDS name (`datasets.open_images`); or a function that returns one of
       these or the records, such as `video_frames.frame_pairs`.
     method: builds the method, such as `moco.build_moco`.
@@ -36,11 +36,11 @@ class Pretraining:
     deterministic: same bits from the same config on the same machine; slower.
     labels: which of `images` must come with a class that the method sees:
       "none", "all", or "some" (a manifest's rows without a label are unknown).
-    labelled_fraction: with labels, the share of each class whose labels are
+    labeled_fraction: with labels, the share of each class whose labels are
       seen, 0..1; the seed decides which.
-    labelled_images: class folders (or a labelled source) that vote in the
+    labeled_images: class folders (or a labeled source) that vote in the
       online kNN, and that the linear probe learns from; None turns both off.
-    held_out_images: labelled likewise, whose labels both guess.
+    held_out_images: labeled likewise, whose labels both guess.
     held_out_tracks: a function that returns region tracks of videos that are
       not trained on, such as `region_tracks.region_tracks`: how often an object
       is known again there is measured (`monitors_tracks.SameObject`); None
@@ -49,7 +49,7 @@ class Pretraining:
       at its end, it is trained from the same initial weights on the same
       examples for as many steps, measured on `held_out_tracks`, and dropped.
     baseline_name: what to call it in the closing lines.
-    knn_k: neighbours that vote (InstDisc, Wu et al. 2018).
+    knn_k: neighbors that vote (InstDisc, Wu et al. 2018).
     knn_temperature: of the votes.
     knn_image_size: side of the images that kNN sees, pixels; None for
       `image_size`. Objects look larger in random crops than in whole images,
@@ -98,8 +98,8 @@ class Pretraining:
   seed: int = 0
   deterministic: bool = False
   labels: str = "none"
-  labelled_fraction: float = 1.0
-  labelled_images: Source = None
+  labeled_fraction: float = 1.0
+  labeled_images: Source = None
   held_out_images: Source = None
   held_out_tracks: Callable[[], records.ImageRecords] | None = None
   baseline: Callable | None = None
@@ -161,10 +161,10 @@ class Pretraining:
         f"labels {self.labels!r}: expected one of {', '.join(LABELS)}; change"
         " `labels`."
       )
-    if not 0.0 < self.labelled_fraction <= 1.0:
+    if not 0.0 < self.labeled_fraction <= 1.0:
       raise errors.UsageError(
-        f"labelled_fraction {self.labelled_fraction}: expected above 0 and at"
-        " most 1; change `labelled_fraction`."
+        f"labeled_fraction {self.labeled_fraction}: expected above 0 and at"
+        " most 1; change `labeled_fraction`."
       )
     if self.data_service_address and self.deterministic:
       raise errors.UsageError(
@@ -177,7 +177,7 @@ class Pretraining:
         "to watch invariances, set both invariance_sets and invariance_every"
         " (or neither)."
       )
-    if (self.labelled_images is None) != (self.held_out_images is None):
+    if (self.labeled_images is None) != (self.held_out_images is None):
       raise errors.UsageError(
         "the online kNN needs two sets: set both LABELLED_IMAGES and"
         " HELD_OUT_IMAGES, or neither."
@@ -209,7 +209,7 @@ def locate(settings: Pretraining) -> Pretraining:
     name: getattr(settings, name)
     for name in (
       "images",
-      "labelled_images",
+      "labeled_images",
       "held_out_images",
       "held_out_tracks",
     )

@@ -27,16 +27,16 @@ def read(settings: settings_lib.Pretraining) -> records_lib.ImageRecords:
   else:
     # Only a manifest has a way to leave some images without.
     all_have = labels == "all" or not source.lower().endswith(".csv")
-    records = open_images.open_images(source, labelled=all_have)
+    records = open_images.open_images(source, labeled=all_have)
   if records.labels is None:
     raise errors.UsageError(
       f"images {source!r} have no labels: expected class folders, or a manifest"
       " with a column `label`; change IMAGES."
     )
   _refuse_gaps(source, records)
-  if settings.labelled_fraction < 1.0:
+  if settings.labeled_fraction < 1.0:
     kept = label_fraction.keep_fraction(
-      records.labels, settings.labelled_fraction, seed=settings.seed
+      records.labels, settings.labeled_fraction, seed=settings.seed
     )
     records = records._replace(labels=kept)
   return records

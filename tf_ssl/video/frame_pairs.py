@@ -11,7 +11,7 @@ from tf_ssl import errors
 _TOLERANCE = 0.5  # of the distance, where times are uneven
 
 
-def neighbours(
+def neighbors(
   numbers: np.ndarray,
   times: np.ndarray,
   *,

@@ -22,16 +22,16 @@ def _pixels(png):
   return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
 
 
-def _shows(pixels, colour):
-  return bool((pixels == colour).all(-1).any())
+def _shows(pixels, color):
+  return bool((pixels == color).all(-1).any())
 
 
-def test_every_dataset_has_its_colour(tmp_path):
+def test_every_dataset_has_its_color(tmp_path):
   found = diagnoses_reference.of(diagnoses_reference.one_object(2), tmp_path)
   for chart in (charts.curves, charts.distributions):
     pixels = _pixels(chart(found))
-    for colour in ((0, 114, 178), (230, 159, 0), (0, 158, 115)):
-      assert _shows(pixels, colour), (chart, colour)
+    for color in ((0, 114, 178), (230, 159, 0), (0, 158, 115)):
+      assert _shows(pixels, color), (chart, color)
 
 
 def test_an_estimate_is_marked_on_each_chart(tmp_path):

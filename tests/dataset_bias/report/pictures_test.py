@@ -28,9 +28,9 @@ def _pixels(example):
   return np.asarray(Image.open(io.BytesIO(example.picture)), int)
 
 
-def _columns(pixels, colour):
-  """Where a colour is seen, as far as a JPEG keeps it."""
-  near = np.abs(pixels - colour).sum(-1) < 60
+def _columns(pixels, color):
+  """Where a color is seen, as far as a JPEG keeps it."""
+  near = np.abs(pixels - color).sum(-1) < 60
   return np.flatnonzero(near.any(0))
 
 
@@ -45,9 +45,9 @@ def test_boxes_and_views_are_drawn_where_they_are(tmp_path):
   orange = _columns(pixels, (230, 159, 0))
   assert orange.min() == pytest.approx(24 * scale, abs=3)
   assert orange.max() == pytest.approx(72 * scale, abs=3)
-  for colour, left in (((0, 114, 178), 236), ((204, 121, 167), 472)):
+  for color, left in (((0, 114, 178), 236), ((204, 121, 167), 472)):
     border = pixels[2:-2, [left + 1, left + 228]]
-    assert np.abs(border - colour).sum(-1).max() < 90
+    assert np.abs(border - color).sum(-1).max() < 90
 
 
 def test_captions_say_what_is_seen(tmp_path):

@@ -46,7 +46,7 @@ def test_an_overview_by_hand(tmp_path):
     "entropy": 1,  # one bit: two classes, each as often
     "largest_area": 900 / 9216,
     # 33 of 48 pixels from the middle along both axes
-    "centredness": pytest.approx(1 - 33 / 48),
+    "centeredness": pytest.approx(1 - 33 / 48),
     "class_entropy": 1,
     "companion_entropy": 0,  # the other one is of the other class
   }

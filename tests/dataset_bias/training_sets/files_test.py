@@ -26,7 +26,7 @@ def test_records_hold_the_same_pictures_and_labels(tmp_path, monkeypatch):
   training_sets_reference.write(chosen, tmp_path / "records", form="tfrecord")
   shards = sorted(p.name for p in (tmp_path / "records").glob("*.tfrecord"))
   assert shards == [f"pictures-{i:05d}-of-00003.tfrecord" for i in range(3)]
-  found = open_images.open_images(str(tmp_path / "records"), labelled=True)
+  found = open_images.open_images(str(tmp_path / "records"), labeled=True)
   np.testing.assert_array_equal(found.labels, chosen.records.labels)
   assert (tmp_path / "records/classes.txt").read_text() == "a_b\ncat\n"
   dataset = tf.data.TFRecordDataset(

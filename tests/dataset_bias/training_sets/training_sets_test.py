@@ -18,7 +18,7 @@ def test_boxes_are_cut_out_with_a_margin(tmp_path):
   )
   summary = training_sets_reference.write(chosen, tmp_path / "out")
   assert summary["pictures"] == 12 and summary["skipped"]["count"] == 0
-  found = open_images.open_images(str(tmp_path / "out"), labelled=True)
+  found = open_images.open_images(str(tmp_path / "out"), labeled=True)
   assert found.class_names == ("a_b", "cat")
   assert np.bincount(found.labels).tolist() == [6, 6]
   rows = training_sets_reference.rows_of(tmp_path / "out")
@@ -68,7 +68,7 @@ def test_a_random_part_has_the_size_of_another_set(tmp_path):
   assert count == 12 == training_sets.size_of("12")
   part = training_sets.random_part(whole, count, seed=1)
   training_sets_reference.write(part, tmp_path / "part")
-  found = open_images.open_images(str(tmp_path / "part"), labelled=True)
+  found = open_images.open_images(str(tmp_path / "part"), labeled=True)
   assert found.num_images == 12 and found.class_names == ("x", "y")
   rows = training_sets_reference.rows_of(tmp_path / "part")
   assert len({row["source"] for row in rows}) == 12
@@ -80,7 +80,7 @@ def test_a_random_part_has_the_size_of_another_set(tmp_path):
   assert other.names != part.names
 
 
-def test_a_part_of_records_and_of_unlabelled_images(tmp_path):
+def test_a_part_of_records_and_of_unlabeled_images(tmp_path):
   twin = training_sets.of_boxes(
     training_sets_reference.coco_set(tmp_path / "coco"), min_size=8
   )

@@ -49,7 +49,7 @@ def test_lights_are_numbered_not_measured(root):
   assert np.isnan(found.factor).all() and found.factor_name == ""
 
 
-def test_colours_have_the_setting_of_the_lamp(root):
+def test_colors_have_the_setting_of_the_lamp(root):
   found = aloi.illumination_colour(str(root))
   assert found.invariance == "illumination_colour"
   np.testing.assert_array_equal(found.factor, [110, 190, 250] * 3)

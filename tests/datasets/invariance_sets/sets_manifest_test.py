@@ -67,7 +67,7 @@ def test_all_columns_are_read_in_any_order(write):
     ([], "line 1: header ''; expected columns path,set"),
     (["path,class"], "line 1: header 'path,class'; expected columns path,set"),
     (["path,set,set"], "line 1: header"),
-    (["path,set,colour"], "line 1: header"),
+    (["path,set,color"], "line 1: header"),
     (["path,set,xmin,ymin"], "line 1: header"),
     (["path,set"], "line 1: no image follows the header"),
     (["path,set", "a.png"], "line 2: 1 cells; expected 2"),

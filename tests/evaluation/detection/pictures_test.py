@@ -28,7 +28,7 @@ def _drawn(found):
 
 
 def test_as_many_detections_are_drawn_as_there_are_objects_the_surest():
-  """Each box has the colour of its class; the second of two is not drawn."""
+  """Each box has the color of its class; the second of two is not drawn."""
   one, two = [5, 5, 20, 20], [35, 5, 55, 35]
   np.testing.assert_array_equal(_drawn([one, two]), _drawn([one]))
   assert (_drawn([two, one]) != _drawn([one])).any()

@@ -50,7 +50,7 @@ def batched(detector, *examples):
 
 
 def test_an_anchor_on_the_object_gets_its_class_and_no_offset(frozen):
-  """Level 2, place (4, 4), is centred at 18; its first anchors are of 16 px."""
+  """Level 2, place (4, 4) is centered at 18; its first anchors are 16 px."""
   _, labels = frozen.targets(example([[10, 10, 26, 26]], [1]))
   classes = labels["cls_targets"]["2"].numpy()
   assert classes.shape == (8, 8, 9)

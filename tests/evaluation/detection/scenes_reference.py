@@ -7,7 +7,7 @@ from PIL import Image
 
 from tf_ssl.datasets.annotations import coco
 
-COLOURS = {3: (240, 60, 40), 18: (40, 80, 240)}  # by category
+COLORS = {3: (240, 60, 40), 18: (40, 80, 240)}  # by category
 CATEGORIES = {3: "car", 18: "dog"}
 
 
@@ -33,7 +33,7 @@ def write(folder, boxes, sides=(64, 64), **changes):
   for number, objects in enumerate(boxes):
     picture = rng.integers(90, 130, [*sides, 3], np.uint8)
     for category, x, y, width, height in objects:
-      picture[y : y + height, x : x + width] = COLOURS[category]
+      picture[y : y + height, x : x + width] = COLORS[category]
       content["annotations"].append(
         {
           "id": len(content["annotations"]) + 1,

@@ -19,8 +19,8 @@ _CLASSES = ("blue", "green", "red")
 
 @pytest.fixture(scope="module", name="folders")
 def fixture_folders(tmp_path_factory):
-  """Class folders of noisy images in three colours, to train and to test."""
-  root = tmp_path_factory.mktemp("colours")
+  """Class folders of noisy images in three colors, to train and to test."""
+  root = tmp_path_factory.mktemp("colors")
   rng = np.random.default_rng(0)
   for role, count in (("train", 20), ("test", 8)):
     for number, name in enumerate(_CLASSES):
@@ -34,7 +34,7 @@ def fixture_folders(tmp_path_factory):
 
 
 def _records(folder):
-  return image_folder.read(str(folder), labelled=True)
+  return image_folder.read(str(folder), labeled=True)
 
 
 def _subject():
@@ -71,7 +71,7 @@ def _run(protocol, folder, subject=None):
   return outcome, said
 
 
-def test_more_labels_teach_what_colours_mean(folders, tmp_path):
+def test_more_labels_teach_what_colors_mean(folders, tmp_path):
   subject = _subject()
   before = [v.numpy() for v in subject.trainable.variables]
   outcome, said = _run(_protocol(folders), tmp_path, subject)

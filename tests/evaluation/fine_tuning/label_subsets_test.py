@@ -1,4 +1,4 @@
-"""Parts of a labelled dataset with as many images of each class."""
+"""Parts of a labeled dataset with as many images of each class."""
 
 import sys
 

@@ -13,14 +13,14 @@ from tf_ssl.evaluation.knn import classifier
 
 def _clusters(seed, num, *, classes=3, width=5, spread=1.2):
   rng = np.random.default_rng(seed)
-  centres = np.random.default_rng(99).normal(size=(classes, width))
+  centers = np.random.default_rng(99).normal(size=(classes, width))
   labels = rng.integers(classes, size=num)
-  features = centres[labels] + spread * rng.normal(size=(num, width))
+  features = centers[labels] + spread * rng.normal(size=(num, width))
   return features.astype(np.float32), labels
 
 
 def _slow_accuracy(train, train_labels, test, test_labels, k, temperature):
-  """The definition, one image and one neighbour at a time."""
+  """The definition, one image and one neighbor at a time."""
   correct = 0
   for image, label in zip(test, test_labels, strict=True):
     similarity = []
@@ -61,7 +61,7 @@ def test_a_high_temperature_gives_the_uniform_vote_of_scikit_learn():
   assert accuracy == pytest.approx(reference.score(*test), abs=0.021)
 
 
-def test_a_close_neighbour_outvotes_two_distant_ones_when_cold():
+def test_a_close_neighbor_outvotes_two_distant_ones_when_cold():
   train = np.array([[1.0, 0.1], [0.0, 1.0], [0.1, 1.0]])
   labels = np.array([4, 7, 7])
 
@@ -80,7 +80,7 @@ def test_a_tiny_temperature_does_not_overflow():
   assert accuracy == 1.0
 
 
-def test_equal_neighbours_are_taken_in_training_order():
+def test_equal_neighbors_are_taken_in_training_order():
   train = np.ones([4, 2], np.float32)
   labels = np.array([5, 3, 3, 3])
   assert classifier.knn_accuracy(train, labels, train[:1], [5], k=1) == 1.0
@@ -174,7 +174,7 @@ _GOOD = {
 @pytest.mark.parametrize(
   ("change", "message"),
   [
-    ({"k": 4}, "k = 4 neighbours.*among 3"),
+    ({"k": 4}, "k = 4 neighbors.*among 3"),
     ({"k": 0}, "k must be at least 1"),
     ({"temperature": 0.0}, "must be greater than 0"),
     ({"temperature": float("nan")}, "must be greater than 0"),

@@ -14,15 +14,15 @@ from tf_ssl.evaluation.knn import knn
 
 
 def _folder(path, seed, counts):
-  """Coloured noise, a folder for each class."""
+  """Colored noise, a folder for each class."""
   rng = np.random.default_rng(seed)
   for name, count in counts.items():
     (path / name).mkdir(parents=True)
-    colour = np.random.default_rng(ord(name[0])).uniform(60, 190, 3)
+    color = np.random.default_rng(ord(name[0])).uniform(60, 190, 3)
     for i in range(count):
-      pixels = rng.normal(colour, 60, [8, 8, 3]).clip(0, 255)
+      pixels = rng.normal(color, 60, [8, 8, 3]).clip(0, 255)
       Image.fromarray(pixels.astype(np.uint8)).save(path / name / f"{i}.png")
-  return open_images.open_images(str(path), labelled=True)
+  return open_images.open_images(str(path), labeled=True)
 
 
 @pytest.fixture(name="train", scope="module")
@@ -84,7 +84,7 @@ def test_the_outcome_is_that_of_the_features(train, test, tmp_path):
   assert outcome.details["by_k_and_temperature"][3]["k"] == 1
 
 
-def test_more_neighbours_than_images_are_refused_before_reading(
+def test_more_neighbors_than_images_are_refused_before_reading(
   train, test, tmp_path
 ):
   settings = knn.Knn(train=train, test=test, image_size=8)

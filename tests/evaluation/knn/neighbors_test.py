@@ -1,4 +1,4 @@
-"""Exact neighbours: every tile and every order of the training features."""
+"""Exact neighbors: every tile and every order of the training features."""
 
 import sys
 import tracemalloc
@@ -68,12 +68,12 @@ def test_features_that_come_nearer_or_go_away(small_tiles, order):
   _check(train, test, 10)
 
 
-def test_all_neighbours_of_some_rows_in_one_tile(small_tiles):
+def test_all_neighbors_of_some_rows_in_one_tile(small_tiles):
   """As where training features come class by class."""
   rng = np.random.default_rng(0)
-  centres = rng.normal(size=(20, 16))
-  train = np.repeat(centres, 100, axis=0) + 0.1 * rng.normal(size=(2000, 16))
-  test = centres[[19, 19, 19, 7, 0]] + 0.1 * rng.normal(size=(5, 16))
+  centers = rng.normal(size=(20, 16))
+  train = np.repeat(centers, 100, axis=0) + 0.1 * rng.normal(size=(2000, 16))
+  test = centers[[19, 19, 19, 7, 0]] + 0.1 * rng.normal(size=(5, 16))
   _check(train, test, 30)
 
 

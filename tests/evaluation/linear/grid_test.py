@@ -14,10 +14,10 @@ _RATES = (0.05, 0.5, 3.0)
 
 def _batches(count, size=16, width=5, classes=4):
   rng = np.random.default_rng(0)
-  centres = rng.normal(size=(classes, width))
+  centers = rng.normal(size=(classes, width))
   for i in range(count):
     labels = rng.integers(classes, size=size)
-    features = centres[labels] + rng.normal(size=(size, width))
+    features = centers[labels] + rng.normal(size=(size, width))
     yield features.astype(np.float32), labels, 1.0 if i < count / 2 else 0.1
 
 

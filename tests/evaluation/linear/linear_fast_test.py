@@ -9,7 +9,7 @@ from sklearn import linear_model, pipeline, preprocessing
 
 from tf_ssl import errors
 from tf_ssl.datasets import open_images
-from tf_ssl.evaluation import labelled_sets, protocol
+from tf_ssl.evaluation import labeled_sets, protocol
 from tf_ssl.evaluation.linear import linear_fast, logistic
 
 _PENALTIES = (0.0001, 0.001, 0.01, 0.1)
@@ -24,7 +24,7 @@ def _folder(path, seed, count):
     for i in range(count):
       pixels = rng.normal(pattern, 45).clip(0, 255)
       Image.fromarray(pixels.astype(np.uint8)).save(path / name / f"{i}.png")
-  return open_images.open_images(str(path), labelled=True)
+  return open_images.open_images(str(path), labeled=True)
 
 
 @pytest.fixture(name="sets", scope="module")
@@ -59,11 +59,11 @@ def test_it_chooses_and_scores_as_scikit_learn_does(outcome, sets):
     np.load(folder / "features" / role / "features-0-mine.npy")
     for role in ("train", "test")
   )
-  matched = labelled_sets.match(**sets)
+  matched = labeled_sets.match(**sets)
   labels = matched.train.labels
   accuracies = []
   for seed in (0, 1, 2):
-    out = labelled_sets.hold_out(matched.train, 0.2, seed=seed)
+    out = labeled_sets.hold_out(matched.train, 0.2, seed=seed)
     assert np.bincount(labels[out]).tolist() == [4, 4, 4, 4]
 
     def model(penalty):

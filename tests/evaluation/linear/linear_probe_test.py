@@ -13,11 +13,11 @@ from tf_ssl.evaluation import protocol
 from tf_ssl.evaluation.linear import linear_probe, linear_training
 from tf_ssl.models import image_model, reader
 
-_COLOURS = {"a": [180, 90, 90], "b": [90, 180, 90], "c": [90, 90, 180]}
+_COLORS = {"a": [180, 90, 90], "b": [90, 180, 90], "c": [90, 90, 180]}
 
 
 def _subject(calls=None, stop_after=None):
-  """Reads the mean colour, around 0; may be interrupted."""
+  """Reads the mean color, around 0; may be interrupted."""
 
   def run(images):
     if calls is not None:
@@ -42,13 +42,13 @@ def _subject(calls=None, stop_after=None):
 
 def _folder(path, seed, count):
   rng = np.random.default_rng(seed)
-  for name, colour in _COLOURS.items():
+  for name, color in _COLORS.items():
     (path / name).mkdir(parents=True)
     for i in range(count):
-      shade = rng.normal(colour, 55)
+      shade = rng.normal(color, 55)
       pixels = rng.normal(shade, 20, [8, 8, 3]).clip(0, 255)
       Image.fromarray(pixels.astype(np.uint8)).save(path / name / f"{i}.png")
-  return open_images.open_images(str(path), labelled=True)
+  return open_images.open_images(str(path), labeled=True)
 
 
 @pytest.fixture(name="sets", scope="module")

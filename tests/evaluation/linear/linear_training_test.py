@@ -15,7 +15,7 @@ from tf_ssl.models import image_model, reader
 
 
 def _model(calls=None, stop_after=None):
-  """The mean colour, 0..1; may be interrupted."""
+  """The mean color, 0..1; may be interrupted."""
 
   def run(images):
     if calls is not None:
@@ -42,10 +42,10 @@ def fixture_records(tmp_path):
   for i in range(12):
     folder = tmp_path / "images" / "ab"[i % 2]
     folder.mkdir(parents=True, exist_ok=True)
-    colour = [200, 60, 60] if i % 2 else [60, 60, 200]
-    pixels = rng.normal(colour, 40, [10, 12, 3]).clip(0, 255)
+    color = [200, 60, 60] if i % 2 else [60, 60, 200]
+    pixels = rng.normal(color, 40, [10, 12, 3]).clip(0, 255)
     Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{i}.png")
-  return image_folder.read(str(tmp_path / "images"), labelled=True)
+  return image_folder.read(str(tmp_path / "images"), labeled=True)
 
 
 _SCHEDULE = linear_training.Schedule(epochs=5, decay_epochs=(3,), batch_size=4)

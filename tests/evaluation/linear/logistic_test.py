@@ -11,9 +11,9 @@ from tf_ssl.evaluation.linear import logistic
 
 def _data(number, *, seed=0, width=6, classes=4):
   rng = np.random.default_rng(seed)
-  centres = np.random.default_rng(9).normal(size=(classes, width))
+  centers = np.random.default_rng(9).normal(size=(classes, width))
   labels = rng.integers(classes, size=number)
-  features = centres[labels] + 1.5 * rng.normal(size=(number, width))
+  features = centers[labels] + 1.5 * rng.normal(size=(number, width))
   features = features * np.logspace(-2, 2, width) + 5  # units of all sizes
   return features.astype(np.float32), labels
 

@@ -63,7 +63,7 @@ def test_good_pairs_are_counted(tmp_path):
     ),
     (
       _saved(Image.new("RGB", [8, 6])),
-      "the mask is a picture in colours (RGB), expected the id of a class in "
+      "the mask is a picture in colors (RGB), expected the id of a class in "
       "each pixel",
     ),
     (_saved(Image.new("L", [8, 6], 255)), "the mask is all void"),

@@ -15,7 +15,7 @@ def _example(truth, predicted):
   return pictures.Example(image, truth, predicted)
 
 
-def test_truth_and_prediction_are_in_the_colours_of_their_classes():
+def test_truth_and_prediction_are_in_the_colors_of_their_classes():
   truth = np.zeros([20, 30], np.int32)
   truth[:10] = -1
   predicted = np.full([20, 30], 1, np.int32)
@@ -23,10 +23,9 @@ def test_truth_and_prediction_are_in_the_colours_of_their_classes():
     [_example(truth, predicted)], ["a", "b$", "never seen"], title="one $ two"
   )
   picture = np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB"))
-  palette = (255 * pictures.colours(3)).round().astype(int)
+  palette = (255 * pictures.colors(3)).round().astype(int)
   shown = [
-    int((np.abs(picture - colour).max(axis=-1) <= 1).sum())
-    for colour in palette
+    int((np.abs(picture - color).max(axis=-1) <= 1).sum()) for color in palette
   ]
   assert min(shown[:2]) > 2000  # half a picture each, and the legend
   assert shown[2] == 0  # does not occur, and so is not in the legend
@@ -34,8 +33,8 @@ def test_truth_and_prediction_are_in_the_colours_of_their_classes():
   assert 0.8 < shown[0] / shown[1] < 1.25
 
 
-def test_every_class_has_a_colour_of_its_own_and_few_differ_much():
-  palette = pictures.colours(150)
+def test_every_class_has_a_color_of_its_own_and_few_differ_much():
+  palette = pictures.colors(150)
   assert ((palette >= 0) & (palette <= 1)).all()
   assert len(np.unique((255 * palette).round(), axis=0)) == 150
   few = palette[:21]

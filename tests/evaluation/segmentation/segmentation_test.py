@@ -21,17 +21,17 @@ _CLASSES = 3
 
 @pytest.fixture(scope="module", name="data")
 def fixture_data(tmp_path_factory):
-  """Four images of coloured parts; the colour is the class, white is void."""
+  """Four images of colored parts; the color is the class, white is void."""
   root = tmp_path_factory.mktemp("masked")
   for name in ("images", "masks"):
     (root / name).mkdir()
   rng = np.random.default_rng(0)
-  colours = np.array([[200, 30, 30], [30, 200, 30], [30, 30, 200]], np.uint8)
+  colors = np.array([[200, 30, 30], [30, 200, 30], [30, 30, 200]], np.uint8)
   for i in range(4):
     mask = np.zeros([64, 64], np.uint8)
     mask[:, 16 * (1 + i % 3) :] = 1
     mask[32:, :] = np.where(mask[32:], 2, mask[32:])
-    image = colours[mask] + rng.integers(0, 20, [64, 64, 3]).astype(np.uint8)
+    image = colors[mask] + rng.integers(0, 20, [64, 64, 3]).astype(np.uint8)
     mask[:4] = 255
     image[:4] = 255
     Image.fromarray(mask).save(root / "masks" / f"{i}.png")

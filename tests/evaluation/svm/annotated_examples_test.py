@@ -25,7 +25,7 @@ def _extract(folder, train, test=None, **changes):
   examples = annotated_examples.AnnotatedExamples(
     train=train, test=test, image_size=16, **changes
   )
-  subject = voc_reference.subject(voc_reference.colours)
+  subject = voc_reference.subject(voc_reference.colors)
   return examples.extract(subject, str(folder))
 
 
@@ -65,7 +65,7 @@ def test_a_box_is_seen_without_what_is_beside_it(data, tmp_path):
   train = data["trainval"]
   found = _extract(tmp_path, train, boxes=True, min_size=8, split_seeds=(0,))
   features = found.splits[0].train.features
-  # Both halves of what the model sees are of the box's one colour.
+  # Both halves of what the model sees are of the box's one color.
   np.testing.assert_allclose(features[:, :3], features[:, 3:6], atol=6)
   order = {"blue": 2, "green": 1, "red": 0}  # channel of each class
   channels = [order[train.class_names[c]] for c in train.class_ids]

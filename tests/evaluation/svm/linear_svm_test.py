@@ -40,7 +40,7 @@ def _protocol(data, **changes):
   )
 
 
-def _run(protocol, folder, model=voc_reference.colours):
+def _run(protocol, folder, model=voc_reference.colors):
   said = []
   outcome = protocol.run(
     voc_reference.subject(model), output_dir=str(folder), say=said.append
@@ -195,7 +195,7 @@ def test_a_second_call_computes_nothing_anew(data, measured, monkeypatch):
     raise AssertionError("computed anew")
 
   monkeypatch.setattr(fits, "fit", refuse)
-  subject = voc_reference.subject(voc_reference.colours)
+  subject = voc_reference.subject(voc_reference.colors)
   monkeypatch.setattr(type(subject.frozen), "features", refuse)
   again = _protocol(data).run(subject, output_dir=str(folder), say=print)
   assert again.results == outcome.results

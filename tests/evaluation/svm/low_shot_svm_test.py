@@ -38,7 +38,7 @@ def fixture_outcome(examples, tmp_path_factory):
     draws=3,
     workers=1,
   )
-  subject = voc_reference.subject(voc_reference.colours)
+  subject = voc_reference.subject(voc_reference.colors)
   folder = tmp_path_factory.mktemp("out")
   return protocol.run(subject, output_dir=str(folder), say=print)
 

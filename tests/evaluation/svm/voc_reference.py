@@ -1,6 +1,6 @@
-"""A miniature of PASCAL VOC whose classes are colours, and models that see it.
+"""A miniature of PASCAL VOC whose classes are colors, and models that see it.
 
-An image is 32 x 16 px: a left and a right half of one colour each, a box around
+An image is 32 x 16 px: a left and a right half of one color each, a box around
 either. Class red is shown where a half has much red in it, and so on.
 """
 
@@ -14,7 +14,7 @@ from tf_ssl.models import image_model, reader
 
 CLASSES = ("blue", "green", "red")
 _LEVELS = {"red": (220, 30, 30), "green": (30, 220, 30), "blue": (30, 30, 220)}
-_GREY = (30, 30, 30)
+_GRAY = (30, 30, 30)
 
 
 def write(root, *, counts=(("trainval", 40), ("test", 30)), seed=0):
@@ -43,8 +43,8 @@ def write(root, *, counts=(("trainval", 40), ("test", 30)), seed=0):
       found[name] = halves
       pixels = np.zeros((16, 32, 3), np.uint8)
       for i, half in enumerate(halves):  # no two images are the same
-        colour = _LEVELS.get(half, _GREY) + rng.integers(-12, 13, 3)
-        pixels[:, 16 * i : 16 * i + 16] = colour
+        color = _LEVELS.get(half, _GRAY) + rng.integers(-12, 13, 3)
+        pixels[:, 16 * i : 16 * i + 16] = color
       file = root / f"JPEGImages/{name}.jpg"
       Image.fromarray(pixels).save(file, quality=95, subsampling=0)
       objects = "".join(
@@ -88,11 +88,11 @@ def subject(run, name="model"):
   )
 
 
-def colours(images):
-  """Mean colour of both halves, and a constant, so that lengths mean little."""
+def colors(images):
+  """Mean color of both halves, and a constant, so that lengths mean little."""
   halves = images.reshape(len(images), 16, 2, 8, 3).mean(axis=(1, 3))
   both = halves.reshape(len(images), 6)
-  # For each colour the brighter half: what "shown anywhere" hangs on.
+  # For each color the brighter half: what "shown anywhere" hangs on.
   return np.concatenate(
     [both, halves.max(axis=1), np.full((len(images), 1), 255.0)], axis=1
   )

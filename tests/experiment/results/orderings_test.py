@@ -41,7 +41,7 @@ def test_a_verdict_follows_from_the_paired_interval(
   assert orderings.judge(ordering, left, right).verdict == verdict
 
 
-def test_a_judgement_carries_its_numbers():
+def test_a_judgment_carries_its_numbers():
   ordering = orderings.Ordering("a", ">", "b", "step.score")
   found = orderings.judge(ordering, _HIGH, _LOW)
   assert (found.left.mean, found.right.mean) == (61.0, 51.0)

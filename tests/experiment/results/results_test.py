@@ -301,9 +301,9 @@ def test_a_figure_shows_every_column_and_model():
     "rows": rows,
   }
   picture = np.asarray(Image.open(io.BytesIO(charts.table(table))))
-  colours = {tuple(c) for c in picture.reshape(-1, picture.shape[2])[:, :3]}
+  colors = {tuple(c) for c in picture.reshape(-1, picture.shape[2])[:, :3]}
   for expected in ((0, 114, 178), (230, 159, 0), (0, 158, 115)):
-    assert expected in colours
+    assert expected in colors
 
 
 if __name__ == "__main__":

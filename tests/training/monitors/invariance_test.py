@@ -23,12 +23,12 @@ from tf_ssl.training.monitors import invariance
 
 @pytest.fixture(name="sets")
 def fixture_sets(tmp_path):
-  """Six sets in two classes: noise on a colour that is the set's."""
+  """Six sets in two classes: noise on a color that is the set's."""
   rng = np.random.default_rng(0)
   lines = ["path,set,class"]
   for i in range(36):
-    colour = np.random.default_rng(i // 6).integers(0, 200, size=3)
-    image = colour + rng.integers(0, 55, size=[16, 16, 3])
+    color = np.random.default_rng(i // 6).integers(0, 200, size=3)
+    image = color + rng.integers(0, 55, size=[16, 16, 3])
     name = f"{i:02d}.png"
     Image.fromarray(image.astype(np.uint8)).save(tmp_path / name)
     lines.append(f"{name},s{i // 6},c{i // 18}")

@@ -32,7 +32,7 @@ def test_the_projector_finds_features_labels_and_thumbnails(tmp_path):
   labels[0] = -1
   monitor = monitors_projector.Projector(
     _encoder,
-    batches.LabelledImage(images, labels),
+    batches.LabeledImage(images, labels),
     str(tmp_path),
     class_names=["cat", "dog\t2"],
   )
@@ -52,7 +52,7 @@ def test_the_projector_finds_features_labels_and_thumbnails(tmp_path):
   expected = pixels.normalize(images).numpy().mean(axis=(1, 2))
   np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
   names = (tmp_path / embedding.metadata_path).read_text().splitlines()
-  assert names[:4] == ["unlabelled", "dog 2", "class 2", "cat"]
+  assert names[:4] == ["unlabeled", "dog 2", "class 2", "cat"]
   assert len(names) == 70
   sprite = Image.open(tmp_path / embedding.sprite.image_path)
   assert sprite.size == (9 * 48, 9 * 48)
@@ -63,7 +63,7 @@ def test_the_projector_finds_features_labels_and_thumbnails(tmp_path):
 def test_a_sample_comes_from_all_over_the_dataset():
   images = _images(90)
   dataset = tf.data.Dataset.from_tensor_slices(
-    batches.LabelledImage(images, np.arange(90, dtype=np.int32))
+    batches.LabeledImage(images, np.arange(90, dtype=np.int32))
   ).batch(7)
 
   sample = monitors_projector.sample_images(dataset, max_images=30)
@@ -80,9 +80,9 @@ def test_a_sample_comes_from_all_over_the_dataset():
 
 def test_without_held_out_images_the_query_views_are_shown():
   images = _images(5)
-  normalised = pixels.normalize(images)
+  normalized = pixels.normalize(images)
   sample = monitors_projector.from_pairs(
-    batches.ImagePair(normalised, 0 * normalised)
+    batches.ImagePair(normalized, 0 * normalized)
   )
   np.testing.assert_array_equal(sample.image, images)
   np.testing.assert_array_equal(sample.label, [-1] * 5)

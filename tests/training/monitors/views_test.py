@@ -13,7 +13,7 @@ from tf_ssl.training.monitors import images as tensorboard_images
 from tf_ssl.training.monitors import views as monitors_views
 
 
-def test_normalisation_is_undone_exactly():
+def test_normalization_is_undone_exactly():
   images = np.arange(256 * 3, dtype=np.uint8).reshape(16, 16, 3)
   restored = tensorboard_images.from_normalized(pixels.normalize(images))
   np.testing.assert_array_equal(restored, images)
@@ -75,18 +75,18 @@ def pictures(folder):
   }
 
 
-def of_colour(colour, *shape):
+def of_color(color, *shape):
   images = np.empty([*shape, 3], np.uint8)
-  images[...] = colour
+  images[...] = color
   return pixels.normalize(images)
 
 
 def test_frames_and_regions_have_a_picture_each(tmp_path):
   batch = batches.RegionTrackPair(
-    of_colour((200, 0, 0), 2, 16, 16),
-    of_colour((0, 200, 0), 2, 16, 16),
-    of_colour((0, 0, 200), 2, 8, 8),
-    of_colour((200, 200, 0), 2, 8, 8),
+    of_color((200, 0, 0), 2, 16, 16),
+    of_color((0, 200, 0), 2, 16, 16),
+    of_color((0, 0, 200), 2, 8, 8),
+    of_color((200, 200, 0), 2, 8, 8),
   )
   writer = tf.summary.create_file_writer(str(tmp_path))
   monitors_views.ViewGrid(batch, writer).measure(0)
@@ -97,15 +97,15 @@ def test_frames_and_regions_have_a_picture_each(tmp_path):
     "views/query_region_and_key_region",
   }
   regions = found["views/query_region_and_key_region"]
-  for colour in ((0, 0, 200), (200, 200, 0)):
-    assert (regions == colour).all(axis=2).sum() == 2 * 96 * 96
+  for color in ((0, 0, 200), (200, 200, 0)):
+    assert (regions == color).all(axis=2).sum() == 2 * 96 * 96
 
 
 def test_patches_are_laid_out_beside_their_image(tmp_path):
   patches = np.zeros([1, 4, 4, 4, 3], np.uint8)
   patches[0, :, ..., 0] = np.array([40, 80, 120, 160])[:, None, None]
   batch = batches.JigsawPair(
-    of_colour((0, 200, 0), 1, 16, 16),
+    of_color((0, 200, 0), 1, 16, 16),
     pixels.normalize(patches),
     tf.constant([0], tf.int64),
   )

@@ -36,8 +36,8 @@ def clip(count=10, size=(60, 81)):
   )
 
 
-def near(colour, picture):
-  return (np.abs(picture.astype(int) - colour).max(-1) < 40).mean()
+def near(color, picture):
+  return (np.abs(picture.astype(int) - color).max(-1) < 40).mean()
 
 
 def test_a_row_of_the_sheet_shows_the_region_at_every_moment():

@@ -51,7 +51,7 @@ def test_a_box_outside_of_the_image_is_zero():
   assert not describe(image, np.array([[200.0, 200, 220, 220]])).any()
 
 
-def test_a_flat_region_still_has_a_colour():
+def test_a_flat_region_still_has_a_color():
   flat = np.full([32, 32, 3], 200, np.uint8)
   found = describe(flat, np.array([[4.0, 4, 28, 28]]))
   np.testing.assert_allclose(np.linalg.norm(found), 1, rtol=1e-5)

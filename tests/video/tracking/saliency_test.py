@@ -25,19 +25,19 @@ def _means(salient, left):
   return red, salient[50:, :].mean(), salient[8:12, 73:77].mean()
 
 
-def test_what_rests_for_a_moment_is_known_by_its_colour():
+def test_what_rests_for_a_moment_is_known_by_its_color():
   frames, moves = zip(*[_scene(10 + 5 * t) for t in range(5)], strict=True)
   moves = [*moves[:2], np.zeros_like(moves[2]), *moves[3:]]
   found = saliency.saliency(frames, moves)
   red, ground, blue = _means(found[2], 20)
-  np.testing.assert_allclose(red, 0.5, atol=0.02)  # Colour, without motion.
+  np.testing.assert_allclose(red, 0.5, atol=0.02)  # Color, without motion.
   assert max(ground, blue) < 0.1
   red, ground, blue = _means(found[1], 15)
   np.testing.assert_allclose(red, 1, atol=0.02)
   assert max(ground, blue) < 0.1
 
 
-def test_colours_are_not_learned_from_far_away():
+def test_colors_are_not_learned_from_far_away():
   frames, moves = zip(*[_scene(10 + 5 * t) for t in range(5)], strict=True)
   moves = [moves[0], *(np.zeros_like(m) for m in moves[1:])]
   found = saliency.saliency(frames, moves, reach=2)
@@ -45,8 +45,8 @@ def test_colours_are_not_learned_from_far_away():
   assert found[3].max() < 0.01
 
 
-def test_the_share_of_a_colour_is_its_squared_motion_over_its_pixels():
-  # Left half of one colour moves by 0.6, the right half of another rests.
+def test_the_share_of_a_color_is_its_squared_motion_over_its_pixels():
+  # Left half of one color moves by 0.6, the right half of another rests.
   frame = np.full([40, 80, 3], GREEN, np.uint8)
   frame[:, 40:] = BLUE
   moves = np.zeros([40, 80], np.float32)

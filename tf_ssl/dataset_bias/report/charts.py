@@ -36,9 +36,9 @@ def curves(diagnosis: diagnosis_lib.Diagnosis) -> bytes:
       value, low, high = np.transpose(
         [described.curve[area][quantity] for area in areas]
       )
-      colour = colors.colour(number)
-      panel.plot(areas, value, color=colour, marker="o", ms=4, label=name)
-      panel.fill_between(areas, low, high, color=colour, alpha=0.2, lw=0)
+      color = colors.color(number)
+      panel.plot(areas, value, color=color, marker="o", ms=4, label=name)
+      panel.fill_between(areas, low, high, color=color, alpha=0.2, lw=0)
     panel.axvline(diagnosis.settings.crop.area[0], color="#444444", ls=":")
     panel.set_title(title, fontsize=11)
     panel.set_xscale("log")
@@ -65,14 +65,14 @@ def distributions(diagnosis: diagnosis_lib.Diagnosis) -> bytes:
   figure = _figure(10.2, 6.0)
   panels = list(figure.subplots(2, 3).flat)
   for number, (name, described) in enumerate(diagnosis.described.items()):
-    colour = colors.colour(number)
+    color = colors.color(number)
     statistics, some = described.statistics, described.inhabited
     counts = np.minimum(statistics.objects[some], _MOST_OBJECTS)
     steps = np.arange(0.5, _MOST_OBJECTS + 1)
     drawn = [
       (np.histogram(counts, steps)[0], steps),
       (np.histogram(statistics.largest_area[some], _BINS)[0], _BINS),
-      (np.histogram(statistics.centredness[some], _BINS)[0], _BINS),
+      (np.histogram(statistics.centeredness[some], _BINS)[0], _BINS),
       (described.contents.overlap, None),
       (described.contents.cover, None),
     ]
@@ -80,12 +80,12 @@ def distributions(diagnosis: diagnosis_lib.Diagnosis) -> bytes:
       if edges is None:
         edges = np.linspace(0, 1, len(heights) + 1)
       share = heights / max(heights.sum(), 1)
-      panel.stairs(share, edges, color=colour, lw=1.8, label=name)
-      panel.stairs(share, edges, color=colour, fill=True, alpha=0.12)
+      panel.stairs(share, edges, color=color, lw=1.8, label=name)
+      panel.stairs(share, edges, color=color, fill=True, alpha=0.12)
   titles = (
     "Objects in an image",
     "Area of the largest object",
-    "Centredness of the largest object",
+    "Centeredness of the largest object",
     "Overlap (IoU) of two views",
     "Visible part of the main object",
   )

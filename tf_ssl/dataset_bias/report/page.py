@@ -38,24 +38,24 @@ _TABLES = """
 <div class="wide"><table>
 <tr><th>Dataset</th><th class="n">Images</th><th class="n">Objects</th>
 <th class="n">Classes</th><th class="n">Entropy</th>
-<th class="n">Largest area</th><th class="n">Centredness</th>
+<th class="n">Largest area</th><th class="n">Centeredness</th>
 <th class="n">Class entropy</th><th class="n">Companion's</th></tr>
 {% for row in overview %}
-<tr><td><span class="key" style="background: {{ colours[row.dataset] }}">
+<tr><td><span class="key" style="background: {{ colors[row.dataset] }}">
 </span>{{ row.dataset }}</td>
 <td class="n">{{ row.images - row.images_without_objects }}</td>
 <td class="n">{{ number(row.objects, "%.1f") }}</td>
 <td class="n">{{ number(row.classes, "%.1f") }}</td>
 <td class="n">{{ number(row.entropy, "%.2f") }}</td>
 <td class="n">{{ percent(row.largest_area) }}</td>
-<td class="n">{{ number(row.centredness, "%.2f") }}</td>
+<td class="n">{{ number(row.centeredness, "%.2f") }}</td>
 <td class="n">{{ number(row.class_entropy, "%.2f") }}</td>
 <td class="n">{{ number(row.companion_entropy, "%.2f") }}</td></tr>
 {% endfor %}
 </table></div>
 <p class="small">Means over images with an object. Entropy, in bits, of the
 classes of an image's objects; largest area: of the largest box, as a share of
-the image; centredness: 1 where its middle is the image's, 0 in a corner. Class
+the image; centeredness: 1 where its middle is the image's, 0 in a corner. Class
 entropy: bits of the class of an object picked at random; companion's: what is
 left of that for another object of the same image once the first one's class is
 known. {% for name, meaning in references.items() %}{{ name }}: {{ meaning }}.
@@ -70,7 +70,7 @@ of the view{% endif %}.</p>
 <div class="wide"><table>
 <tr><th>Share of views or pairs, with 95 % intervals over images</th>
 {% for name in datasets %}
-<th class="n"><span class="key" style="background: {{ colours[name] }}"></span>
+<th class="n"><span class="key" style="background: {{ colors[name] }}"></span>
 {{- name }}</th>
 {% endfor %}</tr>
 {% for quantity, meaning in meanings.items() %}
@@ -93,7 +93,7 @@ numbers are in curves.csv">
 <p class="small">Bands: 95 % intervals over images.</p>
 <h2>Distributions</h2>
 <img src="{{ charts.distributions }}" alt="Histograms of the number of objects,
-area and centredness of the largest, overlap of two views and visible part of
+area and centeredness of the largest, overlap of two views and visible part of
 the main object">
 <h2>Which classes are seen together</h2>
 <img src="{{ charts.co_occurrence }}" alt="Matrix: how often an image that shows
@@ -104,7 +104,7 @@ _EXAMPLES = """
 {% if examples %}
 <h2>Some images, and a pair of views of each</h2>
 <p class="small">From the image whose views are foremost of the same object most
-seldom to that where they are most often. Orange: the main object; grey: the
+seldom to that where they are most often. Orange: the main object; gray: the
 others; blue and purple: the two views.</p>
 {% for caption, picture in examples %}
 <figure><img src="{{ picture }}" alt="Image with objects and two views">

@@ -99,13 +99,13 @@ def _draw(
     corners = objects.boxes[row] * scale
     _frame(whole, corners, _MAIN if row == main else _OTHER)
   parts = []
-  for (y, x, height, width), colour in zip(windows, _VIEWS, strict=True):
+  for (y, x, height, width), color in zip(windows, _VIEWS, strict=True):
     corners = np.array([x, y, x + width, y + height]) * scale
-    _frame(whole, corners, colour, thickness=3)
+    _frame(whole, corners, color, thickness=3)
     view = pixels[y : y + height, x : x + width]
     side = _HEIGHT - 8  # Training resizes every view to a square.
     view = cv2.resize(view, (side, side), interpolation=cv2.INTER_AREA)
-    border = [cv2.BORDER_CONSTANT, None, colour]
+    border = [cv2.BORDER_CONSTANT, None, color]
     parts.append(cv2.copyMakeBorder(view, 4, 4, 4, 4, *border))
   gap = np.full([_HEIGHT, _GAP, 3], 255, np.uint8)
   return np.concatenate([whole, gap, parts[0], gap, parts[1]], axis=1)
@@ -116,6 +116,6 @@ def _resized(pixels: np.ndarray, scale: float) -> np.ndarray:
   return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
 
 
-def _frame(picture, corners, colour, thickness: int = 2) -> None:
+def _frame(picture, corners, color, thickness: int = 2) -> None:
   xmin, ymin, xmax, ymax = np.rint(corners).astype(int).tolist()
-  cv2.rectangle(picture, (xmin, ymin), (xmax - 1, ymax - 1), colour, thickness)
+  cv2.rectangle(picture, (xmin, ymin), (xmax - 1, ymax - 1), color, thickness)

@@ -79,7 +79,7 @@ def page(diagnosis: diagnosis_lib.Diagnosis, charts: dict[str, bytes]) -> str:
       for text in verdict.sentences(diagnosis)
     ],
     overview=tables.overview(diagnosis),
-    colours={name: colors.colour(i) for i, name in enumerate(names)},
+    colors={name: colors.color(i) for i, name in enumerate(names)},
     references=reference.MEANING,
     datasets=names,
     meanings=view_contents.MEANING,

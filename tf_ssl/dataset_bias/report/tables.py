@@ -19,7 +19,7 @@ CURVES_FILE = "curves.csv"
 IMAGES_FILE = "per_image.csv"
 CLASSES_FILE = "co_occurrence.csv"
 _NAMES = 50  # of what was left out in the JSON, for each reason
-_PER_IMAGE = ("objects", "classes", "entropy", "largest_area", "centredness")
+_PER_IMAGE = ("objects", "classes", "entropy", "largest_area", "centeredness")
 
 
 def write(diagnosis: diagnosis_lib.Diagnosis, output_dir: str) -> None:

@@ -149,7 +149,7 @@ def of_images(source: str) -> TrainingSet:
   """
   try:
     records = open_images.open_images(
-      source, labelled=True, named_by="--subset_of"
+      source, labeled=True, named_by="--subset_of"
     )
   except errors.UsageError:
     records = open_images.open_images(source, named_by="--subset_of")

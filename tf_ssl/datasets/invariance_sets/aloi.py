@@ -50,7 +50,7 @@ _ILLUMINATION_DIRECTION = _Part(
   "aloi_red2_ill.tar",
   24000,
 )
-_ILLUMINATION_COLOUR = _Part(
+_ILLUMINATION_COLOR = _Part(
   "ALOI_illumcolor",
   "illumination_colour",
   re.compile(r"_i(\d{1,3})\.png"),
@@ -85,7 +85,7 @@ def illumination_direction(root: str) -> invariance_sets.InvarianceSets:
 
 
 def illumination_colour(root: str) -> invariance_sets.InvarianceSets:
-  """Every object in light of different colours; the factor orders them.
+  """Every object in light of different colors; the factor orders them.
 
   Args:
     root: the folder that holds ALOI_illumcolor/.
@@ -93,7 +93,7 @@ def illumination_colour(root: str) -> invariance_sets.InvarianceSets:
   Raises:
     UsageError: there are no such images; says where to get them.
   """
-  return _read(root, _ILLUMINATION_COLOUR)
+  return _read(root, _ILLUMINATION_COLOR)
 
 
 def _read(root: str, part: _Part) -> invariance_sets.InvarianceSets:

@@ -18,7 +18,7 @@ def read(
 ) -> masked_images.MaskedImages | None:
   """Pairs images with masks, in the order of the images' names.
 
-  Masks are PNG (grey or with a palette, 8 or 16 bits) or BMP whose values are
+  Masks are PNG (gray or with a palette, 8 or 16 bits) or BMP whose values are
   ids. COCO's pixel maps and panoptic categories come so, as do Pascal Context
   and many others.
 

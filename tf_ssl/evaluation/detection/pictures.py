@@ -68,7 +68,7 @@ def draw(
   Returns:
     A PNG.
   """
-  palette = pictures.colours(len(class_names))
+  palette = pictures.colors(len(class_names))
   names = [
     textwrap.shorten(name.replace("$", r"\$"), _LETTERS, placeholder="…")
     for name in class_names
@@ -161,7 +161,7 @@ def _hits(example: Example, surest: np.ndarray) -> list[bool]:
 def _outline(axis, boxes: Sequence[_Box], palette: np.ndarray) -> None:
   for box in reversed(boxes):  # the first ones lie on top
     xmin, ymin, xmax, ymax = box.place
-    for colour, width, style in (
+    for color, width, style in (
       ("black", 2.0, "-"),  # so that it is seen on every ground
       (palette[box.class_id], 1.2, "--" if box.is_dashed else "-"),
     ):
@@ -171,7 +171,7 @@ def _outline(axis, boxes: Sequence[_Box], palette: np.ndarray) -> None:
           xmax - xmin,
           ymax - ymin,
           fill=False,
-          edgecolor=colour,
+          edgecolor=color,
           linewidth=width,
           linestyle=style,
         )
@@ -197,13 +197,13 @@ def _label(axis, boxes: Sequence[_Box], palette: np.ndarray) -> None:
       text.remove()
 
 
-def _text(axis, x, y, alignment: str, label: str, colour) -> Any:
+def _text(axis, x, y, alignment: str, label: str, color) -> Any:
   return axis.text(
     x,
     y,
     label,
     fontsize=6,
-    color="white" if np.dot(colour, (0.3, 0.59, 0.11)) < 0.6 else "black",
+    color="white" if np.dot(color, (0.3, 0.59, 0.11)) < 0.6 else "black",
     verticalalignment=alignment,
-    bbox={"facecolor": colour, "edgecolor": "none", "pad": 0.8},
+    bbox={"facecolor": color, "edgecolor": "none", "pad": 0.8},
   )

@@ -15,9 +15,9 @@ from tf_ssl.evaluation.fine_tuning import (
   classifier,
   label_subsets,
   outcome,
-  partly_labelled,
+  partly_labeled,
 )
-from tf_ssl.input_pipeline import labelled_crops, labelled_images
+from tf_ssl.input_pipeline import labeled_crops, labeled_images
 from tf_ssl.input_pipeline import skipped as skipped_lib
 from tf_ssl.models import trainable
 from tf_ssl.reporting import statistics
@@ -31,10 +31,10 @@ class FineTuning:
   """Trains encoder and classifier on shares of the labels, tests on images.
 
   Attributes:
-    train: labelled images.
-    test: labelled images of the same classes.
+    train: labeled images.
+    test: labeled images of the same classes.
     sgd: learning rates; that of the encoder 0 leaves it frozen.
-    label_shares: of the labelled images that are used, as many of each class.
+    label_shares: of the labeled images that are used, as many of each class.
     seeds: of the choice of images, heads and crops; one run each.
     from_scratch: whether the same network is also trained from random weights.
     image_size: pixels a side.
@@ -83,7 +83,7 @@ class FineTuning:
   ) -> protocol.Outcome:
     """Measures one model; see `protocol.DownstreamProtocol`."""
     encoder = subject.trainable
-    sets = partly_labelled.match(self.train, self.test)
+    sets = partly_labeled.match(self.train, self.test)
     data, notes = sets.data(), list(sets.notes)
     settings = self._settings()
     kept = kept_results.KeptResults(
@@ -147,7 +147,7 @@ class _Runs:
   def __init__(self, settings, encoder, sets):
     self._settings: FineTuning = settings
     self._encoder: trainable.TrainableEncoder = encoder
-    self._sets: partly_labelled.PartlyLabelled = sets
+    self._sets: partly_labeled.PartlyLabeled = sets
     self._model = classifier.Classifier(
       encoder, num_classes=sets.num_classes, frozen=settings.sgd.is_frozen
     )
@@ -181,7 +181,7 @@ class _Runs:
     title = f"{100 * share:g} % of labels, {start}, seed {seed}"
 
     def batches(first: int):
-      return labelled_crops.labelled_crops(
+      return labeled_crops.labeled_crops(
         subset,
         image_size=settings.image_size,
         batch_size=batch_size,
@@ -214,7 +214,7 @@ class _Runs:
     skipped = skipped_lib.SkippedFiles(
       None, test.num_images, settings.max_skipped_fraction
     )
-    dataset = labelled_images.labelled_images(
+    dataset = labeled_images.labeled_images(
       test,
       image_size=settings.image_size,
       batch_size=min(64, settings.batch_size),
@@ -235,7 +235,7 @@ class _Runs:
     if not count:
       raise errors.UsageError(
         f"none of {test.num_images} test images can be used, the first "
-        f"{skipped.first}; expected labelled images in TEST_IMAGES"
+        f"{skipped.first}; expected labeled images in TEST_IMAGES"
       )
     return {
       "tested": count,

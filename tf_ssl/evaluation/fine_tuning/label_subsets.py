@@ -1,4 +1,4 @@
-"""Class-balanced parts of a labelled dataset, as if few labels were known."""
+"""Class-balanced parts of a labeled dataset, as if few labels were known."""
 
 import numpy as np
 

@@ -159,7 +159,7 @@ def _chart(cells, intervals) -> bytes:
       yerr=np.array(spread).T,
       marker="o",
       capsize=4,
-      color=colors.colour(number),
+      color=colors.color(number),
       label=f"from {name}",
     )
     for run in (run for i in places for run in cells[shares[i], start]):
@@ -167,7 +167,7 @@ def _chart(cells, intervals) -> bytes:
         shares.index(run.share),
         run.top1,
         ".",
-        color=colors.colour(number),
+        color=colors.color(number),
         alpha=0.4,
       )
   axes.set_xticks(range(len(shares)), [f"{100 * s:g} %" for s in shares])

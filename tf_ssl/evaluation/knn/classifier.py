@@ -1,4 +1,4 @@
-"""Weighted k-nearest-neighbour classification of frozen features."""
+"""Weighted k-nearest-neighbor classification of frozen features."""
 
 from collections.abc import Mapping, Sequence
 
@@ -20,7 +20,7 @@ def knn_accuracy(
   k: int = 20,
   temperature: float = 0.1,
 ) -> float:
-  """Share of test images whose class their k nearest neighbours name, 0..1.
+  """Share of test images whose class their k nearest neighbors name, 0..1.
 
   See `classify`.
   """
@@ -50,7 +50,7 @@ def classify(
   The protocol of InstDisc (Wu et al. 2018, section 3.4), and of MoCo's CIFAR-10
   notebook: cosine similarity s to every training feature; the k most similar
   vote for their class with weight exp(s / temperature). The search is exact. Of
-  equally similar neighbours the one that comes first in the training set is
+  equally similar neighbors the one that comes first in the training set is
   taken; of classes with equal votes, the one with the smallest id.
 
   The search is made once for all k and temperatures.
@@ -61,8 +61,8 @@ def classify(
     train_labels: [N] int, class ids >= 0.
     test_features: [M, D] float.
     test_labels: [M] int, class ids >= 0.
-    k: numbers of neighbours, 1..N each.
-    temperature: > 0 each; a large one gives every neighbour the same vote.
+    k: numbers of neighbors, 1..N each.
+    temperature: > 0 each; a large one gives every neighbor the same vote.
     show_progress: whether to draw a bar where it takes long.
 
   Returns:
@@ -127,7 +127,7 @@ def _votes(
   num_classes: int,
   temperature: float,
 ) -> np.ndarray:
-  """Sums the neighbours' weights by class: [b, k] each -> [b, C] float64."""
+  """Sums the neighbors' weights by class: [b, k] each -> [b, C] float64."""
   # The largest similarity of a row is taken off: the ratios of a row's votes
   # stay as they are, and exp cannot overflow however small the temperature.
   closeness = similarity.astype(np.float64)
@@ -157,16 +157,16 @@ def _checked(
     )
   if not features.size:
     raise errors.UsageError(
-      f"{name}_features are empty; kNN needs at least one labelled image"
+      f"{name}_features are empty; kNN needs at least one labeled image"
     )
   if not np.issubdtype(labels.dtype, np.integer):
     raise errors.UsageError(
       f"{name}_labels are {labels.dtype}; expected integer class ids"
     )
-  unlabelled = np.count_nonzero(labels < 0)
-  if unlabelled:
+  unlabeled = np.count_nonzero(labels < 0)
+  if unlabeled:
     raise errors.UsageError(
-      f"{unlabelled} of {len(labels)} {name}_labels are negative (unlabelled); "
+      f"{unlabeled} of {len(labels)} {name}_labels are negative (unlabeled); "
       "kNN needs a class id >= 0 for every image: use a folder of class folders"
     )
   return features, labels.astype(np.int64)

@@ -1,11 +1,11 @@
-"""Weighted nearest neighbours in the space of frozen features."""
+"""Weighted nearest neighbors in the space of frozen features."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
 
 from tf_ssl import errors
 from tf_ssl.datasets import records
-from tf_ssl.evaluation import classification, labelled_sets, protocol
+from tf_ssl.evaluation import classification, labeled_sets, protocol
 from tf_ssl.evaluation.knn import classifier
 
 
@@ -14,9 +14,9 @@ class Knn:
   """kNN as in InstDisc (Wu et al. 2018, section 3.4): `classifier.classify`.
 
   Attributes:
-    train: labelled images, whose features vote.
-    test: labelled images of the same classes.
-    k: numbers of neighbours; the first is the headline's. 200 is InstDisc's.
+    train: labeled images, whose features vote.
+    test: labeled images of the same classes.
+    k: numbers of neighbors; the first is the headline's. 200 is InstDisc's.
     temperature: of the votes; the first is the headline's. 0.07 is InstDisc's.
     image_size: pixels a side.
     batch_size: images at once.
@@ -45,10 +45,10 @@ class Knn:
   ) -> protocol.Outcome:
     """Measures one model; see `protocol.DownstreamProtocol`."""
     del say  # the bars are enough
-    sets = labelled_sets.match(self.train, self.test)
+    sets = labeled_sets.match(self.train, self.test)
     self._check_k(sets.train)
     train, test = (
-      labelled_sets.features(
+      labeled_sets.features(
         subject,
         images,
         output_dir,
@@ -79,7 +79,7 @@ class Knn:
     tables = [_table(by_setting)] if len(by_setting) > 1 else []
     return protocol.Outcome(
       protocol="knn",
-      title="Weighted nearest neighbours",
+      title="Weighted nearest neighbors",
       settings={
         "k": list(self.k),
         "temperature": list(self.temperature),
@@ -114,7 +114,7 @@ class Knn:
   def _check_k(self, train: records.ImageRecords) -> None:
     if max(self.k) > train.num_images:
       raise errors.UsageError(
-        f"k = {max(self.k)} neighbours were asked for among "
+        f"k = {max(self.k)} neighbors were asked for among "
         f"{train.num_images} images of TRAIN_IMAGES; lower K"
       )
 

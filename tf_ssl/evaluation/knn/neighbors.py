@@ -1,4 +1,4 @@
-"""Exact nearest neighbours by cosine similarity, however many features.
+"""Exact nearest neighbors by cosine similarity, however many features.
 
 Tiles of the matrix of similarities are computed one after another, on the
 accelerator when there is one, and each leaves only what is better than the k-th
@@ -45,7 +45,7 @@ _CPU = _Limits(rows=2**23, most_queries=2**12, tile=2**22)
 _GPU = _Limits(rows=2**27, most_queries=2**16, tile=2**28)
 
 
-class Neighbours(NamedTuple):
+class Neighbors(NamedTuple):
   """The nearest of N training features for test features start..start+b.
 
   Attributes:
@@ -62,7 +62,7 @@ class Neighbours(NamedTuple):
 
 def nearest(
   train: np.ndarray, test: np.ndarray, *, k: int, show_progress: bool = False
-) -> Iterator[Neighbours]:
+) -> Iterator[Neighbors]:
   """Finds the k nearest training features of every test feature.
 
   Cosines are products of unit vectors in float32 (never TF32 or less); what
@@ -76,7 +76,7 @@ def nearest(
     show_progress: whether to draw a bar where it takes long.
 
   Yields:
-    `Neighbours` of the test features in order, some thousand at a time.
+    `Neighbors` of the test features in order, some thousand at a time.
 
   Raises:
     UsageError: features that do not fit together, that are none, or not finite;
@@ -97,7 +97,7 @@ def nearest(
     _full_precision(),
     tqdm.tqdm(
       total=len(train) * len(test),
-      desc="Neighbours",
+      desc="Neighbors",
       unit=" pairs",
       unit_scale=True,
       delay=_BAR_AFTER,
@@ -113,7 +113,7 @@ def nearest(
       for first, bank in features_lib.map_ahead(load, tiles):
         best.add(tf.matmul(query, bank, transpose_b=True), first)
         bar.update(query.shape[0] * bank.shape[0])
-      yield Neighbours(start, *best.result())
+      yield Neighbors(start, *best.result())
 
 
 def _tiles(number: int, columns: int, k: int) -> Iterator[slice]:
@@ -190,10 +190,10 @@ def _check(train: np.ndarray, test: np.ndarray, k: int) -> None:
 
 
 def check_k(k: int, number: int) -> None:
-  """Refuses k neighbours among `number` with a `UsageError`."""
+  """Refuses k neighbors among `number` with a `UsageError`."""
   if not 1 <= k <= number:
     raise errors.UsageError(
-      f"k = {k} neighbours were asked for among {number} labelled images; "
+      f"k = {k} neighbors were asked for among {number} labeled images; "
       "k must be at least 1 and at most their number"
     )
 

@@ -12,7 +12,7 @@ from tf_ssl.datasets import records as records_lib
 from tf_ssl.evaluation import (
   classification,
   kept_results,
-  labelled_sets,
+  labeled_sets,
   predictions,
   protocol,
 )
@@ -30,8 +30,8 @@ class LinearFast:
   are fitted with it. Features are brought to mean 0 and deviation 1.
 
   Attributes:
-    train: labelled images.
-    test: labelled images of the same classes.
+    train: labeled images.
+    test: labeled images of the same classes.
     inverse_penalties: scikit-learn's C, what the penalty is chosen from.
     validation_fraction: of each class of `train`, between 0 and 1.
     seeds: of what is held out; one choice and fit each.
@@ -68,14 +68,14 @@ class LinearFast:
     say: Callable[[str], None],
   ) -> protocol.Outcome:
     """Measures one model; see `protocol.DownstreamProtocol`."""
-    sets = labelled_sets.match(self.train, self.test)
+    sets = labeled_sets.match(self.train, self.test)
     held_out = [
-      labelled_sets.hold_out(sets.train, self.validation_fraction, seed=seed)
+      labeled_sets.hold_out(sets.train, self.validation_fraction, seed=seed)
       for seed in self.seeds
     ]
     data = sets.data()
     train, test = (
-      labelled_sets.features(
+      labeled_sets.features(
         subject,
         images,
         output_dir,
@@ -117,7 +117,7 @@ class LinearFast:
 
   def _fitted(self, train, test, held_out, num_classes, bar) -> dict[str, Any]:
     """Chooses and fits once; JSON values."""
-    learned, validation = labelled_sets.held_out_rows(train, held_out)
+    learned, validation = labeled_sets.held_out_rows(train, held_out)
     options = {
       "num_classes": num_classes,
       "max_iterations": self.max_iterations,

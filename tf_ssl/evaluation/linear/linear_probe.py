@@ -12,7 +12,7 @@ from tf_ssl.datasets import records as records_lib
 from tf_ssl.evaluation import (
   classification,
   kept_results,
-  labelled_sets,
+  labeled_sets,
   protocol,
 )
 from tf_ssl.evaluation.linear import choice as linear_choice
@@ -34,8 +34,8 @@ class LinearProbe:
   the choice among several is made on the test images, which the report says.
 
   Attributes:
-    train: labelled images.
-    test: labelled images of the same classes.
+    train: labeled images.
+    test: labeled images of the same classes.
     learning_rates: for batches of `schedule.batch_size`; 30 is MoCo's.
     schedule: MoCo's by default (METHODS 2).
     validation_fraction: of each class of `train`, 0 to below 1.
@@ -78,7 +78,7 @@ class LinearProbe:
     say: Callable[[str], None],
   ) -> protocol.Outcome:
     """Measures one model; see `protocol.DownstreamProtocol`."""
-    sets = labelled_sets.match(self.train, self.test)
+    sets = labeled_sets.match(self.train, self.test)
     held_out = [self._held_out(sets.train, seed) for seed in self.seeds]
     self._check_batch(held_out)
     data = sets.data()
@@ -97,7 +97,7 @@ class LinearProbe:
       if self.validation_fraction:
         roles["train"] = sets.train
       features = {
-        role: labelled_sets.features(
+        role: labeled_sets.features(
           subject,
           images,
           output_dir,
@@ -123,7 +123,7 @@ class LinearProbe:
   def _held_out(self, train, seed) -> np.ndarray:
     if not self.validation_fraction:
       return np.zeros(train.num_images, bool)
-    return labelled_sets.hold_out(train, self.validation_fraction, seed=seed)
+    return labeled_sets.hold_out(train, self.validation_fraction, seed=seed)
 
   def _check_batch(self, held_out: Sequence[np.ndarray]) -> None:
     fewest = min(int(np.count_nonzero(~out)) for out in held_out)
@@ -171,7 +171,7 @@ class LinearProbe:
     test = features["test"]
     if self.validation_fraction:
       train = features["train"]
-      _, rows = labelled_sets.held_out_rows(train, held_out)
+      _, rows = labeled_sets.held_out_rows(train, held_out)
       validation = train.values[rows], train.labels[rows]
     scores, found = [], []
     for number, diverged in enumerate(grid.has_diverged()):

@@ -13,7 +13,7 @@ from tf_ssl import batches as types
 from tf_ssl import errors
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.evaluation.linear import grid as linear_grid
-from tf_ssl.input_pipeline import labelled_crops
+from tf_ssl.input_pipeline import labeled_crops
 from tf_ssl.input_pipeline import skipped as skipped_lib
 from tf_ssl.models import features as features_lib
 from tf_ssl.models import image_model
@@ -64,7 +64,7 @@ def train(
 
   Args:
     model: frozen.
-    records: labelled images; what `examples` names is trained on.
+    records: labeled images; what `examples` names is trained on.
     grid: the classifiers, as drawn.
     schedule: of the training.
     file: what is gone on from, and what is left at the end; .npz.
@@ -85,7 +85,7 @@ def train(
     grid.restore(file)
   if grid.step >= steps:
     return
-  batches = labelled_crops.labelled_crops(
+  batches = labeled_crops.labeled_crops(
     records,
     image_size=image_size,
     batch_size=schedule.batch_size,
@@ -96,7 +96,7 @@ def train(
     skipped=skipped,
   )
 
-  def compute(batch: types.LabelledImage) -> tuple[np.ndarray, np.ndarray]:
+  def compute(batch: types.LabeledImage) -> tuple[np.ndarray, np.ndarray]:
     parts = [
       model.features(batch.image[i : i + encoder_batch_size])
       for i in range(0, schedule.batch_size, encoder_batch_size)

@@ -2,7 +2,7 @@
 
 The loss is summed over chunks of features, on the accelerator when there is
 one, so that features may be memory maps of any length: the same minimum as
-scikit-learn's LogisticRegression has on standardised features, in bounded
+scikit-learn's LogisticRegression has on standardized features, in bounded
 memory.
 """
 
@@ -100,7 +100,7 @@ def fit(
 ) -> Iterator[Classifier]:
   """Fits classifiers, from the strongest penalty to the weakest.
 
-  Each minimises mean cross-entropy + |W|^2 / (2 c n), c its inverse penalty
+  Each minimizes mean cross-entropy + |W|^2 / (2 c n), c its inverse penalty
   (scikit-learn's C; half of it for two classes, of which we have two columns of
   weights and scikit-learn one) and n the number of images, biases free, on
   features of mean 0 and deviation 1. It starts where the one before it ended.

@@ -59,7 +59,7 @@ def confusion(
 
 
 def scores(counts: np.ndarray) -> Scores:
-  """Summarises a confusion matrix.
+  """Summarizes a confusion matrix.
 
   Args:
     counts: [C, C], from `confusion`.

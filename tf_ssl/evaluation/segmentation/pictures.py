@@ -35,8 +35,8 @@ class Example(NamedTuple):
   predicted: np.ndarray
 
 
-def colours(num_classes: int) -> np.ndarray:
-  """[C, 3] colours in 0..1 that differ from class to class, always the same."""
+def colors(num_classes: int) -> np.ndarray:
+  """[C, 3] colors in 0..1 that differ from class to class, always the same."""
   return np.array(
     [
       colorsys.hsv_to_rgb((i * _GOLDEN) % 1.0, *_SHADES[i % len(_SHADES)])
@@ -60,7 +60,7 @@ def draw(
   Returns:
     A PNG; its legend has the classes that occur.
   """
-  palette = colours(len(class_names))
+  palette = colors(len(class_names))
   rows = len(examples)
   shape = np.mean([e.truth.shape[0] / e.truth.shape[1] for e in examples])
   occurring = sorted(
@@ -83,8 +83,8 @@ def draw(
     void = example.truth < 0
     shown = (
       example.image,
-      _coloured(example.truth, void, palette),
-      _coloured(example.predicted, void, palette),
+      _colored(example.truth, void, palette),
+      _colored(example.predicted, void, palette),
     )
     for axis, picture in zip(row, shown, strict=True):
       axis.imshow(picture, aspect="auto", interpolation="nearest")
@@ -117,10 +117,10 @@ def draw(
   return buffer.getvalue()
 
 
-def _coloured(
+def _colored(
   mask: np.ndarray, void: np.ndarray, palette: np.ndarray
 ) -> np.ndarray:
-  """[H, W] classes -> [H, W, 3] colours."""
+  """[H, W] classes -> [H, W, 3] colors."""
   picture = palette[np.maximum(mask, 0)]
   picture[void] = _VOID
   return picture

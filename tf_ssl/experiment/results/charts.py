@@ -14,7 +14,7 @@ from tf_ssl.reporting import colors
 
 _DPI = 100
 _WIDTH = 9.0  # inches: 900 px, what a page of text has room for
-_GREY = "#444444"
+_GRAY = "#444444"
 _LETTERS = 11  # of a heading or the legend to an inch, or less
 _MARKERS = "osD^vPX"
 
@@ -60,7 +60,7 @@ def table(content: Mapping[str, Any]) -> bytes:
       lines_lib.Line2D(
         [],
         [],
-        color=colors.colour(i),
+        color=colors.color(i),
         marker=_marker(i),
         linestyle="none",
         label=_plain(row["model"]),
@@ -86,7 +86,7 @@ def _marker(number: int) -> str:
 def _draw(axes, x: float, values: list[float], number: int, unit: str) -> None:
   if not values:
     return
-  colour = colors.colour(number)
+  color = colors.color(number)
   estimate = seed_statistics.t_interval(values)
   estimate = seed_statistics.within_unit(estimate, unit)
   if estimate.low is not None:
@@ -96,13 +96,13 @@ def _draw(axes, x: float, values: list[float], number: int, unit: str) -> None:
       estimate.mean,
       yerr=[[below], [above]],
       fmt="none",
-      ecolor=colour,
+      ecolor=color,
       capsize=3,
       zorder=2,
     )
-  axes.plot([x] * len(values), values, ".", color=_GREY, markersize=3, zorder=4)
+  axes.plot([x] * len(values), values, ".", color=_GRAY, markersize=3, zorder=4)
   axes.plot(
-    x, estimate.mean, _marker(number), color=colour, markersize=6, zorder=3
+    x, estimate.mean, _marker(number), color=color, markersize=6, zorder=3
   )
 
 

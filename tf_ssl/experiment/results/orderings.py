@@ -32,7 +32,7 @@ class Ordering(NamedTuple):
   finding: str = ""
 
 
-class Judgement(NamedTuple):
+class Judgment(NamedTuple):
   """An ordering and what came out.
 
   Attributes:
@@ -77,7 +77,7 @@ def parse(given: Any) -> Ordering:
 
 def judge(
   ordering: Ordering, left: Mapping[int, float], right: Mapping[int, float]
-) -> Judgement:
+) -> Judgment:
   """Says whether the numbers show an ordering.
 
   ">" and "<" are shown where the whole interval of the paired difference lies
@@ -97,7 +97,7 @@ def judge(
   verdict = NOT_MEASURED
   if difference is not None:
     verdict = _verdict(ordering.relation, difference)
-  return Judgement(ordering, verdict, *estimates, difference)
+  return Judgment(ordering, verdict, *estimates, difference)
 
 
 def _verdict(relation: str, difference: seed_statistics.Estimate) -> str:

@@ -1,6 +1,6 @@
 """What is measured between steps: the interface.
 
-The monitors are in `monitors_labelled` (kNN and linear probe),
+The monitors are in `monitors_labeled` (kNN and linear probe),
 `monitors_representation`, `monitors_views`, `monitors_projector`,
 `monitors_invariance` and `monitors_tracks`.
 """

@@ -170,7 +170,7 @@ def _batch_norm_leak(history: Sequence[Record]) -> Iterator[Verdict]:
       "images show. Likely cause: batch-norm statistics tell which key belongs "
       "to which query. Use batch_norm.split with 8 groups on one device "
       "(gin_configs/base/split_batch_norm.gin), shuffling BN on several; else "
-      "the views share a shortcut, such as colour: use recipe moco_v2",
+      "the views share a shortcut, such as color: use recipe moco_v2",
     )
 
 

@@ -42,7 +42,7 @@ class InvarianceMonitor(base.Monitor):
     """Takes the sets; their images are read anew at each measurement.
 
     Args:
-      encoder: `encoder(images, training=False)`, normalised [B, H, W, 3] ->
+      encoder: `encoder(images, training=False)`, normalized [B, H, W, 3] ->
         [B, D].
       sets: small ones: each measurement runs the encoder over all images, and
         keeps the features in memory.

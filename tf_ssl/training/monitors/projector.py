@@ -29,7 +29,7 @@ class Projector(base.Monitor):
   def __init__(
     self,
     encoder: Callable[..., tf.Tensor],
-    images: batches.LabelledImage,
+    images: batches.LabeledImage,
     directory: str,
     *,
     class_names: Sequence[str] = (),
@@ -37,7 +37,7 @@ class Projector(base.Monitor):
     """Writes what does not change.
 
     Args:
-      encoder: `encoder(images, training=False)`, normalised [B, H, W, 3] ->
+      encoder: `encoder(images, training=False)`, normalized [B, H, W, 3] ->
         [B, D].
       images: images [N, H, W, 3] uint8 and labels [N], -1 where there is none;
         `sample_images` or `from_pairs` makes them.
@@ -86,11 +86,11 @@ class Projector(base.Monitor):
 
 def sample_images(
   dataset: tf.data.Dataset, *, max_images: int = 400, seed: int = 0
-) -> batches.LabelledImage:
+) -> batches.LabeledImage:
   """Draws images from all over a dataset, in one pass, holding no others.
 
   Args:
-    dataset: of `batches.LabelledImage` batches, 0..255, all of one size.
+    dataset: of `batches.LabeledImage` batches, 0..255, all of one size.
     max_images: all of a smaller dataset are taken.
     seed: of the draw (reservoir sampling).
 
@@ -110,21 +110,21 @@ def sample_images(
         kept[place] = (position, image, label)
       position += 1
   kept.sort(key=lambda item: item[0])
-  return batches.LabelledImage(
+  return batches.LabeledImage(
     np.stack([image for _, image, _ in kept]).astype(np.uint8),
     np.array([label for _, _, label in kept], np.int32),
   )
 
 
-def from_pairs(probe: batches.ImagePair) -> batches.LabelledImage:
-  """The query views of a normalised batch, unlabelled, as the projector's."""
+def from_pairs(probe: batches.ImagePair) -> batches.LabeledImage:
+  """The query views of a normalized batch, unlabeled, as the projector's."""
   images = tensorboard_images.from_normalized(probe.query)
-  return batches.LabelledImage(images, np.full([len(images)], -1, np.int32))
+  return batches.LabeledImage(images, np.full([len(images)], -1, np.int32))
 
 
 def _name(label: int, class_names: Sequence[str]) -> str:
   if label < 0:
-    return "unlabelled"
+    return "unlabeled"
   name = class_names[label] if label < len(class_names) else f"class {label}"
   return " ".join(name.split())  # A tab would end the column.
 

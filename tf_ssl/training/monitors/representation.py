@@ -17,7 +17,7 @@ class _Method(Protocol):
   """The part of `methods.base.ContrastiveModel` that is used here."""
 
   def embed(self, images: tf.Tensor, training: bool) -> tf.Tensor:
-    """Normalised [B, H, W, 3] -> [B, E], unit length."""
+    """Normalized [B, H, W, 3] -> [B, E], unit length."""
     ...
 
 
@@ -40,7 +40,7 @@ class RepresentationMonitor(base.Monitor):
     Args:
       method: its `embed` is used, and its `queue.keys` [K, E] where it has a
         queue.
-      probe: float32 views, normalised; B >= 2, better some hundred: the
+      probe: float32 views, normalized; B >= 2, better some hundred: the
         effective rank cannot be more than B.
       writer: of TensorBoard's events.
     """

@@ -8,7 +8,7 @@ import tensorflow as tf
 from tf_ssl import errors
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.evaluation import reidentification
-from tf_ssl.input_pipeline import labelled_images, region_tracks
+from tf_ssl.input_pipeline import labeled_images, region_tracks
 from tf_ssl.models import features
 from tf_ssl.training.monitors import base
 
@@ -35,7 +35,7 @@ class SameObject(base.Monitor):
     """Takes the tracks; their regions are read anew at each measurement.
 
     Args:
-      encoder: `encoder(images, training=False)`, normalised [B, H, W, 3] ->
+      encoder: `encoder(images, training=False)`, normalized [B, H, W, 3] ->
         [B, D].
       records: as of `region_tracks.region_tracks`.
       image_size: side of a region, pixels.
@@ -50,7 +50,7 @@ class SameObject(base.Monitor):
         " what `region_tracks` returns; change Pretraining.held_out_tracks"
       )
     self._features = features.FeatureExtractor(encoder)
-    self._regions = labelled_images.labelled_images(
+    self._regions = labeled_images.labeled_images(
       region_tracks.regions(records),
       image_size=image_size,
       batch_size=batch_size,

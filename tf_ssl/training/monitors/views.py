@@ -29,7 +29,7 @@ class ViewGrid(base.Monitor):
     """Keeps the batch.
 
     Args:
-      batch: of `types`, with float32 views, normalised.
+      batch: of `types`, with float32 views, normalized.
       writer: of TensorBoard's events.
       max_examples: how many of the batch are drawn.
     """

@@ -80,7 +80,7 @@ def iterate_frames(
 ) -> Iterator[Frame]:
   """Yields frames from the first to the last, holding one at a time.
 
-  A frame that cannot be decoded is left out, which its neighbours' numbers
+  A frame that cannot be decoded is left out, which its neighbors' numbers
   show.
 
   Args:

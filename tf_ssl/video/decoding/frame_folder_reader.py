@@ -115,7 +115,7 @@ class FrameFolderReader:
       return None
     if image is None or image.shape[0] * image.shape[1] > _MAX_PIXELS:
       return None
-    # OpenCV fills the lost rows of a JPEG that is cut off with grey.
+    # OpenCV fills the lost rows of a JPEG that is cut off with gray.
     is_jpeg = encoded.startswith(b"\xff\xd8")
     return None if is_jpeg and b"\xff\xd9" not in encoded[-4096:] else image
 

@@ -42,7 +42,7 @@ class PacketIndex(NamedTuple):
 
   @property
   def fps(self) -> float:
-    """Frames a second on average; 0 where one frame has no neighbour."""
+    """Frames a second on average; 0 where one frame has no neighbor."""
     span = float(self.pts[-1] - self.pts[0]) * self.time_base
     return (len(self.pts) - 1) / span if span > 0 else 0.0
 

@@ -21,7 +21,7 @@ from tf_ssl.video.decoding import ffmpeg4, frames, pyav_reader
 from tf_ssl.video.source import videos
 
 MAX_BYTES = 4 * 2**30  # of all frames of a file
-# Mean difference of colour, in levels, up to which two readers agree.
+# Mean difference of color, in levels, up to which two readers agree.
 _SAME = 2.0
 
 

@@ -18,8 +18,8 @@ _MOMENTS = 8  # columns of it
 _CELL = 96  # pixels, side of a cell
 _CAPTION = 18  # pixels of height for words
 _INK = (40, 40, 40)
-# Tableau's ten colours, as matplotlib has them: told apart by most people.
-_COLOURS = (
+# Tableau's ten colors, as matplotlib has them: told apart by most people.
+_COLORS = (
   (31, 119, 180),
   (255, 127, 14),
   (44, 160, 44),
@@ -87,7 +87,7 @@ def contact_sheet(clips: Sequence[track_records.TrackedClip]) -> np.ndarray:
 def film(
   clips: Sequence[track_records.TrackedClip], path: str | os.PathLike
 ) -> None:
-  """Writes an MP4 of the frames with all boxes; a colour for each track.
+  """Writes an MP4 of the frames with all boxes; a color for each track.
 
   Args:
     clips: of one video, in the order of time.
@@ -125,16 +125,16 @@ def _drawn(frame: track_records.TrackedFrame) -> np.ndarray:
 
 
 def _draw(image: np.ndarray, track: int, box: np.ndarray) -> None:
-  colour = _COLOURS[track % len(_COLOURS)]
+  color = _COLORS[track % len(_COLORS)]
   x0, y0, x1, y1 = _pixels(box, image)
-  cv2.rectangle(image, (x0, y0), (x1 - 1, y1 - 1), colour, 2)
+  cv2.rectangle(image, (x0, y0), (x1 - 1, y1 - 1), color, 2)
   cv2.putText(
     image,
     str(track),
     (x0 + 3, y0 + 12),
     cv2.FONT_HERSHEY_SIMPLEX,
     0.4,
-    colour,
+    color,
     1,
     cv2.LINE_AA,
   )

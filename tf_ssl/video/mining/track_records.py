@@ -68,7 +68,7 @@ class TrackedClip(NamedTuple):
 
 
 def serialize(clip: TrackedClip) -> bytes:
-  """The clip as a serialised tf.train.SequenceExample."""
+  """The clip as a serialized tf.train.SequenceExample."""
   example = tf.train.SequenceExample()
   context = example.context.feature
   context["video/name"].bytes_list.value.append(

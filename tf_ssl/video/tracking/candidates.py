@@ -90,7 +90,7 @@ class _Places(NamedTuple):
 
 def _best_places(expected, templates, frame, describe, settings) -> _Places:
   """Of the boxes around the expected ones, the best for each track."""
-  near = boxes_lib.neighbours(
+  near = boxes_lib.neighbors(
     expected.reshape(-1, 4), shifts=settings.shifts, stretch=settings.stretch
   ).reshape(len(expected), -1, 4)  # [A, E J, 4]
   features = describe(frame.image, near.reshape(-1, 4))

@@ -32,8 +32,8 @@ def flow(frame: np.ndarray, other: np.ndarray) -> np.ndarray:
   if min(frame.shape[:2]) < 16:
     return np.zeros([*frame.shape[:2], 2], np.float32)
   search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-  grey = [cv2.cvtColor(f, cv2.COLOR_RGB2GRAY) for f in (frame, other)]
-  return search.calc(*grey, None)
+  gray = [cv2.cvtColor(f, cv2.COLOR_RGB2GRAY) for f in (frame, other)]
+  return search.calc(*gray, None)
 
 
 def moved(boxes: np.ndarray, field: np.ndarray, back: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """What a region looks like, before anything is trained.
 
-A region is cut into cells; a cell is described by histograms of its colours
+A region is cut into cells; a cell is described by histograms of its colors
 (each channel of CIE L*a*b*, softly binned) and of its gradients' directions.
 Sums over cells come from integral images, so that a box costs the same at any
 size. An encoder's RoI features are the other choice: any function with the
@@ -15,7 +15,7 @@ import numpy as np
 _BINS = 8
 # Where pictures' values of 8-bit L, a and b lie.
 _RANGES = ((0.0, 256.0), (88.0, 168.0), (88.0, 168.0))
-_COLOUR = 3 * _BINS
+_COLOR = 3 * _BINS
 
 
 class Describe(Protocol):
@@ -25,7 +25,7 @@ class Describe(Protocol):
 
 
 class Histograms:
-  """Cell histograms of colour and gradient direction, square-rooted.
+  """Cell histograms of color and gradient direction, square-rooted.
 
   The square root makes the cosine of two histograms their Bhattacharyya
   coefficient. The integral image of the last picture is kept.
@@ -71,12 +71,12 @@ class Histograms:
     pixels = np.diff(y)[:, :, None] * np.diff(x)[:, None, :]
     # Rounding of the running sums can leave tiny negative values.
     roots = np.sqrt(np.maximum(sums, 0) / np.maximum(pixels, 1)[..., None])
-    colour, texture = (
+    color, texture = (
       _unit(part.reshape(len(boxes), self._cells**2 * part.shape[-1]))
-      for part in (roots[..., :_COLOUR], roots[..., _COLOUR:])
+      for part in (roots[..., :_COLOR], roots[..., _COLOR:])
     )
     both = [
-      colour * np.sqrt(1 - self._texture),
+      color * np.sqrt(1 - self._texture),
       texture * np.sqrt(self._texture),
     ]
     return _unit(np.concatenate(both, 1)).astype(np.float32)
@@ -93,11 +93,11 @@ def _smaller(image: np.ndarray, factor: int) -> np.ndarray:
 
 def _soft_bins() -> np.ndarray:
   """[3, 256, 8] float32: how a value of L, a or b is shared out among bins."""
-  values, centres = np.arange(256.0)[:, None], np.arange(_BINS)
+  values, centers = np.arange(256.0)[:, None], np.arange(_BINS)
   tables = []
   for low, high in _RANGES:
     place = (values - low) * (_BINS / (high - low)) - 0.5
-    near = 1 - np.abs(np.clip(place, 0, _BINS - 1) - centres)
+    near = 1 - np.abs(np.clip(place, 0, _BINS - 1) - centers)
     tables.append(np.maximum(near, 0))
   return np.array(tables, np.float32)
 
@@ -122,7 +122,7 @@ def _integral(image: np.ndarray) -> np.ndarray:
   direction = (angle * (_BINS / np.pi)).astype(np.int32) % _BINS
   # Divided to stay where float32 sums are exact enough.
   np.put_along_axis(
-    channels[..., _COLOUR:],
+    channels[..., _COLOR:],
     direction[..., None],
     np.sqrt(strength)[..., None] / 8,
     axis=2,

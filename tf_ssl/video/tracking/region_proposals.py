@@ -12,11 +12,11 @@ from tf_ssl.ops import boxes as boxes_lib
 def selective_search(
   image: np.ndarray, *, width: int = 160, scale: int = 50
 ) -> np.ndarray:
-  """The boxes of a selective search with two colour spaces.
+  """The boxes of a selective search with two color spaces.
 
-  One segmentation in CIE L*a*b* and one in HSV, regions merged by colour,
+  One segmentation in CIE L*a*b* and one in HSV, regions merged by color,
   texture, size and fill together: a third of the time of OpenCV's "fast"
-  search, which has more segmentations and merges without colour, too.
+  search, which has more segmentations and merges without color, too.
 
   Args:
     image: [H, W, 3] uint8 RGB.

@@ -1,7 +1,7 @@
-"""Where an object of its own is: what moves, and what has its colours.
+"""Where an object of its own is: what moves, and what has its colors.
 
 Motion alone loses what rests for a moment, or moves with the camera, and its
-border is blurred. The colours of what moves, as against those of the rest, fill
+border is blurred. The colors of what moves, as against those of the rest, fill
 that in (as in Papazoglou & Ferrari 2013, section 3.2, without their graph cut).
 """
 
@@ -14,18 +14,18 @@ from tf_ssl.ops import boxes as boxes_lib
 
 _BINS = 16  # Of each channel of CIE L*a*b*.
 _RANGES = ((0, 256), (88, 168), (88, 168))  # Where pictures' L, a and b lie.
-_DOUBT = 20  # Pixels of average motion that each colour is thought to have.
+_DOUBT = 20  # Pixels of average motion that each color is thought to have.
 
 
 def saliency(
   frames: Sequence[np.ndarray], moves: Sequence[np.ndarray], *, reach: int = 4
 ) -> list[np.ndarray]:
-  """The mean of how a pixel moves and how much things of its colour move.
+  """The mean of how a pixel moves and how much things of its color move.
 
   Args:
     frames: T times [H, W, 3] uint8 of one shot.
     moves: T times [H, W] 0..1, of `motion.own_motion`.
-    reach: colours are learned from so many frames before and after, too.
+    reach: colors are learned from so many frames before and after, too.
 
   Returns:
     T times [H, W] float32, 0..1.
@@ -47,14 +47,14 @@ def saliency(
     total, pixels = moving[near].sum(0), counts[near].sum(0)
     average = total.sum() / pixels.sum()
     share = (total + _DOUBT * average) / (pixels + _DOUBT)
-    colour = cv2.GaussianBlur(share[code].astype(np.float32), (0, 0), 1.5)
-    colour /= np.percentile(colour, 97) + 1e-6
-    result.append(((move + np.minimum(colour, 1)) / 2).astype(np.float32))
+    color = cv2.GaussianBlur(share[code].astype(np.float32), (0, 0), 1.5)
+    color /= np.percentile(color, 97) + 1e-6
+    result.append(((move + np.minimum(color, 1)) / 2).astype(np.float32))
   return result
 
 
 def _codes(frame: np.ndarray) -> np.ndarray:
-  """[H, W, 3] uint8 -> [H, W] uint16, the number of each pixel's colour."""
+  """[H, W, 3] uint8 -> [H, W] uint16, the number of each pixel's color."""
   lab = cv2.cvtColor(cv2.GaussianBlur(frame, (0, 0), 1), cv2.COLOR_RGB2LAB)
   result = np.zeros(frame.shape[:2], np.uint16)
   for channel, (low, high) in zip(

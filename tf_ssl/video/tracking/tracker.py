@@ -5,7 +5,7 @@ matched frame to frame by off-the-shelf features, greedily. The details are
 ours:
 
 *   Every half second the proposals that stand out most from their
-    surroundings, by motion and by the colours of what moves (`saliency`), are
+    surroundings, by motion and by the colors of what moves (`saliency`), are
     seeds, and each is followed into the past and the future.
 *   From frame to frame a track goes to a proposal or, because proposals come
     and go, to the best place near where it is expected: the same score decides.

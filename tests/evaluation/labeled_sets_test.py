@@ -1,4 +1,4 @@
-"""Two labelled sets must be of the same classes; what is not, is named."""
+"""Two labeled sets must be of the same classes; what is not, is named."""
 
 import sys
 
@@ -7,7 +7,7 @@ import pytest
 
 from tf_ssl import errors
 from tf_ssl.datasets import records as records_lib
-from tf_ssl.evaluation import labelled_sets
+from tf_ssl.evaluation import labeled_sets
 
 
 def _records(labels, names=(), root="/images"):
@@ -22,7 +22,7 @@ def _records(labels, names=(), root="/images"):
 
 
 def test_classes_are_matched_by_name_whatever_their_numbers():
-  found = labelled_sets.match(
+  found = labeled_sets.match(
     _records([0, 1, 2, 2], ("dog", "ant", "cat")),
     _records([2, 0, 3], ("cat", "unused", "ant", "dog")),
   )
@@ -33,7 +33,7 @@ def test_classes_are_matched_by_name_whatever_their_numbers():
 
 
 def test_numbered_classes_keep_the_order_of_their_numbers():
-  found = labelled_sets.match(_records([10, 2, 7]), _records([7, 10, 2, 2]))
+  found = labeled_sets.match(_records([10, 2, 7]), _records([7, 10, 2, 2]))
   assert found.class_names == ("2", "7", "10")
   assert found.train.labels.tolist() == [2, 0, 1]
   assert found.test.labels.tolist() == [1, 2, 0, 0]
@@ -43,7 +43,7 @@ def test_the_identity_of_a_set_depends_on_its_labels_by_name():
   names = ("a", "b")
 
   def digest(labels, names):
-    sets = labelled_sets.match(_records(labels, names), _records([0, 1], names))
+    sets = labeled_sets.match(_records(labels, names), _records([0, 1], names))
     return sets.data()["train"]
 
   first = digest([0, 1], names)
@@ -57,7 +57,7 @@ def test_the_identity_of_a_set_depends_on_the_regions_that_are_cut_out():
     records = _records([0, 1], ("a", "b"))
     if boxes is not None:
       records = records._replace(boxes=np.array(boxes, np.int32))
-    return labelled_sets.match(records, records).data()["train"]
+    return labeled_sets.match(records, records).data()["train"]
 
   whole, left = [-1, -1, -1, -1], [0, 0, 4, 8]
   found = [digest(boxes) for boxes in (None, [left, whole], [whole, left])]
@@ -111,7 +111,7 @@ _NAMES = ("a", "b")
 )
 def test_sets_that_do_not_fit_are_refused(train, test, message):
   with pytest.raises(errors.UsageError, match=message):
-    labelled_sets.match(train, test)
+    labeled_sets.match(train, test)
 
 
 if __name__ == "__main__":

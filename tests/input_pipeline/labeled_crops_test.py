@@ -8,7 +8,7 @@ from PIL import Image
 
 from tf_ssl.datasets import image_folder
 from tf_ssl.datasets import records as records_lib
-from tf_ssl.input_pipeline import labelled_crops
+from tf_ssl.input_pipeline import labeled_crops
 
 
 def _records(root):
@@ -19,7 +19,7 @@ def _records(root):
     image = np.zeros([16, 16, 3], np.uint8)
     image[:, 8:] = 100 + i
     Image.fromarray(image).save(folder / f"{i}.png")
-  return image_folder.read(str(root), labelled=True)
+  return image_folder.read(str(root), labeled=True)
 
 
 def _batches(records, **changes):
@@ -32,7 +32,7 @@ def _batches(records, **changes):
     **changes,
   }
   return list(
-    labelled_crops.labelled_crops(records, **settings).as_numpy_iterator()
+    labeled_crops.labeled_crops(records, **settings).as_numpy_iterator()
   )
 
 

@@ -10,11 +10,11 @@ from tensorboard.backend.event_processing import event_accumulator
 
 from tf_ssl import batches, errors
 from tf_ssl.ops import pixels
-from tf_ssl.training.monitors import labelled as monitors_labelled
+from tf_ssl.training.monitors import labeled as monitors_labeled
 
 
-class _MeanColour(tf.keras.Model):
-  """Its feature is the mean colour, or nothing when blinded."""
+class _MeanColor(tf.keras.Model):
+  """Its feature is the mean color, or nothing when blinded."""
 
   def __init__(self):
     super().__init__()
@@ -25,7 +25,7 @@ class _MeanColour(tf.keras.Model):
     return self.sight * tf.reduce_mean(images, axis=[1, 2])
 
 
-def _dataset(num, *, seed, labelled=True):
+def _dataset(num, *, seed, labeled=True):
   """Reddish and bluish images."""
   rng = np.random.default_rng(seed)
   labels = np.arange(num, dtype=np.int32) % 2
@@ -33,8 +33,8 @@ def _dataset(num, *, seed, labelled=True):
   images[labels == 0, :, :, 0] += 150
   images[labels == 1, :, :, 2] += 150
   return tf.data.Dataset.from_tensor_slices(
-    batches.LabelledImage(
-      images.astype(np.uint8), labels if labelled else np.full_like(labels, -1)
+    batches.LabeledImage(
+      images.astype(np.uint8), labels if labeled else np.full_like(labels, -1)
     )
   ).batch(5)
 
@@ -42,18 +42,18 @@ def _dataset(num, *, seed, labelled=True):
 def _monitor(path, **kwargs):
   writer = tf.summary.create_file_writer(str(path))
   arguments = {
-    "encoder": _MeanColour(),
-    "labelled": _dataset(12, seed=0),
+    "encoder": _MeanColor(),
+    "labeled": _dataset(12, seed=0),
     "held_out": _dataset(7, seed=1),
     "writer": writer,
     "k": 3,
     **kwargs,
   }
-  return monitors_labelled.LabelledMonitor(**arguments), writer
+  return monitors_labeled.LabeledMonitor(**arguments), writer
 
 
 def test_it_follows_the_encoder_and_writes_k_and_temperature_beside(tmp_path):
-  encoder = _MeanColour()
+  encoder = _MeanColor()
   monitor, writer = _monitor(tmp_path, encoder=encoder, temperature=0.07)
 
   seeing = monitor.measure(0)
@@ -94,11 +94,11 @@ def test_both_are_of_one_pass_over_the_images(tmp_path):
 
   monitor, _ = _monitor(
     tmp_path,
-    labelled=counted("labelled", _dataset(12, seed=0)),
+    labeled=counted("labeled", _dataset(12, seed=0)),
     held_out=counted("held out", _dataset(7, seed=1)),
   )
   assert monitor.measure(0)["linear_accuracy"] == 1.0
-  assert passes == ["labelled", "held out"]
+  assert passes == ["labeled", "held out"]
 
 
 def test_the_linear_probe_can_be_left_out(tmp_path):
@@ -121,7 +121,7 @@ def test_the_linear_probe_is_scikit_learns_on_scaled_features():
   reference = pipeline.make_pipeline(
     preprocessing.StandardScaler(), linear_model.LogisticRegression(C=0.1)
   ).fit(features[train], labels[train])
-  found = monitors_labelled._linear_accuracy(
+  found = monitors_labeled._linear_accuracy(
     features[train], labels[train], features[test], labels[test]
   )
   assert found == reference.score(features[test], labels[test])
@@ -130,13 +130,13 @@ def test_the_linear_probe_is_scikit_learns_on_scaled_features():
 
 def test_a_class_that_is_not_learned_from_is_never_named():
   features = np.array([[0.0, 1.0], [1.0, 0.0]] * 3, np.float32)
-  found = monitors_labelled._linear_accuracy(
+  found = monitors_labeled._linear_accuracy(
     features, np.array([0, 1] * 3), features[:2], np.array([0, 7])
   )
   assert found == 0.5
 
 
-def test_the_images_are_normalised_as_in_training(tmp_path):
+def test_the_images_are_normalized_as_in_training(tmp_path):
   seen = []
 
   def encoder(images, training):
@@ -158,9 +158,9 @@ def test_the_images_are_normalised_as_in_training(tmp_path):
 @pytest.mark.parametrize(
   ("change", "message"),
   [
-    ({"k": 13}, "LABELLED_IMAGES.*k = 13 neighbours.*among 12"),
-    ({"held_out": _dataset(4, seed=0, labelled=False)}, "HELD_OUT.*unlabelled"),
-    ({"labelled": _dataset(4, seed=0).take(0)}, "LABELLED_IMAGES.*is empty"),
+    ({"k": 13}, "LABELLED_IMAGES.*k = 13 neighbors.*among 12"),
+    ({"held_out": _dataset(4, seed=0, labeled=False)}, "HELD_OUT.*unlabeled"),
+    ({"labeled": _dataset(4, seed=0).take(0)}, "LABELLED_IMAGES.*is empty"),
   ],
 )
 def test_sets_that_do_not_do_are_named(tmp_path, change, message):

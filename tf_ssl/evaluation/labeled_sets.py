@@ -1,4 +1,4 @@
-"""Two labelled sets of the same classes, and what a frozen model makes of them.
+"""Two labeled sets of the same classes, and what a frozen model makes of them.
 
 What cannot be used is refused before the first image is read.
 """
@@ -18,7 +18,7 @@ _FOLDER = "features"
 _NAMED = 5  # classes that an error lists
 
 
-class LabelledSets(NamedTuple):
+class LabeledSets(NamedTuple):
   """Images to learn from and images to test on, with one list of classes.
 
   Attributes:
@@ -60,7 +60,7 @@ class Features(NamedTuple):
 
 def match(
   train: records_lib.ImageRecords, test: records_lib.ImageRecords
-) -> LabelledSets:
+) -> LabeledSets:
   """Brings the labels of two sets to one list of classes.
 
   Where classes have names those decide, whatever the numbers.
@@ -106,7 +106,7 @@ def match(
   # By number where they have no names: 2 comes before 10.
   order = sorted(known) if train.class_names else sorted(known, key=int)
   number = {name: i for i, name in enumerate(order)}
-  return LabelledSets(
+  return LabeledSets(
     *(
       records._replace(
         labels=_mapped(records.labels, names[macro], number),
@@ -226,7 +226,7 @@ def _check(macro: str, records: records_lib.ImageRecords) -> None:
   if labels is None:
     raise errors.UsageError(
       f"{macro} ({records.root}) has no labels; expected class folders "
-      "(CLASS/image.jpg), a manifest with a column `label`, or labelled records"
+      "(CLASS/image.jpg), a manifest with a column `label`, or labeled records"
     )
   negative = int(np.count_nonzero(labels < 0))
   if negative:

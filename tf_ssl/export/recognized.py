@@ -5,7 +5,7 @@ from typing import NamedTuple
 from tf_ssl.export import foreign_resnet, stored_arrays
 
 
-class Recognised(NamedTuple):
+class Recognized(NamedTuple):
   """Weights of an encoder, under torchvision's names.
 
   Attributes:

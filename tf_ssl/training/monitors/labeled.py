@@ -16,7 +16,7 @@ _TOLERANCE = 1e-4  # of its gradient; scikit-learn's
 _ITERATIONS = 200
 
 
-class LabelledMonitor(base.Monitor):
+class LabeledMonitor(base.Monitor):
   """Accuracies on images that the encoder is not trained on.
 
   Both are of the same features, so that the probe costs little beside the kNN.
@@ -27,7 +27,7 @@ class LabelledMonitor(base.Monitor):
   def __init__(
     self,
     encoder: Callable[..., tf.Tensor],
-    labelled: tf.data.Dataset,
+    labeled: tf.data.Dataset,
     held_out: tf.data.Dataset,
     writer: tf.summary.SummaryWriter,
     *,
@@ -38,19 +38,19 @@ class LabelledMonitor(base.Monitor):
     """Takes the two sets; they are read anew at each measurement.
 
     Args:
-      encoder: `encoder(images, training=False)`, normalised [B, H, W, 3] ->
+      encoder: `encoder(images, training=False)`, normalized [B, H, W, 3] ->
         [B, D].
-      labelled: `types.LabelledImage` batches, 0..255: what is learned from.
+      labeled: `types.LabeledImage` batches, 0..255: what is learned from.
       held_out: likewise: the images to classify.
       writer: of TensorBoard's events.
-      k: number of neighbours, see `evaluation.knn`.
+      k: number of neighbors, see `evaluation.knn`.
       temperature: of their votes.
       linear_probe: whether logistic regression is fitted, too. It sees whole
         images once and has a fixed penalty (C = 0.1 on features of deviation
         1): enough to follow a run, not to compare models with.
     """
     self._features = features.FeatureExtractor(encoder)
-    self._labelled = labelled
+    self._labeled = labeled
     self._held_out = held_out
     self._writer = writer
     self._k = k
@@ -61,10 +61,10 @@ class LabelledMonitor(base.Monitor):
     """Returns knn_accuracy and linear_accuracy (0..1), and what kNN rests on.
 
     Raises:
-      UsageError: a set is empty or unlabelled, or k is larger than `labelled`.
+      UsageError: a set is empty or unlabeled, or k is larger than `labeled`.
     """
     try:
-      train = self._features(self._labelled)
+      train = self._features(self._labeled)
       test = self._features(self._held_out)
       accuracy = classifier.knn_accuracy(
         *train, *test, k=self._k, temperature=self._temperature

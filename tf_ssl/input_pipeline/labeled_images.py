@@ -8,7 +8,7 @@ from tf_ssl.input_pipeline import numbered_images
 from tf_ssl.input_pipeline import skipped as skipped_lib
 
 
-def labelled_images(
+def labeled_images(
   records: records_lib.ImageRecords,
   *,
   image_size: int,
@@ -25,7 +25,7 @@ def labelled_images(
       `SkippedFiles` that only logs them by default.
 
   Returns:
-    A dataset of `batches.LabelledImage`: image [B, image_size, image_size, 3]
+    A dataset of `batches.LabeledImage`: image [B, image_size, image_size, 3]
     uint8, label [B] int32.
 
   Raises:
@@ -39,7 +39,7 @@ def labelled_images(
     records, image_size=image_size, batch_size=batch_size, skipped=skipped
   )
   return dataset.map(
-    lambda images: batches.LabelledImage(
+    lambda images: batches.LabeledImage(
       images.image, tf.gather(labels, images.index)
     )
   )

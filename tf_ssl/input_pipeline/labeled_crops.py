@@ -1,4 +1,4 @@
-"""Random crops of labelled images, mirrored at random: for fine-tuning."""
+"""Random crops of labeled images, mirrored at random: for fine-tuning."""
 
 import tensorflow as tf
 
@@ -9,7 +9,7 @@ from tf_ssl.input_pipeline import order, view_batches
 from tf_ssl.input_pipeline import skipped as skipped_lib
 
 
-def labelled_crops(
+def labeled_crops(
   records: records_lib.ImageRecords,
   *,
   image_size: int,
@@ -25,7 +25,7 @@ def labelled_crops(
   The batch of a step is a pure function of (seed, step).
 
   Args:
-    records: labelled images.
+    records: labeled images.
     image_size: pixels a side.
     batch_size: B, at most the number of examples.
     seed: the run's.
@@ -36,7 +36,7 @@ def labelled_crops(
     skipped: where unusable images are counted.
 
   Returns:
-    A dataset of `batches.LabelledImage`: image [B, image_size, image_size, 3]
+    A dataset of `batches.LabeledImage`: image [B, image_size, image_size, 3]
     uint8, label [B] int32.
 
   Raises:
@@ -50,14 +50,14 @@ def labelled_crops(
     seed=seed,
     num_steps=num_steps,
     start_step=start_step,
-    view_type=batches.LabelledImage,
-    finish_views=False,  # which would normalise for this project's encoders
+    view_type=batches.LabeledImage,
+    finish_views=False,  # which would normalize for this project's encoders
     skipped=skipped,
   )
 
   def mirrored(
-    step: tf.Tensor, batch: batches.LabelledImage
-  ) -> batches.LabelledImage:
+    step: tf.Tensor, batch: batches.LabeledImage
+  ) -> batches.LabeledImage:
     draws = tf.random.stateless_uniform(
       [batch_size], order.view_seed(seed, step, 0), alg="philox"
     )

@@ -1,4 +1,4 @@
-"""Tests of tf_ssl.input_pipeline.labelled_images."""
+"""Tests of tf_ssl.input_pipeline.labeled_images."""
 
 import sys
 
@@ -10,13 +10,13 @@ from PIL import Image
 from tf_ssl import batches as types
 from tf_ssl import errors
 from tf_ssl.datasets import image_folder
-from tf_ssl.input_pipeline import labelled_images
+from tf_ssl.input_pipeline import labeled_images
 from tf_ssl.input_pipeline import skipped as skipped_lib
 
 
 @pytest.fixture(name="folder")
 def _folder(tmp_path):
-  """Eleven images of one colour each, 20 * number, in classes 0 and 1."""
+  """Eleven images of one color each, 20 * number, in classes 0 and 1."""
   for i in range(11):
     path = tmp_path / "images" / f"class{int(i > 4)}" / f"{i:02d}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -24,10 +24,10 @@ def _folder(tmp_path):
   return tmp_path / "images"
 
 
-def batches(folder, labelled=True, **options):
-  records = image_folder.read(str(folder), labelled=labelled)
+def batches(folder, labeled=True, **options):
+  records = image_folder.read(str(folder), labeled=labeled)
   options = {"image_size": 8, "batch_size": 4, **options}
-  return list(labelled_images.labelled_images(records, **options))
+  return list(labeled_images.labeled_images(records, **options))
 
 
 def numbers(found):
@@ -36,7 +36,7 @@ def numbers(found):
 
 def test_all_come_once_in_order_with_their_labels(folder):
   found = batches(folder)
-  assert isinstance(found[0], types.LabelledImage)
+  assert isinstance(found[0], types.LabeledImage)
   assert [len(b.label) for b in found] == [4, 4, 3]
   assert numbers(found) == list(range(11))
   labels = np.concatenate([b.label for b in found])
@@ -46,7 +46,7 @@ def test_all_come_once_in_order_with_their_labels(folder):
 
 
 def test_images_without_labels_get_minus_one(folder):
-  assert set(batches(folder, labelled=False)[0].label.numpy()) == {-1}
+  assert set(batches(folder, labeled=False)[0].label.numpy()) == {-1}
 
 
 def test_bad_files_are_left_out_and_named(folder):

@@ -1,4 +1,4 @@
-"""Two labelled sets for fine-tuning, where some images may have no label."""
+"""Two labeled sets for fine-tuning, where some images may have no label."""
 
 from typing import Any, NamedTuple
 
@@ -6,10 +6,10 @@ import numpy as np
 
 from tf_ssl import errors
 from tf_ssl.datasets import records as records_lib
-from tf_ssl.evaluation import labelled_sets, set_identity
+from tf_ssl.evaluation import labeled_sets, set_identity
 
 
-class PartlyLabelled(NamedTuple):
+class PartlyLabeled(NamedTuple):
   """Images to learn from and images to test on, with one list of classes.
 
   Attributes:
@@ -34,7 +34,7 @@ class PartlyLabelled(NamedTuple):
 
 def match(
   train: records_lib.ImageRecords, test: records_lib.ImageRecords
-) -> PartlyLabelled:
+) -> PartlyLabeled:
   """Brings the labels of the test images to the classes of the train images.
 
   By name where classes have names in both. The test images need not have all
@@ -55,7 +55,7 @@ def match(
         f"the {role} images have no labels; expected class folders, or a "
         f"manifest with a column `label`; change {role.upper()}_IMAGES"
       )
-    labelled_sets.check_named(f"{role.upper()}_IMAGES", found)
+    labeled_sets.check_named(f"{role.upper()}_IMAGES", found)
     missing = int((found.labels < 0).sum())
     if missing:
       notes.append(f"{missing} {role} images without a label were left out")
@@ -77,7 +77,7 @@ def match(
       f"({', '.join(map(str, unknown[:5]))}); expected the same classes in "
       "TRAIN_IMAGES and TEST_IMAGES"
     )
-  return PartlyLabelled(
+  return PartlyLabeled(
     train,
     test._replace(
       labels=test_labels.astype(np.int32), class_names=train.class_names
