@@ -201,7 +201,7 @@ def test_what_is_there_is_kept_and_others_are_refused(
   read = _of_archive if output.suffix else _of_folder
   before = read(output)[0]
   with monkeypatch.context() as patched:
-    patched.setattr(feature_files.feature_store, "_run", None)  # not called
+    patched.setattr(feature_files.store, "_run", None)  # not called
     assert _write([model], classes, output).num_images == 5
   with pytest.raises(errors.UsageError, match="are of something else"):
     _write([model], classes, output, image_size=6)

@@ -162,7 +162,7 @@ def test_a_worker_killed_is_started_again_and_what_it_cost_is_counted(
 
 
 def test_addresses_that_do_not_answer_are_refused(monkeypatch):
-  monkeypatch.setattr(data_service.reachable, "SECONDS", 0.1)
+  monkeypatch.setattr(data_service.addresses, "SECONDS", 0.1)
   with pytest.raises(errors.UsageError, match="'nowhere': expected host:port"):
     data_service.DataService("nowhere")
   with socket.socket() as found:

@@ -164,7 +164,7 @@ def each_job(
 
 def _numbered(parent, number, function, *arguments) -> tuple[int, Any]:
   if os.getpid() != parent:
-    child_process.end_with(parent)
+    child_process.watch_parent(parent)
   return number, function(*arguments)
 
 
