@@ -1,0 +1,1 @@
+"""From records to batches of views, in tf.data."""

@@ -1,0 +1,1 @@
+"""What all reports share: schema, statistics, charts, tables, HTML."""
