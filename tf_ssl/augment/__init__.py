@@ -1,0 +1,1 @@
+"""Recipes of random views: crops per image, photometric changes per batch."""

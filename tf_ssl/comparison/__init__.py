@@ -1,0 +1,1 @@
+"""Several reports side by side: one table, one chart, what differs."""

@@ -1,0 +1,1 @@
+"""What random crops do to a dataset: statistics of images and boxes."""

@@ -1,0 +1,1 @@
+"""Where images and labels are: readers list examples, decode nothing."""

@@ -1,0 +1,1 @@
+"""Networks from image to feature: ResNet, batch norm, projection heads."""

@@ -1,0 +1,1 @@
+"""Downstream protocols: what a model's features are good for."""

@@ -1,0 +1,1 @@
+"""Whole experiments: pretrain, measure, evaluate; one page of results."""

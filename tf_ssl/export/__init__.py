@@ -1,0 +1,1 @@
+"""Encoders in and out: SavedModel, other projects' weights, provenance."""

@@ -1,0 +1,1 @@
+"""Invariance scores of any model: firing, chance, intervals, report."""

@@ -1,0 +1,1 @@
+"""What methods remember: key queue, memory bank, momentum update."""

@@ -1,0 +1,1 @@
+"""Training methods: MoCo, PIRL, NPID, SimCLR, supervised; one train step."""

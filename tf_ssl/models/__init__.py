@@ -1,0 +1,1 @@
+"""Reads a model of any kind as one function from images to features."""

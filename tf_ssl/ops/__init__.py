@@ -1,0 +1,1 @@
+"""Small shared tools: files, child processes, progress, boxes, pixels."""

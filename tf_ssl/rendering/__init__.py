@@ -1,0 +1,1 @@
+"""Renders objects, scenes and videos with known factors; no download."""

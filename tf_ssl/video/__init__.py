@@ -1,0 +1,1 @@
+"""From raw video to frame pairs and region tracks."""

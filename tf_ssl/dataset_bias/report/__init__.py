@@ -1,0 +1,1 @@
+"""The report of a diagnosis: page, charts, pictures, tables."""

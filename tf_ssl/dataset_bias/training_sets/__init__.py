@@ -1,0 +1,1 @@
+"""Training sets cut from boxes, and random subsets of equal size."""

@@ -1,0 +1,1 @@
+"""Image sets in which one factor changes, to measure invariance."""

@@ -1,0 +1,1 @@
+"""Images with per-pixel classes: ADE20K, CamVid, VOC, mask folders."""

@@ -1,0 +1,1 @@
+"""Object detection: RetinaNet on an encoder, COCO metrics."""

@@ -1,0 +1,1 @@
+"""Classification by fine-tuning on a share of the labels."""

@@ -1,0 +1,1 @@
+"""Weighted k-nearest-neighbor classification of frozen features."""

@@ -1,0 +1,1 @@
+"""Linear probes on frozen features, by SGD or L-BFGS."""

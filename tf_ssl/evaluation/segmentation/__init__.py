@@ -1,0 +1,1 @@
+"""Semantic segmentation on an encoder, frozen or fine-tuned."""

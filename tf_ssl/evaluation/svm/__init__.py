@@ -1,0 +1,1 @@
+"""Linear SVMs on frozen features: VOC07 and low-shot protocols."""

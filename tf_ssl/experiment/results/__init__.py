@@ -1,0 +1,1 @@
+"""Collects the numbers of an experiment and writes RESULTS.md."""

@@ -1,0 +1,1 @@
+"""Measurements while a run trains: kNN, linear probe, invariance, ..."""

@@ -1,0 +1,1 @@
+"""Region tracks of many videos, in parallel, with Apache Beam."""

@@ -1,0 +1,1 @@
+"""Where videos are: files, frame folders, archives, manifests."""

@@ -1,0 +1,1 @@
+"""Follows regions through one video, without labels."""
