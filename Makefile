@@ -18,7 +18,7 @@ MODEL_DIR ?= runs/quickstart
 # Test files that run side by side.
 TEST_PROCESSES ?= 2
 
-.PHONY: train test check venv lock build-files
+.PHONY: train test check venv lock build-files picture
 
 train: $(VENV_STAMP)
 	@.venv/bin/python -m tools.train \
@@ -43,6 +43,10 @@ lock:
 # Rewrites srcs and deps of the BUILD files from the sources.
 build-files: $(VENV_STAMP)
 	.venv/bin/python bazel/build_files.py
+
+# Redraws docs/architecture.svg from the table in bazel/build_files.py.
+picture: $(VENV_STAMP)
+	.venv/bin/python -m bazel.architecture_picture
 
 $(VENV_STAMP):
 	@test -n "$(PYTHON)" || { \

@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from bazel import build_files
+from bazel import architecture_picture, build_files
 
 _GIN_AND_FLAGS = ("gin", "absl.flags", "absl.app")
 # Near the end of their lives: one module each, so that a newer TensorFlow costs
@@ -99,6 +99,11 @@ def test_build_files_are_what_the_sources_say(repository):
     or (repository / name).read_text() != content
   ]
   assert not stale, f"run `make build-files`: {', '.join(stale)} out of date"
+
+
+def test_the_picture_of_the_architecture_is_current(repository):
+  drawn = (repository / architecture_picture.PICTURE).read_text()
+  assert drawn == architecture_picture.draw(repository), "run `make picture`"
 
 
 def test_every_library_that_is_imported_has_a_bazel_target(repository):
