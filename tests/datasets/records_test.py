@@ -72,5 +72,16 @@ def test_the_digest_tells_images_of_one_shard_apart():
   assert records.digest(moved) != records.digest(_shards())
 
 
+def test_keep_labels_keeps_a_fraction_of_each_class_for_each_seed():
+  labels = np.repeat(np.int32([0, 1, 2, -1]), [100, 50, 3, 4])
+  kept = records.keep_labels(labels, 0.1, seed=1)
+  assert np.bincount(kept[kept >= 0]).tolist() == [10, 5, 1]
+  assert (kept[kept >= 0] == labels[kept >= 0]).all()
+  again = records.keep_labels(labels, 0.1, seed=1)
+  np.testing.assert_array_equal(kept, again)
+  other = records.keep_labels(labels, 0.1, seed=2)
+  assert not np.array_equal(kept, other)
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

@@ -139,6 +139,28 @@ def take(records: ImageRecords, images: np.ndarray) -> ImageRecords:
   )
 
 
+def keep_labels(
+  labels: np.ndarray, fraction: float, *, seed: int
+) -> np.ndarray:
+  """Hides all labels but a random fraction of each class, at least one each.
+
+  Args:
+    labels: [N] int32, class ids, -1 if unknown.
+    fraction: fraction of each class to keep, 0..1.
+    seed: seed of the random choice; compared methods share it.
+
+  Returns:
+    [N] int32, -1 where the label is hidden or unknown.
+  """
+  rng = np.random.default_rng(seed)
+  kept = np.full_like(labels, -1)
+  for label in np.unique(labels[labels >= 0]):
+    members = np.flatnonzero(labels == label)
+    count = max(1, round(fraction * len(members)))
+    kept[rng.permutation(members)[:count]] = label
+  return kept
+
+
 def digest(records: ImageRecords) -> dict[str, Any]:
   """Identifies a dataset without reading its images.
 

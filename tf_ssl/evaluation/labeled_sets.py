@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tf_ssl import errors
-from tf_ssl.datasets import label_fraction
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.evaluation import protocol, set_identity
 from tf_ssl.features import store
@@ -182,9 +181,7 @@ def hold_out(
       f"validation_fraction is {fraction}; expected a number between 0 and 1; "
       "change VALIDATION_FRACTION"
     )
-  held_out = (
-    label_fraction.keep_fraction(train.labels, fraction, seed=seed) >= 0
-  )
+  held_out = records_lib.keep_labels(train.labels, fraction, seed=seed) >= 0
   left = np.bincount(train.labels[~held_out], minlength=len(train.class_names))
   if not left.all():
     name = train.class_names[int(np.argmin(left))]

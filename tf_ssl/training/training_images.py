@@ -3,7 +3,7 @@
 import numpy as np
 
 from tf_ssl import errors
-from tf_ssl.datasets import label_fraction, open_images
+from tf_ssl.datasets import open_images
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.training import settings as settings_lib
 
@@ -35,7 +35,7 @@ def read(settings: settings_lib.Pretraining) -> records_lib.ImageRecords:
     )
   _refuse_gaps(source, records)
   if settings.labeled_fraction < 1.0:
-    kept = label_fraction.keep_fraction(
+    kept = records_lib.keep_labels(
       records.labels, settings.labeled_fraction, seed=settings.seed
     )
     records = records._replace(labels=kept)

@@ -84,7 +84,7 @@ def test_all_columns_are_read_in_any_order(write):
     ),
     (
       ["path,set,class", "a.png,x,cat", "b.png,y,cat", "b.png,x,dog"],
-      "line 4: set 'x' is of class 'dog' here and 'cat' above",
+      "line 4: set 'x' has class 'dog' here and 'cat' above",
     ),
   ],
 )

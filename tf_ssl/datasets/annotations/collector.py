@@ -9,11 +9,10 @@ import numpy as np
 from PIL import Image
 
 from tf_ssl import errors
-from tf_ssl.datasets import records
+from tf_ssl.datasets import missing, records
 from tf_ssl.datasets.annotations import (
   annotations as annotations_lib,
 )
-from tf_ssl.datasets.invariance_sets import invariance_sets
 
 _CLIPPED = 0.5  # Pixels: rounding in the source is no box outside its image.
 _MAX_SIDE = 2**31 - 1
@@ -158,7 +157,7 @@ class AnnotationCollector:
       UsageError: no image, no class, or too much that cannot be used.
     """
     if not self._files:
-      raise invariance_sets.missing(source, self.root, expected, self._skipped)
+      raise missing.no_images(source, self.root, expected, self._skipped)
     if not class_names:
       raise errors.UsageError(
         f"{source}: no class in the annotations of {self.root!r} "
@@ -172,7 +171,7 @@ class AnnotationCollector:
       if bad > max_skipped_fraction * (bad + good):
         raise errors.UsageError(
           f"{source}: {bad} of {bad + good} {what} cannot be used"
-          f"{_listed(self._skipped)}; expected at most a share of "
+          f"{missing.summary(self._skipped)}; expected at most a share of "
           f"{max_skipped_fraction:g} under {self.root!r}; mend them, or raise "
           "max_skipped_fraction"
         )
@@ -224,10 +223,3 @@ def _size_in_header(path: str) -> tuple[int, int] | None:
       return image.size
   except Exception:  # What Pillow raises on a damaged file varies.
     return None
-
-
-def _listed(skipped: dict[str, list[str]]) -> str:
-  return "".join(
-    f" ({len(names)}: {reason}, such as {names[0]!r})"
-    for reason, names in skipped.items()
-  )

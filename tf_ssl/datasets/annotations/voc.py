@@ -19,12 +19,11 @@ from xml.etree import ElementTree
 import numpy as np
 
 from tf_ssl import errors
-from tf_ssl.datasets import image_folder
+from tf_ssl.datasets import image_folder, missing
 from tf_ssl.datasets.annotations import annotations, safe_xml
 from tf_ssl.datasets.annotations import (
   collector as annotation_collector,
 )
-from tf_ssl.datasets.invariance_sets import invariance_sets
 
 _MAIN = os.path.join("ImageSets", "Main")
 _TARGETS = {
@@ -69,7 +68,7 @@ def read(
   end = f"_{split}.txt"
   classes = [
     name.removesuffix(end)
-    for name in invariance_sets.list_folder(main)
+    for name in missing.list_folder(main)
     if name.endswith(end) and name != end
   ]
   labels = _class_lists(collector, main, classes, end)
@@ -125,11 +124,11 @@ def read_folder(
   collector = annotation_collector.AnnotationCollector(images)
   names = [
     name.removesuffix(".xml")
-    for name in invariance_sets.list_folder(annotations_folder)
+    for name in missing.list_folder(annotations_folder)
     if name.endswith(".xml")
   ]
   files = {}
-  for file in invariance_sets.list_folder(collector.root):
+  for file in missing.list_folder(collector.root):
     if os.fsencode(file).lower().endswith(image_folder.EXTENSIONS):
       files.setdefault(os.path.splitext(file)[0], file)
   found = {}

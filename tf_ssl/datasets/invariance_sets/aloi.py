@@ -15,6 +15,7 @@ import os
 import re
 from typing import NamedTuple
 
+from tf_ssl.datasets import missing
 from tf_ssl.datasets.invariance_sets import invariance_sets
 
 IMAGE_SIZE = 128  # Purushwalkam & Gupta's code.
@@ -101,7 +102,7 @@ def _read(root: str, part: _Part) -> invariance_sets.InvarianceSets:
   for number in range(1, NUM_OBJECTS + 1):
     folder = f"{part.folder}/{number}"
     found = []
-    for name in invariance_sets.list_folder(os.path.join(images.root, folder)):
+    for name in missing.list_folder(os.path.join(images.root, folder)):
       start, rest = name[: len(str(number))], name[len(str(number)) :]
       match = part.file.fullmatch(rest)
       if start != str(number) or not match:

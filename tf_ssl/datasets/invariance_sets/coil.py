@@ -7,6 +7,7 @@ counts the views, I from 0 to 71; COIL-100 writes degrees, I from 0 to 355.
 import os
 import re
 
+from tf_ssl.datasets import missing
 from tf_ssl.datasets.invariance_sets import invariance_sets
 
 IMAGE_SIZE = 128  # As the files are.
@@ -29,7 +30,7 @@ def viewpoint(root: str) -> invariance_sets.InvarianceSets:
   """
   images = invariance_sets.Collector(os.path.expanduser(root))
   found = []
-  for name in invariance_sets.list_folder(images.root):
+  for name in missing.list_folder(images.root):
     match = _FILE.fullmatch(name)
     if match:
       found.append((int(match[1]), int(match[2]), name))

@@ -11,6 +11,7 @@ import zlib
 
 import numpy as np
 
+from tf_ssl.datasets import missing
 from tf_ssl.datasets.invariance_sets import invariance_sets
 
 IMAGE_SIZE = 128  # Purushwalkam & Gupta's code.
@@ -38,7 +39,7 @@ def occlusion(
     UsageError: there are no such videos; says where to get them.
   """
   images = invariance_sets.Collector(os.path.expanduser(root))
-  for video in invariance_sets.list_folder(images.root):
+  for video in missing.list_folder(images.root):
     if not video.startswith(_PREFIX):
       continue
     try:

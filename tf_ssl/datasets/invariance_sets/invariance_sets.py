@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tf_ssl import errors
-from tf_ssl.datasets import records
+from tf_ssl.datasets import missing, records
 
 # Purushwalkam & Gupta 2020, section 3.
 OF_THE_PAPER = (
@@ -157,7 +156,7 @@ class Collector:
       UsageError: nothing was gathered.
     """
     if not self._files:
-      raise missing(source, self.root, expected, self._skipped)
+      raise missing.no_images(source, self.root, expected, self._skipped)
     sets, classes, values = zip(*self._rows, strict=True)
     boxes = np.array(self._boxes, np.int32)
     return InvarianceSets(
@@ -180,42 +179,6 @@ class Collector:
       image_size=image_size,
       skipped={name: tuple(of) for name, of in self._skipped.items()},
     )
-
-
-def missing(
-  source: str,
-  folder: str,
-  expected: str,
-  skipped: Mapping[str, list[str]] | None = None,
-) -> errors.UsageError:
-  """The error of a dataset that is not where it should be.
-
-  Args:
-    source: its name.
-    folder: where it was looked for.
-    expected: what should have been there, and where to get it.
-    skipped: what was left out, by reason.
-  """
-  why = "".join(
-    f" ({len(names)} skipped: {reason}, such as {names[0]!r})"
-    for reason, names in (skipped or {}).items()
-  )
-  return errors.UsageError(
-    f"{source}: no images in {folder!r}{why}; expected {expected}"
-  )
-
-
-def list_folder(folder: str) -> list[str]:
-  """The names in a folder, sorted; none where there is no such folder."""
-  try:
-    return sorted(os.listdir(folder))
-  except (FileNotFoundError, NotADirectoryError):
-    return []
-  except OSError as error:
-    raise errors.UsageError(
-      f"images: cannot list {folder!r} ({error.strerror}); expected a folder "
-      "that can be read"
-    ) from error
 
 
 def pixel_box(

@@ -22,6 +22,7 @@ import numpy as np
 import scipy.io
 
 from tf_ssl import errors
+from tf_ssl.datasets import missing
 from tf_ssl.datasets.invariance_sets import invariance_sets
 
 IMAGE_SIZE = 224
@@ -141,7 +142,7 @@ def _objects(images: invariance_sets.Collector) -> Iterator[_Object]:
 
 def _categories(root: str) -> list[str]:
   end = f"_{_LISTS[0]}.txt"
-  names = invariance_sets.list_folder(os.path.join(root, "Image_sets"))
+  names = missing.list_folder(os.path.join(root, "Image_sets"))
   return [name.removesuffix(end) for name in names if name.endswith(end)]
 
 

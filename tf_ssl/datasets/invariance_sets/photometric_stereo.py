@@ -11,6 +11,7 @@ import re
 import numpy as np
 
 from tf_ssl import errors
+from tf_ssl.datasets import missing
 from tf_ssl.datasets.invariance_sets import invariance_sets
 
 IMAGE_SIZE = 128  # As illumination direction in ALOI has it.
@@ -37,9 +38,9 @@ def illumination_direction(root: str) -> invariance_sets.InvarianceSets:
   """
   images = invariance_sets.Collector(os.path.expanduser(root))
   angles = _angles(os.path.join(images.root, _LIGHTS))
-  for name in invariance_sets.list_folder(images.root):
+  for name in missing.list_folder(images.root):
     pattern = re.compile(re.escape(name) + r"\.(\d{1,6})\.png")
-    files = invariance_sets.list_folder(os.path.join(images.root, name))
+    files = missing.list_folder(os.path.join(images.root, name))
     matches = [match for match in map(pattern.fullmatch, files) if match]
     for match in sorted(matches, key=lambda match: int(match[1])):
       light = int(match[1])
@@ -70,7 +71,7 @@ def _angles(file: str) -> np.ndarray:
     with open(file, encoding="utf-8", errors="replace") as stream:
       words = stream.read().split()
   except FileNotFoundError as error:
-    raise invariance_sets.missing(
+    raise missing.no_images(
       "photometric stereo", os.path.dirname(file), _expected()
     ) from error
   except OSError as error:

@@ -10,6 +10,7 @@ import math
 import os
 import re
 
+from tf_ssl.datasets import missing
 from tf_ssl.datasets.invariance_sets import invariance_sets
 
 IMAGE_SIZE = 128  # As illumination direction in ALOI has it.
@@ -35,11 +36,11 @@ def illumination_direction(root: str) -> invariance_sets.InvarianceSets:
     UsageError: there are no such images; says where to get them.
   """
   images = invariance_sets.Collector(os.path.expanduser(root))
-  for person in invariance_sets.list_folder(images.root):
+  for person in missing.list_folder(images.root):
     if not _FOLDER.fullmatch(person):
       continue
     folder = os.path.join(images.root, person)
-    for name in invariance_sets.list_folder(folder):
+    for name in missing.list_folder(folder):
       if ".pgm" not in name:  # Lists of files and the like.
         continue
       file = f"{person}/{name}"

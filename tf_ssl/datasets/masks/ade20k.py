@@ -7,8 +7,7 @@ objectInfo150.txt names them.
 
 import os
 
-from tf_ssl.datasets import image_folder
-from tf_ssl.datasets.invariance_sets import invariance_sets
+from tf_ssl.datasets import image_folder, missing
 from tf_ssl.datasets.masks import masked_images
 
 NUM_CLASSES = 150
@@ -37,9 +36,7 @@ def read(root: str, *, split: str) -> masked_images.MaskedImages:
   )
   for folder in (images, masks):
     if not os.path.isdir(folder) or image_folder.is_empty(folder):
-      raise invariance_sets.missing(
-        "ADE20K", folder, _EXPECTED.format(split=split)
-      )
+      raise missing.no_images("ADE20K", folder, _EXPECTED.format(split=split))
   return masked_images.pair(
     image_folder.read(images),
     masks,

@@ -6,8 +6,7 @@ train/NAME.png with trainannot/NAME.png, and so for val and test.
 
 import os
 
-from tf_ssl.datasets import image_folder
-from tf_ssl.datasets.invariance_sets import invariance_sets
+from tf_ssl.datasets import image_folder, missing
 from tf_ssl.datasets.masks import masked_images
 
 # Of SegNet's ids 0 to 10; 11 is void.
@@ -48,9 +47,7 @@ def read(root: str, *, split: str) -> masked_images.MaskedImages:
   )
   for folder in (images, masks):
     if not os.path.isdir(folder) or image_folder.is_empty(folder):
-      raise invariance_sets.missing(
-        "CamVid", folder, _EXPECTED.format(split=split)
-      )
+      raise missing.no_images("CamVid", folder, _EXPECTED.format(split=split))
   return masked_images.pair(
     image_folder.read(images),
     masks,

@@ -9,8 +9,7 @@ import os
 
 import numpy as np
 
-from tf_ssl.datasets import records
-from tf_ssl.datasets.invariance_sets import invariance_sets
+from tf_ssl.datasets import missing, records
 from tf_ssl.datasets.masks import masked_images
 
 CLASSES = (
@@ -62,7 +61,7 @@ def read(root: str, *, split: str) -> masked_images.MaskedImages:
     with open(listed, encoding="utf-8", errors="surrogateescape") as stream:
       names = [line.strip() for line in stream if line.strip()]
   except OSError as error:
-    raise invariance_sets.missing("VOC", listed, expected) from error
+    raise missing.no_images("VOC", listed, expected) from error
   pairs, skipped = [], {}
   for name in names:
     files = (f"JPEGImages/{name}.jpg", f"SegmentationClass/{name}.png")
@@ -76,7 +75,7 @@ def read(root: str, *, split: str) -> masked_images.MaskedImages:
       why: [n for n in skipped if skipped[n] == why]
       for why in {*skipped.values()}
     }
-    raise invariance_sets.missing("VOC", root, expected, reasons)
+    raise missing.no_images("VOC", root, expected, reasons)
   images, masks, image_sizes, mask_sizes = zip(*pairs, strict=True)
   return masked_images.MaskedImages(
     _records(root, images, image_sizes),

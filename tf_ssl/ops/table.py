@@ -1,0 +1,103 @@
+"""CSV tables with a header, such as manifests; errors name file and line."""
+
+import csv
+from collections.abc import Iterator, Sequence
+
+from tf_ssl import errors
+
+
+class Table:
+  """The rows of a CSV file whose first line names its columns.
+
+  Attributes:
+    file: path of the file.
+    columns: names of its columns, lower case, in the order of the file.
+  """
+
+  def __init__(
+    self,
+    file: str,
+    *,
+    item: str,
+    required: Sequence[str],
+    optional: Sequence[Sequence[str]] = (),
+  ):
+    """Reads the header.
+
+    Args:
+      file: path of the CSV file, UTF-8 with or without a byte-order mark.
+      item: what a row describes, "image" or "video", for errors.
+      required: columns that the file must have; their cells are never blank.
+      optional: groups of columns; the file has all or none of each group.
+
+    Raises:
+      UsageError: the file cannot be read, is not CSV, or has other columns.
+    """
+    self.file = file
+    self._item = item
+    self._required = required
+    self._lines = self._read()
+    self._header_line, header = next(self._lines, (1, []))
+    self.columns = tuple(name.strip().lower() for name in header)
+    names = set(self.columns)
+    groups = [set(required), *(set(g) for g in optional if names & set(g))]
+    if set().union(*groups) != names or len(names) != len(self.columns):
+      expected = ",".join(required)
+      expected += "".join(f"[,{','.join(group)}]" for group in optional)
+      raise self.error(
+        self._header_line,
+        f"header {','.join(header)!r}; expected columns {expected}",
+      )
+
+  def rows(self) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yields the line number, from 1, and the cells by column of each row.
+
+    Blank lines are skipped. It can be called once.
+
+    Raises:
+      UsageError: a row has too many or too few cells or a blank required one,
+        or there is no row.
+    """
+    empty = True
+    for line, cells in self._lines:
+      if len(cells) != len(self.columns):
+        raise self.error(
+          line, f"{len(cells)} cells; expected {len(self.columns)}"
+        )
+      row = dict(zip(self.columns, cells, strict=True))
+      for name in self._required:
+        if not row[name].strip():
+          raise self.error(line, f"no {name}; expected one in every row")
+      empty = False
+      yield line, row
+    if empty:
+      raise self.error(
+        self._header_line,
+        f"no {self._item} follows the header; expected one per line",
+      )
+
+  def error(self, line: int, problem: str) -> errors.UsageError:
+    """Returns the error for a line, counted from 1."""
+    return errors.UsageError(
+      f"{self._item}s: {self.file}, line {line}: {problem}"
+    )
+
+  def _read(self) -> Iterator[tuple[int, list[str]]]:
+    """Yields line number and cells of every line that is not blank."""
+    try:
+      # File names may hold any bytes; spreadsheets write a byte-order mark.
+      with open(
+        self.file, newline="", encoding="utf-8-sig", errors="surrogateescape"
+      ) as stream:
+        reader = csv.reader(stream)
+        try:
+          for cells in reader:
+            if cells:
+              yield reader.line_num, cells
+        except csv.Error as error:
+          raise self.error(reader.line_num, f"not CSV ({error})") from error
+    except OSError as error:
+      raise errors.UsageError(
+        f"{self._item}s: cannot read the manifest {self.file!r}"
+        f" ({error.strerror})"
+      ) from error
