@@ -8,7 +8,7 @@ crosses a border.
 import ast
 import pathlib
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 # Package of tf_ssl -> the packages of tf_ssl that it may import. `errors` is
@@ -184,6 +184,7 @@ def _visibility(name: str) -> list[str]:
 def _package_build(root: pathlib.Path, name: str) -> str:
   folder = root / "tf_ssl" / name
   paths = sources(folder)
+  templates = sorted(folder.rglob("*.j2"))
   own = f"//tf_ssl/{name}"
   deps = [label for label in _labels(root, paths) if label != own]
   return (
@@ -193,6 +194,7 @@ def _package_build(root: pathlib.Path, name: str) -> str:
       name,
       [str(path.relative_to(folder)) for path in paths],
       [*deps, "//tf_ssl"],
+      data=[str(path.relative_to(folder)) for path in templates],
     )
   )
 
@@ -259,8 +261,9 @@ def _library(
   srcs: list[str],
   deps: list[str],
   visibility: list[str] | None = None,
+  data: Sequence[str] = (),
 ) -> str:
-  values = {"name": name, "srcs": srcs}
+  values = {"name": name, "srcs": srcs, "data": list(data)}
   if visibility is not None:
     values["visibility"] = visibility
   values["deps"] = sorted(deps)

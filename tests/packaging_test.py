@@ -44,6 +44,13 @@ def test_gin_files_are_installed(wheel, repository):
     assert f"tf_ssl/{path.relative_to(repository)}" in names
 
 
+def test_templates_are_installed(wheel, repository):
+  names = set(zipfile.ZipFile(wheel).namelist())
+  paths = list(repository.glob("tf_ssl/**/*.j2"))
+  assert paths
+  assert {str(path.relative_to(repository)) for path in paths} <= names
+
+
 def test_the_console_command_lists_the_installed_configs(wheel, tmp_path):
   zipfile.ZipFile(wheel).extractall(tmp_path)
   entry_points = next(tmp_path.glob("*.dist-info/entry_points.txt"))

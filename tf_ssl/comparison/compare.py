@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tf_ssl import errors
-from tf_ssl.reporting import report_reading, statistics
+from tf_ssl.reporting import schema, statistics
 
 _SHARE = "_percent"  # at the end of the name of a share: more is better
 _WORSE = ("loss", "error")  # in the name: less is better
@@ -54,7 +54,7 @@ class Protocol(NamedTuple):
   name: str
   fields: Mapping[str, Any]
   numbers: Mapping[str, Mapping[str, Number]]
-  reports: Mapping[str, Sequence[report_reading.Measured]]
+  reports: Mapping[str, Sequence[schema.Measured]]
 
 
 class Comparison(NamedTuple):
@@ -75,17 +75,17 @@ class Comparison(NamedTuple):
   software: Mapping[str, Sequence[Any]]
 
 
-def read(paths: Sequence[str]) -> list[report_reading.Measured]:
+def read(paths: Sequence[str]) -> list[schema.Measured]:
   """Reads reports, each once.
 
   Raises:
-    UsageError: as `report_reading.read`; none, or one of them twice.
+    UsageError: as `schema.read`; none, or one of them twice.
   """
   if not paths:
     raise errors.UsageError("there is no report; expected at least one")
   seen, measured = {}, []
   for path in paths:
-    found = report_reading.read(path)
+    found = schema.read(path)
     place = os.path.realpath(found[0].path)
     if place in seen:
       raise errors.UsageError(
@@ -96,7 +96,7 @@ def read(paths: Sequence[str]) -> list[report_reading.Measured]:
   return measured
 
 
-def compare(measured: Sequence[report_reading.Measured]) -> Comparison:
+def compare(measured: Sequence[schema.Measured]) -> Comparison:
   """Puts what was measured side by side.
 
   Args:
@@ -153,14 +153,14 @@ def _is_worse(result: str) -> bool:
   return any(word in result for word in _WORSE)
 
 
-def _fields(each: report_reading.Measured) -> dict[str, Any]:
+def _fields(each: schema.Measured) -> dict[str, Any]:
   return {
     **{f"settings.{name}": value for name, value in each.settings.items()},
     **{f"data.{name}": value for name, value in each.data.items()},
   }
 
 
-def _model_labels(measured: Sequence[report_reading.Measured]) -> list[str]:
+def _model_labels(measured: Sequence[schema.Measured]) -> list[str]:
   """Names of models, with how they were read where one name was read twice."""
   ways = {}
   for each in measured:
@@ -175,7 +175,7 @@ def _model_labels(measured: Sequence[report_reading.Measured]) -> list[str]:
   return labels
 
 
-def _check_different(reports: Sequence[report_reading.Measured]) -> None:
+def _check_different(reports: Sequence[schema.Measured]) -> None:
   """Raises UsageError where the same was measured twice."""
   seen = {}
   for each in reports:
@@ -190,7 +190,7 @@ def _check_different(reports: Sequence[report_reading.Measured]) -> None:
 
 
 def _numbers(
-  reports: Mapping[str, Sequence[report_reading.Measured]],
+  reports: Mapping[str, Sequence[schema.Measured]],
 ) -> dict[str, dict[str, Number]]:
   results = dict.fromkeys(
     name for each in reports.values() for one in each for name in one.results
@@ -206,7 +206,7 @@ def _numbers(
   return numbers
 
 
-def _number(result: str, reports: Sequence[report_reading.Measured]) -> Number:
+def _number(result: str, reports: Sequence[schema.Measured]) -> Number:
   """The mean with its interval over the reports, or within the only one."""
   values = [each.results[result] for each in reports]
   if any(value is None for value in values):
@@ -214,7 +214,7 @@ def _number(result: str, reports: Sequence[report_reading.Measured]) -> Number:
   if len(reports) == 1:
     ends = reports[0].intervals.get(result, (None, None))
     return Number(values, values[0], *ends)
-  over = statistics.mean_interval(values, confidence=report_reading.CONFIDENCE)
+  over = statistics.mean_interval(values, confidence=statistics.CONFIDENCE)
   return Number(values, *over)
 
 

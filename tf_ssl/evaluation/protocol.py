@@ -74,7 +74,7 @@ class Outcome(NamedTuple):
     details: everything else worth keeping, JSON values (by class, by seed, the
       whole grid). "intervals_95", where results are means over repetitions, has
       the mean and both ends of each (`repetitions.MeanInterval`) by its name in
-      `results`: what `report_reading` compares.
+      `results`: what `schema` compares.
     tables: for the page.
     pictures: from file names to PNG bytes, such as {"confusion.png": ...}.
     skipped: from the names of examples left out to the reasons.

@@ -16,9 +16,9 @@ import numpy as np
 from tf_ssl import errors
 from tf_ssl.evaluation import model_provenance, protocol, protocol_page
 from tf_ssl.ops import environment, files
-from tf_ssl.reporting import report_reading
+from tf_ssl.reporting import schema
 
-JSON_FILE = report_reading.REPORT_FILE
+JSON_FILE = schema.REPORT_FILE
 PAGE_FILE = "report.md"
 
 
@@ -77,7 +77,7 @@ def report(
   notes = [*outcome.notes, *(f"{name} is not a finite number" for name in lost)]
   return _json(
     {
-      "format": report_reading.FORMAT,
+      "format": schema.FORMAT,
       "protocol": outcome.protocol,
       "title": outcome.title,
       "model": subject.frozen.description,

@@ -12,7 +12,7 @@ import numpy as np
 
 from tf_ssl.invariance import excluded, measurement
 from tf_ssl.ops import files
-from tf_ssl.reporting import report_reading
+from tf_ssl.reporting import schema
 
 JSON_FILE = "invariance.json"
 CSV_FILE = "invariance.csv"
@@ -81,7 +81,7 @@ def as_json(results: measurement.Results) -> dict[str, Any]:
   """Everything but the tables by class and by unit, as JSON values."""
   settings = results.settings
   return {
-    "format": report_reading.FORMAT,
+    "format": schema.FORMAT,
     "command": results.command,
     "settings": {
       "top_k": list(settings.top_k),

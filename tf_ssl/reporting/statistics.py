@@ -1,6 +1,6 @@
-"""The mean over repetitions of a measurement, and how sure it is."""
+"""Means over repetitions with Student's t intervals."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,14 +8,16 @@ from scipy import stats
 
 from tf_ssl import errors
 
+CONFIDENCE = 0.95  # Of all intervals in reports unless a setting changes it.
+
 
 class MeanInterval(NamedTuple):
-  """A mean with its interval.
+  """A mean with its confidence interval.
 
   Attributes:
-    mean: over the repetitions.
+    mean: mean over the repetitions.
     low: lower end of the interval; None for a single repetition.
-    high: upper end, the same.
+    high: upper end of the interval; None for a single repetition.
   """
 
   mean: float
@@ -24,27 +26,27 @@ class MeanInterval(NamedTuple):
 
 
 def mean_interval(
-  values: Sequence[float], *, confidence: float = 0.95
+  values: Sequence[float], *, confidence: float = CONFIDENCE
 ) -> MeanInterval:
-  """Student's t interval of the mean.
+  """Mean and Student's t interval of the mean.
 
-  It takes the repetitions for independent draws. Those that share images, such
-  as several splits of the same ones, are less different than new images would
-  be: their interval says how much the split matters, not more.
+  The interval assumes independent, normally distributed repetitions. Those that
+  share images, such as several splits of one dataset, vary less than new images
+  would: their interval covers the variation of the split alone.
 
   Args:
-    values: of the repetitions, such as one a seed; finite.
-    confidence: between 0 and 1.
+    values: finite results, one per repetition, such as one per seed.
+    confidence: confidence level, between 0 and 1.
 
   Raises:
-    UsageError: no value, or a confidence out of range.
+    UsageError: there is no value, or the confidence is out of range.
   """
   values = np.asarray(values, np.float64)
-  if not values.size or not 0 < confidence < 1:
-    raise errors.UsageError(
-      f"got {values.size} repetitions and a confidence of {confidence}; "
-      "expected at least one, and a confidence between 0 and 1"
-    )
+  errors.require(
+    values.size and 0 < confidence < 1,
+    f"got {values.size} repetitions and a confidence of {confidence}; "
+    "expected at least one repetition and a confidence between 0 and 1",
+  )
   mean = float(values.mean())
   if values.size == 1:
     return MeanInterval(mean, None, None)
@@ -53,14 +55,48 @@ def mean_interval(
   return MeanInterval(mean, mean - half, mean + half)
 
 
+def paired_difference(
+  left: Mapping[int, float],
+  right: Mapping[int, float],
+  *,
+  confidence: float = CONFIDENCE,
+) -> MeanInterval | None:
+  """Mean of left - right over the seeds that both have.
+
+  Pairing cancels whatever a seed does to both sides.
+
+  Args:
+    left: from seeds to values.
+    right: from seeds to values.
+    confidence: confidence level of the interval, between 0 and 1.
+
+  Returns:
+    The mean difference with its interval; None without a common seed.
+  """
+  shared = sorted(set(left) & set(right))
+  if not shared:
+    return None
+  differences = [left[seed] - right[seed] for seed in shared]
+  return mean_interval(differences, confidence=confidence)
+
+
+def within_unit(interval: MeanInterval, unit: str) -> MeanInterval:
+  """The interval cut to the range of its unit: 0 to 100 for "%"."""
+  if unit != "%" or interval.low is None:
+    return interval
+  return interval._replace(
+    low=max(interval.low, 0.0), high=min(interval.high, 100.0)
+  )
+
+
 def check_seeds(seeds: Sequence[int]) -> None:
-  """Refuses seeds that are none, repeated or negative.
+  """Refuses an empty list of seeds, repeated ones and negative ones.
 
   Raises:
     UsageError: names SEEDS.
   """
-  if not seeds or len(set(seeds)) != len(seeds) or min(seeds) < 0:
-    raise errors.UsageError(
-      f"seeds={tuple(seeds)}: expected different numbers from 0, such as "
-      "(0, 1, 2); change SEEDS"
-    )
+  errors.require(
+    seeds and len(set(seeds)) == len(seeds) and min(seeds) >= 0,
+    f"seeds={tuple(seeds)}: expected different numbers from 0, such as "
+    "(0, 1, 2); change SEEDS",
+  )

@@ -1,8 +1,9 @@
-"""Reports of measurements, read so that they can be compared.
+"""The format of report.json and invariance.json, and their one reader.
 
 `report.json` of tools.evaluate and `invariance.json` of
-tools.measure_invariance become the same: models measured by a protocol. A
-report is data of others: what it lacks is named.
+tools.measure_invariance are both read as a list of `Measured`: one model,
+measured by one protocol. A file from elsewhere is checked, and the error names
+what it lacks.
 """
 
 import json
@@ -13,38 +14,39 @@ from typing import Any, NamedTuple
 
 from tf_ssl import errors
 
-FORMAT = 1  # of reports; one that does not say has this one
-CONFIDENCE = 0.95  # of all intervals that are compared
-REPORT_FILE = "report.json"  # as `protocol_report` names it
-INVARIANCE_FILE = "invariance.json"  # as `measurement_tables` names it
+FORMAT = 1  # Of reports; also of those without a format.
+REPORT_FILE = "report.json"
+INVARIANCE_FILE = "invariance.json"
 _EXPECTED = (
   f"{REPORT_FILE} of tools.evaluate or {INVARIANCE_FILE} of "
   "tools.measure_invariance"
 )
-# What of a model's description says how it was read; the rest is chosen by it.
+# Fields of a model's description that say how it was read; the others follow.
 _READ_AS = ("layer", "preprocessing", "image_size", "width")
-# Where a set of images lay changes no number; its digest says which it was.
-_PLACES = ("root", "path", "folder", "file")
+# Paths of the images change no number; a digest identifies the images.
+_PATHS = ("root", "path", "folder", "file")
 
 
 class Measured(NamedTuple):
   """One model, measured once by one protocol.
 
   Attributes:
-    path: of the report.
+    path: path of the report.
     protocol: name of the protocol.
     model: name of the model.
-    digest: of its weights and of what is computed with them.
-    read_as: {field: JSON value}, how the model was read.
-    seeds: {field: JSON value}, of the protocol and of the model's training.
-    settings: {field: JSON value} of the protocol, dots between levels, without
-      the seeds.
-    data: {field: JSON value} that identify the images, likewise; "skipped" is
-      the number of those left out.
-    software: {name: version}.
-    results: {name: number, or None where it was not finite}.
-    intervals: {name of a result: (low, high)}, at 95 %, over the seeds of the
-      protocol that the report is about; empty where it has a single one.
+    digest: SHA-256 of the model's weights and computation.
+    read_as: {field: JSON value} that say how the model was read, such as its
+      layer.
+    seeds: {field: JSON value}, seeds of the protocol and of the model's
+      training.
+    settings: {field: JSON value}, settings of the protocol without seeds; a dot
+      separates the levels of a nested field.
+    data: {field: JSON value} that identify the images, with dots between
+      levels; "skipped" is the number of images left out.
+    software: {name: version} of the software that made the report.
+    results: {name: number}; None where the result was not finite.
+    intervals: {name of a result: (low, high)}, 95 % intervals over the seeds of
+      the protocol; empty with a single seed.
   """
 
   path: str
@@ -64,14 +66,15 @@ def read(path: str) -> list[Measured]:
   """Reads a report.
 
   Args:
-    path: of the file, or of the folder that it lies in.
+    path: path of the file or of its folder.
 
   Returns:
-    What was measured: one entry for `report.json`, one for each model and
-    invariance for `invariance.json`.
+    One entry for `report.json`; one for each model and invariance for
+    `invariance.json`.
 
   Raises:
-    UsageError: no file there, no JSON, no report, or one of another format.
+    UsageError: the file is missing, is not JSON, is not a report, or has
+      another format.
   """
   path = _file(path)
   content = _json(path)
@@ -79,8 +82,8 @@ def read(path: str) -> list[Measured]:
   if version != FORMAT:
     raise errors.UsageError(
       f"report {path} has the format {version!r}; this version of tf_ssl reads "
-      f"format {FORMAT}; measure again, or compare with the version that wrote "
-      "it"
+      f"format {FORMAT}; measure again, or compare with the version of tf_ssl "
+      "that wrote the report"
     )
   try:
     if "scores" in content and "protocol" not in content:
@@ -92,7 +95,7 @@ def read(path: str) -> list[Measured]:
   except (TypeError, AttributeError, ValueError) as error:
     raise _no_report(path, str(error)) from None
   if not found:
-    raise _no_report(path, "there is no score in it")
+    raise _no_report(path, "it has no scores")
   return found
 
 
@@ -102,7 +105,7 @@ def _file(path: str) -> str:
       if os.path.isfile(os.path.join(path, name)):
         return os.path.join(path, name)
   if not os.path.isfile(path):
-    what = "no report in it" if os.path.isdir(path) else "not there"
+    what = "the folder has none" if os.path.isdir(path) else "no such file"
     raise errors.UsageError(f"report {path}: {what}; expected {_EXPECTED}")
   return path
 
@@ -117,7 +120,7 @@ def _json(path: str) -> dict[str, Any]:
     ) from error
   except (ValueError, RecursionError) as error:
     raise errors.UsageError(
-      f"report {path} is not JSON ({error}); it is damaged or was cut short; "
+      f"report {path} is not JSON ({error}): it is damaged or truncated; "
       f"expected {_EXPECTED}"
     ) from None
   if not isinstance(content, dict):
@@ -142,7 +145,7 @@ def _evaluation(path: str, content: Mapping[str, Any]) -> Measured:
     protocol=_text(content, "protocol"),
     seeds=seeds,
     settings=settings,
-    data=_identity(_mapping(content, "data"))
+    data=_identifying(_mapping(content, "data"))
     | {"skipped": len(content.get("skipped") or ())},
     software=versions | {"commit": content.get("git_commit")},
     results=_results(_mapping(content, "results")),
@@ -152,7 +155,7 @@ def _evaluation(path: str, content: Mapping[str, Any]) -> Measured:
 
 
 def _invariances(path: str, content: Mapping[str, Any]) -> Iterator[Measured]:
-  """An entry for each model and invariance, in their order."""
+  """One entry for each model and invariance, in the order of the scores."""
   models = {_text(model, "name"): model for model in content["models"]}
   seeds = {"seed": _mapping(content, "settings").get("seed")}
   fraction = content["settings"].get("firing_fraction")
@@ -205,7 +208,7 @@ def _results(given: Mapping[str, Any]) -> dict[str, float | None]:
 def _intervals(
   details: Mapping[str, Any],
 ) -> dict[str, tuple[float, float]]:
-  """Of mean, low and high; a single repetition has neither end."""
+  """{name: (low, high)} of {name: [mean, low, high]}, without empty ends."""
   return {
     name: (float(low), float(high))
     for name, (_, low, high) in (details.get("intervals_95") or {}).items()
@@ -214,7 +217,7 @@ def _intervals(
 
 
 def _training_seed(provenance: Any) -> Any:
-  """Of the run that made the model, as far as the report says."""
+  """The seed of the model's training run; None where the report lacks it."""
   content = provenance.get("content") if isinstance(provenance, dict) else None
   if not isinstance(content, dict):
     return None
@@ -233,18 +236,19 @@ def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
   return found
 
 
-def _identity(data: Mapping[str, Any]) -> dict[str, Any]:
+def _identifying(data: Mapping[str, Any]) -> dict[str, Any]:
+  """Fields of the data without the paths of its files."""
   return {
     name: value
     for name, value in _flat(data).items()
-    if name.rpartition(".")[2] not in _PLACES
+    if name.rpartition(".")[2] not in _PATHS
   }
 
 
 def _without_seeds(
   settings: Mapping[str, Any],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-  """The settings, and the seeds that were among them."""
+  """Splits settings into those that are no seeds, and the seeds."""
   parts = {True: {}, False: {}}
   for name, value in settings.items():
     last = name.rpartition(".")[2]

@@ -1,0 +1,48 @@
+"""Values of results as CSV and JSON."""
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+
+def csv_text(
+  rows: Iterable[Mapping[str, Any]], columns: Sequence[str] | None = None
+) -> str:
+  """Rows as CSV with a header line.
+
+  Args:
+    rows: {column: value}; None becomes an empty cell.
+    columns: names of the columns, in order; by default those of the first row.
+      There must be a first row then.
+  """
+  rows = list(rows)
+  text = io.StringIO()
+  writer = csv.DictWriter(text, columns or list(rows[0]), lineterminator="\n")
+  writer.writeheader()
+  writer.writerows(rows)
+  return text.getvalue()
+
+
+def json_value(value: Any) -> Any:
+  """The value in types that JSON has.
+
+  Named tuples and mappings become objects, arrays and sequences become lists,
+  NaN and infinity become null, and anything unknown becomes its text.
+  """
+  if hasattr(value, "_asdict"):
+    value = value._asdict()
+  if isinstance(value, Mapping):
+    return {str(name): json_value(each) for name, each in value.items()}
+  if isinstance(value, np.ndarray | np.generic):
+    value = value.tolist()
+  if isinstance(value, float) and not math.isfinite(value):
+    return None
+  if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+    return [json_value(each) for each in value]
+  if value is None or isinstance(value, str | bool | int | float):
+    return value
+  return str(value)
