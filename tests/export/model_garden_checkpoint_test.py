@@ -83,7 +83,7 @@ def test_what_model_garden_would_compute_otherwise_is_refused(tmp_path):
 
 def test_what_stands_there_stays(tmp_path):
   (tmp_path / "kept").touch()
-  with pytest.raises(errors.UsageError, match="exists already"):
+  with pytest.raises(errors.UsageError, match="overwrite"):
     model_garden_checkpoint.write(theirs(), str(tmp_path))
   assert [p.name for p in tmp_path.iterdir()] == ["kept"]
 

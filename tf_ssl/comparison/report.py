@@ -7,7 +7,7 @@ from tf_ssl import errors
 from tf_ssl.comparison import chart
 from tf_ssl.comparison import compare as comparison_lib
 from tf_ssl.comparison import page as comparison_page
-from tf_ssl.ops import files
+from tf_ssl.ops import workdir
 
 PAGE_FILE = "comparison.md"
 TABLE_FILE = "comparison.csv"
@@ -41,12 +41,12 @@ def write(
   picture = chart.draw(found)
   try:
     os.makedirs(output_dir, exist_ok=True)
-    with files.replacing(os.path.join(output_dir, CHART_FILE)) as path:
+    with workdir.replacing_file(os.path.join(output_dir, CHART_FILE)) as path:
       path.write_bytes(picture)
     table = comparison_page.table(found)
-    files.write(os.path.join(output_dir, TABLE_FILE), table)
+    workdir.write_text(os.path.join(output_dir, TABLE_FILE), table)
     path = os.path.join(output_dir, PAGE_FILE)
-    files.write(path, page)
+    workdir.write_text(path, page)
   except OSError as error:
     raise errors.UsageError(
       f"the comparison cannot be written to {output_dir}: "

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tf_ssl.ops import files
+from tf_ssl.ops import workdir
 
 
 class Regions(NamedTuple):
@@ -78,7 +78,7 @@ class RegionFiles:
       [regions.problem for regions in found],
     )
     with (
-      files.replacing(self._path(number)) as path,
+      workdir.replacing_file(self._path(number)) as path,
       open(path, "wb") as file,
     ):
       np.savez(file, **dict(zip(_ARRAYS, columns, strict=True)))

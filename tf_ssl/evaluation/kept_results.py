@@ -9,7 +9,7 @@ from typing import Any
 
 from tf_ssl import errors
 from tf_ssl.features import store_state
-from tf_ssl.ops import files
+from tf_ssl.ops import workdir
 
 _KEY_FILE = "depends-on.json"
 
@@ -52,7 +52,7 @@ class KeptResults:
           "another output_dir"
         )
       os.makedirs(folder, exist_ok=True)
-      files.write(path, json.dumps(key, indent=2))
+      workdir.write_text(path, json.dumps(key, indent=2))
     except OSError as error:
       raise _unwritable(folder, error) from error
 
@@ -73,7 +73,7 @@ class KeptResults:
   def put(self, name: str, result: Any) -> None:
     """Keeps a part's result, JSON values, and drops what it was made from."""
     try:
-      files.write(self._file(name), json.dumps(result))
+      workdir.write_text(self._file(name), json.dumps(result))
     except OSError as error:
       raise _unwritable(self.folder, error) from error
     shutil.rmtree(self.working(name), ignore_errors=True)

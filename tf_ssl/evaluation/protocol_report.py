@@ -15,7 +15,7 @@ import numpy as np
 
 from tf_ssl import errors
 from tf_ssl.evaluation import model_provenance, protocol, protocol_page
-from tf_ssl.ops import environment, files
+from tf_ssl.ops import environment, workdir
 from tf_ssl.reporting import schema
 
 JSON_FILE = schema.REPORT_FILE
@@ -46,12 +46,12 @@ def write(
   page = protocol_page.page(content)
   try:
     for name, data in outcome.pictures.items():
-      with files.replacing(os.path.join(output_dir, name)) as path:
+      with workdir.replacing_file(os.path.join(output_dir, name)) as path:
         path.write_bytes(data)
     path = os.path.join(output_dir, PAGE_FILE)
-    files.write(path, page)
+    workdir.write_text(path, page)
     text = json.dumps(content, indent=2, allow_nan=False)
-    files.write(os.path.join(output_dir, JSON_FILE), text + "\n")
+    workdir.write_text(os.path.join(output_dir, JSON_FILE), text + "\n")
   except OSError as error:
     raise errors.UsageError(
       f"results cannot be written to {output_dir}: {error.strerror or error}; "

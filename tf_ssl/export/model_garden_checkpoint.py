@@ -12,7 +12,7 @@ import yaml
 
 from tf_ssl import errors
 from tf_ssl.encoders import model_garden, model_garden_resnet, resnet
-from tf_ssl.export import atomic_directory
+from tf_ssl.ops import workdir
 
 CONFIG_FILE = "backbone.yaml"
 
@@ -36,7 +36,7 @@ def write(
       at `output_dir`, or it cannot be written.
   """
   network, config = _for_model_garden(encoder)
-  with atomic_directory.replacing(output_dir, overwrite=overwrite) as partial:
+  with workdir.replacing_folder(output_dir, overwrite=overwrite) as partial:
     tf.train.Checkpoint(backbone=network).save(os.path.join(partial, "ckpt"))
     task = {
       "init_checkpoint": os.path.abspath(output_dir),

@@ -25,8 +25,7 @@ from collections.abc import Callable, Mapping
 import tensorflow as tf
 
 from tf_ssl.encoders import batch_norm
-from tf_ssl.export import atomic_directory
-from tf_ssl.ops import pixels
+from tf_ssl.ops import pixels, workdir
 
 MODEL_FILE = "saved_model.pb"
 PROVENANCE_FILE = "provenance.json"
@@ -161,7 +160,7 @@ def export_encoder(
     UsageError: something stands at `output_dir` and `overwrite` is False, or it
       cannot be written (permission, full disk).
   """
-  with atomic_directory.replacing(output_dir, overwrite=overwrite) as partial:
+  with workdir.replacing_folder(output_dir, overwrite=overwrite) as partial:
     exported = ExportedEncoder(encoder, projection_head)
     signatures = exported.signatures()
     tf.saved_model.save(

@@ -10,7 +10,6 @@ import tensorflow as tf
 from tf_ssl import errors
 from tf_ssl.encoders import resnet
 from tf_ssl.export import (
-  atomic_file,
   foreign_resnet,
   onnx_file,
   saved_model,
@@ -19,6 +18,7 @@ from tf_ssl.export import (
   torchvision_names,
   weight_files,
 )
+from tf_ssl.ops import workdir
 
 _KINDS = (
   "MoCo, VISSL, torchvision, lightly, solo-learn (PyTorch), SimCLR (TensorFlow "
@@ -94,8 +94,10 @@ def write_encoder(
     )
   if suffix != ".onnx":
     _check_torchvisions(encoder)
-  with atomic_file.replacing(path, overwrite=overwrite) as partial:
-    _WRITERS[suffix](encoder, partial)
+  with workdir.writable(path, "the output"):
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    with workdir.replacing_file(path, overwrite=overwrite) as temporary:
+      _WRITERS[suffix](encoder, os.fspath(temporary))
 
 
 def _check_torchvisions(encoder: tf.keras.Model) -> None:

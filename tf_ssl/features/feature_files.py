@@ -33,7 +33,7 @@ from tf_ssl.datasets import records as records_lib
 from tf_ssl.features import store
 from tf_ssl.features import store_state as state_lib
 from tf_ssl.models import image_model
-from tf_ssl.ops import files
+from tf_ssl.ops import workdir
 
 ABOUT_FILE = "about.json"
 _ARCHIVE = ".npz"
@@ -155,7 +155,7 @@ def write(
   try:
     if is_archive:
       stored = {f"features/{k}": v for k, v in features.by_model.items()}
-      with files.replacing(output) as path, open(path, "wb") as file:
+      with workdir.replacing_file(output) as path, open(path, "wb") as file:
         np.savez(
           file, **stored, **arrays, about=np.array(json.dumps(about, indent=2))
         )
@@ -199,10 +199,10 @@ def _write_beside(folder, models, arrays, about) -> None:
         os.remove(place)
       continue
     places[name] = os.path.basename(place)
-    with files.replacing(place) as path, open(path, "wb") as file:
+    with workdir.replacing_file(place) as path, open(path, "wb") as file:
       np.save(file, arrays[name])
   text = json.dumps({"files": places, **about}, indent=2)
-  files.write(os.path.join(folder, ABOUT_FILE), text + "\n")
+  workdir.write_text(os.path.join(folder, ABOUT_FILE), text + "\n")
 
 
 def _about_of_archive(path: str) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from tf_ssl import errors
 from tf_ssl.invariance import charts as invariance_charts
 from tf_ssl.invariance import excluded, measurement, pictures, summary, tables
 from tf_ssl.invariance import page as invariance_page
-from tf_ssl.ops import files
+from tf_ssl.ops import workdir
 from tf_ssl.reporting import colors, html
 
 CHART_FILE = "invariance.png"
@@ -35,10 +35,10 @@ def write(results: measurement.Results, output_dir: str) -> str:
     if curves is not None:
       charts[CURVES_FILE] = curves
     for name, data in charts.items():
-      with files.replacing(os.path.join(output_dir, name)) as path:
+      with workdir.replacing_file(os.path.join(output_dir, name)) as path:
         path.write_bytes(data)
     path = os.path.join(output_dir, REPORT_FILE)
-    files.write(path, page(results, charts))
+    workdir.write_text(path, page(results, charts))
   except OSError as error:
     raise errors.UsageError(
       f"results cannot be written to {output_dir}: {error.strerror or error}; "

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tf_ssl.invariance import excluded, measurement
-from tf_ssl.ops import files
+from tf_ssl.ops import workdir
 from tf_ssl.reporting import schema
 
 JSON_FILE = "invariance.json"
@@ -31,7 +31,7 @@ def write(results: measurement.Results, output_dir: str) -> None:
     (CLASSES_FILE, _csv(_class_rows(results))),
     (UNITS_FILE, _csv(_unit_rows(results))),
   ):
-    files.write(os.path.join(output_dir, name), content)
+    workdir.write_text(os.path.join(output_dir, name), content)
 
 
 def score_rows(results: measurement.Results) -> list[dict[str, Any]]:

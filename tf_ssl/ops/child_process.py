@@ -1,4 +1,4 @@
-"""Child processes: environment, end with the parent, crash reports."""
+"""Child processes that find our modules, end with us and explain a crash."""
 
 import ctypes
 import functools
@@ -16,10 +16,10 @@ _PARENT_CHECK_SECONDS = 1.0
 
 
 def environment(**changes: str) -> dict[str, str]:
-  """This process's environment, in which a child finds the same modules.
+  """Environment for a child Python that finds the same modules as this one.
 
   Args:
-    **changes: variables to add or replace.
+    **changes: values of variables to add or replace.
   """
   paths = [path or os.getcwd() for path in sys.path]
   return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **changes}
@@ -36,42 +36,49 @@ def start(
 
   Args:
     command: program and its arguments.
-    end_with_parent: whether the child gets SIGTERM when the thread that starts
-      it ends, however it ends (Linux only). It forks the whole process: for
-      parents that have not imported TensorFlow. Others call `watch_parent` in
-      the child, or give it a pipe as stdin, which ends with them.
-    own_session: whether Ctrl-C in the terminal reaches this process alone,
-      which then passes it on.
-    **options: options of `subprocess.Popen`; `env` is `environment()` unless
-      given.
+    end_with_parent: whether the child receives SIGTERM when the calling thread
+      ends for any reason (Linux only). The parent must not have imported
+      TensorFlow, because Python code runs between fork and exec. Elsewhere call
+      `watch_parent` in the child, or give it a pipe as stdin and end on EOF.
+    own_session: whether to keep Ctrl-C of the terminal from the child, for a
+      parent that passes signals on itself.
+    **options: further options of `subprocess.Popen`. `env` is by default
+      `environment()` for this Python, and inherited for other programs.
 
   Raises:
     OSError: the program cannot be started.
   """
-  options.setdefault("env", environment())
+  if command[0] == sys.executable:
+    options.setdefault("env", environment())
   if end_with_parent:
-    options["preexec_fn"] = _ask_for_end_with_parent
+    options["preexec_fn"] = functools.partial(_end_with, os.getpid())
   return subprocess.Popen(command, start_new_session=own_session, **options)
 
 
 def start_python(code: str, *arguments: str, **options) -> subprocess.Popen:
-  """Starts `code` in a fresh interpreter of this Python; see `start`."""
+  """Starts a fresh Python interpreter that runs `code`.
+
+  Args:
+    code: Python source.
+    *arguments: strings that the code finds in `sys.argv[1:]`.
+    **options: keyword arguments of `start`.
+  """
   return start([sys.executable, "-c", code, *arguments], **options)
 
 
 @functools.cache  # One thread is enough.
 def watch_parent(parent: int) -> None:
-  """Ends this process within about a second after its parent has died.
+  """Ends this process about a second after its parent has died.
 
-  For children that are not started by `start`, such as a pool's workers:
-  joblib's wait five minutes for more work. Nothing is flushed or closed.
+  It is for children that `start` did not start, such as the workers of a pool:
+  joblib's would wait five minutes for more work. Nothing is flushed or closed.
 
   Args:
     parent: process id of the parent.
   """
 
   def watch() -> None:
-    while os.getppid() == parent:  # An orphan gets another parent.
+    while os.getppid() == parent:  # The system gives an orphan a new parent.
       time.sleep(_PARENT_CHECK_SECONDS)
     os._exit(1)
 
@@ -79,7 +86,12 @@ def watch_parent(parent: int) -> None:
 
 
 def stop(processes: Iterable[subprocess.Popen], *, seconds: float) -> None:
-  """Sends SIGTERM, waits up to `seconds` in all, then kills what still runs."""
+  """Ends processes: SIGTERM first, SIGKILL for those that keep running.
+
+  Args:
+    processes: children of this process, running or not.
+    seconds: time for all of them together to react to SIGTERM.
+  """
   processes = list(processes)
   for process in processes:
     if process.poll() is None:
@@ -94,7 +106,11 @@ def stop(processes: Iterable[subprocess.Popen], *, seconds: float) -> None:
 
 
 def how_it_ended(code: int) -> str:
-  """An exit code in words: "exit code 2" or "killed by SIGSEGV"."""
+  """Describes a return code: "exit code 2" or "killed by SIGSEGV".
+
+  Args:
+    code: `Popen.returncode`, negative for a signal.
+  """
   if code >= 0:
     return f"exit code {code}"
   try:
@@ -104,12 +120,19 @@ def how_it_ended(code: int) -> str:
 
 
 def last_line(output: bytes, default: str = "it printed nothing") -> str:
-  """The last line of a program's output; progress bars rewrite their line."""
-  text = output[-4096:].decode("utf-8", "replace")
-  lines = [line.split("\r")[-1].strip() for line in text.splitlines()]
-  return next((line for line in reversed(lines) if line), default)
+  """The last line of a program's output that is not blank.
+
+  Args:
+    output: captured stdout or stderr. A carriage return ends a line, too, as
+      in a progress bar.
+    default: text for an output without such a line.
+  """
+  lines = output[-4096:].decode("utf-8", "replace").strip().splitlines()
+  return lines[-1].strip() if lines else default
 
 
-def _ask_for_end_with_parent() -> None:
+def _end_with(parent: int) -> None:
   if _LIBC is not None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # It died before the call above.
+      os._exit(1)

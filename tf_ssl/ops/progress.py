@@ -1,4 +1,4 @@
-"""Progress bars with rate and remaining time, on tqdm."""
+"""Progress bars with rate and remaining time."""
 
 import sys
 from collections.abc import Iterable
@@ -19,18 +19,22 @@ def bar(
   unit: str = "item",
   **options,
 ) -> tqdm.tqdm:
-  """A progress bar on stderr: one moving line, or a line every half minute.
+  """Creates a progress bar on stderr.
+
+  On a terminal one line is redrawn; in a log file a line is added every half
+  minute.
 
   Args:
-    title: what is done, such as "Extracting features".
-    items: iterable to count; None for a bar that the caller updates.
-    total: number of items in all; by default the length of `items`.
-    done: number of items that an earlier call finished.
+    title: name of the activity, such as "Extracting features".
+    items: iterable whose items are counted; None if the caller counts with
+      `update`.
+    total: number of all items; by default the length of `items`.
+    done: number of items that an earlier process finished.
     unit: name of one item.
     **options: further options of `tqdm.tqdm`.
 
   Returns:
-    The bar, which is also a context manager.
+    The bar: an iterator over `items` and a context manager.
   """
   terminal = sys.stderr.isatty()
   seconds = _TERMINAL_SECONDS if terminal else _LOG_SECONDS
@@ -48,5 +52,5 @@ def bar(
 
 
 def write(line: str) -> None:
-  """Prints a line on stderr, above any bar."""
+  """Prints a line on stderr above the bars that are shown."""
   tqdm.tqdm.write(line, file=sys.stderr)

@@ -1,6 +1,11 @@
-"""Files and folders that are whole or absent, locked, and kept by a key."""
+"""Durable files and folders: atomic replacement, locks, folders with a key.
+
+A file or folder is written under a temporary name beside its final path and
+renamed when it is complete, so that readers never see half of one.
+"""
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -15,6 +20,26 @@ from tf_ssl import errors
 
 Path = str | os.PathLike
 
+_LOCK_FILE = ".lock"
+# An error of TensorFlow's file system ends with the operating system's text; a
+# full accelerator raises ResourceExhaustedError, too, but says something else.
+_WRITE_ERRORS = tuple(
+  os.strerror(code)
+  for code in (
+    errno.EACCES,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EIO,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+    errno.ENOENT,
+    errno.ENOSPC,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+  )
+)
+
 
 @contextlib.contextmanager
 def replacing_file(
@@ -22,17 +47,17 @@ def replacing_file(
 ) -> Iterator[pathlib.Path]:
   """Yields a temporary path; the file written there becomes `path` on exit.
 
-  The file is flushed to disk and renamed, so that readers and a power cut see
-  the old file or the new one. If the body raises, the temporary file is
-  removed and `path` stays as it was. Several machines may write one file at
-  once: the last one wins.
+  The file is flushed to disk before it is renamed, so that a reader sees the
+  old file or the complete new one, even after a power cut. If the body raises,
+  the temporary file is removed and `path` stays as it was. Several machines may
+  write one file at the same time: the last one wins.
 
   Args:
-    path: path of the file; its parent folder exists.
-    overwrite: whether a file at `path` is replaced.
+    path: path of the file; its parent folder must exist.
+    overwrite: whether to replace a file at `path`.
 
   Yields:
-    Path beside `path`, for which `is_temporary` is true.
+    Path in the same folder, for which `is_temporary` is true.
 
   Raises:
     UsageError: `path` exists and `overwrite` is False.
@@ -52,16 +77,19 @@ def replacing_file(
 
 
 @contextlib.contextmanager
-def replacing_folder(path: Path, *, overwrite: bool = False) -> Iterator[str]:
-  """Yields a new folder; once filled, it becomes `path` on exit.
+def replacing_folder(
+  path: Path, *, overwrite: bool = False, argument: str = "the output"
+) -> Iterator[str]:
+  """Yields a new folder, which becomes `path` on exit.
 
-  The folder lies beside `path` while it is filled. If the body raises, it is
-  removed and `path` stays as it was.
+  The folder is a sibling of `path` until the body ends. If the body raises, it
+  is removed and `path` stays as it was.
 
   Args:
-    path: path of the folder; its parents are created.
-    overwrite: whether a file or folder at `path` is replaced. An empty folder
-      always is.
+    path: path of the folder; missing parents are created.
+    overwrite: whether to replace a file or folder at `path`. An empty folder
+      is always replaced.
+    argument: name of the argument that chose the path, for errors.
 
   Yields:
     Path of an empty folder on the same disk.
@@ -72,35 +100,38 @@ def replacing_folder(path: Path, *, overwrite: bool = False) -> Iterator[str]:
   path = pathlib.Path(os.path.abspath(path))
   if not overwrite and not _is_empty_folder(path):
     _refuse_existing(path)
-  temporary = _temporary(path)
+  temporary, old = _temporary(path), _temporary(path)
   try:
-    with writable(path, "output"):
+    with writable(path, argument):
       temporary.mkdir(parents=True)
       yield str(temporary)
-      if path.exists() and not _is_empty_folder(path):
-        old = _temporary(path)
+      if os.path.lexists(path) and not _is_empty_folder(path):
         os.replace(path, old)
+      try:
         os.replace(temporary, path)
-        _remove(old)
-      else:
-        os.replace(temporary, path)
+      except OSError:
+        if os.path.lexists(old):
+          os.replace(old, path)
+        raise
   finally:
-    shutil.rmtree(temporary, ignore_errors=True)
+    for folder in (temporary, old):
+      with contextlib.suppress(OSError):
+        _remove(folder)
 
 
 def write_text(path: Path, text: str) -> None:
-  """Replaces a file by UTF-8 text in one step."""
+  """Atomically replaces the content of a file with UTF-8 text."""
   with replacing_file(path) as temporary:
     temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def write_json(path: Path, value: Any, *, indent: int | None = 2) -> None:
-  """Replaces a file by JSON text in one step."""
+  """Atomically replaces the content of a file with JSON."""
   write_text(path, json.dumps(value, indent=indent) + "\n")
 
 
 def read_json(path: Path) -> Any:
-  """The value of a JSON file; None where it is missing or not JSON."""
+  """The value in a JSON file; None if the file is missing or not JSON."""
   try:
     return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
   except (FileNotFoundError, ValueError, RecursionError):
@@ -108,13 +139,13 @@ def read_json(path: Path) -> Any:
 
 
 def is_temporary(path: Path) -> bool:
-  """Whether a path has the form of those that this module yields."""
+  """Whether a name looks like a temporary one of this module."""
   name = os.path.basename(path)
   return name.startswith(".") and name.endswith(".tmp")
 
 
 def remove_temporaries(folder: Path) -> None:
-  """Removes what a killed process left; call it while holding the lock."""
+  """Removes the temporaries of a killed process; hold the folder's lock."""
   for path in pathlib.Path(folder).iterdir():
     if is_temporary(path):
       _remove(path)
@@ -126,17 +157,15 @@ def writable(path: Path, argument: str) -> Iterator[None]:
 
   Args:
     path: path of the file or folder that the body writes.
-    argument: name of the argument that chose it, such as "--output_dir".
+    argument: name of the argument that chose the path, such as "--output_dir".
 
   Raises:
     UsageError: the body raised OSError, or TensorFlow's error for one.
   """
   try:
     yield
-  except errors.UsageError:
-    raise
   except Exception as error:
-    if not isinstance(error, (OSError, *_tensorflow_errors())):
+    if not isinstance(error, OSError) and not _is_tensorflow_write_error(error):
       raise
     raise unwritable(path, argument, error) from error
 
@@ -144,12 +173,19 @@ def writable(path: Path, argument: str) -> Iterator[None]:
 def unwritable(
   path: Path, argument: str, error: Exception
 ) -> errors.UsageError:
-  """The error for a path that cannot be written; arguments as of `writable`."""
+  """The UsageError for a path that cannot be written.
+
+  Args:
+    path: path of the file or folder.
+    argument: name of the argument that chose the path.
+    error: cause, an OSError or TensorFlow's error for one.
+  """
   reason = getattr(error, "strerror", None) or getattr(error, "message", None)
   lines = str(reason or error).splitlines() or [type(error).__name__]
   return errors.UsageError(
     f"cannot write to {os.fspath(path)}: {lines[0]}; free some space, or change"
-    f" {argument} to a folder that can be written. Files saved before are whole"
+    f" {argument} to a folder that can be written. Files saved earlier are"
+    " complete"
   )
 
 
@@ -158,28 +194,32 @@ def locked(
   folder: Path,
   argument: str,
   *,
-  name: str = ".lock",
+  name: str = _LOCK_FILE,
   wait: Callable[[], None] | None = None,
 ) -> Iterator[int]:
   """Keeps other processes out of a folder until the body ends.
 
-  The operating system releases the lock when its process dies.
+  The operating system releases the lock when its process dies. The lock file
+  stays; it holds the id of the last process.
 
   Args:
-    folder: folder to lock; it exists.
-    argument: name of the argument that chose it, for the error.
-    name: name of the lock file in it.
-    wait: called again and again while another process holds the lock; None to
-      raise instead. It should sleep.
+    folder: folder to lock; it must exist.
+    argument: name of the argument that chose the folder, for errors.
+    name: name of the lock file; `open_keyed` ignores ".lock" only.
+    wait: function to call repeatedly while another process holds the lock, for
+      example a short sleep; None to raise instead.
 
   Yields:
     File descriptor of the lock; a child that inherits it holds the lock, too.
 
   Raises:
-    UsageError: another process holds the lock, and `wait` is None.
+    UsageError: another process holds the lock and `wait` is None, or the folder
+      cannot be written.
   """
-  path = os.path.join(folder, name)
-  descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+  with writable(folder, argument):
+    descriptor = os.open(
+      os.path.join(folder, name), os.O_RDWR | os.O_CREAT, 0o666
+    )
   try:
     while True:
       try:
@@ -194,8 +234,9 @@ def locked(
             f" change {argument}"
           ) from None
         wait()
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    with contextlib.suppress(OSError):  # A full disk; the id is only a hint.
+      os.ftruncate(descriptor, 0)
+      os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     yield descriptor
   finally:
     os.close(descriptor)
@@ -210,37 +251,44 @@ def open_keyed(
   on_change: str = "refuse",
   say: Callable[[str], None] = lambda line: None,
 ) -> bool:
-  """Opens a folder whose content depends on `key`, to resume or start it.
+  """Prepares a folder whose content depends on `key`: to resume or to start.
+
+  Where several processes may use the folder, call this while holding its lock.
 
   Args:
-    folder: folder that holds nothing else; created where missing.
-    key: JSON values, by name, that decide the content.
+    folder: folder for this content only; created if missing.
+    key: JSON values, by name, on which the content depends.
     argument: name of the argument that chose the folder, for errors.
-    key_file: name of the file in the folder that keeps the key.
-    on_change: "refuse" content made from another key, or "replace" it.
-    say: takes a line about what is replaced.
+    key_file: name of the file in the folder that holds the key.
+    on_change: what to do with content of another key: "refuse" or "replace".
+    say: function that takes a line about replaced content.
 
   Returns:
-    Whether the folder has content made from the same key.
+    Whether the folder has content of the same key.
 
   Raises:
-    UsageError: the folder has foreign files, content made from another key
-      that is not to be replaced, or it cannot be written.
+    UsageError: the folder has files of another origin, or content of another
+      key and `on_change` is "refuse", or it cannot be written.
   """
   folder = pathlib.Path(folder)
+  key_path = folder / key_file
   key = json.loads(json.dumps(key))  # Tuples are lists in JSON.
   with writable(folder, argument):
     folder.mkdir(parents=True, exist_ok=True)
-    before = read_json(folder / key_file)
+    before = read_json(key_path)
     if before == key:
       return True
-    names = [p for p in folder.iterdir() if not is_temporary(p)]
-    if names and not (folder / key_file).exists():
+    content = [
+      path
+      for path in folder.iterdir()
+      if path.name != _LOCK_FILE and not is_temporary(path)
+    ]
+    if content and not key_path.exists():
       raise errors.UsageError(
-        f"{folder} has files that were not made here, such as"
-        f" {min(names).name}; change {argument} to an empty or a new folder"
+        f"{folder} has files of another origin, such as {min(content).name};"
+        f" change {argument} to an empty or a new folder"
       )
-    if names:
+    if content and before != {}:  # {}: a replacement that was interrupted.
       known = before if isinstance(before, dict) else {}
       changed = [n for n in {**key, **known} if known.get(n) != key.get(n)]
       message = (
@@ -249,24 +297,27 @@ def open_keyed(
       )
       if on_change == "refuse":
         raise errors.UsageError(
-          f"{message}; change {argument}, or replace it with overwrite"
+          f"{message}; change {argument}, or replace the content with overwrite"
         )
-      say(f"{message}; it is replaced")
-      for path in folder.iterdir():
+      say(f"{message}; replacing it")
+      write_json(key_path, {})
+    for path in content:
+      if path != key_path:
         _remove(path)
-    write_json(folder / key_file, key)
+    write_json(key_path, key)
   return False
 
 
 def _temporary(path: pathlib.Path) -> pathlib.Path:
-  return path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex}.tmp")
+  # 50 characters are at most 200 bytes of the 255 that a name may have.
+  return path.with_name(f".{path.name[:50]}.{uuid.uuid4().hex}.tmp")
 
 
 def _refuse_existing(path: pathlib.Path) -> None:
-  if path.exists():
+  if os.path.lexists(path):
     raise errors.UsageError(
-      f"the output {path} already exists; choose another output, or replace it"
-      " with overwrite"
+      f"{path} already exists; choose another output, or replace it with"
+      " overwrite"
     )
 
 
@@ -281,13 +332,10 @@ def _remove(path: pathlib.Path) -> None:
     path.unlink(missing_ok=True)
 
 
-def _tensorflow_errors() -> tuple[type[Exception], ...]:
-  """TensorFlow's errors for a failed write, where it is imported."""
-  tf = sys.modules.get("tensorflow")
-  if tf is None:
-    return ()
+def _is_tensorflow_write_error(error: Exception) -> bool:
+  tf = sys.modules.get("tensorflow")  # Not imported, not raised.
   return (
-    tf.errors.FailedPreconditionError,
-    tf.errors.PermissionDeniedError,
-    tf.errors.ResourceExhaustedError,
+    tf is not None
+    and isinstance(error, tf.errors.OpError)
+    and any(text in error.message for text in _WRITE_ERRORS)
   )

@@ -6,7 +6,7 @@ import pathlib
 
 import tensorflow as tf
 
-from tf_ssl.ops import files
+from tf_ssl.ops import workdir
 from tf_ssl.training import run_directory
 
 # Measured, not computed: they differ between two runs of the same config.
@@ -82,7 +82,7 @@ class MetricsLog:
     kept = [r for r in read(path) if r["step"] <= step] if step else []
     if path.exists():
       lines = "".join(json.dumps(r) + "\n" for r in kept)
-      files.write(path, lines)
+      workdir.write_text(path, lines)
     return kept
 
 

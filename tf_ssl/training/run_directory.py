@@ -6,7 +6,7 @@ import pathlib
 import shutil
 
 from tf_ssl import errors
-from tf_ssl.ops import files
+from tf_ssl.ops import workdir
 from tf_ssl.training.distributed import cluster as cluster_lib
 from tf_ssl.training.distributed import distribution
 
@@ -63,13 +63,13 @@ class RunDirectory:
         self._refuse_foreign()
         self._refuse_other_config(config)
         self.resumed = True
-      files.write(self.config, config)
+      workdir.write_text(self.config, config)
     except OSError as error:
       raise unwritable(self.path, error) from error
 
   def _refuse_foreign(self):
     # a run killed before its first config was written leaves only its temporary
-    names = [p.name for p in self.path.iterdir() if not files.is_temporary(p)]
+    names = [p.name for p in self.path.iterdir() if not workdir.is_temporary(p)]
     if names and not self.config.exists():
       raise errors.UsageError(
         f"model_dir {self.path} is not empty and holds no {CONFIG_FILE}, so it"
@@ -95,7 +95,7 @@ class RunDirectory:
   def write_run_record(self, record: dict) -> None:
     """Writes run.json."""
     text = json.dumps(record, indent=2, sort_keys=True)
-    files.write(self.path / RUN_FILE, text + "\n")
+    workdir.write_text(self.path / RUN_FILE, text + "\n")
 
 
 def opened(

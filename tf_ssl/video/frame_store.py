@@ -19,7 +19,7 @@ import tqdm
 from absl import logging
 
 from tf_ssl import errors
-from tf_ssl.ops import files, jpeg
+from tf_ssl.ops import jpeg, workdir
 from tf_ssl.video import frame_pairs
 from tf_ssl.video.decoding import frames, isolated
 from tf_ssl.video.source import identity, videos
@@ -163,7 +163,7 @@ def _store_one(decoder, video, path, sampling, reader, bar):
   entry = {"file": file.name, "numbers": [], "times": []}
   try:
     with (
-      files.replacing(file) as temporary,
+      workdir.replacing_file(file) as temporary,
       tf.io.TFRecordWriter(str(temporary)) as writer,
     ):
       for frame in decoder.iterate_frames(
@@ -177,7 +177,7 @@ def _store_one(decoder, video, path, sampling, reader, bar):
     entry = {"skipped": error.reason}
   except tf.errors.OpError as error:
     raise OSError(error.message) from error
-  files.write(path, json.dumps(entry))
+  workdir.write_text(path, json.dumps(entry))
 
 
 def _example(video: videos.Video, frame: frames.Frame) -> bytes:

@@ -14,7 +14,7 @@ from tf_ssl.dataset_bias.report import charts as diagnosis_charts
 from tf_ssl.dataset_bias.report import page as diagnosis_page
 from tf_ssl.dataset_bias.report import pictures, tables
 from tf_ssl.invariance import pictures as invariance_pictures
-from tf_ssl.ops import files
+from tf_ssl.ops import workdir
 from tf_ssl.reporting import colors, html
 
 REPORT_FILE = "report.html"
@@ -43,10 +43,12 @@ def write(diagnosis: diagnosis_lib.Diagnosis, output_dir: str) -> str:
     tables.write(diagnosis, output_dir)
     charts = {name: draw(diagnosis) for name, draw in _CHARTS.items()}
     for name, data in charts.items():
-      with files.replacing(os.path.join(output_dir, f"{name}.png")) as path:
+      with workdir.replacing_file(
+        os.path.join(output_dir, f"{name}.png")
+      ) as path:
         path.write_bytes(data)
     path = os.path.join(output_dir, REPORT_FILE)
-    files.write(path, page(diagnosis, charts))
+    workdir.write_text(path, page(diagnosis, charts))
   except OSError as error:
     raise errors.UsageError(
       f"the report cannot be written to {output_dir}: "

@@ -12,7 +12,7 @@ import numpy as np
 
 from tf_ssl.dataset_bias import crop_statistics, verdict, view_contents
 from tf_ssl.dataset_bias import diagnosis as diagnosis_lib
-from tf_ssl.ops import files
+from tf_ssl.ops import workdir
 
 JSON_FILE = "diagnosis.json"
 CURVES_FILE = "curves.csv"
@@ -31,7 +31,7 @@ def write(diagnosis: diagnosis_lib.Diagnosis, output_dir: str) -> None:
     (IMAGES_FILE, _csv(_image_rows(diagnosis))),
     (CLASSES_FILE, _csv(_class_rows(diagnosis))),
   ):
-    files.write(os.path.join(output_dir, name), content)
+    workdir.write_text(os.path.join(output_dir, name), content)
 
 
 def overview(diagnosis: diagnosis_lib.Diagnosis) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from tf_ssl.dataset_bias.training_sets import training_sets
 from tf_ssl.input_pipeline import decoding, loading
 from tf_ssl.input_pipeline import skipped as skipped_lib
 from tf_ssl.models import features as features_lib
-from tf_ssl.ops import files, jpeg
+from tf_ssl.ops import jpeg, workdir
 
 FORMATS = ("folder", "tfrecord")
 _ENDINGS = {
@@ -79,7 +79,7 @@ def write_shard(
   `image/class/label` where the class is known, and besides
   `image/class/text` and `image/filename`.
   """
-  with files.replacing(path) as temporary:
+  with workdir.replacing_file(path) as temporary:
     with tf.io.TFRecordWriter(str(temporary)) as writer:
       for picture in made:
         if not picture.problem:

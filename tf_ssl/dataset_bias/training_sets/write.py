@@ -22,7 +22,7 @@ from tf_ssl.dataset_bias.training_sets import (
 )
 from tf_ssl.dataset_bias.training_sets import training_sets
 from tf_ssl.input_pipeline import skipped as skipped_lib
-from tf_ssl.ops import files
+from tf_ssl.ops import workdir
 
 SUMMARY_FILE = "summary.json"
 PICTURES_FILE = "pictures.csv"
@@ -94,7 +94,9 @@ def write(
         partial, training_set, journal, form, max_skipped_fraction
       )
       summary.update(key=key, command=command)
-      files.write(partial / SUMMARY_FILE, json.dumps(summary, indent=2) + "\n")
+      workdir.write_text(
+        partial / SUMMARY_FILE, json.dumps(summary, indent=2) + "\n"
+      )
       for name in (_JOURNAL, _KEY):
         (partial / name).unlink()
       if place.exists():
@@ -150,10 +152,10 @@ def _open(partial: pathlib.Path, key, say) -> dict[int, dict[str, Any]]:
     for path in partial.iterdir():
       if path.name != _LOCK:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    files.write(partial / _KEY, json.dumps(key))
+    workdir.write_text(partial / _KEY, json.dumps(key))
     return {}
   for path in partial.iterdir():
-    if files.is_temporary(path):  # Of a run that was killed.
+    if workdir.is_temporary(path):  # Of a run that was killed.
       path.unlink()
   journal = {}
   if (partial / _JOURNAL).exists():
@@ -222,7 +224,7 @@ def _write_tables(
   rows: list[list],
 ) -> None:
   records = training_set.records
-  with files.replacing(partial / PICTURES_FILE) as path:
+  with workdir.replacing_file(partial / PICTURES_FILE) as path:
     with open(
       path, "w", newline="", encoding="utf-8", errors="surrogateescape"
     ) as file:
@@ -242,4 +244,4 @@ def _write_tables(
         )
   if any(shard for _, _, shard in rows) and records.class_names:
     text = "".join(f"{name}\n" for name in records.class_names)
-    files.write(partial / CLASSES_FILE, text)
+    workdir.write_text(partial / CLASSES_FILE, text)

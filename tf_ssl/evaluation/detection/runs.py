@@ -16,7 +16,7 @@ from tf_ssl.evaluation.detection import coco_metrics, pictures, retinanet
 from tf_ssl.input_pipeline import boxed_images, numbered_images
 from tf_ssl.input_pipeline import skipped as skipped_lib
 from tf_ssl.models import trainable
-from tf_ssl.ops import files
+from tf_ssl.ops import workdir
 
 _DRAWN = 5  # test images
 
@@ -106,8 +106,8 @@ class Runs:
       data, detections, images, missing = self._tested(f"{title}, testing")
     metrics = coco_metrics.measure(data, detections)
     entries = coco_metrics.coco_results(data, detections)
-    files.write(f"{stem}-coco-results.json", json.dumps(entries))
-    with files.replacing(f"{stem}.png") as path:
+    workdir.write_text(f"{stem}-coco-results.json", json.dumps(entries))
+    with workdir.replacing_file(f"{stem}.png") as path:
       path.write_bytes(
         pictures.draw(
           [

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tf_ssl import errors
 from tf_ssl.evaluation import predictions as guesses
-from tf_ssl.ops import files
+from tf_ssl.ops import workdir
 
 _DEVIATION = 0.01  # of the weights at the start (METHODS 2)
 _SGD_MOMENTUM = 0.9
@@ -138,7 +138,10 @@ class LinearGrid:
 
   def save(self, path: str) -> None:
     """Writes all that training goes on from; .npz."""
-    with files.replacing(path) as temporary, open(temporary, "wb") as file:
+    with (
+      workdir.replacing_file(path) as temporary,
+      open(temporary, "wb") as file,
+    ):
       np.savez(
         file,
         weights=self._weights.numpy(),

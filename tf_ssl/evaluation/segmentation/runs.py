@@ -11,7 +11,7 @@ from tf_ssl.evaluation.segmentation import mask_check, metrics, pictures
 from tf_ssl.evaluation.segmentation import network as segmentation_network
 from tf_ssl.input_pipeline import masked_batches
 from tf_ssl.models import trainable
-from tf_ssl.ops import files
+from tf_ssl.ops import workdir
 
 _DRAWN = 4  # predictions
 
@@ -105,7 +105,7 @@ class Runs:
         batches, steps=training.steps, folder=folder, title=title
       )
       counts, examples = self._tested(f"{title}, testing")
-    with files.replacing(f"{stem}.png") as path:
+    with workdir.replacing_file(f"{stem}.png") as path:
       path.write_bytes(
         pictures.draw(examples, self._class_names, title=self._encoder.name)
       )

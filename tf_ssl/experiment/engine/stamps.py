@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from tf_ssl import errors
 from tf_ssl.experiment import plan as plan_lib
 from tf_ssl.experiment.engine import durations
-from tf_ssl.ops import files
+from tf_ssl.ops import workdir
 
 STAMP_FILE = "stamp.json"
 BEGUN_FILE = "begun.json"
@@ -108,7 +108,7 @@ def note_seconds(
 ) -> None:
   """Notes that a node has begun, and how long it has run."""
   content = {"inputs": dict(inputs), "seconds": seconds}
-  files.write(node.folder / BEGUN_FILE, json.dumps(content) + "\n")
+  workdir.write_text(node.folder / BEGUN_FILE, json.dumps(content) + "\n")
 
 
 def finish(
@@ -140,7 +140,7 @@ def finish(
     command=node.shown_command,
   )
   content = json.dumps(stamp._asdict(), indent=1)
-  files.write(node.folder / STAMP_FILE, content + "\n")
+  workdir.write_text(node.folder / STAMP_FILE, content + "\n")
   return stamp
 
 

@@ -17,7 +17,7 @@ from tf_ssl.experiment.results import (
   seed_statistics,
   template,
 )
-from tf_ssl.ops import files
+from tf_ssl.ops import workdir
 
 
 def write(root: str, path: str) -> None:
@@ -40,11 +40,11 @@ def write(root: str, path: str) -> None:
       pictures = []
       for number, table in enumerate(content["tables"], start=1):
         file = figures / f"{name}_{number}.png"
-        with files.replacing(file) as temporary:
+        with workdir.replacing_file(file) as temporary:
           temporary.write_bytes(charts.table(table))
         pictures.append(f"{figures.name}/{file.name}")
       shown.append({**content, "name": name, "pictures": pictures})
-    files.write(page, markdown(shown, outdated))
+    workdir.write_text(page, markdown(shown, outdated))
   except OSError as error:
     raise errors.UsageError(
       f"{page}: {error.strerror or error}; choose a --results that you may"

@@ -17,7 +17,7 @@ from tf_ssl.experiment import experiment as experiment_lib
 from tf_ssl.experiment import plan as plan_lib
 from tf_ssl.experiment.engine import engine
 from tf_ssl.experiment.results import orderings as orderings_lib
-from tf_ssl.ops import files
+from tf_ssl.ops import workdir
 
 RESULTS_FILE = "results.json"
 _FORMAT = 2  # counted up whenever the page needs what was not there before
@@ -103,7 +103,7 @@ def write(content: Mapping[str, Any], folder: str) -> None:
   path = pathlib.Path(folder)
   path.mkdir(parents=True, exist_ok=True)
   text = json.dumps(content, indent=1, allow_nan=False)
-  files.write(path / RESULTS_FILE, text + "\n")
+  workdir.write_text(path / RESULTS_FILE, text + "\n")
 
 
 def read_all(

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from tf_ssl.ops import files, jpeg
+from tf_ssl.ops import jpeg, workdir
 from tf_ssl.video.mining import track_records
 
 _TRACKS = 8  # rows of a contact sheet
@@ -57,10 +57,10 @@ def write(shard: str | os.PathLike, folder: str | os.PathLike) -> None:
   except tf.errors.OpError as error:
     raise OSError(f"{shard}: {error.message}") from error
   sheet = contact_sheet(clips)
-  with files.replacing(folder / f"{shard.stem}.png") as place:
+  with workdir.replacing_file(folder / f"{shard.stem}.png") as place:
     png = cv2.imencode(".png", sheet[..., ::-1])[1]
     place.write_bytes(png.tobytes())
-  with files.replacing(folder / f"{shard.stem}.mp4") as place:
+  with workdir.replacing_file(folder / f"{shard.stem}.mp4") as place:
     film(clips, place)
 
 

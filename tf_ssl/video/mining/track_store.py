@@ -24,7 +24,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_ssl import errors
-from tf_ssl.ops import files
+from tf_ssl.ops import workdir
 from tf_ssl.video.decoding import frames
 from tf_ssl.video.mining import mining, track_records
 from tf_ssl.video.source import identity, videos
@@ -70,7 +70,7 @@ class TrackStore:
         )
       for name in ("shards", "videos"):
         (self.folder / name).mkdir()
-      files.write(place, json.dumps(settings, indent=2) + "\n")
+      workdir.write_text(place, json.dumps(settings, indent=2) + "\n")
     except (OSError, json.JSONDecodeError) as error:
       raise errors.UsageError(
         f"--output_dir={self.folder}: {error}; expected a folder that can be"
@@ -87,7 +87,7 @@ class TrackStore:
     """
     for name in ("shards", "videos"):
       for path in (self.folder / name).iterdir():
-        if files.is_temporary(path):  # Of a run that was killed.
+        if workdir.is_temporary(path):  # Of a run that was killed.
           path.unlink()
     known = {entry["video"]: (path, entry) for path, entry in self._entries()}
     result = []
@@ -132,8 +132,8 @@ class TrackStore:
     clips = _told_apart(clips)
     try:
       with (
-        files.replacing(self._shard(stem)) as shard,
-        files.replacing(self.folder / "videos" / f"{stem}.csv") as table,
+        workdir.replacing_file(self._shard(stem)) as shard,
+        workdir.replacing_file(self.folder / "videos" / f"{stem}.csv") as table,
         tf.io.TFRecordWriter(str(shard)) as writer,
         open(table, "w", newline="", errors="surrogateescape") as text,
       ):
@@ -158,7 +158,9 @@ class TrackStore:
       raise OSError(error.message) from error
     if not scores:
       self._shard(stem).unlink(missing_ok=True)
-    files.write(self.folder / "videos" / f"{stem}.json", json.dumps(entry))
+    workdir.write_text(
+      self.folder / "videos" / f"{stem}.json", json.dumps(entry)
+    )
     working.unlink(missing_ok=True)
     return entry
 
@@ -179,7 +181,7 @@ class TrackStore:
   def gather(self) -> dict[str, Any]:
     """Writes tracks.csv and summary.json of all videos; returns the summary."""
     entries = sorted(self._entries(), key=lambda one: one[1]["video"])
-    with files.replacing(self.folder / "tracks.csv") as table:
+    with workdir.replacing_file(self.folder / "tracks.csv") as table:
       with open(table, "wb") as all_rows:
         all_rows.write((",".join(COLUMNS) + "\n").encode())
         for path, entry in entries:
@@ -207,7 +209,7 @@ class TrackStore:
       },
       "settings": json.loads((self.folder / "settings.json").read_text()),
     }
-    files.write(
+    workdir.write_text(
       self.folder / "summary.json", json.dumps(summary, indent=2) + "\n"
     )
     return summary
