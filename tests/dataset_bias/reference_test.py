@@ -6,15 +6,7 @@ import numpy as np
 import pytest
 
 from tf_ssl.dataset_bias import image_statistics, reference
-from tf_ssl.rendering import stills, synthetic, true_boxes
-
-
-def test_a_box_holds_all_pixels_that_are_set():
-  mask = np.zeros([6, 8], bool)
-  mask[2, 3] = mask[4, 6] = True
-  assert true_boxes.around(mask) == (3, 2, 7, 5)
-  assert true_boxes.around(~mask) == (0, 0, 8, 6)
-  assert true_boxes.around(mask & False) == (0, 0, 0, 0)
+from tf_ssl.rendering import scene, stills, synthetic
 
 
 def test_boxes_are_those_of_the_pictures():
@@ -24,7 +16,7 @@ def test_boxes_are_those_of_the_pictures():
   factors = synthetic.random_factors(0, 1)
   # Of the whole object, what an occluder hides included.
   mask = stills.render_with_mask(factors, image_size=96, seed=0).mask
-  np.testing.assert_array_equal(objects.boxes[1], true_boxes.around(mask))
+  np.testing.assert_array_equal(objects.boxes[1], scene.bounding_box(mask))
   assert objects.classes[1] == factors.category
   video = synthetic.render_video(0, 0, 1, image_size=96)
   large = np.prod(video.boxes[0, :, 2:] - video.boxes[0, :, :2], axis=1) >= 8

@@ -63,7 +63,7 @@ def test_sets_are_found_where_they_were_rendered(tmp_path, monkeypatch, black):
   sizes = {"image_size": 16, "images_per_set": 3}
   _write(tmp_path, "sets", black_background=black, **sizes)
   first = _names(tmp_path)
-  monkeypatch.setattr(workers, "render_stills", None)  # not rendered again
+  monkeypatch.setattr(workers, "render", None)  # not rendered again
   for invariance in ("occlusion", "viewpoint", "instance_viewpoint"):
     found = rendered_sets.rendered_sets(
       invariance,

@@ -8,7 +8,7 @@ import pytest
 
 from tf_ssl import errors
 from tf_ssl.input_pipeline import rendered_tracks
-from tf_ssl.rendering import synthetic, video_files
+from tf_ssl.rendering import synthetic
 from tf_ssl.video.decoding import decode
 from tf_ssl.video.source import videos
 
@@ -29,7 +29,7 @@ def test_a_clip_has_the_frames_and_boxes_of_the_rendering(cache):
   assert [frame.time for frame in clip.frames] == [0.0, 0.5, 1.0]
   for t, frame in enumerate(clip.frames):
     seen = (truth.visible_fraction[t] >= 0.5) & [
-      (truth.masks[t] == n + 1).sum() >= video_files.MIN_VISIBLE_PIXELS
+      (truth.masks[t] == n + 1).sum() >= synthetic.MIN_VISIBLE_PIXELS
       for n in range(len(truth.categories))
     ]
     np.testing.assert_array_equal(frame.tracks, np.flatnonzero(seen) + 1)

@@ -3,12 +3,12 @@ import sys
 import numpy as np
 import pytest
 
-from tf_ssl.rendering import camera, primitives, scene, shading, solids, texture
+from tf_ssl.rendering import camera, scene, shading, solids, texture
 
 _SIZE = 64
 _BEHIND = np.full((_SIZE, _SIZE, 3), 0.5, np.float32)
 _LIGHT = shading.Light(camera.direction(0, 50), np.ones(3))
-_BALL = solids.join([primitives.ellipsoid((0, 0, 0), 1.0)])
+_BALL = solids.join([solids.ellipsoid((0, 0, 0), 1.0)])
 
 
 def _surface(red, green, blue):
@@ -88,7 +88,7 @@ def test_an_object_out_of_sight_leaves_no_trace():
 
 
 def test_turning_the_camera_is_turning_the_object_the_other_way():
-  box = solids.join([primitives.box((0, 0, 0), (1, 0.4, 0.2))])
+  box = solids.join([solids.box((0, 0, 0), (1, 0.4, 0.2))])
   turn = np.radians(-40)
   cos, sin = np.cos(turn), np.sin(turn)
   rotation = np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]])
@@ -150,6 +150,14 @@ def test_every_ray_lies_in_its_cone(image_size, margin):
   cosine = np.sum(rays.directions * rays.cones[:, rays.cone], axis=0)
   angle = np.arccos(np.minimum(cosine, 1))
   assert angle.max() + rays.pixel < rays.spread
+
+
+def test_a_box_holds_all_pixels_that_are_set():
+  mask = np.zeros([6, 8], bool)
+  mask[2, 3] = mask[4, 6] = True
+  assert scene.bounding_box(mask) == (3, 2, 7, 5)
+  assert scene.bounding_box(~mask) == (0, 0, 8, 6)
+  assert scene.bounding_box(mask & False) == (0, 0, 0, 0)
 
 
 if __name__ == "__main__":

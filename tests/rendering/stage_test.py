@@ -3,7 +3,7 @@ import sys
 import numpy as np
 import pytest
 
-from tf_ssl.rendering import camera, primitives, scene, solids, stage
+from tf_ssl.rendering import camera, scene, solids, stage
 
 _LIGHT = np.array([0.0, 1.0, 0.0])
 _SIZE = (40, 60)
@@ -58,7 +58,7 @@ def test_the_wall_has_no_seam():
 
 
 def test_an_object_darkens_the_floor_below_it_and_nothing_far_away():
-  ball = solids.join([primitives.ellipsoid((0, 0, 0), 1.0)])
+  ball = solids.join([solids.ellipsoid((0, 0, 0), 1.0)])
   posed = scene.PosedObject(ball, (), np.array([0, 1.0, 0]), np.eye(3), 1.0)
   eye = camera.look_at((0, 8, 4), (0, 0, 0))
   bare, shaded = _paint(_plain(), eye), _paint(_plain(), eye, [posed])

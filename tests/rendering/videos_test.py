@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tf_ssl import errors
-from tf_ssl.rendering import factors, motion, scripts, videos
+from tf_ssl.rendering import factors, scripts, videos
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +14,7 @@ def some():
 
 
 def _still_path(x, z):
-  return motion.Swing(np.array([x, z]), np.zeros(2), np.ones(2), np.zeros(2))
+  return scripts.Swing(np.array([x, z]), np.zeros(2), np.ones(2), np.zeros(2))
 
 
 def _scripted(*places):
@@ -23,7 +23,7 @@ def _scripted(*places):
   actors = tuple(
     drawn.actors[0]._replace(path=_still_path(x, z)) for x, z in places
   )
-  eye = motion.Swing(
+  eye = scripts.Swing(
     np.array([0.0, 3, 7, 0, 0]), np.zeros(5), np.ones(5), np.zeros(5)
   )
   script = drawn._replace(actors=actors, eye=eye)

@@ -1,46 +1,77 @@
 import subprocess
 import sys
 
-import cv2
-import numpy as np
 import pytest
 
-from tf_ssl.rendering import factors, stills, workers
+from tf_ssl.rendering import factors, workers
+
+WORLD = {"seed": 3, "image_size": 16}
+VIDEO = {"seed": 0, "num_frames": 7, "image_size": (48, 64), "fps": 8.0}
 
 
-def test_several_processes_write_what_one_would(tmp_path, capsys):
-  files = {f"{number}.png": number for number in range(5)}
-  workers.render_files(tmp_path, files, seed=1, image_size=16, processes=2)
-  for name, index in files.items():
-    image = cv2.imread(str(tmp_path / name))[..., ::-1]
-    np.testing.assert_array_equal(image, stills.render_index(1, index, 16))
-  assert "5/5" in capsys.readouterr().err
-
-
-def test_several_processes_render_stills_of_given_factors(tmp_path):
-  files = {
-    f"{number}.png": factors.random_factors(3, number) for number in range(5)
+def shown(*names):
+  return {
+    name: factors.random_factors(3, number) for number, name in enumerate(names)
   }
-  workers.render_stills(tmp_path, files, seed=3, image_size=16, processes=2)
-  for name, shown in files.items():
-    image = cv2.imread(str(tmp_path / name))[..., ::-1]
-    expected = stills.render(shown, image_size=16, seed=3)
-    np.testing.assert_array_equal(image, expected)
+
+
+def contents(folder):
+  return {
+    str(path.relative_to(folder)): path.read_bytes()
+    for path in folder.rglob("*.*")
+  }
+
+
+@pytest.mark.parametrize(
+  ("kind", "items", "world", "total"),
+  [
+    ("still", shown("0.png", "1.png", "2.png"), WORLD, 3),
+    ("scene", {0: 4, 1: 5}, {"seed": 0, "image_size": (48, 64)}, 2),
+    ("video", {12: 3, 13: 4}, VIDEO, 14),
+  ],
+)
+def test_two_processes_write_the_files_of_one(
+  tmp_path, capsys, kind, items, world, total
+):
+  folders = [tmp_path / "one", tmp_path / "two"]
+  for processes, folder in enumerate(folders, 1):
+    for name in ("images", "masks", "boxes"):
+      (folder / name).mkdir(parents=True)
+    workers.render(kind, folder, items, world=world, processes=processes)
+    assert f"{total}/{total}" in capsys.readouterr().err
+  first, second = map(contents, folders)
+  assert first == second and len(first) >= len(items)
 
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_file_that_cannot_be_written_is_an_os_error(tmp_path, processes):
-  files = {"a.png": 0, "no/such/folder.png": 1}
+  items = shown("a.png", "no/such/folder.png")
   with pytest.raises(OSError, match="no/such/folder.png"):
-    workers.render_files(
-      tmp_path, files, seed=1, image_size=16, processes=processes
+    workers.render("still", tmp_path, items, world=WORLD, processes=processes)
+
+
+def test_the_reason_of_a_failed_worker_is_passed_on(tmp_path):
+  world = {**WORLD, "image_size": 1}
+  with pytest.raises(RuntimeError, match="(?s)exit code 1.*image_size=1"):
+    workers.render(
+      "still", tmp_path, shown("a.png", "b.png"), world=world, processes=2
     )
 
 
-def test_a_worker_that_fails_says_why(tmp_path):
-  files = {"a.png": 0, "b.png": 1}
-  with pytest.raises(RuntimeError, match="(?s)rendering process.*image_size=1"):
-    workers.render_files(tmp_path, files, seed=1, image_size=1, processes=2)
+def test_a_killed_worker_is_named(tmp_path, monkeypatch):
+  # Only the workers read this program.
+  program = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+  monkeypatch.setattr(workers, "_WORKER", program)
+  with pytest.raises(RuntimeError, match="SIGKILL"):
+    workers.render(
+      "still", tmp_path, shown("a.png", "b.png"), world=WORLD, processes=2
+    )
+
+
+def test_few_images_are_rendered_without_workers(tmp_path, monkeypatch):
+  monkeypatch.setattr(workers, "_run_workers", None)
+  workers.render("still", tmp_path, shown("a.png", "b.png"), world=WORLD)
+  assert sorted(contents(tmp_path)) == ["a.png", "b.png"]
 
 
 def test_workers_do_not_import_tensorflow():

@@ -11,7 +11,7 @@ import numpy as np
 import tqdm
 
 from tf_ssl.dataset_bias import object_boxes
-from tf_ssl.rendering import scripts, synthetic, true_boxes, video_files
+from tf_ssl.rendering import synthetic
 
 # Names of the references, and what they are.
 MEANING = {
@@ -62,12 +62,12 @@ PICTURES: dict[str, Callable[[int, int], np.ndarray]] = dict(
 def _of_still(seed: int, index: int) -> tuple[np.ndarray, list[int]]:
   factors = synthetic.random_factors(seed, index)
   scene = synthetic.still(factors, seed=seed)
-  return true_boxes.of_scene(scene, (_SIDE, _SIDE)), [factors.category]
+  return synthetic.visible_boxes(scene, (_SIDE, _SIDE)), [factors.category]
 
 
 def _of_scene(seed: int, index: int) -> tuple[np.ndarray, list[int]]:
-  script = scripts.random_script(seed, index)
-  boxes = true_boxes.of_scene(script.at(0.0), (_SIDE, _SIDE))
+  script = synthetic.random_script(seed, index)
+  boxes = synthetic.visible_boxes(script.at(0.0), (_SIDE, _SIDE))
   return boxes, [actor.category for actor in script.actors]
 
 
@@ -82,8 +82,8 @@ def _collect(
     found, categories = of(seed, index)
     size = np.prod(found[:, 2:] - found[:, :2], axis=1)
     for box, category in zip(
-      found[size >= video_files.MIN_VISIBLE_PIXELS],
-      np.array(categories)[size >= video_files.MIN_VISIBLE_PIXELS],
+      found[size >= synthetic.MIN_VISIBLE_PIXELS],
+      np.array(categories)[size >= synthetic.MIN_VISIBLE_PIXELS],
       strict=True,
     ):
       images.append(index)

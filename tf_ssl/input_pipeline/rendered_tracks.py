@@ -9,7 +9,7 @@ import tensorflow as tf
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.input_pipeline import region_tracks
 from tf_ssl.ops import jpeg
-from tf_ssl.rendering import folder_cache, synthetic, video_files
+from tf_ssl.rendering import synthetic
 from tf_ssl.video.decoding import decode
 from tf_ssl.video.mining import track_records
 from tf_ssl.video.source import videos
@@ -68,12 +68,12 @@ def rendered_tracks(
   )
   name = f"{folder.parent.name}-tracks{_VERSION}-visible{float(min_visible)!r}"
   file = "tracks.tfrecord"
-  place = folder.parent.with_name(name)
-  tracks = folder_cache.folder(
-    place,
+  tracks = synthetic.cached(
+    name,
     "tracks",
     [file],
     lambda made: _write(made / file, folder, min_visible),
+    str(folder.parent.parent),
   )
   return region_tracks.region_tracks(
     source=tracks,
@@ -140,7 +140,7 @@ def _rows(path: pathlib.Path) -> dict[int, list[dict[str, str]]]:
   """The rows of a video's true tracks, by frame."""
   number = int(path.stem)
   found = {}
-  boxes = path.parent / video_files.boxes_name(number)
+  boxes = path.parent / synthetic.video_names(number)[1]
   with open(boxes, newline="", encoding="utf-8") as file:
     for row in csv.DictReader(file):
       found.setdefault(int(row["frame"]), []).append(row)

@@ -13,6 +13,7 @@ import pathlib
 import shutil
 import sys
 import uuid
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -144,10 +145,17 @@ def is_temporary(path: Path) -> bool:
   return name.startswith(".") and name.endswith(".tmp")
 
 
-def remove_temporaries(folder: Path) -> None:
-  """Removes the temporaries of a killed process; hold the folder's lock."""
+def remove_temporaries(folder: Path, name: str | None = None) -> None:
+  """Removes the temporaries of a killed process; hold the folder's lock.
+
+  Args:
+    folder: folder that holds the temporary files and folders.
+    name: final name of the file or folder whose temporaries to remove; None
+      for all.
+  """
   for path in pathlib.Path(folder).iterdir():
-    if is_temporary(path):
+    wanted = name is None or path.name.startswith(_temporary_start(name))
+    if is_temporary(path) and wanted:
       _remove(path)
 
 
@@ -309,8 +317,14 @@ def open_keyed(
 
 
 def _temporary(path: pathlib.Path) -> pathlib.Path:
-  # 50 characters are at most 200 bytes of the 255 that a name may have.
-  return path.with_name(f".{path.name[:50]}.{uuid.uuid4().hex}.tmp")
+  return path.with_name(f"{_temporary_start(path.name)}{uuid.uuid4().hex}.tmp")
+
+
+def _temporary_start(name: str) -> str:
+  # 50 characters are at most 200 bytes of the 255 that a name may have; the
+  # checksum tells longer names apart.
+  checksum = zlib.crc32(os.fsencode(name))
+  return f".{name[:50]}.{checksum:08x}"
 
 
 def _refuse_existing(path: pathlib.Path) -> None:

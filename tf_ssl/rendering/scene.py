@@ -111,6 +111,40 @@ def whole_size(
   return int(np.count_nonzero(_is_covered(hits)))
 
 
+def bounding_box(mask: np.ndarray) -> tuple[int, int, int, int]:
+  """The box around the pixels that are set.
+
+  Args:
+    mask: [H, W] bool.
+
+  Returns:
+    xmin, ymin, xmax, ymax in pixels, maxima exclusive; zeros where none is.
+  """
+  columns = np.flatnonzero(mask.any(axis=0))
+  rows = np.flatnonzero(mask.any(axis=1))
+  if not rows.size:
+    return 0, 0, 0, 0
+  return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+
+
+def visible_boxes(scene: Scene, image_size: tuple[int, int]) -> np.ndarray:
+  """The boxes of what is seen of each object of a scene.
+
+  Args:
+    scene: which objects, and who looks at them.
+    image_size: H and W.
+
+  Returns:
+    [objects, 4] int32 boxes of `bounding_box`.
+  """
+  nothing = np.zeros([*image_size, 3], np.float32)
+  front = draw(scene, nothing).front
+  boxes = [
+    bounding_box(front == number) for number in range(len(scene.objects))
+  ]
+  return np.array(boxes, np.int32).reshape(-1, 4)
+
+
 def _is_covered(hits):
   """Which of the hits are more than a soft edge."""
   return hits.coverage >= 0.5

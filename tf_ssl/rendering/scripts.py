@@ -1,17 +1,20 @@
-"""What happens in a video: who acts, on which path, and where the camera goes.
+"""What happens in a rendered video, as a function of time."""
 
-A script is a function of time, drawn once from the video's index.
-"""
-
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from tf_ssl import errors
 from tf_ssl.rendering import camera as cameras
-from tf_ssl.rendering import categories, motion, scene, shading, stills
+from tf_ssl.rendering import categories, scene, shading, stills
 from tf_ssl.rendering import factors as factors_lib
 
+PERIOD = 24.0  # Seconds.
+_CHECKS = 120  # Moments of a period at which paths are compared.
+_OFFERS = 100  # Paths that are tried at once.
+_GAP = 0.1  # Between two things; they come nearer between the moments.
 _FEWEST, _MOST = 3, 6  # Objects.
 _FOCAL = 1.5  # A field of view of 37 degrees.
 _SPREAD = 2.0  # How far objects stray; the camera sees about as far.
@@ -20,6 +23,27 @@ _TURN = 20.0, 75.0  # Degrees a second.
 _HOVERING = 0.25  # Share of objects that hover and lean.
 _LEAN = 30.0  # Degrees, at most.
 _LIGHT_ELEVATION = 50.0  # Degrees.
+
+
+class Swing(NamedTuple):
+  """Values that swing to and fro, each at its own pace.
+
+  Attributes:
+    center: [..., n], middles.
+    reach: [..., n], how far to either side.
+    cycles: [..., n], swings in a period, whole numbers.
+    phase: [..., n], when they begin, in swings.
+  """
+
+  center: np.ndarray
+  reach: np.ndarray
+  cycles: np.ndarray
+  phase: np.ndarray
+
+  def at(self, time) -> np.ndarray:
+    """The values [..., n] at a time, or times [...], in seconds."""
+    swings = self.cycles * np.asarray(time)[..., None] / PERIOD + self.phase
+    return self.center + self.reach * np.sin(2 * math.pi * swings)
 
 
 class Actor(NamedTuple):
@@ -37,7 +61,7 @@ class Actor(NamedTuple):
   category: int
   instance: int
   posed: scene.PosedObject
-  path: motion.Swing
+  path: Swing
   azimuth: float
   turn: float
 
@@ -65,7 +89,7 @@ class Script(NamedTuple):
 
   actors: tuple[Actor, ...]
   light: shading.Light
-  eye: motion.Swing
+  eye: Swing
   floor: int
   wall: int
 
@@ -96,9 +120,7 @@ def random_script(seed: int, index: int) -> Script:
     _random_actor(rng, seed, index)
     for _ in range(int(rng.integers(_FEWEST, _MOST + 1)))
   ]
-  paths = motion.paths_apart(
-    rng, [_footprint(actor.posed) for actor in cast], _SPREAD
-  )
+  paths = paths_apart(rng, [_footprint(actor.posed) for actor in cast], _SPREAD)
   azimuth = rng.uniform(0, 360)
   tint, power = rng.uniform(-0.15, 0.15), rng.uniform(0.85, 1.15)
   reach = rng.uniform(0.4, 1.0, size=5) * (50.0, 7.0, 0.6, 0.5, 0.5)
@@ -111,9 +133,62 @@ def random_script(seed: int, index: int) -> Script:
       cameras.direction(azimuth + rng.uniform(-90, 90), _LIGHT_ELEVATION),
       power * np.array([1 + tint, 1.0, 1 - tint]),
     ),
-    motion.random_swing(rng, [azimuth, rng.uniform(20, 30), 6.7, 0, 0], reach),
+    random_swing(rng, [azimuth, rng.uniform(20, 30), 6.7, 0, 0], reach),
     int(rng.integers(factors_lib.BACKGROUNDS)),
     int(rng.integers(factors_lib.BACKGROUNDS)),
+  )
+
+
+def random_swing(rng: np.random.Generator, center, reach) -> Swing:
+  """A swing with drawn phases and one or two cycles; center, reach [..., n]."""
+  return Swing(
+    np.asarray(center, float),
+    np.asarray(reach, float),
+    rng.integers(1, 3, size=np.shape(center)),
+    rng.random(np.shape(center)),
+  )
+
+
+def paths_apart(
+  rng: np.random.Generator, sizes: Sequence[float], spread: float
+) -> list[Swing]:
+  """Paths on the ground along which things never meet.
+
+  Args:
+    rng: decides the paths.
+    sizes: radius of each thing.
+    spread: about how far from the origin they stray; more, where things are
+      too large to pass each other.
+
+  Returns:
+    For each thing the swing of its two coordinates x and z.
+  """
+  times = np.linspace(0, PERIOD, _CHECKS, endpoint=False)
+  paths, tracks = [], []
+  for size in sizes:
+    away, reach = 0.65 * spread, 0.45 * spread
+    free = np.zeros(1, bool)
+    while not free.any():
+      offers = _offers(rng, away, reach)
+      offered = offers.at(times[:, None])  # [times, offers, 2]
+      free = np.ones(_OFFERS, bool)
+      for other, track in zip(sizes, tracks, strict=False):
+        apart = np.linalg.norm(offered - track[:, None], axis=-1).min(axis=0)
+        free &= apart > size + other + _GAP
+      away, reach = away * 1.08, reach * 0.88
+    chosen = int(np.argmax(free))
+    paths.append(Swing(*(values[chosen] for values in offers)))
+    tracks.append(offered[:, chosen])
+  return paths
+
+
+def _offers(rng, away, reach):
+  """Many paths, around places at most `away` from the origin: [offers, 2]."""
+  angle = rng.uniform(0, 2 * math.pi, size=_OFFERS)
+  radius = away * np.sqrt(rng.random(_OFFERS))
+  center = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+  return random_swing(
+    rng, center, reach * rng.uniform(0.4, 1.0, size=(_OFFERS, 2))
   )
 
 

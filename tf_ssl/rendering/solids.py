@@ -1,10 +1,6 @@
-"""Solids: unions of parts, each a signed distance function.
+"""Solids: unions of signed distance functions."""
 
-A distance function maps three float32 arrays x, y, z [n] to [n]: how far each
-point lies outside the surface, negative inside. y points up. Points stay three
-separate arrays because NumPy is fastest on contiguous memory.
-"""
-
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -83,3 +79,192 @@ def hollow(part: Part, cavity: Part) -> Part:
     return np.maximum(part.distance(x, y, z), -cavity.distance(x, y, z))
 
   return part._replace(distance=distance)
+
+
+def box(center, half, *, rounding=0.0, material=0, **placing) -> Part:
+  """A box with sides 2 * `half`; `rounding` is the radius of its edges."""
+  hx, hy, hz = (size - rounding for size in half)
+
+  def sharp(x, y, z):
+    return np.maximum(
+      np.maximum(np.abs(x) - hx, np.abs(y) - hy), np.abs(z) - hz
+    )
+
+  def rounded(x, y, z):
+    x, y, z = np.abs(x) - hx, np.abs(y) - hy, np.abs(z) - hz
+    inside = np.minimum(np.maximum(np.maximum(x, y), z), 0)
+    x, y, z = np.maximum(x, 0), np.maximum(y, 0), np.maximum(z, 0)
+    return np.sqrt(x * x + y * y + z * z) + (inside - rounding)
+
+  distance = rounded if rounding else sharp
+  return _place(distance, half, center, material, **placing)
+
+
+def cone(center, bottom, top, half_height, *, material=0, **placing) -> Part:
+  """A cone cut off flat; `bottom` and `top` are the radii of its ends."""
+  slope = (bottom - top) / (2 * half_height)
+  shrink = 1 / math.hypot(1, slope)
+  middle = (bottom + top) / 2
+
+  def distance(x, y, z):
+    side = (np.sqrt(x * x + z * z) + (slope * y - middle)) * shrink
+    return np.maximum(side, np.abs(y) - half_height)
+
+  widest = max(bottom, top)
+  extent = (widest, half_height, widest)
+  return _place(distance, extent, center, material, **placing)
+
+
+def cylinder(center, radius, half_height, *, material=0, **placing) -> Part:
+  """An upright cylinder."""
+
+  def distance(x, y, z):
+    return np.maximum(np.sqrt(x * x + z * z) - radius, np.abs(y) - half_height)
+
+  extent = (radius, half_height, radius)
+  return _place(distance, extent, center, material, **placing)
+
+
+def torus(center, ring, tube, *, material=0, **placing) -> Part:
+  """A ring lying flat: `ring` to the middle of the tube of radius `tube`."""
+
+  def distance(x, y, z):
+    across = np.sqrt(x * x + z * z) - ring
+    return np.sqrt(across * across + y * y) - tube
+
+  extent = (ring + tube, tube, ring + tube)
+  return _place(distance, extent, center, material, **placing)
+
+
+def ellipsoid(center, radii, *, material=0, **placing) -> Part:
+  """An ellipsoid, or with one number a sphere. Its distance is approximate."""
+  radii = (radii,) * 3 if np.isscalar(radii) else radii
+  ax, ay, az = (1 / radius for radius in radii)
+  smallest = min(radii)
+
+  def distance(x, y, z):
+    x, y, z = x * ax, y * ay, z * az
+    scaled = np.sqrt(x * x + y * y + z * z)
+    x, y, z = x * ax, y * ay, z * az
+    slope = np.sqrt(x * x + y * y + z * z)
+    # The first term of a series about the surface; in the middle it has no
+    # slope to divide by.
+    return np.where(
+      scaled < 0.5,
+      (scaled - 1) * smallest,
+      scaled * (scaled - 1) / np.maximum(slope, 1e-6),
+    )
+
+  def ball(x, y, z):
+    return np.sqrt(x * x + y * y + z * z) - smallest
+
+  if smallest == max(radii):
+    distance = ball
+  return _place(distance, radii, center, material, **placing)
+
+
+def rods(segments, *, material=0, mirror="") -> Part:
+  """Rods with round ends.
+
+  Args:
+    segments: (start, end, radius) of each rod.
+    material: surface number.
+    mirror: the axes, such as "xz", across which they have mirror images.
+  """
+  start = np.float32([segment[0] for segment in segments])
+  end = np.float32([segment[1] for segment in segments])
+  radius = np.float32([segment[2] for segment in segments])[:, None]
+  ax, ay, az = start.T[:, :, None]
+  bx, by, bz = (end - start).T[:, :, None]
+  length = bx * bx + by * by + bz * bz
+  ux, uy, uz = bx / length, by / length, bz / length
+
+  def distance(x, y, z):
+    x, y, z = x - ax, y - ay, z - az  # [rods, n]
+    along = x * ux + y * uy + z * uz
+    along = np.minimum(np.maximum(along, 0), 1)
+    x, y, z = x - along * bx, y - along * by, z - along * bz
+    apart = np.sqrt(x * x + y * y + z * z) - radius
+    return apart[0] if len(apart) == 1 else apart.min(axis=0)
+
+  low = (np.minimum(start, end) - radius).min(axis=0)
+  high = (np.maximum(start, end) + radius).max(axis=0)
+  part = Part(distance, tuple(low.tolist()), tuple(high.tolist()), material)
+  return _mirror(part, mirror)
+
+
+def _place(
+  distance, extent, center, material, *, axis="y", turn=None, mirror=""
+):
+  """Moves a primitive from the origin to where it belongs.
+
+  Args:
+    distance: of the primitive, centered, its own axis along y.
+    extent: half the sides of the box around it.
+    center: where its middle goes.
+    material: surface number.
+    axis: the world axis that the primitive's y axis takes.
+    turn: (axis, degrees), a further rotation about a world axis.
+    mirror: the axes, such as "xz", across which it has mirror images.
+
+  Returns:
+    The part.
+  """
+  cx, cy, cz = center
+  ex, ey, ez = extent
+  extent = {"x": (ey, ex, ez), "y": (ex, ey, ez), "z": (ex, ez, ey)}[axis]
+  cos, sin, plane = 1.0, 0.0, None
+  if turn is not None:
+    about, degrees = turn
+    cos = math.cos(math.radians(degrees))
+    sin = math.sin(math.radians(degrees))
+    plane = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[about]
+    first, second = plane
+    sides = list(extent)
+    sides[first] = abs(cos) * extent[first] + abs(sin) * extent[second]
+    sides[second] = abs(sin) * extent[first] + abs(cos) * extent[second]
+    extent = tuple(sides)
+
+  def placed(x, y, z):
+    if cx:
+      x = x - cx
+    if cy:
+      y = y - cy
+    if cz:
+      z = z - cz
+    if plane is not None:
+      point = [x, y, z]
+      first, second = plane
+      a, b = point[first], point[second]
+      point[first] = cos * a + sin * b
+      point[second] = cos * b - sin * a
+      x, y, z = point
+    if axis == "x":
+      x, y = y, x
+    elif axis == "z":
+      y, z = z, y
+    return distance(x, y, z)
+
+  low = tuple(c - e for c, e in zip(center, extent, strict=True))
+  high = tuple(c + e for c, e in zip(center, extent, strict=True))
+  return _mirror(Part(placed, low, high, material), mirror)
+
+
+def _mirror(part, axes):
+  """Adds mirror images by folding space, at the price of one primitive."""
+  if not axes:
+    return part
+  low, high = list(part.low), list(part.high)
+  for axis in axes:
+    low["xyz".index(axis)] = -high["xyz".index(axis)]
+
+  def mirrored(x, y, z):
+    if "x" in axes:
+      x = np.abs(x)
+    if "y" in axes:
+      y = np.abs(y)
+    if "z" in axes:
+      z = np.abs(z)
+    return part.distance(x, y, z)
+
+  return Part(mirrored, tuple(low), tuple(high), part.material)

@@ -5,6 +5,7 @@ that move.
 """
 
 import functools
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,6 @@ from tf_ssl.rendering import (
   background,
   camera,
   categories,
-  occluder,
   scene,
   shading,
   solids,
@@ -25,6 +25,10 @@ from tf_ssl.rendering import factors as factors_lib
 MIN_IMAGE_SIZE, MAX_IMAGE_SIZE = 16, 512
 _CAMERA_DISTANCE = 5.0
 _LIGHT_ELEVATION = 50.0  # Degrees.
+# A room's horizon would look odd on a thing.
+_OCCLUDER_KINDS = tuple(
+  number for number, kind in enumerate(background.KINDS) if kind != "room"
+)
 
 
 def check_image_size(image_size: int) -> None:
@@ -79,7 +83,7 @@ def render_with_mask(
   picture = scene.draw(
     still(factors, seed=seed), _behind(factors.background, image_size, seed)
   )
-  image, visible = occluder.cover(
+  image, visible = _cover(
     picture.image,
     picture.masks[0],
     factors.cover,
@@ -133,3 +137,71 @@ def instance(
     categories.build(category, shape),
     texture.random_surfaces(looks),
   )
+
+
+def _cover(
+  image: np.ndarray,
+  mask: np.ndarray,
+  eighths: int,
+  rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+  """Puts an occluder before an object.
+
+  The occluder is an ellipse or a box beside the object that grows until it
+  hides what it should: its size is a quantile over the object's own pixels,
+  so the hidden part is exact to the pixel.
+
+  Args:
+    image: [H, W, 3] float32, display values 0..1.
+    mask: [H, W] bool, the object's pixels.
+    eighths: how much of the object stays visible, 0 (nothing) to 8 (all; no
+      occluder then).
+    rng: decides where the occluder stands and how it looks.
+
+  Returns:
+    The image, and [H, W] bool: the object's pixels that stay visible.
+  """
+  count = int(np.count_nonzero(mask))
+  hidden = round(count * (8 - eighths) / 8)
+  if not hidden:
+    return image, mask
+  size = _growth(mask, rng)
+  inside = np.sort(size[mask])
+  if hidden < count:
+    edge = float(inside[hidden - 1] + inside[hidden]) / 2
+  else:
+    edge = float(inside[-1]) * 1.05
+  image_size = image.shape[0]
+  kind = _OCCLUDER_KINDS[int(rng.integers(len(_OCCLUDER_KINDS)))]
+  look = background.paint(kind, rng, image_size)
+  # Darker toward its edge, as something thick and round would be.
+  depth = np.clip((edge - size) * 6, 0, 1)
+  look = look * (0.55 + 0.45 * np.sqrt(depth))[..., None]
+  share = np.clip((edge - size) * image_size + 0.5, 0, 1)
+  covered = image + share[..., None] * (look - image)
+  return covered, mask & (size > edge)
+
+
+def _growth(mask, rng):
+  """[H, W]: how large the occluder must be to reach each pixel."""
+  image_size = mask.shape[0]
+  x, y = background.grid(image_size)
+  middle_x, middle_y = float(x[mask].mean()), float(y[mask].mean())
+  extent = math.sqrt(float(x[mask].var() + y[mask].var()))
+  side = rng.uniform(0, 2 * math.pi)
+  away = extent * rng.uniform(1.2, 2.2)
+  x = x - (middle_x + away * math.cos(side))
+  y = y - (middle_y + away * math.sin(side))
+  tilt = rng.uniform(0, math.pi)
+  cos, sin = math.cos(tilt), math.sin(tilt)
+  flat = rng.uniform(0.7, 1.4)
+  along, across = (x * cos + y * sin) * flat, (y * cos - x * sin) / flat
+  # The exponent of the outline is 2 to the power of this: an ellipse, or
+  # nearly a box.
+  doublings = 1 if rng.random() < 0.5 else 3
+  for _ in range(doublings):
+    along, across = along * along, across * across
+  size = along + across
+  for _ in range(doublings):
+    size = np.sqrt(size)
+  return size

@@ -1,68 +1,73 @@
-"""Rendered pictures and videos of 3-D objects: data that need no download.
+"""Rendered images and videos of 3-D objects: data that need no download.
 
-Ten categories of solids, told apart by shape alone, each instance with its own
-proportions, colors and texture, seen from all around under a moving light
-before varied backgrounds. Every factor is explicit, and image number `index`
-of the world `seed` is a pure function of the two (on one kind of machine:
-sines may differ in the last bit between processors). Videos show several of
-the same instances, which turn and move under a moving camera, with true tracks.
+Ten categories of solids differ in shape alone. Each instance has its own
+proportions, colors and texture, and is seen from all sides under varying light
+in front of varied backgrounds. Every factor is explicit: image `index` of world
+`seed` is a pure function of the two (on one type of processor; sines may differ
+in the last bit between types). Videos show several of these instances, which
+turn and move under a moving camera, with true tracks.
 """
 
 import os
 import pathlib
+from collections.abc import Callable, Collection
 
 from tf_ssl import errors
 from tf_ssl.rendering import (
   categories,
   factors,
+  files,
   folder_cache,
-  scene_files,
+  scene,
+  scripts,
   stills,
-  video_files,
   videos,
   workers,
 )
 
 CATEGORIES = categories.CATEGORIES
+MIN_VISIBLE_PIXELS = files.MIN_VISIBLE_PIXELS
 Factors = factors.Factors
-random_factors = factors.random_factors
 Rendering = stills.Rendering
-render = stills.render
-render_with_mask = stills.render_with_mask
-render_index = stills.render_index
-still = stills.still
 Video = videos.Video
+random_factors = factors.random_factors
+random_script = scripts.random_script
+render = stills.render
+render_index = stills.render_index
 render_video = videos.render_video
+render_with_mask = stills.render_with_mask
+still = stills.still
+video_names = files.video_names
+visible_boxes = scene.visible_boxes
 
-# Part of every cache's name: count it up whenever the pixels change.
+# Part of every cached folder's name. Increase it when pixels change.
 RENDERER_VERSION = 1
-# The same of what only videos show.
+# Version of what only videos and scenes show.
 VIDEO_RENDERER_VERSION = 1
-# A split is a block of indices, which has its own pool of instances.
+# Each split is a block of indices with its own instances.
 SPLITS = ("train", "labeled", "held_out")
+_OLD_SPLITS = {"labelled": "labeled"}
 
 
 def split_index(split: str, number: int) -> int:
-  """The index of an image or video of a split.
+  """Returns the index in the world of an image or video of a split.
 
   Args:
-    split: one of `SPLITS`. They share neither indices nor instances.
-    number: of the image or video within its split, >= 0.
+    split: one of `SPLITS`, which share neither indices nor instances; the old
+      name "labelled" means "labeled".
+    number: number of the image or video in its split, >= 0.
 
   Returns:
-    The index, as `render_index` and `render_video` take it.
+    The index, for `render_index` and `render_video`.
 
   Raises:
-    UsageError: if there is no such split or image.
+    UsageError: the split does not exist, or the number is out of range.
   """
-  if split not in SPLITS:
-    raise errors.UsageError(
-      f"split={split!r}: expected one of {', '.join(SPLITS)}; change split."
-    )
+  split = _split(split)
   if not 0 <= number < factors.BLOCK:
     raise errors.UsageError(
-      f"Image or video {number} of a split: expected 0 to {factors.BLOCK - 1};"
-      " change num_images or num_videos."
+      f"image or video {number} of a split: expected 0 to {factors.BLOCK - 1};"
+      " change num_images or num_videos"
     )
   return SPLITS.index(split) * factors.BLOCK + number
 
@@ -76,54 +81,53 @@ def rendered_folder(
   variety: float = 1.0,
   cache_dir: str | None = None,
 ) -> str:
-  """A class folder of rendered images, made on the first call and then kept.
+  """Returns a class folder of images, rendered on the first call.
 
-  It is rendered by as many processes as there are cores. A folder that is
-  incomplete or was tampered with is rendered again. Nobody ever sees a folder
-  half written, even if several processes ask for it at once.
+  One process per core renders. A folder with missing or changed files is
+  rendered again. Other processes see the complete folder or none.
 
   Args:
     split: one of `SPLITS`.
-    num_images: how many; categories take turns, so their counts differ by one
-      at most.
+    num_images: number of images. Categories alternate, so their counts differ
+      by at most one.
     image_size: H and W.
-    seed: of the world. Splits of one world show the same kinds of things.
-    variety: 1 for all viewpoints, lights and backgrounds, less for fewer of
-      them; see `random_factors`.
-    cache_dir: where to keep it; default $XDG_CACHE_HOME/tf_ssl/rendered, or
-      ~/.cache/tf_ssl/rendered.
+    seed: seed of the world. The splits of one world show the same categories.
+    variety: 1 for all viewpoints, lights and backgrounds, smaller for a
+      narrower range; see `factors.random_factors`.
+    cache_dir: folder to keep rendered folders in; by default
+      $XDG_CACHE_HOME/tf_ssl/rendered, or ~/.cache/tf_ssl/rendered.
 
   Returns:
-    Path of the folder; its files are CATEGORY/000123.png.
+    Path of the folder. Its files are CATEGORY/000123.png.
 
   Raises:
-    UsageError: if an argument is out of range or cache_dir cannot be written.
+    UsageError: an argument is out of range or cache_dir cannot be written.
   """
   stills.check_image_size(image_size)
-  if num_images < 1:
-    raise errors.UsageError(
-      f"num_images={num_images}: expected 1 or more; change num_images."
-    )
-  first_index = split_index(split, 0)
-  split_index(split, num_images - 1)
-  random_factors(seed, first_index, variety=variety)  # Refuses bad ones.
-  name = f"{split}-{num_images}x{image_size}px-seed{seed}-v{RENDERER_VERSION}"
+  first_index = _first_index(split, seed, num_images=num_images)
+  random_factors(seed, first_index, variety=variety)  # Checks variety.
+  name = (
+    f"{_split(split)}-{num_images}x{image_size}px-seed{seed}-"
+    f"v{RENDERER_VERSION}"
+  )
   if variety != 1:
     name += f"-variety{float(variety)!r}"
-  files = {
+  indices = {
     f"{CATEGORIES[number % len(CATEGORIES)]}/{number:06d}.png": (
       first_index + number
     )
     for number in range(num_images)
   }
-  return folder_cache.folder(
-    pathlib.Path(cache_dir or default_cache_dir()) / name,
-    "images",
-    files,
-    lambda folder: workers.render_files(
-      folder, files, seed=seed, image_size=image_size, variety=variety
-    ),
-  )
+
+  def render_into(folder: pathlib.Path) -> None:
+    shown = {
+      file: random_factors(seed, index, variety=variety)
+      for file, index in indices.items()
+    }
+    world = {"seed": seed, "image_size": image_size}
+    workers.render("still", folder, shown, world=world, title="images")
+
+  return cached(name, "images", indices, render_into, cache_dir)
 
 
 def rendered_videos(
@@ -136,74 +140,64 @@ def rendered_videos(
   seed: int = 0,
   cache_dir: str | None = None,
 ) -> str:
-  """A folder of rendered videos, made on the first call and then kept.
+  """Returns a folder of videos with true tracks, rendered on the first call.
 
-  As `rendered_folder`, it is rendered by as many processes as there are cores,
-  rendered again if something is missing or was tampered with, and never seen
-  half written.
+  Caching works as in `rendered_folder`.
 
   Args:
-    split: one of `SPLITS`; the instances are those of its stills.
-    num_videos: how many.
-    num_frames: of each. More frames go on where fewer end.
-    fps: frames a second; motion is the same at every rate.
-    image_size: H and W, or one number for both; even, as H.264 wants it.
-    seed: of the world.
-    cache_dir: as of `rendered_folder`.
+    split: one of `SPLITS`; videos and stills of a split share instances.
+    num_videos: number of videos.
+    num_frames: number of frames per video. A longer video starts with the
+      frames of a shorter one.
+    fps: frame rate, frames per second; motion per second does not depend on it.
+    image_size: H and W, or one number for both; even, as H.264 requires.
+    seed: seed of the world.
+    cache_dir: folder to keep rendered folders in; default as in
+      `rendered_folder`.
 
   Returns:
-    Path of the folder. Its files are 000012.mp4, ... and, for each, its true
-    tracks boxes/000012.csv, with the columns
+    Path of the folder. Its files are 000012.mp4, ... and the true tracks of
+    each video in boxes/000012.csv, with the columns
 
-      frame: counted from 0.
+      frame: frame number, from 0.
       track: number of the object in its video, from 1; its value in the masks
         of `render_video`.
       category: one of `CATEGORIES`.
-      xmin, ymin, xmax, ymax: box of what is seen of the object, in pixels from
+      xmin, ymin, xmax, ymax: box of the visible part of the object, pixels from
         the top left, maxima exclusive.
-      visible_fraction: how many of the pixels that the object would cover,
-        alone and on an endless picture, are seen: 0 to 1.
+      visible_fraction: fraction, 0 to 1, of the pixels that are visible, of
+        those that the object would cover alone in an unbounded image.
 
-    and a row for every object in every frame that shows at least
-    `video_files.MIN_VISIBLE_PIXELS` pixels of it.
+    and one row per object and frame with at least `MIN_VISIBLE_PIXELS` visible
+    pixels.
 
   Raises:
-    UsageError: if an argument is out of range or cache_dir cannot be written.
+    UsageError: an argument is out of range or cache_dir cannot be written.
   """
-  if num_videos < 1:
-    raise errors.UsageError(
-      f"num_videos={num_videos}: expected 1 or more; change num_videos."
-    )
   height, width = videos.size_of(image_size)
-  if height % 2 or width % 2:
-    raise errors.UsageError(
-      f"image_size={image_size!r}: expected even numbers; change image_size."
-    )
+  errors.require(
+    height % 2 == width % 2 == 0,
+    f"image_size={image_size!r}: expected even numbers; change image_size",
+  )
   videos.check_time(num_frames, fps)
-  first_index = split_index(split, 0)
-  split_index(split, num_videos - 1)
-  factors.generator(seed)  # Refuses a bad one.
+  first_index = _first_index(split, seed, num_videos=num_videos)
   name = (
-    f"{split}-{num_videos}videos-{num_frames}x{height}x{width}px-"
+    f"{_split(split)}-{num_videos}videos-{num_frames}x{height}x{width}px-"
     f"{float(fps)!r}fps-seed{seed}-v{RENDERER_VERSION}.{VIDEO_RENDERER_VERSION}"
   )
-  numbers = {number: first_index + number for number in range(num_videos)}
-  return folder_cache.folder(
-    pathlib.Path(cache_dir or default_cache_dir()) / name,
+  indices = {number: first_index + number for number in range(num_videos)}
+  world = {
+    "seed": seed,
+    "num_frames": num_frames,
+    "image_size": (height, width),
+    "fps": fps,
+  }
+  return cached(
+    name,
     "videos",
-    [
-      of(number)
-      for number in numbers
-      for of in (video_files.video_name, video_files.boxes_name)
-    ],
-    lambda folder: workers.render_videos(
-      folder,
-      numbers,
-      seed=seed,
-      num_frames=num_frames,
-      image_size=(height, width),
-      fps=fps,
-    ),
+    [file for number in indices for file in files.video_names(number)],
+    lambda folder: workers.render("video", folder, indices, world=world),
+    cache_dir,
   )
 
 
@@ -215,56 +209,130 @@ def rendered_scenes(
   seed: int = 0,
   cache_dir: str | None = None,
 ) -> str:
-  """A folder of rendered scenes with several objects, made once and then kept.
+  """Returns a folder of scenes with several objects, rendered on first call.
 
-  A scene is the first frame of a video. As `rendered_folder`, it is rendered by
-  as many processes as there are cores, rendered again if something is missing
-  or was tampered with, and never seen half written.
+  A scene is the first frame of a video. Caching works as in `rendered_folder`.
 
   Args:
-    split: one of `SPLITS`; the instances are those of its stills.
-    num_images: how many scenes.
+    split: one of `SPLITS`; scenes and stills of a split share instances.
+    num_images: number of scenes.
     image_size: H and W, or one number for both.
-    seed: of the world.
-    cache_dir: as of `rendered_folder`.
+    seed: seed of the world.
+    cache_dir: folder to keep rendered folders in; default as in
+      `rendered_folder`.
 
   Returns:
-    Path of the folder. Its files are images/000012.png, ...; for each
-    masks/000012.png, [H, W] uint8, the class that is seen, 0 for none; and for
-    all annotations.json, boxes in COCO's format, and classes.json, from class
-    ids to names.
+    Path of the folder. It holds images/000012.png; masks/000012.png, [H, W]
+    uint8, the class of each pixel, 0 for no object; boxes/000012.csv with the
+    columns of `rendered_videos`; annotations.json, all boxes in COCO's format;
+    and classes.json, class names by class id.
 
   Raises:
-    UsageError: if an argument is out of range or cache_dir cannot be written.
+    UsageError: an argument is out of range or cache_dir cannot be written.
   """
-  if num_images < 1:
-    raise errors.UsageError(
-      f"num_images={num_images}: expected 1 or more; change num_images."
-    )
   size = videos.size_of(image_size)
-  first_index = split_index(split, 0)
-  split_index(split, num_images - 1)
-  factors.generator(seed)  # Refuses a bad one.
+  first_index = _first_index(split, seed, num_images=num_images)
   name = (
-    f"{split}-{num_images}scenes-{size[0]}x{size[1]}px-seed{seed}-"
+    f"{_split(split)}-{num_images}scenes-{size[0]}x{size[1]}px-seed{seed}-"
     f"v{RENDERER_VERSION}.{VIDEO_RENDERER_VERSION}"
   )
-  numbers = {number: first_index + number for number in range(num_images)}
-  return folder_cache.folder(
-    pathlib.Path(cache_dir or default_cache_dir()) / name,
+  indices = {number: first_index + number for number in range(num_images)}
+
+  def render_into(folder: pathlib.Path) -> None:
+    world = {"seed": seed, "image_size": size}
+    workers.render("scene", folder, indices, world=world)
+    files.write_annotations(folder, indices, size)
+
+  return cached(
+    name,
     "scenes",
     [
-      *(file for number in numbers for file in scene_files.file_names(number)),
-      scene_files.ANNOTATIONS,
-      scene_files.CLASSES,
+      *(file for number in indices for file in files.scene_names(number)),
+      files.ANNOTATIONS,
+      files.CLASSES,
     ],
-    lambda folder: workers.render_scenes(
-      folder, numbers, seed=seed, image_size=size
-    ),
+    render_into,
+    cache_dir,
   )
 
 
-def default_cache_dir() -> pathlib.Path:
-  """Where rendered files are kept unless a folder is named."""
-  home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-  return pathlib.Path(home) / "tf_ssl" / "rendered"
+def rendered_stills(
+  name: str,
+  shown: dict[str, Factors],
+  *,
+  seed: int,
+  image_size: int,
+  title: str,
+  cache_dir: str | None = None,
+) -> str:
+  """Returns a folder of stills of given factors, rendered on the first call.
+
+  Args:
+    name: name of the cached folder; determines `shown`, seed and image_size.
+    shown: factors by file name.
+    seed: seed of the world.
+    image_size: H and W.
+    title: what is rendered, for the progress bar.
+    cache_dir: folder to keep rendered folders in; default as in
+      `rendered_folder`.
+
+  Raises:
+    UsageError: an argument is out of range or cache_dir cannot be written.
+  """
+  stills.check_image_size(image_size)
+  world = {"seed": seed, "image_size": image_size}
+
+  def render_into(folder: pathlib.Path) -> None:
+    workers.render("still", folder, shown, world=world, title=title)
+
+  return cached(name, "images", shown, render_into, cache_dir)
+
+
+def cached(
+  name: str,
+  kind: str,
+  names: Collection[str],
+  render_into: Callable[[pathlib.Path], None],
+  cache_dir: str | None = None,
+) -> str:
+  """Returns the files of a cached folder, rendered on the first call.
+
+  Args:
+    name: name of the folder; holds everything that decides its content.
+    kind: name of the subfolder for the files, such as "images".
+    names: names of the files.
+    render_into: function that writes the files into a given folder.
+    cache_dir: folder to keep rendered folders in; default as in
+      `rendered_folder`.
+
+  Returns:
+    Path of the subfolder.
+
+  Raises:
+    UsageError: cache_dir cannot be written.
+  """
+  if cache_dir is None:
+    home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    cache_dir = pathlib.Path(home) / "tf_ssl" / "rendered"
+  place = pathlib.Path(cache_dir) / name
+  return folder_cache.folder(place, kind, names, render_into)
+
+
+def _split(split: str) -> str:
+  split = _OLD_SPLITS.get(split, split)
+  if split not in SPLITS:
+    raise errors.UsageError(
+      f"split={split!r}: expected one of {', '.join(SPLITS)}; change split"
+    )
+  return split
+
+
+def _first_index(split: str, seed: int, **count: int) -> int:
+  """Returns the index of a split's first item; checks seed and count."""
+  ((name, number),) = count.items()
+  errors.require(
+    number >= 1, f"{name}={number}: expected 1 or more; change {name}"
+  )
+  split_index(split, number - 1)
+  factors.generator(seed)  # Checks the seed.
+  return split_index(split, 0)

@@ -11,7 +11,7 @@ import numpy as np
 
 from tf_ssl import errors
 from tf_ssl.rendering import factors as factors_lib
-from tf_ssl.rendering import scene, scripts, stage, stills, true_boxes
+from tf_ssl.rendering import scene, scripts, stage, stills
 
 
 class Frame(NamedTuple):
@@ -135,7 +135,7 @@ def _frame(shown, built, image_size):
   boxes, fractions = [], []
   for number, whole in enumerate(picture.masks):
     seen = picture.front == number
-    boxes.append(true_boxes.around(seen))
+    boxes.append(scene.bounding_box(seen))
     covered = np.count_nonzero(whole)
     if whole[[0, -1]].any() or whole[:, [0, -1]].any():
       # Nothing is larger than the margin.

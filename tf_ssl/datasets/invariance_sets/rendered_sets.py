@@ -1,6 +1,6 @@
-"""Rendered sets of images in which one thing changes: no download, true values.
+"""Rendered invariance sets: no download, true values of the factor.
 
-The world is that of `synthetic`, with instances that none of its splits has.
+The instances are those of none of the splits of `synthetic`.
 """
 
 import pathlib
@@ -10,17 +10,9 @@ import numpy as np
 from tf_ssl import errors
 from tf_ssl.datasets import records
 from tf_ssl.datasets.invariance_sets import invariance_sets
-from tf_ssl.rendering import (
-  categories,
-  factors,
-  folder_cache,
-  invariance_plans,
-  stills,
-  synthetic,
-  workers,
-)
+from tf_ssl.rendering import factors, invariance_plans, stills, synthetic
 
-# Part of every cache's name: count it up whenever a plan changes.
+# Part of every cached folder's name. Increase it when a plan changes.
 PLAN_VERSION = 1
 
 
@@ -34,69 +26,69 @@ def rendered_sets(
   black_background: bool = False,
   cache_dir: str | None = None,
 ) -> invariance_sets.InvarianceSets:
-  """Sets for one invariance, rendered on the first call and then kept.
+  """Returns sets for one invariance, rendered on the first call.
 
-  What changes within a set, and the factor's values, evenly spaced:
+  What varies within a set, with evenly spaced values of the factor:
 
     occlusion: an occluder grows; 1 to 8 eighths of the object are visible.
-    viewpoint: the object turns all around; degrees. Round things, as bottles
-      and lamps are, then change little but for their texture.
-    illumination_direction: the light goes round, -110 to 110 degrees from
-      behind the camera.
-    illumination_colour: the light turns from blue to red; red gains the share
-      that blue loses, -0.8 to 0.8.
-    instance: another thing of the category in each image; no values.
-    instance_viewpoint: that, and it is turned as in viewpoint.
-    background: what is behind; no values.
-    position: the object goes along a line through the middle, -0.25 to 0.25
-      image sides; each set has its own line.
-    scale: the diameter of the object's bounding sphere, 0.35 to 1 image sides;
-      their ratios are even.
+    viewpoint: the object turns all around; degrees. Rotationally symmetric
+      objects, such as bottles and lamps, change little but in texture.
+    illumination_direction: the light moves from -110 to 110 degrees around the
+      object; 0 is behind the camera.
+    illumination_colour: the light changes from blue to red; -0.8 to 0.8, the
+      fraction that red gains and blue loses.
+    instance: each image shows another instance of the category; no values.
+    instance_viewpoint: another instance in each image, turned as in viewpoint.
+    background: each image has another background; no values.
+    position: the object moves along a line through the image center, -0.25 to
+      0.25 image sides; each set has its own direction.
+    scale: the diameter of the object's bounding sphere grows from 0.35 to 1
+      image sides; ratios of neighbors are equal.
 
   Args:
     invariance: one of `invariance_sets.INVARIANCES`.
-    num_sets: how many sets. Categories, which are the classes, take turns.
-    images_per_set: how many images each has; 8 at most in occlusion, which has
-      no more levels, and 70 in background.
+    num_sets: number of sets. The categories, which are the classes, alternate.
+    images_per_set: number of images per set; at most 8 for occlusion, which has
+      8 levels, and 70 for background.
     image_size: H and W.
-    seed: of the world; see `synthetic.rendered_folder`.
-    black_background: what is behind is black, as in ALOI and COIL, where
-      otherwise it is drawn for each set. What stays behind an object that
-      changes is something to hold on to, too.
-    cache_dir: where images are kept; see `synthetic.rendered_folder`.
+    seed: seed of the world; see `synthetic.rendered_folder`.
+    black_background: whether the background is black, as in ALOI and COIL. By
+      default each set has its own background, which stays the same while the
+      object changes and so raises the similarity of the set's images.
+    cache_dir: folder to keep the images in; default as in
+      `synthetic.rendered_folder`.
 
   Raises:
-    UsageError: if an argument is out of range, black_background is asked for
-      where the background changes, or cache_dir cannot be written.
+    UsageError: an argument is out of range, black_background is set for the
+      invariance to background, or cache_dir cannot be written.
   """
   if invariance not in invariance_plans.KINDS:
     raise errors.UsageError(
-      f"invariance={invariance!r}: expected one of "
-      f"{', '.join(invariance_plans.KINDS)}; change invariance."
+      f"invariance={invariance!r}: expected one of"
+      f" {', '.join(invariance_plans.KINDS)}; change invariance"
     )
-  for name, value in (
-    ("num_sets", num_sets),
-    ("images_per_set", images_per_set),
-  ):
-    if not 1 <= value <= 10**6:
-      raise errors.UsageError(
-        f"{name}={value}: expected 1 to 1000000; change {name}."
-      )
-  if black_background and invariance == "background":
-    raise errors.UsageError(
-      "black_background=True: in sets of backgrounds these change; change"
-      " black_background or invariance."
+  counts = {"num_sets": num_sets, "images_per_set": images_per_set}
+  for name, value in counts.items():
+    errors.require(
+      1 <= value <= 10**6,
+      f"{name}={value}: expected 1 to 1000000; change {name}",
     )
+  errors.require(
+    not (black_background and invariance == "background"),
+    "black_background=True: not possible for invariance='background', where"
+    " the background varies; change black_background or invariance",
+  )
   stills.check_image_size(image_size)
   plan = invariance_plans.plan(invariance, num_sets, images_per_set, seed)
-  members, sets, files = [], [], {}
-  for number, shown in enumerate(plan):
-    category = categories.CATEGORIES[shown[0].factors.category]
-    for i, member in enumerate(shown):
-      shows = member.factors
+  categories = synthetic.CATEGORIES
+  members, sets, shown = [], [], {}
+  for number, members_of_set in enumerate(plan):
+    category = categories[members_of_set[0].factors.category]
+    for i, member in enumerate(members_of_set):
+      still = member.factors
       if black_background:
-        shows = shows._replace(background=factors.BLACK)
-      files[f"{category}/{number:06d}_{i:06d}.png"] = shows
+        still = still._replace(background=factors.BLACK)
+      shown[f"{category}/{number:06d}_{i:06d}.png"] = still
       members.append(member)
       sets.append(number)
   name = (
@@ -105,36 +97,30 @@ def rendered_sets(
     f"{'-black' if black_background else ''}"
   )
   folder = pathlib.Path(
-    folder_cache.folder(
-      pathlib.Path(cache_dir or synthetic.default_cache_dir()) / name,
-      "images",
-      files,
-      lambda folder: workers.render_stills(
-        folder,
-        files,
-        seed=seed,
-        image_size=image_size,
-        label=f"{invariance.replace('_', ' ')} sets",
-      ),
+    synthetic.rendered_stills(
+      name,
+      shown,
+      seed=seed,
+      image_size=image_size,
+      title=f"{invariance.replace('_', ' ')} sets",
+      cache_dir=cache_dir,
     )
   )
-  used = min(num_sets, len(categories.CATEGORIES))
   factor_name, unit, period = invariance_plans.KINDS[invariance].factor
   return invariance_sets.InvarianceSets(
     source="rendered",
     invariance=invariance,
     images=records.ImageRecords(
       str(folder.absolute()),
-      np.array([name.encode() for name in files]),
-      np.array([(folder / name).stat().st_size for name in files], np.int64),
+      np.array([name.encode() for name in shown]),
+      np.array([(folder / name).stat().st_size for name in shown], np.int64),
     ),
     sets=np.array(sets, np.int32),
     classes=np.array([m.factors.category for m in members], np.int32),
     set_names=tuple(
-      f"{categories.CATEGORIES[i % len(categories.CATEGORIES)]} {i}"
-      for i in range(num_sets)
+      f"{categories[i % len(categories)]} {i}" for i in range(num_sets)
     ),
-    class_names=categories.CATEGORIES[:used],
+    class_names=categories[: min(num_sets, len(categories))],
     factor=np.array([member.value for member in members], np.float64),
     factor_name=factor_name,
     factor_unit=unit,

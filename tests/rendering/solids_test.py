@@ -3,21 +3,21 @@ import sys
 import numpy as np
 import pytest
 
-from tf_ssl.rendering import primitives, solids
+from tf_ssl.rendering import solids
 
 _PARTS = {
-  "box": primitives.box((0.1, -0.2, 0.3), (0.5, 0.3, 0.7)),
-  "round box": primitives.box((0, 0, 0), (0.5, 0.3, 0.7), rounding=0.1),
-  "cone": primitives.cone((0, 0.1, 0), 0.6, 0.2, 0.5),
-  "cylinder": primitives.cylinder((0.2, 0, 0), 0.4, 0.6, axis="x"),
-  "torus": primitives.torus((0, 0, 0.2), 0.5, 0.15, axis="z"),
-  "ball": primitives.ellipsoid((0.1, 0.2, 0.3), 0.5),
-  "ellipsoid": primitives.ellipsoid((0, 0, 0), (0.3, 0.4, 0.6)),
-  "turned box": primitives.box((0.2, 0.1, 0), (0.6, 0.2, 0.4), turn=("y", 30)),
-  "rods": primitives.rods(
+  "box": solids.box((0.1, -0.2, 0.3), (0.5, 0.3, 0.7)),
+  "round box": solids.box((0, 0, 0), (0.5, 0.3, 0.7), rounding=0.1),
+  "cone": solids.cone((0, 0.1, 0), 0.6, 0.2, 0.5),
+  "cylinder": solids.cylinder((0.2, 0, 0), 0.4, 0.6, axis="x"),
+  "torus": solids.torus((0, 0, 0.2), 0.5, 0.15, axis="z"),
+  "ball": solids.ellipsoid((0.1, 0.2, 0.3), 0.5),
+  "ellipsoid": solids.ellipsoid((0, 0, 0), (0.3, 0.4, 0.6)),
+  "turned box": solids.box((0.2, 0.1, 0), (0.6, 0.2, 0.4), turn=("y", 30)),
+  "rods": solids.rods(
     [((0, 0, 0), (0.5, 0.3, 0), 0.2), ((0.5, 0, 0), (0.5, 0.3, 0.6), 0.1)]
   ),
-  "mirrored cylinders": primitives.cylinder(
+  "mirrored cylinders": solids.cylinder(
     (0.5, 0, 0.4), 0.15, 0.3, axis="z", mirror="xz"
   ),
 }
@@ -79,15 +79,15 @@ def test_distances_along_an_axis_are_exact(name, point, expected):
 
 
 def test_a_hollow_part_is_empty_where_its_cavity_is():
-  ball = primitives.ellipsoid((0, 0, 0), 0.5)
-  shell = solids.hollow(ball, primitives.ellipsoid((0, 0, 0), 0.4))
+  ball = solids.ellipsoid((0, 0, 0), 0.5)
+  shell = solids.hollow(ball, solids.ellipsoid((0, 0, 0), 0.4))
   assert _distance(shell, 0, 0, 0) == pytest.approx(0.4)
   assert _distance(shell, 0.45, 0, 0) == pytest.approx(-0.05)
 
 
 def test_a_solid_is_the_union_of_its_parts():
-  left = primitives.ellipsoid((-1, 0, 0), 0.5, material=1)
-  right = primitives.box((1, 0, 0), (0.5, 0.5, 0.5), material=2)
+  left = solids.ellipsoid((-1, 0, 0), 0.5, material=1)
+  right = solids.box((1, 0, 0), (0.5, 0.5, 0.5), material=2)
   solid = solids.join([left, right])
   x = np.float32([-1.7, 1.7])
   zero = np.zeros(2, np.float32)

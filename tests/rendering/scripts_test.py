@@ -3,22 +3,22 @@ import sys
 import numpy as np
 import pytest
 
-from tf_ssl.rendering import motion
+from tf_ssl.rendering import scripts
 
 
 def test_a_swing_starts_at_its_phase_and_comes_back_after_a_period():
-  swing = motion.Swing(
+  swing = scripts.Swing(
     np.array([1.0, 0.0]),
     np.array([2.0, 3.0]),
     np.array([1, 2]),
     np.array([0.25, 0.0]),
   )
   np.testing.assert_allclose(swing.at(0.0), [3, 0], atol=1e-12)
-  quarter = motion.PERIOD / 4
+  quarter = scripts.PERIOD / 4
   np.testing.assert_allclose(swing.at(quarter), [1, 0], atol=1e-12)
   np.testing.assert_allclose(
-    swing.at(np.array([0.7, 0.7 + motion.PERIOD]))[0],
-    swing.at(0.7 + motion.PERIOD),
+    swing.at(np.array([0.7, 0.7 + scripts.PERIOD]))[0],
+    swing.at(0.7 + scripts.PERIOD),
   )
 
 
@@ -26,8 +26,8 @@ def test_a_swing_starts_at_its_phase_and_comes_back_after_a_period():
 def test_things_on_their_paths_never_meet(seed):
   rng = np.random.default_rng(seed)
   sizes = rng.uniform(0.3, 1.0, size=6)
-  paths = motion.paths_apart(rng, sizes, spread=2.0)
-  places = [path.at(np.linspace(0, motion.PERIOD, 1111)) for path in paths]
+  paths = scripts.paths_apart(rng, sizes, spread=2.0)
+  places = [path.at(np.linspace(0, scripts.PERIOD, 1111)) for path in paths]
   for second in range(6):
     for first in range(second):
       apart = np.linalg.norm(places[first] - places[second], axis=-1).min()
