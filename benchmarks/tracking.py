@@ -25,7 +25,6 @@ from tf_ssl.ops import boxes
 from tf_ssl.video.decoding import decode
 from tf_ssl.video.source import videos
 from tf_ssl.video.tracking import (
-  observations,
   region_features,
   region_proposals,
   shots,
@@ -108,11 +107,11 @@ class _Film:
     self.shots = [
       (
         first,
-        observations.observe(
+        shots.observe(
           self.frames[first:end], propose=propose, describe=self.describe
         ),
       )
-      for first, end in shots.shots(self.frames)
+      for first, end in shots.find(self.frames)
     ]
     self.seconds[1] += time.process_time() - began
 

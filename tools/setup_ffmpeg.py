@@ -11,11 +11,11 @@ from ._cli import cli
 
 
 def main(invocation: cli.Invocation) -> None:
-  """Runs `ffmpeg_setup.set_up` and says where the libraries are."""
-  from tf_ssl.video.decoding import ffmpeg4, ffmpeg_setup
+  """Runs `ffmpeg4.set_up` and says where the libraries are."""
+  from tf_ssl.video.decoding import ffmpeg4
 
   flags = invocation.flags
-  folder = ffmpeg_setup.set_up(
+  folder = ffmpeg4.set_up(
     flags.output_dir and pathlib.Path(flags.output_dir),
     wheel=flags.wheel and pathlib.Path(flags.wheel),
   )

@@ -7,14 +7,14 @@ import pytest
 
 from tf_ssl import errors
 from tf_ssl.video import frame_pairs
-from tf_ssl.video.decoding import readers
+from tf_ssl.video.decoding import decode
 
 
 def pairs(count, fps=10.0, lost=(), **distance):
   """Frame numbers of the pairs of a video of `count` frames."""
   times = np.arange(count) / fps
   stride, seconds = distance.get("frames"), distance.get("seconds")
-  sampled = readers.numbers_to_iterate(
+  sampled = decode.numbers_to_iterate(
     times, stride=stride or 1, every_seconds=seconds
   )
   numbers = np.array([n for n in sampled if n not in lost], np.int64)

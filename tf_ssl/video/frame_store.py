@@ -1,8 +1,8 @@
-"""Videos decoded once: the frames that training wants, as JPEG in TFRecords.
+"""Decodes videos once and stores the frames for training.
 
-A decoder goes through a video from its beginning, training wants frames in an
-order drawn at random. So every video is decoded once, as long as its frames are
-not there, and what is kept of it can be read frame by frame.
+A decoder reads a video from its start, while training needs frames in random
+order. Each video is therefore decoded once, and its frames are stored as JPEG
+in a TFRecord file that can be read frame by frame.
 """
 
 import concurrent.futures
@@ -15,27 +15,26 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-import tqdm
 from absl import logging
 
 from tf_ssl import errors
-from tf_ssl.ops import jpeg, workdir
+from tf_ssl.ops import jpeg, progress, threads, workdir
 from tf_ssl.video import frame_pairs
 from tf_ssl.video.decoding import frames, isolated
-from tf_ssl.video.source import identity, videos
+from tf_ssl.video.source import videos
 
-_VERSION = 1  # part of every place's name: count up if what is kept changes
+_VERSION = 1  # Part of each folder's name; increase it if the content changes.
 
 
 class StoredVideo(NamedTuple):
-  """The frames that are kept of a video.
+  """The stored frames of a video.
 
   Attributes:
     video: the video.
-    file: the TFRecord file; an Example for each frame with `image/encoded`,
+    file: path of the TFRecord file, with an Example per frame: `image/encoded`,
       `frame/number`, `frame/time` and `video/name`.
-    numbers: [n] int64, of the frames, ascending.
-    times: [n] float64, seconds.
+    numbers: [n] int64, frame numbers, ascending.
+    times: [n] float64, times of the frames, seconds.
   """
 
   video: videos.Video
@@ -54,43 +53,40 @@ def store(
   reader: str = "auto",
   processes: int | None = None,
 ) -> list[StoredVideo]:
-  """Decodes what is not there yet, with a progress bar on standard error.
+  """Decodes the videos that are not stored yet, with a progress bar.
 
-  A video that cannot be decoded is left out, logged, and named with the reason
-  in `skipped_videos.txt`. Interrupted, it goes on with the videos that are not
-  done.
+  A video that cannot be decoded is skipped, logged, and listed with the reason
+  in `skipped_videos.txt`. After an interruption, the same call resumes with the
+  remaining videos.
 
   Args:
-    found: the videos.
-    folder: where to keep the frames; a folder inside for each way to sample.
-    every_frames: the distance between frames, in frames.
-    every_seconds: or in seconds.
-    size: the most pixels of the shorter side; None leaves frames as they are.
-    reader: see `decode.read_frames`.
-    processes: that decode at once; as many as there are cores by default.
+    found: videos to store.
+    folder: folder of the frames; each way of sampling has its own subfolder.
+    every_frames: distance between stored frames, frames; set this or
+      `every_seconds`.
+    every_seconds: distance between stored frames, seconds.
+    size: maximum length of a frame's shorter side, pixels; None keeps the
+      original size.
+    reader: reader of video files, see `decode.read_frames`.
+    processes: number of decoding processes; None for one per core.
 
   Returns:
-    The videos that could be decoded, in the order given.
+    The videos that could be decoded, in the order of `found`.
 
   Raises:
-    UsageError: none could, the distance is none, or the folder cannot be
-      written.
+    UsageError: no video can be decoded, the distance is invalid, or the folder
+      cannot be written.
   """
   frame_pairs.check_distance(every_frames, every_seconds)
   sampling = {"frames": every_frames, "seconds": every_seconds, "size": size}
   key = json.dumps([_VERSION, jpeg.QUALITY, sampling], sort_keys=True)
-  place = pathlib.Path(folder).expanduser() / identity.digest(key)
-  try:
+  place = pathlib.Path(folder).expanduser() / videos.digest(key)
+  with workdir.writable(folder, "frames_dir"):
     place.mkdir(parents=True, exist_ok=True)
     entries = _store_all(found, place, sampling, reader, processes)
-  except OSError as error:
-    raise errors.UsageError(
-      f"frames_dir {folder!r}: cannot keep frames there ({error}); expected a"
-      " writable folder with room; change frames_dir"
-    ) from error
-  bad = {v.name: e["skipped"] for v, e in entries if "skipped" in e}
-  if bad:
-    _tell(bad, len(found), place / "skipped_videos.txt")
+    bad = {v.name: e["skipped"] for v, e in entries if "skipped" in e}
+    if bad:
+      _report_skipped(bad, len(found), place / "skipped_videos.txt")
   if len(bad) == len(found):
     name, reason = next(iter(bad.items()))
     raise errors.UsageError(
@@ -110,21 +106,20 @@ def store(
 
 
 def default_folder() -> str:
-  """$XDG_CACHE_HOME/tf_ssl/frames, or ~/.cache/tf_ssl/frames."""
+  """Returns $XDG_CACHE_HOME/tf_ssl/frames, or ~/.cache/tf_ssl/frames."""
   home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
   return str(pathlib.Path(home) / "tf_ssl" / "frames")
 
 
 def _store_all(found, place, sampling, reader, processes):
-  """Returns (video, its entry) for each video, in order."""
-  paths = [place / f"{identity.identity(video)}.json" for video in found]
-  waiting = {}  # a video that is listed twice is decoded once
+  """Returns (video, entry) for each video, in order."""
+  paths = [place / f"{videos.fingerprint(video)}.json" for video in found]
+  waiting = {}  # A video that is listed twice is decoded once.
   for video, path in zip(found, paths, strict=True):
-    if not path.exists():
+    if workdir.read_json(path) is None:
       waiting.setdefault(path, video)
   if waiting:
-    processes = processes or len(os.sched_getaffinity(0))
-    processes = min(processes, len(waiting))
+    processes = min(processes or threads.num_cores(), len(waiting))
     mine = threading.local()
     decoders = []
 
@@ -132,35 +127,44 @@ def _store_all(found, place, sampling, reader, processes):
       if not hasattr(mine, "decoder"):
         mine.decoder = isolated.Decoder(num_threads=1 if processes > 1 else 0)
         decoders.append(mine.decoder)
-      _store_one(mine.decoder, video, path, sampling, reader, bar)
+      return _store_one(mine.decoder, video, path, sampling, reader)
 
-    bar = _Bar(len(waiting))
     pool = concurrent.futures.ThreadPoolExecutor(processes)
-    try:
-      futures = [pool.submit(work, v, path) for path, v in waiting.items()]
-      for done in concurrent.futures.as_completed(futures):
-        done.result()
-        bar.video()
-    finally:
-      pool.shutdown(cancel_futures=True)
-      for decoder in decoders:
-        decoder.close()
-      bar.close()
+    with progress.bar(
+      "Decoding videos", total=len(waiting), unit="video"
+    ) as bar:
+      try:
+        futures = [pool.submit(work, v, path) for path, v in waiting.items()]
+        count = 0
+        for done in concurrent.futures.as_completed(futures):
+          count += done.result()
+          seconds = max(bar.format_dict["elapsed"], 1e-3)
+          rate = f"{count / seconds:.0f} frames/s stored"
+          bar.set_postfix_str(rate, refresh=False)
+          bar.update()
+      finally:
+        pool.shutdown(cancel_futures=True)
+        for decoder in decoders:
+          decoder.close()
   return [
-    (video, json.loads(path.read_text()))
+    (video, workdir.read_json(path))
     for video, path in zip(found, paths, strict=True)
   ]
 
 
-def _store_one(decoder, video, path, sampling, reader, bar):
-  """Writes a video's frames, then the entry that says that they are whole."""
+def _store_one(decoder, video, path, sampling, reader) -> int:
+  """Writes a video's frames, then the entry that marks them as complete.
+
+  Returns:
+    The number of frames.
+  """
   file = path.with_suffix(".tfrecord")
-  distance = {}
   if sampling["seconds"] is None:
-    distance["stride"] = sampling["frames"]
+    distance = {"stride": sampling["frames"]}
   else:
-    distance["every_seconds"] = sampling["seconds"]
-  entry = {"file": file.name, "numbers": [], "times": []}
+    distance = {"every_seconds": sampling["seconds"]}
+  numbers, times = [], []
+  entry = {"file": file.name, "numbers": numbers, "times": times}
   try:
     with (
       workdir.replacing_file(file) as temporary,
@@ -170,14 +174,12 @@ def _store_one(decoder, video, path, sampling, reader, bar):
         video, size=sampling["size"], reader=reader, **distance
       ):
         writer.write(_example(video, frame))
-        entry["numbers"].append(int(frame.number))
-        entry["times"].append(float(frame.time))
-        bar.frame()
+        numbers.append(int(frame.number))
+        times.append(float(frame.time))
   except frames.DecodeError as error:
     entry = {"skipped": error.reason}
-  except tf.errors.OpError as error:
-    raise OSError(error.message) from error
   workdir.write_text(path, json.dumps(entry))
+  return len(numbers)
 
 
 def _example(video: videos.Video, frame: frames.Frame) -> bytes:
@@ -190,40 +192,17 @@ def _example(video: videos.Video, frame: frames.Frame) -> bytes:
   return example.SerializeToString()
 
 
-def _tell(bad: dict[str, str], count: int, path: pathlib.Path) -> None:
+def _report_skipped(
+  bad: dict[str, str], count: int, path: pathlib.Path
+) -> None:
   lines = [f"{name}\t{reason}\n" for name, reason in bad.items()]
-  path.write_text("".join(lines), encoding="utf-8", errors="surrogateescape")
+  workdir.write_text(path, "".join(lines))
   name, reason = next(iter(bad.items()))
   logging.warning(
-    "skipped %d of %d videos, such as %s (%s); all are named in %s",
+    "skipped %d of %d videos, such as %s (%s); see the full list in %s",
     len(bad),
     count,
     name,
     reason,
     path,
   )
-
-
-class _Bar:
-  """Videos done, and frames a second."""
-
-  def __init__(self, count: int):
-    self._lock = threading.Lock()
-    self._frames = 0
-    self._bar = tqdm.tqdm(
-      total=count, desc="Decoding videos", unit="video", mininterval=0.5
-    )
-
-  def frame(self) -> None:
-    with self._lock:
-      self._frames += 1
-
-  def video(self) -> None:
-    seconds = max(self._bar.format_dict["elapsed"], 1e-3)
-    self._bar.set_postfix_str(
-      f"{self._frames / seconds:.0f} frames/s kept", refresh=False
-    )
-    self._bar.update()
-
-  def close(self) -> None:
-    self._bar.close()

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tf_ssl import errors
-from tf_ssl.video.decoding import decode, readers
+from tf_ssl.video.decoding import decode
 from tf_ssl.video.source import videos
 
 _KINDS = {
@@ -89,7 +89,7 @@ def test_every_seconds_takes_the_first_frame_at_or_after_each_moment(clip):
   found = decode.iterate_frames(video, every_seconds=0.5)
   assert [frame.number for frame in found] == [0, 13, 25, 38]
   times = np.array([0.0, 0.1, 5.0, 5.1, 6.2])
-  assert readers.numbers_to_iterate(times, every_seconds=1.0) == [0, 2, 4]
+  assert decode.numbers_to_iterate(times, every_seconds=1.0) == [0, 2, 4]
 
 
 def test_a_part_is_numbered_from_its_own_beginning(clip, clips):

@@ -9,7 +9,8 @@ from tf_ssl.video.decoding import decode, pyav_reader
 # Prints by how much the memory has grown at its highest, in KiB.
 _MEMORY = """
 import resource, sys
-from tf_ssl.video.decoding import decode, videos
+from tf_ssl.video.decoding import decode
+from tf_ssl.video.source import videos
 def peak():
   return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 sum(1 for _ in decode.iterate_frames(videos.Video(sys.argv[1], 'short')))

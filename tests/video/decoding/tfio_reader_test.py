@@ -97,7 +97,8 @@ def test_a_frame_in_the_place_of_another_is_noticed(clip, ffmpeg_4):
   """In a child, because tensorflow-io is not let into this process."""
   code = f"""
 import numpy as np
-from tf_ssl.video.decoding import decode, tfio_reader, videos
+from tf_ssl.video.decoding import decode, tfio_reader
+from tf_ssl.video.source import videos
 video = videos.Video({clip("a.mp4").path!r}, "a.mp4")
 with tfio_reader.TfioReader(video) as reader:
   images = reader._decode()

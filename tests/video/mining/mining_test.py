@@ -34,7 +34,7 @@ def test_stretches_follow_each_other_and_ids_are_unique(clips):
 
 
 def test_the_square_is_followed(clips, square):
-  rows = [row for clip in clips for row in mining.rows_of(clip)]
+  rows = [row for clip in clips for row in track_records.rows_of(clip)]
   assert {row[0] for row in rows} == {"square.mp4"}
   hit = {row[2] for row in rows if overlap(row[3:7], square.box(row[2])) >= 0.5}
   assert len(hit) >= 0.8 * square.count

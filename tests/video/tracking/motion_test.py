@@ -1,4 +1,4 @@
-"""Tests of tf_ssl.video.tracking.motion and shots."""
+"""Tests of tf_ssl.video.tracking.motion."""
 
 import sys
 
@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tf_ssl.video.tracking import motion, shots
+from tf_ssl.video.tracking import motion
 
 
 def _noise(seed, height, width):
@@ -89,17 +89,6 @@ def test_a_still_scene_has_no_motion():
 def test_a_picture_too_small_for_flow_has_none():
   frame = np.zeros([8, 8, 3], np.uint8)
   assert not motion.flow(frame, frame).any()
-
-
-def test_a_cut_divides_shots():
-  black = np.zeros([20, 30, 3], np.uint8)
-  frames = [black, black, black + 255, black + 255, black + 255]
-  assert shots.shots(frames) == [(0, 2), (2, 5)]
-
-
-def test_one_frame_is_a_shot_and_none_is_none():
-  assert shots.shots([np.zeros([20, 30, 3], np.uint8)]) == [(0, 1)]
-  assert shots.shots([]) == []
 
 
 if __name__ == "__main__":

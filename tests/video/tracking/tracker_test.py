@@ -1,4 +1,4 @@
-"""Tests of the tracker and its track scores on scenes made here."""
+"""Tests of tf_ssl.video.tracking.tracker on synthetic scenes."""
 
 import sys
 
@@ -8,7 +8,7 @@ import pytest
 
 from tf_ssl import errors
 from tf_ssl.ops import boxes as boxes_lib
-from tf_ssl.video.tracking import region_features, track_scores, tracker
+from tf_ssl.video.tracking import region_features, tracker
 
 HEIGHT, WIDTH = 96, 160
 
@@ -80,8 +80,8 @@ def test_a_track_goes_on_where_a_proposal_is_missing():
   assert boxes_lib.aligned_iou(found.boxes[2], _box(28, 30)[0]) > 0.6
 
 
-@pytest.mark.parametrize("stretch, aspect", [(0.1, 1.3), (0.0, 1.0)])
-def test_a_track_changes_its_shape_side_by_side(stretch, aspect):
+@pytest.mark.parametrize("side_shift, aspect", [(0.1, 1.3), (0.0, 1.0)])
+def test_a_track_changes_its_shape_side_by_side(side_shift, aspect):
   # It grows to the right alone, and no proposal says so.
   frames, widths = [], [32 + 4 * t for t in range(8)]
   for width in widths:
@@ -90,7 +90,10 @@ def test_a_track_changes_its_shape_side_by_side(stretch, aspect):
     frames.append(frame)
   none = np.zeros([0, 4])
   tracks = _track(
-    frames, [_box(30, 30)] + [none] * 7, reach_seconds=3.0, stretch=stretch
+    frames,
+    [_box(30, 30)] + [none] * 7,
+    reach_seconds=3.0,
+    side_shift=side_shift,
   )
   found = _longest_from(tracks, 0, _box(30, 30)[0])
   width, height = found.boxes[-1, 2:] - found.boxes[-1, :2]
@@ -150,64 +153,11 @@ def test_less_than_two_frames_have_no_tracks(count):
 def test_constant_frames_without_proposals_have_no_tracks():
   frames = [np.full([HEIGHT, WIDTH, 3], 128, np.uint8)] * 3
   assert not _track(frames, [np.zeros([0, 4])] * 3)
-  assert track_scores.best([]) == []
 
 
 def test_an_unknown_matcher_is_refused_before_any_work():
   with pytest.raises(errors.UsageError, match="matcher='nearest'"):
     _track([], [], matcher="nearest")
-
-
-def _straight(start, left, length=3):
-  ones = np.ones(length, np.float32)
-  return tracker.Track(start, np.tile(_box(left, 0), [length, 1]), ones, ones)
-
-
-def test_agreement_is_the_share_of_others_that_are_at_the_same_place():
-  tracks = [_straight(0, 0), _straight(1, 0), _straight(1, 90)]
-  # Each shares two frames with each other track from frame 1 on, or three.
-  np.testing.assert_allclose(track_scores.agreement(tracks), [2 / 4, 2 / 5, 0])
-
-
-def test_a_track_alone_has_no_agreement():
-  np.testing.assert_array_equal(track_scores.agreement([_straight(0, 0)]), [0])
-
-
-def test_the_best_are_those_on_which_others_agree():
-  tracks = [_straight(1, 90), _straight(0, 0), _straight(1, 0, 4)]
-  found = track_scores.best(tracks)
-  assert sorted(t.start for t in found) == [0, 1]
-  assert all((t.boxes[:, 0] == 0).all() for t in found)
-  assert len(track_scores.best(tracks, limit=1)) == 1
-  assert [len(t.boxes) for t in track_scores.best(tracks, min_frames=4)] == []
-  assert len(track_scores.best(tracks, min_agreement=0.0)) == 3
-
-
-def test_a_track_is_kept_for_what_those_before_it_do_not_show():
-  tracks = [
-    _straight(0, 0, 10),
-    _straight(2, 2, 8),  # Where the first is.
-    _straight(2, 20, 8),  # Beside it: IoU 12 / 52.
-    _straight(5, 0, 6),  # One frame longer, a sixth of it.
-    _straight(5, 0, 11),  # Six frames longer.
-  ]
-  assert track_scores.distinct(tracks) == [0, 2, 3, 4]
-  assert track_scores.distinct(tracks, new=0.2) == [0, 2, 4]
-  assert track_scores.distinct(tracks, new=0.0) == [0, 1, 2, 3, 4]
-  assert track_scores.distinct([]) == []
-
-
-def test_what_two_tracks_show_together_a_third_need_not_show_again():
-  tracks = [_straight(0, 0, 5), _straight(5, 0, 5), _straight(0, 0, 10)]
-  assert track_scores.distinct(tracks) == [0, 1]
-
-
-def test_fusing_takes_the_median_of_boxes_that_agree():
-  lefts = (0.0, 2.0, 4.0, 90.0)
-  found = track_scores.fused([_straight(0, left) for left in lefts])
-  np.testing.assert_allclose(
-    [t.boxes[0, 0] for t in found], [2.0, 2.0, 2.0, 90.0]
-  )
 
 
 if __name__ == "__main__":

@@ -1,73 +1,84 @@
-"""Frames of a video: the one way in, whatever the video and its reader.
+"""Reads frames of videos: one interface for all file types and readers.
 
 A native library that decodes untrusted files may crash. Training therefore
-decodes through `isolated.Decoder`, which has the same methods; the functions
-here decode in this process, but for the tensorflow-io reader, which always
-runs in a process of its own.
+decodes through `isolated.Decoder`, which has the same methods in a child
+process. The functions here decode in this process, except with the
+tensorflow-io reader, which always runs in a child process.
 """
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
 
-from tf_ssl.video.decoding import frames as frames_lib
-from tf_ssl.video.decoding import isolated, readers
+import numpy as np
+
+from tf_ssl import errors
+from tf_ssl.video.decoding import (
+  frame_folder_reader,
+  frames,
+  isolated,
+  pyav_reader,
+)
 from tf_ssl.video.source import videos
 
-DecodeError = frames_lib.DecodeError
-Frame = frames_lib.Frame
-Frames = frames_lib.Frames
-VideoInfo = frames_lib.VideoInfo
+READERS = ("auto", "pyav", "tfio")
+
+DecodeError = frames.DecodeError
+Frame = frames.Frame
+Frames = frames.Frames
+VideoInfo = frames.VideoInfo
 
 
 def probe(video: videos.Video) -> VideoInfo:
-  """Says how many frames a video has, how fast and how large they are.
+  """Returns number, rate and size of the frames of a video.
 
-  The number comes from the file's packets, of which only the first frame is
-  decoded; a frame that turns out to be damaged is counted.
+  The frames are counted by the packets of the file, so that damaged frames are
+  included. Only one frame is decoded.
 
   Raises:
-    DecodeError: it is no video, or not one frame can be decoded.
+    DecodeError: the file is not a video, or no frame can be decoded.
   """
-  with readers.open_reader(video) as opened:
-    return opened.info()
+  with open_reader(video) as reader:
+    return reader.info()
 
 
 def read_frames(
   video: videos.Video,
-  frames: Sequence[int],
+  numbers: Sequence[int],
   *,
   reader: str = "auto",
   size: int | None = None,
 ) -> Frames:
-  """Reads frames by their numbers; holds only these.
+  """Reads frames by number; only these are held in memory.
 
-  Frame n is the nth in presentation order, from 0 at the beginning of the part
-  that counts. A frame that cannot be decoded is an error, and never another
-  frame in its place. The rotation that a file asks for is applied.
+  Frame n is the nth frame in presentation order, from 0 at the start of the
+  part to use. A frame that cannot be decoded is an error; it is never replaced
+  by another frame. Rotation metadata is applied.
 
   Args:
-    video: a file or a folder of frames.
-    frames: [n] numbers, in any order; one may stand several times.
+    video: video file or folder of frames.
+    numbers: [n] frame numbers in any order; a number may be repeated.
     reader: "auto" (PyAV for files), "pyav" or "tfio" (tensorflow-io; starts a
-      process with TensorFlow for this call: keep an `isolated.Decoder` for
-      more than one). Both give the same frames.
-    size: the most pixels of the shorter side, with which frames come out
-      smaller; None leaves them as they are.
+      process with TensorFlow for this call: use one `isolated.Decoder` for
+      several calls). Both readers return the same frames.
+    size: maximum length of the shorter side, pixels; larger frames are scaled
+      down. None keeps the original size.
 
   Returns:
-    The frames, in the order of `frames`.
+    The frames, in the order of `numbers`.
 
   Raises:
-    DecodeError: the video or one of the frames cannot be decoded, or there is
-      no frame of such a number.
-    UsageError: no such reader, or it is not installed.
+    DecodeError: the video or a frame cannot be decoded, or a number is out of
+      range.
+    UsageError: the reader is unknown or not installed.
   """
   if reader == "tfio":
     with isolated.Decoder() as decoder:
-      return decoder.read_frames(video, frames, reader=reader, size=size)
-  with readers.open_reader(video, reader) as opened:
-    frames_lib.check_numbers(video.name, frames, len(opened.times))
-    found = opened.frames(sorted(set(frames)), size=size)
-    return frames_lib.gather(video.name, frames, found)
+      return decoder.read_frames(video, numbers, reader=reader, size=size)
+  with open_reader(video, reader) as opened:
+    frames.check_numbers(video.name, numbers, len(opened.times))
+    found = opened.frames(sorted(set(numbers)), size=size)
+    return frames.gather(video.name, numbers, found)
 
 
 def iterate_frames(
@@ -78,24 +89,24 @@ def iterate_frames(
   size: int | None = None,
   reader: str = "auto",
 ) -> Iterator[Frame]:
-  """Yields frames from the first to the last, holding one at a time.
+  """Yields frames from first to last, holding one at a time.
 
-  A frame that cannot be decoded is left out, which its neighbors' numbers
-  show.
+  Frames that cannot be decoded are omitted; `Frame.number` shows the gaps.
 
   Args:
-    video: a file or a folder of frames.
-    stride: every how many frames, from frame 0.
-    every_seconds: instead of `stride`: the first frame at or after each of
-      these moments, counted from frame 0.
-    size: see `read_frames`.
-    reader: see `read_frames`.
+    video: video file or folder of frames.
+    stride: distance between frames, in frames, from frame 0.
+    every_seconds: sampling interval in seconds, instead of `stride`: the first
+      frame at or after each multiple of it, counted from frame 0.
+    size: maximum length of the shorter side, pixels; larger frames are scaled
+      down. None keeps the original size.
+    reader: "auto" (PyAV for files), "pyav" or "tfio"; see `read_frames`.
 
   Yields:
     Tuples (number, time, image); see `Frame`.
 
   Raises:
-    DecodeError: the video, or all of these frames, cannot be decoded.
+    DecodeError: the video, or every one of these frames, cannot be decoded.
     UsageError: `stride` or `every_seconds` is not above 0, or both are given.
   """
   if reader == "tfio":
@@ -108,8 +119,94 @@ def iterate_frames(
         reader=reader,
       )
     return
-  with readers.open_reader(video, reader) as opened:
-    numbers = readers.numbers_to_iterate(
+  with open_reader(video, reader) as opened:
+    numbers = numbers_to_iterate(
       opened.times, stride=stride, every_seconds=every_seconds
     )
     yield from opened.frames(numbers, size=size, skip_missing=True)
+
+
+class Reader(Protocol):
+  """An open video, which is a context manager.
+
+  Attributes:
+    times: [T] float64, times of the frames of the part to use, seconds.
+    num_decoded: number of frames decoded so far.
+  """
+
+  times: np.ndarray
+  num_decoded: int
+
+  def info(self) -> VideoInfo:
+    """Returns number, rate and size of the frames; see `probe`."""
+
+  def frames(
+    self,
+    numbers: Iterable[int],
+    *,
+    size: int | None = None,
+    skip_missing: bool = False,
+  ) -> Iterator[Frame]:
+    """Yields frames; see `pyav_reader.PyavReader.frames`."""
+
+  def __enter__(self) -> "Reader": ...
+
+  def __exit__(self, *unused) -> None: ...
+
+
+def open_reader(
+  video: videos.Video, reader: str = "auto", *, num_threads: int = 0
+) -> Reader:
+  """Opens a video in this process.
+
+  Args:
+    video: video file or folder of frames.
+    reader: reader of video files. "auto" is "pyav", which decodes and holds no
+      more than it must. "tfio" decodes whole files and may crash the process,
+      so only `isolated_child` should request it. Folders of frames have one
+      reader.
+    num_threads: number of threads of the codec; 0 for one per core.
+
+  Raises:
+    DecodeError: the video cannot be opened.
+    UsageError: the reader is unknown or not installed.
+  """
+  errors.require(
+    reader in READERS,
+    f"reader: {reader!r}; expected one of {', '.join(READERS)}",
+  )
+  is_folder = os.path.isdir(video.path)
+  if is_folder or videos.split_archive(video.path)[1] is not None:
+    return frame_folder_reader.FrameFolderReader(video)
+  if reader == "tfio":
+    from tf_ssl.video.decoding import tfio_reader  # Imports TensorFlow.
+
+    return tfio_reader.TfioReader(video)
+  return pyav_reader.PyavReader(video, num_threads=num_threads)
+
+
+def numbers_to_iterate(
+  times: np.ndarray, *, stride: int = 1, every_seconds: float | None = None
+) -> Iterable[int]:
+  """Selects frames at equal distances.
+
+  Args:
+    times: [T] ascending, seconds.
+    stride: distance between frames, in frames, from frame 0.
+    every_seconds: sampling interval in seconds, instead of `stride`: the first
+      frame at or after each multiple of it, counted from frame 0. No frame is
+      selected twice.
+
+  Raises:
+    UsageError: a distance is not above 0, or both are given.
+  """
+  if every_seconds is None:
+    errors.require(stride >= 1, f"stride: {stride}; expected at least 1")
+    return range(0, len(times), stride)
+  errors.require(
+    stride == 1 and every_seconds > 0,
+    f"every_seconds: {every_seconds:g} with stride {stride}; expected"
+    " seconds above 0 without a stride",
+  )
+  moments = np.floor((times - times[0]) / every_seconds + 1e-6)
+  return np.flatnonzero(np.diff(moments, prepend=-1.0) > 0).tolist()

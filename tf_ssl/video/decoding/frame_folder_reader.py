@@ -1,4 +1,4 @@
-"""Reads videos that are folders of numbered images, also inside a zip."""
+"""Reads videos stored as folders of numbered images, also inside a zip."""
 
 import os
 import zipfile
@@ -11,29 +11,30 @@ import numpy as np
 from tf_ssl.video.decoding import frames, pyav_reader
 from tf_ssl.video.source import frame_names, videos
 
-# An image file may claim any size; nothing that is a frame needs more.
+# A damaged or hostile file may claim any size; frames are smaller than this.
 _MAX_BYTES = 256 * 2**20
 _MAX_PIXELS = 2**27
 
 
 class FrameFolderReader:
-  """One folder of frames.
+  """A folder of frames, opened as a video.
 
-  Frame n is the nth in the order of the numbers; gaps in them do not count.
+  Frame n is the nth in the order of the file numbers; gaps in them do not
+  count.
 
   Attributes:
-    times: [T] float64, seconds, of the frames of the part that counts.
-    num_decoded: how many images were decoded so far.
+    times: [T] float64, times of the frames of the part to use, seconds.
+    num_decoded: number of images decoded so far.
   """
 
   def __init__(self, video: videos.Video):
     """Lists the folder.
 
     Args:
-      video: a folder, or `archive.zip!folder`.
+      video: folder of frames, or `archive.zip!folder`.
 
     Raises:
-      DecodeError: it holds no numbered images or cannot be read.
+      DecodeError: the folder has no numbered images or cannot be read.
     """
     self._video = video
     self._archive = None
@@ -50,11 +51,11 @@ class FrameFolderReader:
         self._files = folders.get(inside, [])
     except (OSError, ValueError, zipfile.BadZipFile) as error:
       raise frames.DecodeError(
-        video.name, f"cannot be listed ({error})"
+        video.name, f"its files cannot be listed ({error})"
       ) from error
     if not self._files:
       self.close()
-      raise frames.DecodeError(video.name, "no numbered images in it")
+      raise frames.DecodeError(video.name, "it has no numbered images")
     times = np.arange(len(self._files)) / video.folder_fps
     self._part, self.times = pyav_reader.part(video, times)
 
@@ -70,7 +71,7 @@ class FrameFolderReader:
       self._archive.close()
 
   def info(self) -> frames.VideoInfo:
-    """See `decode.probe`."""
+    """Returns number, rate and size of the frames; decodes one of them."""
     image = next(self.frames(range(len(self.times)), skip_missing=True)).image
     count, fps = len(self.times), self._video.folder_fps
     return frames.VideoInfo(count, fps, *image.shape[:2], count / fps)
@@ -82,7 +83,7 @@ class FrameFolderReader:
     size: int | None = None,
     skip_missing: bool = False,
   ) -> Iterator[frames.Frame]:
-    """Yields frames, one at a time; see `pyav_reader.PyavReader.frames`."""
+    """Yields frames one at a time; see `pyav_reader.PyavReader.frames`."""
     found_any = False
     for number in numbers:
       file = self._files[self._part[number]]
@@ -111,11 +112,11 @@ class FrameFolderReader:
       image = cv2.imdecode(
         np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB
       )
-    except cv2.error:  # a size beyond OpenCV's limits
+    except cv2.error:  # The size exceeds OpenCV's limits.
       return None
     if image is None or image.shape[0] * image.shape[1] > _MAX_PIXELS:
       return None
-    # OpenCV fills the lost rows of a JPEG that is cut off with gray.
+    # OpenCV fills the missing rows of a truncated JPEG with gray.
     is_jpeg = encoded.startswith(b"\xff\xd8")
     return None if is_jpeg and b"\xff\xd9" not in encoded[-4096:] else image
 
@@ -129,7 +130,7 @@ class FrameFolderReader:
         return stream.read(_MAX_BYTES)
     except (
       OSError,
-      RuntimeError,  # encrypted, or compressed in an unknown way
+      RuntimeError,  # Encrypted, or of an unknown compression.
       ValueError,
       zipfile.BadZipFile,
       zlib.error,

@@ -1,4 +1,4 @@
-"""What readers of videos give, and the one error that they raise."""
+"""Frames, video metadata and the one error that video readers raise."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -9,12 +9,12 @@ import numpy as np
 class DecodeError(Exception):
   """A video, or some of its frames, cannot be decoded.
 
-  One line that names the file and the reason. Whoever goes through many videos
-  skips this one, counts it and tells `name` and `reason`.
+  The message is one line with file and reason. Code that processes many videos
+  skips this one, counts it and reports `name` and `reason`.
 
   Attributes:
-    name: of the video, as `videos.Video.name` has it.
-    reason: in a few words.
+    name: name of the video, `videos.Video.name`.
+    reason: short description of the problem.
   """
 
   def __init__(self, name: str, reason: str):
@@ -24,14 +24,14 @@ class DecodeError(Exception):
 
 
 class VideoInfo(NamedTuple):
-  """What is known of a video before any frame is decoded.
+  """Metadata of a video.
 
   Attributes:
-    num_frames: T, of the part that counts.
-    fps: frames a second, on average.
-    height: H, pixels, as shown: after the rotation that the file asks for.
-    width: W, pixels, likewise.
-    duration: seconds, from the first frame to the end of the last.
+    num_frames: number of frames in the part to use, T.
+    fps: mean frame rate, frames per second.
+    height: height of the frames after rotation metadata is applied, pixels.
+    width: width of the frames after rotation metadata is applied, pixels.
+    duration: time from the first frame to the end of the last, seconds.
   """
 
   num_frames: int
@@ -45,9 +45,8 @@ class Frame(NamedTuple):
   """One decoded frame.
 
   Attributes:
-    number: its place in presentation order, counted from 0 at the beginning of
-      the part that counts.
-    time: seconds after the beginning of the file, as a player shows it.
+    number: index in presentation order, from 0 at the start of the part to use.
+    time: presentation time from the start of the file, seconds.
     image: [H, W, 3] uint8, RGB.
   """
 
@@ -57,12 +56,12 @@ class Frame(NamedTuple):
 
 
 class Frames(NamedTuple):
-  """Some frames of one video, in the order in which they were asked for.
+  """Several frames of one video, in the order of the request.
 
   Attributes:
     images: [n, H, W, 3] uint8, RGB.
-    numbers: [n] int64, see `Frame`.
-    times: [n] float64, seconds.
+    numbers: [n] int64, frame numbers; see `Frame`.
+    times: [n] float64, presentation times, seconds.
   """
 
   images: np.ndarray
@@ -71,11 +70,11 @@ class Frames(NamedTuple):
 
 
 def gather(name: str, wanted: Sequence[int], found: Iterator[Frame]) -> Frames:
-  """Puts frames that come in ascending order into the order asked for.
+  """Puts frames that arrive in ascending order into the order of the request.
 
   Args:
-    name: of the video, for errors.
-    wanted: [n] numbers of frames, in any order; a number may be repeated.
+    name: name of the video, for errors.
+    wanted: [n] frame numbers in any order; a number may be repeated.
     found: each of these frames once.
 
   Raises:
@@ -91,8 +90,8 @@ def gather(name: str, wanted: Sequence[int], found: Iterator[Frame]) -> Frames:
     if frame.image.shape != images.shape[1:]:
       raise DecodeError(
         name,
-        f"frame {frame.number} has the size {_size(frame.image.shape)}, those "
-        f"before it {_size(images.shape[1:])}; ask for one size at a time",
+        f"frame {frame.number} is {_size(frame.image.shape)} px, earlier frames"
+        f" are {_size(images.shape[1:])} px; request one size at a time",
       )
     for row in rows.pop(frame.number):
       images[row], times[row] = frame.image, frame.time
@@ -110,28 +109,27 @@ def missing(name: str, numbers: Sequence[int]) -> DecodeError:
 
 
 def check_numbers(name: str, numbers: Sequence[int], num_frames: int) -> None:
-  """Checks that frames are there.
+  """Checks that frame numbers are in range.
 
   Raises:
-    DecodeError: some number is below 0, or not below `num_frames`.
+    DecodeError: a number is below 0, or not below `num_frames`.
   """
   wrong = [number for number in numbers if not 0 <= number < num_frames]
   if wrong:
     raise DecodeError(
-      name,
-      f"asked for frame {wrong[0]}; it has {num_frames} frames, numbered from "
-      "0",
+      name, f"no frame {wrong[0]}; it has {num_frames} frames, from 0"
     )
 
 
 def scaled_size(height: int, width: int, size: int | None) -> tuple[int, int]:
-  """Returns the height and width that a frame comes out with.
+  """Returns height and width of a frame after scaling.
+
+  Frames are never enlarged and keep their aspect ratio to the nearest pixel.
 
   Args:
-    height: pixels.
-    width: pixels.
-    size: the most that the shorter side may have; None for no limit. Frames
-      are never enlarged, and keep their aspect ratio to the nearest pixel.
+    height: original height, pixels.
+    width: original width, pixels.
+    size: maximum length of the shorter side, pixels; None for no limit.
   """
   shorter = min(height, width)
   if size is None or shorter <= size:

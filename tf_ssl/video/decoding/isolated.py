@@ -1,49 +1,47 @@
-"""Decoding in a process of its own, which may crash or hang.
+"""Decodes videos in a child process, so that a crash or hang is an error.
 
-The libraries that decode video are native code, fed with files from anywhere:
-a fault of theirs ends the process that they run in. Here that is a child, a
-fresh interpreter without TensorFlow. Its end is a `DecodeError` that names the
-video, and the next video is given to a new child.
+Video libraries are native code that parses untrusted files; a bug in them can
+end the process that they run in. They therefore run in a child, a fresh
+interpreter without TensorFlow. If the child dies, `DecodeError` names the
+video, and the next video is decoded by a new child.
 """
 
 import json
 import os
 import selectors
-import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tf_ssl import errors
-from tf_ssl.video.decoding import frames as frames_lib
-from tf_ssl.video.decoding import shared_frames
+from tf_ssl.ops import child_process
+from tf_ssl.video.decoding import frames, shared_frames
 from tf_ssl.video.source import videos
 
 _CHILD = (
   "from tf_ssl.video.decoding import isolated_child; isolated_child.main({})"
 )
-# How long a child may take to notice that no further frame is wanted.
+# Seconds that a child may take to notice that no further frame is wanted.
 _PATIENCE = 2.0
 
 
 class Decoder:
-  """One process that decodes; a context manager.
+  """A decoding process with the methods of `decode`; a context manager.
 
-  The methods are those of `decode`. It serves one request at a time: a new one
-  ends an `iterate_frames` that is still under way. Several threads need a
-  decoder each.
+  It serves one request at a time: a new request ends an `iterate_frames` that
+  is still in progress. Each thread needs its own decoder.
   """
 
   def __init__(self, *, timeout: float = 120.0, num_threads: int = 0):
     """Initializes the decoder; the process starts with the first request.
 
     Args:
-      timeout: seconds without a frame after which the child counts as hung.
-      num_threads: of the codec; 0: as many as there are cores. Where several
-        decoders work at once, 1 each is best.
+      timeout: time without a frame after which the child counts as hung,
+        seconds.
+      num_threads: number of threads of the codec; 0 for one per core. If
+        several decoders run at once, 1 is best.
     """
     self._timeout = timeout
     self._num_threads = num_threads
@@ -58,7 +56,7 @@ class Decoder:
 
   @property
   def pid(self) -> int | None:
-    """The child's process id; None where there is no child now."""
+    """Process id of the child; None if there is no child."""
     return self._child.process.pid if self._child else None
 
   def close(self) -> None:
@@ -68,24 +66,27 @@ class Decoder:
       self._child.end()
       self._child = None
 
-  def probe(self, video: videos.Video) -> frames_lib.VideoInfo:
-    """See `decode.probe`."""
-    answers = self._ask(video, {"do": "probe", "reader": "auto"})
-    return next(answer for answer in answers)
+  def probe(self, video: videos.Video) -> frames.VideoInfo:
+    """Returns number, rate and size of the frames; see `decode.probe`."""
+    return next(self._ask(video, {"do": "probe", "reader": "auto"}))
 
   def read_frames(
     self,
     video: videos.Video,
-    frames: Sequence[int],
+    numbers: Sequence[int],
     *,
     reader: str = "auto",
     size: int | None = None,
-  ) -> frames_lib.Frames:
-    """See `decode.read_frames`; a crash or a hang is a DecodeError too."""
-    frames = [int(number) for number in frames]
-    request = {"do": "read", "frames": frames, "reader": reader, "size": size}
+  ) -> frames.Frames:
+    """Reads frames by number; see `decode.read_frames`.
+
+    Raises:
+      DecodeError: also if the child crashes or hangs.
+    """
+    numbers = [int(number) for number in numbers]
+    request = {"do": "read", "frames": numbers, "reader": reader, "size": size}
     found = self._ask(video, request)
-    return frames_lib.gather(video.name, frames, found)
+    return frames.gather(video.name, numbers, found)
 
   def iterate_frames(
     self,
@@ -95,10 +96,13 @@ class Decoder:
     every_seconds: float | None = None,
     size: int | None = None,
     reader: str = "auto",
-  ) -> Iterator[frames_lib.Frame]:
-    """See `decode.iterate_frames`; a crash or a hang is a DecodeError too.
+  ) -> Iterator[frames.Frame]:
+    """Yields frames from first to last; see `decode.iterate_frames`.
 
     The child decodes up to 4 frames ahead.
+
+    Raises:
+      DecodeError: also if the child crashes or hangs.
     """
     request = {
       "do": "iterate",
@@ -120,38 +124,38 @@ class Decoder:
     if self._child is None:
       self._child = _Child()
     child = self._child
-    child.say({"video": video, "num_threads": self._num_threads, **request})
+    child.send({"video": video, "num_threads": self._num_threads, **request})
     child.busy = True
     while True:
       if mine != self._request:
         raise RuntimeError(
-          f"{video.name}: this decoder was given another request; iterate "
-          "with a decoder of its own"
+          f"{video.name}: this decoder received another request; use one"
+          " decoder per iteration"
         )
       try:
-        answer = child.hear(self._timeout)
+        answer = child.receive(self._timeout)
         if "frame" in answer:
           number, moment = answer["frame"]
           slot = answer["at"][0]
           child.memory.attach(answer["slot_bytes"])
           image = child.memory.image(*answer["at"])
-      except _LostError as loss:
+      except _ChildLostError as error:
         self._child = None
-        raise frames_lib.DecodeError(video.name, str(loss)) from loss
+        raise frames.DecodeError(video.name, str(error)) from error
       if "frame" not in answer:
         break
-      yield frames_lib.Frame(number, moment, image)
+      yield frames.Frame(number, moment, image)
       if child is self._child:
-        child.say({"free": slot})
+        child.send({"free": slot})
     child.busy = False
     if "error" in answer:
       raise _error(answer)
     if request["do"] == "probe":
-      yield frames_lib.VideoInfo(*answer["end"])
+      yield frames.VideoInfo(*answer["end"])
 
 
-class _LostError(Exception):
-  """The child is gone; says why."""
+class _ChildLostError(Exception):
+  """The child has ended; the message is the reason."""
 
 
 class _Child:
@@ -159,74 +163,72 @@ class _Child:
 
   Attributes:
     process: the process.
-    memory: shared with it.
-    busy: whether it has not yet said the last word on a request.
+    memory: memory shared with it.
+    busy: True until the final answer to a request has arrived.
   """
 
   def __init__(self):
     descriptor = shared_frames.create()
     self.memory = shared_frames.SharedFrames(descriptor)
     self.busy = False
-    self._complaints = tempfile.TemporaryFile()
-    self._heard = b""
-    self.process = subprocess.Popen(
-      [sys.executable, "-c", _CHILD.format(descriptor)],
+    self._stderr = tempfile.TemporaryFile()
+    self._received = b""
+    self.process = child_process.start_python(
+      _CHILD.format(descriptor),
       stdin=subprocess.PIPE,
       stdout=subprocess.PIPE,
-      stderr=self._complaints,
+      stderr=self._stderr,
       pass_fds=[descriptor],
-      env={
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
-        "CUDA_VISIBLE_DEVICES": "",  # the accelerator is not for decoding
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-      },
+      # Decoding does not use the accelerator.
+      env=child_process.environment(
+        CUDA_VISIBLE_DEVICES="", TF_CPP_MIN_LOG_LEVEL="3"
+      ),
     )
     os.set_blocking(self.process.stdout.fileno(), False)
 
-  def say(self, message: dict[str, Any]) -> None:
+  def send(self, message: dict[str, Any]) -> None:
     try:
       self.process.stdin.write(json.dumps(message).encode() + b"\n")
       self.process.stdin.flush()
     except BrokenPipeError:
-      pass  # `hear` will say why
+      pass  # `receive` will raise the reason.
 
-  def hear(self, timeout: float) -> dict[str, Any]:
+  def receive(self, timeout: float) -> dict[str, Any]:
     """Returns the next answer.
 
     Raises:
-      _LostError: the child ended, hung or said nonsense. It is ended then.
+      _ChildLostError: the child ended, or hung and was killed.
     """
     deadline = time.monotonic() + timeout
     with selectors.DefaultSelector() as selector:
       selector.register(self.process.stdout, selectors.EVENT_READ)
-      while b"\n" not in self._heard:
+      while b"\n" not in self._received:
         if not selector.select(max(0.0, deadline - time.monotonic())):
           self.end()
-          raise _LostError(f"the decoder gave no frame within {timeout:g} s")
+          raise _ChildLostError(f"the decoder hung: no frame in {timeout:g} s")
         part = os.read(self.process.stdout.fileno(), 1 << 16)
         if not part:
-          raise _LostError(self._last_words())
-        self._heard += part
-    line, _, self._heard = self._heard.partition(b"\n")
+          raise _ChildLostError(self._reason())
+        self._received += part
+    line, _, self._received = self._received.partition(b"\n")
     return json.loads(line)
 
   def is_ready(self) -> bool:
-    """Ends what is under way; returns False where the child is of no use."""
+    """Aborts a request in progress; returns whether the child can serve."""
     if self.process.poll() is not None:
       return False
     try:
       if self.busy:
-        self.say({"stop": True})
-        while "frame" in self.hear(_PATIENCE):
+        self.send({"stop": True})
+        while "frame" in self.receive(_PATIENCE):
           pass
       self.busy = False
-    except _LostError:
+    except _ChildLostError:
       return False
     return True
 
   def end(self) -> None:
-    """Kills the child, if it still runs, and frees what was shared."""
+    """Kills the child, if it still runs, and frees the shared memory."""
     self.process.kill()
     self.process.wait()
     if not self.process.stdout.closed:
@@ -235,25 +237,20 @@ class _Child:
         self.process.stdin.close()
       except BrokenPipeError:
         pass
-      self._complaints.close()
+      self._stderr.close()
       self.memory.close()
 
-  def _last_words(self) -> str:
-    self.process.wait()
-    self._complaints.seek(0)
-    words = self._complaints.read().decode(errors="replace").split("\n")
-    last = next((line for line in reversed(words) if line.strip()), "")
-    code = self.process.returncode
-    how = f"ended with code {code}"
-    if code < 0:
-      how = f"was ended by {signal.Signals(-code).name}"
+  def _reason(self) -> str:
+    how = child_process.how_it_ended(self.process.wait())
+    self._stderr.seek(0)
+    last = child_process.last_line(self._stderr.read(), "")
     self.end()
-    return f"the decoder {how}{f' ({last[:200]})' if last else ''}"
+    return f"the decoder crashed: {how}{f' ({last[:200]})' if last else ''}"
 
 
 def _error(answer: dict[str, Any]) -> Exception:
   if answer["error"] == "decode":
-    return frames_lib.DecodeError(answer["name"], answer["text"])
+    return frames.DecodeError(answer["name"], answer["text"])
   if answer["error"] == "usage":
     return errors.UsageError(answer["text"])
   return RuntimeError(f"a decoding process failed: {answer['text']}")

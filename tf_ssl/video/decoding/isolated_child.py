@@ -1,8 +1,8 @@
-"""The process that decodes for `isolated.Decoder`.
+"""The child process that decodes for `isolated.Decoder`.
 
-It reads one request a line from standard input and answers with one line for
-each frame, whose pixels lie in shared memory, then with one that says how it
-ended. Lines are JSON, so that neither side can be made to run anything.
+It reads one request per line from standard input. It answers with one line per
+frame, whose pixels are in shared memory, and a final line with the result.
+Lines are JSON, so that neither process can make the other run code.
 """
 
 import json
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tf_ssl import errors
-from tf_ssl.video.decoding import frames, readers, shared_frames
+from tf_ssl.video.decoding import decode, frames, shared_frames
 from tf_ssl.video.source import videos
 
 
@@ -22,29 +22,29 @@ def main(descriptor: int) -> None:
   """Serves requests until standard input ends.
 
   Args:
-    descriptor: of the shared memory.
+    descriptor: file descriptor of the shared memory.
   """
-  signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+  signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent handles Ctrl-C.
   answers = os.fdopen(os.dup(1), "w", buffering=1)
-  os.dup2(2, 1)  # what a library prints must not pass for an answer
+  os.dup2(2, 1)  # Keeps what libraries print out of the answers.
   memory = shared_frames.SharedFrames(descriptor)
   child = _Child(memory, sys.stdin, answers)
   try:
     for request in child.requests():
       child.serve(request)
   except (BrokenPipeError, EOFError):
-    os._exit(0)  # whoever asked is gone
+    os._exit(0)  # The parent has ended.
 
 
 class _Child:
-  def __init__(self, memory, questions, answers):
-    self._memory, self._questions, self._answers = memory, questions, answers
+  def __init__(self, memory, requests, answers):
+    self._memory, self._requests, self._answers = memory, requests, answers
     self._free = list(range(shared_frames.NUM_SLOTS))
 
   def requests(self) -> Iterator[dict[str, Any]]:
-    for line in self._questions:
+    for line in self._requests:
       request = json.loads(line)
-      if "video" in request:  # not what is left of an abandoned request
+      if "video" in request:  # Not the rest of an aborted request.
         self._free = list(range(shared_frames.NUM_SLOTS))
         yield request
 
@@ -59,40 +59,40 @@ class _Child:
       raise
     except Exception:  # pylint: disable=broad-except
       answer = {"error": "defect", "text": traceback.format_exc()}
-    self._say(answer)
+    self._send(answer)
 
   def _answer(self, request: dict[str, Any]) -> Any:
     video = videos.Video(*request["video"])
-    opened = readers.open_reader(
+    reader = decode.open_reader(
       video, request["reader"], num_threads=request["num_threads"]
     )
-    with opened:
+    with reader:
       if request["do"] == "probe":
-        return opened.info()
+        return reader.info()
       if request["do"] == "read":
         numbers = request["frames"]
-        frames.check_numbers(video.name, numbers, len(opened.times))
+        frames.check_numbers(video.name, numbers, len(reader.times))
         numbers = sorted(set(numbers))
       else:
-        numbers = readers.numbers_to_iterate(
-          opened.times,
+        numbers = decode.numbers_to_iterate(
+          reader.times,
           stride=request["stride"],
           every_seconds=request["every_seconds"],
         )
-      found = opened.frames(
+      found = reader.frames(
         numbers, size=request["size"], skip_missing=request["do"] == "iterate"
       )
       for frame in found:
-        if not self._send(frame):
+        if not self._send_frame(frame):
           break
       return None
 
-  def _send(self, frame: frames.Frame) -> bool:
-    """Returns False where no further frame is wanted."""
+  def _send_frame(self, frame: frames.Frame) -> bool:
+    """Returns False if no further frame is wanted."""
     num_bytes = frame.image.nbytes
     grows = num_bytes > self._memory.slot_bytes
     while len(self._free) < (shared_frames.NUM_SLOTS if grows else 1):
-      line = self._questions.readline()
+      line = self._requests.readline()
       if not line:
         raise EOFError
       message = json.loads(line)
@@ -104,7 +104,7 @@ class _Child:
     slot = self._free.pop(0)
     height, width = frame.image.shape[:2]
     self._memory.image(slot, height, width)[...] = frame.image
-    self._say(
+    self._send(
       {
         "frame": [int(frame.number), frame.time],
         "at": [slot, height, width],
@@ -113,6 +113,6 @@ class _Child:
     )
     return True
 
-  def _say(self, answer: dict[str, Any]) -> None:
+  def _send(self, answer: dict[str, Any]) -> None:
     self._answers.write(json.dumps(answer) + "\n")
     self._answers.flush()

@@ -1,4 +1,4 @@
-"""Where the frames of a video file lie: read from its packets, undecoded."""
+"""Index of the frames of a video file, built from its packets."""
 
 from array import array
 from typing import NamedTuple
@@ -8,24 +8,25 @@ import numpy as np
 
 from tf_ssl.video.decoding import frames
 
-# Containers that store no presentation times: where frames are reordered,
-# FFmpeg guesses the times, and with "packed B-frames" it guesses wrongly.
+# Containers without presentation times: if frames are reordered, FFmpeg infers
+# the times, and for "packed B-frames" the inferred times are wrong.
 _WITHOUT_TIMES = {"avi", "h264", "hevc", "m4v", "mpegvideo"}
 
 
 class PacketIndex(NamedTuple):
   """The frames of a video stream, in presentation order.
 
-  About 9 bytes a frame: 1 MB for an hour.
+  About 9 bytes per frame: 1 MB for an hour.
 
   Attributes:
-    pts: [T] int64, ascending: time stamps, in units of `time_base`.
-    keyframes: [K] int64, ascending: numbers of frames to start decoding at.
-    keyframe_dts: [K] int64, their decoding time stamps, to seek to.
-    time_base: seconds.
-    origin: the time stamp at which the file begins, with all its streams.
-    is_exact: whether `pts` tells which frame is which. If not, frame n is the
-      nth that comes out of the decoder.
+    pts: [T] int64, presentation time stamps, ascending, units of `time_base`.
+    keyframes: [K] int64, numbers of the frames at which decoding can start,
+      ascending.
+    keyframe_dts: [K] int64, decoding time stamps of the keyframes, for seeking.
+    time_base: unit of the time stamps, seconds.
+    origin: time stamp of the start of the file, over all its streams.
+    is_exact: whether `pts` identifies the frames. If not, frame n is the nth
+      frame that the decoder returns.
   """
 
   pts: np.ndarray
@@ -37,17 +38,17 @@ class PacketIndex(NamedTuple):
 
   @property
   def times(self) -> np.ndarray:
-    """[T] float64, seconds after the beginning of the file."""
+    """[T] float64, presentation times from the start of the file, seconds."""
     return (self.pts - self.origin) * self.time_base
 
   @property
   def fps(self) -> float:
-    """Frames a second on average; 0 where one frame has no neighbor."""
+    """Mean frame rate, frames per second; 0 for a single frame."""
     span = float(self.pts[-1] - self.pts[0]) * self.time_base
     return (len(self.pts) - 1) / span if span > 0 else 0.0
 
   def number(self, pts: int | None) -> int | None:
-    """Returns the number of the frame with a time stamp, if there is one."""
+    """Returns the number of the frame with time stamp `pts`, or None."""
     if pts is None:
       return None
     number = int(np.searchsorted(self.pts, pts))
@@ -60,39 +61,39 @@ def build(
   container: av.container.InputContainer,
   stream: av.video.stream.VideoStream,
 ) -> PacketIndex:
-  """Reads all packets of a stream; the container must be at its beginning.
+  """Reads all packets of a stream; the container must be at its start.
 
-  Packets that are cut off, or that the file says not to show, do not count.
+  Truncated packets and packets marked as not shown are ignored.
 
   Args:
-    name: of the video, for errors.
-    container: the file.
-    stream: the stream.
+    name: name of the video, for errors.
+    container: open video file.
+    stream: video stream of the file.
 
   Raises:
-    DecodeError: there is no packet.
+    DecodeError: the stream has no packet.
   """
   pts, dts, keys = array("q"), array("q"), array("b")
-  guessed = False
+  has_all_times = True
   try:
     for packet in container.demux(stream):
       if not packet.size or packet.is_discard or packet.is_corrupt:
         continue
       decoding_time = packet.dts if packet.dts is not None else packet.pts
-      guessed |= packet.pts is None
+      has_all_times &= packet.pts is not None
       pts.append(packet.pts if packet.pts is not None else len(pts))
       dts.append(decoding_time if decoding_time is not None else len(dts))
       keys.append(packet.is_keyframe)
-  except av.error.FFmpegError as error:  # what was read before it counts
+  except av.error.FFmpegError as error:  # Packets read before it are used.
     if not pts:
-      raise frames.DecodeError(name, f"no frame in it ({error})") from error
+      raise frames.DecodeError(name, f"it has no frame ({error})") from error
   if not pts:
-    raise frames.DecodeError(name, "no frame in it")
+    raise frames.DecodeError(name, "it has no frame")
   shown = np.frombuffer(pts, np.int64)
   order = np.argsort(shown, kind="stable")
   ascending = shown[order]
   is_reordered = bool((order[1:] < order[:-1]).any())
-  is_exact = not guessed and bool((ascending[1:] > ascending[:-1]).all())
+  is_exact = has_all_times and bool((ascending[1:] > ascending[:-1]).all())
   if is_reordered and container.format.name in _WITHOUT_TIMES:
     is_exact = False
   keyframes = np.flatnonzero(np.frombuffer(keys, np.int8)[order])

@@ -1,4 +1,4 @@
-"""Reads video files with PyAV: only what a request needs is decoded."""
+"""Reads video files with PyAV, decoding only what a request needs."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -9,8 +9,8 @@ import numpy as np
 from tf_ssl.video.decoding import frames, packet_index
 from tf_ssl.video.source import videos
 
-# What a file may be, whatever its name. Not among them: play lists, which make
-# FFmpeg open other files and addresses, and kinds that take any text.
+# Accepted formats, whatever the file name. Playlists are excluded, since they
+# make FFmpeg open other files and URLs, and so are formats that match any text.
 _FORMATS = (
   "3g2,3gp,asf,avi,dv,flv,gif,h264,hevc,ivf,m4a,m4v,matroska,mj2,mjpeg,mov,mp4,"
   "mpeg,mpegts,mpegvideo,mxf,nut,ogg,rm,webm,wtv"
@@ -18,24 +18,25 @@ _FORMATS = (
 
 
 class PyavReader:
-  """One open video file.
+  """An open video file.
 
   Attributes:
-    index: where its frames lie.
-    times: [T] float64, seconds, of the frames of the part that counts.
-    num_decoded: how many frames the decoder has given so far.
-    rotation: degrees, counter-clockwise, by which the last frame was turned.
+    index: index of its frames.
+    times: [T] float64, times of the frames of the part to use, seconds.
+    num_decoded: number of frames decoded so far.
+    rotation: rotation applied to the last frame, degrees counterclockwise.
   """
 
   def __init__(self, video: videos.Video, *, num_threads: int = 0):
     """Opens the file and reads its index.
 
     Args:
-      video: a file.
-      num_threads: of the codec; 0: as many as there are cores.
+      video: video file.
+      num_threads: number of threads of the codec; 0 for one per core.
 
     Raises:
-      DecodeError: it is no video, empty or cut off before any frame.
+      DecodeError: the file is not a video, is empty, or is truncated before the
+        first frame.
     """
     self._video, self._num_threads = video, num_threads
     self._container, self._stream = None, None
@@ -65,16 +66,16 @@ class PyavReader:
 
   @property
   def first(self) -> int:
-    """Where in the file, in frames, the part that counts begins."""
+    """Number of the first frame of the part to use, counted in the file."""
     return self._part.start
 
   @property
   def coded_width(self) -> int:
-    """Pixels, before any rotation."""
+    """Width of the frames before rotation, pixels."""
     return self._stream.codec_context.width
 
   def info(self) -> frames.VideoInfo:
-    """See `decode.probe`; decodes one frame, for its size as shown."""
+    """Returns number, rate and size of the frames; decodes one of them."""
     numbers = range(len(self.times))
     image = next(self.frames(numbers, skip_missing=True)).image
     fps = self.index.fps or float(self._stream.average_rate or 1)
@@ -89,15 +90,16 @@ class PyavReader:
     size: int | None = None,
     skip_missing: bool = False,
   ) -> Iterator[frames.Frame]:
-    """Yields frames, one at a time.
+    """Yields frames one at a time.
 
     Args:
-      numbers: ascending, within the part that counts.
-      size: the most pixels of the shorter side; see `frames.scaled_size`.
-      skip_missing: whether to go on after a frame that cannot be decoded.
+      numbers: frame numbers within the part to use, ascending.
+      size: maximum length of the shorter side, pixels; see
+        `frames.scaled_size`.
+      skip_missing: whether to omit frames that cannot be decoded.
 
     Raises:
-      DecodeError: a frame cannot be decoded.
+      DecodeError: a frame cannot be decoded; with `skip_missing`, none can.
     """
     found_any = False
     for number, frame in self._each(numbers, skip_missing):
@@ -108,10 +110,10 @@ class PyavReader:
       raise frames.DecodeError(self._video.name, "no frame can be decoded")
 
   def check(self, numbers: Iterable[int]) -> None:
-    """Decodes frames for nothing but their faults.
+    """Decodes frames only to find damage.
 
     Args:
-      numbers: ascending, within the part that counts.
+      numbers: frame numbers within the part to use, ascending.
 
     Raises:
       DecodeError: a frame cannot be decoded.
@@ -130,7 +132,7 @@ class PyavReader:
         decoded, at, held = self._decode_from(key), key - 1, None
       at, held = _advance(decoded, number, at, held)
       if at != number and self._may_seek and self._has_sought:
-        # The seek, or the file's word on where to start, was wrong.
+        # The seek, or the file's list of keyframes, was wrong.
         self._may_seek = False
         decoded = self._decode_from(0)
         at, held = _advance(decoded, number, -1, None)
@@ -140,7 +142,7 @@ class PyavReader:
         raise frames.missing(self._video.name, [relative])
 
   def _open(self) -> None:
-    """Opens the file anew, at its beginning."""
+    """Opens the file again, at its start."""
     self.close()
     name, path = self._video.name, os.path.abspath(self._video.path)
     try:
@@ -165,7 +167,7 @@ class PyavReader:
     self._stream = streams[0]
     self._stream.thread_type = "AUTO"
     self._stream.codec_context.thread_count = self._num_threads
-    # A damaged frame is an error, not patched up from the one before it.
+    # Makes a damaged frame an error; by default it is patched from the last.
     self._stream.codec_context.options = {"err_detect": "explode"}
     self._has_sought = False
 
@@ -176,11 +178,11 @@ class PyavReader:
     return int(self.index.keyframes[row]) if row >= 0 else 0
 
   def _decode_from(self, key: int) -> Iterator[tuple[int, av.VideoFrame]]:
-    """Yields (number, frame) from a keyframe on; 0 is the file's beginning."""
+    """Yields (number, frame) from a keyframe on; 0 is the start of the file."""
     if key and self._seek(key):
       for number, frame in self._decode():
         if number < key:
-          continue  # refers to frames before the keyframe
+          continue  # It refers to frames before the keyframe.
         if number == key and not frame.key_frame:
           return
         yield number, frame
@@ -200,20 +202,20 @@ class PyavReader:
     return True
 
   def _decode(self) -> Iterator[tuple[int, av.VideoFrame]]:
-    count, is_whole = 0, True
+    count, is_intact = 0, True
     try:
       for packet in self._container.demux(self._stream):
-        # After a fault all frames are damaged up to the next keyframe.
-        is_whole |= packet.is_keyframe
-        if packet.is_corrupt or not is_whole:
-          is_whole = False
+        # After an error, all frames up to the next keyframe are damaged.
+        is_intact |= packet.is_keyframe
+        if packet.is_corrupt or not is_intact:
+          is_intact = False
           if packet.size:
             continue
         try:
           decoded = packet.decode()
         except av.error.FFmpegError:
           self._stream.codec_context.flush_buffers()
-          is_whole = False
+          is_intact = False
           continue
         for frame in decoded:
           self.num_decoded += 1
@@ -222,7 +224,7 @@ class PyavReader:
           if number is not None and not frame.is_corrupt:
             yield number, frame
     except av.error.FFmpegError:
-      return  # the file is cut off here
+      return  # The file is truncated here.
 
   def _number(self, frame: av.VideoFrame, count: int) -> int | None:
     if self.index.is_exact:
@@ -243,16 +245,16 @@ class PyavReader:
 
 
 def part(video: videos.Video, times: np.ndarray) -> tuple[range, np.ndarray]:
-  """Returns the numbers and times of the frames of the part that counts.
+  """Returns the numbers and times of the frames of the part to use.
 
   Args:
-    video: says where the part begins and ends.
-    times: [T] ascending, seconds, of all frames.
+    video: video with the start and end of the part.
+    times: [T] times of all frames, ascending, seconds.
 
   Raises:
-    DecodeError: no frame lies in it.
+    DecodeError: no frame is in that part.
   """
-  slack = 1e-6  # of seconds that were written with few digits
+  slack = 1e-6  # Seconds; for times written with few digits.
   first = np.searchsorted(times, (video.start or 0.0) - slack)
   last = len(times)
   if video.end is not None:
@@ -268,7 +270,7 @@ def part(video: videos.Video, times: np.ndarray) -> tuple[range, np.ndarray]:
 
 
 def _advance(decoded, number, at, held):
-  """Goes on to frame `number`, or to the first after it if it is missing."""
+  """Advances to frame `number`, or to the first after it if it is missing."""
   while at < number:
     at, held = next(decoded, (_END, None))
   return at, held

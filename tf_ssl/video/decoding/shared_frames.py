@@ -1,4 +1,4 @@
-"""Memory that two processes share, in which frames travel without a pipe."""
+"""Shared memory through which one process passes frames to another."""
 
 import mmap
 import os
@@ -6,12 +6,12 @@ import tempfile
 
 import numpy as np
 
-# The one being read, the one being written, and two between them.
+# One slot is read, one is written, two are queued.
 NUM_SLOTS = 4
 
 
 def create() -> int:
-  """Returns a new file descriptor of memory, which a child can inherit."""
+  """Returns a file descriptor of new memory, which a child can inherit."""
   if hasattr(os, "memfd_create"):
     return os.memfd_create("tf_ssl_frames")
   with tempfile.TemporaryFile() as file:
@@ -19,10 +19,10 @@ def create() -> int:
 
 
 class SharedFrames:
-  """`NUM_SLOTS` places for one frame each.
+  """`NUM_SLOTS` slots of one frame each.
 
   Attributes:
-    slot_bytes: what each has room for; the same in both processes.
+    slot_bytes: size of a slot, bytes; equal in both processes.
   """
 
   def __init__(self, descriptor: int):
@@ -31,26 +31,26 @@ class SharedFrames:
     self.slot_bytes = 0
 
   def grow(self, slot_bytes: int) -> None:
-    """Makes the slots larger; what they hold is lost."""
+    """Enlarges the slots; their content is lost."""
     os.ftruncate(self._descriptor, NUM_SLOTS * slot_bytes)
     self.attach(slot_bytes)
 
   def attach(self, slot_bytes: int) -> None:
-    """Follows the other process, which has made the slots larger.
+    """Maps the memory again after the other process has enlarged the slots.
 
     Raises:
       ValueError: the memory is smaller than that.
     """
     if slot_bytes != self.slot_bytes:
-      # The old one is unmapped when the last array that shows it is gone.
+      # The old memory is unmapped when the last array that views it is gone.
       self._memory = mmap.mmap(self._descriptor, NUM_SLOTS * slot_bytes)
       self.slot_bytes = slot_bytes
 
   def image(self, slot: int, height: int, width: int) -> np.ndarray:
-    """Returns a slot as an image, [height, width, 3] uint8, not copied.
+    """Returns a view of a slot as an image, [height, width, 3] uint8.
 
     Raises:
-      ValueError: it does not fit into the slot, or there is no such slot.
+      ValueError: the image is larger than the slot, or the slot does not exist.
     """
     if not 0 <= slot < NUM_SLOTS or height * width * 3 > self.slot_bytes:
       raise ValueError(f"slot {slot}, {width}x{height}: not in shared memory")
@@ -62,6 +62,6 @@ class SharedFrames:
     ).reshape(height, width, 3)
 
   def close(self) -> None:
-    """Closes the descriptor; images that were handed out stay valid."""
+    """Closes the descriptor; images returned before stay valid."""
     self._memory = None
     os.close(self._descriptor)

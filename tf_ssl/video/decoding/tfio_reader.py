@@ -1,12 +1,11 @@
 """Reads video files with tensorflow-io, inside tf.data.
 
-tensorflow-io decodes a whole file into memory, knows no seeking, and has two
-faults: on damaged files it hands back a frame again and again, and where the
-width is no multiple of 16, FFmpeg's vector code writes past the end of its
-buffer, which took the process down (see `ffmpeg4.use_vector_instructions`). So
-what it gives is checked against the file's packets and for frames that PyAV
-finds damaged, and `decode` and `isolated` only let it run in a process of its
-own.
+tensorflow-io decodes entire files into memory, cannot seek, and has two bugs:
+on damaged files it returns one frame repeatedly, and if the width is not a
+multiple of 16, FFmpeg's vector code writes past the end of its buffer, which
+crashed the process (see `ffmpeg4.use_vector_instructions`). Its frames are
+therefore checked against the file's packets and for damage found by PyAV, and
+`decode` and `isolated` only run it in a child process.
 """
 
 import os
@@ -20,19 +19,20 @@ from tf_ssl import errors
 from tf_ssl.video.decoding import ffmpeg4, frames, pyav_reader
 from tf_ssl.video.source import videos
 
-MAX_BYTES = 4 * 2**30  # of all frames of a file
-# Mean difference of color, in levels, up to which two readers agree.
+MAX_BYTES = 4 * 2**30  # Size limit of all frames of a file.
+# Mean absolute difference, in levels of 255, up to which two readers agree.
 _SAME = 2.0
 
 
 def decode_file(path: tf.Tensor) -> tf.Tensor:
-  """Decodes a file, in a graph or eagerly; for widths of whole 16 pixels.
+  """Decodes a file, in a graph or eagerly.
 
   Args:
-    path: [] string.
+    path: [] string, path of a file; its width is a multiple of 16, or vector
+      instructions are off.
 
   Returns:
-    [T, H, W, 3] uint8, RGB; not rotated as the file may ask for.
+    [T, H, W, 3] uint8, RGB, without the rotation of the file's metadata.
 
   Raises:
     UsageError: tensorflow-io or FFmpeg 4 is missing.
@@ -43,7 +43,7 @@ def decode_file(path: tf.Tensor) -> tf.Tensor:
   except ImportError as error:
     raise errors.UsageError(
       f"reader 'tfio': tensorflow-io does not load ({error}); install "
-      "tensorflow-io 0.36, or take reader 'pyav'"
+      "tensorflow-io 0.36, or use reader 'pyav'"
     ) from error
   contents = tf.io.read_file(path)
   video = tensorflow_io.experimental.ffmpeg.decode_video(contents, 0)
@@ -51,21 +51,21 @@ def decode_file(path: tf.Tensor) -> tf.Tensor:
 
 
 class TfioReader:
-  """One video file, decoded as a whole when frames are first asked for.
+  """A video file that is decoded completely when frames are requested.
 
   Attributes:
-    times: [T] float64, seconds, of the frames of the part that counts.
-    num_decoded: how many frames were decoded so far.
+    times: [T] float64, times of the frames of the part to use, seconds.
+    num_decoded: number of frames decoded so far.
   """
 
   def __init__(self, video: videos.Video):
-    """Reads the index of the file's packets, by PyAV.
+    """Reads the index of the file's packets with PyAV.
 
     Args:
-      video: a file.
+      video: video file.
 
     Raises:
-      DecodeError: it is no video, or too long to decode as a whole.
+      DecodeError: the file is not a video, or too long to decode completely.
       UsageError: FFmpeg 4 is missing.
     """
     ffmpeg4.load()
@@ -79,9 +79,9 @@ class TfioReader:
       self._pyav.close()
       raise frames.DecodeError(
         video.name,
-        f"its frames take {num_bytes / 2**30:.1f} GiB, and tensorflow-io would "
-        f"hold all of them; at most {MAX_BYTES / 2**30:g} GiB, or reader "
-        "'pyav'",
+        f"tensorflow-io holds all of its frames in memory,"
+        f" {num_bytes / 2**30:.1f} GiB; expected at most"
+        f" {MAX_BYTES / 2**30:g} GiB; use reader 'pyav'",
       )
 
   def __enter__(self):
@@ -91,7 +91,7 @@ class TfioReader:
     self._pyav.close()
 
   def info(self) -> frames.VideoInfo:
-    """See `decode.probe`."""
+    """Returns number, rate and size of the frames; decodes one of them."""
     return self._pyav.info()
 
   def frames(
@@ -101,20 +101,20 @@ class TfioReader:
     size: int | None = None,
     skip_missing: bool = False,
   ) -> Iterator[frames.Frame]:
-    """Yields frames; see `pyav_reader.PyavReader.frames`.
+    """Yields frames one at a time.
 
     Args:
-      numbers: ascending, within the part that counts.
-      size: the most pixels of the shorter side.
-      skip_missing: without effect: a file that tensorflow-io does not decode
-        as a whole is not used at all.
+      numbers: frame numbers within the part to use, ascending.
+      size: maximum length of the shorter side, pixels; see
+        `frames.scaled_size`.
+      skip_missing: ignored: a file that tensorflow-io does not decode
+        completely is not used at all.
 
     Raises:
-      DecodeError: it does not give every frame of the file, or not the right
-        ones.
+      DecodeError: tensorflow-io returns too few frames or wrong ones.
     """
     numbers = list(numbers)
-    # tensorflow-io says nothing of faults, and patches frames from others.
+    # tensorflow-io reports no damage and patches frames from others.
     self._pyav.check(numbers)
     images = self._decode()
     first = self._pyav.first
@@ -159,6 +159,6 @@ class TfioReader:
     if len(images) != expected:
       raise frames.DecodeError(
         self._video.name,
-        f"tensorflow-io gives {len(images)} frames of {expected}",
+        f"tensorflow-io returns {len(images)} of {expected} frames",
       )
     return images

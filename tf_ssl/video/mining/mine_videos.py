@@ -1,4 +1,4 @@
-"""From a source of videos to a folder of region tracks."""
+"""Mines region tracks from a source of videos into a folder."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -30,27 +30,28 @@ def mine_videos(
   runner_options: Sequence[str] = (),
   say: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-  """Mines the videos that are not done, and gathers what there is of all.
+  """Mines the remaining videos and writes the tables of all videos.
 
   Args:
-    source: see `videos.find_videos`.
-    output_dir: see `track_store`.
-    settings: None for the defaults.
-    features: what settings.json says of them.
-    make_describe: see `mining_pipeline.run`.
-    preview: draws the tracks of so many videos, see `track_preview`.
-    overwrite: begin anew, whatever output_dir holds of tracks.
-    processes: see `mining_pipeline.run`.
-    runner: likewise.
-    runner_options: likewise.
-    say: told what a person should know, line by line.
+    source: path of videos, as for `videos.find_videos`.
+    output_dir: folder to write, see `track_store`.
+    settings: settings of the mining; None for the defaults.
+    features: name of the region features in settings.json.
+    make_describe: function that makes the region features, called once per
+      process; it must be picklable.
+    preview: number of videos whose tracks are drawn, see `track_preview`.
+    overwrite: whether to discard tracks that are already in output_dir.
+    processes: number of processes of the direct runner; None for one per core.
+    runner: name of a Beam runner, see `mining_pipeline.run`.
+    runner_options: options of that runner, as on Beam's command line.
+    say: function that takes messages for the user, line by line.
 
   Returns:
-    What summary.json says.
+    The content of summary.json.
 
   Raises:
-    UsageError: bad settings, nothing to be found at the source, something else
-      at output_dir, or no video that could be decoded.
+    UsageError: a setting is out of range, the source has no video, output_dir
+      has other content or is in use, or no video can be decoded.
     KeyboardInterrupt: see `mining_pipeline.run`.
   """
   settings = settings or mining.MiningSettings()
@@ -60,46 +61,48 @@ def mine_videos(
   store = track_store.TrackStore(output_dir)
   how = {**settings._asdict(), **settings.tracking._asdict()}
   del how["tracking"]
+  how["stretch"] = how.pop("side_shift")  # The key in existing folders.
   store.open({**how, "features": features}, overwrite=overwrite)
-  waiting = store.remaining(found)
-  if len(waiting) < len(found):
-    say(f"{len(found) - len(waiting)} of {len(found)} videos are done already")
-  try:
-    mining_pipeline.run(
-      waiting,
-      store,
-      settings=settings,
-      make_describe=make_describe,
-      processes=processes,
-      runner=runner,
-      runner_options=runner_options,
+  with store.locked():
+    remaining = store.remaining(found)
+    if len(remaining) < len(found):
+      say(f"{len(found) - len(remaining)} of {len(found)} videos are done")
+    try:
+      mining_pipeline.run(
+        remaining,
+        store,
+        settings=settings,
+        make_describe=make_describe,
+        processes=processes,
+        runner=runner,
+        runner_options=runner_options,
+      )
+    except KeyboardInterrupt:
+      done = len(found) - len(store.remaining(found))
+      say(
+        f"Interrupted: {done} of {len(found)} videos are done; the same command"
+        " resumes with the others"
+      )
+      raise
+    summary = store.gather()
+    for name, reason in summary["failed"].items():
+      say(f"failed: {name}: {reason}")
+    errors.require(
+      summary["videos"],
+      f"videos {source!r}: none of {len(summary['failed'])} could be decoded;"
+      f" see the reasons in {store.folder / 'summary.json'}",
     )
-  except KeyboardInterrupt:
-    done = len(found) - len(store.remaining(found))
-    say(
-      f"Interrupted: {done} of {len(found)} videos are done; the same command"
-      " goes on with the others"
-    )
-    raise
-  summary = store.gather()
-  for name, reason in summary["failed"].items():
-    say(f"failed: {name}: {reason}")
-  if not summary["videos"]:
-    raise errors.UsageError(
-      f"videos {source!r}: none of {len(summary['failed'])} could be gone"
-      f" through; the reasons are in {store.folder / 'summary.json'}"
-    )
-  drawn = store.shards()[:preview]
-  for shard in drawn:
-    track_preview.write(shard, store.folder / "previews")
+    drawn = store.shards()[:preview]
+    for shard in drawn:
+      track_preview.write(shard, store.folder / "previews")
   if drawn:
-    say(f"Look at {store.folder / 'previews'}")
+    say(f"The tracks are drawn in {store.folder / 'previews'}")
   say(
     f"{summary['tracks']} tracks in {summary['videos']} videos"
     f" ({summary['frames']} frames; {len(summary['failed'])} videos failed)"
   )
   say(
-    "Learn from them: python -m tools.train"
+    "Train on them: python -m tools.train"
     " --gin_file=gin_configs/video/region_tracks_folder.gin"
     f" --gin_bindings='TRACKS=\"{output_dir}\"' --model_dir=runs/tracks"
   )

@@ -1,11 +1,11 @@
-"""From a video to region tracks: what is done with each video.
+"""Mines the region tracks of one video.
 
-A video is gone through stretch by stretch, so that memory does not grow with
-its length. Of a stretch the frames are kept at the size that training will see;
-regions are proposed and followed on smaller ones.
+A video is processed in stretches of some seconds, so that memory does not grow
+with its length. The frames of a stretch are stored at the size used in
+training; regions are proposed and tracked at a smaller size.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import cv2
@@ -13,7 +13,7 @@ import numpy as np
 
 from tf_ssl import errors
 from tf_ssl.ops import jpeg
-from tf_ssl.video.decoding import decode, isolated, readers
+from tf_ssl.video.decoding import decode, isolated
 from tf_ssl.video.mining import track_records
 from tf_ssl.video.source import videos
 from tf_ssl.video.tracking import (
@@ -25,17 +25,17 @@ from tf_ssl.video.tracking import (
 
 
 class MiningSettings(NamedTuple):
-  """How tracks are mined.
+  """Settings of the mining.
 
   Attributes:
-    rate: sampled frames a second; of a slower video all are taken.
-    stretch_seconds: tracks are looked for in stretches of so long.
-    tracks_per_stretch: the best so many are kept, R.
-    width: the most pixels across of the frames in which regions are followed.
-    frame_size: the most pixels of a stored frame's shorter side.
-    quality: of the stored JPEGs, 0..100.
-    reader: see `decode.read_frames`.
-    tracking: see `tracker.Settings`.
+    rate: sampling rate, frames per second; slower videos use every frame.
+    stretch_seconds: length of a stretch, seconds; tracks end with it.
+    tracks_per_stretch: maximum number of tracks per stretch; the best are kept.
+    width: maximum width of the frames in which regions are tracked, pixels.
+    frame_size: maximum length of a stored frame's shorter side, pixels.
+    quality: JPEG quality of the stored frames, 0..100.
+    reader: reader of video files, see `decode.read_frames`.
+    tracking: settings of the tracker.
   """
 
   rate: float = 8.0
@@ -49,28 +49,28 @@ class MiningSettings(NamedTuple):
 
 
 def check(settings: MiningSettings) -> None:
-  """Refuses settings that cannot be meant.
+  """Checks the range of each setting.
 
   Raises:
-    UsageError: names the first of them.
+    UsageError: a setting is out of range; names the first.
   """
   matching.by_name(settings.tracking.matcher)
-  if settings.reader not in readers.READERS:
-    raise errors.UsageError(
-      f"reader={settings.reader}: expected one of {', '.join(readers.READERS)}"
-    )
-  least = {
+  errors.require(
+    settings.reader in decode.READERS,
+    f"reader={settings.reader}: expected one of {', '.join(decode.READERS)}",
+  )
+  minimum = {
     "rate": 0.01,
     "stretch_seconds": 0.1,
     "tracks_per_stretch": 1,
     "width": 32,
     "frame_size": 32,
   }
-  for name, bound in least.items():
-    if not getattr(settings, name) >= bound:
-      raise errors.UsageError(
-        f"{name}={getattr(settings, name)}: expected at least {bound}"
-      )
+  for name, bound in minimum.items():
+    errors.require(
+      getattr(settings, name) >= bound,
+      f"{name}={getattr(settings, name)}: expected at least {bound}",
+    )
 
 
 def mine(
@@ -80,17 +80,18 @@ def mine(
   settings: MiningSettings | None = None,
   describe: region_features.Describe | None = None,
 ) -> Iterator[track_records.TrackedClip]:
-  """Follows regions through a video.
+  """Tracks regions through a video.
 
   Args:
-    video: what to go through.
-    decoder: decodes it.
-    settings: None for the defaults.
-    describe: features of regions; histograms by default.
+    video: video to mine.
+    decoder: decoder of the video.
+    settings: settings of the mining; None for the defaults.
+    describe: function from an image and boxes to features; None for
+      `region_features.Histograms`.
 
   Yields:
-    A clip for each stretch, in the order of time; there may be no track in it.
-    Ids of tracks are unique within the video.
+    A clip per stretch in temporal order, which may have no track. Track ids are
+    unique within the video.
 
   Raises:
     DecodeError: the video cannot be decoded.
@@ -102,7 +103,7 @@ def mine(
   length = max(round(settings.stretch_seconds * rate), 2)
   next_id = 0
   for stretch in _stretches(video, decoder, rate, length, settings):
-    tracks = _follow(stretch, rate, describe, settings)
+    tracks = _track(stretch, rate, describe, settings)
     yield _clip(video, info, stretch, tracks, next_id, settings)
     next_id += len(tracks)
 
@@ -110,7 +111,7 @@ def mine(
 def _stretches(
   video, decoder, rate, length, settings
 ) -> Iterator[list[decode.Frame]]:
-  """Lists of `length` sampled frames; the last is shorter."""
+  """Yields lists of `length` sampled frames; the last may be shorter."""
   stretch = []
   for frame in decoder.iterate_frames(
     video,
@@ -126,8 +127,8 @@ def _stretches(
     yield stretch
 
 
-def _follow(stretch, rate, describe, settings):
-  """The best tracks; boxes as shares of the frame."""
+def _track(stretch, rate, describe, settings):
+  """Returns the best tracks, with boxes as fractions of the frame."""
   height, width = stretch[0].image.shape[:2]
   across = min(settings.width, width)
   small = (across, max(round(height * across / width), 1))
@@ -172,29 +173,3 @@ def _clip(video, info, stretch, tracks, next_id, settings):
     frames,
     {next_id + n: track.score for n, track in enumerate(tracks)},
   )
-
-
-def rows_of(clip: track_records.TrackedClip) -> Sequence[tuple]:
-  """Rows of tracks.csv.
-
-  Returns:
-    For each region (video, track, frame, xmin, ymin, xmax, ymax, score), in
-    pixels of the video.
-  """
-  height, width = clip.video_size
-  return [
-    (
-      clip.video,
-      int(track),
-      frame.number,
-      *(
-        round(float(share) * side, 1)
-        for share, side in zip(
-          box[[1, 0, 3, 2]], [width, height] * 2, strict=True
-        )
-      ),
-      round(clip.scores[track], 4),
-    )
-    for frame in clip.frames
-    for track, box in zip(frame.tracks.tolist(), frame.boxes, strict=True)
-  ]

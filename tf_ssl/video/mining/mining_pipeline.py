@@ -1,8 +1,8 @@
-"""Mines many videos: an Apache Beam pipeline over them.
+"""Apache Beam pipeline that mines many videos in parallel.
 
-Every video is one element, mined whole by one process, and what comes of it is
-a file in a folder that all processes see (`track_store`). So any runner will
-do: Beam's own on several processes of this machine, or a cluster.
+Each video is one element, mined by one process, and the result is a file in a
+folder that all processes share (`track_store`). Any runner works: Beam's direct
+runner with several processes on this machine, or a cluster.
 """
 
 import contextlib
@@ -15,22 +15,21 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 from typing import Any
 
-import cv2
 import psutil
-import tqdm
 
 from tf_ssl import errors
+from tf_ssl.ops import child_process, progress, threads
 from tf_ssl.video.decoding import isolated
 from tf_ssl.video.mining import mining, track_store
 from tf_ssl.video.source import videos
 from tf_ssl.video.tracking import region_features
 
-logging.getLogger("apache_beam").setLevel(logging.ERROR)  # else it chatters
+logging.getLogger("apache_beam").setLevel(logging.ERROR)  # Logs while imported.
 import apache_beam as beam  # noqa: E402
 from apache_beam.options import pipeline_options  # noqa: E402
 
 _DIRECT = "DirectRunner"
-_GLANCE = 0.5  # seconds between two looks at the store
+_POLL_SECONDS = 0.5
 
 
 def run(
@@ -46,22 +45,23 @@ def run(
   """Mines the videos; returns when all are done.
 
   Args:
-    found: the videos, of any number.
-    store: where to, open already.
-    settings: how.
-    make_describe: makes the features of regions; called once in every process
-      that mines, so it must pickle: a module's function, or a partial of one.
-    processes: for the direct runner; None for as many as there are cores.
-    runner: a runner that Beam knows, such as DirectRunner, FlinkRunner,
+    found: videos to mine.
+    store: open store of the tracks.
+    settings: settings of the mining.
+    make_describe: function that makes the region features; called once in each
+      worker process, so it must be picklable: a module-level function or a
+      partial of one.
+    processes: number of processes of the direct runner; None for one per core.
+    runner: name of a Beam runner, such as DirectRunner, FlinkRunner,
       SparkRunner, DataflowRunner, PortableRunner.
-    runner_options: what that runner wants to know, as Beam's command line has
-      it, such as --flink_master=localhost:8081.
+    runner_options: options of that runner, as on Beam's command line, such as
+      --flink_master=localhost:8081.
 
   Raises:
-    UsageError: Beam knows no such runner, or an option is none of Beam's.
-    RuntimeError: the runner failed. What is done stays done.
-    KeyboardInterrupt: the processes are ended, but threads of Beam's are left;
-      end this process by `os._exit`.
+    UsageError: the runner or an option is unknown to Beam.
+    RuntimeError: the runner failed. Finished videos are kept.
+    KeyboardInterrupt: the worker processes are killed, but threads of Beam
+      remain; end this process with `os._exit`.
   """
   if not found:
     return
@@ -77,38 +77,37 @@ def run(
 
 
 def check(runner: str, runner_options: Sequence[str]) -> None:
-  """Refuses a runner or an option that Beam does not know.
+  """Checks that Beam knows the runner and its options.
 
   Raises:
-    UsageError: names it.
+    UsageError: names the unknown one.
   """
   _pipeline(1, 1, runner, runner_options)
 
 
 def _pipeline(count, processes, runner, runner_options) -> beam.Pipeline:
-  """An empty pipeline that will run where it should."""
+  """Returns an empty pipeline for the runner."""
   words = [f"--runner={runner}", *runner_options]
   if runner == _DIRECT:
-    processes = min(processes or len(os.sched_getaffinity(0)), count)
+    processes = min(processes or threads.num_cores(), count)
     if processes > 1:
       words.append("--direct_running_mode=multi_processing")
     words.append(f"--direct_num_workers={processes}")
   options = _options(words)
-  # The processes that Beam starts find the package where this one has it.
-  paths = [path or os.getcwd() for path in sys.path]
-  os.environ["PYTHONPATH"] = os.pathsep.join(paths)
+  # Beam's processes must find this package.
+  os.environ["PYTHONPATH"] = child_process.environment()["PYTHONPATH"]
   try:
     return beam.Pipeline(options=options)
   except (ImportError, AttributeError, ValueError) as error:
     raise errors.UsageError(
       f"--runner={runner}: Beam cannot start it ({error}); expected"
-      " DirectRunner, FlinkRunner, SparkRunner, DataflowRunner or another of"
-      " Beam's"
+      " DirectRunner, FlinkRunner, SparkRunner, DataflowRunner or another Beam"
+      " runner"
     ) from error
 
 
 def _run(pipeline: beam.Pipeline) -> None:
-  """Runs the pipeline in a thread; Ctrl-C is for this process alone."""
+  """Runs the pipeline in a thread, so that only this process handles Ctrl-C."""
   outcome = futures.Future()
 
   def work():
@@ -118,8 +117,8 @@ def _run(pipeline: beam.Pipeline) -> None:
       outcome.set_exception(error)
 
   thread = threading.Thread(target=work, daemon=True)
-  # Threads and processes inherit what is blocked when they start: Beam's would
-  # each print where they were interrupted.
+  # New threads and processes inherit blocked signals. Otherwise each of Beam's
+  # would print a traceback.
   before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
   try:
     thread.start()
@@ -127,9 +126,9 @@ def _run(pipeline: beam.Pipeline) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
   try:
     while thread.is_alive():
-      thread.join(_GLANCE)
+      thread.join(_POLL_SECONDS)
   except KeyboardInterrupt:
-    threading.excepthook = lambda unused: None  # Of threads that miss them.
+    threading.excepthook = lambda unused: None  # For threads that lose workers.
     for child in psutil.Process().children(recursive=True):
       with contextlib.suppress(psutil.NoSuchProcess):
         child.kill()
@@ -138,30 +137,30 @@ def _run(pipeline: beam.Pipeline) -> None:
 
 
 def _options(words: list[str]) -> pipeline_options.PipelineOptions:
-  """Beam's options; unlike Beam, refuses what no runner reads."""
+  """Returns Beam's options; unlike Beam, rejects unknown ones."""
   options = pipeline_options.PipelineOptions(words)
   known = options.get_all_options()
   for word in words:
     name = word.lstrip("-").partition("=")[0]
-    if word.startswith("--") and name.removeprefix("no_") not in known:
-      raise errors.UsageError(
-        f"{word!r} is no option of Beam's; after -- stand those of the runner,"
-        " such as --flink_master=localhost:8081"
-      )
+    errors.require(
+      not word.startswith("--") or name.removeprefix("no_") in known,
+      f"{word!r} is not an option of Beam; expected options of the runner after"
+      " --, such as --flink_master=localhost:8081",
+    )
   return options
 
 
 class _Progress(contextlib.AbstractContextManager):
-  """A bar over videos, with frames a second, read off the store.
+  """A bar over videos with the frame rate, read from the store.
 
-  The processes that mine may be anywhere; the store is what all share.
+  The worker processes may run anywhere; the store is what they share.
   """
 
   def __init__(self, store: track_store.TrackStore, count: int):
     self._store = store
     self._begin = store.progress()
     self._over = threading.Event()
-    self._bar = tqdm.tqdm(total=count, desc="Following regions", unit="video")
+    self._bar = progress.bar("Tracking regions", total=count, unit="video")
     self._thread = threading.Thread(target=self._watch, daemon=True)
 
   def __enter__(self):
@@ -175,14 +174,14 @@ class _Progress(contextlib.AbstractContextManager):
     self._bar.close()
 
   def _watch(self) -> None:
-    while not self._over.wait(_GLANCE):
+    while not self._over.wait(_POLL_SECONDS):
       self._show()
 
   def _show(self) -> None:
     done, frames = self._store.progress()
     done -= self._begin[0]
     if done == self._bar.n and not sys.stderr.isatty():
-      return  # A log file wants no line without news.
+      return  # Nothing new for a log file.
     self._bar.n = done
     elapsed = max(self._bar.format_dict["elapsed"], 1e-3)
     rate = (frames - self._begin[1]) / elapsed
@@ -191,7 +190,7 @@ class _Progress(contextlib.AbstractContextManager):
 
 
 class _Mine(beam.DoFn):
-  """Video -> what the store says of it."""
+  """Mines a video; its output is the store's entry."""
 
   def __init__(
     self,
@@ -206,7 +205,7 @@ class _Mine(beam.DoFn):
     self._describe = None
 
   def setup(self) -> None:
-    cv2.setNumThreads(1)  # The processes share the cores.
+    threads.use_one_for_opencv()  # The processes share the cores.
     self._decoder = isolated.Decoder(num_threads=1)
     self._describe = self._make_describe()
 

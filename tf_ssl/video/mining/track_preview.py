@@ -1,4 +1,4 @@
-"""Pictures of region tracks, for a person to look at."""
+"""Draws region tracks: a contact sheet and a video."""
 
 import fractions
 import os
@@ -13,12 +13,12 @@ import tensorflow as tf
 from tf_ssl.ops import jpeg, workdir
 from tf_ssl.video.mining import track_records
 
-_TRACKS = 8  # rows of a contact sheet
-_MOMENTS = 8  # columns of it
-_CELL = 96  # pixels, side of a cell
-_CAPTION = 18  # pixels of height for words
+_TRACKS = 8  # Rows of a contact sheet.
+_MOMENTS = 8  # Columns of a contact sheet.
+_CELL = 96  # Side of a cell, pixels.
+_CAPTION = 18  # Height of a caption, pixels.
 _INK = (40, 40, 40)
-# Tableau's ten colors, as matplotlib has them: told apart by most people.
+# The Tableau palette as in matplotlib, which most people can distinguish.
 _COLORS = (
   (31, 119, 180),
   (255, 127, 14),
@@ -34,18 +34,18 @@ _COLORS = (
 
 
 def write(shard: str | os.PathLike, folder: str | os.PathLike) -> None:
-  """Writes a contact sheet and a film of the tracks of one video.
+  """Draws the tracks of one video.
 
-  `NAME.png` has a row for each of the best tracks, the region at up to eight
-  moments; `NAME.mp4` shows the frames with the boxes drawn.
+  `NAME.png` has a row for each of the best tracks with the region at up to
+  eight times; `NAME.mp4` shows the frames with the boxes.
 
   Args:
-    shard: a TFRecord file of `track_records`.
-    folder: where to; made if need be.
+    shard: path of a TFRecord file of `track_records`.
+    folder: folder to write, created if missing.
 
   Raises:
-    ValueError: the file holds something else.
-    OSError: it cannot be read, or the folder not be written.
+    ValueError: the file has other records.
+    OSError: the file cannot be read, or the folder cannot be written.
   """
   shard, folder = pathlib.Path(shard), pathlib.Path(folder)
   folder.mkdir(parents=True, exist_ok=True)
@@ -65,10 +65,10 @@ def write(shard: str | os.PathLike, folder: str | os.PathLike) -> None:
 
 
 def contact_sheet(clips: Sequence[track_records.TrackedClip]) -> np.ndarray:
-  """The best tracks as rows: [H, W, 3] uint8.
+  """Returns an image [H, W, 3] uint8 with a row for each of the best tracks.
 
-  The first cell shows the whole frame at the track's middle, with the box. The
-  caption gives the track's number, score, and first and last frame.
+  The first cell shows the frame in the middle of the track, with the box. The
+  caption gives the track's id, score, and first and last frame.
   """
   ranked = sorted(
     (
@@ -80,25 +80,25 @@ def contact_sheet(clips: Sequence[track_records.TrackedClip]) -> np.ndarray:
   )[:_TRACKS]
   rows = [_row(clip, track, score) for score, track, clip in ranked]
   if not rows:
-    rows = [_captioned("no track", _blank(_CELL, _CELL * (_MOMENTS + 1)))]
+    rows = [_captioned("no tracks", _blank(_CELL, _CELL * (_MOMENTS + 1)))]
   return np.concatenate(rows)
 
 
 def film(
   clips: Sequence[track_records.TrackedClip], path: str | os.PathLike
 ) -> None:
-  """Writes an MP4 of the frames with all boxes; a color for each track.
+  """Writes an MP4 of the frames with all boxes, in one color per track.
 
   Args:
-    clips: of one video, in the order of time.
-    path: of the file.
+    clips: clips of one video in temporal order.
+    path: path of the file.
   """
   with av.open(str(path), "w", format="mp4") as output:
     stream = None
     for clip in clips:
       for frame in clip.frames:
         image = _drawn(frame)
-        # Of even size, as the codec wants it.
+        # The codec needs an even size.
         image = image[: len(image) // 2 * 2, : image.shape[1] // 2 * 2]
         if stream is None:
           rate = fractions.Fraction(_rate(clip)).limit_denominator(100)
@@ -141,23 +141,23 @@ def _draw(image: np.ndarray, track: int, box: np.ndarray) -> None:
 
 
 def _row(clip, track: int, score: float) -> np.ndarray:
-  with_it = [frame for frame in clip.frames if track in frame.tracks]
-  moments = np.linspace(0, len(with_it) - 1, min(_MOMENTS, len(with_it)))
-  shown = [with_it[round(moment)] for moment in moments]
-  middle = with_it[len(with_it) // 2]
-  whole = _resized(jpeg.decode(middle.encoded))
-  _draw(whole, track, _box(middle, track))
-  cells = [_fitted(whole)]
+  frames = [frame for frame in clip.frames if track in frame.tracks]
+  moments = np.linspace(0, len(frames) - 1, min(_MOMENTS, len(frames)))
+  shown = [frames[round(moment)] for moment in moments]
+  middle = frames[len(frames) // 2]
+  full = _resized(jpeg.decode(middle.encoded))
+  _draw(full, track, _box(middle, track))
+  cells = [_fitted(full)]
   for frame in shown:
     image = jpeg.decode(frame.encoded)
     x0, y0, x1, y1 = _pixels(_box(frame, track), image)
     cells.append(_fitted(image[y0:y1, x0:x1]))
   cells += [_blank(_CELL, _CELL)] * (_MOMENTS - len(shown))
-  words = (
-    f"track {track}: score {score:.2f}, {len(with_it)} frames,"
-    f" {with_it[0].number} to {with_it[-1].number}"
+  caption = (
+    f"track {track}: score {score:.2f}, {len(frames)} frames,"
+    f" {frames[0].number} to {frames[-1].number}"
   )
-  return _captioned(words, np.concatenate(cells, 1))
+  return _captioned(caption, np.concatenate(cells, 1))
 
 
 def _box(frame: track_records.TrackedFrame, track: int) -> np.ndarray:
@@ -165,7 +165,7 @@ def _box(frame: track_records.TrackedFrame, track: int) -> np.ndarray:
 
 
 def _pixels(box: np.ndarray, image: np.ndarray) -> tuple[int, int, int, int]:
-  """Shares to whole pixels xmin, ymin, xmax, ymax, one pixel at least."""
+  """Converts fractions to pixels xmin, ymin, xmax, ymax; at least one pixel."""
   height, width = image.shape[:2]
   y0, x0, y1, x1 = np.round(box * [height, width, height, width]).astype(int)
   x0, y0 = min(max(x0, 0), width - 1), min(max(y0, 0), height - 1)
@@ -173,7 +173,7 @@ def _pixels(box: np.ndarray, image: np.ndarray) -> tuple[int, int, int, int]:
 
 
 def _fitted(image: np.ndarray) -> np.ndarray:
-  """The image as large as a cell allows, in its middle."""
+  """Scales the image to a cell and centers it there."""
   small = _resized(image)
   height, width = small.shape[:2]
   cell = _blank(_CELL, _CELL)
@@ -189,11 +189,11 @@ def _resized(image: np.ndarray) -> np.ndarray:
   return cv2.resize(image, size, interpolation=method)
 
 
-def _captioned(words: str, picture: np.ndarray) -> np.ndarray:
+def _captioned(text: str, picture: np.ndarray) -> np.ndarray:
   caption = _blank(_CAPTION, picture.shape[1])
   cv2.putText(
     caption,
-    words,
+    text,
     (4, _CAPTION - 5),
     cv2.FONT_HERSHEY_SIMPLEX,
     0.42,

@@ -2,19 +2,19 @@
 
 A record is a stretch of one video with T frames. Context features:
 
-    video/name      bytes    the source file, as `videos.Video.name` has it
-    video/fps       float    frames a second of the source
-    video/height, video/width    int64, of the source's frames, pixels
-    image/height, image/width    int64, of the stored frames, pixels
-    track/id        int64 [K]    the tracks in it, unique within the video
-    track/score     float [K]    higher is better
+    video/name      bytes    name of the video, `videos.Video.name`
+    video/fps       float    frame rate of the video, frames per second
+    video/height, video/width    int64, size of the video's frames, pixels
+    image/height, image/width    int64, size of the stored frames, pixels
+    track/id        int64 [K]    ids of the tracks, unique within the video
+    track/score     float [K]    scores of the tracks, higher is better
 
-Feature lists, one entry a frame:
+Feature lists with one entry per frame:
 
     image/encoded   bytes    the frame as JPEG
-    frame/number    int64    in the source, from 0
-    frame/time      float    seconds in the source
-    region/track    int64 [R]      the track of each region in the frame
+    frame/number    int64    number of the frame in the video, from 0
+    frame/time      float    time of the frame in the video, seconds
+    region/track    int64 [R]      track id of each region in the frame
     region/boxes    float [R * 4]  ymin, xmin, ymax, xmax, each 0..1
 """
 
@@ -28,14 +28,15 @@ IMAGE = "image/encoded"
 
 
 class TrackedFrame(NamedTuple):
-  """One frame and the regions that are followed through it.
+  """One frame and the tracked regions in it.
 
   Attributes:
-    encoded: the frame as JPEG; empty where it was not asked for.
-    number: of the frame in its video, from 0.
-    time: seconds.
-    tracks: [R] int64, the track of each region.
-    boxes: [R, 4] float32, ymin, xmin, ymax, xmax, shares of height and width.
+    encoded: the frame as JPEG.
+    number: number of the frame in its video, from 0.
+    time: time of the frame in its video, seconds.
+    tracks: [R] int64, track id of each region.
+    boxes: [R, 4] float32, ymin, xmin, ymax, xmax, fractions of height and
+      width.
   """
 
   encoded: bytes
@@ -50,12 +51,12 @@ class TrackedClip(NamedTuple):
 
   Attributes:
     video: name of the video.
-    fps: its frames a second.
-    video_size: height and width of its frames, pixels.
-    height: of the stored frames, pixels.
-    width: of the stored frames, pixels.
-    frames: T of them, in the order of time.
-    scores: of each track, by its id.
+    fps: frame rate of the video, frames per second.
+    video_size: height and width of the video's frames, pixels.
+    height: height of the stored frames, pixels.
+    width: width of the stored frames, pixels.
+    frames: T frames in temporal order.
+    scores: score of each track by its id, higher is better.
   """
 
   video: str
@@ -68,7 +69,7 @@ class TrackedClip(NamedTuple):
 
 
 def serialize(clip: TrackedClip) -> bytes:
-  """The clip as a serialized tf.train.SequenceExample."""
+  """Returns the clip as a serialized tf.train.SequenceExample."""
   example = tf.train.SequenceExample()
   context = example.context.feature
   context["video/name"].bytes_list.value.append(
@@ -96,14 +97,14 @@ def serialize(clip: TrackedClip) -> bytes:
 
 
 def parse(serialized: bytes) -> TrackedClip:
-  """Reads a record.
+  """Reads a serialized record.
 
   Raises:
-    ValueError: it is no such record; says why.
+    ValueError: the bytes are not such a record; the message says why.
   """
   try:
     example = tf.train.SequenceExample.FromString(serialized)
-  except Exception as error:  # DecodeError, in each protobuf its own
+  except Exception as error:  # Each protobuf version has its own DecodeError.
     raise ValueError("not a tf.train.SequenceExample") from error
   context = example.context.feature
   lists = example.feature_lists.feature_list
@@ -127,7 +128,7 @@ def parse(serialized: bytes) -> TrackedClip:
     ids = np.array(tracks.int64_list.value, np.int64)
     values = np.array(boxes.float_list.value, np.float32)
     if values.size != 4 * ids.size:
-      raise ValueError("a frame has not as many boxes as regions")
+      raise ValueError("a frame has different numbers of boxes and regions")
     frames.append(
       TrackedFrame(
         image.bytes_list.value[0],
@@ -153,3 +154,29 @@ def parse(serialized: bytes) -> TrackedClip:
     frames,
     dict(zip(ids, scores, strict=True)),
   )
+
+
+def rows_of(clip: TrackedClip) -> Sequence[tuple]:
+  """Returns the rows of tracks.csv.
+
+  Returns:
+    A tuple (video, track, frame, xmin, ymin, xmax, ymax, score) for each
+    region, with the box in pixels of the video.
+  """
+  height, width = clip.video_size
+  return [
+    (
+      clip.video,
+      int(track),
+      frame.number,
+      *(
+        round(float(fraction) * side, 1)
+        for fraction, side in zip(
+          box[[1, 0, 3, 2]], [width, height] * 2, strict=True
+        )
+      ),
+      round(clip.scores[track], 4),
+    )
+    for frame in clip.frames
+    for track, box in zip(frame.tracks.tolist(), frame.boxes, strict=True)
+  ]

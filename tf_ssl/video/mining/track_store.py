@@ -1,16 +1,17 @@
 """The folder that `track_regions` writes.
 
-    settings.json            how the tracks were made
-    shards/NAME-ID.tfrecord  the tracks of a video, see track_records
-    videos/NAME-ID.json      what there is of the video, or why there is none
-    videos/NAME-ID.csv       its rows of tracks.csv
+    settings.json            settings of the mining
+    shards/NAME-ID.tfrecord  tracks of a video, see track_records
+    videos/NAME-ID.json      entry of a video: counts, or the reason it failed
+    videos/NAME-ID.csv       rows of the video in tracks.csv
     tracks.csv, summary.json     all videos together
 
-A video's json is written last: where it stands, the video is done. So the work
-may end at any moment, be divided among processes and machines that see the
-folder, and go on later.
+A video's json is written last and marks it as done. Mining can therefore stop
+at any time, be shared by processes and machines with access to the folder, and
+be resumed.
 """
 
+import contextlib
 import csv
 import json
 import os
@@ -26,69 +27,65 @@ import tensorflow as tf
 from tf_ssl import errors
 from tf_ssl.ops import workdir
 from tf_ssl.video.decoding import frames
-from tf_ssl.video.mining import mining, track_records
-from tf_ssl.video.source import identity, videos
+from tf_ssl.video.mining import track_records
+from tf_ssl.video.source import videos
 
 COLUMNS = "video,track,frame,xmin,ymin,xmax,ymax,score".split(",")
 
 
 class TrackStore:
-  """The folder; pickles to its path."""
+  """The folder; it pickles to its path."""
 
   def __init__(self, folder: str):
     """Initializes the store; nothing is read or written.
 
     Args:
-      folder: absolute, or relative to the working directory.
+      folder: path, absolute or relative to the working directory.
     """
     self.folder = pathlib.Path(folder).expanduser().absolute()
 
   def open(self, settings: dict[str, Any], *, overwrite: bool = False) -> None:
-    """Makes the folder, or checks that it goes on with the same settings.
+    """Creates the folder, or checks that it was made with the same settings.
 
     Args:
-      settings: how tracks are made, JSON values.
-      overwrite: begin anew, whatever the folder holds.
+      settings: settings of the mining, JSON values by name.
+      overwrite: whether to discard tracks that are already there.
 
     Raises:
-      UsageError: it holds something else, tracks made otherwise, or cannot be
-        written.
+      UsageError: the folder has other content or tracks with other settings, or
+        it cannot be written.
     """
-    place = self.folder / "settings.json"
-    settings = json.loads(json.dumps(settings))  # Tuples are lists there.
-    try:
-      if overwrite:
-        self._clear()
-      self.folder.mkdir(parents=True, exist_ok=True)
-      if place.exists():
-        self._check(json.loads(place.read_text()), settings)
-        return
-      if any(self.folder.iterdir()):
-        raise errors.UsageError(
-          f"--output_dir={self.folder} holds something else than tracks;"
-          " expected an empty or a new folder"
-        )
+    with workdir.writable(self.folder, "--output_dir"):
+      if overwrite and (self.folder / "settings.json").exists():
+        with self.locked():
+          self._clear()
+      workdir.open_keyed(
+        self.folder, settings, "--output_dir", key_file="settings.json"
+      )
       for name in ("shards", "videos"):
-        (self.folder / name).mkdir()
-      workdir.write_text(place, json.dumps(settings, indent=2) + "\n")
-    except (OSError, json.JSONDecodeError) as error:
-      raise errors.UsageError(
-        f"--output_dir={self.folder}: {error}; expected a folder that can be"
-        " written, or one that this tool made"
-      ) from error
+        (self.folder / name).mkdir(exist_ok=True)
+
+  def locked(self) -> contextlib.AbstractContextManager:
+    """Locks the folder against other runs.
+
+    Raises:
+      UsageError: another run uses the folder.
+    """
+    videos_folder = self.folder / "videos"
+    videos_folder.mkdir(exist_ok=True)
+    return workdir.locked(videos_folder, "--output_dir")
 
   def remaining(self, found: Sequence[videos.Video]) -> list[videos.Video]:
-    """The videos that are not done; those that failed are tried again.
+    """Returns the videos that are not done; failed ones are tried again.
 
-    What the folder holds of a video that has changed since is removed.
+    Results of videos that have changed since are removed, and so are temporary
+    files of a killed run.
 
     Raises:
-      UsageError: it holds tracks of another video by the same name.
+      UsageError: the folder has tracks of another video with the same name.
     """
     for name in ("shards", "videos"):
-      for path in (self.folder / name).iterdir():
-        if workdir.is_temporary(path):  # Of a run that was killed.
-          path.unlink()
+      workdir.remove_temporaries(self.folder / name)
     known = {entry["video"]: (path, entry) for path, entry in self._entries()}
     result = []
     for video in found:
@@ -96,12 +93,10 @@ class TrackStore:
       if entry and entry["path"] != os.path.abspath(video.path):
         raise errors.UsageError(
           f"--output_dir={self.folder} has tracks of {video.name!r} from"
-          f" {entry['path']!r} already, and this one is {video.path!r};"
-          " choose another --output_dir"
+          f" {entry['path']!r}, this one is {video.path!r}; choose another"
+          " --output_dir"
         )
-      if entry and (
-        "failed" in entry or path.stem != self._stem(video)
-      ):  # written again
+      if entry and ("failed" in entry or path.stem != self._stem(video)):
         path.unlink()
         path.with_suffix(".csv").unlink(missing_ok=True)
         self._shard(path.stem).unlink(missing_ok=True)
@@ -113,11 +108,11 @@ class TrackStore:
   def add(
     self, video: videos.Video, clips: Iterable[track_records.TrackedClip]
   ) -> dict[str, Any]:
-    """Writes what comes of a video; a fault in it becomes its entry.
+    """Writes the tracks of a video; an error in it is recorded in its entry.
 
     Args:
       video: the video.
-      clips: see `mining.mine`; may raise.
+      clips: clips of the video from `mining.mine`; iterating may raise.
 
     Returns:
       The entry.
@@ -129,7 +124,6 @@ class TrackStore:
     working = self.folder / "videos" / f".{stem}.frames.tmp"
     entry = {"video": video.name, "path": os.path.abspath(video.path)}
     count, scores, lengths = 0, [], []
-    clips = _told_apart(clips)
     try:
       with (
         workdir.replacing_file(self._shard(stem)) as shard,
@@ -138,10 +132,10 @@ class TrackStore:
         open(table, "w", newline="", errors="surrogateescape") as text,
       ):
         rows = csv.writer(text, lineterminator="\n")
-        for clip in clips:
+        for clip in _mined(clips):
           if clip.scores:
             writer.write(track_records.serialize(clip))
-          rows.writerows(mining.rows_of(clip))
+          rows.writerows(track_records.rows_of(clip))
           count += len(clip.frames)
           scores += clip.scores.values()
           lengths += _lengths(clip)
@@ -158,14 +152,13 @@ class TrackStore:
       raise OSError(error.message) from error
     if not scores:
       self._shard(stem).unlink(missing_ok=True)
-    workdir.write_text(
-      self.folder / "videos" / f"{stem}.json", json.dumps(entry)
-    )
+    path = self.folder / "videos" / f"{stem}.json"
+    workdir.write_text(path, json.dumps(entry))
     working.unlink(missing_ok=True)
     return entry
 
   def progress(self) -> tuple[int, int]:
-    """How many videos are done, and how many frames of all."""
+    """Returns the number of videos done and of frames processed."""
     done = frame_count = 0
     for path in (self.folder / "videos").iterdir():
       try:
@@ -175,7 +168,7 @@ class TrackStore:
         elif path.name.endswith(".frames.tmp"):
           frame_count += int(path.read_text() or 0)
       except OSError:
-        pass  # Renamed or removed meanwhile.
+        pass  # Renamed or removed in the meantime.
     return done, frame_count
 
   def gather(self) -> dict[str, Any]:
@@ -209,13 +202,11 @@ class TrackStore:
       },
       "settings": json.loads((self.folder / "settings.json").read_text()),
     }
-    workdir.write_text(
-      self.folder / "summary.json", json.dumps(summary, indent=2) + "\n"
-    )
+    workdir.write_json(self.folder / "summary.json", summary)
     return summary
 
   def shards(self) -> list[pathlib.Path]:
-    """The TFRecord files, by the names of their videos."""
+    """Returns the TFRecord files, sorted by name."""
     return sorted((self.folder / "shards").glob("*.tfrecord"))
 
   def _shard(self, stem: str) -> pathlib.Path:
@@ -224,25 +215,13 @@ class TrackStore:
   def _stem(self, video: videos.Video) -> str:
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", video.name).strip("-.")[-80:]
     try:
-      return f"{name}-{identity.identity(video)[:8]}"
-    except OSError:  # It is gone; decoding will say so.
-      return f"{name}-{identity.digest(video.path)[:8]}"
+      return f"{name}-{videos.fingerprint(video)[:8]}"
+    except OSError:  # The file is gone; decoding will report it.
+      return f"{name}-{videos.digest(video.path)[:8]}"
 
   def _entries(self) -> list[tuple[pathlib.Path, dict[str, Any]]]:
     paths = sorted((self.folder / "videos").glob("*.json"))
     return [(path, json.loads(path.read_text())) for path in paths]
-
-  def _check(self, was: dict[str, Any], settings: dict[str, Any]) -> None:
-    changed = [
-      f"{name} {was.get(name)} there and {settings.get(name)} here"
-      for name in sorted(was.keys() | settings.keys())
-      if was.get(name) != settings.get(name)
-    ]
-    if changed:
-      raise errors.UsageError(
-        f"--output_dir={self.folder} holds tracks made otherwise"
-        f" ({', '.join(changed)}); choose another folder, or --overwrite"
-      )
 
   def _clear(self) -> None:
     """Removes what a store writes, and nothing else."""
@@ -253,18 +232,18 @@ class TrackStore:
 
 
 class _FailedError(Exception):
-  """Something about the video, not about the folder, is wrong."""
+  """A video, rather than the folder, has a problem."""
 
 
-def _told_apart(clips):
-  """Turns what making the clips raises into `_FailedError`."""
+def _mined(clips):
+  """Yields clips; turns errors of their iterator into `_FailedError`."""
   iterator = iter(clips)
   while True:
     try:
       clip = next(iterator, None)
     except frames.DecodeError as error:
       raise _FailedError(error.reason) from error
-    except Exception as error:  # One video must not end all the others' work.
+    except Exception as error:  # One video must not end the whole run.
       text = f"{type(error).__name__}: {error}"
       raise _FailedError(" ".join(text.split())[:500]) from error
     if clip is None:
@@ -273,7 +252,7 @@ def _told_apart(clips):
 
 
 def _lengths(clip: track_records.TrackedClip) -> list[float]:
-  """Seconds from the first to the last frame of each track."""
+  """Returns the time from first to last frame of each track, seconds."""
   times: dict[int, list[float]] = {}
   for frame in clip.frames:
     for track in frame.tracks.tolist():

@@ -1,10 +1,10 @@
-"""Which of a folder's files are the frames of a video, and in what order."""
+"""Selects and orders the frames of a video among the files of a folder."""
 
 import posixpath
 import re
 from collections.abc import Iterable
 
-# img_00012.jpg: the number is what stands last.
+# img_00012.jpg: the last number in the name counts.
 _FRAME = re.compile(
   r"(?P<prefix>(?:.*\D)?)(?P<number>\d{1,18})\.(?:jpe?g|png|bmp)",
   re.IGNORECASE | re.DOTALL,
@@ -12,14 +12,15 @@ _FRAME = re.compile(
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-  """Returns the frames among the names of files, by their number.
+  """Returns the file names that are frames, sorted by frame number.
 
-  9.jpg comes before 10.jpg. Of several series, such as img_00001.jpg and
-  flow_x_00001.jpg, the longest counts, but none that begins with `flow`. Where
-  a number stands twice (1.jpg, 01.png) the first name in order counts.
+  9.jpg comes before 10.jpg. If a folder has several series, such as
+  img_00001.jpg and flow_x_00001.jpg, only the longest one is used; series whose
+  name begins with `flow` are ignored. If two files have one number (1.jpg,
+  01.png), the alphabetically first one is used.
 
   Args:
-    names: without their folder.
+    names: file names without their folder.
   """
   series: dict[str, dict[int, str]] = {}
   for name in sorted(names):
@@ -37,14 +38,14 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 
 def by_folder(paths: Iterable[str]) -> dict[str, list[str]]:
-  """Sorts an archive's files into the folders that are videos.
+  """Groups the files of an archive by folder.
 
   Args:
-    paths: of the files in the archive, with `/`.
+    paths: paths of the files in the archive, separated by `/`.
 
   Returns:
-    From each folder that directly holds at least 2 frames to the names of its
-    frames, in order. The top of the archive has the name "".
+    Ordered frame names of each folder that directly holds at least 2 frames.
+    The top level of the archive has the name "".
   """
   folders: dict[str, list[str]] = {}
   for path in paths:

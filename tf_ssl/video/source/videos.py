@@ -1,5 +1,7 @@
-"""Where videos are: one way in for files, folders, archives and manifests."""
+"""Finds videos in files, folders, archives and manifests."""
 
+import hashlib
+import json
 import os
 import zipfile
 from collections.abc import Iterator
@@ -34,13 +36,14 @@ class Video(NamedTuple):
   """One video: a file, or a folder of numbered frames.
 
   Attributes:
-    path: the file; the folder; or `archive.zip!folder/inside`.
-    name: unique among the videos found together, and relative where they were
-      found in a folder; for reports.
-    label: from a manifest; None where unknown.
-    start: seconds, of the first frame that counts; None: from the beginning.
-    end: seconds, of the first frame that no longer counts; None: to the end.
-    folder_fps: frames a second of a folder of frames, which bear no times.
+    path: path of the file or folder, or `archive.zip!folder/inside`.
+    name: name in reports, unique among the videos that were found together;
+      relative to the folder that was searched.
+    label: class name from a manifest; None if unknown.
+    start: time of the first frame to use, seconds; None for the first frame.
+    end: time of the first frame after the part to use, seconds; None to use
+      all remaining frames.
+    folder_fps: frame rate of a folder of frames, which have no time stamps.
   """
 
   path: str
@@ -52,27 +55,28 @@ class Video(NamedTuple):
 
 
 def find_videos(source: str, *, folder_fps: float = 25.0) -> list[Video]:
-  """Finds the videos of a source, whatever its kind; nothing is decoded.
+  """Finds the videos of a source without decoding anything.
 
-  In a folder, at any depth: video files by their extension (`EXTENSIONS`, upper
-  or lower case), folders that directly hold at least 2 images with numbered
-  names (TrackingNet frames/VIDEO/0.jpg, GOT-10k VIDEO/00000001.jpg, DAVIS
-  JPEGImages/480p/VIDEO/00000.jpg, Kinetics frames VIDEO/img_00001.jpg), and
-  such folders inside .zip files. Hidden ones are passed over, links followed.
+  A folder is searched recursively for video files by extension (`EXTENSIONS`,
+  upper or lower case), for folders that directly hold at least 2 images with
+  numbered names (TrackingNet frames/VIDEO/0.jpg, GOT-10k VIDEO/00000001.jpg,
+  DAVIS JPEGImages/480p/VIDEO/00000.jpg, Kinetics frames VIDEO/img_00001.jpg),
+  and for such folders inside .zip files. Hidden files and folders are ignored,
+  links are followed.
 
   A manifest has the columns path[,label][,start,end], see `video_manifest`.
 
   Args:
-    source: a video file, a folder, a zip, `archive.zip!folder/inside` or
-      FILE.csv.
-    folder_fps: for `Video.folder_fps`.
+    source: path of a video file, a folder, a zip, `archive.zip!folder/inside`
+      or FILE.csv.
+    folder_fps: frame rate of folders of frames, see `Video.folder_fps`.
 
   Returns:
     The videos, sorted by name; those of a manifest in the order of its rows.
 
   Raises:
-    UsageError: nothing is found, something cannot be listed, or the manifest
-      is malformed; then it names the line.
+    UsageError: no video is found, a folder or archive cannot be listed, or a
+      line of the manifest is malformed.
   """
   path = os.path.expanduser(source)
   lower = path.lower()
@@ -87,7 +91,7 @@ def find_videos(source: str, *, folder_fps: float = 25.0) -> list[Video]:
   elif split_archive(path)[1] is not None:
     found = [Video(path, os.path.basename(path))]
   elif os.path.exists(path):
-    raise _error(source, "a file of another kind")
+    raise _error(source, "not a supported file type")
   else:
     raise _error(source, f"nothing at {os.path.abspath(path)!r}")
   try:
@@ -97,16 +101,46 @@ def find_videos(source: str, *, folder_fps: float = 25.0) -> list[Video]:
       source, f"cannot list {error.filename!r} ({error.strerror})"
     ) from error
   if not videos:
-    raise _error(source, "no video in it")
+    raise _error(source, "no video found")
   return [video._replace(folder_fps=folder_fps) for video in videos]
 
 
 def split_archive(path: str) -> tuple[str, str | None]:
-  """Splits `archive.zip!folder` in two; (path, None) for any other path."""
+  """Splits `archive.zip!folder`; returns (path, None) for any other path."""
   archive, separator, folder = path.rpartition(".zip" + INSIDE)
   if separator and os.path.isfile(archive + ".zip"):
     return archive + ".zip", folder
   return path, None
+
+
+def fingerprint(video: Video) -> str:
+  """Identifies the content of a video without reading it.
+
+  Returns:
+    24 hexadecimal digits that depend on the path, part, frame rate, file size
+    and time of modification.
+
+  Raises:
+    OSError: the file does not exist.
+  """
+  stat = os.stat(split_archive(video.path)[0])
+  return digest(
+    json.dumps(
+      [
+        os.path.abspath(video.path),
+        video.start,
+        video.end,
+        video.folder_fps,
+        stat.st_size,
+        stat.st_mtime_ns,
+      ]
+    )
+  )
+
+
+def digest(text: str) -> str:
+  """Returns the first 24 hexadecimal digits of a text's SHA-256."""
+  return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:24]
 
 
 def _in_folder(root: str) -> Iterator[Video]:
@@ -122,7 +156,7 @@ def _in_folder(root: str) -> Iterator[Video]:
         lower = entry.name.lower()
         if entry.is_dir():
           real = os.path.realpath(entry.path)
-          if real not in ancestors:  # a link back up would never end
+          if real not in ancestors:  # links to a parent would never end
             folders.append((name, ancestors | {real}))
         elif lower.endswith(EXTENSIONS):
           yield Video(os.path.join(root, name), name)
@@ -148,7 +182,7 @@ def _in_zip(path: str, name: str) -> Iterator[Video]:
   ) as error:
     raise errors.UsageError(
       f"videos: cannot list {path!r} ({error}); expected a zip with folders of "
-      "numbered frames. Mend or remove it"
+      "numbered frames; repair or remove it"
     ) from error
   for folder in folders:
     yield Video(f"{path}{INSIDE}{folder}", f"{name}{INSIDE}{folder}")

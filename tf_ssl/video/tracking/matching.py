@@ -1,7 +1,7 @@
-"""Which candidate continues which track: three matchers of one score matrix.
+"""Assigns candidates to tracks: three matchers for one score matrix.
 
-A score of -inf means "cannot be". All matchers are one to one and return
-[P, 2] int rows (track, candidate), in order of track.
+A score of -inf marks an impossible pair. All matchers are one-to-one and
+return [P, 2] int rows (track, candidate), sorted by track.
 """
 
 from collections.abc import Callable
@@ -22,24 +22,24 @@ def gated(
   gate: float,
   overlap_weight: float,
 ) -> np.ndarray:
-  """Scores of the pairs that are similar enough and near enough.
+  """Scores the pairs that are similar enough and near enough.
 
   Args:
     similarity: [A, R] cosine of track and candidate.
-    overlap: [A, R] IoU of the candidate with where the track is expected.
-    floor: least similarity.
-    gate: least overlap.
-    overlap_weight: what an overlap of 1 adds to the similarity.
+    overlap: [A, R] IoU of the candidate with the track's expected box.
+    floor: minimum similarity.
+    gate: minimum overlap.
+    overlap_weight: weight of the overlap relative to the similarity.
 
   Returns:
-    [A, R] scores, -inf where the pair cannot be.
+    [A, R] scores, -inf for impossible pairs.
   """
   possible = (similarity >= floor) & (overlap >= gate)
   return np.where(possible, similarity + overlap_weight * overlap, -np.inf)
 
 
 def greedy(scores: np.ndarray) -> np.ndarray:
-  """The best pair first, then the best of what is left (the paper's way)."""
+  """Takes the best pair, then the best remaining one (as in the paper)."""
   pairs, free_rows, free_columns = [], *(np.ones(n, bool) for n in scores.shape)
   rows, columns = np.nonzero(np.isfinite(scores))
   for place in np.argsort(-scores[rows, columns], kind="stable"):
@@ -51,7 +51,7 @@ def greedy(scores: np.ndarray) -> np.ndarray:
 
 
 def mutual(scores: np.ndarray) -> np.ndarray:
-  """Pairs of which each is the other's best."""
+  """Takes the pairs in which each side is the other's best."""
   if not scores.size:
     return _pairs([])
   best = scores.argmax(1)
@@ -61,11 +61,11 @@ def mutual(scores: np.ndarray) -> np.ndarray:
 
 
 def optimal(scores: np.ndarray) -> np.ndarray:
-  """As many pairs as can be, and among those the greatest sum of scores."""
+  """Maximizes the number of pairs, then the sum of their scores."""
   possible = np.isfinite(scores)
   if not possible.any():
     return _pairs([])
-  # Worse than all that one impossible pair fewer could cost.
+  # Lower than the possible gain of any assignment with fewer pairs.
   span = scores[possible].max() - scores[possible].min() + 1
   worst = scores[possible].min() - span * (min(scores.shape) + 1)
   filled = np.where(possible, scores, worst)
@@ -77,13 +77,13 @@ def by_name(name: str) -> Matcher:
   """Returns `greedy`, `mutual` or `optimal`.
 
   Raises:
-    errors.UsageError: for another name.
+    UsageError: the name is unknown.
   """
   matchers = {"greedy": greedy, "mutual": mutual, "optimal": optimal}
-  if name not in matchers:
-    raise errors.UsageError(
-      f"matcher={name!r}: expected one of {', '.join(matchers)}"
-    )
+  errors.require(
+    name in matchers,
+    f"matcher={name!r}: expected one of {', '.join(matchers)}",
+  )
   return matchers[name]
 
 

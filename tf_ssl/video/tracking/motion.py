@@ -1,8 +1,8 @@
-"""What moves against the background, and where a box goes, by optical flow.
+"""Optical flow, motion relative to the background, and motion of boxes.
 
-The background's motion is an affine map fitted to the flow by RANSAC; what is
-left over belongs to things that move by themselves, under a moving camera too.
-The map is fitted near the border, where there is most often background.
+The motion of the background is an affine map fitted to the flow by RANSAC. The
+residual is the motion of objects, also under a moving camera. The map is fitted
+near the image border, where background is most likely.
 """
 
 import cv2
@@ -10,24 +10,26 @@ import numpy as np
 
 from tf_ssl.ops import boxes as boxes_lib
 
-_GRID = 8  # Pixels between the places that vote for the background's motion.
-_BORDER = 0.2  # Shares of the width and height, at each side.
-_INLIER = 1.5  # Pixels, at least,
-_INLIER_SHARE = 0.2  # and this share of the median length of the flow.
-_NOISE = 0.5  # Pixels; less is no motion.
-_RETURN = 1.0  # Pixels that flow and flow back may miss, at least,
-_RETURN_SHARE = 0.1  # and this share of the flow's length.
+_GRID = 8  # Pixels between the points to which the background is fitted.
+_BORDER = 0.2  # Width of the border, as a fraction of the width and height.
+# RANSAC's tolerance: pixels, or a fraction of the median flow if that is more.
+_INLIER = 1.5
+_INLIER_FRACTION = 0.2
+_NOISE = 0.5  # Pixels; shorter residuals are noise.
+# Tolerance of flow there and back: pixels, or a fraction of the flow if more.
+_RETURN = 1.0
+_RETURN_FRACTION = 0.1
 
 
 def flow(frame: np.ndarray, other: np.ndarray) -> np.ndarray:
-  """Where the pixels of `frame` are in `other`: DIS flow, medium preset.
+  """Computes the optical flow from `frame` to `other`: DIS, medium preset.
 
   Args:
     frame: [H, W, 3] uint8.
-    other: the same shape.
+    other: [H, W, 3] uint8.
 
   Returns:
-    [H, W, 2], dx and dy in pixels; zeros for a picture smaller than 16 pixels.
+    [H, W, 2], dx and dy in pixels; zeros for images smaller than 16 pixels.
   """
   if min(frame.shape[:2]) < 16:
     return np.zeros([*frame.shape[:2], 2], np.float32)
@@ -37,19 +39,19 @@ def flow(frame: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def moved(boxes: np.ndarray, field: np.ndarray, back: np.ndarray) -> np.ndarray:
-  """Moves each box by the median flow of its core, where that can be trusted.
+  """Moves each box by the median flow of its central part, where reliable.
 
-  Where flow is right, the flow back leads to where it began (Kalal et al. 2010,
-  "Forward-backward error"). Only such places vote, and a box of which fewer
-  than half of the places are such stays where it is.
+  Flow is reliable at a point if the flow back returns to the point (Kalal et
+  al. 2010, "Forward-backward error"). The median is over such points; a box
+  with fewer than half of them does not move.
 
   Args:
-    boxes: [A, 4] pixels.
-    field: [H, W, 2], of `flow`, from the boxes' frame to the other.
-    back: [H, W, 2], of `flow`, from the other frame to the boxes'.
+    boxes: [A, 4], pixels.
+    field: [H, W, 2], `flow` from the boxes' frame to the other.
+    back: [H, W, 2], `flow` from the other frame to the boxes' frame.
 
   Returns:
-    [A, 4], sizes as they were.
+    [A, 4], boxes of the original size.
   """
   height, width = field.shape[:2]
   result = boxes.copy()
@@ -65,21 +67,21 @@ def moved(boxes: np.ndarray, field: np.ndarray, back: np.ndarray) -> np.ndarray:
     there, ends = there[inside], ends[inside]
     error = np.linalg.norm(there + back[ends[:, 1], ends[:, 0]], axis=1)
     length = np.linalg.norm(there, axis=1)
-    right_way = error <= np.maximum(_RETURN, _RETURN_SHARE * length)
-    if right_way.sum() * 2 >= max(len(places), 1):
-      result[row] += np.tile(np.median(there[right_way], 0), 2)
+    returns = error <= np.maximum(_RETURN, _RETURN_FRACTION * length)
+    if returns.sum() * 2 >= max(len(places), 1):
+      result[row] += np.tile(np.median(there[returns], 0), 2)
   return result
 
 
 def own_motion(field: np.ndarray) -> np.ndarray:
-  """How far each pixel moves against the background.
+  """Computes the motion of each pixel relative to the background.
 
   Args:
-    field: [H, W, 2], of `flow`.
+    field: [H, W, 2], from `flow`.
 
   Returns:
-    [H, W] float32, 0..1, in units of the 95th percentile of the frame; noise of
-    half a pixel is small in it.
+    [H, W] float32, 0..1, in units of the frame's 95th percentile plus half a
+    pixel, so that noise stays small.
   """
   height, width = field.shape[:2]
   places = np.stack(
@@ -98,7 +100,7 @@ def own_motion(field: np.ndarray) -> np.ndarray:
     affine, _ = cv2.estimateAffine2D(
       start,
       start + steps,
-      ransacReprojThreshold=max(_INLIER, _INLIER_SHARE * typical),
+      ransacReprojThreshold=max(_INLIER, _INLIER_FRACTION * typical),
       maxIters=500,
     )
   if affine is None:

@@ -1,10 +1,10 @@
-"""What a region looks like, before anything is trained.
+"""Hand-crafted appearance features of regions.
 
-A region is cut into cells; a cell is described by histograms of its colors
-(each channel of CIE L*a*b*, softly binned) and of its gradients' directions.
-Sums over cells come from integral images, so that a box costs the same at any
-size. An encoder's RoI features are the other choice: any function with the
-signature of `Histograms.__call__` will do.
+A region is divided into cells. A cell is described by histograms of its colors
+(each channel of CIE L*a*b*, with soft bins) and of its gradient directions.
+Sums over cells come from integral images, so that the cost of a box does not
+depend on its size. An encoder's RoI features are the alternative: any function
+with the signature of `Describe` works.
 """
 
 from typing import Protocol
@@ -13,27 +13,27 @@ import cv2
 import numpy as np
 
 _BINS = 8
-# Where pictures' values of 8-bit L, a and b lie.
+# Ranges of 8-bit L, a and b that images use.
 _RANGES = ((0.0, 256.0), (88.0, 168.0), (88.0, 168.0))
 _COLOR = 3 * _BINS
 
 
 class Describe(Protocol):
-  """[H, W, 3] uint8 and boxes [R, 4] -> [R, F] float32 of unit length."""
+  """[H, W, 3] uint8 and boxes [R, 4], pixels -> [R, F] float32, unit length."""
 
   def __call__(self, image: np.ndarray, boxes: np.ndarray) -> np.ndarray: ...
 
 
 class Histograms:
-  """Cell histograms of color and gradient direction, square-rooted.
+  """Square roots of cell histograms of color and gradient direction.
 
   The square root makes the cosine of two histograms their Bhattacharyya
-  coefficient. The integral image of the last picture is kept.
+  coefficient. The integral image of the last image is cached.
 
   Args:
-    cells: a region is cut into cells x cells.
-    texture: share of the gradients in a similarity, 0..1.
-    shrink: histograms are taken of a picture so many times smaller.
+    cells: number of cells along each side of a region.
+    texture: weight of the gradients in a similarity, 0..1.
+    shrink: factor by which the image is reduced before the histograms.
   """
 
   def __init__(self, *, cells: int = 3, texture: float = 0.5, shrink: int = 2):
@@ -48,11 +48,11 @@ class Histograms:
 
     Args:
       image: [H, W, 3] uint8.
-      boxes: [R, 4] pixels; what lies outside of the image counts for nothing.
+      boxes: [R, 4], pixels; only parts inside the image count.
 
     Returns:
-      [R, F] float32 of unit length, F = 32 · cells²; zeros for a box that is
-      wholly outside.
+      [R, F] float32 of unit length, F = 32 · cells²; zeros for boxes outside
+      the image.
     """
     if image is not self._image:
       self._image = image
@@ -69,7 +69,7 @@ class Histograms:
     corners = self._integral[y[:, :, None], x[:, None, :]]
     sums = np.diff(np.diff(corners, axis=1), axis=2)  # [R, cells, cells, 32]
     pixels = np.diff(y)[:, :, None] * np.diff(x)[:, None, :]
-    # Rounding of the running sums can leave tiny negative values.
+    # Rounding of the integral image can leave tiny negative values.
     roots = np.sqrt(np.maximum(sums, 0) / np.maximum(pixels, 1)[..., None])
     color, texture = (
       _unit(part.reshape(len(boxes), self._cells**2 * part.shape[-1]))
@@ -92,7 +92,7 @@ def _smaller(image: np.ndarray, factor: int) -> np.ndarray:
 
 
 def _soft_bins() -> np.ndarray:
-  """[3, 256, 8] float32: how a value of L, a or b is shared out among bins."""
+  """[3, 256, 8] float32, weights of the bins for each value of L, a and b."""
   values, centers = np.arange(256.0)[:, None], np.arange(_BINS)
   tables = []
   for low, high in _RANGES:
@@ -106,7 +106,7 @@ _SOFT_BINS = _soft_bins()
 
 
 def _integral(image: np.ndarray) -> np.ndarray:
-  """[H, W, 3] uint8 -> [H+1, W+1, 32] float32, running sums of channels."""
+  """[H, W, 3] uint8 -> [H+1, W+1, 32] float32, integral image of the bins."""
   smooth = cv2.GaussianBlur(image, (0, 0), 0.8)
   lab = cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB)
   height, width = image.shape[:2]
@@ -118,9 +118,9 @@ def _integral(image: np.ndarray) -> np.ndarray:
   dx = cv2.Sobel(light, cv2.CV_32F, 1, 0)
   dy = cv2.Sobel(light, cv2.CV_32F, 0, 1)
   strength, angle = cv2.cartToPolar(dx, dy)
-  # A direction and its opposite are one.
+  # Opposite directions share a bin.
   direction = (angle * (_BINS / np.pi)).astype(np.int32) % _BINS
-  # Divided to stay where float32 sums are exact enough.
+  # Divided by 8 to stay in the range where float32 sums are accurate.
   np.put_along_axis(
     channels[..., _COLOR:],
     direction[..., None],

@@ -1,6 +1,6 @@
-"""Where an object may be: selective search at a reduced size, filtered.
+"""Region proposals: selective search at reduced size, and a filter.
 
-Uijlings et al. 2013, as OpenCV has it.
+Selective search is that of Uijlings et al. 2013, implemented in OpenCV.
 """
 
 import cv2
@@ -12,21 +12,21 @@ from tf_ssl.ops import boxes as boxes_lib
 def selective_search(
   image: np.ndarray, *, width: int = 160, scale: int = 50
 ) -> np.ndarray:
-  """The boxes of a selective search with two color spaces.
+  """Runs selective search in two color spaces.
 
-  One segmentation in CIE L*a*b* and one in HSV, regions merged by color,
-  texture, size and fill together: a third of the time of OpenCV's "fast"
-  search, which has more segmentations and merges without color, too.
+  One segmentation in CIE L*a*b* and one in HSV; regions are merged by color,
+  texture, size and fill together. It takes a third of the time of OpenCV's
+  "fast" search, which has more segmentations and also merges without color.
 
   Args:
     image: [H, W, 3] uint8 RGB.
-    width: the image is first made this wide, in pixels, if it is wider.
-    scale: Felzenszwalb's k of the segmentation, and the least pixels of a
-      segment; greater, larger segments.
+    width: maximum width of the search, pixels; wider images are scaled down.
+    scale: Felzenszwalb's k of the segmentation, and the minimum size of a
+      segment in pixels; larger values give larger segments.
 
   Returns:
     [R, 4] float boxes in pixels of `image`, largest first. (The search's own
-    ranking is drawn anew each time; its boxes are not.)
+    ranking is random; its boxes are deterministic.)
   """
   factor = max(image.shape[1] / width, 1.0)
   size = [max(round(n / factor), 1) for n in image.shape[1::-1]]
@@ -62,18 +62,18 @@ def plausible(
   max_aspect: float = 4.0,
   overlap: float = 0.8,
 ) -> np.ndarray:
-  """Drops boxes that are too small, too large, too long, or there twice.
+  """Removes boxes that are too small, large or elongated, and duplicates.
 
   Args:
-    boxes: [R, 4] pixels.
-    size: (height, width) of the image in pixels.
-    min_area: least area, as a share of the image.
-    max_area: greatest area, likewise.
-    max_aspect: greatest ratio of the longer to the shorter side.
-    overlap: of two boxes with at least this IoU the first stays.
+    boxes: [R, 4], pixels.
+    size: (height, width) of the image, pixels.
+    min_area: minimum area, as a fraction of the image.
+    max_area: maximum area, as a fraction of the image.
+    max_aspect: maximum ratio of the longer to the shorter side.
+    overlap: minimum IoU of duplicates, of which the first box is kept.
 
   Returns:
-    [R', 4], in their order.
+    [R', 4], in the order of `boxes`.
   """
   sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-6)
   share = boxes_lib.area(boxes) / (size[0] * size[1])

@@ -1,8 +1,8 @@
-"""Where an object of its own is: what moves, and what has its colors.
+"""Saliency of moving objects, from motion and color.
 
-Motion alone loses what rests for a moment, or moves with the camera, and its
-border is blurred. The colors of what moves, as against those of the rest, fill
-that in (as in Papazoglou & Ferrari 2013, section 3.2, without their graph cut).
+Motion alone misses objects that pause or move with the camera, and its borders
+are blurred. The colors of moving pixels, compared with all others, fill the
+gaps (as in Papazoglou & Ferrari 2013, section 3.2, without their graph cut).
 """
 
 from collections.abc import Sequence
@@ -12,23 +12,23 @@ import numpy as np
 
 from tf_ssl.ops import boxes as boxes_lib
 
-_BINS = 16  # Of each channel of CIE L*a*b*.
-_RANGES = ((0, 256), (88, 168), (88, 168))  # Where pictures' L, a and b lie.
-_DOUBT = 20  # Pixels of average motion that each color is thought to have.
+_BINS = 16  # Bins of each channel of CIE L*a*b*.
+_RANGES = ((0, 256), (88, 168), (88, 168))  # L, a and b that images use.
+_PRIOR = 20  # Pixels of mean motion added to each color.
 
 
 def saliency(
   frames: Sequence[np.ndarray], moves: Sequence[np.ndarray], *, reach: int = 4
 ) -> list[np.ndarray]:
-  """The mean of how a pixel moves and how much things of its color move.
+  """Averages the motion of each pixel and the motion of its color.
 
   Args:
-    frames: T times [H, W, 3] uint8 of one shot.
-    moves: T times [H, W] 0..1, of `motion.own_motion`.
-    reach: colors are learned from so many frames before and after, too.
+    frames: T images [H, W, 3] uint8 of one shot.
+    moves: T maps [H, W], 0..1, from `motion.own_motion`.
+    reach: number of frames before and after from which colors are also learned.
 
   Returns:
-    T times [H, W] float32, 0..1.
+    T maps [H, W] float32, 0..1.
   """
   codes = [_codes(frame) for frame in frames]
   # Squared, because weak motion is mostly noise.
@@ -46,7 +46,7 @@ def saliency(
     near = slice(max(t - reach, 0), t + reach + 1)
     total, pixels = moving[near].sum(0), counts[near].sum(0)
     average = total.sum() / pixels.sum()
-    share = (total + _DOUBT * average) / (pixels + _DOUBT)
+    share = (total + _PRIOR * average) / (pixels + _PRIOR)
     color = cv2.GaussianBlur(share[code].astype(np.float32), (0, 0), 1.5)
     color /= np.percentile(color, 97) + 1e-6
     result.append(((move + np.minimum(color, 1)) / 2).astype(np.float32))
@@ -54,7 +54,7 @@ def saliency(
 
 
 def _codes(frame: np.ndarray) -> np.ndarray:
-  """[H, W, 3] uint8 -> [H, W] uint16, the number of each pixel's color."""
+  """[H, W, 3] uint8 -> [H, W] uint16, the color bin of each pixel."""
   lab = cv2.cvtColor(cv2.GaussianBlur(frame, (0, 0), 1), cv2.COLOR_RGB2LAB)
   result = np.zeros(frame.shape[:2], np.uint16)
   for channel, (low, high) in zip(
@@ -68,14 +68,15 @@ def _codes(frame: np.ndarray) -> np.ndarray:
 def salient_regions(
   salient: np.ndarray, *, thresholds: tuple[float, ...] = (0.3, 0.5, 0.7)
 ) -> np.ndarray:
-  """Boxes of the connected areas above a threshold.
+  """Returns the boxes of connected components above each threshold.
 
   Args:
-    salient: [H, W] 0..1, of `saliency`.
-    thresholds: one set of boxes each.
+    salient: [H, W], 0..1, from `saliency`.
+    thresholds: saliency thresholds.
 
   Returns:
-    [R, 4] pixels; none of an area that fills less than a quarter of its box.
+    [R, 4], pixels; components that fill less than a quarter of their box are
+    omitted.
   """
   found = [np.zeros([0, 4])]
   for threshold in thresholds:
@@ -88,23 +89,24 @@ def salient_regions(
 
 
 def integral(salient: np.ndarray) -> np.ndarray:
-  """[H, W] -> [H+1, W+1] running sums, as `contrast` wants them."""
+  """[H, W] -> [H+1, W+1], integral image for `contrast`."""
   return cv2.integral(salient.astype(np.float32))
 
 
 def contrast(
   sums: np.ndarray, boxes: np.ndarray, *, area_power: float
 ) -> np.ndarray:
-  """How much more salient a box is than a frame around it.
+  """Compares the saliency of boxes with that of their surroundings.
 
   Args:
-    sums: [H+1, W+1], of `integral`.
-    boxes: [..., 4] pixels.
-    area_power: the larger, the more large boxes are preferred; 0 is none.
+    sums: [H+1, W+1], from `integral`.
+    boxes: [..., 4], pixels.
+    area_power: preference for large boxes; 0 for none.
 
   Returns:
-    [...], -1..1: mean saliency in the box less the mean between it and the box
-    half as large again, times (share of the image's area) ** area_power.
+    [...], -1..1: mean saliency in the box minus the mean between it and a box
+    1.5 times as wide and high, times (fraction of the image's area) **
+    area_power.
   """
   inside, pixels = _sums_in(sums, boxes)
   outer, outer_pixels = _sums_in(sums, boxes_lib.grow(boxes, 1.5))

@@ -1,8 +1,8 @@
-"""How often the two ends of a track's pair show the same true object.
+"""Precision and recall of the pairs that tracks provide, from ground truth.
 
-A track is worth what its pairs are: two crops, some seconds apart, that a
-method will take for the same thing. The true boxes of one object a frame are
-needed, and are used for nothing else.
+A pair is two crops of a track some seconds apart, which training assumes to
+show one object. The ground truth is one box per frame; it is used for nothing
+else.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,13 +16,13 @@ from tf_ssl.video.tracking import tracker
 
 
 class PairQuality(NamedTuple):
-  """Counts of one video; those of several may be added or averaged.
+  """Counts for one video; those of several may be added or averaged.
 
   Attributes:
-    pairs: boxes on the object at t whose track has a box at t + k, too.
-    correct: those whose box at t + k is on the object.
-    frames: frames t with the object at t and at t + k.
-    found: those with at least one correct pair.
+    pairs: number of boxes on the object at t whose track has a box at t + k.
+    correct: number of these whose box at t + k is on the object.
+    frames: number of frames t with the object at t and at t + k.
+    found: number of these with at least one correct pair.
   """
 
   pairs: int
@@ -32,12 +32,12 @@ class PairQuality(NamedTuple):
 
   @property
   def precision(self) -> float:
-    """Correct pairs of all, 0..1; NaN without a pair."""
+    """Fraction of pairs that are correct, 0..1; NaN without a pair."""
     return self.correct / self.pairs if self.pairs else float("nan")
 
   @property
   def recall(self) -> float:
-    """Frames with a correct pair of all, 0..1; NaN without a frame."""
+    """Fraction of frames with a correct pair, 0..1; NaN without a frame."""
     return self.found / self.frames if self.frames else float("nan")
 
 
@@ -49,23 +49,22 @@ def pair_quality(
   num_frames: int | None = None,
   overlap: float = 0.5,
 ) -> PairQuality:
-  """Compares tracks with the true boxes of one object.
+  """Compares tracks with the ground-truth boxes of one object.
 
-  Pairs and frames count where the object exists at t and at t + lag.
+  Pairs and frames count if the object is visible at t and at t + lag.
 
   Args:
-    tracks: of one video.
-    truth: sampled frame -> xmin, ymin, xmax, ymax in pixels of the tracks; no
-      entry where the object is not there.
-    lag: sampled frames from one end of a pair to the other.
-    num_frames: frames of the video; None if `truth` names no others.
-    overlap: least IoU of a box that is on the object.
+    tracks: tracks of one video.
+    truth: ground-truth box (xmin, ymin, xmax, ymax), pixels of the tracks, by
+      sampled frame; without frames in which the object is absent.
+    lag: distance of the two boxes of a pair, sampled frames.
+    num_frames: number of sampled frames; None for the last in `truth` + 1.
+    overlap: minimum IoU with the ground truth of a box on the object.
 
   Raises:
-    errors.UsageError: if lag is less than 1.
+    UsageError: `lag` is less than 1.
   """
-  if lag < 1:
-    raise errors.UsageError(f"lag={lag}: expected at least 1 frame")
+  errors.require(lag >= 1, f"lag={lag}: expected at least 1 frame")
   last = max(truth, default=-1) + 1 if num_frames is None else num_frames
   last = max([last, *(t.start + len(t.boxes) for t in tracks)])
   there = np.zeros(last, bool)

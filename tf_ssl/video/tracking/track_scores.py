@@ -1,4 +1,4 @@
-"""Which tracks to keep, and where: what other tracks agree on."""
+"""Selects and refines tracks by their agreement with other tracks."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,27 +11,26 @@ from tf_ssl.video.tracking import tracker
 def agreement(
   tracks: Sequence[tracker.Track], *, overlap: float = 0.5
 ) -> np.ndarray:
-  """How far the tracks that begin elsewhere come to the same boxes.
+  """Measures how often tracks with other seeds have the same boxes.
 
-  Tracks have seeds at other times and other places. Two that are on the same
-  object before and after have found the same way forth and back; one that has
-  drifted is alone. So this is a test of forward-backward consistency which
-  costs no second pass.
+  Tracks start at different times and places. Two tracks on one object agree
+  before and after each seed, while a track that has drifted is alone. This
+  tests forward-backward consistency without a second pass.
 
   Args:
-    tracks: A of them, of one video.
-    overlap: boxes of one frame with at least this IoU agree.
+    tracks: A tracks of one video.
+    overlap: minimum IoU of boxes that agree.
 
   Returns:
-    [A], 0..1: of all other tracks' frames in common with the track, the share
-    in which their boxes agree; 0 for a track that has no other beside it.
+    [A], 0..1: fraction of the boxes of other tracks, in the track's frames,
+    that agree with it; 0 for a track without concurrent tracks.
   """
   result = np.zeros(len(tracks))
-  for row, (track, beside) in enumerate(
-    zip(tracks, _beside(tracks), strict=True)
+  for row, (track, others) in enumerate(
+    zip(tracks, _concurrent(tracks), strict=True)
   ):
-    there = ~np.isnan(beside[..., 0])
-    iou = boxes_lib.aligned_iou(np.nan_to_num(beside), track.boxes)
+    there = ~np.isnan(others[..., 0])
+    iou = boxes_lib.aligned_iou(np.nan_to_num(others), track.boxes)
     agree = there & (iou >= overlap)
     result[row] = agree.sum() / max(there.sum(), 1)
   return result
@@ -40,27 +39,27 @@ def agreement(
 def fused(
   tracks: Sequence[tracker.Track], *, overlap: float = 0.6
 ) -> list[tracker.Track]:
-  """Puts each box where the tracks beside it have theirs, by the median.
+  """Replaces each box by the median of the similar boxes of all tracks.
 
   Args:
-    tracks: of one video.
-    overlap: boxes of one frame with at least this IoU take part.
+    tracks: tracks of one video.
+    overlap: minimum IoU of the boxes that enter the median.
 
   Returns:
-    The tracks with other boxes, in their order.
+    The refined tracks, in the order of `tracks`.
   """
   result = []
-  for track, beside in zip(tracks, _beside(tracks), strict=True):
-    iou = boxes_lib.aligned_iou(np.nan_to_num(beside), track.boxes)
-    others = np.where((iou >= overlap)[..., None], beside, np.nan)
-    together = np.concatenate([track.boxes[None], others])
+  for track, others in zip(tracks, _concurrent(tracks), strict=True):
+    iou = boxes_lib.aligned_iou(np.nan_to_num(others), track.boxes)
+    similar = np.where((iou >= overlap)[..., None], others, np.nan)
+    together = np.concatenate([track.boxes[None], similar])
     median = np.nanmedian(together, 0).astype(np.float32)
     result.append(track._replace(boxes=median))
   return result
 
 
-def _beside(tracks: Sequence[tracker.Track]) -> Iterator[np.ndarray]:
-  """The other tracks during each: [K, T, 4], NaN where they have no box."""
+def _concurrent(tracks: Sequence[tracker.Track]) -> Iterator[np.ndarray]:
+  """Yields other tracks' boxes [K, T, 4] during each track, NaN where none."""
   starts = np.array([track.start for track in tracks], int)
   stops = starts + [len(track.boxes) for track in tracks]
   for row, track in enumerate(tracks):
@@ -78,14 +77,17 @@ def _beside(tracks: Sequence[tracker.Track]) -> Iterator[np.ndarray]:
 
 
 def scores(tracks: Sequence[tracker.Track], agreed: np.ndarray) -> np.ndarray:
-  """[A], the higher the better: agreement, similarity, motion, length.
+  """Scores tracks by agreement, similarity, motion and length.
 
-  agreement · mean similarity · (1 + mean contrast) · sqrt(frames): none decides
-  alone, and a track of a still object can be kept.
+  agreement · mean similarity · (1 + mean contrast) · sqrt(frames): no factor
+  decides alone, and a track of a still object can be kept.
 
   Args:
-    tracks: A of them.
-    agreed: [A], of `agreement`.
+    tracks: A tracks.
+    agreed: [A], from `agreement`.
+
+  Returns:
+    [A], higher is better.
   """
   similarity = np.array([track.similarity.mean() for track in tracks])
   contrast = np.array([track.contrast.mean() for track in tracks])
@@ -99,18 +101,18 @@ def distinct(
   overlap: float = 0.7,
   new: float = 0.1,
 ) -> list[int]:
-  """Which tracks show something that those before them do not.
+  """Selects tracks that show something new.
 
-  Seeds half a second apart give the same track of a region again and again.
+  Seeds half a second apart give many similar tracks of one region.
 
   Args:
-    tracks: of one video, best first.
-    overlap: boxes of one frame with at least this IoU are the same region.
-    new: least share of a track's frames in which no track that was kept before
-      it has the same region; 0 keeps all.
+    tracks: tracks of one video, best first.
+    overlap: minimum IoU of boxes that show one region.
+    new: minimum fraction of a track's frames in which no better track that was
+      kept shows the region; 0 keeps all tracks.
 
   Returns:
-    Rows of `tracks`, ascending.
+    Rows of the kept tracks, ascending.
   """
   kept = []
   for row, track in enumerate(tracks):
@@ -140,19 +142,18 @@ def best(
   min_agreement: float = 0.3,
   new: float = 0.1,
 ) -> list[tracker.Track]:
-  """The best tracks of a video, fused, with their scores, best first.
+  """Returns the best tracks of a video, refined, scored, best first.
 
-  Tracks that stand nearly alone go first, then the others are fused, and then
-  the agreement of what came out decides. Of tracks of the same region one is
-  kept.
+  Tracks with little agreement are dropped, the others are fused, and the
+  agreement of the fused tracks decides. One track per region is kept.
 
   Args:
-    tracks: of one video.
-    limit: how many at most; None for all.
-    min_frames: shorter tracks are dropped.
-    min_agreement: least agreement, 0..1, of a fused track; 0 keeps all. Before
-      they are fused a third of it is asked.
-    new: see `distinct`.
+    tracks: tracks of one video.
+    limit: maximum number of tracks; None for all.
+    min_frames: minimum length of a track, frames.
+    min_agreement: minimum agreement of a fused track, 0..1; 0 keeps all. Before
+      fusion, the minimum is a third of it.
+    new: minimum fraction of new frames, see `distinct`.
   """
   tracks = [track for track in tracks if len(track.boxes) >= min_frames]
   first = agreement(tracks)

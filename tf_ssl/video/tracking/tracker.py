@@ -1,20 +1,20 @@
-"""Region tracks of raw video, without a label.
+"""Tracks regions through raw video, without labels.
 
-The paper's tracker (Purushwalkam & Gupta 2020): unsupervised region proposals,
-matched frame to frame by off-the-shelf features, greedily. The details are
-ours:
+The tracker of Purushwalkam & Gupta 2020: unsupervised region proposals, matched
+greedily from frame to frame by off-the-shelf features. The details are ours:
 
-*   Every half second the proposals that stand out most from their
-    surroundings, by motion and by the colors of what moves (`saliency`), are
-    seeds, and each is followed into the past and the future.
-*   From frame to frame a track goes to a proposal or, because proposals come
-    and go, to the best place near where it is expected: the same score decides.
-    The score is similarity to the track's template, overlap with the expected
-    box (where it was, or where the flow takes it), and contrast of saliency.
-*   A template changes slowly, so that a track does not creep from an object
+*   Every half second, the proposals with the highest contrast of saliency to
+    their surroundings are seeds; saliency combines motion and the colors of
+    what moves (`saliency`). Each seed is followed into the future and the past.
+*   From frame to frame a track continues at a proposal or, since proposals come
+    and go, at the best box near its expected position; both are ranked by one
+    score. The score combines similarity to the track's template, overlap with
+    the expected box (the last one, or the last one moved by the optical flow),
+    and contrast of saliency.
+*   The template changes slowly, so that a track does not drift from an object
     to its surroundings.
 
-Shot cuts end tracks. `track_scores` says which tracks to keep.
+Shot boundaries end tracks. `track_scores` selects the tracks to keep.
 """
 
 from collections.abc import Sequence
@@ -24,29 +24,67 @@ import numpy as np
 
 from tf_ssl.ops import boxes as boxes_lib
 from tf_ssl.video.tracking import (
-  candidates,
   matching,
   motion,
-  observations,
   region_features,
   region_proposals,
   saliency,
   shots,
-  tracker_settings,
 )
 
-Settings = tracker_settings.Settings
+
+class Settings(NamedTuple):
+  """Settings of the tracker; defaults chosen on twelve videos together.
+
+  Attributes:
+    matcher: assignment of candidates to tracks: `greedy`, `mutual` or
+      `optimal`, see `matching`.
+    flow_prior: whether a box is also expected where the optical flow moves it.
+    seeds: maximum number of tracks that start in one frame.
+    seed_seconds: time between frames with seeds, seconds.
+    reach_seconds: time that a seed is followed in each direction, seconds.
+    floor: minimum cosine similarity; a track without such a candidate ends.
+    gate: minimum IoU of a proposal with the expected box.
+    overlap_weight: weight of that IoU relative to the similarity.
+    contrast_weight: weight of the contrast of saliency relative to the
+      similarity.
+    area_power: preference for large boxes, see `saliency.contrast`.
+    seed_area_power: preference for large boxes in the choice of seeds.
+    learning_rate: weight of the newest box in the template, 0..1.
+    shifts: offsets of the boxes that are tried near the expected one, in sizes
+      of the box.
+    side_shift: distance by which each side of the expected box is tried farther
+      out and farther in, as a fraction of the box size.
+    visible: minimum fraction of a box inside the image.
+  """
+
+  matcher: str = "greedy"
+  flow_prior: bool = False
+  seeds: int = 10
+  seed_seconds: float = 0.5
+  reach_seconds: float = 1.5
+  floor: float = 0.75
+  gate: float = 0.4
+  overlap_weight: float = 0.15
+  contrast_weight: float = 0.75
+  area_power: float = 0.1
+  seed_area_power: float = 0.25
+  learning_rate: float = 0.1
+  shifts: tuple[float, ...] = (-0.15, 0.0, 0.15)
+  side_shift: float = 0.1
+  visible: float = 0.6
 
 
 class Track(NamedTuple):
   """One region, followed over T consecutive sampled frames.
 
   Attributes:
-    start: number of the first of them.
-    boxes: [T, 4] float32 pixels; they may reach over the border.
-    similarity: [T] float32, to the track's template as it was; 1 at the seed.
-    contrast: [T] float32, -1..1, saliency against the surroundings.
-    score: the higher the better; `track_scores.best` sets it.
+    start: number of its first frame.
+    boxes: [T, 4] float32, pixels; they may extend beyond the image.
+    similarity: [T] float32, cosine with the template at that time; 1 at the
+      seed.
+    contrast: [T] float32, -1..1, contrast of saliency to the surroundings.
+    score: quality set by `track_scores.best`, higher is better.
   """
 
   start: int
@@ -61,30 +99,31 @@ def track(
   *,
   rate: float,
   describe: region_features.Describe,
-  propose: observations.Propose = region_proposals.selective_search,
+  propose: shots.Propose = region_proposals.selective_search,
   settings: Settings | None = None,
 ) -> list[Track]:
-  """Follows regions through a video.
+  """Tracks regions through a video.
 
   Args:
-    frames: T times [H, W, 3] uint8, sampled at a constant rate.
-    rate: frames a second, of `frames`.
-    describe: features of regions, called twice a frame; see region_features.
-    propose: proposals of an image, [R, 4] pixels.
-    settings: None for the defaults.
+    frames: T images [H, W, 3] uint8, sampled at a constant rate.
+    rate: sampling rate of `frames`, frames per second.
+    describe: function from an image and boxes to features, called twice per
+      frame; see `region_features.Describe`.
+    propose: function from an image to proposals [R, 4], pixels.
+    settings: settings of the tracker; None for the defaults.
 
   Returns:
-    All tracks of two frames or more, by the time of their seeds: several of one
-    object, and many that are none. See `track_scores.best`.
+    All tracks of at least two frames, ordered by the time of their seeds: often
+    several per object, and many that show no object. See `track_scores.best`.
 
   Raises:
-    errors.UsageError: for an unknown matcher.
+    UsageError: the matcher is unknown.
   """
   settings = settings or Settings()
   matching.by_name(settings.matcher)
   found = []
-  for first, end in shots.shots(frames):
-    shot = observations.observe(
+  for first, end in shots.find(frames):
+    shot = shots.observe(
       list(frames[first:end]), propose=propose, describe=describe
     )
     found.extend(
@@ -97,13 +136,13 @@ def track(
 
 
 def follow_all(
-  shot: Sequence[observations.Observation],
+  shot: Sequence[shots.Observation],
   *,
   rate: float,
   describe: region_features.Describe,
   settings: Settings,
 ) -> list[Track]:
-  """The tracks of one shot; frame 0 is its first. See `track`."""
+  """Returns the tracks of one shot, with frames counted from 0; see `track`."""
   every = max(round(settings.seed_seconds * rate), 1)
   reach = max(round(settings.reach_seconds * rate), 1)
   seeds = {t: _seeds(shot[t], settings) for t in range(0, len(shot), every)}
@@ -123,6 +162,15 @@ def follow_all(
       columns = (np.array(c, np.float32) for c in zip(*steps, strict=True))
       tracks.append(Track(late.seed[0] - len(early.steps) + 1, *columns))
   return tracks
+
+
+def frame_flows(
+  shot: Sequence[shots.Observation], t: int, step: int
+) -> tuple[np.ndarray, np.ndarray]:
+  """Returns the [H, W, 2] flow to frame t from frame t - step, and back."""
+  if step > 0:
+    return shot[t - 1].forward, shot[t].backward
+  return shot[t + 1].backward, shot[t].forward
 
 
 class _Half:
@@ -153,7 +201,7 @@ def _seeds(frame, settings) -> list[int]:
 
 
 def _follow(shot, order, seeds, reach, describe, settings) -> list[_Half]:
-  """Follows all seeds over frames in this order; see follow_all."""
+  """Follows all seeds through the frames in the given order."""
   finished, active = [], []
   for t in order:
     frame = shot[t]
@@ -181,24 +229,15 @@ def _follow(shot, order, seeds, reach, describe, settings) -> list[_Half]:
   return finished + active
 
 
-def frame_flows(
-  shot: Sequence[observations.Observation], t: int, step: int
-) -> tuple[np.ndarray, np.ndarray]:
-  """[H, W, 2] flow to frame t from the one visited before it, and back."""
-  if step > 0:
-    return shot[t - 1].forward, shot[t].backward
-  return shot[t + 1].backward, shot[t].forward
-
-
 def _step(active, frame, fields, describe, settings) -> list[_Half]:
-  """Continues the tracks on one frame; returns those that go on."""
+  """Continues tracks in one frame; returns those that have not ended."""
   boxes = np.array([half.box for half in active])  # [A, 4]
   expected = boxes[:, None]  # [A, E, 4], at E places
   if fields is not None:
     expected = np.stack([boxes, motion.moved(boxes, *fields)], 1)
   templates = np.stack([half.template for half in active])  # [A, F]
-  found = candidates.find(expected, templates, frame, describe, settings)
-  going_on = []
+  found = _candidates(expected, templates, frame, describe, settings)
+  continued = []
   for row, column in matching.by_name(settings.matcher)(found.scores):
     if found.is_visible[column]:
       half = active[row]
@@ -209,5 +248,116 @@ def _step(active, frame, fields, describe, settings) -> list[_Half]:
         found.contrast[column],
         settings.learning_rate,
       )
-      going_on.append(half)
-  return going_on
+      continued.append(half)
+  return continued
+
+
+class _Candidates(NamedTuple):
+  """R + A boxes for A tracks: the R proposals, and one box for each track.
+
+  Attributes:
+    boxes: [R + A, 4], pixels.
+    features: [R + A, F], unit length.
+    contrast: [R + A], -1..1, contrast of saliency.
+    is_visible: [R + A] bool, whether enough of the box is inside the image.
+    scores: [A, R + A], -inf where a track cannot continue.
+    similarity: [A, R + A], cosine with each track's template.
+  """
+
+  boxes: np.ndarray
+  features: np.ndarray
+  contrast: np.ndarray
+  is_visible: np.ndarray
+  scores: np.ndarray
+  similarity: np.ndarray
+
+
+def _candidates(
+  expected: np.ndarray,
+  templates: np.ndarray,
+  frame: shots.Observation,
+  describe: region_features.Describe,
+  settings: Settings,
+) -> _Candidates:
+  """Returns the boxes of one frame at which tracks may continue.
+
+  Args:
+    expected: [A, E, 4], pixels, E expected boxes of each track.
+    templates: [A, F], template of each track, unit length.
+    frame: the frame.
+    describe: function from an image and boxes to features.
+    settings: settings of the tracker.
+  """
+  scores, similarity = _proposal_scores(expected, templates, frame, settings)
+  own = _best_near(expected, templates, frame, describe, settings)
+  # The box found near a track's expected one is for this track alone.
+  diagonal = np.eye(len(templates), dtype=bool)
+  boxes = np.concatenate([frame.boxes, own.boxes])
+  inside = boxes_lib.area(boxes_lib.clip(boxes, frame.image.shape[:2]))
+  return _Candidates(
+    boxes,
+    np.concatenate([frame.features, own.features]),
+    saliency.contrast(frame.salient, boxes, area_power=settings.area_power),
+    inside >= settings.visible * boxes_lib.area(boxes),
+    np.concatenate([scores, np.where(diagonal, own.scores, -np.inf)], 1),
+    np.concatenate([similarity, diagonal * own.similarity], 1),
+  )
+
+
+def _proposal_scores(expected, templates, frame, settings):
+  similarity = templates @ frame.features.T  # [A, R]
+  scores = matching.gated(
+    similarity,
+    _overlap(expected, frame.boxes[None]),
+    floor=settings.floor,
+    gate=settings.gate,
+    overlap_weight=settings.overlap_weight,
+  )
+  contrast = saliency.contrast(
+    frame.salient, frame.boxes, area_power=settings.area_power
+  )
+  return scores + settings.contrast_weight * contrast, similarity
+
+
+class _Near(NamedTuple):
+  boxes: np.ndarray  # [A, 4]
+  features: np.ndarray  # [A, F]
+  scores: np.ndarray  # [A]
+  similarity: np.ndarray  # [A]
+
+
+def _best_near(expected, templates, frame, describe, settings) -> _Near:
+  """Returns the best box near the expected ones, for each track."""
+  near = boxes_lib.neighbors(
+    expected.reshape(-1, 4),
+    shifts=settings.shifts,
+    stretch=settings.side_shift,
+  ).reshape(len(expected), -1, 4)  # [A, E J, 4]
+  features = describe(frame.image, near.reshape(-1, 4))
+  features = features.reshape(*near.shape[:2], -1)  # [A, E J, F]
+  similarity = np.einsum("ajf,af->aj", features, templates)
+  scores = matching.gated(
+    similarity,
+    _overlap(expected, near),
+    floor=settings.floor,
+    gate=0.0,
+    overlap_weight=settings.overlap_weight,
+  ) + settings.contrast_weight * saliency.contrast(
+    frame.salient, near, area_power=settings.area_power
+  )
+  rows, best = np.arange(len(near)), scores.argmax(1)
+  return _Near(*(x[rows, best] for x in (near, features, scores, similarity)))
+
+
+def _overlap(expected: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+  """Returns the IoU of candidates with the nearest expected box of a track.
+
+  Args:
+    expected: [A, E, 4].
+    candidates: [A or 1, J, 4].
+
+  Returns:
+    [A, J].
+  """
+  pairs = expected[:, :, None], candidates[:, None]
+  return boxes_lib.aligned_iou(*pairs).max(1)

@@ -6,7 +6,7 @@ import zipfile
 import pytest
 
 from tf_ssl import errors
-from tf_ssl.video.decoding import ffmpeg4, ffmpeg_setup
+from tf_ssl.video.decoding import ffmpeg4
 
 _NAMES = {
   "libavutil-9c768859.so.56.70.100": "libavutil.so.56",
@@ -37,7 +37,7 @@ def test_libraries_get_their_plain_names_and_know_each_other_by_them(tmp_path):
       "../x.libs/../libavutil-9c768859.so.56.70.100",
     ],
   )
-  found = ffmpeg_setup.libraries(wheel)
+  found = ffmpeg4.libraries(wheel)
   assert set(found) == set(ffmpeg4.LIBRARIES)
   for content in found.values():
     words = [word for word in content.split(b"\0") if word]
@@ -48,38 +48,38 @@ def test_libraries_get_their_plain_names_and_know_each_other_by_them(tmp_path):
 def test_what_is_not_the_expected_wheel_is_refused(tmp_path):
   def refused(wheel, message):
     with pytest.raises(errors.UsageError, match=message):
-      ffmpeg_setup.set_up(tmp_path / "out", wheel=wheel)
+      ffmpeg4.set_up(tmp_path / "out", wheel=wheel)
 
   refused(tmp_path / "none.whl", "--wheel: cannot read")
   refused(_wheel(tmp_path / "a.whl"), "a.whl has the SHA-256 .*; expected 3f33")
   assert not (tmp_path / "out").exists()
   with pytest.raises(errors.UsageError, match="holds no FFmpeg 4; expected"):
-    ffmpeg_setup.libraries(_wheel(tmp_path / "b.whl", list(_NAMES)[:2]))
+    ffmpeg4.libraries(_wheel(tmp_path / "b.whl", list(_NAMES)[:2]))
   (tmp_path / "c.whl").write_text("no zip")
   with pytest.raises(errors.UsageError, match="cannot be read"):
-    ffmpeg_setup.libraries(tmp_path / "c.whl")
+    ffmpeg4.libraries(tmp_path / "c.whl")
 
 
 def test_setting_up_again_does_nothing(tmp_path, monkeypatch):
-  monkeypatch.setattr(ffmpeg_setup, "_check", lambda wheel: None)
+  monkeypatch.setattr(ffmpeg4, "_check", lambda wheel: None)
   wheel = _wheel(tmp_path / "a.whl")
   folder = tmp_path / "deep" / "out"
-  assert ffmpeg_setup.set_up(folder, wheel=wheel) == folder
+  assert ffmpeg4.set_up(folder, wheel=wheel) == folder
   assert {path.name for path in folder.iterdir()} == set(ffmpeg4.LIBRARIES)
   wheel.unlink()
-  assert ffmpeg_setup.set_up(folder, wheel=wheel) == folder
+  assert ffmpeg4.set_up(folder, wheel=wheel) == folder
 
 
 def test_another_machine_is_told_what_to_do(tmp_path, monkeypatch):
-  monkeypatch.setattr(ffmpeg_setup.platform, "machine", lambda: "riscv64")
+  monkeypatch.setattr(ffmpeg4.platform, "machine", lambda: "riscv64")
   with pytest.raises(errors.UsageError, match="riscv64; expected Linux on x86"):
-    ffmpeg_setup.set_up(tmp_path)
+    ffmpeg4.set_up(tmp_path)
 
 
 def test_a_download_that_fails_is_told_in_one_line(tmp_path, monkeypatch):
-  monkeypatch.setattr(ffmpeg_setup.sys, "executable", "/bin/false")
+  monkeypatch.setattr(ffmpeg4.sys, "executable", "/bin/false")
   with pytest.raises(errors.UsageError, match="pip cannot download opencv-pyt"):
-    ffmpeg_setup.set_up(tmp_path)
+    ffmpeg4.set_up(tmp_path)
 
 
 def test_the_folder_follows_the_environment(monkeypatch):
