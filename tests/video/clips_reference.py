@@ -1,4 +1,4 @@
-"""Small videos whose every frame tells its own number."""
+"""Writes small videos whose frames show their own number."""
 
 import fractions
 
@@ -12,7 +12,7 @@ def picture(number, width=64, height=48, color=True):
   """Returns [H, W, 3] uint8: a white bar per set bit of the number, on gray."""
   image = np.full([height, width, 3], 60, np.uint8)
   if color:
-    image[: height // 2] = (200, 80, 40)  # the top tells up from down
+    image[: height // 2] = (200, 80, 40)  # Marks the top.
   bar = width // BITS
   for bit in range(BITS):
     if number >> bit & 1:

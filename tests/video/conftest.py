@@ -1,4 +1,4 @@
-"""What the tests of videos share."""
+"""Fixtures of the video tests."""
 
 import importlib.util
 import os
@@ -15,7 +15,7 @@ from tf_ssl.video.source import videos
 
 @pytest.fixture(scope="session")
 def clips():
-  """The module that writes small videos."""
+  """Module that writes small videos."""
   path = pathlib.Path(__file__).with_name("clips_reference.py")
   spec = importlib.util.spec_from_file_location("clips_reference", path)
   module = importlib.util.module_from_spec(spec)
@@ -35,7 +35,7 @@ def clip(clips, tmp_path):
 
 @pytest.fixture(scope="session")
 def ffmpeg_4():
-  """Skips where tensorflow-io has no FFmpeg 4; in CI that is a failure."""
+  """Skips tests if tensorflow-io has no FFmpeg 4; fails them in CI."""
   if not ffmpeg4.is_available():
     reason = "needs FFmpeg 4: run `python -m tools.setup_ffmpeg`"
     if os.environ.get("TF_SSL_REQUIRE_FFMPEG4") == "1":
@@ -44,13 +44,13 @@ def ffmpeg_4():
 
 
 class Square(NamedTuple):
-  """A film in which a red square goes to the right over a still ground.
+  """A video of a red square that moves right over a static background.
 
   Attributes:
-    video: the film.
-    side: of the picture, pixels.
-    fps: frames a second.
-    count: frames.
+    video: the video.
+    side: width and height of the frames, pixels.
+    fps: frame rate, frames per second.
+    count: number of frames.
   """
 
   video: videos.Video
@@ -60,7 +60,7 @@ class Square(NamedTuple):
 
   @staticmethod
   def box(number):
-    """xmin, ymin, xmax, ymax of the square in a frame."""
+    """Returns xmin, ymin, xmax, ymax of the square in a frame."""
     x = 10 + 2 * number
     return [x, 40, x + 32, 72]
 

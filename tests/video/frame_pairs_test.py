@@ -1,4 +1,4 @@
-"""Tests of tf_ssl.video.frame_pairs: exact indices."""
+"""Tests of tf_ssl.video.frame_pairs on exact indices."""
 
 import sys
 
@@ -10,14 +10,14 @@ from tf_ssl.video import frame_pairs
 from tf_ssl.video.decoding import decode
 
 
-def pairs(count, fps=10.0, lost=(), **distance):
+def pairs(count, fps=10.0, missing=(), **distance):
   """Frame numbers of the pairs of a video of `count` frames."""
   times = np.arange(count) / fps
   stride, seconds = distance.get("frames"), distance.get("seconds")
   sampled = decode.numbers_to_iterate(
     times, stride=stride or 1, every_seconds=seconds
   )
-  numbers = np.array([n for n in sampled if n not in lost], np.int64)
+  numbers = np.array([n for n in sampled if n not in missing], np.int64)
   rows = frame_pairs.neighbors(numbers, times[numbers], **distance)
   return numbers[rows].reshape(-1, 2).tolist()
 
@@ -34,13 +34,13 @@ def test_a_distance_in_seconds_follows_the_frame_rate():
   assert pairs(3, fps=1.0, seconds=1.0) == [[0, 1], [1, 2]]
 
 
-def test_frames_rarer_than_the_distance_make_no_pairs():
+def test_a_frame_interval_above_the_distance_gives_no_pairs():
   assert pairs(5, fps=1.0, seconds=0.5) == []
 
 
-def test_a_lost_frame_costs_its_two_pairs():
-  assert pairs(29, lost=[14], frames=7) == [[0, 7], [21, 28]]
-  assert pairs(29, lost=[14], seconds=0.7) == [[0, 7], [21, 28]]
+def test_a_missing_frame_removes_its_two_pairs():
+  assert pairs(29, missing=[14], frames=7) == [[0, 7], [21, 28]]
+  assert pairs(29, missing=[14], seconds=0.7) == [[0, 7], [21, 28]]
 
 
 @pytest.mark.parametrize("count", [0, 1, 7])
@@ -53,8 +53,8 @@ def test_a_short_video_has_no_pair(count):
 @pytest.mark.parametrize(
   "distance", [{}, {"frames": 2, "seconds": 1.0}, {"frames": 0}]
 )
-def test_a_distance_that_is_none_is_refused(distance):
-  with pytest.raises(errors.UsageError, match="expected one of them, above 0"):
+def test_exactly_one_positive_distance_is_required(distance):
+  with pytest.raises(errors.UsageError, match="frames=.*seconds=.*SECONDS"):
     frame_pairs.neighbors(np.arange(4), np.arange(4.0), **distance)
 
 

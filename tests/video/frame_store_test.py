@@ -12,7 +12,7 @@ from tf_ssl.video.source import videos
 
 
 def stored_numbers(clips, stored):
-  """The number that each stored frame shows."""
+  """Returns the number that each stored frame shows."""
   shown = []
   for data in tf.data.TFRecordDataset(stored.file).as_numpy_iterator():
     example = tf.train.Example.FromString(data)
@@ -33,7 +33,7 @@ def test_the_frames_at_multiples_of_the_distance_are_kept(
   np.testing.assert_allclose(one.times, one.numbers / 25, atol=1e-6)
 
 
-def test_what_is_there_is_not_decoded_again(clip, tmp_path, monkeypatch):
+def test_stored_videos_are_not_decoded_again(clip, tmp_path, monkeypatch):
   found = [clip("a.mp4", count=8)]
   folder = str(tmp_path / "kept")
   before = frame_store.store(found, folder, every_seconds=0.08)
@@ -56,7 +56,7 @@ def test_a_video_listed_twice_is_decoded_once(clip, tmp_path, monkeypatch):
 
   def counted(decoder, video, *arguments):
     decoded.append(video.name)
-    store_one(decoder, video, *arguments)
+    return store_one(decoder, video, *arguments)
 
   monkeypatch.setattr(frame_store, "_store_one", counted)
   one = clip("a.mp4", count=8)
@@ -67,7 +67,7 @@ def test_a_video_listed_twice_is_decoded_once(clip, tmp_path, monkeypatch):
   assert kept[0].file == kept[1].file
 
 
-def test_bad_videos_are_left_out_and_named(clip, tmp_path):
+def test_bad_videos_are_skipped_and_listed(clip, tmp_path):
   (tmp_path / "text.mp4").write_text("no video")
   (tmp_path / "empty.avi").touch()
   clip("good.mp4", count=8)
@@ -81,9 +81,9 @@ def test_bad_videos_are_left_out_and_named(clip, tmp_path):
   assert all(line.split("\t")[1] for line in lines)
 
 
-def test_videos_of_which_none_is_good_are_refused(tmp_path):
+def test_a_source_without_a_good_video_is_refused(tmp_path):
   (tmp_path / "text.mp4").write_text("no video")
-  with pytest.raises(errors.UsageError, match="none of 1.*'text.mp4'"):
+  with pytest.raises(errors.UsageError, match="'text.mp4'.*VIDEOS"):
     frame_store.store(
       videos.find_videos(str(tmp_path)), str(tmp_path / "k"), every_frames=1
     )
@@ -91,7 +91,7 @@ def test_videos_of_which_none_is_good_are_refused(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_refused(clip, tmp_path):
   (tmp_path / "file").touch()
-  with pytest.raises(errors.UsageError, match="frames_dir.*writable"):
+  with pytest.raises(errors.UsageError, match="file.in.*frames_dir"):
     frame_store.store(
       [clip("a.mp4", count=4)], str(tmp_path / "file" / "in"), every_frames=1
     )

@@ -1,3 +1,5 @@
+"""Tests of tf_ssl.video.decoding.decode with all readers of this process."""
+
 import subprocess
 import sys
 
@@ -28,7 +30,7 @@ _KINDS = {
 
 
 @pytest.mark.parametrize("name", _KINDS)
-def test_frames_are_exactly_those_asked_for(clip, clips, name):
+def test_frames_are_exactly_those_requested(clip, clips, name):
   settings = _KINDS[name]
   video = clip(name, **settings)
   info = decode.probe(video)
@@ -50,13 +52,13 @@ def test_frames_are_exactly_those_asked_for(clip, clips, name):
   assert shown == [(number, number) for number in range(0, 50, 3)]
 
 
-def test_times_are_those_of_the_file(clip):
+def test_times_are_the_time_stamps_of_the_file(clip):
   pts = [i * 40 + i // 3 * 100 for i in range(50)]
   frames = decode.read_frames(clip("a.mkv", pts=pts), range(50))
   np.testing.assert_allclose(frames.times, np.array(pts) / 1000, atol=1e-3)
 
 
-def test_a_stream_that_starts_late_begins_at_its_own_time(clip, clips):
+def test_a_stream_that_starts_late_keeps_its_start_time(clip, clips):
   pts = [1000 + 40 * i for i in range(50)]
   video = clip("a.mkv", pts=pts, audio=True)
   frames = decode.read_frames(video, [0, 5])
@@ -65,7 +67,7 @@ def test_a_stream_that_starts_late_begins_at_its_own_time(clip, clips):
 
 
 @pytest.mark.parametrize("rotation", [90, 180, -90])
-def test_the_rotation_that_a_file_asks_for_is_applied(clip, clips, rotation):
+def test_rotation_metadata_is_applied(clip, clips, rotation):
   video = clip("a.mp4", rotation=rotation)
   info = decode.probe(video)
   upright = (48, 64) if rotation == 180 else (64, 48)
@@ -76,7 +78,7 @@ def test_the_rotation_that_a_file_asks_for_is_applied(clip, clips, rotation):
   assert np.abs(stored.astype(int) - clips.picture(9)).mean() < 12
 
 
-def test_size_limits_the_shorter_side_and_keeps_the_aspect(clip, clips):
+def test_size_limits_the_shorter_side_and_keeps_the_aspect_ratio(clip, clips):
   video = clip("a.mp4", size=(160, 96))
   images = decode.read_frames(video, [3, 4], size=48).images
   assert images.shape == (2, 48, 80, 3)
@@ -84,7 +86,7 @@ def test_size_limits_the_shorter_side_and_keeps_the_aspect(clip, clips):
   assert decode.read_frames(video, [3], size=500).images.shape[1:3] == (96, 160)
 
 
-def test_every_seconds_takes_the_first_frame_at_or_after_each_moment(clip):
+def test_every_seconds_selects_the_first_frame_at_or_after_each_multiple(clip):
   video = clip("a.mp4")  # 25 frames a second
   found = decode.iterate_frames(video, every_seconds=0.5)
   assert [frame.number for frame in found] == [0, 13, 25, 38]
@@ -92,17 +94,17 @@ def test_every_seconds_takes_the_first_frame_at_or_after_each_moment(clip):
   assert decode.numbers_to_iterate(times, every_seconds=1.0) == [0, 2, 4]
 
 
-def test_a_part_is_numbered_from_its_own_beginning(clip, clips):
+def test_frames_of_a_part_are_numbered_from_its_start(clip, clips):
   video = clip("a.mp4")._replace(start=0.4, end=0.8)
   assert decode.probe(video).num_frames == 10
   frames = decode.read_frames(video, [0, 9])
   assert [clips.number_of(image) for image in frames.images] == [10, 19]
   np.testing.assert_allclose(frames.times, [0.4, 0.76])
-  with pytest.raises(decode.DecodeError, match="no frame between 9 s and the"):
+  with pytest.raises(decode.DecodeError, match="9 s"):
     decode.probe(video._replace(start=9.0, end=None))
 
 
-def test_what_is_no_video_is_an_error_that_names_file_and_reason(tmp_path):
+def test_a_file_that_is_not_a_video_is_an_error_with_name_and_reason(tmp_path):
   def reason(name, content):
     (tmp_path / name).write_bytes(content)
     video = videos.Video(str(tmp_path / name), name)
@@ -119,11 +121,11 @@ def test_what_is_no_video_is_an_error_that_names_file_and_reason(tmp_path):
 
 
 def test_a_missing_file_and_a_frame_beyond_the_end_are_errors(clip):
-  with pytest.raises(decode.DecodeError, match="none.mp4: cannot be opened"):
+  with pytest.raises(decode.DecodeError, match="none.mp4: "):
     decode.probe(videos.Video("/none.mp4", "none.mp4"))
-  with pytest.raises(decode.DecodeError, match="frame 50; it has 50 frames"):
+  with pytest.raises(decode.DecodeError, match="50; .* 50 frames"):
     decode.read_frames(clip("a.mp4"), [0, 50])
-  with pytest.raises(decode.DecodeError, match="asked for frame -1"):
+  with pytest.raises(decode.DecodeError, match="b.mp4: .*-1"):
     decode.read_frames(clip("b.mp4"), [-1])
 
 
@@ -143,32 +145,32 @@ def _truncated(video, tmp_path, share=0.6):
     ("a.mp4", {"container_options": {"movflags": "faststart"}}),
   ],
 )
-def test_a_truncated_file_gives_what_is_there_and_no_repetition(
+def test_a_truncated_file_gives_its_intact_frames_once(
   clip, clips, tmp_path, name, settings
 ):
-  whole = clip(name, count=300, size=(160, 96), **settings)
-  video = _truncated(whole, tmp_path)
+  intact = clip(name, count=300, size=(160, 96), **settings)
+  video = _truncated(intact, tmp_path)
   count = decode.probe(video).num_frames
   assert 100 < count < 250
   found = list(decode.iterate_frames(video))
   assert count - 3 <= len(found) <= count
   shown = [clips.number_of(frame.image) for frame in found]
-  # The last packets may lack those that are shown before them.
+  # The last packets may depend on packets that are cut off.
   assert shown[:-3] == list(range(len(shown) - 3))
   assert shown == [round(frame.time * 25) for frame in found]
   assert len(set(shown)) == len(shown)
-  with pytest.raises(decode.DecodeError, match=f"it has {count} frames"):
+  with pytest.raises(decode.DecodeError, match=f" {count} frames"):
     decode.read_frames(video, [0, 299])
 
 
 def test_a_truncated_file_without_its_index_is_an_error(clip, tmp_path):
-  with pytest.raises(decode.DecodeError, match="cannot be opened"):
+  with pytest.raises(decode.DecodeError, match="cut_a.mp4: "):
     decode.probe(_truncated(clip("a.mp4"), tmp_path))
 
 
-def test_damage_costs_frames_and_never_repeats_one(shared_data, tmp_path):
+def test_damaged_frames_are_omitted_and_never_replaced(shared_data, tmp_path):
   source = shared_data / "videos" / "davis2016" / "dog.mp4"
-  whole = videos.Video(str(source), "dog.mp4")
+  intact = videos.Video(str(source), "dog.mp4")
   content = bytearray(source.read_bytes())
   middle = len(content) // 2
   content[middle : middle + 40] = bytes(40)
@@ -176,20 +178,20 @@ def test_damage_costs_frames_and_never_repeats_one(shared_data, tmp_path):
   damaged = videos.Video(str(tmp_path / "damaged.mp4"), "damaged.mp4")
   found = list(decode.iterate_frames(damaged, size=60))
   assert 10 < len(found) < 60
-  truth = {f.number: f.image for f in decode.iterate_frames(whole, size=60)}
+  truth = {f.number: f.image for f in decode.iterate_frames(intact, size=60)}
   for frame in found:
     difference = frame.image.astype(int) - truth[frame.number]
     assert np.abs(difference).mean() < 1, frame.number
   lost = sorted(set(truth) - {frame.number for frame in found})
-  with pytest.raises(decode.DecodeError, match=f"frame {lost[0]} cannot be"):
+  with pytest.raises(decode.DecodeError, match=f"frame {lost[0]}"):
     decode.read_frames(damaged, [0, lost[0]])
 
 
-def test_settings_that_make_no_sense_are_refused(clip):
+def test_settings_out_of_range_are_refused(clip):
   video = clip("a.mp4", count=3)
-  with pytest.raises(errors.UsageError, match="reader: 'gif'; expected one of"):
+  with pytest.raises(errors.UsageError, match="reader: 'gif'"):
     decode.read_frames(video, [0], reader="gif")
-  with pytest.raises(errors.UsageError, match="stride: 0; expected at least 1"):
+  with pytest.raises(errors.UsageError, match="stride: 0"):
     next(decode.iterate_frames(video, stride=0))
   with pytest.raises(errors.UsageError, match="every_seconds: -1"):
     next(decode.iterate_frames(video, every_seconds=-1.0))

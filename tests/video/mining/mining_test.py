@@ -1,4 +1,4 @@
-"""Tests of tf_ssl.video.mining.mining: from a file to tracks."""
+"""Tests of tf_ssl.video.mining.mining on a real file."""
 
 import sys
 
@@ -24,7 +24,7 @@ def overlap(box, other):
   return boxes.aligned_iou(np.array([box], float), np.array([other], float))[0]
 
 
-def test_stretches_follow_each_other_and_ids_are_unique(clips):
+def test_stretches_are_consecutive_and_ids_unique(clips):
   numbers = [frame.number for clip in clips for frame in clip.frames]
   assert numbers == sorted(set(numbers))
   assert {len(clip.frames) for clip in clips} <= {16, 8}
@@ -33,14 +33,14 @@ def test_stretches_follow_each_other_and_ids_are_unique(clips):
   assert all(len(clip.scores) <= 12 for clip in clips)
 
 
-def test_the_square_is_followed(clips, square):
+def test_the_square_is_tracked(clips, square):
   rows = [row for clip in clips for row in track_records.rows_of(clip)]
   assert {row[0] for row in rows} == {"square.mp4"}
   hit = {row[2] for row in rows if overlap(row[3:7], square.box(row[2])) >= 0.5}
   assert len(hit) >= 0.8 * square.count
 
 
-def test_what_is_stored_is_small_and_its_boxes_are_shares(clips, square):
+def test_stored_frames_are_small_and_boxes_are_fractions(clips, square):
   for clip in clips:
     assert (clip.height, clip.width) == (96, 96)
     assert clip.video_size == (square.side,) * 2 and clip.fps == square.fps
@@ -53,11 +53,12 @@ def test_what_is_stored_is_small_and_its_boxes_are_shares(clips, square):
       assert (frame.boxes[:, :2] < frame.boxes[:, 2:]).all()
 
 
-def test_what_is_no_video_is_an_error_that_names_it(tmp_path):
+def test_a_file_that_is_not_a_video_is_named(tmp_path):
   (tmp_path / "a.mp4").write_text("no video")
-  with isolated.Decoder() as decoder, pytest.raises(decode.DecodeError) as told:
+  expected = pytest.raises(decode.DecodeError)
+  with isolated.Decoder() as decoder, expected as raised:
     list(mining.mine(videos.Video(str(tmp_path / "a.mp4"), "a.mp4"), decoder))
-  assert told.value.name == "a.mp4"
+  assert raised.value.name == "a.mp4"
 
 
 if __name__ == "__main__":

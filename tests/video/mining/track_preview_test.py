@@ -15,7 +15,7 @@ RED, BLUE = (220, 30, 30), (30, 30, 220)
 
 
 def clip(count=10, size=(60, 81)):
-  """A red square goes over blue ground; track 3 is on it, track 4 is still."""
+  """A red square moves over blue; track 3 follows it, track 4 is static."""
   frames = []
   for number in range(count):
     image = np.full([*size, 3], BLUE, np.uint8)
@@ -40,7 +40,7 @@ def near(color, picture):
   return (np.abs(picture.astype(int) - color).max(-1) < 40).mean()
 
 
-def test_a_row_of_the_sheet_shows_the_region_at_every_moment():
+def test_a_row_of_the_sheet_shows_the_region_over_time():
   sheet = track_preview.contact_sheet([clip()])
   height, width = sheet.shape[:2]
   assert width == 9 * 96 and height % 2 == 0
@@ -51,12 +51,12 @@ def test_a_row_of_the_sheet_shows_the_region_at_every_moment():
     assert near(BLUE, other[40:80, middle]) > 0.9
 
 
-def test_no_track_is_a_sheet_too():
+def test_without_tracks_the_sheet_says_so():
   empty = clip()._replace(scores={})
-  assert track_preview.contact_sheet([empty]).min() < 100  # it says so
+  assert track_preview.contact_sheet([empty]).min() < 100
 
 
-def test_the_film_has_every_frame_with_the_boxes_drawn(tmp_path):
+def test_the_video_has_every_frame_with_its_boxes(tmp_path):
   shard = tmp_path / "a.mp4-1234.tfrecord"
   with tf.io.TFRecordWriter(str(shard)) as writer:
     writer.write(track_records.serialize(clip()))
@@ -68,11 +68,11 @@ def test_the_film_has_every_frame_with_the_boxes_drawn(tmp_path):
     assert stream.average_rate == 5
     shown = [frame.to_ndarray(format="rgb24") for frame in film.decode(stream)]
   assert len(shown) == 10 and shown[0].shape == (60, 80, 3)
-  still = shown[5][58, 2:18].astype(int)  # lower edge of track 4
+  still = shown[5][58, 2:18].astype(int)  # Lower edge of track 4.
   assert np.abs(still - BLUE).max(-1).mean() > 60
 
 
-def test_a_file_of_something_else_is_an_error(tmp_path):
+def test_a_file_without_tracks_is_an_error(tmp_path):
   (tmp_path / "a.tfrecord").write_bytes(b"no record at all, but long enough")
   with pytest.raises(OSError, match="a.tfrecord"):
     track_preview.write(tmp_path / "a.tfrecord", tmp_path)

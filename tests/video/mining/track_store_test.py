@@ -18,7 +18,7 @@ SETTINGS = {"rate": 8.0, "shifts": (0.0, 0.5)}
 
 
 def clip(video, first=0, tracks=(0, 1)):
-  """Two frames; each track is half of the picture."""
+  """Two frames; each track covers half of the image."""
   frames = [
     track_records.TrackedFrame(
       b"\xff\xd8\xff",
@@ -53,7 +53,7 @@ def _store(tmp_path):
   return store
 
 
-def test_what_is_written_is_read_without_this_package(store, three):
+def test_tracks_are_readable_without_this_package(store, three):
   store.add(three[0], [clip(three[0]), clip(three[0], 2, (2,))])
   store.add(three[2], [clip(three[2])])
   summary = store.gather()
@@ -92,7 +92,7 @@ def test_what_is_written_is_read_without_this_package(store, three):
   assert json.loads((store.folder / "summary.json").read_text()) == summary
 
 
-def test_what_is_done_is_not_done_again_but_what_failed_is(store, three):
+def test_failed_videos_are_tried_again_and_others_are_not(store, three):
   def broken():
     yield clip(three[1])
     raise decode.DecodeError("b.mp4", "it is truncated")
@@ -104,11 +104,11 @@ def test_what_is_done_is_not_done_again_but_what_failed_is(store, three):
   assert summary["failed"] == {"b.mp4": "it is truncated"}
   assert summary["tracks"] == 2 and len(store.shards()) == 1
   assert store.remaining(three) == three[1:]
-  store.open(SETTINGS)  # again, as the same command does
+  store.open(SETTINGS)  # As the same command does again.
   assert pickle.loads(pickle.dumps(store)).remaining(three) == three[1:]
 
 
-def test_a_fault_that_nobody_thought_of_does_not_end_the_work(store, three):
+def test_an_unexpected_error_fails_only_its_video(store, three):
   def broken():
     raise IndexError("list index out of range")
     yield
@@ -123,7 +123,7 @@ def test_a_video_without_tracks_is_done_and_has_no_shard(store, three):
   assert store.gather()["tracks_per_video"]["none"] == 1
 
 
-def test_a_video_that_has_changed_is_done_again(store, three):
+def test_a_changed_video_is_mined_again(store, three):
   store.add(three[0], [clip(three[0])])
   with open(three[0].path, "ab") as file:
     file.write(b"more")
@@ -131,7 +131,7 @@ def test_a_video_that_has_changed_is_done_again(store, three):
   assert not store.shards()
 
 
-def test_leftovers_of_a_killed_run_are_removed_and_not_counted(store, three):
+def test_temporary_files_of_a_killed_run_are_removed(store, three):
   for name in ("shards/.a.tfrecord.1.tmp", "videos/.a.frames.tmp"):
     (store.folder / name).write_text("7")
   assert store.progress() == (0, 7)
@@ -140,29 +140,39 @@ def test_leftovers_of_a_killed_run_are_removed_and_not_counted(store, three):
   assert not list((store.folder / "shards").iterdir())
 
 
-def test_other_settings_need_another_folder_or_overwrite(store, three):
+def test_changed_settings_need_another_folder_or_overwrite(store, three):
   store.add(three[0], [clip(three[0])])
-  with pytest.raises(errors.UsageError, match="rate 8.0 there and 4.0 here"):
+  with pytest.raises(errors.UsageError, match="rate.*--output_dir"):
     store.open({**SETTINGS, "rate": 4.0})
   store.open({**SETTINGS, "rate": 4.0}, overwrite=True)
   assert store.remaining(three) == three
 
 
-def test_a_folder_of_something_else_is_left_alone(tmp_path):
-  (tmp_path / "letter.txt").write_text("Dear")
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_with_other_files_is_refused_and_kept(tmp_path, overwrite):
+  (tmp_path / "videos").mkdir()
+  (tmp_path / "videos" / "a.mp4").write_text("mine")
   store = track_store.TrackStore(str(tmp_path))
-  for overwrite in (False, True):
-    with pytest.raises(errors.UsageError, match="something else than tracks"):
-      store.open(SETTINGS, overwrite=overwrite)
-  assert (tmp_path / "letter.txt").read_text() == "Dear"
+  with pytest.raises(errors.UsageError, match="videos; change --output_dir"):
+    store.open(SETTINGS, overwrite=overwrite)
+  assert (tmp_path / "videos" / "a.mp4").read_text() == "mine"
 
 
-def test_two_videos_of_one_name_from_different_places_are_refused(
-  store, three, tmp_path
-):
+def test_a_second_run_is_kept_out(store):
+  with store.locked():
+    with pytest.raises(errors.UsageError, match="in use.*--output_dir"):
+      with store.locked():
+        pass
+    with pytest.raises(errors.UsageError, match="in use.*--output_dir"):
+      store.open(SETTINGS, overwrite=True)
+  with store.locked():
+    assert store.progress() == (0, 0)
+
+
+def test_two_videos_with_one_name_are_refused(store, three, tmp_path):
   store.add(three[0], [clip(three[0])])
   other = videos.Video(str(tmp_path / "elsewhere" / "a.mp4"), "a.mp4")
-  with pytest.raises(errors.UsageError, match="another --output_dir"):
+  with pytest.raises(errors.UsageError, match="elsewhere/a.mp4.*--output_dir"):
     store.remaining([other])
 
 
