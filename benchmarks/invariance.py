@@ -1,15 +1,14 @@
-"""What measuring an invariance costs, beside the authors' way of sorting.
+"""Time and memory of an invariance score, compared to the authors' program.
 
     python -m benchmarks.invariance
 
-Features as of the Amsterdam Library of Object Images: 1,000 sets of 72 images,
-2,048 units, float32, half of the values 0 as after a ReLU. The reference sorts
-every unit twice, in full, as the program of Purushwalkam & Gupta 2020 does; it
-is timed on some of the units, for all of its steps take a time that grows with
-their number, and its score must equal ours on these to the last digit.
-Times are the best of several, ours and the reference's by turns. Peak memory
-is what the process held at most, features included, above what it held with
-everything imported.
+The features have the size of the Amsterdam Library of Object Images: 1,000 sets
+of 72 images, 2,048 units, float32, half of the values 0 as after a ReLU. The
+reference sorts every unit twice, as the program of Purushwalkam & Gupta 2020
+does. It is timed on some of the units, since each of its steps takes time in
+proportion to their number, and its score must equal ours on these to the last
+digit. Times are the best of several; ours and the reference's alternate. Peak
+memory includes the features and excludes the imports.
 """
 
 import argparse
@@ -21,20 +20,20 @@ from collections.abc import Callable
 import numpy as np
 
 from tf_ssl.invariance import chance, intervals
-from tf_ssl.invariance import score as invariance
+from tf_ssl.invariance import score as score_lib
 
 
 def main() -> None:
-  """Measures and prints."""
+  """Measures and prints the numbers."""
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument("--sets", type=int, default=1000)
-  parser.add_argument("--images", type=int, default=72, help="of a set")
+  parser.add_argument("--images", type=int, default=72, help="per set")
   parser.add_argument("--units", type=int, default=2048)
-  parser.add_argument("--classes", type=int, help="by default one for each set")
+  parser.add_argument("--classes", type=int, help="default: one per set")
   parser.add_argument("--reference_units", type=int, default=128)
   parser.add_argument("--repeats", type=int, default=3)
   arguments = parser.parse_args()
-  measure = invariance.representation_invariance_score
+  measure = score_lib.representation_invariance_score
   _warm_up()
 
   idle = _memory("VmRSS")
@@ -84,10 +83,10 @@ def main() -> None:
     f"bootstrap, 1,000 resamples: {seconds['bootstrap']:.2f} s,"
     f" {seconds['bootstrap'] / seconds['score']:.2f} x the score"
   )
-  dealt = _seconds(lambda: chance.chance_score(features, sets, classes))
+  permuted = _seconds(lambda: chance.chance_score(features, sets, classes))
   print(
-    f"chance level, 5 permutations: {dealt:.2f} s,"
-    f" {dealt / seconds['score']:.2f} x the score"
+    f"chance level, 5 permutations: {permuted:.2f} s,"
+    f" {permuted / seconds['score']:.2f} x the score"
   )
   for k, interval in intervals.intervals(score).items():
     print(f"K = {k}: {interval}")
@@ -100,7 +99,7 @@ def main() -> None:
 def _write_features(
   path: pathlib.Path, shape: tuple[int, int], num_images: int
 ) -> None:
-  """Units with an effect of the set: [N, D] float32."""
+  """Writes units with an effect of the set: [N, D] float32."""
   rng = np.random.default_rng(0)
   features = np.lib.format.open_memmap(path, "w+", np.float32, shape)
   for start in range(0, len(features), num_images):
@@ -112,14 +111,14 @@ def _write_features(
 def _authors_scores(
   features: np.ndarray, sets: np.ndarray, classes: np.ndarray
 ) -> dict[int, float]:
-  """The program's steps, each on all units at once."""
+  """Scores of the authors' program, each step on all units at once."""
   names = np.unique(classes)
   percent = min((1.0 - 1.0 / len(names)) * 100, 95)
   place = int(len(features) * percent // 100)
   high = np.sort(features, axis=0)[place]
   global_rate = (features >= high).mean(axis=0)
   low = -np.sort(-features, axis=0)[place]
-  (features < low).mean(axis=0)  # computed there too, and never used
+  (features < low).mean(axis=0)  # Unused; the program computes it, too.
   rate, number = np.zeros([2, len(names), features.shape[1]])
   for one in np.unique(sets):
     rows = np.where(sets == one)[0]
@@ -137,10 +136,10 @@ def _authors_scores(
 
 
 def _warm_up() -> None:
-  """Starts what is loaded at the first call."""
+  """Loads libraries and starts threads before anything is timed."""
   features = np.random.default_rng(0).normal(size=(100, 32))
   sets = np.repeat(np.arange(20), 5)
-  score = invariance.representation_invariance_score(features, sets, sets % 4)
+  score = score_lib.representation_invariance_score(features, sets, sets % 4)
   intervals.intervals(score, resamples=10)
 
 
@@ -151,7 +150,7 @@ def _seconds(call: Callable[[], object]) -> float:
 
 
 def _memory(key: str) -> int:
-  """Bytes that /proc/self/status tells: VmRSS now, VmHWM at most."""
+  """Bytes in /proc/self/status: VmRSS for now, VmHWM for the peak."""
   status = pathlib.Path("/proc/self/status").read_text()
   return 1024 * int(status.split(f"{key}:")[1].split()[0])
 

@@ -1,30 +1,31 @@
-"""How often intervals of invariance scores hold what they should.
+"""Coverage of three kinds of intervals of invariance scores.
 
     python -m benchmarks.invariance_intervals
 
-Draws sets of images again and again from units with an effect of class, of set
-and of image, and asks of three intervals made of the same resampled scores
-whether they hold the average score of as many sets, and the score of very many
-sets. `bootstrap.intervals` gives the centered one.
+Draws sets of images repeatedly from units with an effect of class, set and
+image. For three kinds of intervals from the same resampled scores, it prints
+the share that covers the average score of the same number of sets and, in
+parentheses, the score of very many sets. `intervals.intervals` computes the
+centered kind.
 """
 
 import argparse
 
 import numpy as np
 
-from tf_ssl.invariance import resampling
-from tf_ssl.invariance import score as invariance
+from tf_ssl.invariance import firing, intervals
+from tf_ssl.invariance import score as score_lib
 
 CLASSES, UNITS, IMAGES, K = 4, 60, 8, 5
 
 
 def main() -> None:
-  """Measures and prints one line a setting."""
+  """Measures and prints one line per setting."""
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument("--repetitions", type=int, default=250)
   parser.add_argument("--resamples", type=int, default=400)
   arguments = parser.parse_args()
-  for variant in invariance.VARIANTS:
+  for variant in firing.VARIANTS:
     for effect in (1.0, 0.3):
       for num_sets in (5, 10, 30):
         _measure(variant, effect, num_sets, arguments)
@@ -39,7 +40,7 @@ def _measure(
   scores, low, high, middle = [], [], [], []
   for seed in range(arguments.repetitions):
     score = _score(rng, centers, num_sets, variant)
-    drawn = resampling.replicates(
+    drawn = intervals.replicates(
       score, resamples=arguments.resamples, seed=seed
     )[K]
     scores.append(score.scores[K])
@@ -54,8 +55,8 @@ def _measure(
     "centered": (scores + low - middle, scores + high - middle),
   }
   print(
-    f"{variant:7} effect of class {effect:g}, {num_sets:2} sets a class:"
-    f" average {average:.1f}, of very many {limit:.1f}, bias"
+    f"{variant:7} effect of class {effect:g}, {num_sets:2} sets per class:"
+    f" average {average:.1f}, very many sets {limit:.1f}, bias"
     f" {np.mean(middle - scores):.1f}; "
     + ", ".join(
       f"{name} {np.mean((a <= average) & (average <= b)):.2f}"
@@ -68,12 +69,12 @@ def _measure(
 
 def _score(
   rng: np.random.Generator, centers: np.ndarray, num_sets: int, variant: str
-) -> invariance.InvarianceScore:
+) -> score_lib.InvarianceScore:
   of_set = rng.normal(size=(CLASSES, num_sets, 1, UNITS))
   features = centers[:, np.newaxis, np.newaxis] + of_set
   features = features + rng.normal(size=(CLASSES, num_sets, IMAGES, UNITS))
   sets = np.repeat(np.arange(CLASSES * num_sets), IMAGES)
-  return invariance.representation_invariance_score(
+  return score_lib.representation_invariance_score(
     features.reshape(-1, UNITS).astype(np.float32),
     sets,
     sets // num_sets,

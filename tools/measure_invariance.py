@@ -1,7 +1,7 @@
-"""Measures what models are invariant to, with intervals, and writes a report.
+"""Measures the invariances of models, with intervals, and writes a report.
 
-Top-K Representation Invariance Score of Purushwalkam & Gupta 2020. Without
---gin_file and --manifest: on rendered objects. Interrupted, it goes on.
+Top-K Representation Invariance Score of Purushwalkam & Gupta 2020, by default
+on rendered objects. After an interruption, the same command resumes.
 """
 
 from ._cli import cli
@@ -9,7 +9,6 @@ from ._cli import cli
 
 def main(invocation: cli.Invocation) -> None:
   """Runs `measure.measure` and writes tables and the report."""
-  from tf_ssl.invariance import choice as measurement_choice
   from tf_ssl.invariance import measure, measurement, report
   from tf_ssl.models import load_several
 
@@ -20,8 +19,8 @@ def main(invocation: cli.Invocation) -> None:
   names = "manifest top_k variant image_size resamples firing_fraction".split()
   choice = {name: flags[name].value for name in names}
   choice["has_config"] = bool(flags.gin_file)
-  # What is wrong with the command is said before minutes of rendering.
-  planned = measurement_choice.without_sets(configured, **choice)
+  # Report errors of the command before minutes of rendering.
+  planned = measurement.without_sets(configured, **choice)
   measure.check_folder(flags.output_dir)
   models = load_several.load_models(
     flags.model,
@@ -31,7 +30,7 @@ def main(invocation: cli.Invocation) -> None:
     restore_run=gin_runs.restore_encoder,
   )
   measure.check_widths(models, planned.top_k)
-  settings = measurement_choice.choose(configured, **choice)
+  settings = measurement.choose(configured, **choice)
   results = measure.measure(
     models,
     settings,
@@ -52,27 +51,30 @@ TOOL = cli.Tool(
 )
 TOOL.repeated_flag(
   "model",
-  "NAME=PATH of a model; may be repeated. A SavedModel's folder, a .keras, .h5 "
-  "or .onnx file, a run of tools.train, keras.applications:ResNet50, "
+  "NAME=PATH of a model; may be repeated. PATH is a SavedModel's folder, a run "
+  "of tools.train, a .keras, .h5 or .onnx file, keras.applications:ResNet50, "
   "random:resnet50 (untrained) or pixels.",
 )
-TOOL.text_flag("output_dir", "The folder to write, such as measured/a.")
-TOOL.text_flag("manifest", "A CSV of sets: path,set[,class][,box][,value].")
-TOOL.repeated_flag("layer", "What to read, LAYER or NAME=LAYER for one model.")
+TOOL.text_flag("output_dir", "Folder of the report, such as measured/a.")
+TOOL.text_flag("manifest", "CSV file of sets: path,set[,class][,box][,value].")
+TOOL.repeated_flag(
+  "layer", "Layer to read: LAYER, or NAME=LAYER for one model."
+)
 TOOL.repeated_flag(
   "preprocessing",
-  "VALUE, or NAME=VALUE for one model: 0..255, 0..1, -1..1, imagenet, caffe.",
+  "Pixel values: 0..255, 0..1, -1..1, imagenet or caffe; NAME=VALUE for one "
+  "model.",
 )
-TOOL.number_flag("image_size", 0, "Pixels a side; 0: what sets and models say.")
-TOOL.text_flag(
-  "variant", "code (the authors' program, the default) or formula."
+TOOL.number_flag(
+  "image_size", 0, "Side in pixels; 0: size given by sets and models."
 )
-TOOL.text_flag("top_k", "Numbers of units; 10,25 by default.")
-TOOL.number_flag("resamples", 0, "Of the intervals; 0: 1000.")
+TOOL.text_flag("variant", "code (as the authors' program, default) or formula.")
+TOOL.text_flag("top_k", "Numbers of units, K; default 10,25.")
+TOOL.number_flag("resamples", 0, "Resamples of the intervals; 0: 1000.")
 TOOL.number_flag(
   "firing_fraction",
   0.0,
-  "Of images on which a unit fires; 0: 1 / number of classes.",
+  "Share of images on which a unit fires; 0: 1 / number of classes.",
 )
 
 if __name__ == "__main__":

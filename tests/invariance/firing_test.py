@@ -1,4 +1,4 @@
-"""Exact thresholds and counts against full sorts; memory maps stay on disk."""
+"""Rules, and exact thresholds and counts compared to full sorts."""
 
 import subprocess
 import sys
@@ -36,7 +36,7 @@ _KINDS = ["normal", "tied", "sparse", "rare", "sorted", "negative"]
 
 @pytest.mark.parametrize("kind", _KINDS)
 @pytest.mark.parametrize("rank", [0, 1, 1500, 2850, 2998, 2999])
-def test_thresholds_and_counts_are_those_of_a_full_sort(kind, rank):
+def test_thresholds_and_counts_equal_those_of_a_full_sort(kind, rank):
   features = _features(kind)
   membership = _membership(3000, 40)
 
@@ -53,7 +53,7 @@ def test_thresholds_and_counts_are_those_of_a_full_sort(kind, rank):
     np.testing.assert_array_equal(found.below[0, one], (images < low).sum(0))
 
 
-def test_several_memberships_are_counted_in_one_reading():
+def test_several_memberships_are_counted_in_one_pass():
   features = _features("normal")
   memberships = np.stack([_membership(3000, 9, seed) for seed in range(3)])
 
@@ -65,7 +65,7 @@ def test_several_memberships_are_counted_in_one_reading():
     np.testing.assert_array_equal(found.below[row], alone.below[0])
 
 
-def test_rows_pick_the_images_that_are_used():
+def test_rows_choose_the_images():
   features = _features("normal")
   rows = np.flatnonzero(np.arange(3000) % 3)
   membership = _membership(len(rows), 5)[np.newaxis]
@@ -123,14 +123,14 @@ def test_a_unit_with_one_value_is_constant_and_fires_nowhere():
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_damaged_rows_are_counted(value):
+def test_rows_with_nan_or_infinity_are_counted(value):
   features = _features("normal")
   features[[3, 700, 700], [1, 2, 3]] = value
-  with pytest.raises(errors.UsageError, match="2 of 3000 rows .* NaN or inf"):
+  with pytest.raises(errors.UsageError, match="2 of 3000 rows"):
     firing.measure(features, _membership(3000, 5)[np.newaxis], 5, rank=2700)
 
 
-def test_a_memory_map_is_never_in_memory_as_a_whole(tmp_path, repository):
+def test_a_memory_map_is_never_loaded_at_once(tmp_path, repository):
   features = np.lib.format.open_memmap(
     tmp_path / "features.npy", "w+", np.float32, (16_000, 1_024)
   )  # 66 MB
@@ -175,6 +175,19 @@ def test_a_private_memory_map_keeps_its_changes(tmp_path):
 
   assert found.high[0] == 2700
   assert features[5, 0] == 5
+
+
+@pytest.mark.parametrize("num_images", [12, 100, 997])
+def test_a_rule_lets_units_without_ties_fire_on_its_fraction(num_images):
+  values = np.random.default_rng(0).permutation(num_images).astype(float)
+  for variant in firing.VARIANTS:
+    rule = firing.rule(variant, 0.25, num_images=num_images, num_classes=4)
+    found = firing.measure(
+      values[:, np.newaxis], np.zeros([1, num_images], int), 1, rank=rule.rank
+    )
+    expected = int(num_images * 0.25)
+    assert expected - 1 <= found.above[0, 0, 0] <= expected
+    assert rule.percent == 25
 
 
 if __name__ == "__main__":

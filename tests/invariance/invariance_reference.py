@@ -1,7 +1,7 @@
-"""The invariance score written straight down, as slowly as it reads.
+"""Slow references of the invariance score.
 
 `code_scores` follows the authors' published program step by step, with two full
-sorts; `formula_invariance` the paper's definition, one image at a time.
+sorts. `formula_invariance` follows the paper's definition, image by image.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""The invariance score of sets that mean nothing. NumPy only."""
+"""Chance level of an invariance score: images in random sets. NumPy only."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,15 +6,16 @@ from typing import NamedTuple
 import numpy as np
 
 from tf_ssl import errors
-from tf_ssl.invariance import firing_rule, image_sets, score
+from tf_ssl.invariance import firing, image_sets, score
 
 
 class ChanceScore(NamedTuple):
-  """The score of sets that mean nothing.
+  """Chance level over random permutations of the images.
 
   Attributes:
     scores: {K: percent}, mean over permutations.
-    deviations: {K: percent}, standard deviation over permutations; 0 for one.
+    deviations: {K: percent}, standard deviation over permutations; 0 for one
+      permutation.
   """
 
   scores: dict[int, float]
@@ -32,36 +33,36 @@ def chance_score(
   permutations: int = 5,
   seed: int = 0,
 ) -> ChanceScore:
-  """The score that these features would have if sets did not matter.
+  """Score of the same features when images are assigned to sets at random.
 
-  The images are dealt anew, at random, to sets of the same sizes and classes.
-  Choosing the best K of D units finds some invariance even so, and more the
-  smaller the sets: that is the level to compare a score with.
+  Sets keep their sizes and classes. Choosing the best K of D units finds some
+  invariance in random sets, too, and more of it in smaller sets: compare a
+  score with this level.
 
   Args:
-    features: as for `representation_invariance_score`, like all up to
-      `firing_fraction`.
-    sets: [N].
-    classes: [N] or None.
-    top_k: numbers of units.
+    features: [N, D] float, array or memory map.
+    sets: [N], number or name of each image's set.
+    classes: [N], number or name of each image's class; None makes each set a
+      class.
+    top_k: numbers of units, K.
     variant: "code" or "formula".
-    firing_fraction: between 0 and 1.
-    permutations: how often, at least 1. The features are read once.
-    seed: of the permutations.
-
-  Returns:
-    A ChanceScore.
+    firing_fraction: share of images on which a unit fires, between 0 and 1;
+      None for the variant's default.
+    permutations: number of permutations, at least 1. They share one pass over
+      the features.
+    seed: seed of the permutations.
 
   Raises:
-    UsageError: as `representation_invariance_score`, and for permutations < 1.
+    UsageError: an argument is out of range, see
+      `score.representation_invariance_score`.
   """
-  if permutations < 1:
-    raise errors.UsageError(
-      f"permutations is {permutations}; the chance level needs at least 1"
-    )
+  errors.require(
+    permutations >= 1,
+    f"permutations is {permutations}; the chance level needs at least 1",
+  )
   top_k = score.checked_top_k(features, top_k)
   groups = image_sets.group(sets, classes, len(features))
-  rule = firing_rule.rule(
+  rule = firing.rule(
     variant,
     firing_fraction,
     num_images=len(features),

@@ -1,9 +1,12 @@
-"""When a unit fires, and in how many images of each set. NumPy only."""
+"""When a unit fires, and in how many images of each set. NumPy only.
 
-import itertools
+A rule says on which share of all images a unit fires; `measure` finds the exact
+threshold of each unit for that share and counts the images beyond it.
+"""
+
+import math
 import mmap
 import os
-from collections.abc import Iterable
 from concurrent import futures
 from typing import NamedTuple
 
@@ -11,32 +14,49 @@ import numpy as np
 
 from tf_ssl import errors
 
-# All threads' copies of units together are at most this share of the features,
-# or where these are few, this many bytes.
+VARIANTS = ("code", "formula")
+# Copies of units in all threads together take at most this share of the size of
+# the features, or this many bytes where the features are small.
 _COPIED_SHARE, _COPIED_BYTES = 1 / 8, 2**23
-_MOST_UNITS = 64  # of one copy
-# Rows copied at once: with 64 units, 64 KiB, so that they stay in the cache.
+_MAX_UNITS = 64  # Units in one copy.
+# Rows copied at once. With 64 units that is 64 KiB, which stays in the cache.
 _TILE_ROWS = 256
-# The size of the sample that tells where about a threshold lies, and by how
-# many standard deviations of its rank the guess is lowered. A bad guess, about
-# 1 in 30,000, costs time and nothing else.
+# Size of the sample that estimates a threshold from below, and the number of
+# standard deviations of its rank by which the estimate is lowered. An estimate
+# that is too high, about 1 in 30,000, costs time only.
 _SAMPLE, _DEVIATIONS = 1024, 4
 
 
-class Firing(NamedTuple):
-  """The firing of every unit: all that a score needs to know of the features.
-
-  A unit fires with its positive sign above `high`, with its negative sign below
-  `low`; both strictly. M memberships (usually one) divide the same images into
-  S sets each.
+class Rule(NamedTuple):
+  """When a unit fires.
 
   Attributes:
-    high: [D], dtype of the features; the value at `rank` of the sorted unit.
-    low: [D], the same counted from the largest value down.
-    above: [M, S, D] uint8 or more, number of images of the set above `high`.
-    below: [M, S, D], number of images of the set below `low`.
-    at_or_above: [D] int64, number of all images at `high` or above.
-    constant: [D] bool, the unit has the same value in all images.
+    variant: "code" or "formula", see `score.representation_invariance_score`.
+    fraction: share of all images on which a unit fires.
+    percent: factor from an invariance to percent of the largest invariance.
+    rank: rank of the threshold among the sorted values of a unit, from 0.
+  """
+
+  variant: str
+  fraction: float
+  percent: float
+  rank: int
+
+
+class Firing(NamedTuple):
+  """Thresholds of all units and counts of firing images; a score needs no more.
+
+  A unit fires with its positive sign above `high` and with its negative sign
+  below `low`, both strictly. Each of M memberships (usually one) divides the
+  same images into S sets.
+
+  Attributes:
+    high: [D], dtype of the features, value at `rank` of the sorted unit.
+    low: [D], dtype of the features, value at `rank` counted from the largest.
+    above: [M, S, D] uint8 or larger, images of each set above `high`.
+    below: [M, S, D] uint8 or larger, images of each set below `low`.
+    at_or_above: [D] int64, number of all images at or above `high`.
+    constant: [D] bool, whether the unit has one value in all images.
   """
 
   high: np.ndarray
@@ -45,6 +65,65 @@ class Firing(NamedTuple):
   below: np.ndarray
   at_or_above: np.ndarray
   constant: np.ndarray
+
+
+def check_rule(variant: str, fraction: float | None) -> None:
+  """Raises UsageError for an unknown variant or a fraction out of range."""
+  errors.require(
+    variant in VARIANTS,
+    f"variant is {variant!r}; expected one of {', '.join(VARIANTS)}",
+  )
+  errors.require(
+    fraction is None or 0 < fraction < 1,
+    f"firing_fraction is {fraction}; expected a share of the images between 0 "
+    "and 1, both excluded",
+  )
+
+
+def rule(
+  variant: str, fraction: float | None, *, num_images: int, num_classes: int
+) -> Rule:
+  """The rule for a number of images and classes.
+
+  Args:
+    variant: "code" or "formula".
+    fraction: share of images on which a unit fires, between 0 and 1; None for
+      1 / C with C classes, and for "code" at least 0.05, as in the program of
+      Purushwalkam & Gupta 2020.
+    num_images: number of images, N.
+    num_classes: number of classes, C.
+
+  Raises:
+    UsageError: there is one class and no fraction, or the fraction is less than
+      one image.
+  """
+  check_rule(variant, fraction)
+  errors.require(
+    fraction is not None or num_classes > 1,
+    "all images are of one class: a unit would fire on 1 / 1 of them, whatever "
+    "they show; give firing_fraction, such as 0.05, or no classes, which makes "
+    "each set a class",
+  )
+  if variant == "code":
+    # In percent and in this order: the authors' arithmetic, to the last digit.
+    if fraction is None:
+      silent = min((1.0 - 1.0 / num_classes) * 100, 95)
+    else:
+      silent = (1.0 - fraction) * 100
+    rank = int(num_images * silent // 100)
+    percent = 100 - silent
+    fraction = percent / 100 if fraction is None else fraction
+  else:
+    fraction = 1 / num_classes if fraction is None else fraction
+    # 1e-9: N * (1 / C) may be just below a whole number.
+    rank = num_images - 1 - math.floor(num_images * fraction + 1e-9)
+    percent = 100 * fraction
+  errors.require(
+    rank < num_images - 1,
+    f"no unit could fire: {fraction:g} of {num_images} images is less than one "
+    "image above the threshold; give more images or a larger firing_fraction",
+  )
+  return Rule(variant, fraction, percent, rank)
 
 
 def measure(
@@ -57,24 +136,21 @@ def measure(
 ) -> Firing:
   """Finds the exact thresholds of all units and counts the images beyond them.
 
-  A few units at a time are copied, one thread for each core: beside the
-  features and what is returned, at most an eighth of their size (or 8 MB) is in
-  memory. Of a memory map only that: pages are given back once they are read.
+  Each thread, one per core, copies a few units at a time. Beside the features
+  and the result, at most an eighth of the features (or 8 MB) is in memory. Of a
+  memory map only that is: pages are released once they are read.
 
   Args:
-    features: [N, D] float (int is taken as float64), array or memory map.
-    memberships: [M, n] int, the set of each row, 0..S - 1; S: of no set. n is
-      N, or the number of `rows`.
-    num_sets: S.
-    rank: 0..n - 1, where the thresholds stand among the n sorted values of a
-      unit: upwards for the positive sign, downwards for the negative.
-    rows: [n] int, the rows to use; all by default.
-
-  Returns:
-    A Firing.
+    features: [N, D] float, array or memory map; int is read as float64.
+    memberships: [M, n] int, set of each row, 0..S - 1, or S for none; n is N or
+      the number of `rows`.
+    num_sets: number of sets, S.
+    rank: rank of both thresholds among the n sorted values of a unit, 0..n - 1:
+      ascending for the positive sign, descending for the negative.
+    rows: [n] int, rows to use; None for all.
 
   Raises:
-    UsageError: NaN or infinity among the features.
+    UsageError: the features contain NaN or infinity.
   """
   num_units = features.shape[1]
   memberships = np.ascontiguousarray(memberships, np.int32)
@@ -110,19 +186,25 @@ def measure(
             :num_sets
           ]
       counts[sign, :, :, start:end] = np.moveaxis(beyond, 0, -1)
-      # Now the smallest values are the largest: the negative sign.
+      # The negative sign: now the smallest values are the largest.
       np.negative(units, out=units)
 
   num_threads = len(os.sched_getaffinity(0))
-  num_bytes = num_images * dtype.itemsize  # of one unit
+  num_bytes = num_images * dtype.itemsize  # Of one unit.
   copied = max(num_units * num_bytes * _COPIED_SHARE, _COPIED_BYTES)
   width = int(copied / num_threads / num_bytes)
-  width = max(1, min(width, _MOST_UNITS))
-  _in_threads(
-    work,
-    ((i, min(i + width, num_units)) for i in range(0, num_units, width)),
-    num_threads,
-  )
+  width = max(1, min(width, _MAX_UNITS))
+  with futures.ThreadPoolExecutor(num_threads) as pool:
+    waiting = [
+      pool.submit(work, start, min(start + width, num_units))
+      for start in range(0, num_units, width)
+    ]
+    try:
+      for each in futures.as_completed(waiting):
+        each.result()
+    finally:
+      for each in waiting:
+        each.cancel()  # After the first error.
   return Firing(
     thresholds[0],
     -thresholds[1],
@@ -133,50 +215,35 @@ def measure(
   )
 
 
-def _in_threads(work, spans: Iterable[tuple[int, int]], num_threads: int):
-  """Calls work(start, end) for all spans; the first error ends it."""
-  with futures.ThreadPoolExecutor(num_threads) as pool:
-    spans = iter(spans)
-    waiting = set()
-    while True:
-      room = num_threads - len(waiting)
-      waiting |= {pool.submit(work, *s) for s in itertools.islice(spans, room)}
-      if not waiting:
-        return
-      done, waiting = futures.wait(waiting, return_when=futures.FIRST_COMPLETED)
-      for one in done:
-        one.result()
-
-
 def _tail(
   values: np.ndarray, rank: int, sample: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, int]:
-  """The value at a rank and what lies above it.
+  """Selects the value at a rank, exactly, and the values above it.
 
-  Exact selection. A guess from a sample, too low on purpose, leaves few values
-  above it; the one sought is selected among these.
+  An estimate from a sample, too low on purpose, leaves few values above it. The
+  threshold is selected among these.
 
   Args:
-    values: [n].
-    rank: 0..n - 1 in ascending order.
+    values: [n] float, values of one unit.
+    rank: rank in ascending order, 0..n - 1.
     sample: [s] int, indices into `values`.
 
   Returns:
-    threshold [], the value at the rank; the indices [m] of all values greater
-    than it; and the number of values greater or equal.
+    The value at the rank; [m] int, indices of all larger values; and the number
+    of values that are as large or larger.
   """
-  wanted = len(values) - rank  # this many are at the threshold or above
+  wanted = len(values) - rank  # Number of values at the threshold or above.
   share = rank / len(values)
   spread = _DEVIATIONS * np.sqrt(len(sample) * share * (1 - share))
   place = int(len(sample) * share - spread) - 1
   candidates = np.empty(0, np.intp)
   if place >= 0:
-    guess = np.partition(values.take(sample), place)[place]
-    candidates = np.flatnonzero(values > guess)
+    estimate = np.partition(values.take(sample), place)[place]
+    candidates = np.flatnonzero(values > estimate)
     if len(candidates) < wanted:
-      reached = np.count_nonzero(values >= guess)
-      if reached >= wanted:  # The guess is the value itself: many are tied.
-        return guess, candidates, reached
+      reached = np.count_nonzero(values >= estimate)
+      if reached >= wanted:  # Ties: the estimate is the value.
+        return estimate, candidates, reached
   if len(candidates) < wanted:
     threshold = np.partition(values, rank)[rank]
     reached = np.count_nonzero(values >= threshold)
@@ -196,20 +263,20 @@ def _units(
   num_images: int,
   dtype: np.dtype,
 ) -> np.ndarray:
-  """Copies some units, each in one piece: [n, D] -> [end - start, n]."""
+  """Copies units into rows: [n, D] -> [end - start, n]."""
   units = np.empty([end - start, num_images], dtype)
   for first in range(0, num_images, _TILE_ROWS):
     tile = slice(first, first + _TILE_ROWS)
     taken = tile if rows is None else rows[tile]
     units[:, tile] = features[taken, start:end].T
-    _give_back_pages(features)
+    _release_pages(features)
   return units
 
 
-def _give_back_pages(features: np.ndarray) -> None:
-  """Lets the pages of a memory map that were read leave the process."""
+def _release_pages(features: np.ndarray) -> None:
+  """Drops the pages of a memory map that were read from this process."""
   if not isinstance(features, np.memmap) or features.mode == "c":
-    return  # Pages of mode "c" may hold what stands nowhere else.
+    return  # Pages of mode "c" may hold changes that are nowhere else.
   owner = features
   while isinstance(owner, np.ndarray):
     owner = owner.base
@@ -223,7 +290,7 @@ def _damage(features: np.ndarray) -> str:
     for i in range(0, len(features), _TILE_ROWS)
   )
   return (
-    f"{bad} of {len(features)} rows of features hold NaN or infinity; the "
-    "encoder that made them has diverged, its weights are damaged or its "
-    "images were not preprocessed as it expects"
+    f"{bad} of {len(features)} rows of features contain NaN or infinity: the "
+    "encoder has diverged, its weights are damaged, or its images were not "
+    "preprocessed as it expects"
   )

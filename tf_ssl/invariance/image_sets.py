@@ -1,4 +1,4 @@
-"""Which images show the same thing under different conditions."""
+"""Images grouped into sets, and sets into classes. NumPy only."""
 
 from typing import NamedTuple
 
@@ -6,27 +6,27 @@ import numpy as np
 
 from tf_ssl import errors
 
-# As in the program of Purushwalkam & Gupta 2020: smaller sets say too little
-# about what changes within a set.
+# As in the program of Purushwalkam & Gupta 2020. Smaller sets say little about
+# the factor that changes within a set.
 MIN_IMAGES = 3
 
 
 class ImageSets(NamedTuple):
-  """Images divided into sets, and sets into classes.
+  """N images in S sets of at least `MIN_IMAGES`, and the sets in C classes.
 
-  A set holds the transformed versions of one thing: T(z) of Purushwalkam &
-  Gupta 2020. N images, S sets of at least `MIN_IMAGES`, C classes.
+  A set has the transformed versions of one thing: T(z) of Purushwalkam & Gupta
+  2020.
 
   Attributes:
-    membership: [N] int32, the set of each image as an index; S for images of
-      the sets that are left out.
-    ids: [S], the sets' names in ascending order, as the caller gave them.
-    sizes: [S] int64, number of images.
-    set_classes: [S] int64, index into `classes`.
-    classes: [C], the classes' names in ascending order; also those of which
-      every set is left out.
-    num_skipped: number of sets left out for having too few images.
-    classes_are_sets: no classes were given: every set is its own class.
+    membership: [N] int32, index of each image's set; S for images of skipped
+      sets.
+    ids: [S], names of the sets as the caller gave them, ascending.
+    sizes: [S] int64, number of images in each set.
+    set_classes: [S] int64, index of each set's class in `classes`.
+    classes: [C], names of the classes, ascending, with those whose sets were
+      all skipped.
+    num_skipped: number of sets skipped for having too few images.
+    classes_are_sets: whether no classes were given, so that each set is one.
   """
 
   membership: np.ndarray
@@ -39,7 +39,7 @@ class ImageSets(NamedTuple):
 
   @property
   def sets_of_class(self) -> np.ndarray:
-    """[C] int64, how many sets each class has; 0: all were left out."""
+    """[C] int64, number of sets of each class; 0 if all were skipped."""
     return np.bincount(self.set_classes, minlength=len(self.classes))
 
 
@@ -53,14 +53,11 @@ def group(
   """Groups images by set and sets by class.
 
   Args:
-    sets: [N], the name or number of each image's set.
-    classes: [N], the name or number of each image's class, the same for all
-      images of a set; None: every set is a class.
-    num_images: N.
-    rows: [n] int, the images to group; then N is n in what is returned.
-
-  Returns:
-    The groups.
+    sets: [N], number or name of each image's set.
+    classes: [N], number or name of each image's class, one for all images of a
+      set; None makes each set a class.
+    num_images: number of images, N.
+    rows: [n] int, images to group; N is n in the result then.
 
   Raises:
     UsageError: lengths differ, a set has two classes, or no set is large
@@ -83,15 +80,15 @@ def group(
       other = class_ids[set_classes[of_row[row]]]
       raise errors.UsageError(
         f"set {names[row]} has images of class {one} and of class {other}; "
-        "all images of a set show the same thing: give them one class"
+        "give all images of a set one class"
       )
   kept = sizes >= MIN_IMAGES
-  if not kept.any():
-    raise errors.UsageError(
-      f"all {len(ids)} sets have fewer than {MIN_IMAGES} images (the largest "
-      f"has {sizes.max(initial=0)}); an invariance is measured within sets of "
-      f"at least {MIN_IMAGES}: give larger sets, or check the set ids"
-    )
+  errors.require(
+    kept.any(),
+    f"all {len(ids)} sets have fewer than {MIN_IMAGES} images (the largest has "
+    f"{sizes.max(initial=0)}); an invariance is measured within sets of at "
+    f"least {MIN_IMAGES}: give larger sets, or check the set ids",
+  )
   number = np.where(kept, np.cumsum(kept) - 1, np.count_nonzero(kept))
   return ImageSets(
     membership=number[of_row].astype(np.int32),
@@ -108,13 +105,13 @@ def _names(
   what: str, names: np.ndarray, num_images: int, rows: np.ndarray | None
 ) -> np.ndarray:
   names = np.asarray(names)
-  if names.shape != (num_images,):
-    raise errors.UsageError(
-      f"{what} have shape {names.shape} and there are {num_images} rows of "
-      f"features; expected one value of {what} for each row"
-    )
-  if names.dtype.kind == "f" and not np.isfinite(names).all():
-    raise errors.UsageError(
-      f"{what} hold NaN or infinity; expected a name or number for each image"
-    )
+  errors.require(
+    names.shape == (num_images,),
+    f"{what} have shape {names.shape} and there are {num_images} rows of "
+    f"features; expected one value of {what} for each row",
+  )
+  errors.require(
+    names.dtype.kind != "f" or np.isfinite(names).all(),
+    f"{what} contain NaN or infinity; expected a name or number for each image",
+  )
   return names if rows is None else names[rows]

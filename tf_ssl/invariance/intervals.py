@@ -1,49 +1,62 @@
-"""How sure an invariance score is: the bootstrap over sets.
+"""Confidence intervals of invariance scores: the bootstrap over sets.
 
-What is resampled: within each class its sets, with replacement, as many as
-there are. Where every class has one set (each set its own class) that would
-change nothing, and the classes are resampled instead, their scores as they
-are. Of classes with a single set beside classes with several, the former
-contribute no variation.
+Within each class, sets are resampled with replacement, to the same number.
+Where every class has one set (each set its own class), that would change
+nothing: classes are resampled instead, with their scores. Where some classes
+have one set and others several, the former contribute no variation.
 
-What is not: the thresholds and global firing rates stay those of all images.
-They hang on all N images and move little; the sets within a class are few.
+Thresholds and global firing rates are not resampled. They depend on all N
+images and vary little; the sets within a class are few.
 
-The K units are chosen anew in each resample, for the choice is part of the
+The K units are chosen again in each resample, because the choice is part of the
 statistic. The best K of D units by a noisy measure look better than they are,
-and those of a resample, twice noisy, better again: resampled scores lie above
-the score, often all of them, and their percentiles miss it. So the interval is
-the score plus the percentiles of the resampled scores' deviations from *their*
-mean; the shift of that mean is reported as `bias`.
+and those of a resample, which is noisier, even better: resampled scores lie
+above the score, often all of them, and their percentiles miss it. The interval
+is therefore the score plus the percentiles of the resampled scores' deviations
+from *their* mean; the shift of that mean is reported as `bias`.
 
-What the interval covers is the score that as many other sets of the same kind
-would give on average, not that of very many sets, which lies lower: by more,
-the fewer sets to a class and the more units; `bias` is of that order. Compare
-scores of the same sets, or of as many to a class. benchmarks/
-invariance_intervals.py draws sets anew 250 times, 5, 10 and 30 to a class: 95 %
-intervals held that average in 95 to 100 % of cases, those of plain percentiles
-in 0 to 21 %, and the reflected ("basic") ones, which aim at very many sets,
-held that limit in 10 to 100 %.
+The interval covers the score that the same number of other sets of the same
+kind would give on average. The limit for very many sets is lower, by more the
+fewer sets per class and the more units; `bias` is of that order. Compare scores
+on the same sets, or on the same number of sets per class.
+benchmarks/invariance_intervals.py draws new sets 250 times, 5, 10 and 30 per
+class: 95 % intervals covered that average in 95 to 100 % of cases, those of
+plain percentiles in 0 to 21 %, and reflected ("basic") ones, which aim at very
+many sets, covered that limit in 10 to 100 %.
+
+A score needs only the number of images of each set on which each unit fires: a
+resample is a product of the sets' weights with these counts, without features.
 """
 
+import os
+from collections.abc import Iterator
+from concurrent import futures
 from typing import NamedTuple
 
 import numpy as np
 
 from tf_ssl import errors
-from tf_ssl.invariance import resampling
-from tf_ssl.invariance import score as invariance
+from tf_ssl.invariance import score as score_lib
+
+# Resampled values of one class held at once: 2**19 float32 are 2 MiB. Fewer
+# need more NumPy calls, more leave the caches.
+_MAX_VALUES = 2**19
+_CLASSES_AT_ONCE = 256
+# A class of up to 6 sets has at most 462 different resamples; each is computed
+# once.
+_FEW_SETS = 6
+_GROUPS = 4  # Groups of units per chosen unit, in `_top_means`.
 
 
 class Interval(NamedTuple):
-  """An estimate and what other sets might have given.
+  """An estimate with its bootstrap interval over sets.
 
   Attributes:
     estimate: percent, or a difference of two percentages.
     low: lower end of the interval.
-    high: upper end.
-    bias: mean over resamples minus the estimate: what choosing the K units once
-      more, from noisier measurements, adds. Already taken off low and high.
+    high: upper end of the interval.
+    bias: mean over resamples minus the estimate, which comes from choosing the
+      K units again from noisier counts. Already subtracted from low and high.
   """
 
   estimate: float
@@ -53,7 +66,7 @@ class Interval(NamedTuple):
 
 
 def intervals(
-  score: invariance.InvarianceScore,
+  score: score_lib.InvarianceScore,
   *,
   resamples: int = 1000,
   confidence: float = 0.95,
@@ -62,19 +75,19 @@ def intervals(
   """Confidence intervals of a model's scores, over sets.
 
   Args:
-    score: from `representation_invariance_score`; the features are not needed.
-    resamples: R, at least 2.
-    confidence: between 0 and 1.
-    seed: of the resamples.
+    score: score of the model.
+    resamples: number of resamples, R, at least 2.
+    confidence: confidence level, between 0 and 1.
+    seed: seed of the resamples.
 
   Returns:
-    {K: Interval} in percent, kept within 0..100.
+    {K: Interval} in percent, within 0..100.
 
   Raises:
-    UsageError: resamples or confidence out of range, or a single set.
+    UsageError: resamples or confidence are out of range, or there is one set.
   """
-  low, high = _tails(resamples, confidence)
-  drawn = resampling.replicates(score, resamples=resamples, seed=seed)
+  low, high = tails(resamples, confidence)
+  drawn = replicates(score, resamples=resamples, seed=seed)
   return {
     k: _centered(score.scores[k], drawn[k], low, high, (0.0, 100.0))
     for k in score.scores
@@ -82,36 +95,36 @@ def intervals(
 
 
 def differences(
-  score: invariance.InvarianceScore,
-  other: invariance.InvarianceScore,
+  score: score_lib.InvarianceScore,
+  other: score_lib.InvarianceScore,
   *,
   resamples: int = 1000,
   confidence: float = 0.95,
   seed: int = 0,
 ) -> dict[int, Interval]:
-  """How much more invariant one model is than another, on the same sets.
+  """Confidence intervals of the difference of two models on the same sets.
 
-  Paired: each resample takes the same sets for both models, so that sets which
-  are hard for both do not blur the difference.
+  The difference is paired: each resample takes the same sets for both models,
+  so that sets which are hard for both cancel.
 
   Args:
-    score: of the one model.
-    other: of the other; its units may be more or fewer.
-    resamples: R, at least 2.
-    confidence: between 0 and 1.
-    seed: of the resamples.
+    score: score of the one model.
+    other: score of the other model; its number of units may differ.
+    resamples: number of resamples, R, at least 2.
+    confidence: confidence level, between 0 and 1.
+    seed: seed of the resamples.
 
   Returns:
-    {K: Interval} of score - other, in percentage points, for each K of both.
+    {K: Interval} of score - other, in percentage points, for each common K.
 
   Raises:
-    UsageError: the sets, classes, variants, firing fractions or all K of the
-      two differ; or as `intervals`.
+    UsageError: the two differ in sets, classes, variant, firing fraction or all
+      K; resamples or confidence are out of range; or there is one set.
   """
-  low, high = _tails(resamples, confidence)
+  low, high = tails(resamples, confidence)
   _check_pair(score, other)
-  drawn = resampling.replicates(score, resamples=resamples, seed=seed)
-  others = resampling.replicates(other, resamples=resamples, seed=seed)
+  drawn = replicates(score, resamples=resamples, seed=seed)
+  others = replicates(other, resamples=resamples, seed=seed)
   return {
     k: _centered(
       score.scores[k] - other.scores[k],
@@ -123,6 +136,52 @@ def differences(
     for k in score.scores
     if k in other.scores
   }
+
+
+def replicates(
+  score: score_lib.InvarianceScore, *, resamples: int = 1000, seed: int = 0
+) -> dict[int, np.ndarray]:
+  """The score of each resample; equal seeds draw equal sets for all models.
+
+  Args:
+    score: score of the model.
+    resamples: number of resamples, R.
+    seed: seed of the resamples.
+
+  Returns:
+    {K: [R] float64, percent}, computed in float32: relative error about 1e-5.
+
+  Raises:
+    UsageError: there is one set.
+  """
+  errors.require(
+    len(score.sets.ids) > 1,
+    "there is only one set of images; an interval over sets needs at least "
+    "two: measure more sets",
+  )
+  number = score.sets.sets_of_class  # [C]
+  measured = np.flatnonzero(number)
+  if number.max() == 1:
+    return _resampled_classes(score, resamples, seed)
+
+  def of_class(c: int) -> dict[int, np.ndarray | float]:
+    if number[c] == 1:
+      return {k: values[c] for k, values in score.class_scores.items()}
+    # One generator per class: the order of threads changes nothing.
+    weights = np.random.default_rng([seed, c]).multinomial(
+      number[c], np.full(number[c], 1 / number[c]), size=resamples
+    )  # [R, sets of the class]
+    return _class_scores(score, c, weights)
+
+  total = {k: np.zeros(resamples) for k in score.scores}
+  with futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    for start in range(0, len(measured), _CLASSES_AT_ONCE):
+      some = measured[start : start + _CLASSES_AT_ONCE]
+      for found in pool.map(of_class, some):
+        for k, values in found.items():
+          total[k] += values
+  counted = _num_counted(score)
+  return {k: values / counted for k, values in total.items()}
 
 
 def _centered(
@@ -138,36 +197,150 @@ def _centered(
   return Interval(float(estimate), float(ends[0]), float(ends[1]), bias)
 
 
-def _tails(resamples: int, confidence: float) -> tuple[float, float]:
-  if resamples < 2 or not 0 < confidence < 1:
-    raise errors.UsageError(
-      f"resamples is {resamples} and confidence {confidence}; expected at "
-      "least 2 resamples and a confidence between 0 and 1, such as 0.95"
-    )
+def tails(resamples: int, confidence: float) -> tuple[float, float]:
+  """The two quantiles of an interval.
+
+  Raises:
+    UsageError: resamples or confidence are out of range.
+  """
+  errors.require(
+    resamples >= 2 and 0 < confidence < 1,
+    f"resamples is {resamples} and confidence {confidence}; expected at least "
+    "2 resamples and a confidence between 0 and 1, such as 0.95",
+  )
   return (1 - confidence) / 2, (1 + confidence) / 2
 
 
 def _check_pair(
-  score: invariance.InvarianceScore, other: invariance.InvarianceScore
+  score: score_lib.InvarianceScore, other: score_lib.InvarianceScore
 ) -> None:
   same_sets = all(
     np.array_equal(getattr(score.sets, name), getattr(other.sets, name))
     for name in ("ids", "sizes", "set_classes", "classes")
   )
-  if not same_sets:
-    raise errors.UsageError(
-      f"the two models were measured on different sets ({len(score.sets.ids)} "
-      f"and {len(other.sets.ids)} sets); a paired difference needs the same "
-      "images in the same sets"
-    )
+  errors.require(
+    same_sets,
+    f"the two models were measured on different sets ({len(score.sets.ids)} "
+    f"and {len(other.sets.ids)} sets); a paired difference needs the same "
+    "images in the same sets",
+  )
   for name in ("variant", "firing_fraction"):
-    if getattr(score, name) != getattr(other, name):
-      raise errors.UsageError(
-        f"the two models were measured with {name} {getattr(score, name)} and "
-        f"{getattr(other, name)}; measure both with the same"
-      )
-  if not set(score.scores) & set(other.scores):
-    raise errors.UsageError(
-      f"the two models were measured with top_k {tuple(score.scores)} and "
-      f"{tuple(other.scores)}; measure both with the same"
+    one, two = getattr(score, name), getattr(other, name)
+    errors.require(
+      one == two,
+      f"the two models were measured with {name} {one} and {two}; measure both "
+      "with one value",
     )
+  errors.require(
+    set(score.scores) & set(other.scores),
+    f"the two models were measured with top_k {tuple(score.scores)} and "
+    f"{tuple(other.scores)}; measure both with one value",
+  )
+
+
+def _num_counted(score: score_lib.InvarianceScore) -> int:
+  """Number of classes in the mean of the score."""
+  if score.variant == "code":
+    return len(score.sets.classes)
+  return np.count_nonzero(score.sets.sets_of_class)
+
+
+def _resampled_classes(
+  score: score_lib.InvarianceScore, resamples: int, seed: int
+) -> dict[int, np.ndarray]:
+  """Resamples classes, where each has one set: their scores are known."""
+  # Classes without sets are not sampled: they stay in every resample.
+  measured = np.flatnonzero(score.sets.sets_of_class)
+  counted = _num_counted(score)
+  rng = np.random.default_rng(seed)
+  drawn = {k: np.empty(resamples) for k in score.scores}
+  chunk = max(1, _MAX_VALUES // len(measured))
+  for start in range(0, resamples, chunk):
+    size = min(chunk, resamples - start)
+    weights = rng.multinomial(
+      len(measured), np.full(len(measured), 1 / len(measured)), size=size
+    )
+    for k, values in score.class_scores.items():
+      drawn[k][start : start + size] = weights @ values[measured] / counted
+  return drawn
+
+
+def _class_scores(
+  score: score_lib.InvarianceScore, c: int, weights: np.ndarray
+) -> dict[int, np.ndarray]:
+  """Top-K means of one class: weights [R, s] int -> {K: [R] percent}."""
+  which = slice(None)
+  if weights.shape[1] <= _FEW_SETS:
+    # A resample as one number whose digits are the weights.
+    base = (weights.shape[1] + 1) ** np.arange(weights.shape[1])
+    _, first, which = np.unique(
+      weights @ base, return_index=True, return_inverse=True
+    )
+    weights = weights[first]
+  found = [
+    _top_means(invariances, tuple(score.scores))
+    for invariances in _resampled(score, c, weights.astype(np.float32))
+  ]
+  return {
+    k: np.concatenate([means[k] for means in found])[which]
+    for k in score.scores
+  }
+
+
+def _resampled(
+  score: score_lib.InvarianceScore, c: int, weights: np.ndarray
+) -> Iterator[np.ndarray]:
+  """Invariances of one class in chunks: weights [R, s] -> [r, D] percent.
+
+  Each chunk overwrites the last one: new pages of memory would cost as much as
+  the computation, and threads would wait for each other to get them.
+  """
+  rows = np.flatnonzero(score.sets.set_classes == c)
+  scale = 100 * score.firing_fraction / score.rates  # [D]
+  scale = scale / score.sets.sizes[rows, np.newaxis]  # [s, D]
+  above = (score.firing.above[0, rows] * scale).astype(np.float32)
+  below = (score.firing.below[0, rows] * scale).astype(np.float32)
+  if score.variant == "code":
+    above = np.maximum(above, below)
+    below = (above > 0).astype(np.float32)
+  num_units = above.shape[1]
+  chunk = min(len(weights), max(1, _MAX_VALUES // num_units))
+  rates, others = np.empty([2, chunk, num_units], np.float32)
+  for start in range(0, len(weights), chunk):
+    part = weights[start : start + chunk]
+    rate, other = rates[: len(part)], others[: len(part)]
+    # Not np.matmul: its own threads wait for each other on busy cores.
+    np.einsum("rs,sd->rd", part, above, out=rate)
+    np.einsum("rs,sd->rd", part, below, out=other)
+    if score.variant == "code":
+      other += 1e-20  # For units that fire in no set; others keep their value.
+      rate /= other
+    else:
+      np.maximum(rate, other, out=rate)
+      rate /= len(rows)
+    yield rate
+
+
+def _top_means(
+  values: np.ndarray, top_k: tuple[int, ...]
+) -> dict[int, np.ndarray]:
+  """Means of the K largest of each row: [r, D] -> {K: [r] float64}."""
+  most, num_units = max(top_k), values.shape[1]
+  groups = _GROUPS * most
+  if num_units >= 2 * groups:
+    # The K-th largest of the maxima of groups of units is at most the K-th
+    # largest of all. Few units reach it; the K largest are among them.
+    folded = values[:, : num_units - num_units % groups]
+    largest = folded.reshape([len(values), -1, groups]).max(axis=1)
+    place = groups - most
+    least = np.partition(largest, place, axis=1)[:, place, np.newaxis]
+    chosen = values >= least
+    number = np.count_nonzero(chosen, axis=1)
+    slots = np.arange(number.max()) < number[:, np.newaxis]
+    few = np.full(slots.shape, -1, values.dtype)  # Below any invariance.
+    few[slots] = values[chosen]
+    values = few
+  place = values.shape[1] - most
+  top = np.partition(values, place, axis=1)[:, place:]
+  top = np.sort(top, axis=1)[:, ::-1]
+  return {k: top[:, :k].mean(axis=1, dtype=np.float64) for k in top_k}

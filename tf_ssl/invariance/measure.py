@@ -1,4 +1,4 @@
-"""Measures what models are invariant to: one call for the whole instrument."""
+"""Measures the invariances of models: extracts features and scores them."""
 
 import contextlib
 import itertools
@@ -13,10 +13,10 @@ from tf_ssl import errors
 from tf_ssl.datasets.invariance_sets import invariance_sets
 from tf_ssl.features import store
 from tf_ssl.invariance import chance as chance_lib
-from tf_ssl.invariance import curve as invariance_curve
-from tf_ssl.invariance import firing_rule, image_sets, measurement, summary
-from tf_ssl.invariance import intervals as bootstrap
-from tf_ssl.invariance import score as invariance
+from tf_ssl.invariance import curve as curve_lib
+from tf_ssl.invariance import firing, image_sets, measurement, summary
+from tf_ssl.invariance import intervals as intervals_lib
+from tf_ssl.invariance import score as score_lib
 from tf_ssl.models import image_model
 
 FEATURES_FOLDER = "features"
@@ -32,24 +32,24 @@ def measure(
 ) -> measurement.Results:
   """Measures all models on all sets.
 
-  Each image is read once for all models. Features are kept under
-  `output_dir`/features: the same call goes on where it was stopped, and with
-  other settings of the score it computes no feature again.
+  Each image is read once for all models. Features are stored in
+  `output_dir`/features: after an interruption the same call resumes, and a call
+  with other settings of the score reuses them.
 
   Args:
-    models: with different names.
-    settings: the sets, and how to measure.
-    output_dir: made if it is not there.
-    command: for the report.
-    say: gets one line about each model and about each score.
+    models: models with different names.
+    settings: sets and settings of the measurement.
+    output_dir: path of the folder; created where missing.
+    command: command line, for the report.
+    say: takes a line about each model and each score.
 
   Returns:
-    The results. Features are memory maps.
+    The results; features are memory maps.
 
   Raises:
-    UsageError: too few units for K, features that are NaN or infinite, all
-      constant, too many unreadable images, one class and no firing fraction, no
-      set of at least 3 images, a folder that cannot be written.
+    UsageError: a model has fewer units than K; features are not finite or all
+      constant; too many images are unreadable; there is one class and no firing
+      fraction; no set has 3 images; or the folder cannot be written.
   """
   check_widths(models, settings.top_k)
   labels = settings.labels
@@ -62,7 +62,7 @@ def measure(
   for number, (label, data) in enumerate(
     zip(labels, settings.sets, strict=True)
   ):
-    # Numbered, for names that differ only in odd characters.
+    # Numbered, as names may differ in replaced characters only.
     name = f"{number:02d}-{re.sub(r'[^-0-9A-Za-z]', '_', label)}"
     title = label.replace("_", " ")
     if len(labels) > 1:
@@ -84,33 +84,32 @@ def measure(
 
 
 def check_folder(output_dir: str) -> None:
-  """Raises UsageError where nothing could be written to `output_dir`."""
+  """Raises UsageError if `output_dir` cannot be created or written."""
   path = pathlib.Path(output_dir).absolute()
   there = next(folder for folder in (path, *path.parents) if folder.exists())
-  if there.is_dir() and os.access(there, os.W_OK):
-    return
-  problem = "may not be written to" if there.is_dir() else "is no folder"
-  raise errors.UsageError(
-    f"output_dir={output_dir!r}: {there} {problem}; choose a folder on a disk "
-    "with room that you may write to"
+  problem = "is not writable" if there.is_dir() else "is not a folder"
+  errors.require(
+    there.is_dir() and os.access(there, os.W_OK),
+    f"output_dir={output_dir!r}: {there} {problem}; change output_dir to a "
+    "folder that can be written",
   )
 
 
 def check_widths(
   models: Sequence[image_model.ImageModel], top_k: Sequence[int]
 ) -> None:
-  """Raises UsageError where a model has fewer units than K."""
+  """Raises UsageError if a model has fewer units than K."""
   for model in models:
-    if model.description.width < max(top_k):
-      raise errors.UsageError(
-        f"model {model.name!r} has {model.description.width} units, which is "
-        f"fewer than top_k={max(top_k)}; lower top_k, or read another layer"
-      )
+    errors.require(
+      model.description.width >= max(top_k),
+      f"model {model.name!r} has {model.description.width} units, fewer than "
+      f"top_k={max(top_k)}; lower top_k, or read another layer",
+    )
 
 
 @contextlib.contextmanager
 def _named(label: str, data: invariance_sets.InvarianceSets) -> Iterator[None]:
-  """Says of which sets an error is."""
+  """Puts the name of the sets before an error."""
   try:
     yield
   except errors.UsageError as error:
@@ -120,9 +119,9 @@ def _named(label: str, data: invariance_sets.InvarianceSets) -> Iterator[None]:
 def _check_sets(
   data: invariance_sets.InvarianceSets, settings: measurement.Measurement
 ) -> None:
-  """Refuses what could not be measured, before any image is read."""
+  """Refuses sets that cannot be measured, before any image is read."""
   groups = image_sets.group(data.sets, data.classes, len(data.sets))
-  firing_rule.rule(
+  firing.rule(
     settings.variant,
     settings.firing_fraction,
     num_images=len(data.sets),
@@ -146,7 +145,7 @@ def _on_sets(
     folder,
     image_size=image_size,
     label=title,
-    framing="whole",  # METHODS: images are resized whole, crops likewise
+    framing="whole",  # Images and crops are resized without further cropping.
     batch_size=settings.batch_size,
     max_skipped_fraction=settings.max_skipped_fraction,
   )
@@ -183,12 +182,12 @@ def _model_score(
     "variant": settings.variant,
     "firing_fraction": settings.firing_fraction,
   }
-  score = invariance.representation_invariance_score(
+  score = score_lib.representation_invariance_score(
     features, sets, classes, **how
   )
   intervals = None
   if len(score.sets.ids) > 1:
-    intervals = bootstrap.intervals(
+    intervals = intervals_lib.intervals(
       score,
       resamples=settings.resamples,
       confidence=settings.confidence,
@@ -207,13 +206,11 @@ def _model_score(
   if ranges:
     how |= {"ranges": ranges, "period": data.factor_period}
     factor = data.factor[index]
-    curve = invariance_curve.invariance_curve(
-      features, sets, classes, factor, **how
-    )
-    # Each image is dealt another's set, class and value: as many images of each
-    # set lie within a range as before.
+    curve = curve_lib.invariance_curve(features, sets, classes, factor, **how)
+    # Each image gets the set, class and value of another one: each range keeps
+    # its number of images of each set.
     deal = np.random.default_rng(settings.seed).permutation(len(index))
-    chance_curve = invariance_curve.invariance_curve(
+    chance_curve = curve_lib.invariance_curve(
       features, sets[deal], classes[deal], factor[deal], **how
     )
   return measurement.ModelScore(score, intervals, chance, curve, chance_curve)
@@ -222,12 +219,12 @@ def _model_score(
 def _differences(
   found: dict[str, measurement.ModelScore], settings: measurement.Measurement
 ) -> list[measurement.Difference]:
-  """All pairs of models; none where there is a single set."""
+  """Differences of all pairs of models; none with a single set."""
   return [
     measurement.Difference(
       one,
       other,
-      bootstrap.differences(
+      intervals_lib.differences(
         found[one].score,
         found[other].score,
         resamples=settings.resamples,

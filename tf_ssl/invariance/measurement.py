@@ -1,18 +1,20 @@
-"""What is measured, how, and what came out: settings and results."""
+"""Settings and results of a measurement of invariances."""
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from tf_ssl import errors
-from tf_ssl.datasets.invariance_sets import invariance_sets
-from tf_ssl.invariance import chance, firing_rule
-from tf_ssl.invariance import curve as invariance_curve
-from tf_ssl.invariance import intervals as bootstrap
-from tf_ssl.invariance import score as invariance
+from tf_ssl.datasets.invariance_sets import invariance_sets, sets_manifest
+from tf_ssl.invariance import chance as chance_lib
+from tf_ssl.invariance import curve as curve_lib
+from tf_ssl.invariance import firing
+from tf_ssl.invariance import intervals as intervals_lib
+from tf_ssl.invariance import score as score_lib
 from tf_ssl.models import image_model
 
 _ANGLES = (10.0, 20.0, 30.0, 60.0, 90.0)
@@ -23,19 +25,20 @@ class Measurement:
   """What to measure and how.
 
   Attributes:
-    sets: the images, in sets; one entry for each invariance.
-    top_k: numbers of units (Purushwalkam & Gupta 2020 report 10 and 25).
-    variant: "code" or "formula"; see `invariance`.
-    firing_fraction: share of images on which a unit is to fire; None for the
-      variant's own.
-    image_size: pixels a side that images are brought to; None for that of each
-      entry of `sets`.
-    resamples: of the intervals.
-    confidence: of the intervals, between 0 and 1.
-    permutations: for the chance level.
-    batch_size: images at once.
-    max_skipped_fraction: of the images of a set list that may be unreadable.
-    seed: of resamples and permutations.
+    sets: lists of image sets, one for each invariance.
+    top_k: numbers of units, K (Purushwalkam & Gupta 2020 report 10 and 25).
+    variant: "code" or "formula", see `score.representation_invariance_score`.
+    firing_fraction: share of images on which a unit fires; None for the
+      variant's default.
+    image_size: side in pixels to which images are resized; None for the size
+      that each entry of `sets` gives.
+    resamples: number of resamples of the intervals.
+    confidence: confidence level of the intervals, between 0 and 1.
+    permutations: number of permutations of the chance level.
+    batch_size: images in a batch of feature extraction.
+    max_skipped_fraction: largest share of unreadable images in an entry of
+      `sets`.
+    seed: seed of resamples and permutations.
   """
 
   sets: Sequence[invariance_sets.InvarianceSets]
@@ -51,44 +54,33 @@ class Measurement:
   seed: int = 0
 
   def __post_init__(self):
-    """Refuses what would fail only after all images have been read."""
-    if not self.sets:
-      raise errors.UsageError(
-        "there are no sets of images to measure on; expected at least one"
-      )
-    if not self.top_k or any(k < 1 for k in self.top_k):
-      raise errors.UsageError(
-        f"top_k is {self.top_k}; expected numbers of units, such as 10,25"
-      )
-    if self.variant not in firing_rule.VARIANTS:
-      raise errors.UsageError(
-        f"variant is {self.variant!r}; expected one of "
-        f"{', '.join(firing_rule.VARIANTS)}"
-      )
-    if self.image_size is not None and self.image_size < 2:
-      raise errors.UsageError(
-        f"image_size is {self.image_size}; expected at least 2 pixels"
-      )
-    if self.batch_size < 1:
-      raise errors.UsageError(
-        f"batch_size is {self.batch_size}; expected at least 1"
-      )
-    if not 0 <= self.max_skipped_fraction <= 1:
-      raise errors.UsageError(
-        f"max_skipped_fraction is {self.max_skipped_fraction}; expected a share"
-        " of the images between 0 and 1"
-      )
-    firing_rule.check_fraction(self.firing_fraction)
-    if self.permutations < 1:
-      raise errors.UsageError(
-        f"permutations is {self.permutations}; the chance level needs at least "
-        "1"
-      )
-    if self.resamples < 2 or not 0 < self.confidence < 1:
-      raise errors.UsageError(
-        f"resamples is {self.resamples} and confidence {self.confidence}; "
-        "expected at least 2 resamples and a confidence between 0 and 1"
-      )
+    """Refuses values that would fail only after all images were read."""
+    errors.require(
+      self.sets, "there are no sets of images; expected at least one"
+    )
+    errors.require(
+      self.top_k and all(k >= 1 for k in self.top_k),
+      f"top_k is {self.top_k}; expected numbers of units, such as 10,25",
+    )
+    firing.check_rule(self.variant, self.firing_fraction)
+    errors.require(
+      self.image_size is None or self.image_size >= 2,
+      f"image_size is {self.image_size}; expected at least 2 pixels",
+    )
+    errors.require(
+      self.batch_size >= 1,
+      f"batch_size is {self.batch_size}; expected at least 1",
+    )
+    errors.require(
+      0 <= self.max_skipped_fraction <= 1,
+      f"max_skipped_fraction is {self.max_skipped_fraction}; expected a share "
+      "of the images between 0 and 1",
+    )
+    errors.require(
+      self.permutations >= 1,
+      f"permutations is {self.permutations}; the chance level needs at least 1",
+    )
+    intervals_lib.tails(self.resamples, self.confidence)
 
   @property
   def labels(self) -> tuple[str, ...]:
@@ -100,10 +92,10 @@ class Measurement:
     names = [entry.invariance for entry in self.sets]
     if len(set(names)) != len(names):
       names = [f"{entry.source} {entry.invariance}" for entry in self.sets]
-    if len(set(names)) != len(names):
-      raise errors.UsageError(
-        f"the sets are {', '.join(names)}; expected each of them once"
-      )
+    errors.require(
+      len(set(names)) == len(names),
+      f"the sets are {', '.join(names)}; expected each of them once",
+    )
     return tuple(names)
 
 
@@ -111,47 +103,52 @@ class ModelScore(NamedTuple):
   """How invariant one model is on one list of sets.
 
   Attributes:
-    score: with per-class scores and top units.
-    intervals: {K: Interval}; None for a single set.
-    chance: the level of sets that mean nothing.
-    curve: over the factor's range; empty where images have no factor.
-    chance_curve: the same of images dealt to sets at random.
+    score: invariance score with its scores by class and unit.
+    intervals: {K: Interval} over sets; None for a single set.
+    chance: chance level of the score.
+    curve: scores over ranges of the factor; empty if images have no factor.
+    chance_curve: chance level of each point of `curve`.
   """
 
-  score: invariance.InvarianceScore
-  intervals: dict[int, bootstrap.Interval] | None
-  chance: chance.ChanceScore
-  curve: Sequence[invariance_curve.CurvePoint]
-  chance_curve: Sequence[invariance_curve.CurvePoint]
+  score: score_lib.InvarianceScore
+  intervals: dict[int, intervals_lib.Interval] | None
+  chance: chance_lib.ChanceScore
+  curve: Sequence[curve_lib.CurvePoint]
+  chance_curve: Sequence[curve_lib.CurvePoint]
 
 
 class Difference(NamedTuple):
   """How much more invariant one model is than another.
 
   Attributes:
-    model: the one.
-    other: the other.
-    intervals: {K: Interval} of model - other, in points.
+    model: name of the one model.
+    other: name of the other model.
+    intervals: {K: Interval} of model - other, in percentage points.
   """
 
   model: str
   other: str
-  intervals: dict[int, bootstrap.Interval]
+  intervals: dict[int, intervals_lib.Interval]
+
+  def is_significant(self, k: int) -> bool:
+    """Whether the interval of the top-k difference excludes 0."""
+    interval = self.intervals[k]
+    return not interval.low <= 0 <= interval.high
 
 
 class SetsResult(NamedTuple):
-  """All that was measured on one list of sets; M images could be read.
+  """All measurements on one list of sets; M of its images could be read.
 
   Attributes:
-    label: its name among the others.
-    data: the images and sets.
-    digest: of the images and sets; see `InvarianceSets.digest`.
-    image_size: pixels a side that images were brought to.
-    index: [M] int64, which of the images were read.
-    unreadable: from names of images to why they could not be read.
-    features: from a model's name to [M, D] float32.
-    models: from a model's name to what was measured.
-    differences: of all pairs of models.
+    label: name of the list, unique in the measurement.
+    data: images and sets.
+    digest: SHA-256 of the images and sets, see `InvarianceSets.digest`.
+    image_size: side in pixels to which images were resized.
+    index: [M] int64, numbers of the images that were read.
+    unreadable: {name of an image: why it could not be read}.
+    features: {name of a model: [M, D] float32}.
+    models: {name of a model: its scores}.
+    differences: differences of all pairs of models.
   """
 
   label: str
@@ -166,18 +163,18 @@ class SetsResult(NamedTuple):
 
   @property
   def title(self) -> str:
-    """The label for people: "illumination direction"."""
+    """The label with spaces, such as "illumination direction"."""
     return self.label.replace("_", " ")
 
 
 class Results(NamedTuple):
-  """A whole measurement.
+  """A measurement of several models on several lists of sets.
 
   Attributes:
-    settings: how it was measured.
-    models: descriptions, in the order given.
-    sets: results, in the order of `settings.sets`.
-    command: with which it was made; may be empty.
+    settings: settings of the measurement.
+    models: descriptions of the models, in the order given.
+    sets: results by list of sets, in the order of `settings.sets`.
+    command: command line of the measurement; may be empty.
   """
 
   settings: Measurement
@@ -187,11 +184,11 @@ class Results(NamedTuple):
 
 
 def curve_ranges(data: invariance_sets.InvarianceSets) -> tuple[float, ...]:
-  """Ranges of the factor that a curve goes over; empty without a factor.
+  """Ranges of the factor for a curve; empty without a factor.
 
-  Degrees: the usual angles, as far as the images go. Everything else: shares of
-  half of the way from the least value to the greatest, as distances are from
-  the middle.
+  For degrees, fixed angles up to the range of the images. Otherwise a quarter,
+  a half and three quarters of half the range of the values, since distances are
+  measured from the middle.
   """
   if not np.isfinite(data.factor).all():
     return ()
@@ -204,3 +201,83 @@ def curve_ranges(data: invariance_sets.InvarianceSets) -> tuple[float, ...]:
     *(float(f"{reach * share:.2g}") for share in (0.25, 0.5, 0.75)),
     math.inf,
   )
+
+
+def without_sets(
+  configured: Callable[..., Measurement],
+  *,
+  manifest: str | None = None,
+  has_config: bool = False,
+  top_k: str | None = None,
+  **changes,
+) -> Measurement:
+  """Checks the settings of a command line before sets are made or read.
+
+  Args:
+    configured: returns the configured settings, with the arguments it is given.
+      It may render or list the sets unless it is given some.
+    manifest: path of a CSV file of sets, see `sets_manifest`. Its name without
+      suffix becomes the name of the invariance.
+    has_config: whether the user chose a config.
+    top_k: numbers of units as text, such as "10,25".
+    **changes: fields of `Measurement`; 0 and None change nothing.
+
+  Returns:
+    The settings with a placeholder for the sets.
+
+  Raises:
+    UsageError: there are both a config and a manifest, the manifest is missing,
+      or values are out of range.
+  """
+  errors.require(
+    manifest is None or not has_config,
+    "--manifest and --gin_file both choose the sets; give one of them",
+  )
+  errors.require(
+    manifest is None or os.path.isfile(manifest),
+    f"--manifest={manifest}: no such file; expected a CSV file of sets",
+  )
+  return dataclasses.replace(
+    configured(sets=("placeholder",)), **_given(top_k, changes)
+  )
+
+
+def choose(
+  configured: Callable[..., Measurement],
+  *,
+  manifest: str | None = None,
+  top_k: str | None = None,
+  has_config: bool = False,
+  **changes,
+) -> Measurement:
+  """The settings of a config or of a manifest, with the changes by flags.
+
+  Takes the arguments of `without_sets`.
+
+  Raises:
+    UsageError: `without_sets` refuses the settings, or the sets cannot be made
+      or read.
+  """
+  without_sets(
+    configured, manifest=manifest, has_config=has_config, top_k=top_k, **changes
+  )
+  if manifest is None:
+    made = configured()
+  else:
+    stem = os.path.splitext(os.path.basename(manifest))[0]
+    sets = sets_manifest.read(manifest, invariance=stem or "sets")
+    made = configured(sets=[sets])
+  return dataclasses.replace(made, **_given(top_k, changes))
+
+
+def _given(top_k: str | None, changes: dict) -> dict:
+  """The fields that flags set."""
+  given = {name: value for name, value in changes.items() if value}
+  if top_k is not None:
+    words = [word.strip() for word in top_k.split(",")]
+    errors.require(
+      all(word.isdecimal() and int(word) for word in words),
+      f"top_k={top_k!r}: expected numbers of units, such as 10,25",
+    )
+    given["top_k"] = tuple(sorted(set(map(int, words))))
+  return given

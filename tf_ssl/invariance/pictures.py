@@ -1,7 +1,5 @@
-"""Which pictures a report shows: of sets, and of what fires a unit."""
+"""Pictures of a report: example sets, and images that fire a unit."""
 
-import base64
-import io
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,20 +10,22 @@ from PIL import Image
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.input_pipeline import decoding, loading
 from tf_ssl.invariance import measurement, tables
+from tf_ssl.ops import jpeg
+from tf_ssl.reporting import charts
 
-_SIDE = 72  # px of a small picture
-_GAP = 3
-_SETS = 3
-_IN_A_ROW = 8
-_UNITS = 3
+_SIDE = 72  # Side of a thumbnail in pixels.
+_SETS = 3  # Example sets of a list.
+_IMAGES = 8  # Images in a row.
+_UNITS = 3  # Units of a model.
+_QUALITY = 85  # Of JPEG.
 
 
 class Row(NamedTuple):
-  """Pictures side by side.
+  """Images to show side by side.
 
   Attributes:
-    caption: what they are.
-    rows: [n] int, which of the images, as rows of the features.
+    caption: text below the images.
+    rows: [n] int, rows of the features whose images are shown.
   """
 
   caption: str
@@ -33,9 +33,9 @@ class Row(NamedTuple):
 
 
 def of_sets(result: measurement.SetsResult) -> list[Row]:
-  """A few sets, spread over the classes, in the order of the factor."""
+  """A few sets, spread over the classes; images in the order of the factor."""
   measured = result.models[next(iter(result.models))].score.sets
-  # Of as many classes as can be: every set at equal distances in class order.
+  # Equal distances in the order of classes give the most classes.
   by_class = measured.ids[np.argsort(measured.set_classes, kind="stable")]
   places = np.linspace(0, len(by_class) - 1, min(_SETS, len(by_class)))
   sets, factor = result.data.sets[result.index], result.data.factor
@@ -45,16 +45,16 @@ def of_sets(result: measurement.SetsResult) -> list[Row]:
     values = factor[result.index[members]]
     members = members[np.argsort(values, kind="stable")]
     spread = np.linspace(
-      0, len(members) - 1, min(_IN_A_ROW, len(members))
+      0, len(members) - 1, min(_IMAGES, len(members))
     ).round()
     rows.append(Row(result.data.set_names[number], members[spread.astype(int)]))
   return rows
 
 
 def of_units(result: measurement.SetsResult, model: str) -> list[Row]:
-  """A model's most invariant units, with the images that fire them most.
+  """The most invariant units of a model with the images that fire them most.
 
-  Each of another class, as long as there are classes.
+  At most one unit per class.
   """
   score = result.models[model].score
   fired, features = score.firing, result.features[model]
@@ -66,7 +66,7 @@ def of_units(result: measurement.SetsResult, model: str) -> list[Row]:
     classes.add(best)
     of_class = score.sets.set_classes == best
     values = np.asarray(features[:, unit])
-    # The sign with which it fires for that class.
+    # Sign with which the unit fires for that class.
     low = (
       fired.below[0, of_class, unit].sum()
       > fired.above[0, of_class, unit].sum()
@@ -78,7 +78,7 @@ def of_units(result: measurement.SetsResult, model: str) -> list[Row]:
     rows.append(
       Row(
         f"unit {unit}: {percent:.0f} % for {name}, fires at {sign}",
-        order[:_IN_A_ROW],
+        order[:_IMAGES],
       )
     )
     if len(rows) == _UNITS:
@@ -92,7 +92,7 @@ def strips(
   """Draws the rows.
 
   Returns:
-    For each row its caption and the picture as a data: address.
+    The caption and a JPEG data URI of each row.
   """
   wanted = np.unique(np.concatenate([row.rows for row in rows]))
   small = _load(result.data.images, result.index[wanted])
@@ -100,17 +100,17 @@ def strips(
   found = []
   for row in rows:
     pictures = [small[place[int(index)]] for index in row.rows]
-    found.append((row.caption, _data_address(_side_by_side(pictures))))
+    picture = jpeg.encode(charts.side_by_side(pictures), quality=_QUALITY)
+    found.append((row.caption, charts.data_uri(picture, "image/jpeg")))
   return found
 
 
 def _load(
   records: records_lib.ImageRecords, which: np.ndarray
 ) -> list[np.ndarray]:
-  """Images as the models saw them, but small: [side, side, 3] uint8 each.
+  """Thumbnails of images as the models saw them: [side, side, 3] uint8 each.
 
-  One after the other and without a graph, which takes longer to trace than so
-  few images to decode.
+  They are decoded eagerly: tracing a graph would take longer for so few.
   """
   source = loading.Source(records)
   pictures = []
@@ -125,23 +125,6 @@ def _load(
       )[0].numpy()
       region = Image.fromarray(image.numpy()[y : y + h, x : x + w])
       pictures.append(np.asarray(region.resize([_SIDE, _SIDE])))
-    except tf.errors.OpError:  # gone since its features were computed
+    except tf.errors.OpError:  # Gone since its features were computed.
       pictures.append(np.full([_SIDE, _SIDE, 3], 200, np.uint8))
   return pictures
-
-
-def _side_by_side(pictures: Sequence[np.ndarray]) -> np.ndarray:
-  gap = np.full([_SIDE, _GAP, 3], 255, np.uint8)
-  parts = [part for picture in pictures for part in (picture, gap)]
-  return np.concatenate(parts[:-1], axis=1)
-
-
-def _data_address(image: np.ndarray) -> str:
-  buffer = io.BytesIO()
-  Image.fromarray(image).save(buffer, format="JPEG", quality=85)
-  return address(buffer.getvalue(), "image/jpeg")
-
-
-def address(data: bytes, kind: str) -> str:
-  """A picture inside the page itself."""
-  return f"data:{kind};base64,{base64.b64encode(data).decode()}"

@@ -1,14 +1,12 @@
-"""A measurement as files to keep and a page to read: one file, offline."""
+"""Report of a measurement: tables, charts and one HTML page."""
 
 import os
 from typing import Any
 
-from tf_ssl import errors
-from tf_ssl.invariance import charts as invariance_charts
-from tf_ssl.invariance import excluded, measurement, pictures, summary, tables
-from tf_ssl.invariance import page as invariance_page
+from tf_ssl.invariance import charts as charts_lib
+from tf_ssl.invariance import measurement, pictures, summary, tables
 from tf_ssl.ops import workdir
-from tf_ssl.reporting import colors, html
+from tf_ssl.reporting import charts, pages
 
 CHART_FILE = "invariance.png"
 CURVES_FILE = "invariance_curves.png"
@@ -19,52 +17,49 @@ def write(results: measurement.Results, output_dir: str) -> str:
   """Writes tables, charts and the page.
 
   Args:
-    results: of `measure.measure`.
-    output_dir: is there.
+    results: results of `measure.measure`.
+    output_dir: path of an existing folder.
 
   Returns:
-    The path of the page.
+    Path of the page.
 
   Raises:
     UsageError: the folder cannot be written.
   """
-  try:
+  with workdir.writable(output_dir, "output_dir"):
     tables.write(results, output_dir)
-    charts = {CHART_FILE: invariance_charts.overview(results)}
-    curves = invariance_charts.curves(results)
+    drawn = {CHART_FILE: charts.png(charts_lib.overview(results))}
+    curves = charts_lib.curves(results)
     if curves is not None:
-      charts[CURVES_FILE] = curves
-    for name, data in charts.items():
+      drawn[CURVES_FILE] = charts.png(curves)
+    for name, data in drawn.items():
       with workdir.replacing_file(os.path.join(output_dir, name)) as path:
         path.write_bytes(data)
     path = os.path.join(output_dir, REPORT_FILE)
-    workdir.write_text(path, page(results, charts))
-  except OSError as error:
-    raise errors.UsageError(
-      f"results cannot be written to {output_dir}: {error.strerror or error}; "
-      "choose a folder on a disk with room that you may write to"
-    ) from error
+    workdir.write_text(path, page(results, drawn))
   return path
 
 
-def page(results: measurement.Results, charts: dict[str, bytes]) -> str:
-  """The report as HTML; whatever names hold is text there, never markup."""
+def page(results: measurement.Results, drawn: dict[str, bytes]) -> str:
+  """The page as HTML.
+
+  Args:
+    results: results of `measure.measure`.
+    drawn: {CHART_FILE: PNG}, and CURVES_FILE where there are curves.
+  """
   settings = results.settings
-  return html.render(
-    invariance_page.TEMPLATE,
-    title="What the models are invariant to",
+  return pages.render(
+    "invariance/report.html.j2",
+    title="Invariances of the models",
     models=[
-      {**model._asdict(), "color": colors.color(i)}
+      {**model._asdict(), "color": charts.color(i)}
       for i, model in enumerate(results.models)
     ],
     settings=settings,
     percent=f"{settings.confidence * 100:g} %",
     k=min(settings.top_k),
-    charts={
-      name: pictures.address(data, "image/png") for name, data in charts.items()
-    },
-    chart_file=CHART_FILE,
-    curves_file=CURVES_FILE,
+    chart=charts.data_uri(drawn[CHART_FILE]),
+    curves=charts.data_uri(drawn[CURVES_FILE]) if CURVES_FILE in drawn else "",
     sets=[_section(result, settings) for result in results.sets],
     command=results.command,
   )
@@ -73,7 +68,7 @@ def page(results: measurement.Results, charts: dict[str, bytes]) -> str:
 def _section(
   result: measurement.SetsResult, settings: measurement.Measurement
 ) -> dict[str, Any]:
-  """What the page says about one list of sets."""
+  """Values of the template for one list of sets."""
   data = result.data
   first = next(iter(result.models.values()))
   rows = {"": pictures.of_sets(result)}
@@ -82,6 +77,7 @@ def _section(
   flat = [row for some in rows.values() for row in some]
   drawn = iter(pictures.strips(result, flat))
   strips = {name: [next(drawn) for _ in some] for name, some in rows.items()}
+  k, confidence = min(settings.top_k), settings.confidence
   return {
     "title": result.title,
     "source": data.source,
@@ -98,20 +94,18 @@ def _section(
     "units": strips,
     "scores": _scores(result, settings),
     "differences": [
-      {
-        "sentence": summary.in_words(
-          result.title, difference, min(settings.top_k), settings.confidence
-        ),
-        "decided": summary.is_decided(difference, min(settings.top_k)),
-      }
+      (
+        summary.comparison(result.title, difference, k, confidence),
+        difference.is_significant(k),
+      )
       for difference in result.differences
     ],
-    "losses": excluded.sentences(result),
-    "curve": [
+    "exclusions": summary.exclusions(result),
+    "unmeasured": [
       {
-        "within": invariance_charts.range_text(point.within),
+        "within": charts_lib.range_text(point.within),
         "images": point.num_images,
-        "reason": point.reason.partition(";")[0],  # the cause, not the cure
+        "reason": point.reason.partition(";")[0],  # Without the advice.
       }
       for point in first.curve
       if point.score is None
@@ -122,7 +116,7 @@ def _section(
 def _scores(
   result: measurement.SetsResult, settings: measurement.Measurement
 ) -> dict[int, list[dict[str, Any]]]:
-  """For each K what stands in the table, in the models' order."""
+  """{K: cells of the table in the order of the models}."""
   return {
     k: [
       {

@@ -1,9 +1,8 @@
-"""What a representation is invariant to: the Top-K invariance score.
+"""The Top-K Representation Invariance Score. NumPy only.
 
-The Representation Invariance Score of Purushwalkam & Gupta 2020, section 4,
-after Goodfellow et al. 2009. A unit that fires on few images, but on all of a
-set where it fires on one, is invariant to what changes within the set. NumPy
-only: no TensorFlow is imported.
+Purushwalkam & Gupta 2020, section 4, after Goodfellow et al. 2009. A unit that
+fires on few images, but on all images of a set if it fires on one, is invariant
+to what changes within the set.
 """
 
 from collections.abc import Sequence
@@ -12,34 +11,33 @@ from typing import NamedTuple
 import numpy as np
 
 from tf_ssl import errors
-from tf_ssl.invariance import firing, firing_rule, image_sets
-
-VARIANTS = firing_rule.VARIANTS
+from tf_ssl.invariance import firing, image_sets
 
 
 class InvarianceScore(NamedTuple):
-  """How invariant a representation is, and where that comes from.
+  """The scores of one representation with their parts.
 
   C classes, S sets, D units. Percentages are of the largest possible value.
 
   Attributes:
-    scores: {K: percent}, the mean over classes of the mean of the K units that
-      are most invariant for the class.
+    scores: {K: percent}, mean over classes of the mean invariance of the K
+      units that are most invariant for the class.
     class_scores: {K: [C] float64, percent}; 0 for a class without sets.
-    top_units: [C, largest K] int64, the most invariant units of each class,
-      best first, of equal ones the first; -1 for a class without sets.
-    unit_invariance: [C, D] float32, percent.
-    rates: [D] float64, the global firing rate G by which each unit is divided.
-      Above `firing_fraction` where values of a unit are tied.
-    constant_units: [u] int64, units with one value for all images. They never
-      fire; their invariance is 0, not perfect.
-    silent_units: [v] int64, other units that fire on no image of a set, as many
-      values are tied with their thresholds; their invariance is 0, too.
-    firing_fraction: the share of images on which each unit is to fire.
+    top_units: [C, largest K] int64, most invariant units of each class, best
+      first and ties by index; -1 for a class without sets.
+    unit_invariance: [C, D] float32, percent, invariance of each unit for each
+      class.
+    rates: [D] float64, global firing rate G of each unit, its divisor. Ties in
+      the values of a unit raise it above `firing_fraction`.
+    constant_units: [u] int64, units with one value in all images. They never
+      fire; their invariance is 0.
+    silent_units: [v] int64, other units that fire on no image of a set because
+      many values tie with their thresholds; their invariance is 0.
+    firing_fraction: share of the images on which each unit fires.
     variant: "code" or "formula".
-    sets: the sets and classes; `sets.num_skipped` were too small,
-      `sets.sets_of_class` is 0 for classes that had only such.
-    firing: the count of firing images of each set and unit, and thresholds.
+    sets: sets and classes of the images. `sets.num_skipped` sets were too
+      small; `sets.sets_of_class` is 0 for classes that had no others.
+    firing: thresholds, and counts of firing images by set and unit.
   """
 
   scores: dict[int, float]
@@ -56,7 +54,7 @@ class InvarianceScore(NamedTuple):
 
   @property
   def thresholds(self) -> np.ndarray:
-    """[2, D]: a unit fires above the first, and below the second."""
+    """[2, D], a unit fires above its first value and below its second."""
     return np.stack([self.firing.high, self.firing.low])
 
 
@@ -71,48 +69,43 @@ def representation_invariance_score(
 ) -> InvarianceScore:
   """Measures the Top-K Representation Invariance Score.
 
-  A unit has a global firing rate G, over all images, and for each class a local
-  one L, the mean over the class's sets of the share of images on which it
-  fires. Its invariance for the class is L / G, at most 1 / G. Sets of fewer
-  than 3 images count for G only.
+  The global firing rate G of a unit is the share of all images on which it
+  fires. Its local rate L for a class is the mean, over the sets of the class,
+  of the share of the set's images on which it fires. Its invariance for the
+  class is L / G, at most 1 / G. Sets of fewer than 3 images count for G only.
 
-  `code` is the arithmetic of the authors' published program, from which the
-  paper's numbers came: the positive sign is taken or the negative per unit and
-  set, whichever fires on more of its images; only sets in which the unit fires
-  at all enter L; G counts images at the threshold, L does not; a class without
-  sets counts as 0.
+  `code` is the arithmetic of the authors' published program, which made the
+  paper's numbers: for each unit and set, the sign that fires on more of the
+  images counts; only sets in which the unit fires enter L; G counts images at
+  the threshold, L does not; a class without sets counts as 0.
 
-  `formula` is the text of the paper: all sets of the class enter L, and a
-  class without sets is left out. The sign is one per unit and class, the one
-  that gives the larger L (Goodfellow et al. choose it so per unit). The
-  threshold is the lowest at which a unit fires on no more than
-  `firing_fraction` of the images. Where tied values keep a unit below that, G
-  stays `firing_fraction`: otherwise a unit that fires on a single image of all
-  would be as invariant as can be.
+  `formula` is the text of the paper: all sets of the class enter L, and a class
+  without sets is excluded. For each unit and class, the sign with the larger L
+  counts (Goodfellow et al. choose it so for each unit). The threshold is the
+  lowest at which a unit fires on at most `firing_fraction` of the images. Where
+  ties keep a unit below that share, G stays `firing_fraction`: otherwise a unit
+  that fires on a single image would have the largest invariance.
 
   Args:
-    features: [N, D], float; array or memory map, which is never read into
-      memory as a whole.
-    sets: [N], the set of each image: number or name.
-    classes: [N], the class of each image, one for all images of a set; None:
-      every set is its own class.
-    top_k: numbers of units.
+    features: [N, D] float, array or memory map, which is never loaded at once.
+    sets: [N], number or name of each image's set.
+    classes: [N], number or name of each image's class, one for all images of a
+      set; None makes each set a class.
+    top_k: numbers of units, K.
     variant: "code" or "formula".
-    firing_fraction: share of all images on which each unit is to fire, between
-      0 and 1, both excluded. By default 1 / C, and for `code` at least 0.05.
-
-  Returns:
-    An InvarianceScore.
+    firing_fraction: share of all images on which each unit fires, between 0 and
+      1, both excluded; None for 1 / C with C classes, and for `code` at least
+      0.05.
 
   Raises:
-    UsageError: features that are not [N, D], not finite, all constant, or so
-      tied that no unit fires; fewer units than K; lengths that differ; no set
-      of at least 3 images; one class and no firing fraction; a fraction of less
-      than one image.
+    UsageError: the features are not [N, D], not finite, constant, or have so
+      many ties that no unit fires; there are fewer units than K; lengths
+      differ; no set has 3 images; there is one class and no firing fraction; or
+      the fraction is less than one image.
   """
   top_k = checked_top_k(features, top_k)
   groups = image_sets.group(sets, classes, len(features))
-  rule = firing_rule.rule(
+  rule = firing.rule(
     variant,
     firing_fraction,
     num_images=len(features),
@@ -126,41 +119,38 @@ def measure(
   features: np.ndarray,
   memberships: np.ndarray,
   groups: image_sets.ImageSets,
-  rule: firing_rule.Rule,
+  rule: firing.Rule,
   rows: np.ndarray | None = None,
 ) -> firing.Firing:
-  """`firing.measure`; a UsageError where nothing can be said, see `silence`."""
+  """`firing.measure` with a UsageError if no score follows, see `silence`."""
   fired = firing.measure(
     features, memberships, len(groups.ids), rank=rule.rank, rows=rows
   )
   reason = silence(fired, rule, memberships.shape[1])
-  if reason:
-    raise errors.UsageError(reason)
+  errors.require(not reason, reason)
   return fired
 
 
-def silence(
-  fired: firing.Firing, rule: firing_rule.Rule, num_images: int
-) -> str:
-  """Why no score follows from these counts, which would be 0; "" if one does.
+def silence(fired: firing.Firing, rule: firing.Rule, num_images: int) -> str:
+  """Why these counts give no score but 0; "" if they give one.
 
   Args:
-    fired: the counts.
-    rule: under which they were measured.
-    num_images: of how many images.
+    fired: counts of firing images.
+    rule: rule under which they were counted.
+    num_images: number of images counted.
   """
   num_units = len(fired.constant)
   if fired.constant.all():
     return (
       f"all {num_units} units have the same value in all {num_images} images: "
-      "the encoder has collapsed, or was given the same image again and again"
+      "the encoder has collapsed, or all images are the same"
     )
   if not fired.above.any() and not fired.below.any():
     return (
       f"none of the {num_units} units fires on any image of a set: more than "
       f"{rule.fraction:.3g} of the {num_images} images share the highest value "
-      "of each unit, and the lowest, as where features are binary or rounded; "
-      "give a larger firing_fraction, or read a layer of finer values"
+      "of each unit, and the lowest, as in binary or rounded features; give a "
+      "larger firing_fraction, or read a layer with finer values"
     )
   return ""
 
@@ -168,19 +158,16 @@ def silence(
 def score(
   fired: firing.Firing,
   groups: image_sets.ImageSets,
-  rule: firing_rule.Rule,
+  rule: firing.Rule,
   top_k: tuple[int, ...],
 ) -> InvarianceScore:
-  """The score that follows from counts of firing images.
+  """Computes the score from counts of firing images.
 
   Args:
-    fired: of one membership, that of `groups`.
-    groups: the sets and classes.
-    rule: under which `fired` was measured.
-    top_k: numbers of units, checked.
-
-  Returns:
-    An InvarianceScore.
+    fired: counts of one membership, that of `groups`.
+    groups: sets and classes of the images.
+    rule: rule under which `fired` was counted.
+    top_k: numbers of units, from `checked_top_k`.
   """
   num_classes, num_units = len(groups.classes), len(fired.constant)
   most = max(top_k)
@@ -223,18 +210,18 @@ def score(
 
 
 def _fires(fired: firing.Firing) -> np.ndarray:
-  """[D] bool, whether a unit fires on any image of a set."""
+  """[D] bool, whether each unit fires on any image of a set."""
   return fired.above.any(axis=(0, 1)) | fired.below.any(axis=(0, 1))
 
 
 def _local_rate(
   variant: str, above: np.ndarray, below: np.ndarray
 ) -> np.ndarray:
-  """L of the sets of one class: shares [S, D] of both signs -> [D]."""
+  """Local rate L in one class: shares [S, D] of both signs -> [D]."""
   if variant == "formula":
     return np.maximum(above.mean(axis=0), below.mean(axis=0))
   shares = np.maximum(above, below)
-  # One set after the other, as the authors add them: the last digit counts.
+  # Set by set, in the authors' order of additions, to the last digit.
   total = np.zeros(shares.shape[1])
   for share in shares:
     total += share
@@ -242,7 +229,7 @@ def _local_rate(
 
 
 def _largest(values: np.ndarray, count: int) -> np.ndarray:
-  """Indices of the largest values, in falling order; the first of equals."""
+  """Indices of the largest values, descending; the first of tied ones."""
   least = np.partition(values, len(values) - count)[len(values) - count]
   candidates = np.flatnonzero(values >= least)
   order = np.argsort(-values[candidates], kind="stable")
@@ -252,29 +239,33 @@ def _largest(values: np.ndarray, count: int) -> np.ndarray:
 def checked_top_k(
   features: np.ndarray, top_k: Sequence[int]
 ) -> tuple[int, ...]:
-  """Returns top_k if it and the features' shape and type can be used."""
-  if not top_k or any(k != int(k) or k < 1 for k in top_k):
-    raise errors.UsageError(
-      f"top_k is {top_k}; expected numbers of units, such as (10, 25)"
-    )
+  """Returns top_k as integers after checking it and the features.
+
+  Raises:
+    UsageError: features are no [N, D] array of numbers, or top_k is no list of
+      numbers of units that they have.
+  """
+  errors.require(
+    top_k and all(k == int(k) and k >= 1 for k in top_k),
+    f"top_k is {top_k}; expected numbers of units, such as (10, 25)",
+  )
   if not isinstance(features, np.ndarray) or features.dtype.kind not in "fiu":
     kind = getattr(features, "dtype", type(features).__name__)
     raise errors.UsageError(
       f"features are {kind}; expected a NumPy array or memory map of numbers"
     )
-  if features.ndim == 4:
-    raise errors.UsageError(
-      f"features have shape {features.shape}, a map [N, H, W, C]; average them "
-      "over H and W first: features.mean(axis=(1, 2))"
-    )
-  if features.ndim != 2 or not features.size:
-    raise errors.UsageError(
-      f"features have shape {features.shape}; expected [N, D], one row for "
-      "each image"
-    )
-  if features.shape[1] < max(top_k):
-    raise errors.UsageError(
-      f"top_k asks for {max(top_k)} units and the features have "
-      f"{features.shape[1]}; give a top_k of at most {features.shape[1]}"
-    )
+  errors.require(
+    features.ndim != 4,
+    f"features have shape {features.shape}, a map [N, H, W, C]; average them "
+    "over H and W first: features.mean(axis=(1, 2))",
+  )
+  errors.require(
+    features.ndim == 2 and features.size,
+    f"features have shape {features.shape}; expected [N, D], one row per image",
+  )
+  errors.require(
+    features.shape[1] >= max(top_k),
+    f"top_k asks for {max(top_k)} units and the features have "
+    f"{features.shape[1]}; give a top_k of at most {features.shape[1]}",
+  )
   return tuple(int(k) for k in top_k)

@@ -1,12 +1,18 @@
-"""A measurement in sentences, for terminals and reports."""
+"""Sentences about a measurement, for terminals and reports."""
 
-from tf_ssl.invariance import excluded, measurement
+from collections.abc import Iterable
+
+import numpy as np
+
+from tf_ssl.invariance import image_sets, measurement
+
+_NAMES = 5  # Images named in one sentence.
 
 
 def lines(
   result: measurement.SetsResult, settings: measurement.Measurement
 ) -> list[str]:
-  """What a terminal shows of one list of sets."""
+  """Lines for the terminal: scores, differences and exclusions."""
   text = []
   for name, found in result.models.items():
     values = []
@@ -19,40 +25,95 @@ def lines(
         f"top {k}: {value:.1f}{interval}, chance {found.chance.scores[k]:.1f}"
       )
     text.append(f"{result.title}: {name}: {'; '.join(values)}")
+  k = min(settings.top_k)
   for difference in result.differences:
-    k = min(settings.top_k)
-    text.append(in_words(result.title, difference, k, settings.confidence))
-  text.extend(f"{result.title}: {loss}" for loss in excluded.sentences(result))
+    text.append(comparison(result.title, difference, k, settings.confidence))
+  text.extend(f"{result.title}: {line}" for line in exclusions(result))
   return text
 
 
-def is_decided(difference: measurement.Difference, k: int) -> bool:
-  """Whether the interval tells which of two models is more invariant."""
-  _, low, high, _ = difference.intervals[k]
-  return not low <= 0 <= high
-
-
-def in_words(
+def comparison(
   title: str, difference: measurement.Difference, k: int, confidence: float
 ) -> str:
-  """A paired comparison as a sentence.
+  """A paired comparison of two models as a sentence.
 
   Args:
-    title: of the invariance, such as "viewpoint".
-    difference: of two models.
-    k: number of units.
-    confidence: of the interval.
+    title: name of the invariance, such as "viewpoint".
+    difference: difference of the two models.
+    k: number of units, K.
+    confidence: confidence level of the interval.
   """
   one, other = difference.model, difference.other
   estimate, low, high, _ = difference.intervals[k]
-  hyphened = title.replace(" ", "-")
-  if not is_decided(difference, k):
-    verdict = f"{one} and {other} cannot be told apart in {title} invariance"
-  elif low > 0:
-    verdict = f"{one} is more {hyphened}-invariant than {other}"
+  if not difference.is_significant(k):
+    verdict = (
+      f"no significant difference in {title} invariance between {one} and "
+      f"{other}"
+    )
   else:
-    verdict = f"{other} is more {hyphened}-invariant than {one}"
-    estimate, low, high = -estimate, -high, -low
+    if low < 0:
+      one, other = other, one
+      estimate, low, high = -estimate, -high, -low
+    verdict = f"{one} is more {title.replace(' ', '-')}-invariant than {other}"
   return (
     f"{verdict}: {estimate:+.1f}, {confidence:.0%} {low:.1f}..{high:.1f}"
   ).replace("%", " %")
+
+
+def exclusions(result: measurement.SetsResult) -> list[str]:
+  """Sentences about images, sets and units that are excluded or count as 0."""
+  first = next(iter(result.models.values()))
+  found = [
+    f"{len(names)} skipped by the reader: {reason} ({_some(names)})"
+    for reason, names in result.data.skipped.items()
+  ]
+  if result.unreadable:
+    named = [f"{name}: {why}" for name, why in result.unreadable.items()]
+    found.append(
+      f"{len(named)} of {result.data.images.num_images} images could not be "
+      f"read and were skipped ({_some(named)})"
+    )
+  sets = first.score.sets
+  least = image_sets.MIN_IMAGES
+  if sets.num_skipped:
+    found.append(
+      f"{sets.num_skipped} sets with fewer than {least} images count for the "
+      "global firing rate only"
+    )
+  empty = int((sets.sets_of_class == 0).sum())
+  if empty:
+    effect = "count as 0" if first.score.variant == "code" else "are excluded"
+    found.append(f"{empty} classes have no set of {least} images and {effect}")
+  if first.intervals is None:
+    found.append("there is a single set, so there is no interval over sets")
+  for name, of_model in result.models.items():
+    found.extend(_silent(name, of_model))
+  return found
+
+
+def _silent(name: str, found: measurement.ModelScore) -> Iterable[str]:
+  """Sentences about units and classes of one model that count as 0."""
+  score = found.score
+  num_units = len(score.rates)
+  if len(score.constant_units):
+    yield (
+      f"{len(score.constant_units)} of {num_units} units of {name} have one "
+      "value for all images and never fire"
+    )
+  if len(score.silent_units):
+    yield (
+      f"{len(score.silent_units)} of {num_units} units of {name} fire on no "
+      "image of a set, because many images share their extreme values"
+    )
+  best = score.class_scores[min(score.class_scores)]
+  none = np.flatnonzero((best == 0) & (score.sets.sets_of_class > 0))
+  if len(none):
+    yield (
+      f"no unit of {name} fires on any image of {len(none)} of "
+      f"{len(score.sets.classes)} classes, which count as 0"
+    )
+
+
+def _some(names: Iterable[str]) -> str:
+  names = list(names)
+  return "; ".join(names[:_NAMES]) + ("; ..." if len(names) > _NAMES else "")

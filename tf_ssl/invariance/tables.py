@@ -1,35 +1,32 @@
-"""Results of a measurement as JSON and CSV."""
+"""Results of a measurement as JSON and CSV files."""
 
-import csv
-import io
 import json
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from tf_ssl.invariance import excluded, measurement
+from tf_ssl.invariance import measurement, summary
 from tf_ssl.ops import workdir
-from tf_ssl.reporting import schema
+from tf_ssl.reporting import schema, tables
 
-JSON_FILE = "invariance.json"
 CSV_FILE = "invariance.csv"
 CLASSES_FILE = "per_class.csv"
 UNITS_FILE = "per_unit.csv"
-_UNITS = 100  # the most invariant ones of each model, in per_unit.csv
-_NAMES = 50  # of skipped images in the JSON, for each reason
+_UNITS = 100  # Most invariant units of each model in per_unit.csv.
+_NAMES = 50  # Skipped images that the JSON names for each reason.
 
 
 def write(results: measurement.Results, output_dir: str) -> None:
-  """Writes the four files; each is there as a whole or not at all."""
+  """Writes the four files, each in one step."""
   text = json.dumps(as_json(results), indent=2, allow_nan=False)
   for name, content in (
-    (JSON_FILE, text + "\n"),
-    (CSV_FILE, _csv(score_rows(results))),
-    (CLASSES_FILE, _csv(_class_rows(results))),
-    (UNITS_FILE, _csv(_unit_rows(results))),
+    (schema.INVARIANCE_FILE, text + "\n"),
+    (CSV_FILE, tables.csv_text(score_rows(results))),
+    (CLASSES_FILE, tables.csv_text(_class_rows(results))),
+    (UNITS_FILE, tables.csv_text(_unit_rows(results))),
   ):
     workdir.write_text(os.path.join(output_dir, name), content)
 
@@ -37,7 +34,7 @@ def write(results: measurement.Results, output_dir: str) -> None:
 def score_rows(results: measurement.Results) -> list[dict[str, Any]]:
   """One row for each model, list of sets and K.
 
-  `low` and `high` are None where there is a single set.
+  `low`, `high` and `bias` are None for a single set.
   """
   rows = []
   for result in results.sets:
@@ -78,7 +75,7 @@ def score_rows(results: measurement.Results) -> list[dict[str, Any]]:
 
 
 def as_json(results: measurement.Results) -> dict[str, Any]:
-  """Everything but the tables by class and by unit, as JSON values."""
+  """JSON values of everything but the tables by class and by unit."""
   settings = results.settings
   return {
     "format": schema.FORMAT,
@@ -114,10 +111,10 @@ def as_json(results: measurement.Results) -> dict[str, Any]:
 
 
 def most_invariant_units(found: measurement.ModelScore) -> np.ndarray:
-  """[D], the units in falling order of their invariance for one class.
+  """[D] int, units by their largest invariance for any class, descending.
 
-  That is what enters a score: a unit that fires on all images of one class is
-  of no use for the others. Of equal ones that with the higher mean comes first.
+  That value enters a score: a unit that fires on all images of one class is
+  useless for the others. Ties are ordered by the mean over classes.
   """
   best = found.score.unit_invariance.max(axis=0)
   return np.lexsort([-found.score.unit_invariance.mean(axis=0), -best])
@@ -134,7 +131,7 @@ def _sets_json(result: measurement.SetsResult) -> dict[str, Any]:
     "factor": data.factor_name,
     "factor_unit": data.factor_unit,
     "sha256": result.digest,
-    "losses": excluded.sentences(result),
+    "exclusions": summary.exclusions(result),
     "skipped": {
       reason: {"count": len(names), "names": list(names[:_NAMES])}
       for reason, names in data.skipped.items()
@@ -153,7 +150,7 @@ def _curves_json(results: measurement.Results) -> Iterable[dict[str, Any]]:
         yield {
           "invariance": result.label,
           "model": model,
-          # JSON has no infinity
+          # JSON has no infinity.
           "within": None if math.isinf(point.within) else point.within,
           "images": point.num_images,
           "scores": point.score.scores if point.score else None,
@@ -210,12 +207,3 @@ def _unit_rows(results: measurement.Results) -> list[dict[str, Any]]:
           }
         )
   return rows
-
-
-def _csv(rows: Sequence[dict[str, Any]]) -> str:
-  text = io.StringIO()
-  writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-  writer.writeheader()
-  for row in rows:
-    writer.writerow({k: "" if v is None else v for k, v in row.items()})
-  return text.getvalue()

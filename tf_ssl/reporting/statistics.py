@@ -66,8 +66,8 @@ def paired_difference(
   Pairing cancels whatever a seed does to both sides.
 
   Args:
-    left: from seeds to values.
-    right: from seeds to values.
+    left: {seed: value} of the one side.
+    right: {seed: value} of the other side.
     confidence: confidence level of the interval, between 0 and 1.
 
   Returns:

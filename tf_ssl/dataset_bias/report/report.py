@@ -13,8 +13,8 @@ from tf_ssl.dataset_bias import diagnosis as diagnosis_lib
 from tf_ssl.dataset_bias.report import charts as diagnosis_charts
 from tf_ssl.dataset_bias.report import page as diagnosis_page
 from tf_ssl.dataset_bias.report import pictures, tables
-from tf_ssl.invariance import pictures as invariance_pictures
 from tf_ssl.ops import workdir
+from tf_ssl.reporting import charts as report_charts
 from tf_ssl.reporting import colors, html
 
 REPORT_FILE = "report.html"
@@ -94,13 +94,13 @@ def page(diagnosis: diagnosis_lib.Diagnosis, charts: dict[str, bytes]) -> str:
     inside=verdict.percent(settings.shown.min_inside),
     filled=verdict.percent(filled) if filled <= 1 else "",
     charts={
-      name: invariance_pictures.address(data, "image/png")
+      name: report_charts.data_uri(data, "image/png")
       for name, data in charts.items()
     },
     examples=[
       (
         example.caption,
-        invariance_pictures.address(example.picture, "image/jpeg"),
+        report_charts.data_uri(example.picture, "image/jpeg"),
       )
       for example in pictures.examples(diagnosis)
     ],
