@@ -10,7 +10,7 @@ from ._cli import cli
 def main(invocation: cli.Invocation) -> None:
   """Loads the models, finds the images, and runs `feature_files.write`."""
   from tf_ssl.features import feature_files
-  from tf_ssl.models import load_several
+  from tf_ssl.models import load
 
   from ._cli import gin_runs
 
@@ -20,7 +20,7 @@ def main(invocation: cli.Invocation) -> None:
   )
   if unlabeled:
     print(f"not every image has a label: {unlabeled}")
-  models = load_several.load_models(
+  models = load.load_models(
     flags.model,
     layer=flags.layer,
     preprocessing=flags.preprocessing,

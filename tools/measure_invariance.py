@@ -10,7 +10,7 @@ from ._cli import cli
 def main(invocation: cli.Invocation) -> None:
   """Runs `measure.measure` and writes tables and the report."""
   from tf_ssl.invariance import measure, measurement, report
-  from tf_ssl.models import load_several
+  from tf_ssl.models import load
 
   from ._cli import gin_runs
 
@@ -22,7 +22,7 @@ def main(invocation: cli.Invocation) -> None:
   # Report errors of the command before minutes of rendering.
   planned = measurement.without_sets(configured, **choice)
   measure.check_folder(flags.output_dir)
-  models = load_several.load_models(
+  models = load.load_models(
     flags.model,
     layer=flags.layer,
     preprocessing=flags.preprocessing,

@@ -1,4 +1,4 @@
-"""Files of features: what is in them, for every kind of source."""
+"""Tests of tf_ssl.features.feature_files."""
 
 import json
 import sys
@@ -17,7 +17,7 @@ _SIDE = 8
 
 @pytest.fixture(scope="module", name="model")
 def fixture_model():
-  """Gives an image of one color back as that color, in 0..255."""
+  """Features of an image of one color are that color, 0..255."""
   return load.load_model("a=pixels")
 
 
@@ -28,7 +28,7 @@ def _paint(path, color, size=(_SIDE, _SIDE)):
 
 @pytest.fixture(name="classes")
 def fixture_classes(tmp_path):
-  """Five images of two classes; the color of each is its number times 10."""
+  """Five images of two classes; image i has the color 10 * i."""
   folder = tmp_path / "images"
   for i, name in enumerate(("cat/0", "cat/1", "dog/2", "dog/3", "dog/4")):
     _paint(folder / f"{name}.png", 10 * i)
@@ -42,7 +42,7 @@ def _write(models, source, output, **options):
 
 
 def _colors(features):
-  """The color of each row, which all units of it must have."""
+  """The color of each row; all its units must have it."""
   assert np.ptp(features, axis=1).max() < 1e-4
   return features[:, 0]
 
@@ -69,9 +69,8 @@ def test_class_folders_become_mapped_arrays_with_names_and_labels(
   arrays, about = _of_folder(tmp_path / "out", mmap_mode="r")
   assert set(arrays) == {"features/a", "index", "names", "labels"}
   assert isinstance(arrays["features/a"], np.memmap)
-  scale = _colors(arrays["features/a"])[4] / 40  # whatever unit pixels have
   np.testing.assert_allclose(
-    _colors(arrays["features/a"]), scale * np.arange(0, 50, 10), rtol=1e-5
+    _colors(arrays["features/a"]), np.arange(0, 50, 10), rtol=1e-5
   )
   assert arrays["names"].tolist() == [
     "cat/0.png",
@@ -91,7 +90,7 @@ def test_class_folders_become_mapped_arrays_with_names_and_labels(
   assert (written.num_images, written.skipped) == (5, {})
 
 
-def test_an_archive_holds_the_same_and_leaves_no_parts(
+def test_an_archive_equals_a_folder_and_leaves_no_parts(
   classes, model, tmp_path
 ):
   other = load.load_model("b=random:resnet18")
@@ -107,7 +106,7 @@ def test_an_archive_holds_the_same_and_leaves_no_parts(
   assert not (tmp_path / "a.npz.parts").exists()
 
 
-def test_boxes_of_a_manifest_are_cut_out_and_kept(model, tmp_path):
+def test_boxes_of_a_manifest_are_cropped_and_stored(model, tmp_path):
   left_and_right = np.zeros([_SIDE, 2 * _SIDE, 3], np.uint8)
   left_and_right[:, _SIDE:] = 200
   Image.fromarray(left_and_right).save(tmp_path / "a.png")
@@ -172,7 +171,7 @@ def test_images_without_classes_have_no_labels(model, tmp_path):
   assert "labels" not in _of_archive(tmp_path / "a.npz")[0]
 
 
-def test_what_cannot_be_read_is_named_and_has_no_row(classes, model, tmp_path):
+def test_unreadable_images_are_listed_and_have_no_row(classes, model, tmp_path):
   (classes / "cat" / "1.png").write_bytes(b"")
   written = _write(
     [model], classes, tmp_path / "a.npz", max_skipped_fraction=0.5
@@ -183,7 +182,7 @@ def test_what_cannot_be_read_is_named_and_has_no_row(classes, model, tmp_path):
   assert about["skipped"] == {"cat/1.png": "empty file"} == written.skipped
 
 
-def test_a_reason_that_a_crash_lost_is_found_again(classes, model, tmp_path):
+def test_a_lost_reason_is_restored(classes, model, tmp_path):
   (classes / "cat" / "1.png").write_bytes(b"")
   options = {"max_skipped_fraction": 0.5}
   _write([model], classes, tmp_path / "out", **options)
@@ -193,7 +192,7 @@ def test_a_reason_that_a_crash_lost_is_found_again(classes, model, tmp_path):
 
 
 @pytest.mark.parametrize("output", ["out", "out.npz"])
-def test_what_is_there_is_kept_and_others_are_refused(
+def test_equal_features_are_kept_and_others_are_refused(
   classes, model, tmp_path, output, monkeypatch
 ):
   output = tmp_path / output
@@ -203,7 +202,7 @@ def test_what_is_there_is_kept_and_others_are_refused(
   with monkeypatch.context() as patched:
     patched.setattr(feature_files.store, "_run", None)  # not called
     assert _write([model], classes, output).num_images == 5
-  with pytest.raises(errors.UsageError, match="are of something else"):
+  with pytest.raises(errors.UsageError, match="something else.*overwrite"):
     _write([model], classes, output, image_size=6)
   after = read(output)[0]
   for name, array in before.items():
@@ -212,18 +211,18 @@ def test_what_is_there_is_kept_and_others_are_refused(
   assert read(output)[1]["key"]["image_size"] == 6
 
 
-def test_a_file_of_another_kind_is_left_alone(classes, model, tmp_path):
+def test_other_files_are_never_replaced(classes, model, tmp_path):
   for name, content in (("a.npz", b"mine"), ("b.npz", None)):
     if content is None:
       np.savez(tmp_path / name, x=np.ones(2))
       content = (tmp_path / name).read_bytes()
     else:
       (tmp_path / name).write_bytes(content)
-    with pytest.raises(errors.UsageError, match=f"{name} is there and is not"):
+    with pytest.raises(errors.UsageError, match=f"{name} exists and is not"):
       _write([model], classes, tmp_path / name, overwrite=True)
     assert (tmp_path / name).read_bytes() == content
   (tmp_path / "c").write_text("a file")
-  with pytest.raises(errors.UsageError, match="cannot be written to .*c: "):
+  with pytest.raises(errors.UsageError, match="cannot write to .*c: "):
     _write([model], classes, tmp_path / "c")
 
 

@@ -1,4 +1,4 @@
-"""Rows on disk, one after another."""
+"""Tests of tf_ssl.features.growing_array."""
 
 import sys
 
@@ -14,7 +14,7 @@ def _rows(count, start=0):
   )
 
 
-def test_what_is_appended_is_read_by_numpy(tmp_path):
+def test_numpy_maps_the_finished_file(tmp_path):
   path = str(tmp_path / "a.npy")
   array = growing_array.GrowingArray(path, (3,), np.float32)
   for start in range(0, 1000, 100):
@@ -40,7 +40,7 @@ def test_rows_beyond_those_kept_are_dropped(tmp_path):
   np.testing.assert_array_equal(np.load(path), _rows(7))
 
 
-def test_single_values_are_rows_too(tmp_path):
+def test_scalars_can_be_appended(tmp_path):
   path = str(tmp_path / "a.npy")
   array = growing_array.GrowingArray(path, (), np.int64)
   array.append(np.arange(4))
@@ -48,10 +48,10 @@ def test_single_values_are_rows_too(tmp_path):
   np.testing.assert_array_equal(np.load(path), np.arange(4))
 
 
-def test_a_file_that_is_too_short_is_not_gone_on_with(tmp_path):
+def test_a_file_with_too_few_rows_is_refused(tmp_path):
   path = str(tmp_path / "a.npy")
   growing_array.GrowingArray(path, (3,), np.float32).close()
-  with pytest.raises(OSError, match="fewer than 1 rows"):
+  with pytest.raises(OSError, match="fewer than 1 row"):
     growing_array.GrowingArray(path, (3,), np.float32, rows=1)
 
 

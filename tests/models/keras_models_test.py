@@ -1,4 +1,4 @@
-"""Keras files: the right layer, the right pixels, and no code of theirs."""
+"""Tests of tf_ssl.models.keras_models and keras_config."""
 
 import json
 import pathlib
@@ -66,7 +66,7 @@ def test_without_pooling_the_input_of_the_last_dense_layer_is_read(tmp_path):
   assert found.description.image_size == [6, 6]
 
 
-def test_a_map_is_averaged_and_this_is_said(tmp_path):
+def test_a_map_is_averaged_with_a_note(tmp_path):
   model = _classifier()
   model.save(tmp_path / "a.keras")
   found = load.load_model(str(tmp_path / "a.keras"), layer="maps")
@@ -85,11 +85,11 @@ def test_images_of_another_size_are_resized_for_a_model_of_one_size(tmp_path):
   images = _images(size=9)
   small = tf.image.resize(images, [6, 6], antialias=True)
   np.testing.assert_allclose(found.features(images), model(small), rtol=1e-5)
-  with pytest.raises(errors.UsageError, match="takes images of 6x6 px only"):
+  with pytest.raises(errors.UsageError, match="6x6 px .*image_size=8"):
     load.load_model(str(tmp_path / "a.keras"), image_size=8)
 
 
-def test_a_batch_of_one_size_is_filled_up(tmp_path):
+def test_a_batch_of_a_fixed_size_is_padded(tmp_path):
   given = tf.keras.Input([None, None, 3], batch_size=2)
   model = tf.keras.Model(given, _layers.GlobalMaxPooling2D()(given))
   model.save(tmp_path / "a.keras")
@@ -99,20 +99,20 @@ def test_a_batch_of_one_size_is_filled_up(tmp_path):
   assert found.description.batch_size == 2
 
 
-def test_pixels_must_be_described_by_the_file_or_by_the_user(tmp_path):
+def test_the_file_or_the_user_must_specify_the_preprocessing(tmp_path):
   model = _classifier(rescaling=False)
   path = str(tmp_path / "a.keras")
   model.save(path)
-  with pytest.raises(errors.UsageError, match="does not say what its pixels"):
+  with pytest.raises(errors.UsageError, match="a.keras.*set preprocessing"):
     load.load_model(path)
   found = load.load_model(path, layer="output", preprocessing="-1..1")
   expected = model(_images() / 127.5 - 1)
   np.testing.assert_allclose(found.features(_images()), expected, rtol=1e-4)
-  with pytest.raises(errors.UsageError, match="preprocessing='0-1': expected"):
+  with pytest.raises(errors.UsageError, match="preprocessing='0-1'.*imagenet"):
     load.load_model(path, preprocessing="0-1")
 
 
-def test_a_network_of_keras_is_recognized_by_its_name(tmp_path):
+def test_a_keras_application_is_recognized_by_its_name(tmp_path):
   given = tf.keras.Input([None, None, 3])
   output = _layers.GlobalAveragePooling2D()(given)
   tf.keras.Model(given, output, name="vgg16").save(tmp_path / "a.h5")
@@ -122,30 +122,26 @@ def test_a_network_of_keras_is_recognized_by_its_name(tmp_path):
   assert found.description.preprocessing_chosen == "the model is called vgg16"
 
 
-def test_nan_is_an_error_and_never_a_feature(tmp_path):
+def test_nan_is_an_error(tmp_path):
   given = tf.keras.Input([None, None, 3])
   scaled = _layers.Rescaling(1e38)(_layers.Rescaling(1e38)(given))
   model = tf.keras.Model(given, _layers.GlobalAveragePooling2D()(scaled))
   model.save(tmp_path / "a.keras")
   found = load.load_model(str(tmp_path / "a.keras"))
-  with pytest.raises(
-    errors.UsageError, match="'a' gives NaN or infinity for 3"
-  ):
+  with pytest.raises(errors.UsageError, match="'a' .*NaN .* 3 of 3"):
     found.features(_images())
 
 
-def test_what_is_no_such_thing_is_named(tmp_path):
+def test_damaged_files_and_unknown_layers_are_refused(tmp_path):
   model = _classifier()
   model.save(tmp_path / "a.keras")
-  with pytest.raises(errors.UsageError, match="no layer 'pol'; .*pool"):
+  with pytest.raises(errors.UsageError, match="'pol'.*pool.*change `layer`"):
     load.load_model(str(tmp_path / "a.keras"), layer="pol")
   (tmp_path / "b.keras").write_bytes(b"no zip")
-  with pytest.raises(
-    errors.UsageError, match="cannot be read as a Keras model"
-  ):
+  with pytest.raises(errors.UsageError, match="b.keras .*model.save"):
     load.load_model(str(tmp_path / "b.keras"))
   model.save_weights(tmp_path / "c.weights.h5")
-  with pytest.raises(errors.UsageError, match="holds weights but no model"):
+  with pytest.raises(errors.UsageError, match="c.weights.h5 .*model.save"):
     load.load_model(str(tmp_path / "c.weights.h5"))
 
 
@@ -167,7 +163,7 @@ def fixture_trap(tmp_path):
 @pytest.mark.parametrize("name", ["a.keras", "a.h5"])
 def test_code_in_a_file_is_refused_and_does_not_run(trap, name):
   folder, sign = trap
-  with pytest.raises(errors.UsageError, match="Lambda layer, which is Python"):
+  with pytest.raises(errors.UsageError, match="Lambda layer.*model.export"):
     load.load_model(str(folder / name), preprocessing="0..255")
   assert not sign.exists()
   if name == "a.h5":  # the trap works: Keras itself runs it

@@ -1,4 +1,4 @@
-"""A network so small that training it takes a moment."""
+"""A network that trains in less than a second."""
 
 import tensorflow as tf
 
@@ -34,7 +34,7 @@ class TinyEncoder(tf.keras.Model):
 
 
 def tiny(seed=0, width=4):
-  """The same as something to train."""
+  """An untrained `TinyEncoder` as a `TrainableEncoder`."""
   tf.keras.utils.set_random_seed(seed)
   encoder = TinyEncoder(width)
   encoder(tf.zeros([1, 32, 32, 3]))

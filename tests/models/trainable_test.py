@@ -1,4 +1,4 @@
-"""Models of every kind as networks to train."""
+"""Tests of tf_ssl.models.trainable."""
 
 import sys
 
@@ -10,7 +10,7 @@ from tf_ssl import errors
 from tf_ssl.encoders import batch_norm, resnet
 from tf_ssl.evaluation import protocol
 from tf_ssl.export import saved_model
-from tf_ssl.models import load, random_weights, trainable
+from tf_ssl.models import load, trainable
 from tf_ssl.ops import pixels
 
 
@@ -28,7 +28,7 @@ def _encoder(batch_norms=batch_norm.plain):
 
 @pytest.fixture(scope="module", name="exported")
 def fixture_exported(tmp_path_factory):
-  """An encoder of ours with split batch norm, and where it was exported to."""
+  """An encoder with split batch norm, and the path of its SavedModel."""
   encoder = _encoder(lambda **kw: batch_norm.split(groups=2, **kw))
   path = str(tmp_path_factory.mktemp("exported") / "ours")
   saved_model.export_encoder(encoder, None, path, provenance={})
@@ -44,13 +44,13 @@ def _keras_file(folder):
   pooled = tf.keras.layers.GlobalAveragePooling2D()(maps)
   scores = tf.keras.layers.Dense(2, name="scores")(pooled)
   model = tf.keras.Model(given, scores)
-  model.trainable = False  # as its author left it
+  model.trainable = False  # As its author saved it.
   model.save(folder / "a.keras")
   return str(folder / "a.keras")
 
 
 def _moved(encoder, function):
-  """Which of its variables one step of SGD on a function's output moves."""
+  """Whether one step of SGD on a function's output changes each variable."""
   before = [v.numpy() for v in encoder.variables]
   with tf.GradientTape() as tape:
     output = tf.nest.flatten(function(_images(), True))[-1]
@@ -67,7 +67,7 @@ def _moved(encoder, function):
   ]
 
 
-def test_an_exported_encoder_gives_the_same_and_trains(exported):
+def test_an_exported_encoder_computes_equal_maps_and_trains(exported):
   encoder, path = exported
   found = trainable.load_trainable(f"mine={path}")
   expected = encoder.endpoints(pixels.normalize(_images()), training=False)
@@ -93,7 +93,7 @@ def test_an_exported_encoder_gives_the_same_and_trains(exported):
   )
 
 
-def test_a_run_trains_with_plain_batch_norm_whatever_it_was_trained_with(
+def test_a_run_with_split_batch_norm_is_fine_tuned_with_plain_batch_norm(
   tmp_path,
 ):
   (tmp_path / "step-1.index").touch()
@@ -125,7 +125,7 @@ def test_an_untrained_encoder_starts_from_its_seed():
   assert found.description.digest == reference.description.digest
 
 
-def test_a_keras_file_trains_as_a_whole_even_if_it_was_frozen(tmp_path):
+def test_all_layers_of_a_frozen_keras_file_are_trained(tmp_path):
   path = _keras_file(tmp_path)
   found = trainable.load_trainable(path)
   assert found.strides == {"C2": 4, "C3": 8, "C4": 16, "C5": 32}
@@ -146,7 +146,7 @@ def test_a_keras_file_trains_as_a_whole_even_if_it_was_frozen(tmp_path):
   assert not any("scores" in name for name in names)
 
 
-def test_a_network_of_keras_has_the_maps_of_its_stages():
+def test_a_keras_application_has_the_maps_of_its_stages():
   found = trainable.load_trainable("keras.applications:MobileNet:random")
   maps = found.endpoints(_images(1, 64), False)
   assert {name: x.shape[1:3] for name, x in maps.items()} == {
@@ -198,16 +198,16 @@ def test_a_reusable_saved_model_trains_but_has_no_maps(tmp_path):
     found.features(_images(), False), 2 * sums, rtol=1e-5
   )
   assert _moved(found, found.features) == [True]
-  with pytest.raises(errors.UsageError, match="features but no maps C2 to C5"):
+  with pytest.raises(errors.UsageError, match="no maps C2 to C5"):
     found.endpoints(_images(), False)
-  with pytest.raises(errors.UsageError, match="how .* start before training"):
+  with pytest.raises(errors.UsageError, match="from scratch"):
     found.draw_weights(0)
 
 
-def test_what_cannot_be_trained_is_refused_in_one_line(tmp_path):
+def test_models_that_cannot_be_trained_are_refused(tmp_path):
   inference = _save_hub(str(tmp_path / "inference"), [False])
   for spec, reason in (
-    (inference, "SavedModel without weights that can be trained"),
+    (inference, "SavedModel without weights"),
     ("pixels", "raw pixels without weights"),
   ):
     with pytest.raises(errors.UsageError, match=f"{reason}.*; expected a run"):
@@ -217,11 +217,11 @@ def test_what_cannot_be_trained_is_refused_in_one_line(tmp_path):
   tf.keras.Model(given, tf.keras.layers.Conv2D(2, 3)(fixed)).save(
     tmp_path / "fixed.keras"
   )
-  with pytest.raises(errors.UsageError, match="takes exactly 4 images at once"):
+  with pytest.raises(errors.UsageError, match="exactly 4 images"):
     trainable.load_trainable(str(tmp_path / "fixed.keras"))
 
 
-def test_from_scratch_is_as_the_encoder_starts(exported):
+def test_drawn_weights_are_an_initialization_that_depends_on_the_seed(exported):
   found = trainable.load_trainable(exported[1])
   with found.restored():
     found.draw_weights(5)
@@ -242,13 +242,13 @@ def test_from_scratch_is_as_the_encoder_starts(exported):
 
 def test_kernels_have_variance_two_over_fan_out():
   kernel = tf.Variable(tf.zeros([3, 3, 50, 80]), name="conv/kernel")
-  random_weights.draw([kernel], 0, name="x")
+  trainable.draw_weights([kernel], 0, name="x")
   values = kernel.numpy()
   assert abs(values.std() - np.sqrt(2 / (9 * 80))) < 0.001
   assert abs(values.mean()) < 0.001
 
 
-def test_a_protocols_subject_loads_it_when_asked(exported):
+def test_a_subject_loads_the_network_once(exported):
   subject = protocol.Subject(f"mine={exported[1]}")
   assert subject.trainable is subject.trainable
   assert subject.trainable.name == "mine"

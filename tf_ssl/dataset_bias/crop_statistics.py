@@ -15,7 +15,7 @@ import tensorflow as tf
 from tf_ssl import errors
 from tf_ssl.augment import crop as crop_lib
 from tf_ssl.dataset_bias import object_boxes, view_contents
-from tf_ssl.models import features as features_lib
+from tf_ssl.models import feature_extractor
 
 _IMAGES_AT_ONCE = 128
 
@@ -70,7 +70,7 @@ def simulate(
     progress(stop - start)
     return result
 
-  parts = list(features_lib.map_ahead(one, starts))
+  parts = list(feature_extractor.map_ahead(one, starts))
   sums, counts, overlap, cover = zip(*parts, strict=True)
   return view_contents.Contents(
     _joined(sums), _joined(counts), np.sum(overlap, 0), np.sum(cover, 0)

@@ -21,7 +21,7 @@ from tf_ssl.datasets import records as records_lib
 from tf_ssl.features import encoder_regions as encoder_features
 from tf_ssl.input_pipeline import decoding, loading
 from tf_ssl.input_pipeline import skipped as skipped_lib
-from tf_ssl.models import features as features_lib
+from tf_ssl.models import feature_extractor
 from tf_ssl.video.tracking import region_features
 
 REGIONS_FOLDER = "regions"
@@ -91,7 +91,7 @@ class Estimator:
     Yields:
       The regions of each; where a reader failed its `problem` is not empty.
     """
-    for image, boxes, problem in features_lib.map_ahead(_find, readers):
+    for image, boxes, problem in feature_extractor.map_ahead(_find, readers):
       features = self._describe(image, boxes)
       size = np.zeros(2, int) if problem else np.array(image.shape[:2])
       yield region_files.Regions(size, boxes, features, problem)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tf_ssl import errors
-from tf_ssl.features import store_state
 from tf_ssl.ops import workdir
 
 _KEY_FILE = "depends-on.json"
@@ -63,7 +62,7 @@ class KeptResults:
     Raises:
       UsageError: another one is at it.
     """
-    with store_state.locked(self.folder):
+    with workdir.locked(self.folder, "output_dir"):
       yield
 
   def get(self, name: str) -> Any:

@@ -1,7 +1,7 @@
-"""What regions of a frame look like to a trained encoder.
+"""Features of regions of a frame, RoI-aligned on the map of an encoder.
 
-The features that region tracks can be followed by, once there is an encoder:
-its map of the whole frame, of which each region is a part.
+Once an encoder is trained, region tracks can be found with its features instead
+of color histograms.
 """
 
 import collections
@@ -12,28 +12,28 @@ import tensorflow as tf
 from tf_ssl import errors
 from tf_ssl.models import reader
 
-# Points a side that a cell of a region is averaged over: RoIAlign takes 4 in a
-# cell (He et al. 2017, section 3).
+# Sampling points per side of a cell: RoIAlign averages 4 per cell (He et al.
+# 2017, section 3).
 _SAMPLES = 2
 _EPSILON = 1e-6
-_CACHE_BYTES = 2**28  # of maps: minutes of video at 240 px
+_CACHE_BYTES = 2**28  # Maps of minutes of video at 240 px.
 
 
 class EncoderFeatures:
   """Features of regions, RoI-aligned on a map of an exported encoder.
 
-  A frame is encoded once: its map is kept as long as there is room, found again
-  by the array itself (so a frame must not be changed in place), and the oldest
-  go first.
+  Each frame is encoded once: the least recently used maps are dropped when the
+  cache is full. The key of the cache is the array itself, so a frame must not
+  be changed in place.
 
-  Maps behind a ReLU have a large mean in common, so that every region would be
-  like every other. Each channel is therefore brought to mean 0 and standard
-  deviation 1 over the places of its frame.
+  Maps after a ReLU share a large mean, which makes all regions similar. Each
+  channel is therefore standardized to mean 0 and standard deviation 1 over its
+  frame.
 
-  The cosine c between two regions is then about 0 for different things, while a
-  tracker's floor (`video.tracker.Settings.floor`) was chosen for histograms,
-  which are alike in any case. `common` puts a constant beside the features:
-  regions then have the similarity common + (1 - common) · c.
+  The cosine c between regions of different objects is then about 0, but a
+  tracker's threshold (`tracker.Settings.floor`) was chosen for histograms,
+  which are always similar. `common` appends a constant to the features, so that
+  the similarity of two regions is common + (1 - common) · c.
   """
 
   def __init__(
@@ -48,23 +48,23 @@ class EncoderFeatures:
     """Loads the encoder.
 
     Args:
-      path: of a SavedModel with the signature `endpoints` (float32 images) or
-        `endpoints_uint8`, [B, H, W, 3], 0..255, of any size, as
-        `export.saved_model` writes them.
-      endpoint: the map to use, such as C4 or C5.
-      grid: a region is described by grid x grid cells.
-      common: least similarity of regions that have nothing in common, 0..1.
-      cache_bytes: the most that maps may take.
+      path: path of a SavedModel that `export.saved_model` wrote, with the
+        signature `endpoints` (float32 images) or `endpoints_uint8`, images
+        [B, H, W, 3], 0..255, of any size.
+      endpoint: name of the map, such as C4 or C5.
+      grid: number of cells per side of a region.
+      common: similarity of unrelated regions, in [0, 1).
+      cache_bytes: maximal size of the cached maps in bytes.
 
     Raises:
-      UsageError: there is no such SavedModel, it has no such signature, or that
-        has no such map; or `grid` or `common` is out of range.
+      UsageError: missing SavedModel, signature or map; or `grid` or `common` is
+        out of range.
     """
-    if grid < 1 or not 0.0 <= common < 1.0:
-      raise errors.UsageError(
-        f"grid={grid}, common={common}: expected a grid of at least 1, and"
-        " common from 0 to below 1; change them"
-      )
+    errors.require(
+      grid >= 1 and 0.0 <= common < 1.0,
+      f"grid={grid}, common={common}: expected grid >= 1 and 0 <= common < 1;"
+      " change them",
+    )
     self._encode = _signature(path, endpoint)
     self._endpoint = endpoint
     self._grid = grid
@@ -74,16 +74,15 @@ class EncoderFeatures:
     self._bytes = 0
 
   def __call__(self, image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Describes regions of one frame.
+    """Computes the features of regions of one frame.
 
     Args:
-      image: [H, W, 3] uint8.
-      boxes: [R, 4] pixels: xmin, ymin, xmax, ymax; of each the part inside of
-        the frame is described.
+      image: frame, [H, W, 3] uint8.
+      boxes: [R, 4] in px, xmin ymin xmax ymax; clipped to the frame.
 
     Returns:
-      [R, F] float32 of unit length, F = grid² · channels + 1 (without the last
-      where `common` is 0); zeros for a box that is wholly outside.
+      [R, F] float32 of unit length, F = grid² · channels + 1 (without the + 1
+      if `common` is 0); zeros for a box outside the frame.
     """
     standardized = self._map(image)  # [h, w, C]
     boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
@@ -107,7 +106,7 @@ class EncoderFeatures:
 
   def _map(self, image: np.ndarray) -> tf.Tensor:
     kept = self._maps.get(id(image))
-    if kept is not None:  # It holds the frame, so that no other has its id.
+    if kept is not None:  # The cache holds the frame, so its id is unique.
       self._maps.move_to_end(id(image))
       return kept[1]
     dtype = self._encode.structured_input_signature[1]["images"].dtype
@@ -121,13 +120,11 @@ class EncoderFeatures:
 
 
 def name(path: str, endpoint: str) -> str:
-  """What tells the features of one encoder from those of another.
-
-  Not its path: another encoder may lie there later, and the same one elsewhere.
+  """A name of these features that depends on the encoder, not on its path.
 
   Args:
-    path: of the SavedModel.
-    endpoint: the map that is used.
+    path: path of the SavedModel.
+    endpoint: name of the map.
   """
   return f"{endpoint} of encoder {reader.path_digest(path)[:16]}"
 
@@ -144,27 +141,26 @@ def roi_align(
 ) -> tf.Tensor:
   """RoIAlign (He et al. 2017, section 3) on one map.
 
-  A box is divided into grid x grid cells, a cell is the mean of 2 x 2 points,
-  each interpolated between the four places around it. Beyond the center of an
-  outermost place its values go on unchanged.
+  A box has grid x grid cells; a cell is the mean of 2 x 2 points, each with
+  bilinear interpolation. The map is extended at its border by its outermost
+  values.
 
   Args:
-    features: [h, w, C], evenly spread over the image.
-    boxes: [R, 4], xmin, ymin, xmax, ymax as shares of the image's width and
-      height, 0..1.
-    grid: cells a side.
+    features: map of the image, [h, w, C].
+    boxes: [R, 4], xmin ymin xmax ymax, fraction of the image, 0..1.
+    grid: number of cells per side.
 
   Returns:
     [R, grid, grid, C].
   """
   height, width, channels = tf.unstack(tf.shape(features))
-  # A place more on each side, so that points at the border lie between places.
+  # One more pixel per side: points at the border have four neighbors.
   padded = tf.pad(features, [[1, 1], [1, 1], [0, 0]], "SYMMETRIC")[None]
   sides = tf.cast(tf.stack([width, height, width, height]), tf.float32)
   points = grid * _SAMPLES
-  corners = boxes * sides + 0.5  # of places of the padded map
-  # The outermost points are half a step inside of the box; crop_and_resize
-  # wants them, as shares of the way from the first place to the last.
+  corners = boxes * sides + 0.5  # In pixels of the padded map.
+  # The outermost points are half a step inside the box. crop_and_resize takes
+  # them as fractions of the distance between the first and the last pixel.
   half = tf.tile((corners[:, 2:] - corners[:, :2]), [1, 2])
   half *= tf.constant([0.5, 0.5, -0.5, -0.5]) / tf.cast(points, tf.float32)
   ends = (corners + half) / (sides + 1.0)
@@ -179,7 +175,7 @@ def roi_align(
 
 
 def _standardized(features: tf.Tensor) -> tf.Tensor:
-  """[h, w, C], each channel with mean 0 and deviation 1, or 0 throughout."""
+  """[h, w, C], each channel with mean 0 and deviation 1; 0 if constant."""
   mean, variance = tf.nn.moments(features, [0, 1])
   return (features - mean) * tf.math.rsqrt(variance + _EPSILON)
 
@@ -189,13 +185,13 @@ def _size(image: np.ndarray, features: tf.Tensor) -> int:
 
 
 def _signature(path: str, endpoint: str):
-  """The signature that gives the maps, uint8 where there is one."""
+  """The signature that computes the maps, preferably from uint8."""
   if not tf.saved_model.contains_saved_model(path):
     raise errors.UsageError(
-      f"encoder {path!r}: no SavedModel there; expected a folder with"
+      f"encoder {path!r} is not a SavedModel; expected a folder with"
       " saved_model.pb, such as a run's saved_model/; change --encoder"
     )
-  # The signatures belong to the loaded object: without it their variables go.
+  # The loaded object owns the variables and must outlive the signature.
   loaded = tf.saved_model.load(path)
   names = sorted(loaded.signatures)
   wanted = [name for name in ("endpoints_uint8", "endpoints") if name in names]
@@ -209,7 +205,7 @@ def _signature(path: str, endpoint: str):
   maps = sorted(signature.structured_outputs)
   if endpoint not in maps:
     raise errors.UsageError(
-      f"encoder {path!r} has the maps {', '.join(maps)}, no {endpoint!r};"
+      f"encoder {path!r} has the maps {', '.join(maps)}, but no {endpoint!r};"
       " change `endpoint`"
     )
   signature.owner = loaded

@@ -1,21 +1,20 @@
-"""Features of images as files that NumPy alone reads: one .npz, or a folder.
+"""Features of images as one .npz file or a folder of .npy files.
 
-Both hold the same M rows, those of the images that could be read, in the order
-of the images:
+Both have M rows, those of the images that could be read, in order:
 
-  features/NAME   [M, D] float32, one array for each model
-  names           [M] text: path of the image below the root, or its place in a
-                  shard
-  index           [M] int64, ascending: its number among all images
-  labels          [M] int32, class ids, -1 where unknown; not there without any
-  boxes           [M, 4] int32, the region that was cut out, xmin, ymin, xmax,
-                  ymax in pixels, xmin = -1 for the whole image; not there
-                  without any
-  about           text, JSON: models, preprocessing, size, names of the classes,
-                  digest of the images, and the images left out with reasons
+  features/NAME   [M, D] float32, one array per model
+  names           [M] text, path of the image below the root, or its position
+                  in a shard
+  index           [M] int64, ascending, position of the image among all images
+  labels          [M] int32, class ids, -1 if unknown; absent without labels
+  boxes           [M, 4] int32, region that was cropped, xmin ymin xmax ymax in
+                  px, xmin = -1 for the full image; absent without boxes
+  about           JSON text: models, preprocessing, size, class names, digest of
+                  the images, and skipped images with reasons
 
-In a folder each is a .npy file, to be mapped with
-`numpy.load(path, mmap_mode="r")`, and `about.json` says which is which.
+In a folder each array is a .npy file, to be memory-mapped with
+`numpy.load(path, mmap_mode="r")`, and `about.json` lists the files. NumPy alone
+reads both formats.
 """
 
 import hashlib
@@ -31,23 +30,22 @@ from tf_ssl import errors
 from tf_ssl.datasets import open_images
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.features import store
-from tf_ssl.features import store_state as state_lib
 from tf_ssl.models import image_model
 from tf_ssl.ops import workdir
 
-ABOUT_FILE = "about.json"
+_ABOUT_FILE = "about.json"
 _ARCHIVE = ".npz"
-_PARTS = ".parts"  # a folder beside an archive, until that is written
+_PARTS = ".parts"  # Suffix of the folder with the parts of an archive.
 
 
 class Written(NamedTuple):
-  """What was written.
+  """The features that were written.
 
   Attributes:
-    path: of the archive or folder.
-    num_images: of which there are features, M.
-    widths: from each model's name to D.
-    skipped: from the names of images that could not be read to the reasons.
+    path: path of the archive or folder.
+    num_images: number of images with features, M.
+    widths: feature width D of each model by name.
+    skipped: reasons by name of the images that could not be read.
   """
 
   path: str
@@ -59,17 +57,17 @@ class Written(NamedTuple):
 def open_source(
   source: str, *, require_labels: bool = False
 ) -> tuple[records_lib.ImageRecords, str]:
-  """Finds images, with their labels where all or some have them.
+  """Finds images, with their labels if at least some have one.
 
   Args:
-    source: as `open_images.open_images` takes it.
+    source: images, in any form that `open_images.open_images` accepts.
     require_labels: whether a missing label is an error.
 
   Returns:
-    The images, and why labels are missing; empty where none are.
+    The images, and the reason why labels are missing, or "".
 
   Raises:
-    UsageError: as `open_images.open_images`.
+    UsageError: an error of `open_images.open_images`.
   """
   try:
     return open_images.open_images(
@@ -93,43 +91,41 @@ def write(
   overwrite: bool = False,
   command: str = "",
 ) -> Written:
-  """Runs all models over all images, once, and writes what they give.
+  """Runs all models over all images, once, and writes the features.
 
-  Killed, the same call goes on: what is computed is on the disk a second later.
-  Where all is there already, nothing is computed.
+  After a kill, the same call resumes and repeats at most a second of work. If
+  all features are there already, it computes nothing.
 
   Args:
-    models: with different names.
-    records: the images.
-    output: FILE.npz, or a folder. Until an archive is written, what goes into
-      it lies in the folder FILE.npz.parts.
-    image_size: pixels a side that images are brought to.
+    models: models with different names.
+    records: images.
+    output: path FILE.npz, or path of a folder. The parts of an unfinished
+      archive are in the folder FILE.npz.parts.
+    image_size: side in px of the square that images are resized to.
     framing: "middle" or "whole"; see `numbered_images`.
-    batch_size: images at once, of each model.
-    max_skipped_fraction: the share of images above which those that cannot be
-      read stop the work.
-    overwrite: whether features of something else at `output` are replaced.
-    command: with which it is called, for `about`.
-
-  Returns:
-    What was written.
+    batch_size: number of images per batch and model.
+    max_skipped_fraction: fraction of unreadable images above which the call
+      fails.
+    overwrite: whether features at `output` that were made from something else
+      are replaced.
+    command: command line to record in `about`.
 
   Raises:
-    UsageError: as `store.extract`; or features of something else stand
-      at `output`.
+    UsageError: an error of `store.extract`, or `output` was made from something
+      else.
   """
-  key = state_lib.key_of(models, records, image_size, framing)
+  key = store.key_of(models, records, image_size, framing)
   key |= {"labels": _labels_digest(records)}
   is_archive = output.lower().endswith(_ARCHIVE)
   if is_archive:
     about = _about_of_archive(output)
     if about is not None and about.get("key") == json.loads(json.dumps(key)):
       return _written(output, about)
-    if about is not None and not overwrite:
-      raise errors.UsageError(
-        f"the features in {output} are of something else; choose another "
-        "output, or replace them (overwrite)"
-      )
+    errors.require(
+      about is None or overwrite,
+      f"the features in {output} were made from something else; change the "
+      "output, or replace them with overwrite",
+    )
   folder = output + _PARTS if is_archive else output
   features = store.extract(
     models,
@@ -152,28 +148,42 @@ def write(
     "skipped": features.skipped,
   }
   arrays = _described(records, features.index)
-  try:
+  with workdir.writable(output, "the output"):
     if is_archive:
       stored = {f"features/{k}": v for k, v in features.by_model.items()}
+      text = np.array(json.dumps(about, indent=2))
       with workdir.replacing_file(output) as path, open(path, "wb") as file:
-        np.savez(
-          file, **stored, **arrays, about=np.array(json.dumps(about, indent=2))
-        )
+        np.savez(file, **stored, **arrays, about=text)
       shutil.rmtree(folder)
     else:
-      _write_beside(folder, models, arrays, about)
-  except OSError as error:
-    raise errors.UsageError(
-      f"features cannot be written to {output}: {error.strerror or error}; "
-      "choose a place on a disk with room that you may write to"
-    ) from error
+      _add_to_folder(folder, models, arrays, about)
   return _written(output, about)
+
+
+def read(path: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+  """Reads the features that `write` wrote.
+
+  Args:
+    path: path of the archive or folder.
+
+  Returns:
+    The arrays by name, memory-mapped if `path` is a folder; and `about`.
+  """
+  if os.path.isdir(path):
+    about = workdir.read_json(os.path.join(path, _ABOUT_FILE))
+    return {
+      name: np.load(os.path.join(path, file), mmap_mode="r")
+      for name, file in about["files"].items()
+    }, about
+  with np.load(path, allow_pickle=False) as archive:
+    arrays = {name: archive[name] for name in archive.files}
+  return arrays, json.loads(str(arrays.pop("about")))
 
 
 def _described(
   records: records_lib.ImageRecords, index: np.ndarray
 ) -> dict[str, np.ndarray]:
-  """What is known about the image of each row."""
+  """The arrays that describe the image of each row."""
   arrays = {
     "names": np.array([records.name(image) for image in index.tolist()]),
     "index": np.asarray(index),
@@ -184,9 +194,9 @@ def _described(
   return arrays
 
 
-def _write_beside(folder, models, arrays, about) -> None:
-  """Adds to a folder of features what is known about their images."""
-  paths = state_lib.paths(folder, models)
+def _add_to_folder(folder, models, arrays, about) -> None:
+  """Adds the arrays that describe the images to a folder of features."""
+  paths = store.paths_of(folder, models)
   names = ["index", *(f"features/{model.name}" for model in models)]
   places = {
     name: os.path.basename(path)
@@ -194,22 +204,23 @@ def _write_beside(folder, models, arrays, about) -> None:
   }
   for name in ("names", "labels", "boxes"):
     place = os.path.join(folder, f"{name}.npy")
-    if name not in arrays:  # of an earlier call
+    if name not in arrays:  # A file of an earlier call.
       if os.path.exists(place):
         os.remove(place)
       continue
     places[name] = os.path.basename(place)
     with workdir.replacing_file(place) as path, open(path, "wb") as file:
       np.save(file, arrays[name])
-  text = json.dumps({"files": places, **about}, indent=2)
-  workdir.write_text(os.path.join(folder, ABOUT_FILE), text + "\n")
+  workdir.write_json(
+    os.path.join(folder, _ABOUT_FILE), {"files": places, **about}
+  )
 
 
 def _about_of_archive(path: str) -> dict[str, Any] | None:
-  """What an archive says about itself; None where there is none.
+  """The description in an archive; None if there is no file.
 
   Raises:
-    UsageError: something else stands there.
+    UsageError: the file is not an archive of features.
   """
   if not os.path.lexists(path):
     return None
@@ -217,9 +228,9 @@ def _about_of_archive(path: str) -> dict[str, Any] | None:
     with np.load(path, allow_pickle=False) as archive:
       about = json.loads(str(archive["about"]))
       return about if isinstance(about, dict) else {}
-  except Exception as error:  # whatever a file of another kind leads to
+  except Exception as error:  # NumPy raises many types for other files.
     raise errors.UsageError(
-      f"{path} is there and is not a file of features; choose another output"
+      f"{path} exists and is not a file of features; change the output"
     ) from error
 
 

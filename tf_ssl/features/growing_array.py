@@ -1,4 +1,4 @@
-"""A .npy file that rows are added to, and that survives a kill between two."""
+"""A .npy file that grows by rows and survives a kill between two writes."""
 
 import os
 from collections.abc import Sequence
@@ -7,25 +7,25 @@ import numpy as np
 
 
 class GrowingArray:
-  """Rows of one shape, written to a file and not kept in memory.
+  """Rows of one shape, appended to a file instead of kept in memory.
 
-  A mapping of the file would count as memory of this process, page by page as
-  it is written; so rows are appended, and mapped only when all are there.
+  Appending needs no memory map, whose dirty pages would count as memory of this
+  process; the file is mapped only when it is complete.
   """
 
   def __init__(
     self, path: str, row_shape: Sequence[int], dtype: type, *, rows: int = 0
   ):
-    """Opens the file, or makes it.
+    """Opens or creates the file.
 
     Args:
-      path: of the .npy file; its header counts the rows only after `finish`.
-      row_shape: of one row.
-      dtype: of the values.
-      rows: how many of those in the file are kept.
+      path: path of the .npy file; its header is valid only after `finish`.
+      row_shape: shape of one row.
+      dtype: type of the values.
+      rows: number of rows in the file to keep; further ones are dropped.
 
     Raises:
-      OSError: it cannot be written, or holds fewer rows.
+      OSError: the file cannot be written, or has fewer than `rows` rows.
     """
     self.path = path
     self.rows = rows
@@ -34,7 +34,7 @@ class GrowingArray:
     self._file = open(path, "r+b" if rows else "w+b")
     if not rows:
       self._write_header()
-    # NumPy leaves room in the header for any number of rows.
+    # NumPy pads the header, so that its size does not depend on the rows.
     size = self._header_size() + rows * self._row_bytes
     if os.path.getsize(path) < size:
       self._file.close()
@@ -47,7 +47,7 @@ class GrowingArray:
     return int(np.prod(self._row_shape, dtype=np.int64)) * self._dtype.itemsize
 
   def append(self, rows: np.ndarray) -> None:
-    """Adds rows, [n, *row_shape]; they are safe after `flush`."""
+    """Appends rows [n, *row_shape]; they are durable after `flush`."""
     if rows.shape[1:] != self._row_shape:
       raise ValueError(
         f"{self.path}: rows of shape {rows.shape[1:]}; expected "
@@ -57,12 +57,12 @@ class GrowingArray:
     self.rows += len(rows)
 
   def flush(self) -> None:
-    """Returns when all rows are on the disk."""
+    """Returns after all rows are on disk."""
     self._file.flush()
     os.fsync(self._file.fileno())
 
   def finish(self) -> None:
-    """Writes the number of rows into the header, and closes the file."""
+    """Writes the number of rows into the header and closes the file."""
     self._file.seek(0)
     self._write_header()
     self.flush()

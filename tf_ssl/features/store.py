@@ -1,39 +1,49 @@
 """Features of many images by several models, in one pass, on disk.
 
-The images stream through; nothing in memory grows with their number but the
-list of them. What a kill leaves behind is gone on with.
+Images are streamed; only the list of images grows with their number. After a
+kill, the same call resumes. The state file counts rows that are on disk, and
+records everything that the features depend on, so that features of different
+models or images are never mixed.
 """
 
 import contextlib
+import hashlib
+import json
 import os
+import re
 import time
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
-import tqdm
+from absl import logging
 
 from tf_ssl import errors
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.features import growing_array
-from tf_ssl.features import store_state as state_lib
 from tf_ssl.input_pipeline import numbered_images
 from tf_ssl.input_pipeline import skipped as skipped_lib
-from tf_ssl.models import features as features_lib
-from tf_ssl.models import image_model
+from tf_ssl.models import feature_extractor, image_model, load
+from tf_ssl.ops import progress, workdir
 
-_SAVE_SECONDS = 1.0  # what a kill costs at most
+_SKIPPED_FILE = "features-skipped.tsv"
+_STATE_FILE = "features-state.json"
+_INDEX_FILE = "features-index.npy"
+_LOCK_FILE = "features-lock"
+_FILES = r"features-(state\.json|skipped\.tsv|.*\.npy)"  # Without the lock.
+_ARGUMENT = "the output folder"
+_SAVE_SECONDS = 1.0  # The most work that a kill loses.
 
 
 class Features(NamedTuple):
   """Features of M of N images.
 
   Attributes:
-    by_model: from each model's name to [M, D] float32, mapped from the disk.
-    index: [M] int64, ascending: which of the N records each row belongs to.
-    skipped: from the names of images that could not be read, whose rows are
-      left out, to the reasons.
+    by_model: features [M, D] float32 of each model by name, memory-mapped.
+    index: [M] int64, ascending, positions of the rows' images in the records.
+    skipped: reasons by name of the images that could not be read; they have no
+      row.
   """
 
   by_model: dict[str, np.ndarray]
@@ -55,47 +65,44 @@ def extract(
 ) -> Features:
   """Runs all models over all images, once.
 
-  Called again with the same models, images and settings it goes on where it was
-  stopped, or returns what is there. Every image has a row or a reason.
+  A second call with the same models, images and settings resumes, or returns
+  the features on disk. Every image has a row or a reason.
 
   Args:
-    models: with different names.
-    records: the images; their boxes, if any, are cut out first.
-    folder: where the files go; made if it is not there.
-    image_size: pixels a side that images are brought to. A model made for
-      another size resizes them from there.
-    label: what the images are, beside the progress bar; empty: nothing.
+    models: models with different names.
+    records: images; those with boxes are cropped first.
+    folder: path of the folder to write; created if missing.
+    image_size: side in px of the square that images are resized to. A model
+      that requires another size resizes them again.
+    label: name of the images next to the progress bar, or "".
     framing: "whole" or "middle"; see `numbered_images`.
-    batch_size: images at once, of each model.
-    max_skipped_fraction: the share of images above which those that cannot be
-      read stop the work.
-    replace_others: whether features of something else that are in the folder
-      are replaced, and that said, or stop the work.
+    batch_size: number of images per batch and model.
+    max_skipped_fraction: fraction of unreadable images above which the call
+      fails.
+    replace_others: whether features in the folder that were made from
+      something else are replaced, with a warning, instead of an error.
 
   Returns:
-    The features; files `folder`/*.npy that NumPy reads, too.
+    The features, from the files `folder`/*.npy, which NumPy reads.
 
   Raises:
-    UsageError: no image, two models of one name, NaN or infinite features, too
-      many images that cannot be read, a folder that cannot be written, is being
-      written by another process, or has features of something else.
+    UsageError: no image, two models with one name, NaN or infinite features,
+      too many unreadable images, or a folder that cannot be written, is in use,
+      or has features that were made from something else.
   """
   names = [model.name for model in models]
-  if not names or len(set(names)) != len(names):
-    raise errors.UsageError(
-      f"models: {', '.join(names) or 'none'}; expected at least one, each with "
-      "a name of its own: NAME=PATH"
-    )
-  if not records.num_images:
-    raise errors.UsageError("the dataset has no images; expected at least one")
-  key = state_lib.key_of(models, records, image_size, framing)
+  load.check_names(names)
+  errors.require(
+    records.num_images, "the dataset has no images; expected at least one"
+  )
+  key = key_of(models, records, image_size, framing)
   try:
     os.makedirs(folder, exist_ok=True)
-    with state_lib.locked(folder):
-      paths = state_lib.paths(folder, models)
-      state = state_lib.resume(folder, key, paths, replace_others)
+    with workdir.locked(folder, _ARGUMENT, name=_LOCK_FILE):
+      paths = paths_of(folder, models)
+      state = _resume(folder, key, paths, replace_others)
       skipped = skipped_lib.SkippedFiles(
-        os.path.join(folder, state_lib.SKIPPED_FILE),
+        os.path.join(folder, _SKIPPED_FILE),
         records.num_images,
         max_skipped_fraction,
       )
@@ -115,14 +122,98 @@ def extract(
         dict(zip(names, found, strict=True)), index, skipped.reasons
       )
   except OSError as error:
-    raise errors.UsageError(
-      f"features cannot be written to {folder}: {error.strerror or error}; "
-      "choose a folder on a disk with room that you may write to"
-    ) from error
+    raise workdir.unwritable(folder, _ARGUMENT, error) from error
+
+
+def paths_of(
+  folder: str, models: Sequence[image_model.ImageModel]
+) -> list[str]:
+  """The paths of the indices and of each model's features."""
+  names = [re.sub(r"[^-.0-9A-Za-z]", "_", model.name) for model in models]
+  return [
+    os.path.join(folder, name)
+    for name in [
+      _INDEX_FILE,
+      *(f"features-{i}-{name}.npy" for i, name in enumerate(names)),
+    ]
+  ]
+
+
+def key_of(
+  models: Sequence[image_model.ImageModel],
+  records: records_lib.ImageRecords,
+  image_size: int,
+  framing: str,
+) -> dict[str, Any]:
+  """Everything that features depend on, by name; arguments as in `extract`."""
+  return {
+    "models": [
+      {k: v for k, v in model.description._asdict().items() if k != "path"}
+      for model in models
+    ],
+    "images": _digest(records),
+    "image_size": image_size,
+    "framing": framing,
+  }
+
+
+def _digest(records: records_lib.ImageRecords) -> str:
+  """SHA-256 of the images' files and boxes, in their order."""
+  sha256 = hashlib.sha256()
+  for array in [
+    records.files,
+    records.sizes,
+    records.boxes,
+    *(records.shards or ()),
+  ]:
+    if isinstance(array, np.ndarray):
+      sha256.update(f"{array.dtype}{array.shape}".encode())
+      data = array.tobytes() if array.dtype != object else b"\0".join(array)
+      sha256.update(data)
+    else:
+      sha256.update(f"{array}".encode())
+  return sha256.hexdigest()
+
+
+def _resume(
+  folder: str, key: dict[str, Any], paths: list[str], replace_others: bool
+) -> dict[str, Any]:
+  """Reads the state, or starts a new one and removes other features."""
+  key = json.loads(json.dumps(key))  # Tuples are lists in JSON.
+  state_path = os.path.join(folder, _STATE_FILE)
+  state = workdir.read_json(state_path)
+  changed = []
+  if isinstance(state, dict) and {"key", "done", "rows", "finished"} <= {
+    *state
+  }:
+    changed = [name for name in key if state["key"].get(name) != key[name]]
+    if not all(map(os.path.exists, paths)):
+      changed.append("files")
+    if not changed:
+      if not state["finished"]:
+        logging.info("%s: resuming at image %d", folder, state["done"])
+      return state
+  elif os.path.exists(state_path):
+    changed = [f"{_STATE_FILE} (not readable)"]
+  if changed:
+    message = (
+      f"the features in {folder} were made from something else (different: "
+      f"{', '.join(changed)})"
+    )
+    errors.require(
+      replace_others,
+      f"{message}; change {_ARGUMENT}, or replace them with overwrite",
+    )
+    logging.warning("%s; they are replaced", message)
+  for name in os.listdir(folder):
+    if re.fullmatch(_FILES, name):
+      os.remove(os.path.join(folder, name))
+  return {"key": key, "done": 0, "rows": 0, "finished": False}
 
 
 def _run(models, records, dataset, folder, state, skipped, label) -> None:
-  """Appends what is missing, and marks the folder as finished."""
+  """Appends the missing rows, and marks the folder as finished."""
+  state_path = os.path.join(folder, _STATE_FILE)
   arrays = _open(models, folder, state["rows"])
   saved = time.monotonic()
 
@@ -130,16 +221,15 @@ def _run(models, records, dataset, folder, state, skipped, label) -> None:
     for array in arrays:
       array.flush()
     state.update(rows=arrays[0].rows, **changes)
-    state_lib.write(folder, state)
+    workdir.write_json(state_path, state)
 
   with (
     contextlib.ExitStack() as stack,
-    tqdm.tqdm(
+    progress.bar(
+      f"Features, {label}" if label else "Features",
       total=records.num_images,
-      initial=state["done"],
-      desc=f"Features, {label}" if label else "Features",
+      done=state["done"],
       unit="image",
-      mininterval=0.5,
     ) as bar,
   ):
     for array in arrays:
@@ -154,19 +244,19 @@ def _run(models, records, dataset, folder, state, skipped, label) -> None:
         if time.monotonic() - saved > _SAVE_SECONDS:
           save(done=done)
           saved = time.monotonic()
-    finally:  # also where it is interrupted
+    finally:  # Also after an interrupt.
       if len({array.rows for array in arrays}) == 1:
         save(done=done)
-    if not arrays[0].rows:
-      raise errors.UsageError(
-        f"none of the {records.num_images} images could be read; the reasons "
-        f"are in {os.path.join(folder, state_lib.SKIPPED_FILE)}"
-      )
+    errors.require(
+      arrays[0].rows,
+      f"none of the {records.num_images} images could be read; the reasons "
+      f"are in {os.path.join(folder, _SKIPPED_FILE)}",
+    )
     bar.update(records.num_images - done)
     for array in arrays:
       array.finish()
     state.update(done=records.num_images, finished=True)
-    state_lib.write(folder, state)
+    workdir.write_json(state_path, state)
 
 
 def _name_the_missing(
@@ -174,7 +264,7 @@ def _name_the_missing(
   index: np.ndarray,
   skipped: skipped_lib.SkippedFiles,
 ) -> None:
-  """Gives a reason to images without a row, should a crash have lost it."""
+  """Finds the reasons of images without a row that a crash has lost."""
   missing = np.ones(records.num_images, bool)
   missing[index] = False
   known = skipped.reasons
@@ -199,7 +289,7 @@ def _computed(
       raise errors.UsageError(f"{error} (images {first} to {last})") from error
 
   try:
-    yield from features_lib.map_ahead(compute, dataset)
+    yield from feature_extractor.map_ahead(compute, dataset)
   except tf.errors.OpError as error:
     if skipped.fatal:
       raise errors.UsageError(skipped.fatal) from error
@@ -207,12 +297,14 @@ def _computed(
 
 
 def _open(models, folder, rows) -> list[growing_array.GrowingArray]:
-  index, *others = state_lib.paths(folder, models)
-  arrays = [growing_array.GrowingArray(index, (), np.int64, rows=rows)]
-  for path, model in zip(others, models, strict=True):
-    arrays.append(
+  """Opens the files of the indices and of each model's features."""
+  index, *others = paths_of(folder, models)
+  return [
+    growing_array.GrowingArray(index, (), np.int64, rows=rows),
+    *(
       growing_array.GrowingArray(
         path, (model.description.width,), np.float32, rows=rows
       )
-    )
-  return arrays
+      for path, model in zip(others, models, strict=True)
+    ),
+  ]

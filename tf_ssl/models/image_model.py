@@ -1,4 +1,4 @@
-"""Any model as one function: images -> features, with a description."""
+"""Any model as one function, images -> features, with a description."""
 
 from typing import NamedTuple
 
@@ -6,30 +6,30 @@ import numpy as np
 import tensorflow as tf
 
 from tf_ssl import errors
-from tf_ssl.models import features as features_lib
-from tf_ssl.models import preparation
+from tf_ssl.models import feature_extractor
+from tf_ssl.models import preprocessing as preprocessing_lib
 from tf_ssl.models import reader as reader_lib
 
-_PROBE_SIZE = 224  # px; where nothing says what size a model takes
+_PROBE_SIZE = 224  # px; used where the model does not specify a size
 
 
 class Description(NamedTuple):
-  """What a report says about a model; JSON values.
+  """The facts about a model that reports print, as JSON values.
 
   Attributes:
-    name: given by the user.
-    kind: of file, in words.
-    path: where it was read from, as given.
-    layer: what is read.
-    layer_chosen: why that.
-    preprocessing: how pixel values are changed before the model.
-    preprocessing_chosen: why so.
-    image_size: [height, width] that images are resized to for this model; None
-      where it takes them as they come.
-    batch_size: images that it takes at once; None for any number.
-    width: D, of its features.
-    note: what was done to its output to get vectors; empty if nothing.
-    digest: SHA-256 of the weights and of what is computed with them.
+    name: name that the user chose.
+    kind: format of the file, such as "Keras file".
+    path: path of the file, as given.
+    layer: name of the layer whose output is the features.
+    layer_chosen: reason for this layer.
+    preprocessing: name of the preprocessing of images.
+    preprocessing_chosen: reason for this preprocessing.
+    image_size: [height, width] in px that images are resized to; None to keep
+      their size.
+    batch_size: number of images that the model requires; None for any.
+    width: feature width D.
+    note: sentence about averaging the output of the layer, or "".
+    digest: SHA-256 of the weights and of the computation.
   """
 
   name: str
@@ -46,26 +46,26 @@ class Description(NamedTuple):
   digest: str
 
   def text(self) -> str:
-    """The same in one line for people."""
+    """The description as one line of text."""
     size = ""
     if self.image_size is not None:
       size = "; images resized to {}x{} px".format(*reversed(self.image_size))
     note = f"; {self.note}" if self.note else ""
     return (
-      f"{self.name}: {self.kind} {self.path}; reads {self.layer} "
-      f"({self.layer_chosen}), {self.width} units{note}; pixels "
+      f"{self.name}: {self.kind} {self.path}; layer {self.layer} "
+      f"({self.layer_chosen}), {self.width} units{note}; preprocessing "
       f"{self.preprocessing} ({self.preprocessing_chosen}){size}; "
-      f"{self.digest[:12]}"
+      f"digest {self.digest[:12]}"
     )
 
 
 class ImageModel:
-  """A model whose features can be measured; safe between threads.
+  """A model that computes features; safe to call from several threads.
 
   Attributes:
-    name: of the model.
-    kind: of file.
-    description: a `Description`; `_asdict()` gives what goes into JSON.
+    name: name of the model.
+    kind: format of the file.
+    description: a `Description`; `_asdict()` gives its JSON object.
   """
 
   def __init__(
@@ -80,23 +80,23 @@ class ImageModel:
     """Prepares the model and runs it once.
 
     Args:
-      name: for reports and errors.
+      name: name of the model, for reports and errors.
       reader: the model as its file describes it.
-      path: for reports.
-      preprocessing: a name of `preprocessing.BY_NAME`; None for what the file
-        says.
-      image_size: pixels a side that images are resized to for this model; None
-        for what the file says.
+      path: path of the file, for reports.
+      preprocessing: name in `preprocessing.BY_NAME`; None for what the file
+        specifies.
+      image_size: side in px of the square that images are resized to; None for
+        what the file specifies.
 
     Raises:
-      UsageError: the file does not say how pixels are preprocessed and nor does
-        `preprocessing`; a size other than the model's only one; a model that
-        cannot be run, or not on images.
+      UsageError: neither the file nor `preprocessing` specifies a
+        preprocessing; the model does not accept `image_size`, or fails on
+        images.
     """
     self.name = name
     self.kind = reader.kind
     self._reader = reader
-    self._preparation = preparation.of_reader(
+    self._preparation = preprocessing_lib.prepare_for(
       reader,
       name=name,
       path=path,
@@ -108,32 +108,26 @@ class ImageModel:
       self._prepared,
       input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32)],
     )
-    self._extractor = features_lib.FeatureExtractor(
+    self._extractor = feature_extractor.FeatureExtractor(
       lambda images, training: self._vectors(reader.run(images)),
       preprocess=self._prepared,
     )
-    size = self._preparation.size
-    self.description = Description(
-      name=name,
-      kind=reader.kind,
-      path=path,
-      layer=reader.layer,
-      layer_chosen=reader.layer_chosen,
-      preprocessing=self._preparation.preprocessing,
-      preprocessing_chosen=self._preparation.chosen,
-      image_size=None if size is None else list(size),
-      batch_size=reader.batch_size,
-      width=self._probe().shape[1],
-      note=self._note,
-      digest=reader.digest,
+    width = self._probe().shape[1]  # Also sets the note.
+    self.description = describe(
+      name, reader, path, self._preparation, width, self._note
     )
 
+  def __repr__(self) -> str:
+    # TensorFlow may call this while __init__ traces.
+    described = getattr(self, "description", None)
+    return f"<ImageModel {described.text() if described else self.name}>"
+
   def features(self, images: np.ndarray | tf.Tensor) -> np.ndarray:
-    """Features of a batch of images.
+    """Computes the features of a batch of images.
 
     Args:
-      images: [B, H, W, 3] RGB, uint8 or float, 0..255, B >= 1; of any size,
-        unless the model was made for one size, to which they are then resized.
+      images: [B, H, W, 3] RGB, uint8 or float, 0..255, B >= 1; of any size:
+        they are resized if the model requires one size.
 
     Returns:
       [B, D] float32, finite.
@@ -142,10 +136,10 @@ class ImageModel:
       UsageError: images of another shape, or features that are NaN or infinite.
     """
     shape = tuple(images.shape)
-    if len(shape) != 4 or shape[3] != 3 or not shape[0]:
-      raise errors.UsageError(
-        f"images have shape {shape}; expected [B, H, W, 3] with B >= 1"
-      )
+    errors.require(
+      len(shape) == 4 and shape[3] == 3 and shape[0],
+      f"images have shape {shape}; expected [B, H, W, 3] with B >= 1",
+    )
     step = self._reader.batch_size or shape[0]
     parts = [self._part(images[i : i + step]) for i in range(0, shape[0], step)]
     features = parts[0] if len(parts) == 1 else np.concatenate(parts)
@@ -160,11 +154,11 @@ class ImageModel:
     return features
 
   def _part(self, images) -> np.ndarray:
-    """Features of no more images than the model takes at once."""
+    """Features of at most as many images as the model takes."""
     count = len(images)
     images = tf.cast(images, tf.float32)
     missing = (self._reader.batch_size or count) - count
-    if missing:  # the last image again, and what comes of it dropped
+    if missing:  # Pads the batch with copies of the last image.
       last = tf.repeat(images[-1:], missing, axis=0)
       images = tf.concat([images, last], axis=0)
     if self._reader.is_numpy:
@@ -175,12 +169,12 @@ class ImageModel:
     return features[:count]
 
   def _prepared(self, images: tf.Tensor) -> tf.Tensor:
-    """[B, H, W, 3] 0..255 -> what the model expects, float32."""
+    """[B, H, W, 3] 0..255 -> input of the model, float32."""
     images = tf.ensure_shape(images, [self._reader.batch_size, None, None, 3])
     return self._preparation(images)
 
   def _vectors(self, output: tf.Tensor) -> tf.Tensor:
-    """A layer's output of any rank -> [B, D] float32."""
+    """Output of a layer, of any rank -> [B, D] float32."""
     features, note = vectors(
       output,
       f"model {self.name!r}: {self._reader.layer}",
@@ -197,32 +191,58 @@ class ImageModel:
       features = self._part(image)
     except errors.UsageError:
       raise
-    except Exception as error:  # whatever a foreign graph may raise
+    except Exception as error:  # Graphs of others may raise anything.
       raise errors.UsageError(
-        f"model {self.name!r} cannot be run on an image of {size[1]}x{size[0]} "
-        f"px: {' '.join(str(error).split())[:300]}; set image_size to what it "
-        "takes, or `layer` to another one"
+        f"model {self.name!r} fails on an image of {size[1]}x{size[0]} px: "
+        f"{reader_lib.one_line(error)}; set image_size to a size that it "
+        "accepts, or change `layer`"
       ) from error
-    if features.ndim != 2 or not features.shape[1]:
-      raise errors.UsageError(
-        f"model {self.name!r}: {self._reader.layer} gives {features.shape} for "
-        "one image; expected [1, D]; set `layer` to another one"
-      )
+    errors.require(
+      features.ndim == 2 and features.shape[1],
+      f"model {self.name!r}: {self._reader.layer} gives {features.shape} for "
+      "one image; expected [1, D]; change `layer`",
+    )
     return features
 
 
+def describe(
+  name: str,
+  reader: reader_lib.Reader,
+  path: str,
+  preparation: preprocessing_lib.Preparation,
+  width: int,
+  note: str,
+) -> Description:
+  """Collects the facts about a model."""
+  size = preparation.size
+  return Description(
+    name=name,
+    kind=reader.kind,
+    path=path,
+    layer=reader.layer,
+    layer_chosen=reader.layer_chosen,
+    preprocessing=preparation.preprocessing,
+    preprocessing_chosen=preparation.chosen,
+    image_size=None if size is None else list(size),
+    batch_size=reader.batch_size,
+    width=width,
+    note=note,
+    digest=reader.digest,
+  )
+
+
 def vectors(
-  output: tf.Tensor, what: str, *, channels_first: bool = False
+  output: tf.Tensor, source: str, *, channels_first: bool = False
 ) -> tuple[tf.Tensor, str]:
-  """Makes a vector of each image out of a layer's output of any rank.
+  """Turns the output of a layer, of any rank, into one vector per image.
 
   Args:
-    output: [B, D], tokens [B, T, C], or maps.
-    what: gave it; for errors.
-    channels_first: whether maps are [B, C, h, w] and not [B, h, w, C].
+    output: vectors [B, D], tokens [B, T, C], or maps.
+    source: name of the model and layer, for errors.
+    channels_first: whether maps are [B, C, h, w] instead of [B, h, w, C].
 
   Returns:
-    [B, D] float32, and what was done to get it; empty if nothing.
+    [B, D] float32, and a note about averaging, or "".
 
   Raises:
     UsageError: an output of another rank.
@@ -236,11 +256,11 @@ def vectors(
   if rank == 3:
     note = "its output [B, T, C] is averaged over T"
     return tf.reduce_mean(output, axis=1), note
-  if rank != 4:
-    raise errors.UsageError(
-      f"{what} has the shape {output.shape}; expected vectors [B, D] or maps; "
-      "set `layer` to another one"
-    )
+  errors.require(
+    rank == 4,
+    f"{source} has the shape {output.shape}; expected vectors [B, D] or maps; "
+    "change `layer`",
+  )
   axes = [2, 3] if channels_first else [1, 2]
   note = ""
   if [output.shape[axis] for axis in axes] != [1, 1]:

@@ -1,8 +1,8 @@
-"""Whether a Keras model's configuration can be built without running its code.
+"""Checks that building a Keras configuration runs none of its code.
 
-Keras' own safe mode refuses Lambda layers in `.keras` files only, and lets a
-configuration name any function of any installed module. Here the configuration
-is read first, as JSON, and only what is listed below may stand in it.
+Keras' safe mode refuses Lambda layers in `.keras` files only, and allows a
+configuration to name any function of any installed module. Here the
+configuration is parsed as JSON first and may contain only what is listed below.
 """
 
 import json
@@ -15,13 +15,13 @@ import tensorflow as tf
 
 from tf_ssl import errors
 
-# Modules whose classes only compute; what else lies in keras (such as
-# keras.utils.get_file, or keras.models.load_model) reads and writes files.
+# Modules whose classes only compute. Others in keras, such as
+# keras.utils.get_file or keras.models.load_model, read and write files.
 _MODULES = re.compile(
   r"keras(\.src)?(\.(layers|initializers|regularizers|constraints"
   r"|mixed_precision|engine)(\.\w+)*)?"
 )
-# What Keras' networks use from elsewhere.
+# Classes of other modules that keras.applications use.
 _CLASSES = re.compile(
   r"keras\.src\.applications\.(convnext\.(LayerScale|StochasticDepth)"
   r"|inception_resnet_v2\.CustomScaleLayer)"
@@ -38,16 +38,16 @@ _OPS = re.compile(
   r"|subtract|tanh|tensordot|tile|transpose|unstack|where|zeros_like"
 )
 _MAY_RUN = (
-  "export the model as a SavedModel (model.export(...)), which holds its "
+  "export the model as a SavedModel (model.export(...)), which stores its "
   "computation as a graph, and give that"
 )
 
 
 def read(path: str) -> dict:
-  """Reads the configuration of a `.keras` or `.h5` file, building nothing.
+  """Reads the configuration of a `.keras` or `.h5` file; builds nothing.
 
   Raises:
-    UsageError: it is none, or holds weights only.
+    UsageError: the file is not a Keras model, or contains only weights.
   """
   try:
     if path.endswith(".keras"):
@@ -62,23 +62,23 @@ def read(path: str) -> dict:
     ) from error
   if config is None:
     raise errors.UsageError(
-      f"{path} holds weights but no model; save the whole with "
-      "model.save(...), or give weights of a known network as "
+      f"{path} contains weights but no model; save the model with "
+      "model.save(...), or give the weights of a known network as "
       "keras.applications:NAME:PATH"
     )
   return json.loads(config)
 
 
 def check(config: object, path: str) -> None:
-  """Refuses a configuration that could run code or touch files.
+  """Refuses a configuration that could run code or access files.
 
   Args:
-    config: JSON values, of any of Keras' formats.
-    path: for the message.
+    config: JSON value in any of Keras' formats.
+    path: path of the model, for the error.
 
   Raises:
-    UsageError: it has a Lambda layer, a class or function of another module
-      than Keras' own layers, or a TensorFlow function that does not only
+    UsageError: it has a Lambda layer, a class or function from a module other
+      than Keras' layers, or a TensorFlow function that may do more than
       compute.
   """
   for node in _dicts(config):
@@ -99,7 +99,7 @@ def _dicts(value: object) -> Iterator[dict]:
 
 
 def _refused(node: dict) -> str | None:
-  """What is wrong with one dict of a configuration."""
+  """The reason to refuse one dict of a configuration, or None."""
   name = node.get("class_name")
   bare = str(name).rpartition(">")[2]
   coded = [k for k, v in node.items() if k.endswith("_type") and v == "lambda"]
@@ -117,7 +117,7 @@ def _refused(node: dict) -> str | None:
     if bare != "TFOpLambda" or not _OPS.fullmatch(op):
       return f"calls TensorFlow's {bare} {op}, which may do more than compute"
   if name is None or node.get("module") is None:
-    return None  # a name that Keras looks up among what is registered
+    return None  # A name that Keras looks up in its registry.
   module = str(node["module"])
   if name == "function":
     function = node.get("config")
@@ -132,5 +132,5 @@ def _refused(node: dict) -> str | None:
   if _CLASSES.fullmatch(f"{module}.{name}"):
     return None
   if not _MODULES.fullmatch(module) or not str(name).isidentifier():
-    return f"names {name} of {module}, which is no part of Keras"
+    return f"names {name} of {module}, which is not part of Keras"
   return None

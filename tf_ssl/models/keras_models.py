@@ -1,13 +1,19 @@
-"""Keras models: which layer holds the features, and what the pixels must be."""
+"""Keras models: files, keras.applications, their features and stages."""
+
+import functools
+import re
+from collections.abc import Callable
 
 import tensorflow as tf
 
 from tf_ssl import errors
-from tf_ssl.models import keras_config, keras_endpoints, keras_networks, reader
+from tf_ssl.models import keras_config, reader
 
 _layers = tf.keras.layers
+_applications = tf.keras.applications
+_APPLICATIONS = [name for name in dir(_applications) if name[0].isupper()]
 _POOLING = (_layers.GlobalAveragePooling2D, _layers.GlobalMaxPooling2D)
-# Layers that may stand between the features and the scores of classes.
+# Layers that may follow the features in a classifier.
 _CLASSIFIER = (
   _layers.Activation,
   _layers.Dense,
@@ -16,18 +22,21 @@ _CLASSIFIER = (
   _layers.Reshape,
   _layers.Softmax,
 )
+# Stride of each map in px of the image, as in our ResNets.
+_STRIDES = {"C2": 4, "C3": 8, "C4": 16, "C5": 32}
+_PROBE_SIZE = 128  # px; a multiple of all strides
 
 
 def read_file(path: str, *, layer: str | None = None) -> reader.Reader:
-  """Reads a `.keras` or `.h5` file; no code in it is run.
+  """Reads a `.keras` or `.h5` file without running code from it.
 
   Args:
-    path: the file.
+    path: path of the file.
     layer: name of the layer to read; None chooses, see `choose_layer`.
 
   Raises:
-    UsageError: the file is no Keras model, could run code (Lambda layers), or
-      has no such layer.
+    UsageError: the file is not a Keras model, could run code (Lambda layers),
+      or has no such layer.
   """
   config = keras_config.read(path)
   keras_config.check(config, path)
@@ -38,15 +47,65 @@ def read_file(path: str, *, layer: str | None = None) -> reader.Reader:
 
 
 def load(path: str) -> tf.keras.Model:
-  """Builds a model whose configuration has been checked."""
+  """Builds a model whose configuration `keras_config` has checked."""
   try:
     return tf.keras.models.load_model(path, compile=False)
-  except Exception as error:  # whatever Keras raises on what it does not know
+  except Exception as error:  # Keras raises many types.
     raise errors.UsageError(
-      f"{path} cannot be built by Keras {tf.keras.__version__}: "
-      f"{' '.join(str(error).split())[:300]}; export the model as a SavedModel "
-      "where it was made"
+      f"Keras {tf.keras.__version__} cannot build {path}: "
+      f"{reader.one_line(error)}; export the model as a SavedModel with the "
+      "program that made it"
     ) from error
+
+
+def read_application(
+  name: str, weights: str, *, layer: str | None = None, seed: int = 0
+) -> reader.Reader:
+  """Builds a network of `tf.keras.applications` without its classifier.
+
+  Sets Keras' random seed.
+
+  Args:
+    name: name in `tf.keras.applications`, such as "ResNet50".
+    weights: "imagenet" (downloaded once), "random", or the path of a weight
+      file of the network without its top.
+    layer: name of the layer to read; None for the average over the last maps.
+    seed: seed of the random weights.
+
+  Raises:
+    UsageError: unknown network or layer, missing file, or failed download.
+  """
+  errors.require(
+    name in _APPLICATIONS,
+    f"keras.applications has no {name!r}; expected one of "
+    f"{', '.join(_APPLICATIONS)}",
+  )
+  build = getattr(_applications, name)
+  tf.keras.utils.set_random_seed(seed)
+  try:
+    model = build(
+      weights=None if weights == "random" else weights,
+      include_top=False,
+      pooling="avg",
+    )
+  except Exception as error:  # Downloads, HDF5 and Keras raise many types.
+    raise errors.UsageError(
+      f"the weights {weights!r} of keras.applications:{name} cannot be loaded: "
+      f"{reader.one_line(error)}; imagenet is downloaded once; without a "
+      f"network give keras.applications:{name}:PATH with a .h5 file of the "
+      "weights without the top, or random"
+    ) from error
+  path = f"keras.applications:{name}:{weights}"
+  digest = reader.weights_digest(path, model.get_weights())
+  found = of_model(model, "Keras application", path, layer=layer, digest=digest)
+  preprocess = _preprocess_input(name)
+  if preprocess is None:
+    return found  # The model has a layer for it.
+  return found._replace(
+    preprocessing=f"as {name}'s preprocess_input",
+    preprocessing_chosen="that of the network's own module",
+    preprocess=preprocess,
+  )
 
 
 def of_model(
@@ -57,30 +116,37 @@ def of_model(
   layer: str | None,
   digest: str,
 ) -> reader.Reader:
-  """Describes a Keras model in memory; arguments as `read_file`."""
-  if not hasattr(model, "inputs") or not model.inputs:
-    if layer is not None:
-      raise errors.UsageError(
-        f"{path}: layer={layer!r} was asked for, but this model is no graph of "
-        "layers (a subclass of keras.Model); only its output can be read"
-      )
-    run, name, chosen = model, "output", "the model is no graph of layers"
-  else:
-    if len(model.inputs) != 1 or model.inputs[0].shape.rank != 4:
-      shapes = [str(tensor.shape) for tensor in model.inputs]
-      raise errors.UsageError(
-        f"{path} takes {', '.join(shapes)}; expected one input, images "
-        "[B, H, W, 3]"
-      )
-    tensor, name, chosen = choose_layer(model, path, layer)
-    run = tf.keras.Model(model.inputs, tensor)
-  shape = (
-    model.inputs[0].shape if getattr(model, "inputs", None) else [None] * 4
-  )
-  if shape[3] not in (3, None):
-    raise errors.UsageError(
-      f"{path} takes images {tuple(shape)}; expected three channels, RGB, last"
+  """Describes a Keras model in memory.
+
+  Args:
+    model: a model that takes images [B, H, W, 3].
+    kind: kind of file, for reports.
+    path: path of the file, for errors.
+    layer: name of the layer to read; None chooses, see `choose_layer`.
+    digest: hash of the model.
+
+  Raises:
+    UsageError: the model does not take images, or has no such layer.
+  """
+  inputs = getattr(model, "inputs", None)
+  if not inputs:
+    errors.require(
+      layer is None,
+      f"{path}: layer={layer!r} is not available, because the model is a "
+      "subclass of keras.Model and not a graph of layers; remove `layer` to "
+      "read its output",
     )
+    run, name, chosen = model, "output", "the model is no graph of layers"
+    shape = [None] * 4
+  else:
+    shape = inputs[0].shape
+    errors.require(
+      len(inputs) == 1 and shape.rank == 4 and shape[3] in (3, None),
+      f"{path} takes {', '.join(str(tensor.shape) for tensor in inputs)}; "
+      "expected one input, RGB images [B, H, W, 3]",
+    )
+    tensor, name, chosen = choose_layer(model, path, layer)
+    run = tf.keras.Model(inputs, tensor)
   return reader.Reader(
     kind=kind,
     run=lambda images: run(images, training=False),
@@ -89,7 +155,7 @@ def of_model(
     digest=digest,
     image_size=reader.fixed_size(shape[1], shape[2]),
     batch_size=shape[0],
-    network=lambda: keras_endpoints.network(run),
+    network=lambda: _network(run),
     **_preprocessing(model),
   )
 
@@ -99,35 +165,35 @@ def choose_layer(
 ) -> tuple[tf.Tensor, str, str]:
   """Finds the features of a model that may end in a classifier.
 
-  Going back from the output through layers that a classifier is made of, the
-  first global pooling is read; without one, what the last Dense layer is given;
-  without that, the output.
+  Walks back from the output through the layers of a classifier to the last
+  global pooling; without one, takes the input of the last Dense layer; without
+  that, the output.
 
   Args:
-    model: made of layers, with one input.
-    path: for errors.
+    model: graph of layers with one input.
+    path: path of the model, for errors.
     layer: name of a layer, or "output"; None chooses.
 
   Returns:
-    The tensor, the layer's name, and why that.
+    The tensor, the name of the layer, and the reason for it.
 
   Raises:
     UsageError: the model has no such layer, or several outputs.
   """
   if layer is not None and layer != "output":
     names = [each.name for each in model.layers]
-    if layer not in names:
-      raise errors.UsageError(
-        f"{path} has no layer {layer!r}; expected one of "
-        f"{', '.join(names[-12:])} (the last of {len(names)}), or output; "
-        "change `layer`"
-      )
-    return model.get_layer(layer).output, layer, "by `layer`"
-  if len(model.outputs) != 1:
-    raise errors.UsageError(
-      f"{path} has {len(model.outputs)} outputs; set `layer` to one of "
-      f"{', '.join(model.output_names)}"
+    errors.require(
+      layer in names,
+      f"{path} has no layer {layer!r}; expected one of "
+      f"{', '.join(names[-12:])} (the last of {len(names)}), or output; "
+      "change `layer`",
     )
+    return model.get_layer(layer).output, layer, "by `layer`"
+  errors.require(
+    len(model.outputs) == 1,
+    f"{path} has {len(model.outputs)} outputs; set `layer` to one of "
+    f"{', '.join(model.output_names)}",
+  )
   if layer is None:
     found = _before_classifier(model)
     if found is not None:
@@ -136,8 +202,8 @@ def choose_layer(
   return model.outputs[0], "output", chosen
 
 
-def _before_classifier(model):
-  """The features, by walking back; None if the output is no classifier's."""
+def _before_classifier(model) -> tuple[tf.Tensor, str, str] | None:
+  """The features; None if the output is not that of a classifier."""
   dense = None
   tensor = model.outputs[0]
   while True:
@@ -147,7 +213,7 @@ def _before_classifier(model):
     layer = history.layer
     if isinstance(layer, _POOLING):
       return tensor, layer.name, "the last global pooling"
-    # MobileNet's classifier is a convolution of a single place.
+    # MobileNet's classifier is a convolution on a 1x1 map.
     is_point = isinstance(layer, _layers.Conv2D) and list(
       tensor.shape[1:3]
     ) == [1, 1]
@@ -163,18 +229,83 @@ def _before_classifier(model):
 
 
 def _preprocessing(model: tf.keras.Model) -> dict:
-  """What a model says about its pixels: fields of `Reader`."""
+  """The preprocessing that a model specifies, as fields of `Reader`."""
   for layer in model.submodules:
     if isinstance(layer, (_layers.Rescaling, _layers.Normalization)):
       return {
         "preprocessing": "0..255",
         "preprocessing_chosen": f"the model has a layer {layer.name} for that",
       }
-  name = keras_networks.recognized(model.name)
+  # A network's default name, such as mobilenetv2_1.00_224, identifies it.
+  bare = re.sub(r"_\d\.\d+_\d+$", "", model.name)
+  bare = re.sub(r"[-_]", "", bare).lower()
+  name = next((name for name in _APPLICATIONS if name.lower() == bare), None)
   if name is None:
     return {}
   return {
     "preprocessing": f"as {name}'s preprocess_input",
     "preprocessing_chosen": f"the model is called {model.name}",
-    "preprocess": keras_networks.preprocess_input(name),
+    "preprocess": _preprocess_input(name),
   }
+
+
+def _preprocess_input(
+  name: str,
+) -> Callable[[tf.Tensor], tf.Tensor] | None:
+  """The function of the module that defines a network, if it has one."""
+  build = getattr(_applications, name)
+  for module in vars(_applications).values():
+    if getattr(module, name, None) is build:
+      return getattr(module, "preprocess_input", None)
+  return None
+
+
+def _network(model: tf.keras.Model) -> reader.Network:
+  """Makes all of a model trainable and finds the maps of its stages.
+
+  C2, C3, C4 and C5 are the outputs of the last layers with 1/4, 1/8, 1/16 and
+  1/32 of the image's sides. A model that contains another model as a layer may
+  lack some of them; a subclass of keras.Model has none.
+
+  Args:
+    model: preprocessed images -> features.
+  """
+  model.trainable = True
+
+  @functools.cache
+  def maps() -> tf.keras.Model:
+    return tf.keras.Model(model.inputs, _stages(model))
+
+  is_graph = bool(getattr(model, "inputs", None))
+  has_maps = is_graph and bool(_stages(model))
+  return reader.Network(
+    lambda images, training: model(images, training=training),
+    (lambda images, training: maps()(images, training=training))
+    if has_maps
+    else None,
+    model.variables,
+    model.trainable_variables,
+  )
+
+
+def _stages(model: tf.keras.Model) -> dict[str, tf.Tensor]:
+  """Symbolic maps of the stages that the model has."""
+  maps = [
+    tensor
+    for layer in model.layers
+    for tensor in tf.nest.flatten(layer.output)
+    if tensor.shape.rank == 4 and tensor is not model.inputs[0]
+  ]
+  if not maps:
+    return {}
+  sides = [s or _PROBE_SIZE for s in model.inputs[0].shape[1:3]]
+  trace = tf.function(tf.keras.Model(model.inputs, maps)).get_concrete_function(
+    tf.TensorSpec([1, *sides, 3], model.inputs[0].dtype), training=False
+  )
+  shapes = [output.shape[1:3] for output in trace.outputs]
+  found = {}
+  for tensor, shape in zip(maps, shapes, strict=True):
+    for name, stride in _STRIDES.items():
+      if list(shape) == [-(-side // stride) for side in sides]:
+        found[name] = tensor
+  return found

@@ -1,8 +1,8 @@
-"""A model of any kind, by its path or by its name."""
+"""Loads models of any kind by path or name."""
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -10,19 +10,17 @@ from tf_ssl import errors
 from tf_ssl.models import (
   encoder_models,
   image_model,
-  keras_applications,
   keras_models,
   onnx_models,
   reader,
   saved_models,
-  yardsticks,
 )
 from tf_ssl.models import preprocessing as preprocessing_lib
 
 KINDS = (
-  "a SavedModel's folder, a .keras, .h5 or .onnx file, a run of tf_ssl or one "
-  "of its checkpoints, keras.applications:ResNet50[:imagenet|:random|:FILE.h5]"
-  ", random:resnet50[:SEED], or pixels"
+  "a folder with a SavedModel, a .keras, .h5 or .onnx file, a run of tf_ssl or "
+  "one of its checkpoints, keras.applications:ResNet50[:imagenet|:random|"
+  ":FILE.h5], random:resnet50[:SEED], or pixels"
 )
 
 
@@ -34,33 +32,34 @@ def load_model(
   image_size: int | None = None,
   restore_run: Callable[[str], tf.keras.Model] | None = None,
 ) -> image_model.ImageModel:
-  """Loads a model; no Python code of its file is run.
+  """Loads a model without running Python code from its file.
 
   Args:
-    spec: "NAME=PATH" or "PATH"; instead of a path also
-      "keras.applications:ResNet50" with ":imagenet" (the default; downloaded
-      once), ":random" or ":FILE.h5" after it; "random:resnet50", an untrained
-      encoder, or with its seed "random:resnet50:1"; "pixels", the image shrunk
+    spec: "NAME=PATH" or "PATH". Instead of a path:
+      "keras.applications:ResNet50", followed by ":imagenet" (the default,
+      downloaded once), ":random" or ":FILE.h5"; "random:resnet50" or
+      "random:resnet50:SEED", an untrained encoder; "pixels", the image resized
       to 16x16 px.
-    layer: what to read, by the file's own names; None chooses.
-    preprocessing: a name of `preprocessing.BY_NAME`, over what the file says;
-      needed where it says nothing.
-    image_size: pixels a side that images are resized to for this model; None
-      leaves them as they come, or resizes to the only size that it takes.
-    restore_run: from the path of a run's directory, or of a checkpoint in it,
-      to the run's encoder with its weights. It lies with the caller, because
-      evaluation does not know how methods are built.
+    layer: layer to read, by the file's own names; None chooses the input of
+      the classifier.
+    preprocessing: name in `preprocessing.BY_NAME`; overrides the file, and is
+      required if the file does not specify it.
+    image_size: side in px of the square that images are resized to; None keeps
+      their size, or resizes to the only size that the model accepts.
+    restore_run: path of a run's directory, or of a checkpoint in it -> the
+      run's encoder with its weights. An argument because `models` does not
+      know how methods are built.
 
   Returns:
-    The model, run once already.
+    The model, after one test run.
 
   Raises:
-    UsageError: nothing there, of no known kind, damaged, with code inside, or
-      unable to make features of images.
+    UsageError: the model is missing, of an unknown kind, damaged, contains
+      code, or does not compute features of images.
   """
   name, path = split(spec)
   if preprocessing is not None:
-    preprocessing_lib.by_name(preprocessing)  # before anything is loaded
+    preprocessing_lib.by_name(preprocessing)  # Fails before anything is loaded.
   found = read(path, layer=layer, restore_run=restore_run)
   return image_model.ImageModel(
     name,
@@ -71,14 +70,64 @@ def load_model(
   )
 
 
+def load_models(
+  specs: Sequence[str],
+  *,
+  layer: Sequence[str] = (),
+  preprocessing: Sequence[str] = (),
+  image_size: int | None = None,
+  restore_run: Callable[[str], tf.keras.Model] | None = None,
+) -> list[image_model.ImageModel]:
+  """Loads several models with distinct names.
+
+  Args:
+    specs: "NAME=PATH" or "PATH" of each model, as in `load_model`.
+    layer: layers to read: "LAYER" for all models, "NAME=LAYER" for one.
+    preprocessing: names in `preprocessing.BY_NAME`: "VALUE" for all models,
+      "NAME=VALUE" for one.
+    image_size: side in px that images are resized to, as in `load_model`.
+    restore_run: restores the encoder of a run, as in `load_model`.
+
+  Returns:
+    The models in the order of `specs`.
+
+  Raises:
+    UsageError: no model, two models with one name, an option for an unknown
+      model, or an error of `load_model`.
+  """
+  names = [split(spec)[0] for spec in specs]
+  check_names(names)
+  layers = _per_model("layer", layer, names)
+  preprocessings = _per_model("preprocessing", preprocessing, names)
+  return [
+    load_model(
+      spec,
+      layer=layers[name],
+      preprocessing=preprocessings[name],
+      image_size=image_size,
+      restore_run=restore_run,
+    )
+    for spec, name in zip(specs, names, strict=True)
+  ]
+
+
+def check_names(names: Sequence[str]) -> None:
+  """Raises UsageError unless there is at least one name and all differ."""
+  errors.require(
+    names and len(set(names)) == len(names),
+    f"models: {', '.join(names) or 'none'}; expected at least one, and a "
+    "different name for each: NAME=PATH",
+  )
+
+
 def split(spec: str) -> tuple[str, str]:
-  """Takes "NAME=PATH", or "PATH", apart; a path's last part is its name."""
+  """Splits "NAME=PATH" or "PATH"; the default name is the file's stem."""
   name, equals, path = spec.partition("=")
   if equals and re.fullmatch(r"[^/\\]*", name) and not os.path.exists(spec):
-    if not name or not path:
-      raise errors.UsageError(
-        f"model {spec!r}: expected NAME=PATH, such as mine=exported/mine"
-      )
+    errors.require(
+      name and path,
+      f"model {spec!r}: expected NAME=PATH, such as mine=exported/mine",
+    )
     return name, path
   stem = os.path.basename(os.path.normpath(spec))
   return re.sub(r"\.(keras|h5|hdf5|onnx)$", "", stem), spec
@@ -90,15 +139,17 @@ def read(
   layer: str | None = None,
   restore_run: Callable[[str], tf.keras.Model] | None = None,
 ) -> reader.Reader:
-  """Reads a model of any kind; arguments and errors as `load_model`."""
+  """Reads a model of any kind; arguments and errors as in `load_model`."""
   kind, _, rest = path.partition(":")
   if kind == "keras.applications":
     name, _, weights = rest.partition(":")
-    return keras_applications.read(name, weights or "imagenet", layer=layer)
+    return keras_models.read_application(
+      name, weights or "imagenet", layer=layer
+    )
   if kind == "random" and not os.path.exists(path):
-    return yardsticks.untrained(rest, layer=layer)
+    return encoder_models.untrained(rest, layer=layer)
   if path == "pixels" and not os.path.exists(path):
-    return yardsticks.pixels(layer=layer)
+    return encoder_models.pixels(layer=layer)
   if os.path.isfile(os.path.join(path, saved_models.MODEL_FILE)):
     return saved_models.read(path, layer=layer)
   suffix = os.path.splitext(path)[1].lower()
@@ -108,17 +159,17 @@ def read(
     if suffix in (".keras", ".h5", ".hdf5"):
       return keras_models.read_file(path, layer=layer)
   if os.path.isdir(path) or os.path.isfile(f"{path}.index"):
-    return _run(path, layer, restore_run)
-  problem = "is of no known kind" if os.path.exists(path) else "is not there"
+    return _read_run(path, layer, restore_run)
+  problem = "is of an unknown kind" if os.path.exists(path) else "was not found"
   raise errors.UsageError(f"model {path} {problem}; expected {KINDS}")
 
 
-def _run(path: str, layer: str | None, restore_run) -> reader.Reader:
-  if restore_run is None:
-    raise errors.UsageError(
-      f"model {path} is no SavedModel; if it is a run of tf_ssl, export it "
-      "with tools.export_encoder and give what that writes"
-    )
+def _read_run(path: str, layer: str | None, restore_run) -> reader.Reader:
+  errors.require(
+    restore_run is not None,
+    f"model {path} is not a SavedModel; if it is a run of tf_ssl, export it "
+    "with tools.export_encoder and give the exported folder",
+  )
   folders = (path, os.path.join(path, "checkpoints"))
   if not os.path.isfile(f"{path}.index") and not any(
     map(tf.train.latest_checkpoint, folders)
@@ -130,3 +181,28 @@ def _run(path: str, layer: str | None, restore_run) -> reader.Reader:
   encoder = restore_run(path)
   digest = reader.weights_digest("tf_ssl run", encoder.get_weights())
   return encoder_models.of_encoder(encoder, "tf_ssl run", digest, layer=layer)
+
+
+def _per_model(
+  option: str, values: Sequence[str], names: Sequence[str]
+) -> dict[str, str | None]:
+  """The option's value for each model; NAME=VALUE overrides VALUE."""
+  for_all, for_one = [], {}
+  for value in values:
+    name, equals, rest = value.partition("=")
+    if not equals:
+      for_all.append(value)
+    elif name not in names or name in for_one:
+      raise errors.UsageError(
+        f"{option}={value!r}: expected one value for each of the models "
+        f"{', '.join(names)}"
+      )
+    else:
+      for_one[name] = rest
+  errors.require(
+    len(for_all) <= 1,
+    f"{option} is given {len(for_all)} times for all models "
+    f"({', '.join(for_all)}); expected once, or NAME=VALUE for each",
+  )
+  common = for_all[0] if for_all else None
+  return {name: for_one.get(name, common) for name in names}

@@ -5,9 +5,25 @@ from typing import Any
 import numpy as np
 
 from tf_ssl import errors
-from tf_ssl.models import onnx_graph, reader
+from tf_ssl.models import reader
 
-# The metadata of ONNX for images -> our names.
+_POOLING = ("GlobalAveragePool", "GlobalMaxPool", "ReduceMean")
+_DENSE = ("Gemm", "MatMul")
+# Operations that may follow the features in a classifier.
+_CLASSIFIER = (
+  *_DENSE,
+  "Add",
+  "Cast",
+  "Dropout",
+  "Flatten",
+  "Identity",
+  "LogSoftmax",
+  "Relu",
+  "Reshape",
+  "Softmax",
+  "Squeeze",
+)
+# ONNX' metadata for images -> name in `preprocessing.BY_NAME`.
 _RANGES = {
   "NominalRange_0_255": "0..255",
   "Normalized_0_1": "0..1",
@@ -21,20 +37,20 @@ _TYPES = {
   "tensor(double)": np.float64,
   "tensor(uint8)": np.uint8,
 }
-_PROBE_SIZE = 224  # px; where the file does not say
+_PROBE_SIZE = 224  # px; used where the file does not specify a size
 
 
 def read(path: str, *, layer: str | None = None) -> reader.Reader:
   """Reads an ONNX file.
 
   Args:
-    path: the file.
-    layer: name of a tensor of the graph; None chooses as for Keras models, see
-      `onnx_graph.choose`. Needs the package `onnx`, unless it is an output.
+    path: path of the file.
+    layer: name of a tensor of the graph; None chooses, see `choose_tensor`.
+      Tensors that are not outputs need the package `onnx`.
 
   Raises:
-    UsageError: ONNX Runtime is not installed, the file is damaged, takes no
-      images, or has no such tensor.
+    UsageError: ONNX Runtime is not installed, or the file is damaged, does not
+      take images, or has no such tensor.
   """
   try:
     import onnxruntime
@@ -42,34 +58,37 @@ def read(path: str, *, layer: str | None = None) -> reader.Reader:
     raise errors.UsageError(
       f"model {path} needs ONNX Runtime; install it: pip install tf_ssl[onnx]"
     ) from None
-  model, tensor, chosen = onnx_graph.choose(path, layer)
+  model, tensor, chosen = choose_tensor(path, layer)
   options = onnxruntime.SessionOptions()
   options.log_severity_level = 3  # errors
   try:
     session = onnxruntime.InferenceSession(
       model, options, providers=onnxruntime.get_available_providers()
     )
-  except Exception as error:  # its errors share no class of their own
+  except Exception as error:  # ONNX Runtime's errors share no base class.
     raise errors.UsageError(
-      f"{path} cannot be loaded by ONNX Runtime {onnxruntime.__version__}: "
-      f"{' '.join(str(error).split())[:300]}"
+      f"ONNX Runtime {onnxruntime.__version__} cannot load {path}: "
+      f"{reader.one_line(error)}"
     ) from error
   outputs = [output.name for output in session.get_outputs()]
   if tensor is None and len(outputs) == 1:
     tensor = outputs[0]
   if tensor not in outputs:
-    raise errors.UsageError(
-      f"{path} has no output {tensor or 'that stands out'!r}; expected one of "
-      f"{', '.join(outputs)} (with the package onnx installed, any tensor); "
-      "change `layer`"
+    problem = (
+      f"has no output {tensor!r}" if tensor else "has more than one output"
     )
-  [image] = _image_inputs(session, path)
+    raise errors.UsageError(
+      f"{path} {problem}; expected one of {', '.join(outputs)} (with the "
+      "package onnx installed, any tensor); change `layer`"
+    )
+  image = _image_input(session, path)
   dtype = _TYPES[image.type]
   first = _channels_first(session, image, dtype, path)
   batch, *sides = _axes(image.shape, first)
 
   def run(images: np.ndarray) -> np.ndarray:
-    return session.run([tensor], {image.name: _laid(images, first, dtype)})[0]
+    given = {image.name: _as_input(images, first, dtype)}
+    return session.run([tensor], given)[0]
 
   return reader.Reader(
     kind="ONNX file",
@@ -85,23 +104,105 @@ def read(path: str, *, layer: str | None = None) -> reader.Reader:
   )
 
 
-def _image_inputs(session: Any, path: str) -> list:
-  """The one input, checked."""
-  inputs = session.get_inputs()
-  told = [f"{i.name} {i.type} {i.shape}" for i in inputs]
-  if (
-    len(inputs) != 1
-    or len(inputs[0].shape) != 4
-    or inputs[0].type not in _TYPES
-  ):
+def choose_tensor(
+  path: str, layer: str | None
+) -> tuple[str | bytes, str | None, str]:
+  """Finds the features of a model that may end in a classifier.
+
+  Walks back from the output through the operations of a classifier to the last
+  global pooling; without one, takes the input of the last dense layer; without
+  that, the output.
+
+  Args:
+    path: path of the ONNX file.
+    layer: name of a tensor, "output", or None to choose.
+
+  Returns:
+    The model with the tensor among its outputs, as a path or as bytes; the name
+    of the tensor, None for the only output; the reason for it.
+
+  Raises:
+    UsageError: damaged file, or no such tensor.
+  """
+  try:
+    import onnx
+  except ImportError:
+    if layer not in (None, "output"):
+      return path, layer, "by `layer`"
+    return path, None, "the output; to look inside, pip install onnx"
+  try:
+    graph = onnx.load(path, load_external_data=False).graph
+  except Exception as error:  # Errors of protobuf, onnx and the file system.
     raise errors.UsageError(
-      f"{path} takes {'; '.join(told)}; expected one input, images of rank 4"
-    )
-  return inputs
+      f"{path} cannot be read as an ONNX file: {reader.one_line(error)}"
+    ) from error
+  outputs = [output.name for output in graph.output]
+  if layer == "output":
+    return path, None, "by `layer`"
+  if layer is None:
+    found = _before_classifier(graph) if len(outputs) == 1 else None
+    if found is None:
+      return path, None, "the model ends without a classifier"
+    tensor, chosen = found
+  else:
+    tensor, chosen = layer, "by `layer`"
+  if tensor in outputs:
+    return path, tensor, chosen
+  names = [name for node in graph.node for name in node.output]
+  errors.require(
+    tensor in names,
+    f"{path} has no tensor {tensor!r}; expected one of "
+    f"{', '.join(names[-12:])} (the last of {len(names)}); change `layer`",
+  )
+  model = onnx.load(path)  # With the weights in files next to it.
+  model.graph.output.append(onnx.ValueInfoProto(name=tensor))
+  try:
+    return model.SerializeToString(), tensor, chosen
+  except ValueError as error:
+    raise errors.UsageError(
+      f"{path} is larger than 2 GiB, so that the output {tensor} cannot be "
+      "added; set `layer` to output, or export the model with that tensor as "
+      "an output"
+    ) from error
+
+
+def _before_classifier(graph) -> tuple[str, str] | None:
+  """The features' name and the reason; None without a classifier."""
+  makers = {name: node for node in graph.node for name in node.output}
+  constants = {tensor.name for tensor in graph.initializer}
+  constants |= {
+    name
+    for node in graph.node
+    if node.op_type == "Constant"
+    for name in node.output
+  }
+  tensor, dense = graph.output[0].name, None
+  while tensor in makers:
+    node = makers[tensor]
+    if node.op_type in _POOLING:
+      return tensor, "the last global pooling"
+    given = [name for name in node.input if name and name not in constants]
+    if node.op_type not in _CLASSIFIER or len(given) != 1:
+      break
+    if node.op_type in _DENSE and dense is None:
+      dense = given[0], "before the last dense layer"
+    tensor = given[0]
+  return dense
+
+
+def _image_input(session: Any, path: str) -> Any:
+  """The only input; UsageError unless it can be images."""
+  inputs = session.get_inputs()
+  found = "; ".join(f"{i.name} {i.type} {i.shape}" for i in inputs)
+  errors.require(
+    len(inputs) == 1 and len(inputs[0].shape) == 4 and inputs[0].type in _TYPES,
+    f"{path} takes {found}; expected one input, images of rank 4",
+  )
+  return inputs[0]
 
 
 def _channels_first(session: Any, image: Any, dtype: type, path: str) -> bool:
-  """Whether images are [B, 3, H, W], by the shape, else by trying."""
+  """Whether images are [B, 3, H, W]: by the shape, otherwise by a test run."""
   if (image.shape[1] == 3) != (image.shape[3] == 3):
     return image.shape[1] == 3
   for first in (True, False):
@@ -110,9 +211,9 @@ def _channels_first(session: Any, image: Any, dtype: type, path: str) -> bool:
     sizes[0] = batch if isinstance(batch, int) else 1
     try:
       session.run(
-        None, {image.name: _laid(np.zeros([*sizes, 3]), first, dtype)}
+        None, {image.name: _as_input(np.zeros([*sizes, 3]), first, dtype)}
       )
-    except Exception:  # its errors share no class of their own
+    except Exception:  # ONNX Runtime's errors share no base class.
       continue
     return first
   raise errors.UsageError(
@@ -122,12 +223,14 @@ def _channels_first(session: Any, image: Any, dtype: type, path: str) -> bool:
 
 
 def _axes(shape: list, channels_first: bool) -> list:
-  """Batch, height and width of an input's shape."""
+  """Batch size, height and width of an input's shape."""
   return [shape[axis] for axis in ((0, 2, 3) if channels_first else (0, 1, 2))]
 
 
-def _laid(images: np.ndarray, channels_first: bool, dtype: type) -> np.ndarray:
-  """[B, H, W, 3] -> as the input wants it."""
+def _as_input(
+  images: np.ndarray, channels_first: bool, dtype: type
+) -> np.ndarray:
+  """[B, H, W, 3] -> the layout and type of the input."""
   if channels_first:
     images = images.transpose(0, 3, 1, 2)
   if dtype == np.uint8:
@@ -136,7 +239,7 @@ def _laid(images: np.ndarray, channels_first: bool, dtype: type) -> np.ndarray:
 
 
 def _preprocessing(session: Any, dtype: type) -> dict:
-  """What the file says about its pixels: fields of `Reader`."""
+  """The preprocessing that the file specifies, as fields of `Reader`."""
   if dtype == np.uint8:
     return {
       "preprocessing": "0..255",

@@ -1,7 +1,7 @@
-"""What a loader finds out about a file: how to run it, and what that rests on.
+"""The interface between model files and the rest: `Reader` and `Network`.
 
-Each kind of file has a module that returns a `Reader`; `image_model` turns it
-into the one object that evaluation uses.
+The module of each file format returns a `Reader`; `image_model` makes features
+of it, `trainable` a network to train.
 """
 
 import hashlib
@@ -14,16 +14,17 @@ import tensorflow as tf
 
 
 class Network(NamedTuple):
-  """What training needs of a model.
+  """The parts of a model that training needs.
 
   Attributes:
-    features: (images, training) -> [B, D], as `Reader.run` but for `training`:
-      whether batch norm uses and updates the statistics of the batch.
-    endpoints: (images, training) -> the maps after its stages, at least one of
-      "C2", "C3", "C4", "C5", [B, h, w, C] each; None where it offers none.
-    variables: all that make the features.
-    trainable_variables: those that gradients may move.
-    note: a sentence on what cannot be trained as usual; empty if nothing.
+    features: (images, training) -> [B, D]; takes the images of `Reader.run`.
+      `training` selects whether batch norm uses and updates the statistics of
+      the batch.
+    endpoints: (images, training) -> maps after the stages, at least one of
+      "C2", "C3", "C4", "C5", [B, h, w, C] each; None if the model has none.
+    variables: all variables that the features depend on.
+    trainable_variables: variables that receive gradients.
+    note: sentence about parts that cannot be trained as usual, or "".
   """
 
   features: Callable[[tf.Tensor, bool], tf.Tensor]
@@ -37,22 +38,22 @@ class Reader(NamedTuple):
   """A model as its file describes it.
 
   Attributes:
-    kind: in words, such as "Keras file".
-    run: [B, H, W, 3] float32, preprocessed, -> the layer's output, of any rank.
-      A function of tensors that can be traced, unless `is_numpy`.
-    layer: name of what is read.
-    layer_chosen: why that.
-    preprocessing: its name in `preprocessing.BY_NAME`, or any other where
-      `preprocess` is given; None where the file does not say.
-    preprocessing_chosen: why that.
-    preprocess: the function, where it is none of `preprocessing.BY_NAME`.
-    image_size: height and width that the model takes; None for any.
-    batch_size: number of images that it takes at once; None for any.
+    kind: format for people, such as "Keras file".
+    run: preprocessed images [B, H, W, 3] float32 -> output of the layer, of
+      any rank. A traceable function of tensors, unless `is_numpy`.
+    layer: name of the layer whose output is the features.
+    layer_chosen: reason for this layer.
+    digest: hash of the weights and of the computation.
+    preprocessing: name in `preprocessing.BY_NAME`, or any other name if
+      `preprocess` is given; None if the file does not specify it.
+    preprocessing_chosen: reason for this preprocessing.
+    preprocess: function that preprocesses images, if `preprocessing` is not a
+      name in `preprocessing.BY_NAME`.
+    image_size: height and width that the model requires; None for any.
+    batch_size: number of images that the model requires; None for any.
     channels_first: whether its maps are [B, C, h, w].
     is_numpy: whether `run` takes and returns NumPy arrays.
-    digest: hash of the weights and of what is computed with them.
-    network: makes what training needs; None where its weights cannot be
-      trained.
+    network: builds the network to train; None if the weights are constants.
   """
 
   kind: str
@@ -71,14 +72,14 @@ class Reader(NamedTuple):
 
 
 def fixed_size(height: object, width: object) -> tuple[int, int] | None:
-  """The sides of an input, None unless both are numbers."""
+  """The height and width of an input; None unless both are integers."""
   if isinstance(height, int) and isinstance(width, int):
     return height, width
   return None
 
 
 def path_digest(path: str) -> str:
-  """SHA-256 of a file, or of all files of a folder with their names."""
+  """SHA-256 of a file, or of all files of a folder and their names."""
   if os.path.isfile(path):
     with open(path, "rb") as file:
       return hashlib.file_digest(file, "sha256").hexdigest()
@@ -92,10 +93,15 @@ def path_digest(path: str) -> str:
   return sha256.hexdigest()
 
 
-def weights_digest(what: str, weights: list[np.ndarray]) -> str:
+def weights_digest(description: str, weights: list[np.ndarray]) -> str:
   """SHA-256 of a description and of arrays."""
-  sha256 = hashlib.sha256(what.encode())
+  sha256 = hashlib.sha256(description.encode())
   for array in weights:
     sha256.update(f"{array.dtype}{array.shape}".encode())
     sha256.update(np.ascontiguousarray(array).data)
   return sha256.hexdigest()
+
+
+def one_line(error: Exception) -> str:
+  """The message of another library's error, shortened to one line."""
+  return " ".join(str(error).split())[:300]

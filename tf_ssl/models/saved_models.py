@@ -1,9 +1,10 @@
-"""SavedModels: ours, TF-Hub's, and those that Keras or anyone exported.
+"""SavedModels of tf_ssl, TF-Hub, Keras and others.
 
-Loading one runs no Python of the file. Its graph, like any program's, may hold
-operations that read and write files: give only models whose source you trust.
+Loading one runs no Python code from the file. Its graph may contain operations
+that read and write files: load only models whose source you trust.
 """
 
+import functools
 import json
 import os
 from collections.abc import Callable
@@ -12,20 +13,14 @@ import tensorflow as tf
 from keras.protobuf import saved_metadata_pb2
 
 from tf_ssl import errors
-from tf_ssl.models import (
-  keras_config,
-  keras_models,
-  reader,
-  saved_calls,
-  saved_networks,
-)
+from tf_ssl.models import keras_config, keras_models, reader
 
 MODEL_FILE = "saved_model.pb"
 _KERAS_FILE = "keras_metadata.pb"
-_OUR_FILE = "provenance.json"  # what tf_ssl.export writes inside
-# In this order: ours and TF-Hub's of TensorFlow 1; those of TensorFlow 2.
+_OUR_FILE = "provenance.json"  # Written by tf_ssl.export.
+# Preferred signatures: tf_ssl, TF-Hub of TensorFlow 1, TensorFlow 2.
 _SIGNATURES = ("features", "image_feature_vector", "default", "serving_default")
-# The last one is google-research/simclr's.
+# Preferred outputs; the last one is that of google-research/simclr.
 _OUTPUTS = (
   "features",
   "pooled",
@@ -34,24 +29,29 @@ _OUTPUTS = (
   "default",
   "final_avg_pool",
 )
+_FROZEN_MAPS = (
+  "its maps were exported for inference only: batch norm keeps the statistics "
+  "that it came with"
+)
 
 
 def read(path: str, *, layer: str | None = None) -> reader.Reader:
   """Reads a SavedModel.
 
-  Keras' own (with `keras_metadata.pb`) are read as a `.keras` file is, if their
-  configuration needs no code of others. Of the rest, the signature `features`
-  is read, else the object itself is called, as TF-Hub has it, else one of the
-  signatures image_feature_vector, default, serving_default, or the only one.
+  One that Keras saved (with `keras_metadata.pb`) is read like a `.keras` file
+  if its configuration needs no other code. For all others, the features are the
+  signature `features`, else the call of the object (TF-Hub's convention), else
+  the signature image_feature_vector, default or serving_default, or the only
+  one.
 
   Args:
-    path: the folder.
-    layer: what to read: SIGNATURE, SIGNATURE:OUTPUT, or "call" (the object
-      itself); the name of a layer for Keras' own.
+    path: path of the folder.
+    layer: SIGNATURE, SIGNATURE:OUTPUT, or "call" for the call of the object;
+      the name of a layer for a model that Keras saved.
 
   Raises:
-    UsageError: it cannot be loaded, or has nothing that takes images; the
-      signatures that it has are listed.
+    UsageError: it cannot be loaded, or takes no images; the error lists its
+      signatures.
   """
   digest = reader.path_digest(path)
   refused = ""
@@ -67,10 +67,9 @@ def read(path: str, *, layer: str | None = None) -> reader.Reader:
       )
   try:
     loaded = tf.saved_model.load(path)
-  except Exception as error:  # OpError, OSError, ValueError, by what is wrong
+  except Exception as error:  # OpError, OSError or ValueError.
     raise errors.UsageError(
-      f"{path} cannot be loaded as a SavedModel: "
-      f"{' '.join(str(error).split())[:300]}"
+      f"{path} cannot be loaded as a SavedModel: {reader.one_line(error)}"
     ) from error
   is_ours = os.path.exists(os.path.join(path, _OUR_FILE))
   found = _call(loaded) if _prefers_call(loaded, layer) else None
@@ -82,14 +81,14 @@ def read(path: str, *, layer: str | None = None) -> reader.Reader:
 
   return reader.Reader(
     kind="tf_ssl SavedModel" if is_ours else "SavedModel",
-    # `loaded` must live as long as its functions.
+    # `loaded` owns the variables and must outlive its functions.
     run=lambda pixels, _=loaded: run(tf.cast(pixels, images.dtype)),
     layer=name,
     layer_chosen="by `layer`" if layer else "what it offers first" + refused,
     digest=digest,
     image_size=reader.fixed_size(height, width),
     batch_size=batch,
-    network=saved_networks.of_loaded(loaded, _one_output),
+    network=_network(loaded),
     **_preprocessing(
       path, images.dtype, hasattr(loaded, "trainable_variables")
     ),
@@ -114,18 +113,61 @@ def _call(loaded: object) -> tuple[Callable, str, tf.TensorSpec] | None:
   """The object as a function of images; None if it is no such function."""
   if not callable(loaded):
     return None
-  # its class has a __call__ that only forwards
-  call = saved_calls.of_images(vars(loaded).get("__call__"))
+  # The object's class has a __call__ that only forwards to this one.
+  call = _image_function(vars(loaded).get("__call__"))
   if call is None:
     return None
   run, spec = call
   return lambda pixels: _one_output(run(pixels)), "call", spec
 
 
+def _image_function(
+  function: object, *, training: bool = False
+) -> tuple[Callable, tf.TensorSpec] | None:
+  """Turns a restored function into a function of images only.
+
+  Args:
+    function: attribute of a loaded SavedModel, such as its `__call__`.
+    training: whether the trace was given True, TF-Hub's argument `training`.
+
+  Returns:
+    Function of images [B, H, W, 3] and the spec of its images, float32 if it
+    accepts several types; None if there is no such trace.
+  """
+  found = []
+  for trace in getattr(function, "concrete_functions", []):
+    # Specs of tensors, and Python values such as that of `training`.
+    given = trace.structured_input_signature
+    flat = tf.nest.flatten(given)
+    specs = [value for value in flat if isinstance(value, tf.TensorSpec)]
+    is_training = any(value is True for value in flat)
+    if len(specs) == 1 and is_training == training and _takes_images(specs[0]):
+      found.append((functools.partial(_called, function, given), specs[0]))
+  found.sort(key=lambda call: not call[1].dtype.is_floating)
+  return found[0] if found else None
+
+
+def _takes_images(spec: tf.TensorSpec) -> bool:
+  """Whether a tensor may be images [B, H, W, 3]."""
+  shape = spec.shape
+  is_number = spec.dtype.is_floating or spec.dtype == tf.uint8
+  return is_number and (
+    shape.rank is None or (shape.rank == 4 and shape[3] in (3, None))
+  )
+
+
+def _called(function: Callable, given: tuple, pixels: tf.Tensor):
+  """Calls a function with its traced arguments and `pixels` as the tensor."""
+  arguments, named = tf.nest.map_structure(
+    lambda value: pixels if isinstance(value, tf.TensorSpec) else value, given
+  )
+  return function(*arguments, **named)
+
+
 def _signature(
   loaded: object, path: str, layer: str | None, refused: str
 ) -> tuple[Callable, str, tf.TensorSpec]:
-  """The signature to read; UsageError if there is none for images."""
+  """The signature to read; UsageError if none takes images."""
   signatures = loaded.signatures
   name, _, output = (layer or "").partition(":")
   if not layer:
@@ -135,7 +177,7 @@ def _signature(
       name = ""
   function = signatures[name] if name in signatures else None
   specs = {} if function is None else function.structured_input_signature[1]
-  if len(specs) != 1 or not all(map(saved_calls.takes_images, specs.values())):
+  if len(specs) != 1 or not all(map(_takes_images, specs.values())):
     raise errors.UsageError(
       f"{path} has no signature {name or 'for images'!r} that takes one input, "
       f"images [B, H, W, 3]; it has {_listing(loaded)}; set `layer` to one of "
@@ -143,61 +185,57 @@ def _signature(
     )
   [(argument, spec)] = specs.items()
   outputs = function.structured_outputs
-  if output and output not in outputs:
-    raise errors.UsageError(
-      f"{path}: signature {name} has no output {output!r}; expected one of "
-      f"{', '.join(outputs)}; change `layer`"
-    )
+  errors.require(
+    not output or output in outputs,
+    f"{path}: signature {name} has no output {output!r}; expected one of "
+    f"{', '.join(outputs)}; change `layer`",
+  )
   output = output or _choose_output(outputs, f"{path}: signature {name}")
   read_as = name if name == output else f"{name}:{output}"
   return lambda pixels: function(**{argument: pixels})[output], read_as, spec
 
 
 def _listing(loaded: object) -> str:
-  """The signatures with what they take and give."""
+  """The signatures with the types and shapes of their inputs and outputs."""
   lines = []
   for name, function in loaded.signatures.items():
     inputs = function.structured_input_signature[1].values()
+    outputs = function.structured_outputs
+    outputs = outputs.items() if isinstance(outputs, dict) else ()
     takes = ", ".join(f"{i.dtype.name}{i.shape}" for i in inputs)
-    gives = ", ".join(f"{k} {v.shape}" for k, v in _shapes(function).items())
+    gives = ", ".join(f"{k} {v.shape}" for k, v in outputs)
     lines.append(f"{name} ({takes}) -> {gives}")
-  return "; ".join(lines) or "no signatures at all"
+  return "; ".join(lines) or "no signatures"
 
 
-def _shapes(function) -> dict:
-  outputs = function.structured_outputs
-  return outputs if isinstance(outputs, dict) else {}
-
-
-def _one_output(outputs: object, what: str = "its call") -> tf.Tensor:
+def _one_output(outputs: object) -> tf.Tensor:
   if not isinstance(outputs, dict):
     return outputs
-  return outputs[_choose_output(outputs, what)]
+  return outputs[_choose_output(outputs, "its call")]
 
 
-def _choose_output(outputs: dict, what: str) -> str:
+def _choose_output(outputs: dict, source: str) -> str:
   for name in [*_OUTPUTS, *outputs]:
     if name in outputs and (name in _OUTPUTS or len(outputs) == 1):
       return name
   raise errors.UsageError(
-    f"{what} gives {', '.join(outputs)}; set `layer` to SIGNATURE:OUTPUT"
+    f"{source} gives {', '.join(outputs)}; set `layer` to SIGNATURE:OUTPUT"
   )
 
 
 def _preprocessing(path: str, dtype: tf.DType, is_hub: bool) -> dict:
-  """What a SavedModel says about its pixels: fields of `Reader`."""
+  """The preprocessing that a SavedModel specifies, as fields of `Reader`."""
   if dtype == tf.uint8:
     return {
       "preprocessing": "0..255",
       "preprocessing_chosen": "its images are uint8",
     }
   ours = os.path.join(path, _OUR_FILE)
-  if os.path.exists(ours):
-    if _applied(ours) == "inside the SavedModel":
-      return {
-        "preprocessing": "0..255",
-        "preprocessing_chosen": f"{_OUR_FILE}: it normalizes by itself",
-      }
+  if os.path.exists(ours) and _is_applied_inside(ours):
+    return {
+      "preprocessing": "0..255",
+      "preprocessing_chosen": f"{_OUR_FILE}: it normalizes by itself",
+    }
   if is_hub:
     return {
       "preprocessing": "0..1",
@@ -206,11 +244,11 @@ def _preprocessing(path: str, dtype: tf.DType, is_hub: bool) -> dict:
   return {}
 
 
-def _applied(file: str) -> object:
-  """Where provenance.json says that pixels are preprocessed; None if nowhere.
+def _is_applied_inside(file: str) -> bool:
+  """Whether provenance.json records preprocessing inside the SavedModel.
 
   Raises:
-    UsageError: it is no JSON object.
+    UsageError: it is not a JSON object.
   """
   try:
     with open(file, encoding="utf-8") as stream:
@@ -223,4 +261,45 @@ def _applied(file: str) -> object:
       "set preprocessing"
     ) from error
   described = content.get("preprocessing")
-  return described.get("applied") if isinstance(described, dict) else None
+  applied = described.get("applied") if isinstance(described, dict) else None
+  return applied == "inside the SavedModel"
+
+
+def _network(loaded: object) -> Callable[[], reader.Network] | None:
+  """Builds the network to train; None if the SavedModel cannot be trained.
+
+  Training needs `variables`, `trainable_variables` and a call with `training`,
+  as in TF-Hub's reusable SavedModels; maps need a function `endpoints`, as in
+  those that tf_ssl exports.
+
+  Args:
+    loaded: result of `tf.saved_model.load`.
+  """
+  call = vars(loaded).get("__call__")
+  modes = {
+    training: _image_function(call, training=training)
+    for training in (False, True)
+  }
+  trainable = list(getattr(loaded, "trainable_variables", ()))
+  if not trainable or None in modes.values():
+    return None
+  endpoints = getattr(loaded, "endpoints", None)
+  inference_maps = _image_function(endpoints)
+  training_maps = _image_function(endpoints, training=True)
+  maps = {False: inference_maps, True: training_maps or inference_maps}
+
+  def run_features(images, training):
+    run, spec = modes[training]
+    return _one_output(run(tf.cast(images, spec.dtype)))
+
+  def run_endpoints(images, training):
+    run, spec = maps[training]
+    return run(tf.cast(images, spec.dtype))
+
+  return lambda: reader.Network(
+    run_features,
+    run_endpoints if inference_maps else None,
+    list(getattr(loaded, "variables", trainable)),
+    trainable,
+    note=_FROZEN_MAPS if inference_maps and not training_maps else "",
+  )

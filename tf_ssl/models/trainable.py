@@ -8,29 +8,32 @@ import numpy as np
 import tensorflow as tf
 
 from tf_ssl import errors
-from tf_ssl.models import image_model, load, preparation, random_weights
+from tf_ssl.models import image_model, load
+from tf_ssl.models import preprocessing as preprocessing_lib
 from tf_ssl.models import reader as reader_lib
 
-_PROBE_SIZE = 64  # px; of what tells widths and strides
+_PROBE_SIZE = 64  # px; of the image that reveals widths and strides
 _KINDS = (
-  "a run of tf_ssl or one of its checkpoints, a SavedModel that it exported or "
-  "that has variables, trainable_variables and a call with `training`, a "
-  ".keras or .h5 file, keras.applications:NAME, or random:NAME"
+  "a run of tf_ssl or one of its checkpoints, a SavedModel that tf_ssl "
+  "exported or that has variables, trainable_variables and a call with "
+  "`training`, a .keras or .h5 file, keras.applications:NAME, or random:NAME"
 )
+# Initial values by the last part of Keras' variable names.
+_ONES = ("gamma", "moving_variance")
+_ZEROS = ("beta", "bias", "moving_mean")
 
 
 class TrainableEncoder:
-  """A network: images in, features or maps out, variables to train.
+  """A network: images -> features or maps, with variables to train.
 
-  Everything can be called eagerly and inside `tf.function`, and is
-  differentiable.
+  All functions run eagerly and inside `tf.function`, and are differentiable.
 
   Attributes:
-    name: for reports.
-    description: as that of `image_model.ImageModel`: kind and digest of the
-      file that the weights came from, among others.
-    variables: all that make the features and the maps.
-    trainable_variables: those that gradients may move.
+    name: name of the model, for reports.
+    description: an `image_model.Description`, with the kind and the digest of
+      the file that the weights came from.
+    variables: all variables that features and maps depend on.
+    trainable_variables: variables that receive gradients.
   """
 
   def __init__(
@@ -44,14 +47,15 @@ class TrainableEncoder:
     """Prepares the model and runs it once.
 
     Args:
-      name: for reports and errors.
+      name: name of the model, for reports and errors.
       reader: the model as its file describes it.
-      path: for reports.
-      preprocessing: over what the file says.
+      path: path of the file, for reports.
+      preprocessing: name in `preprocessing.BY_NAME`; None for what the file
+        specifies.
 
     Raises:
-      UsageError: it cannot be trained, or not on any number of images, or
-        nothing says how its pixels are preprocessed.
+      UsageError: the model cannot be trained, requires a fixed batch size, or
+        has no known preprocessing.
     """
     if reader.network is None or reader.batch_size is not None:
       why = f"is a {reader.kind} without weights that can be trained"
@@ -62,38 +66,30 @@ class TrainableEncoder:
       )
     self.name = name
     self._network = reader.network()
-    self._preparation = preparation.of_reader(
+    self._preparation = preprocessing_lib.prepare_for(
       reader, name=name, path=path, preprocessing=preprocessing
     )
     self.variables: Sequence[tf.Variable] = list(self._network.variables)
     self.trainable_variables: Sequence[tf.Variable] = list(
       self._network.trainable_variables
     )
-    size = self._preparation.size
     features, note = self._vectors(self._probe_image(), False)
-    self.description = image_model.Description(
-      name=name,
-      kind=reader.kind,
-      path=path,
-      layer=reader.layer,
-      layer_chosen=reader.layer_chosen,
-      preprocessing=self._preparation.preprocessing,
-      preprocessing_chosen=self._preparation.chosen,
-      image_size=None if size is None else list(size),
-      batch_size=None,
-      width=features.shape[1],
-      note="; ".join(filter(None, [note, self._network.note])),
-      digest=reader.digest,
+    self.description = image_model.describe(
+      name,
+      reader,
+      path,
+      self._preparation,
+      features.shape[1],
+      "; ".join(filter(None, [note, self._network.note])),
     )
 
   def features(self, images: tf.Tensor, training: bool) -> tf.Tensor:
-    """Features of images.
+    """Computes the features of images.
 
     Args:
-      images: [B, H, W, 3] RGB, float32, 0..255; of any size, unless the model
-        was made for one size, to which they are then resized.
-      training: whether batch norm uses the statistics of the batch, and moves
-        its own by them.
+      images: [B, H, W, 3] RGB, float32, 0..255; of any size: they are resized
+        if the model requires one size.
+      training: whether batch norm uses and updates the statistics of the batch.
 
     Returns:
       [B, D] float32.
@@ -103,24 +99,25 @@ class TrainableEncoder:
   def endpoints(
     self, images: tf.Tensor, training: bool
   ) -> dict[str, tf.Tensor]:
-    """The maps after each stage.
+    """Computes the maps after each stage.
 
     Args:
-      images: as for `features`.
-      training: likewise; where the model's maps were exported for inference
-        only, batch norm keeps its statistics, and `description.note` says so.
+      images: [B, H, W, 3] RGB, float32, 0..255, as for `features`.
+      training: whether batch norm uses and updates the statistics of the batch.
+        If the maps were exported for inference only, batch norm keeps its
+        statistics, and `description.note` records it.
 
     Returns:
-      Of "C2", "C3", "C4" and "C5" those that the model has (`strides`), [B, h,
-      w, C] float32 each.
+      Maps [B, h, w, C] float32 by name, those of "C2", "C3", "C4" and "C5" that
+      the model has (see `strides`).
 
     Raises:
-      UsageError: it has none.
+      UsageError: the model has no maps.
     """
     if self._network.endpoints is None:
       raise errors.UsageError(
         f"model {self.name!r} ({self.description.path}): this "
-        f"{self.description.kind} gives features but no maps C2 to C5; "
+        f"{self.description.kind} has features but no maps C2 to C5; "
         "expected a model of tf_ssl, or a Keras model that is a graph of layers"
       )
     maps = self._network.endpoints(self._preparation(images), training)
@@ -128,36 +125,28 @@ class TrainableEncoder:
 
   @property
   def strides(self) -> Mapping[str, int]:
-    """From each of the maps to how many pixels of the image a place is.
-
-    Raises:
-      UsageError: it has none.
-    """
+    """Strides of the maps in px of the image; UsageError without maps."""
     return {name: stride for name, (stride, _) in self._maps.items()}
 
   @property
   def channels(self) -> Mapping[str, int]:
-    """From each of the maps to how many channels it has.
-
-    Raises:
-      UsageError: it has none.
-    """
+    """Number of channels of each map; UsageError without maps."""
     return {name: channels for name, (_, channels) in self._maps.items()}
 
   def draw_weights(self, seed: int) -> None:
-    """Sets all weights anew: the same network before any training.
+    """Initializes all weights, for training from scratch.
 
     Args:
-      seed: of the weights.
+      seed: seed of the weights.
 
     Raises:
-      UsageError: it has variables of which no rule says how they start.
+      UsageError: a variable has an unknown kind, see `draw_weights`.
     """
-    random_weights.draw(self.variables, seed, name=self.name)
+    draw_weights(self.variables, seed, name=self.name)
 
   @contextlib.contextmanager
   def restored(self) -> Iterator[None]:
-    """Whatever happens to the weights inside, they are as before afterwards."""
+    """Restores all weights when the body ends."""
     before = [variable.numpy() for variable in self.variables]
     try:
       yield
@@ -188,20 +177,69 @@ def load_trainable(
   restore_run: Callable[[str], tf.keras.Model] | None = None,
   preprocessing: str | None = None,
 ) -> TrainableEncoder:
-  """Loads a model to train it; no Python code of its file is run.
+  """Loads a model for training without running Python code from its file.
 
   Args:
-    spec: "NAME=PATH" or "PATH", as `load.load_model` takes it.
-    restore_run: likewise.
-    preprocessing: likewise.
+    spec: "NAME=PATH" or "PATH", as in `load.load_model`.
+    restore_run: restores the encoder of a run, as in `load.load_model`.
+    preprocessing: name in `preprocessing.BY_NAME`; None for what the file
+      specifies.
 
   Returns:
-    The network, with variables that nothing else uses.
+    The network, with its own copy of the variables.
 
   Raises:
-    UsageError: as `load.load_model`, or a model that cannot be trained (ONNX,
-      pixels, a SavedModel exported for inference only).
+    UsageError: an error of `load.load_model`, or a model that cannot be trained
+      (ONNX, pixels, a SavedModel exported for inference only).
   """
   name, path = load.split(spec)
   found = load.read(path, restore_run=restore_run)
   return TrainableEncoder(name, found, path=path, preprocessing=preprocessing)
+
+
+def draw_weights(
+  variables: Sequence[tf.Variable], seed: int, *, name: str
+) -> None:
+  """Initializes the variables of a network.
+
+  Uses the initialization of torchvision's ResNet and of this project: kernels
+  are normal with variance 2 / fan-out; batch norm has scale 1, offset 0, moving
+  mean 0 and moving variance 1; biases are 0. Keras' name of a variable reveals
+  its kind.
+
+  Args:
+    variables: all variables of the network; changed in place.
+    seed: seed of the kernels.
+    name: name of the model, for errors.
+
+  Raises:
+    UsageError: a variable of an unknown kind.
+  """
+  kinds = [
+    variable.name.rsplit("/", 1)[-1].partition(":")[0] for variable in variables
+  ]
+  unknown = [
+    variable.name
+    for variable, kind in zip(variables, kinds, strict=True)
+    if kind not in (*_ONES, *_ZEROS)
+    and not (kind.endswith("kernel") and variable.shape.rank >= 2)
+  ]
+  errors.require(
+    not unknown,
+    f"model {name!r}: the initialization of {', '.join(unknown[:5])} is not "
+    "known, so the network cannot be trained from scratch; leave out that "
+    "comparison, or give a file of the untrained network as a model",
+  )
+  seeds = np.random.SeedSequence(seed).generate_state(len(variables))
+  for variable, kind, number in zip(variables, kinds, seeds, strict=True):
+    if kind.endswith("kernel"):
+      initializer = tf.keras.initializers.VarianceScaling(
+        2.0,
+        mode="fan_out",
+        distribution="untruncated_normal",
+        seed=int(number >> 1),
+      )
+      variable.assign(initializer(variable.shape, variable.dtype))
+    else:
+      value = 1.0 if kind in _ONES else 0.0
+      variable.assign(tf.fill(variable.shape, tf.cast(value, variable.dtype)))

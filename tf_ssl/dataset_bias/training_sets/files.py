@@ -10,7 +10,7 @@ import tensorflow as tf
 from tf_ssl.dataset_bias.training_sets import training_sets
 from tf_ssl.input_pipeline import decoding, loading
 from tf_ssl.input_pipeline import skipped as skipped_lib
-from tf_ssl.models import features as features_lib
+from tf_ssl.models import feature_extractor
 from tf_ssl.ops import jpeg, workdir
 
 FORMATS = ("folder", "tfrecord")
@@ -50,7 +50,7 @@ def pictures(
       groups[-1].append(row)
     else:
       groups.append([row])
-  for made in features_lib.map_ahead(
+  for made in feature_extractor.map_ahead(
     lambda rows: _make(training_set, rows), groups
   ):
     yield from made

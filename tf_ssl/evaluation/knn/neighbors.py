@@ -18,7 +18,7 @@ import tqdm
 
 from tf_ssl import errors
 from tf_ssl.evaluation.knn import running_best
-from tf_ssl.models import features as features_lib
+from tf_ssl.models import feature_extractor
 
 _BAR_AFTER = 3.0  # seconds
 _SMALLEST = np.finfo(np.float32).tiny  # shorter features have no direction
@@ -110,7 +110,7 @@ def nearest(
       best = running_best.RunningBest(query.shape[0], k)
       tiles = _tiles(len(train), columns, k)
       load = functools.partial(_load, train, lengths["train"])
-      for first, bank in features_lib.map_ahead(load, tiles):
+      for first, bank in feature_extractor.map_ahead(load, tiles):
         best.add(tf.matmul(query, bank, transpose_b=True), first)
         bar.update(query.shape[0] * bank.shape[0])
       yield Neighbors(start, *best.result())

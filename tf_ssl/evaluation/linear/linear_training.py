@@ -15,8 +15,7 @@ from tf_ssl.datasets import records as records_lib
 from tf_ssl.evaluation.linear import grid as linear_grid
 from tf_ssl.input_pipeline import labeled_crops
 from tf_ssl.input_pipeline import skipped as skipped_lib
-from tf_ssl.models import features as features_lib
-from tf_ssl.models import image_model
+from tf_ssl.models import feature_extractor, image_model
 
 _SAVE_SECONDS = 30.0  # what a kill costs at most
 
@@ -112,7 +111,7 @@ def train(
     mininterval=0.5,
   ) as bar:
     try:
-      for features, labels in features_lib.map_ahead(compute, batches):
+      for features, labels in feature_extractor.map_ahead(compute, batches):
         factor = schedule.factor(grid.step, num_images)
         losses = grid.train(features, labels, factor)
         least = np.min(losses, initial=np.inf, where=np.isfinite(losses))

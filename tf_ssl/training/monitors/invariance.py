@@ -11,7 +11,7 @@ from tf_ssl import errors
 from tf_ssl.datasets.invariance_sets import invariance_sets
 from tf_ssl.input_pipeline import numbered_images
 from tf_ssl.invariance import score
-from tf_ssl.models import features
+from tf_ssl.models import feature_extractor
 from tf_ssl.training.monitors import base
 
 
@@ -55,7 +55,7 @@ class InvarianceMonitor(base.Monitor):
       UsageError: two of `sets` are of the same invariance and source.
     """
     self.every = every
-    self._features = features.FeatureExtractor(encoder)
+    self._features = feature_extractor.FeatureExtractor(encoder)
     self._sets = sets
     self._writer = writer
     self._top_k = tuple(top_k)
@@ -102,7 +102,7 @@ class InvarianceMonitor(base.Monitor):
     def compute(batch: numbered_images.NumberedImages):
       return self._features.batch(batch.image).numpy(), batch.index.numpy()
 
-    found = list(features.map_ahead(compute, images))
+    found = list(feature_extractor.map_ahead(compute, images))
     if not found:
       raise errors.UsageError(
         f"invariance_sets: no image of {name} can be read"

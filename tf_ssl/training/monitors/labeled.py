@@ -8,7 +8,7 @@ import tensorflow as tf
 from tf_ssl import errors
 from tf_ssl.evaluation.knn import classifier
 from tf_ssl.evaluation.linear import logistic
-from tf_ssl.models import features
+from tf_ssl.models import feature_extractor
 from tf_ssl.training.monitors import base
 
 _INVERSE_PENALTY = 0.1  # of the probe [ours]; scikit-learn's C
@@ -49,7 +49,7 @@ class LabeledMonitor(base.Monitor):
         images once and has a fixed penalty (C = 0.1 on features of deviation
         1): enough to follow a run, not to compare models with.
     """
-    self._features = features.FeatureExtractor(encoder)
+    self._features = feature_extractor.FeatureExtractor(encoder)
     self._labeled = labeled
     self._held_out = held_out
     self._writer = writer

@@ -9,7 +9,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tf_ssl import batches
-from tf_ssl.models import features
+from tf_ssl.models import feature_extractor
 from tf_ssl.training.monitors import base
 from tf_ssl.training.monitors import images as tensorboard_images
 
@@ -44,7 +44,7 @@ class Projector(base.Monitor):
       directory: where TensorBoard's events lie.
       class_names: name of class i.
     """
-    self._features = features.FeatureExtractor(encoder)
+    self._features = feature_extractor.FeatureExtractor(encoder)
     self._images = np.asarray(images.image)
     self._directory = directory
     folder = os.path.join(directory, _FOLDER)

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tf_ssl import batches
 from tf_ssl.evaluation import representation
-from tf_ssl.models import features
+from tf_ssl.models import feature_extractor
 from tf_ssl.training.monitors import base
 
 _HISTOGRAM_BUCKETS = 30
@@ -47,7 +47,7 @@ class RepresentationMonitor(base.Monitor):
     self._method = method
     self._probe = probe
     self._writer = writer
-    self._embed = features.FeatureExtractor(
+    self._embed = feature_extractor.FeatureExtractor(
       method.embed, preprocess=lambda images: images
     )
 

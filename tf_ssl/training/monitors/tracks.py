@@ -9,7 +9,7 @@ from tf_ssl import errors
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.evaluation import reidentification
 from tf_ssl.input_pipeline import labeled_images, region_tracks
-from tf_ssl.models import features
+from tf_ssl.models import feature_extractor
 from tf_ssl.training.monitors import base
 
 
@@ -49,7 +49,7 @@ class SameObject(base.Monitor):
         f"held_out_tracks: what is in {records.root!r} are no tracks; expected"
         " what `region_tracks` returns; change Pretraining.held_out_tracks"
       )
-    self._features = features.FeatureExtractor(encoder)
+    self._features = feature_extractor.FeatureExtractor(encoder)
     self._regions = labeled_images.labeled_images(
       region_tracks.regions(records),
       image_size=image_size,

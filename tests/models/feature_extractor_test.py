@@ -1,4 +1,4 @@
-"""Features of a dataset: right, in order, and traced once."""
+"""Tests of tf_ssl.models.feature_extractor."""
 
 import sys
 import time
@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_ssl import batches as types
-from tf_ssl import errors
-from tf_ssl.models import features
+from tf_ssl import batches, errors
+from tf_ssl.models import feature_extractor
 from tf_ssl.ops import pixels
 
 
@@ -34,14 +33,15 @@ def _images(num, size=4):
 
 def _dataset(images, batch_size):
   labels = np.arange(len(images), dtype=np.int32)
-  batches = types.LabeledImage(images, labels)
-  return tf.data.Dataset.from_tensor_slices(batches).batch(batch_size)
+  examples = batches.LabeledImage(images, labels)
+  return tf.data.Dataset.from_tensor_slices(examples).batch(batch_size)
 
 
-def test_features_are_those_of_the_normalized_images_in_order():
+def test_images_are_normalized_and_features_keep_their_order():
   images = _images(7)
 
-  found, labels = features.extract_features(_MeanEncoder(), _dataset(images, 3))
+  extractor = feature_extractor.FeatureExtractor(_MeanEncoder())
+  found, labels = extractor(_dataset(images, 3))
 
   expected = pixels.normalize(images).numpy().mean(axis=(1, 2))
   np.testing.assert_allclose(found, expected, atol=1e-5)
@@ -50,7 +50,7 @@ def test_features_are_those_of_the_normalized_images_in_order():
   assert labels.dtype == np.int32
 
 
-def test_features_keep_their_order_where_an_early_batch_is_the_slowest():
+def test_order_is_kept_when_an_early_batch_is_slow():
   calls = []
 
   def encoder(images, training):
@@ -65,7 +65,8 @@ def test_features_keep_their_order_where_an_early_batch_is_the_slowest():
     )
 
   images = _images(9)
-  found, labels = features.extract_features(encoder, _dataset(images, 1))
+  extractor = feature_extractor.FeatureExtractor(encoder)
+  found, labels = extractor(_dataset(images, 1))
 
   expected = pixels.normalize(images).numpy().mean(axis=(1, 2))
   np.testing.assert_allclose(found, expected, atol=1e-5)
@@ -73,14 +74,14 @@ def test_features_keep_their_order_where_an_early_batch_is_the_slowest():
   assert len(calls) == 9
 
 
-def test_no_more_than_three_batches_are_held_at_once():
+def test_at_most_three_batches_are_in_flight():
   made = []
 
   def one(i):
     made.append(i)
     return i
 
-  ahead = features.map_ahead(lambda i: i, map(one, range(10)))
+  ahead = feature_extractor.map_ahead(lambda i: i, map(one, range(10)))
   assert [next(ahead), next(ahead)] == [0, 1]
   assert made == [0, 1, 2, 3]
   assert list(ahead) == list(range(2, 10))
@@ -88,7 +89,7 @@ def test_no_more_than_three_batches_are_held_at_once():
 
 def test_partial_batches_other_sizes_and_other_datasets_do_not_retrace():
   encoder = _MeanEncoder()
-  extractor = features.FeatureExtractor(encoder)
+  extractor = feature_extractor.FeatureExtractor(encoder)
 
   extractor(_dataset(_images(7), 3))
   extractor(_dataset(_images(5, size=6), 2))
@@ -97,9 +98,9 @@ def test_partial_batches_other_sizes_and_other_datasets_do_not_retrace():
   assert encoder.traces == 1
 
 
-def test_images_in_memory_go_through_in_small_batches():
+def test_an_array_is_encoded_in_batches():
   encoder = _MeanEncoder()
-  extractor = features.FeatureExtractor(encoder)
+  extractor = feature_extractor.FeatureExtractor(encoder)
   images = _images(7)
   np.testing.assert_allclose(
     extractor.array(images, batch_size=3), extractor.batch(images), atol=1e-6
@@ -109,7 +110,7 @@ def test_images_in_memory_go_through_in_small_batches():
 
 def test_an_extractor_follows_the_weights():
   encoder = _MeanEncoder()
-  extractor = features.FeatureExtractor(encoder)
+  extractor = feature_extractor.FeatureExtractor(encoder)
   images = _images(2)
   before = extractor.batch(images).numpy()
 
@@ -118,17 +119,19 @@ def test_an_extractor_follows_the_weights():
   np.testing.assert_allclose(extractor.batch(images), 3 * before, rtol=1e-6)
 
 
-def test_an_encoder_that_normalizes_by_itself_gets_the_pixels():
+def test_preprocessing_can_be_left_to_the_encoder():
   images = _images(2)
-  found, _ = features.extract_features(
-    _MeanEncoder(), _dataset(images, 2), preprocess=lambda images: images
+  extractor = feature_extractor.FeatureExtractor(
+    _MeanEncoder(), preprocess=lambda images: images
   )
+  found, _ = extractor(_dataset(images, 2))
   np.testing.assert_allclose(found, images.mean(axis=(1, 2)), rtol=1e-5)
 
 
-def test_an_empty_dataset_is_named():
-  with pytest.raises(errors.UsageError, match="labeled images is empty"):
-    features.extract_features(_MeanEncoder(), _dataset(_images(2), 2).take(0))
+def test_an_empty_dataset_is_an_error():
+  extractor = feature_extractor.FeatureExtractor(_MeanEncoder())
+  with pytest.raises(errors.UsageError, match="labeled images .* at least one"):
+    extractor(_dataset(_images(2), 2).take(0))
 
 
 if __name__ == "__main__":
