@@ -69,7 +69,6 @@ def main() -> None:
 def _compare_probes(arguments: argparse.Namespace) -> None:
   """Trains with 8 learning rates and with one, by turns."""
   from tf_ssl.datasets import image_folder
-  from tf_ssl.evaluation.linear import grid as linear_grid
   from tf_ssl.evaluation.linear import linear_training
   from tf_ssl.input_pipeline import heap
   from tf_ssl.models import load
@@ -87,7 +86,7 @@ def _compare_probes(arguments: argparse.Namespace) -> None:
     width = model.description.width
 
     def train(rates: tuple[float, ...], steps: int) -> np.ndarray:
-      grid = linear_grid.LinearGrid(width, arguments.classes, rates, seed=0)
+      grid = linear_training.LinearGrid(width, arguments.classes, rates, seed=0)
       with tempfile.TemporaryDirectory(dir=folder) as output:
         start = _seconds()
         linear_training.train(

@@ -385,7 +385,7 @@ def test_protocols_that_differ_alike_are_told_once(files):
 
 
 def test_what_the_evaluate_tool_writes_can_be_read(tmp_path):
-  from tf_ssl.evaluation import protocol, protocol_report
+  from tf_ssl.evaluation import protocol, report
 
   outcome = protocol.Outcome(
     protocol="knn",
@@ -395,7 +395,7 @@ def test_what_the_evaluate_tool_writes_can_be_read(tmp_path):
     results={"top1_percent": 43.416, "loss": math.nan},
   )
   subject = protocol.Subject("mine=pixels")
-  protocol_report.write(outcome, subject, "typed", str(tmp_path))
+  report.write(outcome, subject, "typed", str(tmp_path))
   [measured] = schema.read(str(tmp_path))
   assert measured.model == "mine"
   assert measured.digest == subject.frozen.description.digest

@@ -1,4 +1,4 @@
-"""Each number against its closed form."""
+"""Tests of tf_ssl.evaluation.representation: closed forms and references."""
 
 import sys
 
@@ -58,7 +58,7 @@ def test_rank_of_one_direction_is_one():
 
 
 @pytest.mark.parametrize("rank", [2, 5])
-def test_rank_of_equally_used_directions_is_their_number(rank):
+def test_rank_of_equal_singular_values_is_their_number(rank):
   x = np.zeros([30, 8])
   x[:, :rank] = np.linalg.qr(_gaussian(30, rank))[0]
   assert representation.rank_me(x) == pytest.approx(rank, rel=1e-4)
@@ -84,7 +84,7 @@ def test_std_of_one_repeated_direction_is_zero_whatever_the_lengths():
   assert representation.embedding_std(x) == pytest.approx(0, abs=1e-12)
 
 
-def test_twins_are_found_wherever_they_stand():
+def test_duplicates_are_found_in_any_row():
   x = _gaussian(40, 16)
   assert representation.duplicate_share(x) == 0
   x[[7, 31]] = 2 * x[[0, 12]]
@@ -99,13 +99,71 @@ def test_a_sample_is_compared_with_all_rows():
   assert representation.duplicate_share(x, sample=10) == 1
 
 
-def test_shapes_that_mean_nothing_are_refused():
-  with pytest.raises(errors.UsageError, match="at least 2 rows"):
+def test_invalid_shapes_are_refused():
+  with pytest.raises(errors.UsageError, match=r"\(1, 4\)"):
     representation.uniformity(np.ones([1, 4]))
-  with pytest.raises(errors.UsageError, match=r"expected \[B, E\]"):
+  with pytest.raises(errors.UsageError, match=r"\(4,\)"):
     representation.rank_me(np.ones([4]))
-  with pytest.raises(errors.UsageError, match="pairs of the same shape"):
+  with pytest.raises(errors.UsageError, match=r"\(2, 4\).*\(3, 4\)"):
     representation.alignment(np.ones([2, 4]), np.ones([3, 4]))
+
+
+def test_an_object_must_be_most_similar_to_itself():
+  before = [[1.0, 0], [0, 1], [1, 1]]
+  after = [
+    [9.0, 1],
+    [1, 0],
+    [5, 5],
+  ]  # The second object now looks like the first.
+  found = representation.same_object_accuracy(before, after, [0, 1, 2])
+  # The first is more similar to the second's later look than to its own.
+  assert found == pytest.approx(1 / 3)
+
+
+def test_pairs_of_one_track_do_not_compete():
+  before = [[1.0, 0], [1, 0.1], [0, 1]]
+  after = [[1.0, 0.2], [1, 0], [0, 1]]
+  score = representation.same_object_accuracy
+  assert score(before, after, [0, 0, 1]) == 1.0
+  assert score(before, after, [0, 2, 1]) == pytest.approx(1 / 3)
+
+
+def test_same_object_accuracy_equals_a_plain_loop():
+  rng = np.random.default_rng(0)
+  before = rng.normal(size=[40, 6])
+  after = before + rng.normal(size=[40, 6])
+  tracks = rng.integers(0, 9, 40)
+  right = 0
+  for i in range(40):
+    cosines = {
+      j: before[i]
+      @ after[j]
+      / np.linalg.norm(before[i])
+      / np.linalg.norm(after[j])
+      for j in range(40)
+      if j == i or tracks[j] != tracks[i]
+    }
+    right += max(cosines, key=cosines.get) == i
+  found = representation.same_object_accuracy(before, after, tracks)
+  assert found == pytest.approx(right / 40)
+
+
+def test_constant_features_identify_nothing():
+  ones = np.ones([4, 3])
+  assert representation.same_object_accuracy(ones, ones, [0, 1, 2, 3]) == 0.0
+
+
+@pytest.mark.parametrize(
+  "before, after, tracks, message",
+  [
+    (np.ones([2, 3]), np.ones([2, 3]), [1, 1], "two tracks"),
+    (np.ones([2, 3]), np.ones([2, 4]), [0, 1], r"\(2, 3\).*\(2, 4\)"),
+    (np.ones([2, 3]), np.full([2, 3], np.nan), [0, 1], "NaN"),
+  ],
+)
+def test_invalid_regions_are_refused(before, after, tracks, message):
+  with pytest.raises(errors.UsageError, match=message):
+    representation.same_object_accuracy(before, after, tracks)
 
 
 if __name__ == "__main__":

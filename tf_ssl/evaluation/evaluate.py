@@ -1,4 +1,4 @@
-"""Runs a downstream protocol on a model: what a gin file of evaluate/ binds."""
+"""Measures a model by a downstream protocol and writes the report."""
 
 import dataclasses
 import os
@@ -6,27 +6,28 @@ from collections.abc import Callable
 
 from tf_ssl import errors
 from tf_ssl.evaluation import protocol as protocol_lib
-from tf_ssl.evaluation import protocol_page, protocol_report
+from tf_ssl.evaluation import report
+from tf_ssl.ops import workdir
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluation:
-  """What to measure.
+  """Settings of an evaluation, which a gin file binds.
 
   Attributes:
-    protocol: such as `knn.Knn`, with its settings.
+    protocol: protocol with its settings, such as `knn.Knn`.
   """
 
   protocol: protocol_lib.DownstreamProtocol
 
   def __post_init__(self):
-    """Refuses what is no protocol."""
+    """Checks that `protocol` is an object with a method `run`."""
     is_class = isinstance(self.protocol, type)
     if is_class or not callable(getattr(self.protocol, "run", None)):
       name = getattr(self.protocol, "__name__", repr(self.protocol))
       raise errors.UsageError(
         f"evaluate.Evaluation.protocol is {name}; expected a protocol with its "
-        "settings, such as @knn.Knn() with the brackets"
+        "settings, such as @knn.Knn() with parentheses"
       )
 
 
@@ -41,30 +42,25 @@ def evaluate(
   """Measures a model by a protocol and writes the report.
 
   Args:
-    settings: the protocol.
-    subject: the model; it is loaded before any image is read.
-    output_dir: made if it is not there. The same call goes on where it was
-      stopped.
-    command: for the report.
-    say: gets one line about the model and one about each result.
+    settings: protocol with its settings.
+    subject: model to evaluate, loaded before any image is read.
+    output_dir: path of the folder to write; created if missing. The same call
+      resumes an interrupted one.
+    command: command line for the report.
+    say: prints one line about the model and one for each result.
 
   Returns:
     The path of the page.
 
   Raises:
-    UsageError: a model or images that cannot be used, a folder that cannot be
+    UsageError: the model or the images cannot be used, or the folder cannot be
       written.
   """
   say(subject.frozen.description.text())
-  try:
+  with workdir.writable(output_dir, "--output_dir"):
     os.makedirs(output_dir, exist_ok=True)
-  except OSError as error:
-    raise errors.UsageError(
-      f"output_dir {output_dir}: {error.strerror or error}; choose a folder "
-      "that you may write to"
-    ) from error
   outcome = settings.protocol.run(subject, output_dir=output_dir, say=say)
-  page = protocol_report.write(outcome, subject, command, output_dir)
+  page = report.write(outcome, subject, command, output_dir)
   for name, value in outcome.results.items():
-    say(f"{subject.name}: {protocol_page.result_line(name, value)}")
+    say(f"{subject.name}: {report.result_line(name, value)}")
   return page

@@ -1,29 +1,32 @@
-"""Two labeled sets of the same classes, and what a frozen model makes of them.
+"""A labeled training and test set with the same classes, and their features.
 
-What cannot be used is refused before the first image is read.
+All checks that need no pixels run before the first image is read.
 """
 
+import hashlib
 import os
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tf_ssl import errors
 from tf_ssl.datasets import records as records_lib
-from tf_ssl.evaluation import protocol, set_identity
+from tf_ssl.evaluation import protocol
 from tf_ssl.features import store
+from tf_ssl.models import image_model
 
 _FOLDER = "features"
-_NAMED = 5  # classes that an error lists
+_NAMED = 5  # Classes that an error lists.
 
 
 class LabeledSets(NamedTuple):
-  """Images to learn from and images to test on, with one list of classes.
+  """Training and test images with one list of classes.
 
   Attributes:
-    train: the images; `labels` are numbers of `class_names`.
-    test: the images; `labels` likewise.
-    class_names: C names, each of a class with images in both sets.
+    train: training images; `labels` are indices into `class_names`.
+    test: test images; `labels` are indices into `class_names`.
+    class_names: [C] names of the classes, each with images in both sets.
   """
 
   train: records_lib.ImageRecords
@@ -31,24 +34,37 @@ class LabeledSets(NamedTuple):
   class_names: tuple[str, ...]
 
   def data(self) -> dict[str, dict[str, Any]]:
-    """Identifies both sets, for `protocol.Outcome.data`."""
+    """Folder and fingerprint of both sets, for `protocol.Outcome.data`."""
     return {
       role: {
         "folder": records.root,
-        **set_identity.identity(records, len(self.class_names)),
+        **fingerprint(records, len(self.class_names)),
       }
       for role, records in (("train", self.train), ("test", self.test))
     }
 
+  def key(self, description: image_model.Description) -> dict[str, Any]:
+    """What results on these images and a model depend on, besides settings.
+
+    Args:
+      description: description of the model.
+    """
+    data = self.data()
+    return {
+      "data": {role: facts["labels_sha256"] for role, facts in data.items()},
+      "images": {role: facts["sha256"] for role, facts in data.items()},
+      "model": protocol.model_key(description),
+    }
+
 
 class Features(NamedTuple):
-  """Features of those of N images that could be read.
+  """Features of the readable images of a set of N images.
 
   Attributes:
-    values: [M, D] float32, mapped from the disk.
-    labels: [M] int64.
-    index: [M] int64, ascending: which of the N images each is.
-    skipped: from the names of images left out to the reasons.
+    values: [M, D] float32 features, mapped from disk.
+    labels: [M] int64 class ids.
+    index: [M] int64, ascending, index of each image in the set.
+    skipped: reasons by name of the images that could not be read.
   """
 
   values: np.ndarray
@@ -57,21 +73,52 @@ class Features(NamedTuple):
   skipped: dict[str, str]
 
 
+def fingerprint(
+  records: records_lib.ImageRecords, num_classes: int
+) -> dict[str, Any]:
+  """Identifies labeled images, in any folder, without reading them.
+
+  Args:
+    records: images with labels, negative where unknown.
+    num_classes: number of classes C.
+
+  Returns:
+    The digest of the images (`records.digest`); "labels_sha256", a hash of the
+    class and, if there is one, the region of each image; "classes", C.
+  """
+  names = [*(records.class_names or map(str, range(num_classes))), None]
+  regions = [""] * records.num_images
+  if records.boxes is not None:
+    regions = [f"\0{box}" for box in records.boxes.tolist()]
+  by_name = sorted(
+    f"{records.name(i)}\0{names[max(label, -1)]}{regions[i]}\n"
+    for i, label in enumerate(records.labels.tolist())
+  )
+  sha256 = hashlib.sha256()
+  for line in by_name:
+    sha256.update(line.encode("utf-8", "surrogateescape"))
+  return {
+    **records_lib.digest(records),
+    "labels_sha256": sha256.hexdigest(),
+    "classes": num_classes,
+  }
+
+
 def match(
   train: records_lib.ImageRecords, test: records_lib.ImageRecords
 ) -> LabeledSets:
-  """Brings the labels of two sets to one list of classes.
+  """Maps the labels of two sets to one list of classes.
 
-  Where classes have names those decide, whatever the numbers.
+  Classes are matched by name where they have names, by number otherwise.
 
   Args:
-    train: the macro TRAIN_IMAGES, all with labels.
-    test: TEST_IMAGES, likewise.
+    train: images of the macro TRAIN_IMAGES, all labeled.
+    test: images of the macro TEST_IMAGES, all labeled.
 
   Raises:
-    UsageError: labels are missing, negative or beyond the named classes; one
-      set names its classes and the other numbers them; there is a single class;
-      a class of one set has no image in the other.
+    UsageError: labels are missing, negative or beyond the named classes; only
+      one of the sets names its classes; there is a single class; or a class has
+      images in one set only.
   """
   names = {}
   for macro, records in (("TRAIN_IMAGES", train), ("TEST_IMAGES", test)):
@@ -87,14 +134,14 @@ def match(
   if asked - known:
     raise errors.UsageError(
       f"TEST_IMAGES ({test.root}) has {len(asked - known)} classes that "
-      f"TRAIN_IMAGES ({train.root}) does not have: {_some(asked - known)}; "
-      f"there are {_some(known)}; expected the same classes in both, by name"
+      f"TRAIN_IMAGES ({train.root}) lacks: {_some(asked - known)}; "
+      f"TRAIN_IMAGES has {_some(known)}; expected the same class names in both"
     )
   if known - asked:
     raise errors.UsageError(
-      f"TEST_IMAGES ({test.root}) has no image of {len(known - asked)} of the "
+      f"TEST_IMAGES ({test.root}) has no images of {len(known - asked)} of the "
       f"{len(known)} classes of TRAIN_IMAGES ({train.root}): "
-      f"{_some(known - asked)}; add some, or leave these classes out of "
+      f"{_some(known - asked)}; add test images, or remove these classes from "
       "TRAIN_IMAGES"
     )
   if len(known) < 2:
@@ -102,7 +149,7 @@ def match(
       f"TRAIN_IMAGES ({train.root}) has a single class, {_some(known)}; "
       "expected at least two, each a folder of images"
     )
-  # By number where they have no names: 2 comes before 10.
+  # Without names by number: 2 comes before 10.
   order = sorted(known) if train.class_names else sorted(known, key=int)
   number = {name: i for i, name in enumerate(order)}
   return LabeledSets(
@@ -119,76 +166,87 @@ def match(
 
 def features(
   subject: protocol.Subject,
-  records: records_lib.ImageRecords,
+  sets: LabeledSets,
   output_dir: str,
-  role: str,
   *,
   image_size: int,
   batch_size: int = 64,
   max_skipped_fraction: float = 0.05,
-) -> Features:
-  """Runs the frozen model over a set, or goes on where that was stopped.
+  roles: Sequence[str] = ("train", "test"),
+) -> dict[str, Features]:
+  """Extracts the frozen model's features, resuming where it was interrupted.
 
-  The short side is resized to `image_size` * 256/224 and the middle cut out.
+  The short side of an image is resized to `image_size` · 256/224 px and the
+  center is cropped.
 
   Args:
-    subject: the model.
-    records: of `match`.
-    output_dir: features lie below it.
-    role: "train" or "test".
-    image_size: pixels a side.
-    batch_size: images at once.
-    max_skipped_fraction: of the images that may be unreadable.
+    subject: model to evaluate.
+    sets: sets from `match`.
+    output_dir: path of the folder below which the features are kept.
+    image_size: side of the crops in pixels.
+    batch_size: images per forward pass.
+    max_skipped_fraction: largest fraction of the images that may be unreadable.
+    roles: names of the sets to read, in order: "train", "test".
+
+  Returns:
+    Features by role.
 
   Raises:
-    UsageError: see `store.extract`.
+    UsageError: too many images cannot be read, or the folder cannot be written
+      (`features.store.extract`).
   """
-  found = store.extract(
-    [subject.frozen],
-    records,
-    os.path.join(output_dir, _FOLDER, role),
-    image_size=image_size,
-    framing="middle",
-    batch_size=batch_size,
-    max_skipped_fraction=max_skipped_fraction,
-  )
-  return Features(
-    found.by_model[subject.frozen.name],
-    records.labels[found.index].astype(np.int64),
-    np.asarray(found.index),
-    found.skipped,
-  )
+  found = {}
+  for role in roles:
+    records = getattr(sets, role)
+    stored = store.extract(
+      [subject.frozen],
+      records,
+      os.path.join(output_dir, _FOLDER, role),
+      image_size=image_size,
+      framing="middle",
+      batch_size=batch_size,
+      max_skipped_fraction=max_skipped_fraction,
+    )
+    found[role] = Features(
+      stored.by_model[subject.frozen.name],
+      records.labels[stored.index].astype(np.int64),
+      np.asarray(stored.index),
+      stored.skipped,
+    )
+  return found
 
 
 def hold_out(
   train: records_lib.ImageRecords, fraction: float, *, seed: int
 ) -> np.ndarray:
-  """Chooses images of the training set to choose settings by.
+  """Draws the images of a training set that serve as validation set.
 
   Args:
-    train: of `match`.
-    fraction: of each class, between 0 and 1; at least one image of each.
-    seed: of the choice.
+    train: training images from `match`.
+    fraction: fraction of each class to hold out, between 0 and 1; at least one
+      image of each.
+    seed: seed of the draw.
 
   Returns:
-    [N] bool, True where held out.
+    [N] bool, True for held-out images.
 
   Raises:
-    UsageError: the fraction is out of range, or a class has no image left.
+    UsageError: the fraction is out of range, or a class has no image left to
+      train on.
   """
-  if not 0 < fraction < 1:
-    raise errors.UsageError(
-      f"validation_fraction is {fraction}; expected a number between 0 and 1; "
-      "change VALIDATION_FRACTION"
-    )
+  errors.require(
+    0 < fraction < 1,
+    f"validation_fraction is {fraction}; expected a number between 0 and 1; "
+    "change VALIDATION_FRACTION",
+  )
   held_out = records_lib.keep_labels(train.labels, fraction, seed=seed) >= 0
   left = np.bincount(train.labels[~held_out], minlength=len(train.class_names))
   if not left.all():
     name = train.class_names[int(np.argmin(left))]
     raise errors.UsageError(
       f"class {name!r} of TRAIN_IMAGES ({train.root}) has no image left to "
-      f"learn from once a share of {fraction:g} is held out; expected at least "
-      "2 images of every class; lower VALIDATION_FRACTION or add images"
+      f"train on once a fraction of {fraction:g} is held out; expected at "
+      "least 2 images of every class; lower VALIDATION_FRACTION or add images"
     )
   return held_out
 
@@ -196,26 +254,49 @@ def hold_out(
 def held_out_rows(
   train: Features, held_out: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Rows of the features to learn from, and of those that were held out.
+  """Splits the rows of the training features.
 
   Args:
-    train: of `features`.
-    held_out: [N] bool, of `hold_out`.
+    train: training features.
+    held_out: [N] bool from `hold_out`.
+
+  Returns:
+    Indices of the rows to train on, and of the held-out rows.
 
   Raises:
-    UsageError: no image of one side could be read.
+    UsageError: one of the two parts has no readable image.
   """
   out = held_out[train.index]
-  sides = np.flatnonzero(~out), np.flatnonzero(out)
-  for what, rows in zip(("to learn from", "held out"), sides, strict=True):
+  parts = np.flatnonzero(~out), np.flatnonzero(out)
+  for part, rows in zip(("to train on", "held out"), parts, strict=True):
     if not len(rows):
       name, reason = next(iter(train.skipped.items()))
       raise errors.UsageError(
-        f"no image of TRAIN_IMAGES that is {what} could be read, the first "
-        f"{name!r} ({reason}); mend or remove those, or change "
+        f"none of the images of TRAIN_IMAGES {part} can be read, the first "
+        f"{name!r} ({reason}); repair or remove these, or change "
         "VALIDATION_FRACTION"
       )
-  return sides
+  return parts
+
+
+def check_named(macro: str, records: records_lib.ImageRecords) -> None:
+  """Checks that every label has a class name where classes have names.
+
+  Args:
+    macro: name of the gin macro that gives the images.
+    records: images with labels.
+
+  Raises:
+    UsageError: a label is beyond the class names.
+  """
+  labels, count = records.labels, len(records.class_names)
+  if count and int(labels.max()) >= count:
+    first = records.name(int(np.argmax(labels >= count)))
+    raise errors.UsageError(
+      f"{macro} ({records.root}): the label of {first!r} is "
+      f"{int(labels.max(initial=0, where=labels >= count))}, beyond the "
+      f"{count} class names; expected labels 0..{count - 1}"
+    )
 
 
 def _check(macro: str, records: records_lib.ImageRecords) -> None:
@@ -236,28 +317,8 @@ def _check(macro: str, records: records_lib.ImageRecords) -> None:
   check_named(macro, records)
 
 
-def check_named(macro: str, records: records_lib.ImageRecords) -> None:
-  """Refuses labels beyond the classes that have names.
-
-  Args:
-    macro: that names the images, for the error.
-    records: with labels.
-
-  Raises:
-    UsageError: names the first image that has one.
-  """
-  labels, count = records.labels, len(records.class_names)
-  if count and int(labels.max()) >= count:
-    first = records.name(int(np.argmax(labels >= count)))
-    raise errors.UsageError(
-      f"{macro} ({records.root}): the label of {first!r} is "
-      f"{int(labels.max(initial=0, where=labels >= count))}, beyond the "
-      f"{count} classes that have names; expected labels 0..{count - 1}"
-    )
-
-
 def _names(records: records_lib.ImageRecords) -> dict[int, str]:
-  """Name of each class id that an image has."""
+  """Class name of each label that occurs."""
   present = np.unique(records.labels).tolist()
   if records.class_names:
     return {i: records.class_names[i] for i in present}

@@ -1,9 +1,9 @@
-"""What every downstream protocol takes and what it gives.
+"""The interface of downstream protocols: model in, outcome out.
 
-A protocol is a frozen dataclass that a gin file binds, such as `knn.Knn`: its
-fields are all that its numbers depend on, and `run` measures one model. What
-comes out is an `Outcome`, which `protocol_report` writes: a number without its
-protocol is not comparable.
+A protocol is a frozen dataclass that a gin file binds, such as `knn.Knn`. Its
+fields hold everything that its results depend on; `run` measures one model and
+returns an `Outcome`, which `report` writes together with the settings: a result
+without its protocol cannot be compared.
 """
 
 import dataclasses
@@ -17,41 +17,13 @@ from tf_ssl import errors
 from tf_ssl.models import image_model, load, trainable
 
 
-def check_numbers(name: str, macro: str, values: Sequence[float]) -> None:
-  """Refuses settings to choose from that are none, repeated, or not above 0.
-
-  Args:
-    name: of the settings.
-    macro: that sets them.
-    values: of them.
-
-  Raises:
-    UsageError: names both.
-  """
-  if not values or len(set(values)) != len(values) or not min(values) > 0:
-    raise errors.UsageError(
-      f"{name} is {list(values)}; expected different numbers above 0; change "
-      f"{macro}"
-    )
-
-
-def identity(description: image_model.Description) -> dict[str, Any]:
-  """What of a model's description numbers depend on: not its name and place.
-
-  Args:
-    description: of an `ImageModel` or of a `TrainableEncoder`.
-  """
-  found = description._asdict()
-  return {k: v for k, v in found.items() if k not in ("name", "path")}
-
-
 class Table(NamedTuple):
-  """Rows for people; numbers are formatted by the report.
+  """A table of a report, with unformatted values.
 
   Attributes:
-    title: what the rows are.
-    columns: the names of the columns.
-    rows: cells, strings or numbers; None where there is no value.
+    title: title of the table.
+    columns: column headings.
+    rows: rows of strings and numbers; None for a missing value.
   """
 
   title: str
@@ -60,25 +32,24 @@ class Table(NamedTuple):
 
 
 class Outcome(NamedTuple):
-  """What a protocol measured, with all that the numbers depend on.
+  """Results of a protocol, with everything they depend on.
 
   Attributes:
-    protocol: its short name, such as "knn"; the same for all its runs.
-    title: one line for people.
-    settings: of the protocol, JSON values: whatever changes a number (k,
-      temperature, learning rates, crop, image size, grid of C, seeds).
-    data: from the role of each set of images ("train", "test") to its digest
-      (`datasets.records.digest`), with whatever else identifies it.
-    results: the headline numbers by name. Shares are in percent, 0..100, with
-      names that end in "_percent".
-    details: everything else worth keeping, JSON values (by class, by seed, the
-      whole grid). "intervals_95", where results are means over repetitions, has
-      the mean and both ends of each (`repetitions.MeanInterval`) by its name in
-      `results`: what `schema` compares.
-    tables: for the page.
-    pictures: from file names to PNG bytes, such as {"confusion.png": ...}.
-    skipped: from the names of examples left out to the reasons.
-    notes: sentences that a reader of the numbers should know.
+    protocol: short name of the protocol, such as "knn"; equal for all its runs.
+    title: title of the report, one line.
+    settings: JSON values of all settings that change a result (k, temperature,
+      learning rates, crop, image size, grid of C, seeds).
+    data: for each role of a set of images ("train", "test"), its digest
+      (`datasets.records.digest`) and other facts that identify it.
+    results: headline numbers by name. Names of percentages, 0..100, end in
+      "_percent".
+    details: further JSON values (by class, by seed, the whole grid). For means
+      over repetitions, "intervals_95" maps names of `results` to mean, low and
+      high (`statistics.MeanInterval`); `reporting.schema` compares these.
+    tables: tables of the page.
+    pictures: PNG files by file name, such as {"confusion.png": ...}.
+    skipped: reasons by name of the examples that were left out.
+    notes: sentences that a reader of the results should know.
   """
 
   protocol: str
@@ -95,13 +66,15 @@ class Outcome(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
-  """The model that is evaluated, loaded when a protocol asks for it.
+  """The evaluated model, loaded when a protocol first asks for it.
 
   Attributes:
-    spec: "NAME=PATH" or "PATH", as `models.load` takes it.
-    layer: what to read; None chooses.
-    preprocessing: over what the file says; None for that.
-    restore_run: as `models.load.load_model` takes it.
+    spec: "NAME=PATH" or "PATH", as in `models.load.load_model`.
+    layer: name of the layer to read; None chooses one.
+    preprocessing: pixel values that the model expects; None for those stated in
+      its file.
+    restore_run: function that restores an encoder from a run folder, as in
+      `models.load.load_model`.
   """
 
   spec: str
@@ -111,12 +84,12 @@ class Subject:
 
   @property
   def name(self) -> str:
-    """For reports."""
+    """Name of the model in reports."""
     return load.split(self.spec)[0]
 
   @property
   def path(self) -> str:
-    """As given."""
+    """Path of the model as the user gave it."""
     return load.split(self.spec)[1]
 
   @functools.cached_property
@@ -124,7 +97,7 @@ class Subject:
     """The model as a function from images to features.
 
     Raises:
-      UsageError: as `models.load.load_model`.
+      UsageError: the model cannot be loaded (`models.load.load_model`).
     """
     return load.load_model(
       self.spec,
@@ -135,13 +108,13 @@ class Subject:
 
   @functools.cached_property
   def trainable(self) -> trainable.TrainableEncoder:
-    """The model as a network to fine-tune, with weights of its own.
+    """The model as a network to fine-tune, with its own copy of the weights.
 
-    `layer` does not matter to it. Whoever trains it gives it back as it was
-    (`TrainableEncoder.restored`).
+    It ignores `layer`. Train it inside `TrainableEncoder.restored`, which
+    restores the weights afterwards.
 
     Raises:
-      UsageError: as `models.trainable.load_trainable`.
+      UsageError: the model cannot be trained (`models.trainable`).
     """
     return trainable.load_trainable(
       self.spec,
@@ -151,7 +124,7 @@ class Subject:
 
 
 class DownstreamProtocol(Protocol):
-  """What a gin file binds to `evaluate.Evaluation.protocol`."""
+  """The interface of the objects bound to `evaluate.Evaluation.protocol`."""
 
   def run(
     self,
@@ -163,12 +136,46 @@ class DownstreamProtocol(Protocol):
     """Measures one model.
 
     Args:
-      subject: the model.
-      output_dir: is there; what is worth keeping between two calls (features,
-        checkpoints) lies below it, so that the same call goes on where it was
-        stopped.
-      say: prints one line.
+      subject: model to evaluate.
+      output_dir: path of an existing folder. Features, checkpoints and finished
+        parts are kept below it, so that the same call resumes after an
+        interruption.
+      say: prints one line of progress.
 
     Raises:
-      UsageError: models or data that cannot be used.
+      UsageError: the model or the images cannot be used.
     """
+
+
+def check_numbers(name: str, macro: str, values: Sequence[float]) -> None:
+  """Checks a grid of settings.
+
+  Args:
+    name: name of the setting.
+    macro: name of the gin macro that binds it.
+    values: different numbers > 0, at least one.
+
+  Raises:
+    UsageError: the grid is empty, or has repeated numbers or numbers <= 0.
+  """
+  errors.require(
+    values and len(set(values)) == len(values) and min(values) > 0,
+    f"{name} is {list(values)}; expected different numbers above 0; change "
+    f"{macro}",
+  )
+
+
+def model_key(description: image_model.Description) -> dict[str, Any]:
+  """The part of a model's description that results depend on.
+
+  Args:
+    description: description of an `ImageModel` or a `TrainableEncoder`.
+
+  Returns:
+    JSON values by name: everything but the model's name and path.
+  """
+  found = description._asdict()
+  return {k: v for k, v in found.items() if k not in ("name", "path")}
+
+
+identity = model_key  # Until fine-tuning, segmentation and detection follow.

@@ -1,4 +1,4 @@
-"""Exact neighbors: every tile and every order of the training features."""
+"""Tests of tf_ssl.evaluation.knn.neighbors and running_best."""
 
 import sys
 import tracemalloc
@@ -11,7 +11,7 @@ from tf_ssl.evaluation.knn import neighbors
 
 @pytest.fixture(name="small_tiles")
 def fixture_small_tiles(monkeypatch):
-  """Many tiles for few features: 32 test by 128 training features."""
+  """Tiles of 32 test by 128 training features."""
   monkeypatch.setattr(neighbors, "_CPU", neighbors._Limits(2**12, 32, 32 * 128))
 
 
@@ -24,9 +24,9 @@ def _cosines(train, test):
 
 
 def _check(train, test, k, *, is_exact=True):
-  """Against a stable sort of all cosines; returns the number of chunks.
+  """Compares with a stable sort of all cosines; returns the number of chunks.
 
-  Unless `is_exact`, ones that differ by rounding may change places.
+  Unless `is_exact`, neighbors closer than the rounding error may swap.
   """
   parts = list(neighbors.nearest(train, test, k=k))
   cosines = _cosines(train, test)
@@ -60,8 +60,8 @@ def test_random_features(small_tiles, k):
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_features_that_come_nearer_or_go_away(small_tiles, order):
-  """Every tile is better than all before it, or worse."""
+def test_training_features_sorted_by_similarity(small_tiles, order):
+  """Every tile is better than all before it, or every tile is worse."""
   angle = np.linspace(0.01, 3.1, 2000)[::order]
   train = np.stack([np.cos(angle), np.sin(angle)], axis=1)
   test = np.array([[1.0, 0.0], [1.0, 0.001]])
@@ -69,7 +69,7 @@ def test_features_that_come_nearer_or_go_away(small_tiles, order):
 
 
 def test_all_neighbors_of_some_rows_in_one_tile(small_tiles):
-  """As where training features come class by class."""
+  """Training features are often sorted by class."""
   rng = np.random.default_rng(0)
   centers = rng.normal(size=(20, 16))
   train = np.repeat(centers, 100, axis=0) + 0.1 * rng.normal(size=(2000, 16))
@@ -77,15 +77,15 @@ def test_all_neighbors_of_some_rows_in_one_tile(small_tiles):
   _check(train, test, 30)
 
 
-def test_of_equal_ones_the_first_is_taken_whatever_tile_it_is_in(small_tiles):
+def test_ties_go_to_the_first_training_feature_across_tiles(small_tiles):
   rng = np.random.default_rng(1)
-  # Four ones of sixteen: cosines are quarters, without rounding.
+  # Four ones among sixteen zeros: cosines are quarters, without rounding.
   train = np.argsort(rng.random([1500, 16]), axis=1) < 4
   test = np.argsort(rng.random([40, 16]), axis=1) < 4
   _check(train.astype(np.float32), test.astype(np.float32), 50)
 
 
-def test_k_may_be_all_and_a_feature_may_be_zeros():
+def test_k_may_equal_n_and_a_feature_may_be_zero():
   train = np.array([[3.0, 4.0], [0.0, 0.0], [-1.0, 0.0]])
   [part] = neighbors.nearest(train, np.array([[1.0, 0.0]]), k=3)
   assert part.index.tolist() == [[0, 1, 2]]
@@ -100,7 +100,7 @@ def test_very_short_and_very_long_features_have_a_direction(scale):
   _check(train, test, 5)
 
 
-def test_a_memory_map_is_never_in_memory_as_a_whole(monkeypatch, tmp_path):
+def test_memory_does_not_grow_with_a_memory_map(monkeypatch, tmp_path):
   limits = neighbors._Limits(2**16, 32, 2**16)
   monkeypatch.setattr(neighbors, "_CPU", limits)
   shape = (100_000, 128)  # 49 MiB
@@ -112,7 +112,7 @@ def test_a_memory_map_is_never_in_memory_as_a_whole(monkeypatch, tmp_path):
     train[start : start + 10_000] = rng.normal(size=(10_000, 128))
   train.flush()
   train = np.load(tmp_path / "train.npy", mmap_mode="r")
-  next(neighbors.nearest(train[:1000], train[:40], k=5))  # traces
+  next(neighbors.nearest(train[:1000], train[:40], k=5))  # Traces the graph.
   tracemalloc.start()
   try:
     part = next(neighbors.nearest(train, train[:40], k=5))
@@ -120,7 +120,7 @@ def test_a_memory_map_is_never_in_memory_as_a_whole(monkeypatch, tmp_path):
   finally:
     tracemalloc.stop()
   assert part.index[:, 0].tolist() == list(range(32))
-  assert peak < 8 * 2**20  # NumPy's; that of tiles is TensorFlow's
+  assert peak < 8 * 2**20  # Of NumPy; TensorFlow holds the tiles.
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Logistic regression by L-BFGS against scikit-learn's."""
+"""Tests of tf_ssl.evaluation.linear.logistic, against scikit-learn."""
 
 import sys
 
@@ -14,14 +14,14 @@ def _data(number, *, seed=0, width=6, classes=4):
   centers = np.random.default_rng(9).normal(size=(classes, width))
   labels = rng.integers(classes, size=number)
   features = centers[labels] + 1.5 * rng.normal(size=(number, width))
-  features = features * np.logspace(-2, 2, width) + 5  # units of all sizes
+  features = features * np.logspace(-2, 2, width) + 5  # Units of all scales.
   return features.astype(np.float32), labels
 
 
 def _reference(features, labels, inverse_penalty):
   if labels.max() == 1:
-    # Of two classes scikit-learn has one column of weights, the difference of
-    # our two, whose squares together are half of its.
+    # For two classes scikit-learn has one column of weights: the difference of
+    # our two, whose squared norms add up to half of its own.
     inverse_penalty *= 2
   return pipeline.make_pipeline(
     preprocessing.StandardScaler(),
@@ -33,13 +33,13 @@ def _reference(features, labels, inverse_penalty):
 
 @pytest.mark.parametrize("classes", [2, 4])
 @pytest.mark.parametrize("chunk", [2**23, 60])
-def test_it_finds_scikit_learns_minimum(classes, chunk, monkeypatch):
+def test_the_minimum_equals_scikit_learns(classes, chunk, monkeypatch):
   monkeypatch.setattr(logistic, "_CHUNK", chunk)
   monkeypatch.setattr(logistic, "_RESIDENT", 2**27 if chunk > 60 else 0)
   features, labels = _data(300, classes=classes)
   index = np.flatnonzero(np.arange(300) % 3)
   penalties = (0.001, 0.1, 10.0)
-  found = list(
+  fitted = list(
     logistic.fit(
       features,
       labels,
@@ -48,28 +48,26 @@ def test_it_finds_scikit_learns_minimum(classes, chunk, monkeypatch):
       inverse_penalties=penalties[::-1],
     )
   )
-  assert [one.inverse_penalty for one in found] == list(penalties)
+  assert [one.inverse_penalty for one in fitted] == list(penalties)
   rest = np.setdiff1d(np.arange(300), index)
-  for one in found:
+  for one in fitted:
     assert one.has_converged
     reference = _reference(features[index], labels[index], one.inverse_penalty)
-    guesses = one.guesses(features[rest], labels[rest])
-    np.testing.assert_array_equal(
-      guesses.best, reference.predict(features[rest])
-    )
-    assert guesses.accuracy() == reference.score(features[rest], labels[rest])
+    found = one.predict(features[rest], labels[rest])
+    np.testing.assert_array_equal(found.best, reference.predict(features[rest]))
+    assert found.accuracy() == reference.score(features[rest], labels[rest])
     shares = reference.predict_proba(features[rest])
     own = shares[np.arange(len(rest)), labels[rest]]
     np.testing.assert_array_equal(
-      guesses.rank, (shares > own[:, None]).sum(axis=1)
+      found.rank, (shares > own[:, None]).sum(axis=1)
     )
-    if classes > 2:  # of two, scikit-learn has one column
+    if classes > 2:  # scikit-learn has one column for two classes.
       np.testing.assert_allclose(
         one.weights[:-1].T, reference[-1].coef_, atol=2e-3
       )
 
 
-def test_a_unit_that_never_changes_is_left_out():
+def test_a_constant_unit_gets_no_weight():
   features, labels = _data(100)
   features[:, 2] = 0.3
   [one] = logistic.fit(
@@ -77,10 +75,10 @@ def test_a_unit_that_never_changes_is_left_out():
   )
   assert one.scaling.inverse[2] == 0
   np.testing.assert_array_equal(one.weights[2], 0)
-  assert one.guesses(features, labels).accuracy() > 0.5
+  assert one.predict(features, labels).accuracy() > 0.5
 
 
-def test_the_scaling_is_that_of_the_chosen_images_alone():
+def test_standardization_uses_the_chosen_rows_only():
   features, _ = _data(90)
   index = np.arange(0, 90, 2)
   scaling = logistic.scaling(features, index)
@@ -89,7 +87,7 @@ def test_the_scaling_is_that_of_the_chosen_images_alone():
   np.testing.assert_allclose(scaled.std(axis=0), 1, atol=1e-4)
 
 
-def test_too_few_iterations_are_said():
+def test_too_few_iterations_are_reported():
   features, labels = _data(100)
   [one] = logistic.fit(
     features,

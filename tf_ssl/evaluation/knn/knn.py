@@ -1,4 +1,4 @@
-"""Weighted nearest neighbors in the space of frozen features."""
+"""The protocol of weighted k-nearest neighbors on frozen features."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -11,16 +11,17 @@ from tf_ssl.evaluation.knn import classifier
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Knn:
-  """kNN as in InstDisc (Wu et al. 2018, section 3.4): `classifier.classify`.
+  """Weighted kNN (Wu et al. 2018, section 3.4), see `classifier.classify`.
 
   Attributes:
-    train: labeled images, whose features vote.
+    train: labeled images that vote.
     test: labeled images of the same classes.
-    k: numbers of neighbors; the first is the headline's. 200 is InstDisc's.
-    temperature: of the votes; the first is the headline's. 0.07 is InstDisc's.
-    image_size: pixels a side.
-    batch_size: images at once.
-    max_skipped_fraction: of the images that may be unreadable.
+    k: numbers of neighbors; the first gives the headline. InstDisc uses 200.
+    temperature: temperatures of the votes; the first gives the headline.
+      InstDisc uses 0.07.
+    image_size: side of the center crops in pixels.
+    batch_size: images per forward pass.
+    max_skipped_fraction: largest fraction of the images that may be unreadable.
   """
 
   train: records.ImageRecords
@@ -32,7 +33,7 @@ class Knn:
   max_skipped_fraction: float = 0.05
 
   def __post_init__(self):
-    """Refuses what would fail only after all images have been read."""
+    """Checks the settings before any image is read."""
     protocol.check_numbers("k", "K", self.k)
     protocol.check_numbers("temperature", "TEMPERATURE", self.temperature)
 
@@ -44,22 +45,23 @@ class Knn:
     say: Callable[[str], None],
   ) -> protocol.Outcome:
     """Measures one model; see `protocol.DownstreamProtocol`."""
-    del say  # the bars are enough
+    del say  # The progress bars are enough.
     sets = labeled_sets.match(self.train, self.test)
-    self._check_k(sets.train)
-    train, test = (
-      labeled_sets.features(
-        subject,
-        images,
-        output_dir,
-        role,
-        image_size=self.image_size,
-        batch_size=self.batch_size,
-        max_skipped_fraction=self.max_skipped_fraction,
-      )
-      for role, images in (("train", sets.train), ("test", sets.test))
+    errors.require(
+      max(self.k) <= sets.train.num_images,
+      f"k = {max(self.k)} neighbors among {sets.train.num_images} images of "
+      "TRAIN_IMAGES; lower K",
     )
-    guesses = classifier.classify(
+    features = labeled_sets.features(
+      subject,
+      sets,
+      output_dir,
+      image_size=self.image_size,
+      batch_size=self.batch_size,
+      max_skipped_fraction=self.max_skipped_fraction,
+    )
+    train, test = features["train"], features["test"]
+    predicted = classifier.classify(
       train.values,
       train.labels,
       test.values,
@@ -70,13 +72,12 @@ class Knn:
     )
     first = self.k[0], self.temperature[0]
     found = classification.findings(
-      [guesses[first]], test.labels, sets.class_names
+      [predicted[first]], test.labels, sets.class_names
     )
     by_setting = {
       key: classification.measures(one, test.labels, len(sets.class_names))
-      for key, one in guesses.items()
+      for key, one in predicted.items()
     }
-    tables = [_table(by_setting)] if len(by_setting) > 1 else []
     return protocol.Outcome(
       protocol="knn",
       title="Weighted nearest neighbors",
@@ -92,11 +93,9 @@ class Knn:
       data=sets.data(),
       results=found.results
       | {
-        name.replace("_percent", f"_k{k}_t{t:g}_percent"): value
+        f"top1_k{k}_t{t:g}_percent": values["top1_percent"]
         for (k, t), values in by_setting.items()
         if (k, t) != first
-        for name, value in values.items()
-        if name == "top1_percent"
       },
       details=found.details
       | {
@@ -105,27 +104,25 @@ class Knn:
           for (k, t), values in by_setting.items()
         ]
       },
-      tables=tables + found.tables,
+      tables=[*_tables(by_setting), *found.tables],
       pictures=found.pictures,
       skipped=train.skipped | test.skipped,
       notes=found.notes,
     )
 
-  def _check_k(self, train: records.ImageRecords) -> None:
-    if max(self.k) > train.num_images:
-      raise errors.UsageError(
-        f"k = {max(self.k)} neighbors were asked for among "
-        f"{train.num_images} images of TRAIN_IMAGES; lower K"
-      )
 
-
-def _table(by_setting) -> protocol.Table:
+def _tables(by_setting) -> list[protocol.Table]:
+  """Results by k and temperature, where there are several."""
+  if len(by_setting) == 1:
+    return []
   columns = list(next(iter(by_setting.values())))
-  return protocol.Table(
-    "All k and temperatures, %",
-    ["k", "temperature", *(name.removesuffix("_percent") for name in columns)],
-    [
-      [k, t, *(values[name] for name in columns)]
-      for (k, t), values in by_setting.items()
-    ],
-  )
+  return [
+    protocol.Table(
+      "All k and temperatures, %",
+      ["k", "temperature", *(c.removesuffix("_percent") for c in columns)],
+      [
+        [k, t, *(values[name] for name in columns)]
+        for (k, t), values in by_setting.items()
+      ],
+    )
+  ]

@@ -1,9 +1,8 @@
-"""Exact nearest neighbors by cosine similarity, however many features.
+"""Exact nearest neighbors by cosine similarity, in bounded memory.
 
-Tiles of the matrix of similarities are computed one after another, on the
-accelerator when there is one, and each leaves only what is better than the k-th
-best so far (`running_best`): memory is bounded by the tile, and features may be
-memory maps.
+The matrix of similarities is computed tile by tile, on the accelerator if there
+is one. `running_best` keeps the k best of each row, so that memory is bounded
+by the size of a tile, and features may be memory maps.
 """
 
 import contextlib
@@ -14,23 +13,23 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-import tqdm
 
 from tf_ssl import errors
 from tf_ssl.evaluation.knn import running_best
 from tf_ssl.models import feature_extractor
+from tf_ssl.ops import progress
 
-_BAR_AFTER = 3.0  # seconds
-_SMALLEST = np.finfo(np.float32).tiny  # shorter features have no direction
+_BAR_AFTER = 3.0  # Seconds without a progress bar.
+_SMALLEST = np.finfo(np.float32).tiny  # Shorter features have no direction.
 
 
 class _Limits(NamedTuple):
-  """How much is held at once.
+  """Sizes that bound the memory in use.
 
   Attributes:
-    rows: features of either side, in values.
-    most_queries: features of the test side.
-    tile: similarities.
+    rows: values of the training or test features in memory at once.
+    most_queries: test features in memory at once.
+    tile: similarities in memory at once.
   """
 
   rows: int
@@ -38,10 +37,10 @@ class _Limits(NamedTuple):
   tile: int
 
 
-# 32 and 16 MiB. Larger tiles gain nothing on a CPU.
+# 32 and 16 MiB. Larger tiles are no faster on a CPU.
 _CPU = _Limits(rows=2**23, most_queries=2**12, tile=2**22)
-# 512 MiB and 1 GiB: the training features pass to the accelerator once for so
-# many test features.
+# 512 MiB and 1 GiB: the training features are copied to the accelerator once
+# per `most_queries` test features.
 _GPU = _Limits(rows=2**27, most_queries=2**16, tile=2**28)
 
 
@@ -49,10 +48,10 @@ class Neighbors(NamedTuple):
   """The nearest of N training features for test features start..start+b.
 
   Attributes:
-    start: which of the test features comes first.
-    similarity: [b, k] float32, cosines, the largest first.
-    index: [b, k] int64, which of the training features; of equal cosines the
-      lower index comes first.
+    start: index of the first test feature.
+    similarity: [b, k] float32, cosine similarities in descending order.
+    index: [b, k] int64, indices of the training features; ties in ascending
+      order.
   """
 
   start: int
@@ -65,22 +64,22 @@ def nearest(
 ) -> Iterator[Neighbors]:
   """Finds the k nearest training features of every test feature.
 
-  Cosines are products of unit vectors in float32 (never TF32 or less); what
-  differs by less than their rounding, about 1e-7, counts as it comes out. A
-  feature of zeros has the cosine 0 with all.
+  Similarities are products of unit vectors in float32, never TF32 or lower.
+  Their rounding error, about 1e-7, decides between neighbors that are closer
+  than that. A feature of zeros has similarity 0 to all others.
 
   Args:
-    train: [N, D] float, any length; arrays or memory maps.
-    test: [M, D] float.
-    k: 1..N.
-    show_progress: whether to draw a bar where it takes long.
+    train: [N, D] float, of any length; arrays or memory maps.
+    test: [M, D] float, of any length.
+    k: number of neighbors, 1..N.
+    show_progress: whether a longer search shows a progress bar.
 
   Yields:
     `Neighbors` of the test features in order, some thousand at a time.
 
   Raises:
-    UsageError: features that do not fit together, that are none, or not finite;
-      k out of range.
+    UsageError: features are empty, of different width or not finite, or k is
+      out of range.
   """
   _check(train, test, k)
   lengths = {
@@ -95,9 +94,9 @@ def nearest(
   )
   with (
     _full_precision(),
-    tqdm.tqdm(
+    progress.bar(
+      "Nearest neighbors",
       total=len(train) * len(test),
-      desc="Neighbors",
       unit=" pairs",
       unit_scale=True,
       delay=_BAR_AFTER,
@@ -119,8 +118,8 @@ def nearest(
 def _tiles(number: int, columns: int, k: int) -> Iterator[slice]:
   """Cuts 0..number into tiles of at most `columns`.
 
-  The first ones are small, each as large as all before it: at most as many of
-  its similarities are better as are kept, and sorting costs least.
+  The first tiles are small, each as large as all before it, so that few of
+  their similarities have to be sorted.
   """
   first = 0
   while first < number:
@@ -143,24 +142,24 @@ def _load(
 def _scaled(
   features: np.ndarray, inverse: np.ndarray, part: slice
 ) -> np.ndarray:
-  """Features of a part, of unit length: [b, D] float32."""
+  """Rows scaled to unit length: [b, D] float32."""
   return np.multiply(
     features[part], inverse[part, np.newaxis], dtype=np.float32
   )
 
 
 def _inverse_lengths(name: str, features: np.ndarray) -> np.ndarray:
-  """[N] float32, 0 for features of zeros; refuses what is not finite."""
+  """[N] float32, 0 for features of zeros; raises UsageError unless finite."""
   inverse = np.empty(len(features), np.float32)
   bad = 0
   step = max(1, _CPU.rows // features.shape[1])
   for start in range(0, len(features), step):
     rows = np.asarray(features[start : start + step], np.float32)
-    largest = np.abs(rows).max(axis=1)  # NaN and infinity come through
+    largest = np.abs(rows).max(axis=1)  # Propagates NaN and inf.
     finite = np.isfinite(largest)
     bad += np.count_nonzero(~finite)
     scale = np.where(finite & (largest > 0), largest, 1.0)[:, np.newaxis]
-    rows = rows / scale  # so that squares neither overflow nor vanish
+    rows = rows / scale  # Squares neither overflow nor vanish.
     length = scale[:, 0] * np.sqrt(np.einsum("nd,nd->n", rows, rows))
     has_direction = length >= _SMALLEST
     inverse[start : start + step] = np.where(
@@ -176,31 +175,31 @@ def _inverse_lengths(name: str, features: np.ndarray) -> np.ndarray:
 
 def _check(train: np.ndarray, test: np.ndarray, k: int) -> None:
   for name, features in (("train", train), ("test", test)):
-    if features.ndim != 2 or not features.size:
-      raise errors.UsageError(
-        f"{name}_features have shape {features.shape}; expected [N, D] with at "
-        "least one image"
-      )
-  if train.shape[1] != test.shape[1]:
-    raise errors.UsageError(
-      f"train_features are {train.shape[1]} wide and test_features "
-      f"{test.shape[1]}; both must come from the same encoder"
+    errors.require(
+      features.ndim == 2 and features.size,
+      f"{name}_features have shape {features.shape}; expected [N, D] with at "
+      "least one image",
     )
+  errors.require(
+    train.shape[1] == test.shape[1],
+    f"train_features are {train.shape[1]} wide and test_features "
+    f"{test.shape[1]}; both must come from the same encoder",
+  )
   check_k(k, len(train))
 
 
 def check_k(k: int, number: int) -> None:
-  """Refuses k neighbors among `number` with a `UsageError`."""
-  if not 1 <= k <= number:
-    raise errors.UsageError(
-      f"k = {k} neighbors were asked for among {number} labeled images; "
-      "k must be at least 1 and at most their number"
-    )
+  """Raises UsageError unless 1 <= k <= number of training features."""
+  errors.require(
+    1 <= k <= number,
+    f"k = {k} neighbors among {number} labeled images; k must be at least 1 "
+    "and at most the number of images",
+  )
 
 
 @contextlib.contextmanager
 def _full_precision() -> Iterator[None]:
-  """Inside, accelerators multiply float32 as float32."""
+  """Switches TF32 off until the context ends."""
   config = tf.config.experimental
   before = config.tensor_float_32_execution_enabled()
   config.enable_tensor_float_32_execution(False)

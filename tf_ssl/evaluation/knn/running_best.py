@@ -1,35 +1,35 @@
-"""The k largest values of each row of a matrix that comes tile by tile.
+"""The k largest values of each row of a matrix that arrives tile by tile.
 
-A tile, once it is known what must be beaten, costs one look at it, for its
-largest values in blocks of a row; only blocks with something better are looked
-into, where they are few.
+Once k values per row are known, a tile costs one pass for the maximum of each
+block of a row. Only blocks whose maximum exceeds the row's k-th value are
+searched, as long as they are few.
 """
 
 import numpy as np
 import tensorflow as tf
 
-BLOCK = 64  # similarities of a row that are looked into, or not, together
-_SPARSE = 8  # blocks are used where at most one in so many has something better
-_DENSE = 4  # a tile of which one in so many is better is sorted whole
-_NARROW, _WIDER = 16, 8  # rows with 1..16, 17..128, ... new ones are merged
+BLOCK = 64  # Similarities of a row that share one maximum.
+_SPARSE = 8  # Blocks are searched if at most 1 of 8 has a better similarity.
+_DENSE = 4  # A tile with more than 1 of 4 better similarities is sorted.
+_NARROW, _WIDER = 16, 8  # Rows with 1..16, 17..128, ... candidates are merged.
 
 
 class RunningBest:
-  """The k best of what has been seen, for each of b rows.
+  """The k largest similarities so far for each of b rows.
 
-  Of equal ones those of the lower column are kept, and stand first.
+  Ties go to the lower column, which is also listed first.
   """
 
   def __init__(self, rows: int, k: int):
     self._k = k
     self._rows = rows
-    self._similarity = tf.zeros([rows, 0])  # [b, k], fewer at the start
+    self._similarity = tf.zeros([rows, 0])  # [b, k], narrower at the start.
     self._index = tf.zeros([rows, 0], tf.int64)
-    self._counts = tf.zeros([rows], tf.int64)  # of pending ones
-    self._pending = []  # (row, place, similarity, index), not merged yet
+    self._counts = tf.zeros([rows], tf.int64)  # Pending candidates per row.
+    self._pending = []  # (row, place, similarity, index) of candidates.
 
   def add(self, similarity: tf.Tensor, first: int) -> None:
-    """Takes a tile [b, C], whose column 0 is training feature `first`."""
+    """Adds a tile [b, C] whose column 0 is training feature `first`."""
     if self._similarity.shape[1] < self._k:
       self._add_whole(similarity, first)
       return
@@ -46,18 +46,18 @@ class RunningBest:
     if row.shape[0] * _DENSE > size:
       self._add_whole(similarity, first)
       return
-    # Where each stands among the pending ones of its row.
+    # Place of each candidate among those pending in its row.
     place, counts = _places(row, self._counts)
     self._counts = counts
     self._pending.append((row, place, values, column + first))
-    # Seldom enough that merging costs little, often enough that `worst` is not
-    # far behind.
+    # Rare enough that merging is cheap, frequent enough that `worst` stays
+    # close to the current k-th value.
     count = sum(row.shape[0] for row, *_ in self._pending)
     if count > self._rows * max(8, self._k // 2):
       self._merge()
 
   def result(self) -> tuple[np.ndarray, np.ndarray]:
-    """Similarities and indices, [b, k] each."""
+    """Similarities [b, k] float32 and column indices [b, k] int64."""
     self._merge()
     return self._similarity.numpy(), self._index.numpy()
 
@@ -74,7 +74,7 @@ class RunningBest:
     )
 
   def _merge(self) -> None:
-    """Takes in what is pending, of rows with few and with many by turns."""
+    """Merges the pending candidates, rows with few before rows with many."""
     if not self._pending:
       return
     found = [
@@ -89,7 +89,7 @@ class RunningBest:
       fewer, width = width, width * _WIDER
 
   def _merge_rows(self, chosen, width, row, place, values, index) -> None:
-    """Merges the rows that are `chosen`, each with at most `width` new ones."""
+    """Merges the `chosen` rows, which have at most `width` candidates each."""
     rows = tf.where(chosen)  # [r, 1]
     if not rows.shape[0]:
       return
@@ -121,14 +121,14 @@ class RunningBest:
   autograph=False,
 )
 def _places(row: tf.Tensor, before: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-  """Numbers what is found in each row, which comes in the order of rows.
+  """Numbers the candidates within each row.
 
   Args:
-    row: [S], ascending.
-    before: [b], how many each row has already.
+    row: [S] int64, row of each candidate, ascending.
+    before: [b] int64, number of candidates that each row already has.
 
   Returns:
-    [S] and, how many each row has then, [b].
+    Place of each candidate in its row [S], and candidates per row [b].
   """
   counts = tf.math.unsorted_segment_sum(tf.ones_like(row), row, tf.size(before))
   start = before - tf.cumsum(counts, exclusive=True)
@@ -137,9 +137,9 @@ def _places(row: tf.Tensor, before: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _best_of(similarity, index, more, more_index, *, k):
-  """The k best of [b, m] and [b, n], where those of the first come first.
+  """The k largest of [b, m] and [b, n]; all indices of the first are lower.
 
-  Of equal ones `top_k` takes the first, which is that of the lower index.
+  `top_k` breaks ties by position, hence by index.
   """
   similarity = tf.concat([similarity, more], axis=1)
   index = tf.concat([index, more_index], axis=1)
@@ -155,7 +155,7 @@ def _best_of(similarity, index, more, more_index, *, k):
   autograph=False,
 )
 def _better_blocks(similarity: tf.Tensor, worst: tf.Tensor) -> tf.Tensor:
-  """[S, 2] int64, row and block: where something is above the row's `worst`."""
+  """[S, 2] int64: row and number of the blocks that exceed `worst` [b]."""
   blocks = tf.reduce_max(_in_blocks(similarity), axis=2)  # [b, C / block]
   return tf.where(blocks > worst[:, tf.newaxis])
 
@@ -169,7 +169,7 @@ def _better_blocks(similarity: tf.Tensor, worst: tf.Tensor) -> tf.Tensor:
   autograph=False,
 )
 def _better_in(similarity: tf.Tensor, worst: tf.Tensor, blocks: tf.Tensor):
-  """`_better`, of these blocks alone."""
+  """`_better`, restricted to these blocks [S, 2]."""
   values = tf.gather_nd(_in_blocks(similarity), blocks)  # [S, block]
   row, block = tf.unstack(blocks, axis=1)
   place = tf.where(values > tf.gather(worst, row)[:, tf.newaxis])
@@ -185,7 +185,7 @@ def _better_in(similarity: tf.Tensor, worst: tf.Tensor, blocks: tf.Tensor):
   autograph=False,
 )
 def _better(similarity: tf.Tensor, worst: tf.Tensor):
-  """Row, similarity and column of what is above `worst`, by row and column."""
+  """Row, value and column of similarities [b, C] above `worst` [b]."""
   place = tf.where(similarity > worst[:, tf.newaxis])
   return place[:, 0], tf.gather_nd(similarity, place), place[:, 1]
 

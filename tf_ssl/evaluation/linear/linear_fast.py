@@ -1,45 +1,46 @@
 """A linear probe in seconds: logistic regression on features kept on disk."""
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import tqdm
 
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.evaluation import (
   classification,
-  kept_results,
   labeled_sets,
   predictions,
   protocol,
+  seeds,
 )
 from tf_ssl.evaluation.linear import logistic
-from tf_ssl.reporting import statistics
+from tf_ssl.ops import progress
 
 _FOLDER = "linear_fast"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LinearFast:
-  """L-BFGS on features of whole images, without augmentation [ours].
+  """L-BFGS on features of center crops, without augmentation [ours].
 
-  The penalty is chosen on held-out images of the training set; then all of them
-  are fitted with it. Features are brought to mean 0 and deviation 1.
+  The penalty is chosen on held-out training images; then all training images
+  are fitted with it. Features are standardized to mean 0, deviation 1.
 
   Attributes:
-    train: labeled images.
-    test: labeled images of the same classes.
-    inverse_penalties: scikit-learn's C, what the penalty is chosen from.
-    validation_fraction: of each class of `train`, between 0 and 1.
-    seeds: of what is held out; one choice and fit each.
-    max_iterations: of L-BFGS.
-    tolerance: of the largest component of the gradient.
-    image_size: pixels a side.
-    batch_size: images at once.
-    max_skipped_fraction: of the images that may be unreadable.
+    train: labeled training images.
+    test: labeled test images of the same classes.
+    inverse_penalties: grid of scikit-learn's C, numbers > 0.
+    validation_fraction: fraction of each class of `train` to hold out, between
+      0 and 1.
+    seeds: seeds of the choice of held-out images, one choice and fit each.
+    max_iterations: largest number of L-BFGS iterations of a fit.
+    tolerance: largest component of the gradient at which a fit stops.
+    image_size: side of the center crops in pixels.
+    batch_size: images per forward pass.
+    max_skipped_fraction: largest fraction of the images that may be unreadable.
   """
 
   train: records_lib.ImageRecords
@@ -54,11 +55,11 @@ class LinearFast:
   max_skipped_fraction: float = 0.05
 
   def __post_init__(self):
-    """Refuses what would fail only after all images have been read."""
+    """Checks the settings before any image is read."""
     protocol.check_numbers(
       "inverse_penalties", "INVERSE_PENALTIES", self.inverse_penalties
     )
-    statistics.check_seeds(self.seeds)
+    seeds.check(self.seeds)
 
   def run(
     self,
@@ -69,69 +70,62 @@ class LinearFast:
   ) -> protocol.Outcome:
     """Measures one model; see `protocol.DownstreamProtocol`."""
     sets = labeled_sets.match(self.train, self.test)
-    held_out = [
-      labeled_sets.hold_out(sets.train, self.validation_fraction, seed=seed)
-      for seed in self.seeds
-    ]
-    data = sets.data()
-    train, test = (
-      labeled_sets.features(
-        subject,
-        images,
-        output_dir,
-        role,
-        image_size=self.image_size,
-        batch_size=self.batch_size,
-        max_skipped_fraction=self.max_skipped_fraction,
+    held_out = {
+      seed: labeled_sets.hold_out(
+        sets.train, self.validation_fraction, seed=seed
       )
-      for role, images in (("train", sets.train), ("test", sets.test))
+      for seed in self.seeds
+    }
+    features = labeled_sets.features(
+      subject,
+      sets,
+      output_dir,
+      image_size=self.image_size,
+      batch_size=self.batch_size,
+      max_skipped_fraction=self.max_skipped_fraction,
     )
-    kept = kept_results.KeptResults(
-      os.path.join(output_dir, _FOLDER),
-      {
-        **self._settings(),
-        "data": {k: v["labels_sha256"] for k, v in data.items()},
-        "images": {k: v["sha256"] for k, v in data.items()},
-        "model": protocol.identity(subject.frozen.description),
-      },
-      say,
-    )
-    fitted = []
+    key = {**self._settings(), **sets.key(subject.frozen.description)}
     count = (len(self.inverse_penalties) + 1) * len(self.seeds)
     with (
-      kept.locked(),
-      tqdm.tqdm(total=count, desc="Linear probe", unit="fit") as bar,
+      seeds.open_results(os.path.join(output_dir, _FOLDER), key, say) as kept,
+      progress.bar("Linear probe", total=count, unit="fit") as bar,
     ):
-      for seed, out in zip(self.seeds, held_out, strict=True):
-        part = f"seed-{seed}"
-        found = kept.get(part)
-        if found is None:
-          found = self._fitted(train, test, out, len(sets.class_names), bar)
-          kept.put(part, found)
-        fitted.append(found)
-    for seed, found in zip(self.seeds, fitted, strict=True):
-      say(_line(seed, found))
-    return self._outcome(
-      sets, data, test.labels, fitted, train.skipped | test.skipped
-    )
+      fitted = [
+        kept.result(
+          f"seed-{seed}",
+          functools.partial(
+            self._fitted, features, out, len(sets.class_names), bar
+          ),
+        )
+        for seed, out in held_out.items()
+      ]
+    predicted = [
+      predictions.Predictions(np.array(each["best"]), np.array(each["rank"]))
+      for each in fitted
+    ]
+    for seed, each, found in zip(self.seeds, fitted, predicted, strict=True):
+      say(
+        f"seed {seed}: C {each['inverse_penalty']:g}, top-1 "
+        f"{found.accuracy():.1%}"
+      )
+    return self._outcome(sets, features, fitted, predicted)
 
-  def _fitted(self, train, test, held_out, num_classes, bar) -> dict[str, Any]:
-    """Chooses and fits once; JSON values."""
-    learned, validation = labeled_sets.held_out_rows(train, held_out)
-    options = {
-      "num_classes": num_classes,
-      "max_iterations": self.max_iterations,
-      "tolerance": self.tolerance,
-    }
-    tried, best = [], None
-    for one in logistic.fit(
+  def _fitted(self, features, held_out, num_classes, bar, working):
+    """Chooses the penalty and fits once; JSON values."""
+    del working  # A fit takes seconds.
+    train, test = features["train"], features["test"]
+    fit_rows, validation = labeled_sets.held_out_rows(train, held_out)
+    fit = functools.partial(
+      logistic.fit,
       train.values,
       train.labels,
-      learned,
-      inverse_penalties=self.inverse_penalties,
-      **options,
-    ):
-      accuracy = one.guesses(
+      num_classes=num_classes,
+      max_iterations=self.max_iterations,
+      tolerance=self.tolerance,
+    )
+    tried, best = [], None
+    for one in fit(fit_rows, inverse_penalties=self.inverse_penalties):
+      accuracy = one.predict(
         train.values[validation], train.labels[validation]
       ).accuracy()
       tried.append(
@@ -142,81 +136,68 @@ class LinearFast:
           "has_converged": one.has_converged,
         }
       )
-      if best is None or accuracy > best[0]:  # of equal ones the strongest
+      if best is None or accuracy > best[0]:  # Ties: the strongest penalty.
         best = accuracy, one.inverse_penalty
       bar.update()
-    [final] = logistic.fit(
-      train.values,
-      train.labels,
-      np.arange(len(train.labels)),
-      inverse_penalties=[best[1]],
-      **options,
-    )
+    [final] = fit(np.arange(len(train.labels)), inverse_penalties=[best[1]])
     bar.update()
-    said = final.guesses(test.values, test.labels)
+    found = final.predict(test.values, test.labels)
     return {
       "tried": tried,
       "inverse_penalty": best[1],
       "iterations": final.iterations,
       "gradient": final.gradient,
       "has_converged": final.has_converged,
-      "best": said.best.tolist(),
-      "rank": said.rank.tolist(),
+      "best": found.best.tolist(),
+      "rank": found.rank.tolist(),
     }
 
-  def _outcome(self, sets, data, labels, fitted, skipped) -> protocol.Outcome:
+  def _outcome(self, sets, features, fitted, predicted) -> protocol.Outcome:
+    names = [f"seed {seed}" for seed in self.seeds]
     found = classification.findings(
-      [
-        predictions.Guesses(np.array(one["best"]), np.array(one["rank"]))
-        for one in fitted
-      ],
-      labels,
-      sets.class_names,
-      names=[f"seed {seed}" for seed in self.seeds],
+      predicted, features["test"].labels, sets.class_names, names=names
     )
-    chosen = [one["inverse_penalty"] for one in fitted]
     return protocol.Outcome(
       protocol="linear_fast",
       title="Linear probe, L-BFGS",
       settings=self._settings()
-      | {"chosen_inverse_penalty": chosen, "seeds": list(self.seeds)},
-      data=data,
+      | {
+        "chosen_inverse_penalty": [each["inverse_penalty"] for each in fitted],
+        "seeds": list(self.seeds),
+      },
+      data=sets.data(),
       results=found.results,
       details=found.details
       | {
         "fits": {
-          f"seed {seed}": {
-            k: v for k, v in one.items() if k not in ("best", "rank")
-          }
-          for seed, one in zip(self.seeds, fitted, strict=True)
+          name: {k: v for k, v in each.items() if k not in ("best", "rank")}
+          for name, each in zip(names, fitted, strict=True)
         }
       },
-      tables=[self._table(fitted), *found.tables],
+      tables=[self._table(names, fitted), *found.tables],
       pictures=found.pictures,
-      skipped=skipped,
+      skipped=features["train"].skipped | features["test"].skipped,
       notes=[*found.notes, *self._notes(fitted)],
     )
 
-  def _table(self, fitted) -> protocol.Table:
+  def _table(self, names, fitted) -> protocol.Table:
     rows = [
       [
         tried[0]["inverse_penalty"],
-        *(one["validation_top1_percent"] for one in tried),
+        *(each["validation_top1_percent"] for each in tried),
       ]
-      for tried in zip(*(one["tried"] for one in fitted), strict=True)
+      for tried in zip(*(each["tried"] for each in fitted), strict=True)
     ]
     return protocol.Table(
-      "Validation top-1 by inverse penalty C, %",
-      ["C", *(f"seed {seed}" for seed in self.seeds)],
-      rows,
+      "Validation top-1 by inverse penalty C, %", ["C", *names], rows
     )
 
   def _notes(self, fitted) -> list[str]:
     notes = []
     if len(fitted) > 1:
       notes.append(
-        "a fit is not random: seeds decide only which images choose the "
-        "penalty, and their interval says no more than what that matters"
+        "a fit is deterministic: seeds only choose the validation images, and "
+        "the interval covers only the effect of that choice"
       )
     ends = min(self.inverse_penalties), max(self.inverse_penalties)
     at_an_end = [o for o in fitted if o["inverse_penalty"] in ends]
@@ -225,17 +206,17 @@ class LinearFast:
         f"{len(at_an_end)} of {len(fitted)} seeds chose the smallest or the "
         "largest C: others may be better; extend INVERSE_PENALTIES"
       )
-    short = [one for one in fitted if not one["has_converged"]]
+    short = [each for each in fitted if not each["has_converged"]]
     if short:
       notes.append(
-        f"{len(short)} of {len(fitted)} fits were stopped by MAX_ITERATIONS "
-        f"= {self.max_iterations}, the largest component of the gradient "
-        f"{max(one['gradient'] for one in short):.1e}"
+        f"{len(short)} of {len(fitted)} fits stopped at MAX_ITERATIONS = "
+        f"{self.max_iterations} with a largest gradient component of "
+        f"{max(each['gradient'] for each in short):.1e}"
       )
     return notes
 
   def _settings(self) -> dict[str, Any]:
-    """All that the fits depend on, but seeds and data."""
+    """Everything that the fits depend on, but seeds and data."""
     return {
       "inverse_penalties": sorted(self.inverse_penalties),
       "chosen_by": f"a share of {self.validation_fraction:g} of each training "
@@ -247,10 +228,3 @@ class LinearFast:
       "image_size": self.image_size,
       "crop": "the middle, of the image resized by 256/224; no augmentation",
     }
-
-
-def _line(seed: int, found: dict[str, Any]) -> str:
-  top1 = predictions.Guesses(
-    np.array(found["best"]), np.array(found["rank"])
-  ).accuracy()
-  return f"seed {seed}: C {found['inverse_penalty']:g}, top-1 {top1:.1%}"

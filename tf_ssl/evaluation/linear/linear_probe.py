@@ -3,7 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,39 +11,70 @@ from tf_ssl import errors
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.evaluation import (
   classification,
-  kept_results,
   labeled_sets,
+  predictions,
   protocol,
+  seeds,
 )
-from tf_ssl.evaluation.linear import choice as linear_choice
-from tf_ssl.evaluation.linear import grid as linear_grid
 from tf_ssl.evaluation.linear import linear_training
 from tf_ssl.input_pipeline import skipped as skipped_lib
-from tf_ssl.reporting import statistics
 
 _FOLDER = "linear"
+
+
+class Tested(NamedTuple):
+  """The G classifiers of one seed, one for each learning rate.
+
+  Attributes:
+    validation: [G] accuracies that the choice is based on, 0..1; None for a
+      classifier that has diverged.
+    predictions: [G] predictions for the test images; None for a classifier that
+      has diverged.
+  """
+
+  validation: Sequence[float | None]
+  predictions: Sequence[predictions.Predictions | None]
+
+
+class Choice(NamedTuple):
+  """The learning rate that is reported.
+
+  Attributes:
+    number: index of the learning rate, 0..G-1.
+    details: accuracies by learning rate, JSON values.
+    table: the accuracies as a table.
+    notes: sentences about how the choice was made.
+  """
+
+  number: int
+  details: list[dict[str, Any]]
+  table: protocol.Table
+  notes: list[str]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LinearProbe:
   """A linear classifier on the frozen model (He et al. 2020, section 4.1).
 
-  All learning rates are trained side by side, on the same crops. One of them is
-  chosen by images of the training set that are held out; with a
-  `validation_fraction` of 0 all are learned from, as in MoCo's own numbers, and
-  the choice among several is made on the test images, which the report says.
+  All learning rates are trained side by side on the same crops. The reported
+  one has the highest validation accuracy on held-out training images. With a
+  `validation_fraction` of 0 all training images are trained on, as for MoCo's
+  own numbers, and the choice among several rates is made on the test images,
+  which the report states.
 
   Attributes:
-    train: labeled images.
-    test: labeled images of the same classes.
-    learning_rates: for batches of `schedule.batch_size`; 30 is MoCo's.
-    schedule: MoCo's by default (METHODS 2).
-    validation_fraction: of each class of `train`, 0 to below 1.
-    seeds: of weights, order, crops and of what is held out; one run each.
-    image_size: pixels a side.
-    min_area: smallest area of a crop, as a share of the image's.
-    encoder_batch_size: images that the model sees at once.
-    max_skipped_fraction: of the images that may be unreadable.
+    train: labeled training images.
+    test: labeled test images of the same classes.
+    learning_rates: learning rates for batches of `schedule.batch_size`; MoCo
+      uses 30.
+    schedule: length of the training and decay; by default MoCo's (METHODS 2).
+    validation_fraction: fraction of each class of `train` to hold out, 0 to
+      below 1.
+    seeds: seeds of weights, order, crops and held-out images, one run each.
+    image_size: side of the crops in pixels.
+    min_area: smallest area of a random crop, as a fraction of the image's area.
+    encoder_batch_size: images per forward pass.
+    max_skipped_fraction: largest fraction of the images that may be unreadable.
   """
 
   train: records_lib.ImageRecords
@@ -58,17 +89,17 @@ class LinearProbe:
   max_skipped_fraction: float = 0.05
 
   def __post_init__(self):
-    """Refuses what would fail only after the first epochs."""
+    """Checks the settings before any image is read."""
     protocol.check_numbers(
       "learning_rates", "LEARNING_RATES", self.learning_rates
     )
-    statistics.check_seeds(self.seeds)
-    if not self.schedule.epochs > 0 or self.schedule.batch_size < 1:
-      raise errors.UsageError(
-        f"{self.schedule.epochs} epochs of batches of "
-        f"{self.schedule.batch_size}; expected more than 0 epochs and at least "
-        "1 image; change EPOCHS or BATCH_SIZE"
-      )
+    seeds.check(self.seeds)
+    errors.require(
+      self.schedule.epochs > 0 and self.schedule.batch_size >= 1,
+      f"{self.schedule.epochs} epochs, batches of {self.schedule.batch_size}: "
+      "expected more than 0 epochs and at least 1 image per batch; change "
+      "EPOCHS or BATCH_SIZE",
+    )
 
   def run(
     self,
@@ -81,44 +112,30 @@ class LinearProbe:
     sets = labeled_sets.match(self.train, self.test)
     held_out = [self._held_out(sets.train, seed) for seed in self.seeds]
     self._check_batch(held_out)
-    data = sets.data()
-    kept = kept_results.KeptResults(
-      os.path.join(output_dir, _FOLDER),
-      {
-        **self._settings(),
-        "data": {k: v["labels_sha256"] for k, v in data.items()},
-        "images": {k: v["sha256"] for k, v in data.items()},
-        "model": protocol.identity(subject.frozen.description),
-      },
-      say,
-    )
-    with kept.locked():
-      roles = {"test": sets.test}
-      if self.validation_fraction:
-        roles["train"] = sets.train
-      features = {
-        role: labeled_sets.features(
-          subject,
-          images,
-          output_dir,
-          role,
-          image_size=self.image_size,
-          batch_size=self.encoder_batch_size,
-          max_skipped_fraction=self.max_skipped_fraction,
-        )
-        for role, images in roles.items()
-      }
+    key = {**self._settings(), **sets.key(subject.frozen.description)}
+    with seeds.open_results(
+      os.path.join(output_dir, _FOLDER), key, say
+    ) as kept:
+      features = labeled_sets.features(
+        subject,
+        sets,
+        output_dir,
+        image_size=self.image_size,
+        batch_size=self.encoder_batch_size,
+        max_skipped_fraction=self.max_skipped_fraction,
+        roles=("test", "train") if self.validation_fraction else ("test",),
+      )
       skipped = {}
-      for one in features.values():
-        skipped |= one.skipped
+      for each in features.values():
+        skipped |= each.skipped
       trained = []
       for seed, out in zip(self.seeds, held_out, strict=True):
         file = os.path.join(kept.folder, f"seed-{seed}.npz")
-        grid, lost = self._trained(subject, sets, seed, out, file)
-        skipped |= lost
+        grid, unreadable = self._trained(subject, sets, seed, out, file)
+        skipped |= unreadable
         trained.append(self._tested(grid, features, out))
-        say(linear_choice.line(seed, self.learning_rates, trained[-1]))
-    return self._outcome(sets, data, features["test"].labels, trained, skipped)
+        say(self._line(seed, trained[-1]))
+    return self._outcome(sets, features["test"].labels, trained, skipped)
 
   def _held_out(self, train, seed) -> np.ndarray:
     if not self.validation_fraction:
@@ -127,15 +144,15 @@ class LinearProbe:
 
   def _check_batch(self, held_out: Sequence[np.ndarray]) -> None:
     fewest = min(int(np.count_nonzero(~out)) for out in held_out)
-    if self.schedule.batch_size > fewest:
-      raise errors.UsageError(
-        f"batches of {self.schedule.batch_size} images were asked for, and "
-        f"there are {fewest} images to learn from; lower BATCH_SIZE"
-      )
+    errors.require(
+      self.schedule.batch_size <= fewest,
+      f"a batch of {self.schedule.batch_size} images is larger than the "
+      f"{fewest} images to train on; lower BATCH_SIZE",
+    )
 
   def _trained(self, subject, sets, seed, held_out, file):
-    """The classifiers of a seed, and what could not be read."""
-    grid = linear_grid.LinearGrid(
+    """The trained classifiers of a seed, and the images it could not read."""
+    grid = linear_training.LinearGrid(
       subject.frozen.description.width,
       len(sets.class_names),
       self.learning_rates,
@@ -166,35 +183,31 @@ class LinearProbe:
     )
     return grid, skipped.reasons
 
-  def _tested(self, grid, features, held_out) -> linear_choice.Tested:
-    """What each classifier of a seed says about both sets."""
+  def _tested(self, grid, features, held_out) -> Tested:
+    """Predictions and validation accuracies of a seed's classifiers."""
     test = features["test"]
     if self.validation_fraction:
       train = features["train"]
       _, rows = labeled_sets.held_out_rows(train, held_out)
       validation = train.values[rows], train.labels[rows]
-    scores, found = [], []
+    accuracies, found = [], []
     for number, diverged in enumerate(grid.has_diverged()):
       if diverged:
-        scores.append(None)
+        accuracies.append(None)
         found.append(None)
         continue
-      found.append(grid.guesses(test.values, test.labels, number))
-      scores.append(found[-1].accuracy())
+      found.append(grid.predict(test.values, test.labels, number))
+      accuracies.append(found[-1].accuracy())
       if self.validation_fraction:
-        scores[-1] = grid.guesses(*validation, number).accuracy()
-    return linear_choice.Tested(scores, found)
+        accuracies[-1] = grid.predict(*validation, number).accuracy()
+    return Tested(accuracies, found)
 
-  def _outcome(self, sets, data, labels, trained, skipped) -> protocol.Outcome:
-    choice = linear_choice.choose(
-      self.learning_rates,
-      trained,
-      name="learning rate",
-      macro="LEARNING_RATES",
-      on_test=not self.validation_fraction,
+  def _outcome(self, sets, labels, trained, skipped) -> protocol.Outcome:
+    choice = choose(
+      self.learning_rates, trained, on_test=not self.validation_fraction
     )
     found = classification.findings(
-      [each.guesses[choice.number] for each in trained],
+      [each.predictions[choice.number] for each in trained],
       labels,
       sets.class_names,
       names=[f"seed {seed}" for seed in self.seeds],
@@ -203,8 +216,11 @@ class LinearProbe:
       protocol="linear",
       title="Linear probe, MoCo's protocol",
       settings=self._settings()
-      | {"chosen_learning_rate": choice.value, "seeds": list(self.seeds)},
-      data=data,
+      | {
+        "chosen_learning_rate": self.learning_rates[choice.number],
+        "seeds": list(self.seeds),
+      },
+      data=sets.data(),
       results=found.results,
       details=found.details | {"learning_rates": choice.details},
       tables=[choice.table, *found.tables],
@@ -213,8 +229,18 @@ class LinearProbe:
       notes=[*found.notes, *choice.notes],
     )
 
+  def _line(self, seed: int, tested: Tested) -> str:
+    """Validation accuracies of a seed as one line."""
+    found = [
+      f"{rate:g}: {'diverged' if accuracy is None else f'{accuracy:.1%}'}"
+      for rate, accuracy in zip(
+        self.learning_rates, tested.validation, strict=True
+      )
+    ]
+    return f"seed {seed}: {', '.join(found)}"
+
   def _settings(self) -> dict[str, Any]:
-    """All that the trained weights depend on, but seeds and data."""
+    """Everything that the trained weights depend on, but seeds and data."""
     return {
       "learning_rates": list(self.learning_rates),
       "chosen_by": f"a share of {self.validation_fraction:g} of each training "
@@ -231,3 +257,65 @@ class LinearProbe:
       "training_crop": f"area {self.min_area:g} to 1, mirrored at random",
       "crop": "the middle, of the image resized by 256/224",
     }
+
+
+def choose(
+  rates: Sequence[float], tested: Sequence[Tested], *, on_test: bool
+) -> Choice:
+  """Chooses the learning rate with the best mean validation accuracy.
+
+  Ties go to the earlier learning rate.
+
+  Args:
+    rates: [G] learning rates.
+    tested: classifiers of each seed.
+    on_test: whether `Tested.validation` was measured on the test images.
+
+  Raises:
+    UsageError: every classifier has diverged.
+  """
+  means = [
+    None if None in each else float(np.mean(each))
+    for each in zip(*(seed.validation for seed in tested), strict=True)
+  ]
+  errors.require(
+    any(mean is not None for mean in means),
+    f"all classifiers have diverged, with the learning rates {list(rates)}; "
+    "lower LEARNING_RATES",
+  )
+  number = int(np.argmax([-1.0 if mean is None else mean for mean in means]))
+  columns = ["test"] if on_test else ["validation", "test"]
+  details = []
+  for i, (rate, mean) in enumerate(zip(rates, means, strict=True)):
+    row = {"learning_rate": rate, "has_diverged": mean is None}
+    if mean is not None:
+      row[f"{columns[0]}_top1_percent"] = 100 * mean
+      row["test_top1_percent"] = 100 * float(
+        np.mean([seed.predictions[i].accuracy() for seed in tested])
+      )
+    details.append(row)
+  table = protocol.Table(
+    "By learning rate, means over seeds",
+    ["learning rate", *(f"{name} top-1, %" for name in columns), ""],
+    [
+      [
+        row["learning_rate"],
+        *(row.get(f"{name}_top1_percent") for name in columns),
+        "chosen" if i == number else "diverged" * row["has_diverged"],
+      ]
+      for i, row in enumerate(details)
+    ],
+  )
+  notes = []
+  if len(rates) > 1 and on_test:
+    notes.append(
+      "the learning rate was chosen on the test images: the result is "
+      "optimistic"
+    )
+  if len(rates) > 2 and rates[number] in (min(rates), max(rates)):
+    end = "smallest" if rates[number] == min(rates) else "largest"
+    notes.append(
+      f"the chosen learning rate, {rates[number]:g}, is the {end} of the grid: "
+      "others may be better; extend LEARNING_RATES"
+    )
+  return Choice(number, details, table, notes)

@@ -1,9 +1,8 @@
 """Multinomial logistic regression on features, by SciPy's L-BFGS.
 
-The loss is summed over chunks of features, on the accelerator when there is
-one, so that features may be memory maps of any length: the same minimum as
-scikit-learn's LogisticRegression has on standardized features, in bounded
-memory.
+The loss is summed over chunks of features, on the accelerator if there is one,
+so that features may be memory maps of any length. The minimum is that of
+scikit-learn's LogisticRegression on standardized features.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,26 +12,26 @@ import numpy as np
 import tensorflow as tf
 from scipy import optimize
 
-from tf_ssl.evaluation import predictions as guesses_lib
+from tf_ssl.evaluation import predictions
 
-_CHUNK = 2**23  # features or scores at once: 32 MiB
-_RESIDENT = 2**27  # features that are read once and kept: 512 MiB
-_MEMORY = 10  # pairs of steps that L-BFGS remembers; scikit-learn's number
+_CHUNK = 2**23  # Features or scores in memory at once: 32 MiB.
+_RESIDENT = 2**27  # Features up to which they stay in memory: 512 MiB.
+_MEMORY = 10  # L-BFGS corrections, as in scikit-learn.
 
 
 class Scaling(NamedTuple):
-  """What brings every unit to mean 0 and standard deviation 1.
+  """Standardization of features to mean 0 and standard deviation 1.
 
   Attributes:
-    mean: [D] float32.
-    inverse: [D] float32, 0 for a unit that is the same for all images.
+    mean: [D] float32, mean of each unit.
+    inverse: [D] float32, inverse standard deviation; 0 for a constant unit.
   """
 
   mean: np.ndarray
   inverse: np.ndarray
 
   def apply(self, features: np.ndarray) -> np.ndarray:
-    """[B, D] -> [B, D] float32."""
+    """Standardizes features, [B, D] -> [B, D] float32."""
     return (features - self.mean) * self.inverse
 
 
@@ -40,13 +39,14 @@ class Classifier(NamedTuple):
   """A fitted classifier of C classes.
 
   Attributes:
-    scaling: of its features.
-    weights: [D + 1, C] float64 on scaled features, the last row the biases.
-    inverse_penalty: C of scikit-learn, that it was fitted with.
-    iterations: of L-BFGS.
-    gradient: its largest component where L-BFGS stopped.
-    has_converged: whether that is at most the tolerance, or no lower loss was
-      found in float32.
+    scaling: standardization of the features.
+    weights: [D + 1, C] float64 for standardized features; the last row holds
+      the biases.
+    inverse_penalty: inverse penalty of the fit, scikit-learn's C.
+    iterations: number of L-BFGS iterations.
+    gradient: largest component of the gradient at the end.
+    has_converged: whether `gradient` is at most the tolerance, or no lower loss
+      was found in float32.
   """
 
   scaling: Scaling
@@ -56,10 +56,15 @@ class Classifier(NamedTuple):
   gradient: float
   has_converged: bool
 
-  def guesses(
+  def predict(
     self, features: np.ndarray, labels: np.ndarray
-  ) -> guesses_lib.Guesses:
-    """Ranks the classes for [M, D] features with labels [M]."""
+  ) -> predictions.Predictions:
+    """Ranks the classes of M images.
+
+    Args:
+      features: [M, D] float features.
+      labels: [M] int, true classes, 0..C-1.
+    """
     weights = tf.constant(self.weights, tf.float32)
     step = max(1, _CHUNK // max(self.weights.shape))
     found = []
@@ -67,13 +72,20 @@ class Classifier(NamedTuple):
       rows = slice(start, start + step)
       scaled = tf.constant(_with_ones(self.scaling.apply(features[rows])))
       found.append(
-        guesses_lib.from_scores((scaled @ weights).numpy(), labels[rows])
+        predictions.from_scores((scaled @ weights).numpy(), labels[rows])
       )
-    return guesses_lib.Guesses(*map(np.concatenate, zip(*found, strict=True)))
+    return predictions.Predictions(
+      *map(np.concatenate, zip(*found, strict=True))
+    )
 
 
 def scaling(features: np.ndarray, index: np.ndarray) -> Scaling:
-  """Means and deviations of [N, D] features, those of `index`, in float64."""
+  """Measures mean and standard deviation of each unit, in float64.
+
+  Args:
+    features: [N, D] float features, an array or a memory map.
+    index: [n] int, rows to measure.
+  """
   total = np.zeros(features.shape[1])
   for rows in _rows(features, index):
     total += rows.sum(axis=0, dtype=np.float64)
@@ -82,7 +94,7 @@ def scaling(features: np.ndarray, index: np.ndarray) -> Scaling:
   for rows in _rows(features, index):
     squares += np.square(rows - mean).sum(axis=0)
   deviation = np.sqrt(squares / len(index))
-  # Rounding alone makes a constant unit differ from its mean.
+  # A constant unit differs from its mean by rounding errors.
   varies = deviation > 1e-6 * np.maximum(np.abs(mean), 1e-30)
   inverse = np.where(varies, 1 / np.where(varies, deviation, 1.0), 0.0)
   return Scaling(mean.astype(np.float32), inverse.astype(np.float32))
@@ -100,29 +112,29 @@ def fit(
 ) -> Iterator[Classifier]:
   """Fits classifiers, from the strongest penalty to the weakest.
 
-  Each minimizes mean cross-entropy + |W|^2 / (2 c n), c its inverse penalty
-  (scikit-learn's C; half of it for two classes, of which we have two columns of
-  weights and scikit-learn one) and n the number of images, biases free, on
-  features of mean 0 and deviation 1. It starts where the one before it ended.
+  Each minimizes mean cross-entropy + |W|^2 / (2 c n) on standardized features,
+  without a penalty on biases. c is the inverse penalty (scikit-learn's C; for
+  two classes half of it, since scikit-learn has one column of weights and this
+  has two), n the number of images. Each starts from the previous solution.
 
   Args:
-    features: [N, D], an array or a memory map.
-    labels: [N] int, 0..C-1.
-    index: [n] int, which images to fit on.
-    num_classes: C.
-    inverse_penalties: > 0 each.
-    max_iterations: of L-BFGS, for each.
-    tolerance: of the largest component of the gradient.
+    features: [N, D] float features, an array or a memory map.
+    labels: [N] int, class ids, 0..C-1.
+    index: [n] int, rows of the images to fit on.
+    num_classes: number of classes C.
+    inverse_penalties: inverse penalties > 0.
+    max_iterations: largest number of L-BFGS iterations of each fit.
+    tolerance: largest component of the gradient at which a fit stops.
 
   Yields:
-    A `Classifier` for each, in ascending order of inverse penalties.
+    A `Classifier` for each inverse penalty, in ascending order.
   """
   scaled = scaling(features, index)
   chunks = _Chunks(features, labels, index, scaled)
   weights = np.zeros([features.shape[1] + 1, num_classes])
   for inverse_penalty in sorted(inverse_penalties):
     decay = np.full(weights.shape, 1 / (inverse_penalty * len(index)))
-    decay[-1] = 0.0  # of the biases
+    decay[-1] = 0.0  # Biases are not penalized.
 
     def loss(flat: np.ndarray, decay=decay) -> tuple[float, np.ndarray]:
       found = flat.reshape(decay.shape)
@@ -140,7 +152,7 @@ def fit(
         "maxfun": 2 * max_iterations,
         "maxcor": _MEMORY,
         "gtol": tolerance,
-        "ftol": 64 * np.finfo(np.float64).eps,  # as scikit-learn
+        "ftol": 64 * np.finfo(np.float64).eps,  # As scikit-learn.
       },
     )
     weights = solved.x.reshape(decay.shape)
@@ -150,13 +162,13 @@ def fit(
       inverse_penalty,
       int(solved.nit),
       float(np.abs(solved.jac).max()),
-      # 2: no step lowers the loss any more, which float32 sees with 7 digits.
+      # 2: no step lowers the loss within float32's 7 digits.
       solved.status in (0, 2),
     )
 
 
 class _Chunks:
-  """Scaled features, read once where they are few."""
+  """Standardized features in chunks, kept in memory if they are few."""
 
   def __init__(self, features, labels, index, scaled):
     self._features, self._labels = features, labels
@@ -166,7 +178,7 @@ class _Chunks:
       self._kept = list(self._read())
 
   def loss(self, weights: np.ndarray) -> tuple[float, np.ndarray]:
-    """Mean cross-entropy and its gradient, [D + 1, C], in float64."""
+    """Mean cross-entropy and its gradient [D + 1, C], in float64."""
     total, gradient = 0.0, np.zeros(weights.shape)
     given = tf.constant(weights, tf.float32)
     for features, labels in self._kept or self._read():
@@ -195,24 +207,24 @@ class _Chunks:
   autograph=False,
 )
 def _cross_entropy(weights, features, labels):
-  """Sum [] float64 over images, and its gradient [D + 1, C]."""
+  """Summed cross-entropy [] float64, and its gradient [D + 1, C]."""
   scores = features @ weights  # [b, C]
   log_shares = tf.nn.log_softmax(scores)
   truth = tf.one_hot(labels, tf.shape(weights)[1])
-  losses = tf.gather(log_shares, labels, axis=1, batch_dims=1)  # [b]
+  log_likelihood = tf.gather(log_shares, labels, axis=1, batch_dims=1)  # [b]
   gradient = tf.matmul(features, tf.exp(log_shares) - truth, transpose_a=True)
-  return -tf.reduce_sum(tf.cast(losses, tf.float64)), gradient
+  return -tf.reduce_sum(tf.cast(log_likelihood, tf.float64)), gradient
 
 
 def _rows(features: np.ndarray, index: np.ndarray) -> Iterator[np.ndarray]:
-  """The features of `index`, some at a time."""
+  """Yields the rows of `index` in chunks."""
   step = max(1, _CHUNK // features.shape[1])
   for start in range(0, len(index), step):
     yield np.asarray(features[index[start : start + step]])
 
 
 def _with_ones(features: np.ndarray) -> np.ndarray:
-  """[B, D] -> [B, D + 1] float32, for the biases."""
+  """[B, D] -> [B, D + 1] float32, the last column 1 for the biases."""
   return np.pad(
     features.astype(np.float32), [(0, 0), (0, 1)], constant_values=1.0
   )

@@ -103,4 +103,4 @@ def _linear_accuracy(train, train_labels, test, test_labels) -> float:
     max_iterations=_ITERATIONS,
     tolerance=_TOLERANCE,
   )
-  return fitted.guesses(test, test_labels).accuracy()
+  return fitted.predict(test, test_labels).accuracy()

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tf_ssl import errors
 from tf_ssl.datasets import records as records_lib
-from tf_ssl.evaluation import reidentification
+from tf_ssl.evaluation import representation
 from tf_ssl.input_pipeline import labeled_images, region_tracks
 from tf_ssl.models import feature_extractor
 from tf_ssl.training.monitors import base
@@ -71,7 +71,7 @@ class SameObject(base.Monitor):
     both[numbers] = np.arange(len(numbers))
     rows = both.reshape(-1, 2)  # of a pair's two regions
     read = (rows >= 0).all(1)
-    accuracy = reidentification.same_object_accuracy(
+    accuracy = representation.same_object_accuracy(
       *(found[column] for column in rows[read].T), self._tracks[read]
     )
     return {"same_object": accuracy}
