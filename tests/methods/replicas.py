@@ -9,6 +9,7 @@ import functools
 
 import numpy as np
 import tensorflow as tf
+import tensorflow_addons as tfa
 
 from tf_ssl import batches as types
 from tf_ssl.encoders import batch_norm, heads
@@ -19,6 +20,7 @@ from tf_ssl.methods import (
   pirl,
   simclr,
   supervised_contrastive,
+  supervised_metric,
 )
 from tf_ssl.ops import cross_replica, optimizers
 from tf_ssl.training.distributed import distribution
@@ -82,6 +84,12 @@ def build_simclr(replicas):
 def build_supervised_contrastive(replicas):
   return supervised_contrastive.SupervisedContrastive(
     *side(PARTS // replicas, 1), temperature=0.5
+  )
+
+
+def build_supervised_metric(replicas):
+  return supervised_metric.SupervisedMetric(
+    *side(PARTS // replicas, 1), tfa.losses.TripletSemiHardLoss()
   )
 
 

@@ -7,7 +7,14 @@ import sys
 import numpy as np
 import pytest
 
-METHODS = ("moco", "pirl", "simclr", "supervised_contrastive", "hybrid")
+METHODS = (
+  "moco",
+  "pirl",
+  "simclr",
+  "supervised_contrastive",
+  "supervised_metric",
+  "hybrid",
+)
 
 
 @pytest.fixture(name="train", scope="session")

@@ -1,18 +1,18 @@
-"""Losses that know the labels."""
+"""Losses of labeled examples."""
 
 import tensorflow as tf
 
-_NEVER = -1e9  # the logit of what does not compete
+_NEVER = -1e9  # Logit of an example that does not compete.
 
 
 def cross_entropy_sum(
   logits: tf.Tensor, labels: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-  """The softmax cross-entropy of the examples that carry a label.
+  """Softmax cross-entropy of the examples with a known label.
 
   Args:
     logits: [B, C].
-    labels: [B] integer class ids, negative where unknown.
+    labels: [B] integer class ids, negative if unknown.
 
   Returns:
     [] float32, the sum over those examples, and [] float32, their number.
@@ -25,15 +25,33 @@ def cross_entropy_sum(
 
 
 def true_class_first(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-  """[B, C] -> [B, 1+C]: the true class's logit stands in column 0.
+  """Moves the logit of the true class to column 0: [B, C] -> [B, 1+C].
 
-  It is -1e9 at its old place, so that a contrastive accuracy of the result is
-  the classifier's accuracy.
+  Its old column becomes -1e9, so that `info_nce.contrastive_accuracy` of the
+  result is the accuracy of the classifier.
+
+  Args:
+    logits: [B, C].
+    labels: [B] integer class ids, none negative.
   """
   logits = tf.cast(logits, tf.float32)
   hot = tf.one_hot(labels, logits.shape[1])
   first = tf.reduce_sum(hot * logits, axis=1, keepdims=True)
   return tf.concat([first, logits + hot * _NEVER], axis=1)
+
+
+def own_class_if_unknown(labels: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+  """Gives each example with an unknown label a class of its own.
+
+  Args:
+    labels: [b] int32 class ids, negative if unknown.
+    rows: [b] int32, rows of the examples in the global batch.
+
+  Returns:
+    [b] int32 class ids, none negative; equal only for equal known labels.
+  """
+  # Even numbers for known classes, odd numbers for rows.
+  return tf.where(labels < 0, 2 * rows + 1, 2 * labels)
 
 
 def supervised_contrastive(
@@ -45,17 +63,19 @@ def supervised_contrastive(
   *,
   temperature: float,
 ) -> tf.Tensor:
-  """L_out of Khosla et al. (2020, equation 2): all of one class are positives.
+  """L_out of Khosla et al. (2020, equation 2).
 
-  An embedding of unknown label has no positives and only competes.
+  All other embeddings of the anchor's class are positives. An embedding with an
+  unknown label has no positives and is a negative of all others.
 
   Args:
     embeddings: [b, E], unit length: the anchors.
-    labels: [b] integer, negative where unknown.
-    all_embeddings: [B, E]: what they are compared with, themselves included.
-    all_labels: [B].
-    rows: [b] integer, where the anchors stand in `all_embeddings`.
-    temperature: divides the similarities.
+    labels: [b] integer class ids, negative if unknown.
+    all_embeddings: [B, E], unit length: the anchors and all that they are
+      compared with.
+    all_labels: [B] integer class ids, negative if unknown.
+    rows: [b] integer, rows of the anchors in `all_embeddings`.
+    temperature: divisor of the similarities.
 
   Returns:
     [b] float32: -1/|P| Σ log softmax over the positives; 0 without positives.

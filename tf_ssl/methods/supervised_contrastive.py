@@ -14,7 +14,7 @@ from tf_ssl.ops import cross_replica
 class SupervisedContrastive(simclr.SimClr):
   """SimCLR in which all views of one class are positives.
 
-  Images of unknown label have their other view as the only positive.
+  The two views of an image with an unknown label are a class of their own.
   """
 
   view_type = batches.LabeledPair
@@ -24,17 +24,15 @@ class SupervisedContrastive(simclr.SimClr):
     queries, keys, features = self.embed_both(views, training)
     all_queries, all_keys = map(cross_replica.gather, (queries, keys))
     rows = cross_replica.rows_of(queries)
-    # An unknown label is a class of its own, which its two views share.
-    labels = tf.where(views.label < 0, -2 - rows, views.label)
+    labels = supervised.own_class_if_unknown(views.label, rows)
     all_labels = cross_replica.gather(labels)
     everything = tf.concat([all_queries, all_keys], axis=0)
     classes = tf.concat([all_labels, all_labels], axis=0)
-    classes -= tf.reduce_min(classes)  # the loss takes negative ids for unknown
     batch = tf.shape(all_queries)[0]
     losses = [
       supervised.supervised_contrastive(
         mine,
-        tf.gather(classes, rows),
+        labels,
         everything,
         classes,
         places,
@@ -59,13 +57,14 @@ def build_supervised_contrastive(
   """Builds supervised contrastive learning for a run.
 
   Args:
-    setup: what the run is like.
-    encoder: builds an encoder, such as `resnet.resnet50`.
-    projection_head: builds a head; the paper's is 2048 -> 2048 -> 128.
-    temperature: 0.1 in the authors' code.
+    setup: facts about the run.
+    encoder: function that builds an encoder, such as `resnet.resnet50`.
+    projection_head: function that builds a projection head; the paper's is
+      2048 -> 2048 -> 128.
+    temperature: divisor of the similarities; 0.1 in the authors' code.
 
   Raises:
-    UsageError: an argument out of range.
+    UsageError: an argument is out of range.
   """
   return SupervisedContrastive(
     *base.build_pair(setup, encoder, projection_head),
