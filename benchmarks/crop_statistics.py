@@ -19,11 +19,7 @@ import time
 import numpy as np
 
 from tf_ssl.augment import crop
-from tf_ssl.dataset_bias import (
-  crop_statistics,
-  object_boxes,
-  view_contents,
-)
+from tf_ssl.dataset_bias import crop_statistics, object_boxes
 
 _WIDTH, _HEIGHT = 640, 480
 _WANTED = 5000
@@ -84,7 +80,7 @@ def _seconds(objects, crop_range: crop.CropRange, pairs: int) -> float:
 def _slow_seconds(objects, crop_range: crop.CropRange, pairs: int) -> float:
   """Whether objects are shown in each view, one after the other."""
   began = time.perf_counter()
-  rule = view_contents.Shown()
+  rule = crop_statistics.Shown()
   for image in range(objects.num_images):
     rows = slice(objects.offsets[image], objects.offsets[image + 1])
     boxes = objects.boxes[rows].tolist()
@@ -107,7 +103,7 @@ def _window(crop_range: crop.CropRange) -> tuple[float, ...]:
   return 0, 0, _WIDTH, _HEIGHT
 
 
-def _is_shown(box, view, rule: view_contents.Shown) -> bool:
+def _is_shown(box, view, rule: crop_statistics.Shown) -> bool:
   width = min(box[2], view[2]) - max(box[0], view[0])
   height = min(box[3], view[3]) - max(box[1], view[1])
   common = max(width, 0) * max(height, 0)

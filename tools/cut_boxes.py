@@ -1,8 +1,8 @@
-"""Cuts objects out of their images: the object-centric twin of a dataset.
+"""Cuts objects out of images: the object-centric counterpart of a dataset.
 
-Every annotated box that is large enough becomes a picture, with some of what is
-around it. With --subset_of instead of --annotations: copies a random part of a
-dataset, as large as --match_to. Interrupted, the same command goes on.
+Every annotated box that is large enough becomes a picture, with a margin around
+it. With --subset_of instead of --annotations, copies a random subset of a
+dataset, of the size of --match_to. An interrupted command can be repeated.
 """
 
 from ._cli import cli
@@ -10,10 +10,7 @@ from ._cli import cli
 
 def main(invocation: cli.Invocation) -> None:
   """Chooses the pictures and runs `write.write`."""
-  from tf_ssl.dataset_bias.training_sets import (
-    training_sets,
-    write,
-  )
+  from tf_ssl.dataset_bias.training_sets import training_sets, write
 
   flags = invocation.flags
   chosen = training_sets.choose(
@@ -39,18 +36,20 @@ def main(invocation: cli.Invocation) -> None:
 
 
 TOOL = cli.Tool("cut_boxes", __doc__, main, required=["output_dir"])
-TOOL.text_flag("annotations", "Boxes, as tools.diagnose_dataset takes them.")
-TOOL.text_flag("images", "The folder of the annotated images.")
-TOOL.text_flag("subset_of", "An image source of which to copy a random part.")
-TOOL.text_flag("match_to", "How many pictures: a number, or an image source.")
-TOOL.text_flag("output_dir", "The folder to write, such as boxes/coco.")
-TOOL.text_flag("format", "folder (of classes, the default) or tfrecord.")
-TOOL.text_flag("split", "Of VOC's layout: trainval (the default), test ...")
-TOOL.number_flag("min_size", 32, "Pixels of a box's shorter side, at least.")
-TOOL.number_flag("margin", 0.1, "Cut out around a box, as a part of its side.")
-TOOL.number_flag("max_skipped_fraction", 0.05, "Of images, boxes, pictures.")
-TOOL.number_flag("seed", 0, "Of a random part.")
-TOOL.switch("overwrite", "Replaces whatever is at output_dir.")
+TOOL.text_flag("annotations", "Boxes, in any form of tools.diagnose_dataset.")
+TOOL.text_flag("images", "Folder of the annotated images.")
+TOOL.text_flag("subset_of", "Image source to copy a random subset of.")
+TOOL.text_flag("match_to", "Size of the set: a number, or an image source.")
+TOOL.text_flag("output_dir", "Folder to write, such as boxes/coco.")
+TOOL.text_flag("format", "folder (of classes, default) or tfrecord.")
+TOOL.text_flag("split", "Split in VOC's layout: trainval (default), test ...")
+TOOL.number_flag("min_size", 32, "Smallest shorter side of a box in pixels.")
+TOOL.number_flag("margin", 0.1, "Margin around a box, as a share of its side.")
+TOOL.number_flag(
+  "max_skipped_fraction", 0.05, "Largest share of unusable images, and boxes."
+)
+TOOL.number_flag("seed", 0, "Seed of the random subset.")
+TOOL.switch("overwrite", "Replaces anything at output_dir.")
 
 if __name__ == "__main__":
   TOOL.run()

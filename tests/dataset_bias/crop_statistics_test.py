@@ -10,18 +10,14 @@ import pytest
 
 from tf_ssl import errors
 from tf_ssl.augment import crop
-from tf_ssl.dataset_bias import (
-  crop_statistics,
-  object_boxes,
-  view_contents,
-)
+from tf_ssl.dataset_bias import crop_statistics, object_boxes
 from tf_ssl.datasets.annotations import coco
 
 # Crops of 48 x 48 in pictures of 96 x 96: 49 x 49 places, all alike.
 _SIDE, _CROP = 96, 48
 _QUARTER = crop.CropRange(area=(0.25, 0.25), aspect=(1.0, 1.0))
 _PLACES = range(_SIDE - _CROP + 1)
-_INSIDE = view_contents.Shown(min_inside=0.5, min_filled=2.0)
+_INSIDE = crop_statistics.Shown(min_inside=0.5, min_filled=2.0)
 
 
 def pictures(boxes, classes=None, *, count=400):
@@ -40,7 +36,7 @@ def simulated(objects, crop_range=_QUARTER, **settings):
   found = crop_statistics.simulate(objects, crop_range, pairs=100, **settings)
   return found, {
     name: crop_statistics.mean(found, name).value
-    for name in view_contents.MEANING
+    for name in crop_statistics.QUANTITIES
   }
 
 
@@ -55,7 +51,7 @@ def test_a_centered_object_that_fills_half_the_frame_by_hand():
   # that is (48 - |y - 24|) / 96 of the object: at least 0.4 where |y - 24| is
   # at most 9, in 19 of 49 places.
   objects = pictures([[0, 24, 96, 72]])
-  rule = view_contents.Shown(min_inside=0.4, min_filled=2.0)
+  rule = crop_statistics.Shown(min_inside=0.4, min_filled=2.0)
   _, means = simulated(objects, shown=rule)
   share = 19 / 49
   for name in ("same_object", "same_class", "main_in_both", "same_foremost"):
@@ -76,7 +72,7 @@ def test_an_object_that_fills_the_view_is_shown_however_little_is_inside():
   # At least 24 of 48 rows of a view are of the object, wherever it is.
   found, means = simulated(
     pictures([[0, 24, 96, 72]], count=4),
-    shown=view_contents.Shown(min_inside=0.9, min_filled=0.5),
+    shown=crop_statistics.Shown(min_inside=0.9, min_filled=0.5),
   )
   assert means["same_object"] == 1 and means["no_object"] == 0
   # A half to a quarter of it is seen: the third and the fourth of eight bins,
@@ -114,7 +110,7 @@ def test_the_overlap_of_two_views_by_enumeration():
   mean = (weights * iou).sum()
   deviation = math.sqrt((weights * iou**2).sum() - mean**2)
   assert means["overlap"] == pytest.approx(mean, abs=5 * deviation / 200)
-  bins = view_contents.OVERLAP_BINS
+  bins = crop_statistics.OVERLAP_BINS
   shares = np.histogram(iou, bins, (0, 1), weights=weights)[0]
   assert found.overlap.sum() == 40_000
   np.testing.assert_allclose(found.overlap / 40_000, shares, atol=0.0125)
@@ -131,8 +127,8 @@ def test_views_of_everything_share_everything():
 
 def brute_force(annotations, crop_range, rule, pairs, rng):
   """Sums and counts, one image, one view and one box after the other."""
-  sums = dict.fromkeys(view_contents.MEANING, 0.0)
-  counts = dict.fromkeys(view_contents.MEANING, 0)
+  sums = dict.fromkeys(crop_statistics.QUANTITIES, 0.0)
+  counts = dict.fromkeys(crop_statistics.QUANTITIES, 0)
 
   def add(name, value):
     sums[name] += value
@@ -213,8 +209,8 @@ def window(width, height, crop_range, rng):
 @pytest.mark.parametrize(
   "area, rule",
   [
-    ((0.2, 1.0), view_contents.Shown()),
-    ((0.05, 0.6), view_contents.Shown(0.3, 0.7)),
+    ((0.2, 1.0), crop_statistics.Shown()),
+    ((0.05, 0.6), crop_statistics.Shown(0.3, 0.7)),
   ],
 )
 def test_real_annotations_give_what_one_box_after_the_other_gives(
@@ -240,7 +236,7 @@ def test_real_annotations_give_what_one_box_after_the_other_gives(
     fast.append(
       {name: crop_statistics.mean(found, name).value for name in found.sums}
     )
-  for name in view_contents.MEANING:
+  for name in crop_statistics.QUANTITIES:
     ours, theirs = ([means[name] for means in some] for some in (fast, slow))
     error = math.sqrt((np.var(ours, ddof=1) + np.var(theirs, ddof=1)) / 16)
     assert error < 0.005, name
@@ -289,7 +285,7 @@ def test_the_interval_is_of_the_images_not_of_the_views():
     objects,
     crop.CropRange(area=(0.01, 0.01), aspect=(1.0, 1.0)),
     pairs=50,
-    shown=view_contents.Shown(0.9, 0.9),
+    shown=crop_statistics.Shown(0.9, 0.9),
   )
   value, low, high = crop_statistics.mean(found, "same_object")
   assert value == pytest.approx(0.5, abs=0.02)
@@ -300,7 +296,7 @@ def test_the_interval_is_of_the_images_not_of_the_views():
 def test_what_no_view_shows_has_no_mean():
   objects = pictures([[47, 47, 48, 48]], count=2)
   tiny = crop.CropRange(area=(1e-4, 1e-4), aspect=(1.0, 1.0))
-  rule = view_contents.Shown(1.0, 2.0)
+  rule = crop_statistics.Shown(1.0, 2.0)
   found = crop_statistics.simulate(objects, tiny, pairs=2, shown=rule)
   assert np.isnan(crop_statistics.mean(found, "main_hidden").value)
   assert np.isnan(crop_statistics.per_image(found, "main_hidden")).all()
@@ -314,8 +310,8 @@ def test_what_no_view_shows_has_no_mean():
     ({"crop_range": crop.CropRange(area=(0.0, 1.0))}, "0 < min <= max <= 1"),
     ({"crop_range": crop.CropRange(aspect=(2.0, 1.0))}, "aspect=(2.0, 1.0)"),
     ({"pairs": 0}, "pairs=0: expected at least 1; change pairs"),
-    ({"shown": view_contents.Shown(0.0, 1.0)}, "min_inside=0.0"),
-    ({"shown": view_contents.Shown(0.5, -1.0)}, "min_filled=-1.0"),
+    ({"shown": crop_statistics.Shown(0.0, 1.0)}, "min_inside=0.0"),
+    ({"shown": crop_statistics.Shown(0.5, -1.0)}, "min_filled=-1.0"),
   ],
 )
 def test_settings_out_of_range_are_refused(settings, message):
@@ -331,6 +327,90 @@ def test_images_without_objects_are_refused():
   )
   with pytest.raises(errors.UsageError, match="2 images, 1 of them without"):
     crop_statistics.simulate(objects, _QUARTER)
+
+
+# A large a on the left, a small b within it, another small a on the right.
+_BOXES = [[0, 0, 40, 40], [10, 10, 20, 20], [80, 0, 90, 10]]
+_CLASSES = [0, 1, 0]
+_LEFT, _RIGHT, _EMPTY = (0, 0, 40, 40), (0, 70, 30, 30), (60, 40, 20, 20)
+_SMALL = (8, 8, 14, 14)  # Holds b, and is of nothing but the large a.
+
+
+def contents(first, second, rule=None):
+  objects = object_boxes.from_rows(
+    [(100, 100)], [0, 0, 0], _BOXES, _CLASSES, ("a", "b")
+  )
+  found = crop_statistics.contents(
+    objects, np.array([[first, second]]), rule or crop_statistics.Shown()
+  )
+  return {name: sums.item() for name, sums in found.sums.items()}, found
+
+
+@pytest.mark.parametrize(
+  "first, second, shared",
+  [
+    (
+      _LEFT,
+      _LEFT,
+      {"same_object", "same_class", "main_in_both", "same_foremost"},
+    ),
+    # Two objects of one class, between which one of another class is listed.
+    (_LEFT, _RIGHT, {"same_class"}),
+    (_LEFT, _EMPTY, set()),
+    (_EMPTY, _EMPTY, {"no_object"}),
+    # The large a fills the view, so it is shown and foremost there.
+    (
+      _LEFT,
+      _SMALL,
+      {"same_object", "same_class", "main_in_both", "same_foremost"},
+    ),
+  ],
+)
+def test_what_two_views_share(first, second, shared):
+  sums, _ = contents(first, second)
+  names = {
+    "same_object",
+    "same_class",
+    "main_in_both",
+    "same_foremost",
+    "no_object",
+  }
+  assert {name for name in names if sums[name]} == shared
+
+
+def test_the_object_that_takes_up_more_of_a_view_is_foremost():
+  # Only what lies inside counts where nothing is shown for filling a view.
+  rule = crop_statistics.Shown(min_inside=0.5, min_filled=2.0)
+  sums, _ = contents(_LEFT, _SMALL, rule)
+  assert sums["same_object"] == 1  # b
+  assert sums["same_foremost"] == 0  # a there, b here
+  assert sums["main_in_both"] == 0
+
+
+def test_views_without_objects_are_counted_one_by_one():
+  sums, found = contents(_LEFT, _EMPTY)
+  assert sums["empty_view"] == 1
+  assert found.counts["empty_view"].item() == 2
+  assert found.counts["no_object"].item() == 1
+
+
+def test_what_is_cut_off_counts_only_where_the_main_object_is_shown():
+  lower_half = (20, 0, 40, 40)  # half of the large a
+  sums, found = contents(lower_half, _RIGHT)
+  assert sums["main_hidden"] == 0.5
+  assert found.counts["main_hidden"].item() == 1
+  assert found.counts["main_hidden_difference"].item() == 0
+  assert found.cover.tolist() == [0, 0, 0, 0, 1, 0, 0, 0]
+  sums, found = contents(lower_half, _LEFT)
+  assert sums["main_hidden_difference"] == 0.5
+  assert found.cover.tolist() == [0, 0, 0, 0, 1, 0, 0, 1]
+
+
+def test_overlap_is_intersection_over_union():
+  sums, found = contents((0, 0, 20, 20), (10, 10, 20, 20))
+  assert sums["overlap"] == pytest.approx(100 / 700)
+  assert found.overlap.nonzero()[0].tolist() == [2]  # 0.10 to 0.15
+  assert contents(_LEFT, _RIGHT)[0]["overlap"] == 0
 
 
 if __name__ == "__main__":

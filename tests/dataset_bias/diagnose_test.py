@@ -19,7 +19,7 @@ def _content(page):
   return json.loads(path.read_text())
 
 
-def test_what_was_left_out_is_said_before_three_sentences(tmp_path):
+def test_skipped_boxes_are_named_before_the_three_sentences(tmp_path):
   training_sets_reference.coco_set(tmp_path)
   file = tmp_path / "boxes.json"
   content = json.loads(file.read_text())
@@ -35,11 +35,11 @@ def test_what_was_left_out_is_said_before_three_sentences(tmp_path):
   )
   assert page == str(tmp_path / "out/report.html")
   reason = "a crowd, which is not one object"
-  assert said[0] == f"left out, 1: {reason} (0.png)"
+  assert said[0] == f"skipped 1: {reason} (0.png)"
   assert said[1:] == _content(page)["sentences"] and len(said) == 4
 
 
-def test_guessing_looks_at_a_part_unless_told(tmp_path, monkeypatch):
+def test_an_estimate_uses_a_subset_by_default(tmp_path, monkeypatch):
   monkeypatch.setattr(diagnose, "_ESTIMATED_IMAGES", 3)
   monkeypatch.setattr(
     objectness, "find", lambda image: np.array([[4.0, 4.0, 12.0, 12.0]])

@@ -1,9 +1,9 @@
-"""Small diagnoses for tests: pictures of which all boxes are alike."""
+"""Small diagnoses for tests; all images of a dataset have the same boxes."""
 
 import numpy as np
 from PIL import Image
 
-from tf_ssl.dataset_bias import diagnosis, object_boxes, reference, subject
+from tf_ssl.dataset_bias import diagnosis, object_boxes, reference
 from tf_ssl.datasets import records
 
 EVIL = "<script>alert(1)</script> $x"
@@ -32,7 +32,7 @@ def of(objects, folder, *, estimated_by="", **settings):
     Image.new("RGB", (96, 96), (9 * i, 50, 90)).save(folder / f"{i}.png")
   names = np.array([f"{i}.png".encode() for i in range(objects.num_images)])
   sizes = np.full(objects.num_images, 100)
-  given = subject.Subject(
+  given = object_boxes.Dataset(
     source=f"test {EVIL}",
     images=records.ImageRecords(str(folder), names, sizes),
     objects=objects,
@@ -40,7 +40,7 @@ def of(objects, folder, *, estimated_by="", **settings):
     skipped={"a reason": tuple(f"file{i} {EVIL}" for i in range(9))},
     estimated_by=estimated_by,
   )
-  mark = subject.marked if estimated_by else str
+  mark = object_boxes.estimate_name if estimated_by else str
   references = zip(reference.MEANING, (one_object(), corners()), strict=True)
   return diagnosis.diagnose(
     given,

@@ -1,4 +1,4 @@
-"""Objects that are guessed: found, described, kept, marked."""
+"""Estimated objects: found, described, kept on disk, marked."""
 
 import sys
 
@@ -35,7 +35,7 @@ def folder_of(path, count):
   return open_images.open_images(str(path))
 
 
-def test_a_folder_is_looked_at_and_looks_make_classes(cheap, tmp_path):
+def test_regions_become_objects_and_their_looks_classes(cheap, tmp_path):
   records = folder_of(tmp_path / "images", 40)
   estimator = estimate.Estimator(num_classes=2)
   found = estimate.estimate(records, estimator, str(tmp_path / "out"))
@@ -46,11 +46,11 @@ def test_a_folder_is_looked_at_and_looks_make_classes(cheap, tmp_path):
   assert (classes[::2] == classes[0]).all()
   assert (classes[1::2] == 1 - classes[0]).all()
   assert found.estimated_by == estimator.description
-  assert "2 groups of regions" in found.estimated_by
+  assert "2 groups" in found.estimated_by
   assert found.name == "this dataset (estimate)"
 
 
-def test_interrupted_it_goes_on(tmp_path, monkeypatch):
+def test_an_interrupted_estimate_resumes(tmp_path, monkeypatch):
   records = folder_of(tmp_path / "images", 70)
   seen = []
 
@@ -72,7 +72,7 @@ def test_interrupted_it_goes_on(tmp_path, monkeypatch):
   assert len(seen) == 100 + 70 - 32
 
 
-def test_a_random_part_is_looked_at(cheap, tmp_path):
+def test_an_estimate_of_a_random_subset(cheap, tmp_path):
   records = folder_of(tmp_path / "images", 30)
   parts = [
     estimate.estimate(
@@ -89,7 +89,7 @@ def test_a_random_part_is_looked_at(cheap, tmp_path):
   assert len(cheap) == 14
 
 
-def test_what_cannot_be_read_is_named_and_too_much_is_an_error(cheap, tmp_path):
+def test_unreadable_images_are_named_and_too_many_are_an_error(cheap, tmp_path):
   records = folder_of(tmp_path / "images", 30)
   (tmp_path / "images" / "004.png").write_bytes(b"no picture")
   found = estimate.estimate(
@@ -106,9 +106,9 @@ def test_what_cannot_be_read_is_named_and_too_much_is_an_error(cheap, tmp_path):
     )
 
 
-def test_images_without_regions_are_told(tmp_path):
+def test_images_without_regions_are_an_error(tmp_path):
   records = folder_of(tmp_path / "images", 3)
-  with pytest.raises(errors.UsageError, match="no region stands out"):
+  with pytest.raises(errors.UsageError, match="3 images.*--images"):
     estimate.estimate(records, estimate.Estimator(), str(tmp_path / "out"))
 
 
@@ -128,7 +128,7 @@ class _Colors(tf.keras.Model):
     return tf.reduce_mean(self.endpoints(images, training)["C5"], [1, 2])
 
 
-def test_an_encoder_may_say_what_is_alike(cheap, tmp_path):
+def test_an_encoder_can_group_the_objects(cheap, tmp_path):
   encoder = _Colors()
   encoder(tf.zeros([1, 8, 8, 3]))
   path = saved_model.export_encoder(
@@ -150,7 +150,7 @@ def test_an_encoder_may_say_what_is_alike(cheap, tmp_path):
   assert (classes[1::2] == 1 - classes[0]).all()
 
 
-def test_references_are_guessed_in_the_same_way(cheap):
+def test_references_are_estimated_in_the_same_way(cheap):
   found = estimate.references(2, estimate.Estimator())
   assert list(found) == [
     "rendered objects (estimate)",
@@ -163,6 +163,26 @@ def test_references_are_guessed_in_the_same_way(cheap):
 def test_a_number_of_classes_below_one_is_refused():
   with pytest.raises(errors.UsageError, match="num_classes=0"):
     estimate.Estimator(num_classes=0)
+
+
+def test_damaged_region_files_are_made_again(tmp_path):
+  store = estimate.RegionFiles(str(tmp_path), {"a": 1})
+  regions = estimate.Regions(
+    np.array([3, 4]), np.ones([2, 4]), np.zeros([2, 5], np.float32)
+  )
+  bad = estimate.Regions(
+    np.zeros(2, int), np.zeros([0, 4]), np.zeros([0, 5], np.float32), "why"
+  )
+  store.write(0, [regions, bad])
+  first, second = store.read(0)
+  np.testing.assert_array_equal(first.boxes, regions.boxes)
+  assert first.features.shape == (2, 5) and not first.problem
+  assert second.problem == "why" and len(second.boxes) == 0
+  assert store.read(1) is None
+  assert estimate.RegionFiles(str(tmp_path), {"a": 2}).read(0) is None
+  (path,) = tmp_path.rglob("000000.npz")
+  path.write_bytes(path.read_bytes()[:100])
+  assert store.read(0) is None
 
 
 if __name__ == "__main__":

@@ -1,19 +1,17 @@
-"""Diagnoses a dataset: from files to a report."""
+"""Diagnoses a dataset: reads it, computes its statistics, writes the report."""
 
 from collections.abc import Callable
 
 from tf_ssl import errors
 from tf_ssl.dataset_bias import diagnosis as diagnosis_lib
-from tf_ssl.dataset_bias import estimate, reference, verdict
-from tf_ssl.dataset_bias import subject as subject_lib
-from tf_ssl.dataset_bias.report import report
+from tf_ssl.dataset_bias import estimate, object_boxes, reference
+from tf_ssl.dataset_bias.report import report, summary
 from tf_ssl.datasets import open_images
 from tf_ssl.datasets.annotations import open_annotations
 
-# Images that are looked at where objects are guessed: a minute's work or two.
-_ESTIMATED_IMAGES = 500
-_NAMED = 3  # of what was left out, for each reason
-_MOST_REFERENCES = 50  # pictures of each reference that are painted
+_ESTIMATED_IMAGES = 500  # Estimating their objects takes one or two minutes.
+_NAMED = 3  # Names printed for each reason.
+_MAX_REFERENCES = 50  # Painted pictures of each reference.
 
 
 def diagnose_dataset(
@@ -33,35 +31,36 @@ def diagnose_dataset(
   """Writes report.html, diagnosis.json, tables and charts.
 
   Args:
-    images: the folder of annotated images, as `open_annotations` takes it;
-      without annotations any source of `open_images`.
-    annotations: what `open_annotations` reads; None for an estimate.
-    output_dir: where to write.
-    settings: of the crops; None for MoCo's recipe.
-    split: of VOC's layout.
-    encoder: of the estimate, see `estimate.Estimator`.
-    endpoint: of the encoder.
-    max_images: size of the random part that is looked at; 0: all; None: all,
-      but 500 where objects are guessed.
-    max_skipped_fraction: the share of images, and of boxes, above which those
-      that cannot be used are an error.
-    command: for the report.
-    say: gets the sentences of the report, and what was left out.
+    images: folder of the annotated images (see `open_annotations`); without
+      annotations, any source that `open_images` reads.
+    annotations: source that `open_annotations` reads; None to estimate objects.
+    output_dir: folder to write to.
+    settings: settings of the crops; None for MoCo's recipe.
+    split: split of a dataset in VOC's layout.
+    encoder: path of the SavedModel that groups estimated objects; None for
+      histograms (see `estimate.Estimator`).
+    endpoint: name of the encoder's map.
+    max_images: size of the random subset to use, 0 for all images; None for
+      all, but 500 where objects are estimated.
+    max_skipped_fraction: largest share of unusable images, and of unusable
+      boxes, 0..1.
+    command: command line for the report.
+    say: takes the summary sentences and what was skipped, line by line.
 
   Returns:
-    The path of the page.
+    Path of the page.
 
   Raises:
-    UsageError: nothing to diagnose, or a setting out of range.
+    UsageError: there is nothing to diagnose, or a setting is out of range.
   """
   settings = settings or diagnosis_lib.Settings()
   if annotations is not None:
-    if encoder is not None:
-      raise errors.UsageError(
-        "an encoder was given with annotations; expected one of them: boxes "
-        "that are there need no estimate; leave --encoder out"
-      )
-    subject = subject_lib.of_annotations(
+    errors.require(
+      encoder is None,
+      "an encoder was given with annotations; expected one of them, because "
+      "annotated boxes need no estimate; leave --encoder out",
+    )
+    dataset = object_boxes.annotated_dataset(
       open_annotations.open_annotations(
         annotations,
         images,
@@ -75,14 +74,14 @@ def diagnose_dataset(
   elif images is None:
     raise errors.UsageError(
       "neither images nor annotations were given; expected --images=FOLDER, "
-      "with --annotations=FILE where there are boxes"
+      "with --annotations=FILE if there are boxes"
     )
   else:
     records = open_images.open_images(images, named_by="--images")
     estimator = estimate.Estimator(
       encoder, endpoint=endpoint, seed=settings.seed
     )
-    subject = estimate.estimate(
+    dataset = estimate.estimate(
       records,
       estimator,
       output_dir,
@@ -90,15 +89,14 @@ def diagnose_dataset(
       seed=settings.seed,
       max_skipped_fraction=max_skipped_fraction,
     )
-    count = min(settings.reference_images, _MOST_REFERENCES)
+    count = min(settings.reference_images, _MAX_REFERENCES)
     references = estimate.references(count, estimator)
-  for reason, names in subject.skipped.items():
+  for reason, names in dataset.skipped.items():
     more = "; ..." if len(names) > _NAMED else ""
-    shown = "; ".join(names[:_NAMED])
-    say(f"left out, {len(names)}: {reason} ({shown}{more})")
+    say(f"skipped {len(names)}: {reason} ({'; '.join(names[:_NAMED])}{more})")
   diagnosis = diagnosis_lib.diagnose(
-    subject, references, settings, command=command
+    dataset, references, settings, command=command
   )
-  for sentence in verdict.sentences(diagnosis):
+  for sentence in summary.sentences(diagnosis):
     say(sentence)
   return report.write(diagnosis, output_dir)

@@ -1,149 +1,144 @@
-"""A dataset diagnosed: its statistics beside those of reference pictures."""
+"""Statistics of a dataset next to those of reference datasets."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
-import tqdm
 
 from tf_ssl import errors
 from tf_ssl.augment import crop as crop_lib
-from tf_ssl.dataset_bias import (
-  crop_statistics,
-  image_statistics,
-  object_boxes,
-  view_contents,
-)
-from tf_ssl.dataset_bias import subject as subject_lib
+from tf_ssl.dataset_bias import crop_statistics, image_statistics, object_boxes
+from tf_ssl.ops import progress
 
-# From PIRL's and SimCLR's 0.08 and MoCo's 0.2 to no crop worth the name.
+# From PIRL's and SimCLR's 0.08 and MoCo's 0.2 to crops of almost the image.
 MIN_AREAS = (0.02, 0.05, 0.08, 0.14, 0.2, 0.35, 0.5, 0.7, 0.9)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
-  """How to look at a dataset.
+  """Settings of a diagnosis.
 
   Attributes:
-    crop: what the recipe's views are drawn from.
-    min_areas: smallest areas of the curves, which end where the largest area of
-      the recipe is reached; its own smallest area is always among them.
-    pairs: of views, drawn of each image for each smallest area.
-    shown: when an object counts as shown.
-    seed: of the crops.
-    reference_images: pictures of each reference, of which boxes are rendered.
+    crop: areas and aspect ratios of the recipe's crops.
+    min_areas: smallest crop areas of the curves, shares of the image; the
+      recipe's own is added, and those above its largest area are dropped.
+    pairs: pairs of views drawn from each image for each smallest area.
+    shown: rule that decides whether a view shows an object.
+    seed: seed of the random crops.
+    reference_images: number of rendered pictures of each reference.
   """
 
   crop: crop_lib.CropRange = crop_lib.CropRange()
   min_areas: tuple[float, ...] = MIN_AREAS
   pairs: int = 64
-  shown: view_contents.Shown = view_contents.Shown()
+  shown: crop_statistics.Shown = crop_statistics.Shown()
   seed: int = 0
   reference_images: int = 100
 
   def __post_init__(self):
+    """Checks the settings."""
     crop_statistics.check(self.crop, self.shown, self.pairs)
-    if self.reference_images < 2:
-      raise errors.UsageError(
-        f"reference_images={self.reference_images}: expected at least 2; raise "
-        "reference_images"
-      )
+    errors.require(
+      self.reference_images >= 2,
+      f"reference_images={self.reference_images}: expected at least 2; raise "
+      "reference_images",
+    )
 
   @property
   def curve(self) -> list[float]:
-    """The smallest areas, rising."""
+    """Smallest crop areas of the curves, ascending."""
     least, most = self.crop.area
     return sorted({a for a in self.min_areas if a <= most} | {least})
 
 
 class Described(NamedTuple):
-  """One dataset's numbers.
+  """Statistics of one dataset of N images.
 
   Attributes:
-    statistics: of all N images.
-    co_occurrence: of all.
-    inhabited: [M] int64, the images with an object: those that are cropped.
+    statistics: statistics of each of the N images.
+    co_occurrence: classes that share images.
+    inhabited: [M] int64, indices of the images with an object; only these are
+      cropped.
     contents: what the recipe's views of these M images show.
-    curve: from smallest areas, rising, to the mean of each quantity of
-      `view_contents.MEANING`; the recipe's own is among them.
+    curve: {smallest crop area, ascending: {quantity: mean}}, with the
+      quantities of `crop_statistics.QUANTITIES`; includes the recipe's area.
   """
 
   statistics: image_statistics.ImageStatistics
   co_occurrence: image_statistics.CoOccurrence
   inhabited: np.ndarray
-  contents: view_contents.Contents
+  contents: crop_statistics.Contents
   curve: dict[float, dict[str, crop_statistics.Mean]]
 
 
 class Diagnosis(NamedTuple):
-  """All that a report tells.
+  """Everything that a report shows.
 
   Attributes:
-    subject: what was diagnosed.
-    settings: how.
-    described: from names, the subject's first, then those of the references, to
-      their numbers.
-    command: what the user typed; may be empty.
+    dataset: the diagnosed dataset.
+    settings: settings of the diagnosis.
+    described: {name: statistics}, the dataset first, then the references.
+    command: command line that the user typed; may be empty.
   """
 
-  subject: subject_lib.Subject
+  dataset: object_boxes.Dataset
   settings: Settings
   described: dict[str, Described]
   command: str
 
   @property
   def own(self) -> Described:
-    """The subject's numbers."""
-    return self.described[self.subject.name]
+    """Statistics of the diagnosed dataset."""
+    return self.described[self.dataset.name]
 
   def at_recipe(self, name: str) -> dict[str, crop_statistics.Mean]:
-    """The means of a dataset for the recipe itself."""
+    """{quantity: mean} of the named dataset under the recipe's own crops."""
     return self.described[name].curve[self.settings.crop.area[0]]
 
 
 def crop_range(area: str | None, aspect: str | None) -> crop_lib.CropRange:
-  """A recipe's crops from text, such as "0.2,1"; MoCo's where it is None.
+  """Reads a crop range from text such as "0.2,1".
+
+  Args:
+    area: smallest and largest area, shares of the image; None for MoCo's.
+    aspect: smallest and largest width / height; None for MoCo's.
 
   Raises:
-    UsageError: text that is not two numbers.
+    UsageError: a text is not two numbers.
   """
-  usual = crop_lib.CropRange()
+  default = crop_lib.CropRange()
   return crop_lib.CropRange(
-    usual.area if area is None else _two("area", area),
-    usual.aspect if aspect is None else _two("aspect", aspect),
+    default.area if area is None else _two("area", area),
+    default.aspect if aspect is None else _two("aspect", aspect),
   )
 
 
 def diagnose(
-  subject: subject_lib.Subject,
+  dataset: object_boxes.Dataset,
   references: Mapping[str, object_boxes.ObjectBoxes],
   settings: Settings,
   *,
   command: str = "",
 ) -> Diagnosis:
-  """Computes everything; prints a bar over images and recipes.
+  """Computes all statistics, with a progress bar.
 
   Args:
-    subject: what to diagnose.
-    references: by name, what to hold it up to.
-    settings: how.
-    command: for the report.
+    dataset: the dataset to diagnose.
+    references: {name: objects} of the datasets to compare with.
+    settings: settings of the diagnosis.
+    command: command line for the report.
   """
-  everything = {subject.name: subject.objects, **references}
+  everything = {dataset.name: dataset.objects, **references}
   total = sum(int((o.counts > 0).sum()) for o in everything.values())
-  with tqdm.tqdm(
-    total=total * len(settings.curve),
-    desc="Cropping",
-    unit="image",
-    unit_scale=True,
-    mininterval=0.5,
+  with progress.bar(
+    "Cropping", total=total * len(settings.curve), unit="image", unit_scale=True
   ) as bar:
     described = {
       name: _describe(objects, settings, bar.update)
       for name, objects in everything.items()
     }
-  return Diagnosis(subject, settings, described, command)
+  return Diagnosis(dataset, settings, described, command)
 
 
 def _two(name: str, text: str) -> tuple[float, float]:
@@ -151,8 +146,8 @@ def _two(name: str, text: str) -> tuple[float, float]:
     low, high = map(float, text.split(","))
   except ValueError:
     raise errors.UsageError(
-      f"{name}={text!r}: expected the smallest and the largest, such as 0.2,1; "
-      f"change --{name}"
+      f"{name}={text!r}: expected the smallest and the largest value, such as "
+      f"0.2,1; change --{name}"
     ) from None
   return low, high
 
@@ -160,7 +155,7 @@ def _two(name: str, text: str) -> tuple[float, float]:
 def _describe(
   objects: object_boxes.ObjectBoxes,
   settings: Settings,
-  progress: Callable[[int], object],
+  advance: Callable[[int], object],
 ) -> Described:
   inhabited = np.flatnonzero(objects.counts)
   cropped = objects.take(inhabited)
@@ -173,10 +168,11 @@ def _describe(
       pairs=settings.pairs,
       seed=settings.seed,
       shown=settings.shown,
-      progress=progress,
+      progress=advance,
     )
     curve[area] = {
-      name: crop_statistics.mean(found, name) for name in view_contents.MEANING
+      name: crop_statistics.mean(found, name)
+      for name in crop_statistics.QUANTITIES
     }
     if area == least:
       contents = found

@@ -1,41 +1,114 @@
-"""Objects where nobody has drawn boxes: guessed from the pixels."""
+"""Estimates the objects of images without annotations from their pixels."""
 
 import functools
+import hashlib
+import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
-import tqdm
 from sklearn import cluster
 
 from tf_ssl import errors
-from tf_ssl.dataset_bias import (
-  object_boxes,
-  objectness,
-  reference,
-  region_files,
-)
-from tf_ssl.dataset_bias import subject as subject_lib
+from tf_ssl.dataset_bias import object_boxes, objectness, reference
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.features import encoder_regions as encoder_features
 from tf_ssl.input_pipeline import decoding, loading
 from tf_ssl.input_pipeline import skipped as skipped_lib
 from tf_ssl.models import feature_extractor
+from tf_ssl.ops import progress, workdir
 from tf_ssl.video.tracking import region_features
 
 REGIONS_FOLDER = "regions"
-_IMAGES_IN_A_FILE = 32
-# Not the world by whose pictures `objectness` was adjusted.
-_REFERENCE_SEED = 1
+_IMAGES_PER_FILE = 32
+_REFERENCE_SEED = 1  # World 0 tuned `objectness`.
+_ARRAYS = ("sizes", "counts", "boxes", "features", "problems")
+
+
+class Regions(NamedTuple):
+  """Regions found in one image.
+
+  Attributes:
+    size: [2] int, height and width of the image in pixels; zeros if it could
+      not be read.
+    boxes: [R, 4] pixels, xmin, ymin, xmax, ymax.
+    features: [R, F] float32, description of each region's appearance.
+    problem: why the image could not be read; empty if it could.
+  """
+
+  size: np.ndarray
+  boxes: np.ndarray
+  features: np.ndarray
+  problem: str = ""
+
+
+class RegionFiles:
+  """Files with regions of some images each, so that an estimate can resume.
+
+  Regions of other images or of another estimator go into another folder.
+  """
+
+  def __init__(self, folder: str, key: dict[str, Any]):
+    """Opens the files.
+
+    Args:
+      folder: parent folder; created if it does not exist.
+      key: JSON values that decide which regions are found.
+    """
+    text = json.dumps(key, sort_keys=True).encode()
+    name = hashlib.sha256(text).hexdigest()[:12]
+    self._folder = os.path.join(folder, name)
+    os.makedirs(self._folder, exist_ok=True)
+
+  def read(self, number: int) -> list[Regions] | None:
+    """Regions in file `number`; None if it is missing or damaged."""
+    try:
+      with np.load(self._path(number), allow_pickle=False) as data:
+        sizes, counts, boxes, features, problems = (
+          data[name] for name in _ARRAYS
+        )
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+      return None
+    ends = np.cumsum(counts)[:-1]
+    return [
+      Regions(*columns[:-1], str(columns[-1]))
+      for columns in zip(
+        sizes,
+        np.split(boxes, ends),
+        np.split(features, ends),
+        problems,
+        strict=True,
+      )
+    ]
+
+  def write(self, number: int, found: Sequence[Regions]) -> None:
+    """Writes the regions of some images to file `number`."""
+    columns = (
+      [regions.size for regions in found],
+      [len(regions.boxes) for regions in found],
+      np.concatenate([regions.boxes for regions in found]),
+      np.concatenate([regions.features for regions in found]),
+      [regions.problem for regions in found],
+    )
+    with (
+      workdir.replacing_file(self._path(number)) as path,
+      open(path, "wb") as file,
+    ):
+      np.savez(file, **dict(zip(_ARRAYS, columns, strict=True)))
+
+  def _path(self, number: int) -> str:
+    return os.path.join(self._folder, f"{number:06d}.npz")
 
 
 class Estimator:
-  """Guesses objects, and deals them to classes by how they look.
+  """Estimates objects and groups them into classes by appearance.
 
   Attributes:
-    description: how, in words.
-    key: all that decides what is found, as JSON values.
+    description: the method in words.
+    key: JSON values that decide which regions are found.
   """
 
   def __init__(
@@ -46,22 +119,22 @@ class Estimator:
     num_classes: int = 20,
     seed: int = 0,
   ):
-    """Loads the encoder, if there is one.
+    """Loads the encoder, if one is given.
 
     Args:
-      encoder: path of a SavedModel, a map of which describes regions; None for
-        histograms of colors and gradients.
-      endpoint: the map.
-      num_classes: C, groups of regions that look alike.
-      seed: of the grouping.
+      encoder: path of a SavedModel, one of whose maps describes regions; None
+        for histograms of colors and gradients.
+      endpoint: name of the encoder's map.
+      num_classes: C, number of groups of similar regions.
+      seed: seed of the grouping.
 
     Raises:
       UsageError: the encoder cannot be used, or C is less than 1.
     """
-    if num_classes < 1:
-      raise errors.UsageError(
-        f"num_classes={num_classes}: expected at least 1; raise num_classes"
-      )
+    errors.require(
+      num_classes >= 1,
+      f"num_classes={num_classes}: expected at least 1; raise num_classes",
+    )
     self._num_classes = num_classes
     self._seed = seed
     if encoder is None:
@@ -73,33 +146,31 @@ class Estimator:
         encoder, endpoint=endpoint, grid=1, common=0.0
       )
     self.description = (
-      "objects are those regions of a selective search that many others agree "
-      f"with and that stand out, classes are {num_classes} groups of regions "
-      f"that are alike in {looks}"
+      "objects are regions of a selective search that many other regions agree "
+      f"with and that stand out; classes are {num_classes} groups of regions "
+      f"with similar {looks}"
     )
     self.key = [objectness.VERSION, looks, _fingerprint(encoder)]
 
   def regions(
     self, readers: Iterable[Callable[[], np.ndarray]]
-  ) -> Iterator[region_files.Regions]:
+  ) -> Iterator[Regions]:
     """Finds and describes the objects of images.
 
     Args:
-      readers: functions that return an image, [H, W, 3] uint8, called in
-        threads.
+      readers: functions that return an image, [H, W, 3] uint8; threads call
+        them.
 
     Yields:
-      The regions of each; where a reader failed its `problem` is not empty.
+      Regions of each image; `problem` is set if its reader failed.
     """
     for image, boxes, problem in feature_extractor.map_ahead(_find, readers):
       features = self._describe(image, boxes)
       size = np.zeros(2, int) if problem else np.array(image.shape[:2])
-      yield region_files.Regions(size, boxes, features, problem)
+      yield Regions(size, boxes, features, problem)
 
-  def objects(
-    self, found: list[region_files.Regions]
-  ) -> object_boxes.ObjectBoxes:
-    """The regions of images as objects of classes."""
+  def objects(self, found: list[Regions]) -> object_boxes.ObjectBoxes:
+    """Groups the regions of images into objects with classes."""
     features = np.concatenate([regions.features for regions in found])
     count = min(self._num_classes, len(features))
     classes = np.zeros(len(features), int)
@@ -125,23 +196,22 @@ def estimate(
   max_images: int = 500,
   seed: int = 0,
   max_skipped_fraction: float = 0.05,
-) -> subject_lib.Subject:
-  """Guesses the objects of images; interrupted, the same call goes on.
+) -> object_boxes.Dataset:
+  """Estimates the objects of images; an interrupted call can be repeated.
 
   Args:
-    images: the images; of those with a box the whole is looked at.
-    estimator: how.
-    output_dir: keeps what was found, in `REGIONS_FOLDER`.
-    max_images: looks at a random subset of so many; 0: at all.
-    seed: of the subset.
-    max_skipped_fraction: the share of images above which those that cannot be
-      read are an error.
+    images: images; a record's box is ignored, its whole image is used.
+    estimator: method of the estimate.
+    output_dir: folder that keeps found regions in `REGIONS_FOLDER`.
+    max_images: size of the random subset to use; 0 for all images.
+    seed: seed of the random subset.
+    max_skipped_fraction: largest share of unreadable images, 0..1.
 
   Raises:
-    UsageError: too many images cannot be read, no region is found in any, or
-      the folder cannot be written.
+    UsageError: too many images cannot be read, no image has a region, or the
+      folder cannot be written.
   """
-  chosen = subject_lib.sample(images.num_images, max_images, seed)
+  chosen = object_boxes.sample(images.num_images, max_images, seed)
   digest = {**records_lib.digest(images), "looked_at": len(chosen)}
   key = {
     "digest": digest,
@@ -149,31 +219,24 @@ def estimate(
     "estimator": estimator.key,
   }
   skipped = skipped_lib.SkippedFiles(None, len(chosen), max_skipped_fraction)
-  try:
-    store = region_files.RegionFiles(
-      os.path.join(output_dir, REGIONS_FOLDER), key
-    )
+  with workdir.writable(output_dir, "--output_dir"):
+    store = RegionFiles(os.path.join(output_dir, REGIONS_FOLDER), key)
     found = _find_all(images, chosen, estimator, store)
-  except OSError as error:
-    raise errors.UsageError(
-      f"regions cannot be written to {output_dir}: {error.strerror or error}; "
-      "choose a folder on a disk with room that you may write to"
-    ) from error
   for index, regions in zip(chosen.tolist(), found, strict=True):
     if regions.problem:
       skipped.add(images.name(index), regions.problem)
   good = [i for i, regions in enumerate(found) if not regions.problem]
   objects = estimator.objects([found[i] for i in good])
-  if not objects.counts.any():
-    raise errors.UsageError(
-      f"images: no region stands out in any of {len(good)} images under "
-      f"{images.root!r}; expected photographs; change --images, or give "
-      "--annotations"
-    )
+  errors.require(
+    objects.counts.any(),
+    f"images: no region stands out in any of {len(good)} images under "
+    f"{images.root!r}; expected photographs; change --images, or give "
+    "--annotations",
+  )
   reasons: dict[str, list[str]] = {}
   for name, reason in skipped.reasons.items():
     reasons.setdefault(reason, []).append(name)
-  return subject_lib.Subject(
+  return object_boxes.Dataset(
     source=f"images of {images.root}",
     images=records_lib.take(images, chosen[good]),
     objects=objects,
@@ -186,14 +249,15 @@ def estimate(
 def references(
   num_images: int, estimator: Estimator
 ) -> dict[str, object_boxes.ObjectBoxes]:
-  """Objects guessed in rendered pictures, to hold guesses up to.
+  """Estimates objects in rendered pictures, to compare other estimates with.
 
   Args:
-    num_images: of each kind; those in which none is found are left out.
-    estimator: the one that guessed the dataset's objects.
+    num_images: number of pictures of each kind; pictures without a region are
+      left out.
+    estimator: the estimator of the dataset's objects.
 
   Returns:
-    For each name of `reference.MEANING`, marked as an estimate.
+    {name in `reference.MEANING`, marked as an estimate: objects}.
   """
   found = {}
   for name, render in reference.PICTURES.items():
@@ -201,17 +265,17 @@ def references(
       functools.partial(render, _REFERENCE_SEED, i) for i in range(num_images)
     )
     regions = list(
-      tqdm.tqdm(
+      progress.bar(
+        name.capitalize(),
         estimator.regions(readers),
         total=num_images,
-        desc=name.capitalize(),
         unit="image",
         leave=False,
       )
     )
     objects = estimator.objects(regions)
     inhabited = np.flatnonzero(objects.counts)
-    found[subject_lib.marked(name)] = objects.take(inhabited)
+    found[object_boxes.estimate_name(name)] = objects.take(inhabited)
   return found
 
 
@@ -229,15 +293,13 @@ def _find_all(
   images: records_lib.ImageRecords,
   chosen: np.ndarray,
   estimator: Estimator,
-  store: region_files.RegionFiles,
-) -> list[region_files.Regions]:
-  """The regions of all images, those from the files where they are there."""
-  found: list[region_files.Regions] = []
-  with tqdm.tqdm(
-    total=len(chosen), desc="Finding objects", unit="image", mininterval=0.5
-  ) as bar:
-    for number, start in enumerate(range(0, len(chosen), _IMAGES_IN_A_FILE)):
-      some = chosen[start : start + _IMAGES_IN_A_FILE].tolist()
+  store: RegionFiles,
+) -> list[Regions]:
+  """Regions of all chosen images, from files where these exist."""
+  found: list[Regions] = []
+  with progress.bar("Finding objects", total=len(chosen), unit="image") as bar:
+    for number, start in enumerate(range(0, len(chosen), _IMAGES_PER_FILE)):
+      some = chosen[start : start + _IMAGES_PER_FILE].tolist()
       known = store.read(number)
       if known is None:
         readers = (functools.partial(_read, images, i) for i in some)
@@ -248,13 +310,13 @@ def _find_all(
         store.write(number, known)
       else:
         bar.update(len(known))
-        bar.initial = bar.n  # They took no time.
+        bar.initial = bar.n  # Reading them took no time worth counting.
       found.extend(known)
   return found
 
 
 def _read(images: records_lib.ImageRecords, index: int) -> np.ndarray:
-  """One image; where that fails, the reason is the error's message."""
+  """Reads an image; the message of its UsageError is the reason it cannot."""
   try:
     encoded = loading.read_encoded(images, index)
     return decoding.decode(tf.constant(encoded)).numpy()
@@ -266,7 +328,7 @@ def _read(images: records_lib.ImageRecords, index: int) -> np.ndarray:
 def _find(
   read: Callable[[], np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray, str]:
-  """An image, the boxes of its objects, and what went wrong."""
+  """An image, the boxes of its objects, and why it could not be read."""
   try:
     image = read()
   except errors.UsageError as error:

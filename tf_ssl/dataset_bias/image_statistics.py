@@ -1,4 +1,4 @@
-"""How object-centric images are: what can be said of their boxes alone."""
+"""Statistics of the boxes in each image: how object-centric a dataset is."""
 
 from typing import NamedTuple
 
@@ -9,17 +9,18 @@ from tf_ssl.dataset_bias import object_boxes
 
 
 class ImageStatistics(NamedTuple):
-  """One number an image; NaN where it has no object.
+  """One value per image; float values are NaN in images without objects.
 
   Attributes:
-    objects: [N] int64, how many.
-    classes: [N] int64, of how many different classes.
-    entropy: [N] bits, of the classes of the image's objects; 0 where all are of
-      one class.
-    largest_area: [N] share of the image that the largest box takes up, 0..1.
-    centeredness: [N] of the largest box, 1 where its middle is the image's, 0
-      where it is a corner: 1 - distance / distance of a corner, both axes
-      measured in image sides.
+    objects: [N] int64, number of objects.
+    classes: [N] int64, number of different classes.
+    entropy: [N] float64 bits, entropy of the classes of the image's objects; 0
+      where all objects are of one class.
+    largest_area: [N] float64, share of the image covered by the largest box,
+      0..1.
+    centeredness: [N] float64, 1 where the center of the largest box is the
+      image's center, 0 where it is a corner: 1 - distance / distance of a
+      corner, in units of the image's sides.
   """
 
   objects: np.ndarray
@@ -30,16 +31,16 @@ class ImageStatistics(NamedTuple):
 
 
 class CoOccurrence(NamedTuple):
-  """Which classes are seen together.
+  """Classes that appear in the same images.
 
   Attributes:
-    images: [C, C] int64, in how many images both classes are seen; on the
-      diagonal, in how many two objects of the class are.
-    images_with: [C] int64, in how many images each class is seen.
-    entropy: bits, of the class of an object that is picked at random.
-    companion_entropy: bits, of the class of another object of the same image
-      once the first one's class is known; NaN where no image has two objects.
-      Far below `entropy`: a class tells what else is there.
+    images: [C, C] int64, number of images that show both classes; on the
+      diagonal, number of images with two objects of the class.
+    images_with: [C] int64, number of images that show each class.
+    entropy: bits, entropy of the class of a random object.
+    companion_entropy: bits, entropy of the class of another object in the same
+      image, given the class of the first one; NaN if no image has two objects.
+      It lies far below `entropy` where a class predicts its companions.
   """
 
   images: np.ndarray
@@ -49,7 +50,7 @@ class CoOccurrence(NamedTuple):
 
 
 def of_images(objects: object_boxes.ObjectBoxes) -> ImageStatistics:
-  """Counts and measures the objects of each image."""
+  """Counts and measures the objects in each image."""
   counts = objects.counts
   seen = _seen(objects)
   image = seen.row
@@ -77,13 +78,13 @@ def of_images(objects: object_boxes.ObjectBoxes) -> ImageStatistics:
 
 
 def co_occurrence(objects: object_boxes.ObjectBoxes) -> CoOccurrence:
-  """Which classes are seen together, and how well one tells another."""
+  """Counts classes that share images and how well one predicts another."""
   seen = _seen(objects).tocsr()  # [N, C]
   present, twice = (seen > 0).astype(np.int64), (seen > 1).astype(np.int64)
   images = (present.T @ present).toarray()
   images_with = images.diagonal().copy()
   np.fill_diagonal(images, twice.sum(0))
-  # Ordered pairs of objects; those of an image weigh as much as its objects.
+  # Ordered pairs of objects: an image's pairs weigh as much as its objects.
   others = objects.counts - 1
   weight = np.divide(1.0, others, where=others > 0, out=np.zeros(len(others)))
   weighted = sparse.diags(weight) @ seen
@@ -98,7 +99,7 @@ def co_occurrence(objects: object_boxes.ObjectBoxes) -> CoOccurrence:
 
 
 def _seen(objects: object_boxes.ObjectBoxes) -> sparse.coo_matrix:
-  """[N, C] float64, how many objects of each class each image has."""
+  """[N, C] float64, number of objects of each class in each image."""
   shape = (objects.num_images, len(objects.class_names))
   ones = np.ones(len(objects.classes))
   entries = sparse.coo_matrix((ones, (objects.image, objects.classes)), shape)
@@ -107,7 +108,7 @@ def _seen(objects: object_boxes.ObjectBoxes) -> sparse.coo_matrix:
 
 
 def _entropy(weights: np.ndarray) -> float:
-  """Bits, of a distribution in proportion to the weights; NaN for none."""
+  """Entropy in bits of a distribution proportional to weights; NaN for none."""
   weights = weights[weights > 1e-12 * weights.max(initial=0.0)]
   if not weights.size:
     return float("nan")

@@ -1,10 +1,10 @@
-"""Where objects may be in one image, when nobody has said so.
+"""Estimates where objects are in an image that nobody has annotated.
 
-Regions of a selective search are scored by how many other regions agree with
-them or lie in them, and by how much they stand out; those that reach borders of
-the picture, as floor and sky do, are scored less. The best that do not overlap
-are taken for objects. That is a guess: on photographs most of them are not the
-boxes that people draw.
+Regions of a selective search score by how many other regions agree with them or
+lie inside them, and by how much they stand out; regions that touch the borders
+of the image, as floor and sky do, lose score. The best regions that do not
+overlap count as objects. This is a coarse estimate: on photographs most of
+these boxes are not the boxes that people draw.
 """
 
 import cv2
@@ -13,35 +13,34 @@ import numpy as np
 from tf_ssl.ops import boxes as boxes_lib
 from tf_ssl.video.tracking import region_proposals, saliency
 
-# Count it up whenever other objects are found.
-VERSION = 2
-_WIDTH = 240  # px, of the image that is looked at
-# Of regions: an object may fill the picture, and what is smaller is not found.
+VERSION = 2  # Increase it with every change that moves boxes.
+_WIDTH = 240  # px, width that images are reduced to.
+# Limits of `region_proposals.plausible`: an object may fill the image, and
+# smaller ones are not found.
 _MIN_AREA, _MAX_AREA, _OVERLAP = 0.01, 0.9, 0.8
-_AGREE = 0.5  # IoU from which on two regions agree
-_INSIDE = 0.9  # share of a region that lies inside of another one
-_APART = 0.3  # share of the smaller of two objects that both may cover
-_MOST = 20  # objects
-# Chosen so that in the first 80 rendered objects and scenes of world 0 the
-# number of objects is nearest to the true one. How much borders count was
-# chosen so that Imagenette comes out as more object-centric than COCO, and that
-# than CamVid.
-_LEAST_SCORE = 3.35
-_A_BORDER, _A_THIRD_BORDER = 0.3, 1.0
-_AT_BORDER = 0.01  # share of the side
-_BORDER = 20  # The border strips are this part of the picture's height.
-_SMOOTH = 20.0  # Variance that each border's colors have at least.
+_AGREE = 0.5  # IoU from which two regions agree.
+_INSIDE = 0.9  # Share of a region that lies inside another one.
+_APART = 0.3  # Share of the smaller of two objects that both may cover.
+_MAX_OBJECTS = 20
+# The smallest score brings the number of objects in the first 80 rendered
+# objects and scenes of world 0 nearest to the truth. The border penalties rank
+# Imagenette as more object-centric than COCO, and COCO than CamVid.
+_MIN_SCORE = 3.35
+_BORDER_PENALTY, _THIRD_BORDER_PENALTY = 0.3, 1.0
+_AT_BORDER = 0.01  # Distance to a border, as a share of the side.
+_BORDER = 20  # A border strip is the height of the image divided by this.
+_SMOOTH = 20.0  # Variance added to the colors of each border.
 
 
 def find(image: np.ndarray) -> np.ndarray:
-  """Guesses the objects of an image.
+  """Estimates the boxes of the objects in an image.
 
   Args:
     image: [H, W, 3] uint8, RGB.
 
   Returns:
-    [R, 4] float pixels, xmin, ymin, xmax, ymax, best first; at least one unless
-    there is no region at all, as in a picture of one color.
+    [R, 4] float64 pixels, xmin, ymin, xmax, ymax, in falling order of score; at
+    least one box unless the image has no region at all, as in one flat color.
   """
   factor = max(image.shape[1] / _WIDTH, 1.0)
   size = [max(round(side / factor), 1) for side in image.shape[1::-1]]
@@ -57,35 +56,36 @@ def find(image: np.ndarray) -> np.ndarray:
   if not len(boxes):
     return np.zeros([0, 4])
   scores = _agreement(boxes, regions) + _stands_out(small, boxes)
-  scores -= _at_borders(boxes, small.shape[:2])
+  scores -= _border_penalty(boxes, small.shape[:2])
   found = boxes[_apart(boxes, scores)]
   scale = np.tile(np.divide(image.shape[1::-1], size), 2)
   return boxes_lib.clip(found * scale, image.shape[:2])
 
 
 def _agreement(boxes: np.ndarray, regions: np.ndarray) -> np.ndarray:
-  """[R]: mean logarithm of how many regions agree, and how many are inside."""
+  """[R]: mean log number of regions that agree and of regions inside."""
   agree = boxes_lib.iou(boxes, regions) > _AGREE
   common = _common(boxes[:, None], regions[None])
   inside = common > _INSIDE * boxes_lib.area(regions)
   return (np.log1p(agree.sum(1)) + np.log1p(inside.sum(1))) / 2
 
 
-def _at_borders(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-  """[R]: what a region loses by the borders that it reaches."""
+def _border_penalty(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+  """[R]: score that regions lose for the borders that they touch."""
   height, width = size
   shares = boxes / [width, height, width, height]
   reached = (shares[:, :2] < _AT_BORDER).sum(1)
   reached += (shares[:, 2:] > 1 - _AT_BORDER).sum(1)
-  return _A_BORDER * reached + _A_THIRD_BORDER * np.maximum(reached - 2, 0)
+  third = np.maximum(reached - 2, 0)
+  return _BORDER_PENALTY * reached + _THIRD_BORDER_PENALTY * third
 
 
 def _stands_out(image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-  """[R]: how much more salient boxes are than what is around them.
+  """[R]: how much more salient boxes are than their surroundings.
 
-  Saliency is the spectral residual (Hou & Zhang 2007) and, twice as heavy, how
-  unlike the four borders the colors are (after Zhang et al. 2015, section
-  3.4), each over its mean.
+  Saliency is the spectral residual (Hou & Zhang 2007) plus, with twice the
+  weight, the distance of colors from the four borders (after Zhang et al. 2015,
+  section 3.4), each divided by its mean.
   """
   spectral = cv2.saliency.StaticSaliencySpectralResidual_create()
   _, residual = spectral.computeSaliency(image)
@@ -97,7 +97,7 @@ def _stands_out(image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
 
 def _unlike_borders(image: np.ndarray) -> np.ndarray:
-  """[H, W] 0..1: geometric mean over borders of the distance of colors."""
+  """[H, W] float32, 0..1: geometric mean of color distances to the borders."""
   smooth = cv2.GaussianBlur(image, (0, 0), 2)
   lab = cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB).astype(np.float32)
   strip = max(3, lab.shape[0] // _BORDER)
@@ -106,7 +106,7 @@ def _unlike_borders(image: np.ndarray) -> np.ndarray:
     colors = border.reshape(-1, 3)
     spread = np.cov(colors.T) + _SMOOTH * np.eye(3)
     away = lab - colors.mean(0)
-    # Mahalanobis, by the Cholesky factor of the inverse.
+    # Mahalanobis distance through the Cholesky factor of the inverse.
     scaled = away @ np.linalg.cholesky(np.linalg.inv(spread))
     distance = np.linalg.norm(scaled, axis=2)
     distances.append(
@@ -116,11 +116,11 @@ def _unlike_borders(image: np.ndarray) -> np.ndarray:
 
 
 def _apart(boxes: np.ndarray, scores: np.ndarray) -> list[int]:
-  """The best boxes of which none covers much of another one, best first."""
+  """Rows of the best boxes that hardly overlap, in falling order of score."""
   areas = boxes_lib.area(boxes)
   kept: list[int] = []
   for row in np.argsort(-scores, kind="stable").tolist():
-    if len(kept) == _MOST or (kept and scores[row] < _LEAST_SCORE):
+    if len(kept) == _MAX_OBJECTS or (kept and scores[row] < _MIN_SCORE):
       break
     common = _common(boxes[row], boxes[kept])
     if (common <= _APART * np.minimum(areas[row], areas[kept])).all():
@@ -129,7 +129,7 @@ def _apart(boxes: np.ndarray, scores: np.ndarray) -> list[int]:
 
 
 def _common(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-  """Pixels that boxes [..., 4] share."""
+  """Area that boxes [..., 4] share, in pixels."""
   low = np.maximum(first[..., :2], second[..., :2])
   high = np.minimum(first[..., 2:], second[..., 2:])
   return np.prod(np.maximum(high - low, 0), axis=-1)

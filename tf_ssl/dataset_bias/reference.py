@@ -1,41 +1,41 @@
-"""Rendered pictures to hold a dataset up to: one object, or a scene of several.
+"""Rendered reference datasets: pictures of one object, and of whole scenes.
 
-Both are of the world of `datasets.synthetic`: the stills, which one object
-fills, and the first frames of its videos, with 3 to 6 objects on a floor. No
-picture is kept, only the boxes.
+Both come from `rendering.synthetic`: still pictures filled by one object, and
+first frames of videos with 3 to 6 objects on a floor. Only boxes are kept.
 """
 
 from collections.abc import Callable
 
 import numpy as np
-import tqdm
 
 from tf_ssl.dataset_bias import object_boxes
+from tf_ssl.ops import progress
 from tf_ssl.rendering import synthetic
 
-# Names of the references, and what they are.
+# Names of the references and their descriptions.
 MEANING = {
   "rendered objects": "one rendered object that fills most of a square picture",
   "rendered scenes": "3 to 6 rendered objects on a floor, square pictures",
 }
-_SIDE = 96  # pixels of the true boxes' pictures
-_PICTURE_SIDE = 240  # of those that are painted
+_SIDE = 96  # px, side of the pictures that boxes are computed for.
+_PICTURE_SIDE = 240  # px, side of the pictures that are painted.
 
 
 def references(
   num_images: int, *, seed: int = 0
 ) -> dict[str, object_boxes.ObjectBoxes]:
-  """The true boxes of rendered pictures.
+  """Ground-truth boxes of rendered pictures.
 
   Args:
-    num_images: of each kind; images without an object in sight are left out.
-    seed: of the world.
+    num_images: number of pictures of each kind; pictures without a visible
+      object are left out.
+    seed: seed of the rendered world.
 
   Returns:
-    For each name of `MEANING` the objects of its images.
+    {name in `MEANING`: boxes of its pictures}.
   """
-  with tqdm.tqdm(
-    total=2 * num_images, desc="Reference", unit="image", leave=False
+  with progress.bar(
+    "Rendering references", total=2 * num_images, unit="image", leave=False
   ) as bar:
     kinds = (_of_still, _of_scene)
     return {
@@ -53,7 +53,7 @@ def _paint_scene(seed: int, index: int) -> np.ndarray:
   return video.frames[0]
 
 
-# For each reference a function from a seed and an index to its picture, uint8.
+# {name: function from a seed and an index to a picture, [H, W, 3] uint8}.
 PICTURES: dict[str, Callable[[int, int], np.ndarray]] = dict(
   zip(MEANING, (_paint_object, _paint_scene), strict=True)
 )
@@ -75,21 +75,17 @@ def _collect(
   of: Callable[[int, int], tuple[np.ndarray, list[int]]],
   num_images: int,
   seed: int,
-  progress: Callable[[], object],
+  advance: Callable[[], object],
 ) -> object_boxes.ObjectBoxes:
   images, boxes, classes = [], [], []
   for index in range(num_images):
     found, categories = of(seed, index)
     size = np.prod(found[:, 2:] - found[:, :2], axis=1)
-    for box, category in zip(
-      found[size >= synthetic.MIN_VISIBLE_PIXELS],
-      np.array(categories)[size >= synthetic.MIN_VISIBLE_PIXELS],
-      strict=True,
-    ):
-      images.append(index)
-      boxes.append(box)
-      classes.append(category)
-    progress()
+    visible = np.flatnonzero(size >= synthetic.MIN_VISIBLE_PIXELS)
+    images += [index] * len(visible)
+    boxes += list(found[visible])
+    classes += [categories[row] for row in visible]
+    advance()
   objects = object_boxes.from_rows(
     np.full([num_images, 2], _SIDE),
     images,

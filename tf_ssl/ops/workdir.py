@@ -21,7 +21,7 @@ from tf_ssl import errors
 
 Path = str | os.PathLike
 
-_LOCK_FILE = ".lock"
+LOCK_FILE = ".lock"
 # An error of TensorFlow's file system ends with the operating system's text; a
 # full accelerator raises ResourceExhaustedError, too, but says something else.
 _WRITE_ERRORS = tuple(
@@ -202,7 +202,7 @@ def locked(
   folder: Path,
   argument: str,
   *,
-  name: str = _LOCK_FILE,
+  name: str = LOCK_FILE,
   wait: Callable[[], None] | None = None,
 ) -> Iterator[int]:
   """Keeps other processes out of a folder until the body ends.
@@ -289,7 +289,7 @@ def open_keyed(
     content = [
       path
       for path in folder.iterdir()
-      if path.name != _LOCK_FILE and not is_temporary(path)
+      if path.name != LOCK_FILE and not is_temporary(path)
     ]
     if content and not key_path.exists():
       raise errors.UsageError(

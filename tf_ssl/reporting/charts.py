@@ -1,6 +1,7 @@
 """Charts and pictures of reports: one style, no display needed."""
 
 import base64
+import colorsys
 import contextlib
 import io
 from collections.abc import Iterator, Sequence
@@ -22,12 +23,24 @@ COLORS = (
 )
 GRAY = "#444444"  # Of chance levels and other references.
 _LETTERS_PER_INCH = 11  # Of a legend; wide letters need more room.
+_HUE_STEP = 0.61803398875  # Of the circle of hues: the golden ratio.
+_SHADES = ((0.75, 0.85), (0.45, 0.95), (0.85, 0.55))  # Saturation, brightness.
 _STYLE = {"text.parse_math": False}  # A "$" in a name is a dollar sign.
 
 
 def color(number: int) -> str:
   """Color of the series with this number, from 0."""
   return COLORS[number % len(COLORS)]
+
+
+def palette(count: int) -> np.ndarray:
+  """[count, 3] float64, different colors of many classes, RGB 0..1."""
+  return np.array(
+    [
+      colorsys.hsv_to_rgb((i * _HUE_STEP) % 1.0, *_SHADES[i % len(_SHADES)])
+      for i in range(count)
+    ]
+  )
 
 
 @contextlib.contextmanager

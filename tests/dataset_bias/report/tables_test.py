@@ -9,7 +9,7 @@ import pytest
 
 from tests.dataset_bias import diagnoses_reference
 from tf_ssl.augment import crop
-from tf_ssl.dataset_bias import object_boxes, view_contents
+from tf_ssl.dataset_bias import crop_statistics, object_boxes
 from tf_ssl.dataset_bias.report import report, tables
 
 
@@ -59,7 +59,7 @@ def test_a_curve_has_a_row_for_each_dataset_area_and_quantity(tmp_path):
   found = diagnoses_reference.of(diagnoses_reference.corners(2), tmp_path)
   rows = tables.curve_rows(found)
   keys = {(row["dataset"], row["min_area"], row["quantity"]) for row in rows}
-  assert len(keys) == len(rows) == 3 * 3 * len(view_contents.MEANING)
+  assert len(keys) == len(rows) == 3 * 3 * len(crop_statistics.QUANTITIES)
   assert {row["min_area"] for row in rows if row["is_recipe"]} == {0.2}
 
 

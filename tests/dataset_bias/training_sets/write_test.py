@@ -5,15 +5,16 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import tensorflow as tf
+from PIL import Image
 
 from tests.dataset_bias import training_sets_reference
 from tf_ssl import errors
-from tf_ssl.dataset_bias.training_sets import (
-  files,
-  training_sets,
-  write,
-)
+from tf_ssl.dataset_bias.training_sets import training_sets, write
+from tf_ssl.datasets import open_images
+from tf_ssl.ops import workdir
 
 
 def test_the_same_again_is_done_already_and_another_is_refused(tmp_path):
@@ -26,24 +27,24 @@ def test_the_same_again_is_done_already_and_another_is_refused(tmp_path):
     chosen, tmp_path / "out", say=said.append
   )
   assert again == first
-  assert "is done already" in said[0]
+  assert "already complete" in said[0]
   assert (tmp_path / "out/summary.json").stat().st_mtime_ns == before
   other = training_sets.of_boxes(annotations, min_size=15)
-  with pytest.raises(errors.UsageError, match="holds something else"):
+  with pytest.raises(errors.UsageError, match="out.*--overwrite"):
     training_sets_reference.write(other, tmp_path / "out")
   training_sets_reference.write(other, tmp_path / "out", overwrite=True)
   assert len(training_sets_reference.rows_of(tmp_path / "out")) == 6
   assert not list(tmp_path.glob("*.partial"))
 
 
-@pytest.mark.parametrize("form", files.FORMATS)
+@pytest.mark.parametrize("form", write.FORMATS)
 def test_interrupted_it_goes_on_with_the_next_part(tmp_path, monkeypatch, form):
   monkeypatch.setattr(write, "_PART", 4)
   chosen = training_sets.of_boxes(
     training_sets_reference.coco_set(tmp_path), min_size=8
   )
   training_sets_reference.write(chosen, tmp_path / "whole", form=form)
-  make = files.pictures
+  make = write.pictures
   parts = []
 
   def some(training_set, start, stop):
@@ -53,7 +54,7 @@ def test_interrupted_it_goes_on_with_the_next_part(tmp_path, monkeypatch, form):
         raise KeyboardInterrupt
       yield picture
 
-  monkeypatch.setattr(files, "pictures", some)
+  monkeypatch.setattr(write, "pictures", some)
   with pytest.raises(KeyboardInterrupt):
     training_sets_reference.write(chosen, tmp_path / "out", form=form)
   assert not (tmp_path / "out").exists()
@@ -75,7 +76,7 @@ def test_a_partial_set_of_something_else_is_begun_anew(tmp_path, monkeypatch):
     yield
 
   with monkeypatch.context() as patched:
-    patched.setattr(files, "write_shard", stop)
+    patched.setattr(write, "write_shard", stop)
     with pytest.raises(KeyboardInterrupt):
       training_sets_reference.write(
         training_sets.of_boxes(annotations, min_size=8),
@@ -92,16 +93,16 @@ def test_a_partial_set_of_something_else_is_begun_anew(tmp_path, monkeypatch):
 
 _KILLED = """
 import os, signal, sys
-from tf_ssl.dataset_bias.training_sets import files, training_sets, write
+from tf_ssl.dataset_bias.training_sets import training_sets, write
 from tf_ssl.datasets.annotations import coco
 write._PART = 4
-make = files.pictures
+make = write.pictures
 def pictures(training_set, start, stop):
   for picture in make(training_set, start, stop):
     if picture.row == 6:
       os.kill(os.getpid(), signal.SIGKILL)
     yield picture
-files.pictures = pictures
+write.pictures = pictures
 root, form = sys.argv[1:]
 chosen = training_sets.of_boxes(
   coco.read(f"{root}/boxes.json", f"{root}/images"), min_size=8
@@ -128,7 +129,7 @@ def test_killed_it_goes_on(tmp_path, monkeypatch, repository):
   training_sets_reference.write(
     chosen, tmp_path / "out", form="tfrecord", say=said.append
   )
-  assert "1 parts are done" in said[0]
+  assert "1 parts" in said[0]
   assert training_sets_reference.contents(
     tmp_path / "out"
   ) == training_sets_reference.contents(tmp_path / "whole")
@@ -140,8 +141,10 @@ def test_two_processes_do_not_write_one_folder(tmp_path):
   )
   partial = tmp_path / "out.partial"
   partial.mkdir()
-  with write._locked(partial):
-    with pytest.raises(errors.UsageError, match="another process is writing"):
+  with workdir.locked(partial, "--output_dir"):
+    with pytest.raises(
+      errors.UsageError, match="out.partial is in use.*--output_dir"
+    ):
       training_sets_reference.write(chosen, tmp_path / "out")
 
 
@@ -149,7 +152,9 @@ def test_an_unknown_format_is_refused(tmp_path):
   chosen = training_sets.of_boxes(
     training_sets_reference.coco_set(tmp_path), min_size=8
   )
-  with pytest.raises(errors.UsageError, match="folder or tfrecord"):
+  with pytest.raises(
+    errors.UsageError, match="zip.*folder or tfrecord.*--format"
+  ):
     training_sets_reference.write(chosen, tmp_path / "out", form="zip")
 
 
@@ -158,7 +163,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
     training_sets_reference.coco_set(tmp_path), min_size=8
   )
   (tmp_path / "file").write_text("")
-  with pytest.raises(errors.UsageError, match="cannot write"):
+  with pytest.raises(errors.UsageError, match="file/out.*--output_dir"):
     training_sets_reference.write(chosen, tmp_path / "file" / "out")
 
 
@@ -166,11 +171,99 @@ def test_a_file_in_the_place_of_the_set_is_replaced_only_if_told(tmp_path):
   annotations = training_sets_reference.coco_set(tmp_path)
   chosen = training_sets.of_boxes(annotations, min_size=8)
   (tmp_path / "out").write_text("mine")
-  with pytest.raises(errors.UsageError, match="replace it with --overwrite"):
+  with pytest.raises(errors.UsageError, match="out.*--overwrite"):
     training_sets_reference.write(chosen, tmp_path / "out")
   assert (tmp_path / "out").read_text() == "mine"
   training_sets_reference.write(chosen, tmp_path / "out", overwrite=True)
   assert len(training_sets_reference.rows_of(tmp_path / "out")) == 12
+
+
+def test_records_hold_the_same_pictures_and_labels(tmp_path, monkeypatch):
+  monkeypatch.setattr(write, "_PART", 5)
+  chosen = training_sets.of_boxes(
+    training_sets_reference.coco_set(tmp_path), min_size=8
+  )
+  training_sets_reference.write(chosen, tmp_path / "files")
+  training_sets_reference.write(chosen, tmp_path / "records", form="tfrecord")
+  shards = sorted(p.name for p in (tmp_path / "records").glob("*.tfrecord"))
+  assert shards == [f"pictures-{i:05d}-of-00003.tfrecord" for i in range(3)]
+  found = open_images.open_images(str(tmp_path / "records"), labeled=True)
+  np.testing.assert_array_equal(found.labels, chosen.records.labels)
+  assert (tmp_path / "records/classes.txt").read_text() == "a_b\ncat\n"
+  dataset = tf.data.TFRecordDataset(
+    [str(tmp_path / "records" / name) for name in shards]
+  )
+  rows = training_sets_reference.rows_of(tmp_path / "records")
+  for serialized, row in zip(dataset.as_numpy_iterator(), rows, strict=True):
+    features = tf.train.Example.FromString(serialized).features.feature
+    (encoded,) = features["image/encoded"].bytes_list.value
+    assert encoded == (tmp_path / "files" / row["file"]).read_bytes()
+    (text,) = features["image/class/text"].bytes_list.value
+    assert text.decode() == row["class"]
+    assert row["shard"] in shards
+
+
+def test_bad_images_are_skipped_counted_and_named(tmp_path):
+  chosen = training_sets.of_boxes(
+    training_sets_reference.coco_set(tmp_path, count=30), min_size=8
+  )
+  (tmp_path / "images/3.png").write_bytes(b"\x89PNG but no picture")
+  summary = training_sets_reference.write(chosen, tmp_path / "out")
+  assert summary["pictures"] == 58
+  assert summary["skipped"]["count"] == 2
+  names = list(summary["skipped"]["reasons"])
+  assert names[0] == "a_b/3_0000006 of 3.png"
+  assert "corrupt PNG" in summary["skipped"]["reasons"][names[0]]
+  assert {
+    row["source"] for row in training_sets_reference.rows_of(tmp_path / "out")
+  } == {f"{i}.png" for i in range(30) if i != 3}
+  with pytest.raises(errors.UsageError, match="could not be used"):
+    training_sets_reference.write(
+      chosen, tmp_path / "strict", max_skipped_fraction=0.01
+    )
+  assert not (tmp_path / "strict").exists()
+
+
+def test_an_image_smaller_than_its_annotation_says_is_skipped(tmp_path):
+  chosen = training_sets.of_boxes(
+    training_sets_reference.coco_set(tmp_path, count=30), min_size=8
+  )
+  Image.new("RGB", (12, 12)).save(tmp_path / "images/0.png")
+  summary = training_sets_reference.write(chosen, tmp_path / "out")
+  (reason,) = summary["skipped"]["reasons"].values()
+  assert "less than 2 px of the 12x12 image" in reason
+
+
+def test_copies_are_called_after_what_they_are(tmp_path):
+  """Whatever their names say; other programs go by these."""
+  (tmp_path / "images").mkdir()
+  for kind in ("JPEG", "PNG", "BMP", "GIF"):
+    picture = Image.new("RGB", (8, 8), (200, 30, 30))
+    picture.save(tmp_path / f"images/{kind}.jpg", kind)
+  whole = training_sets.of_images(str(tmp_path / "images"))
+  training_sets_reference.write(whole, tmp_path / "out")
+  rows = training_sets_reference.rows_of(tmp_path / "out")
+  assert {row["source"]: row["file"][-4:] for row in rows} == {
+    "BMP.jpg": ".bmp",
+    "GIF.jpg": ".gif",
+    "JPEG.jpg": ".jpg",
+    "PNG.jpg": ".png",
+  }
+
+
+def test_an_image_with_many_boxes_is_decoded_once(tmp_path, monkeypatch):
+  annotations = training_sets_reference.coco_set(tmp_path, count=3)
+  chosen = training_sets.of_boxes(annotations, min_size=8)
+  decoded, decode = [], write.decoding.decode
+
+  def counted(encoded):
+    decoded.append(encoded)
+    return decode(encoded)
+
+  monkeypatch.setattr(write.decoding, "decode", counted)
+  made = list(write.pictures(chosen, 0, 6))
+  assert [picture.row for picture in made] == list(range(6))
+  assert len(decoded) == 3
 
 
 if __name__ == "__main__":

@@ -1,126 +1,104 @@
-"""A diagnosis as files to keep and a page to read: one file, offline."""
+"""The report of a diagnosis: one page that opens offline, charts and tables."""
 
 import os
 
-from tf_ssl import errors
-from tf_ssl.dataset_bias import (
-  crop_statistics,
-  reference,
-  verdict,
-  view_contents,
-)
+from tf_ssl.dataset_bias import crop_statistics, reference
 from tf_ssl.dataset_bias import diagnosis as diagnosis_lib
 from tf_ssl.dataset_bias.report import charts as diagnosis_charts
-from tf_ssl.dataset_bias.report import page as diagnosis_page
-from tf_ssl.dataset_bias.report import pictures, tables
+from tf_ssl.dataset_bias.report import pictures, summary, tables
 from tf_ssl.ops import workdir
-from tf_ssl.reporting import charts as report_charts
-from tf_ssl.reporting import colors, html
+from tf_ssl.reporting import charts, pages
 
 REPORT_FILE = "report.html"
+_TEMPLATE = "dataset_bias/report/report.html.j2"
 _CHARTS = {
   "curves": diagnosis_charts.curves,
   "distributions": diagnosis_charts.distributions,
   "co_occurrence": diagnosis_charts.co_occurrence,
 }
+_NAMED = 5  # Names on the page for each reason to skip.
 
 
 def write(diagnosis: diagnosis_lib.Diagnosis, output_dir: str) -> str:
   """Writes tables, charts and the page.
 
   Args:
-    diagnosis: of `diagnosis.diagnose`.
-    output_dir: made if it is not there.
+    diagnosis: result of `diagnosis.diagnose`.
+    output_dir: folder to write to; created if it does not exist.
 
   Returns:
-    The path of the page.
+    Path of the page.
 
   Raises:
     UsageError: the folder cannot be written.
   """
-  try:
+  path = os.path.join(output_dir, REPORT_FILE)
+  with workdir.writable(output_dir, "--output_dir"):
     os.makedirs(output_dir, exist_ok=True)
     tables.write(diagnosis, output_dir)
-    charts = {name: draw(diagnosis) for name, draw in _CHARTS.items()}
-    for name, data in charts.items():
-      with workdir.replacing_file(
-        os.path.join(output_dir, f"{name}.png")
-      ) as path:
-        path.write_bytes(data)
-    path = os.path.join(output_dir, REPORT_FILE)
-    workdir.write_text(path, page(diagnosis, charts))
-  except OSError as error:
-    raise errors.UsageError(
-      f"the report cannot be written to {output_dir}: "
-      f"{error.strerror or error}; choose a folder on a disk with room that "
-      "you may write to"
-    ) from error
+    drawn = {name: charts.png(c(diagnosis)) for name, c in _CHARTS.items()}
+    for name, data in drawn.items():
+      chart = os.path.join(output_dir, f"{name}.png")
+      with workdir.replacing_file(chart) as temporary:
+        temporary.write_bytes(data)
+    workdir.write_text(path, page(diagnosis, drawn))
   return path
 
 
-def page(diagnosis: diagnosis_lib.Diagnosis, charts: dict[str, bytes]) -> str:
+def page(diagnosis: diagnosis_lib.Diagnosis, drawn: dict[str, bytes]) -> str:
   """The report as HTML.
 
   Args:
-    diagnosis: what to tell.
-    charts: PNG, by the names of their files without the ending.
+    diagnosis: result of `diagnosis.diagnose`.
+    drawn: {name: PNG bytes} of the charts "curves", "distributions" and
+      "co_occurrence".
   """
-  subject, settings = diagnosis.subject, diagnosis.settings
+  dataset, settings = diagnosis.dataset, diagnosis.settings
   names = list(diagnosis.described)
   (least, most), (narrow, wide) = settings.crop
   filled = settings.shown.min_filled
-  return html.render(
-    diagnosis_page.TEMPLATE,
+  return pages.render(
+    _TEMPLATE,
     title="How object-centric are these images, and what does cropping do?",
-    source=subject.source,
-    images=subject.objects.num_images,
-    without=subject.objects.num_images - len(diagnosis.own.inhabited),
-    estimate=subject.estimated_by,
+    source=dataset.source,
+    images=dataset.objects.num_images,
+    without=dataset.objects.num_images - len(diagnosis.own.inhabited),
+    estimate=dataset.estimated_by,
     sentences=[
       (text[0].upper() + text[1:]).replace(" %", "\N{NO-BREAK SPACE}%")
-      for text in verdict.sentences(diagnosis)
+      for text in summary.sentences(diagnosis)
     ],
     overview=tables.overview(diagnosis),
-    colors={name: colors.color(i) for i, name in enumerate(names)},
+    colors={name: charts.color(i) for i, name in enumerate(names)},
     references=reference.MEANING,
     datasets=names,
-    meanings=view_contents.MEANING,
+    meanings=crop_statistics.QUANTITIES,
     at_recipe={name: diagnosis.at_recipe(name) for name in names},
-    least=verdict.percent(least),
-    most=verdict.percent(most),
+    least=summary.percent(least),
+    most=summary.percent(most),
     narrow=f"{narrow:.3g}",
     wide=f"{wide:.3g}",
     pairs=settings.pairs,
-    inside=verdict.percent(settings.shown.min_inside),
-    filled=verdict.percent(filled) if filled <= 1 else "",
-    charts={
-      name: report_charts.data_uri(data, "image/png")
-      for name, data in charts.items()
-    },
+    inside=summary.percent(settings.shown.min_inside),
+    filled=summary.percent(filled) if filled <= 1 else "",
+    charts={name: charts.data_uri(data) for name, data in drawn.items()},
     examples=[
-      (
-        example.caption,
-        report_charts.data_uri(example.picture, "image/jpeg"),
-      )
+      (example.caption, charts.data_uri(example.picture, "image/jpeg"))
       for example in pictures.examples(diagnosis)
     ],
     skipped=[
-      f"{len(who)}: {reason} ({'; '.join(who[:5])}"
-      f"{'; ...' if len(who) > 5 else ''})"
-      for reason, who in subject.skipped.items()
+      f"{len(who)}: {reason} ({'; '.join(who[:_NAMED])}"
+      f"{'; ...' if len(who) > _NAMED else ''})"
+      for reason, who in dataset.skipped.items()
     ],
-    digest=str(subject.digest["sha256"])[:12],
+    digest=str(dataset.digest["sha256"])[:12],
     command=diagnosis.command,
-    percent=verdict.percent,
+    percent=summary.percent,
     interval=_interval,
-    number=_number,
+    number=lambda value, form: "–" if value is None else form % value,
   )
 
 
 def _interval(mean: crop_statistics.Mean) -> str:
-  low, high = (verdict.percent(end) for end in (mean.low, mean.high))
+  low, high = (summary.percent(end) for end in (mean.low, mean.high))
   return "–" if low == "–" else f"{low.removesuffix(' %')}..{high}"
-
-
-def _number(value: float | None, form: str) -> str:
-  return "–" if value is None else form % value

@@ -1,41 +1,48 @@
-"""A diagnosis as JSON and CSV."""
+"""Diagnoses as JSON and CSV files."""
 
-import csv
-import io
 import json
-import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from tf_ssl.dataset_bias import crop_statistics, verdict, view_contents
+from tf_ssl.dataset_bias import crop_statistics
 from tf_ssl.dataset_bias import diagnosis as diagnosis_lib
+from tf_ssl.dataset_bias.report import summary
 from tf_ssl.ops import workdir
+from tf_ssl.reporting import tables
 
 JSON_FILE = "diagnosis.json"
 CURVES_FILE = "curves.csv"
 IMAGES_FILE = "per_image.csv"
 CLASSES_FILE = "co_occurrence.csv"
-_NAMES = 50  # of what was left out in the JSON, for each reason
+_NAMES = 50  # Names in the JSON file for each reason to skip.
 _PER_IMAGE = ("objects", "classes", "entropy", "largest_area", "centeredness")
+_CLASS_COLUMNS = (
+  "class",
+  "estimate",
+  "other",
+  "images_with_both",
+  "images_with_class",
+  "images_with_other",
+)
 
 
 def write(diagnosis: diagnosis_lib.Diagnosis, output_dir: str) -> None:
-  """Writes the four files; each is there as a whole or not at all."""
-  text = json.dumps(as_json(diagnosis), indent=2, allow_nan=False)
-  for name, content in (
-    (JSON_FILE, text + "\n"),
-    (CURVES_FILE, _csv(curve_rows(diagnosis))),
-    (IMAGES_FILE, _csv(_image_rows(diagnosis))),
-    (CLASSES_FILE, _csv(_class_rows(diagnosis))),
+  """Writes the JSON file and the three CSV files."""
+  content = as_json(diagnosis)
+  for name, text in (
+    (JSON_FILE, json.dumps(content, indent=2, allow_nan=False) + "\n"),
+    (CURVES_FILE, tables.csv_text(content["crops"])),
+    (IMAGES_FILE, tables.csv_text(_image_rows(diagnosis))),
+    (CLASSES_FILE, tables.csv_text(_class_rows(diagnosis), _CLASS_COLUMNS)),
   ):
-    workdir.write_text(os.path.join(output_dir, name), content)
+    workdir.write_text(os.path.join(output_dir, name), text)
 
 
 def overview(diagnosis: diagnosis_lib.Diagnosis) -> list[dict[str, Any]]:
-  """One row a dataset: what its images are like, as means."""
+  """One row per dataset: means over its images with an object."""
   rows = []
   for name, described in diagnosis.described.items():
     statistics = described.statistics
@@ -49,20 +56,20 @@ def overview(diagnosis: diagnosis_lib.Diagnosis) -> list[dict[str, Any]]:
       row[key] = float(getattr(statistics, key)[inhabited].mean())
     row["class_entropy"] = described.co_occurrence.entropy
     row["companion_entropy"] = described.co_occurrence.companion_entropy
-    rows.append({key: _finite(value) for key, value in row.items()})
+    rows.append(tables.json_value(row))
   return rows
 
 
 def curve_rows(diagnosis: diagnosis_lib.Diagnosis) -> list[dict[str, Any]]:
-  """One row for each dataset, smallest area and quantity."""
+  """One row per dataset, smallest crop area and quantity."""
   return [
     {
       "dataset": name,
-      "estimate": bool(diagnosis.subject.estimated_by),
+      "estimate": bool(diagnosis.dataset.estimated_by),
       "min_area": area,
       "is_recipe": area == diagnosis.settings.crop.area[0],
       "quantity": quantity,
-      **{key: _finite(value) for key, value in mean._asdict().items()},
+      **tables.json_value(mean),
     }
     for name, described in diagnosis.described.items()
     for area, means in described.curve.items()
@@ -71,16 +78,16 @@ def curve_rows(diagnosis: diagnosis_lib.Diagnosis) -> list[dict[str, Any]]:
 
 
 def as_json(diagnosis: diagnosis_lib.Diagnosis) -> dict[str, Any]:
-  """Everything but the tables by image and by class, as JSON values."""
-  subject, settings = diagnosis.subject, diagnosis.settings
+  """The whole diagnosis as JSON values, without rows per image and class."""
+  dataset, settings = diagnosis.dataset, diagnosis.settings
   return {
     "command": diagnosis.command,
-    "source": subject.source,
-    "estimate": subject.estimated_by or None,
-    "digest": subject.digest,
+    "source": dataset.source,
+    "estimate": dataset.estimated_by or None,
+    "digest": dataset.digest,
     "skipped": {
       reason: {"count": len(names), "some": list(names[:_NAMES])}
-      for reason, names in subject.skipped.items()
+      for reason, names in dataset.skipped.items()
     },
     "settings": {
       "area": list(settings.crop.area),
@@ -90,10 +97,10 @@ def as_json(diagnosis: diagnosis_lib.Diagnosis) -> dict[str, Any]:
       "min_filled": settings.shown.min_filled,
       "seed": settings.seed,
     },
-    "sentences": verdict.sentences(diagnosis),
-    "position": _finite(verdict.position(diagnosis)),
+    "sentences": summary.sentences(diagnosis),
+    "position": tables.json_value(summary.position(diagnosis)),
     "images": overview(diagnosis),
-    "meaning": view_contents.MEANING,
+    "meaning": crop_statistics.QUANTITIES,
     "crops": curve_rows(diagnosis),
     "distributions": {
       name: {
@@ -106,62 +113,51 @@ def as_json(diagnosis: diagnosis_lib.Diagnosis) -> dict[str, Any]:
 
 
 def _image_rows(diagnosis) -> Iterable[dict[str, Any]]:
-  """The subject's images: what they show, and what the recipe makes of it."""
-  subject, described = diagnosis.subject, diagnosis.own
+  """One row per image: its statistics and those of the recipe's views."""
+  dataset, described = diagnosis.dataset, diagnosis.own
   of_crops = {
     name: crop_statistics.per_image(described.contents, name)
-    for name in view_contents.MEANING
+    for name in crop_statistics.QUANTITIES
   }
-  place = np.full(subject.objects.num_images, -1)
+  place = np.full(dataset.objects.num_images, -1)
   place[described.inhabited] = np.arange(len(described.inhabited))
-  for image, (height, width) in enumerate(subject.objects.sizes.tolist()):
+  for image, (height, width) in enumerate(dataset.objects.sizes.tolist()):
     row = {
-      "image": subject.images.name(image),
-      "estimate": bool(subject.estimated_by),
+      "image": dataset.images.name(image),
+      "estimate": bool(dataset.estimated_by),
       "width": width,
       "height": height,
     }
     for key in _PER_IMAGE:
-      row[key] = _finite(getattr(described.statistics, key)[image].item())
+      row[key] = getattr(described.statistics, key)[image].item()
     for name, values in of_crops.items():
-      known = place[image] >= 0
-      row[name] = _finite(values[place[image]].item()) if known else None
-    yield row
+      row[name] = values[place[image]].item() if place[image] >= 0 else None
+    yield tables.json_value(row)
 
 
 def _class_rows(diagnosis) -> list[dict[str, Any]]:
-  """Pairs of classes that are seen together at least once, and the diagonal."""
-  names = diagnosis.subject.objects.class_names
+  """One row per pair of classes that share an image, with the diagonal."""
+  names = diagnosis.dataset.objects.class_names
   together = diagnosis.own.co_occurrence
   rows, columns = np.nonzero(np.triu(together.images))
   return [
-    {
-      "class": names[row],
-      "estimate": bool(diagnosis.subject.estimated_by),
-      "other": names[column],
-      "images_with_both": int(together.images[row, column]),
-      "images_with_class": int(together.images_with[row]),
-      "images_with_other": int(together.images_with[column]),
-    }
+    dict(
+      zip(
+        _CLASS_COLUMNS,
+        (
+          names[row],
+          bool(diagnosis.dataset.estimated_by),
+          names[column],
+          int(together.images[row, column]),
+          int(together.images_with[row]),
+          int(together.images_with[column]),
+        ),
+        strict=True,
+      )
+    )
     for row, column in zip(rows.tolist(), columns.tolist(), strict=True)
   ]
 
 
 def _shares(counts: np.ndarray) -> list[float]:
   return (counts / max(counts.sum(), 1)).tolist()
-
-
-def _finite(value: Any) -> Any:
-  """None in place of a number that is undefined."""
-  is_undefined = isinstance(value, float) and not math.isfinite(value)
-  return None if is_undefined else value
-
-
-def _csv(rows: Iterable[Mapping[str, Any]]) -> str:
-  rows = list(rows)
-  text = io.StringIO()
-  if rows:
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-  return text.getvalue()

@@ -1,7 +1,7 @@
-"""Which pictures a training set is made of: cut-out boxes, or a random part.
+"""Chooses the pictures of a training set: cut-out boxes, or a random subset.
 
-The paper compares three sets of like size: a part of an object-centric dataset,
-scene-centric images, and the boxes cut out of such images (METHODS 7).
+The paper compares three sets of the same size: a subset of an object-centric
+dataset, scene-centric images, and boxes cut out of such images (METHODS 7).
 """
 
 import os
@@ -26,19 +26,20 @@ class TrainingSet(NamedTuple):
   """K pictures to write.
 
   Attributes:
-    source: in a few words.
-    records: the K pictures; a box is cut out, others are copied as they are.
-    names: [K], of the files to write, without the ending, relative and unique;
-      the folder is the class where that is known.
-    key: identifies the pictures and how they are made; JSON values.
-    left_out: from reasons to how many were left out beforehand.
+    source: short description of where the pictures come from.
+    records: the K pictures; a record's box is cut out, a record without a box
+      is copied unchanged.
+    names: [K] unique names of the files to write, without the ending, relative
+      to the set's folder; the parent folder is the class, if it is known.
+    key: JSON values that identify the pictures and the way they are made.
+    excluded: {reason: number of boxes or images excluded for it}.
   """
 
   source: str
   records: records_lib.ImageRecords
   names: tuple[str, ...]
   key: dict[str, Any]
-  left_out: dict[str, int]
+  excluded: dict[str, int]
 
 
 def choose(
@@ -53,22 +54,24 @@ def choose(
   seed: int = 0,
   max_skipped_fraction: float = 0.05,
 ) -> TrainingSet:
-  """The boxes of annotated images, or images, or a random part of either.
+  """Chooses all boxes of annotated images, all images, or a random subset.
 
   Args:
-    annotations: what `open_annotations` reads; None for images as they are.
-    images: the folder of the annotated images.
-    subset_of: an image source, of which a part is taken; None for boxes.
-    match_to: how many pictures: a number, or an image source that has so many.
-    split: of VOC's layout.
-    min_size: see `of_boxes`.
-    margin: the same.
-    seed: of the random part.
-    max_skipped_fraction: of images, and of boxes.
+    annotations: source that `open_annotations` reads; None to copy images.
+    images: folder of the annotated images.
+    subset_of: image source to draw a subset from; None to cut out boxes.
+    match_to: size of the random subset, as a number or as an image source of
+      that size; None for all boxes.
+    split: split of a dataset in VOC's layout.
+    min_size: smallest shorter side of a box in pixels (see `of_boxes`).
+    margin: margin around a box, as a share of its sides (see `of_boxes`).
+    seed: seed of the random subset.
+    max_skipped_fraction: largest share of unusable images, and of unusable
+      boxes, 0..1.
 
   Raises:
-    UsageError: neither or both of annotations and subset_of, or as of the
-      functions below.
+    UsageError: neither or both of annotations and subset_of are given, or a
+      source cannot be used.
   """
   if (annotations is None) == (subset_of is None):
     raise errors.UsageError(
@@ -87,8 +90,8 @@ def choose(
     )
   elif match_to is None:
     raise errors.UsageError(
-      "--subset_of needs --match_to=..., a dataset of the size to have or a "
-      "number of pictures"
+      "--subset_of needs --match_to=..., a number of pictures or an image "
+      "source of that size"
     )
   else:
     chosen = of_images(subset_of)
@@ -103,28 +106,28 @@ def of_boxes(
   min_size: int = 32,
   margin: float = 0.1,
 ) -> TrainingSet:
-  """Every box that is large enough, cut out: the object-centric twin.
+  """Cuts out every box that is large enough: the object-centric counterpart.
 
   Args:
-    annotations: images and boxes; crowds are left out.
-    min_size: pixels that a box's shorter side must have, without the margin.
-    margin: what is cut out besides on every side, as a share of the box's side
-      there; ends at the image's border.
+    annotations: images and boxes; crowds are excluded.
+    min_size: smallest shorter side of a box in pixels, without the margin.
+    margin: width of the margin on every side, as a share of the box's width or
+      height; it ends at the image's border.
 
   Raises:
-    UsageError: `min_size` or `margin` out of range, or no such box.
+    UsageError: `min_size` or `margin` is out of range, or no box is left.
   """
   cut = cut_boxes.cut(annotations, min_size=min_size, context=margin)
   folders = _folders(annotations.class_names)
   names = []
   for row, box in enumerate(cut.box_index.tolist()):
     name = cut.images.name(row)
-    # With its folders: images of two may be called alike.
+    # Images in two folders may have the same name.
     stem = os.path.splitext(name)[0].replace("/", "__")
     names.append(f"{folders[cut.images.labels[row]]}/{stem}_{box:07d}")
-  left_out = dict(cut.left_out)
+  excluded = dict(cut.left_out)
   for reason, which in annotations.skipped.items():
-    left_out[reason] = len(which)
+    excluded[reason] = len(which)
   return TrainingSet(
     source=f"boxes of {annotations.source}",
     records=cut.images._replace(class_names=folders),
@@ -134,18 +137,18 @@ def of_boxes(
       "min_size": min_size,
       "margin": margin,
     },
-    left_out=left_out,
+    excluded=excluded,
   )
 
 
 def of_images(source: str) -> TrainingSet:
-  """All images of a source, as they are.
+  """Takes all images of a source unchanged.
 
   Args:
-    source: what `open_images` reads; with classes where it has them.
+    source: image source that `open_images` reads, with or without classes.
 
   Raises:
-    UsageError: as of `open_images`.
+    UsageError: the source cannot be read.
   """
   try:
     records = open_images.open_images(
@@ -169,28 +172,28 @@ def of_images(source: str) -> TrainingSet:
     records=records._replace(examples=None),
     names=tuple(names),
     key={"images": records_lib.digest(records)},
-    left_out={},
+    excluded={},
   )
 
 
 def random_part(
   whole: TrainingSet, count: int, *, seed: int = 0
 ) -> TrainingSet:
-  """A random subset of so many pictures, in their order.
+  """Draws a random subset of the pictures and keeps their order.
 
   Args:
-    whole: what to choose from.
-    count: how many.
-    seed: of the choice.
+    whole: the pictures to draw from.
+    count: number of pictures to draw.
+    seed: seed of the draw.
 
   Raises:
-    UsageError: fewer are there.
+    UsageError: `count` is less than 1 or more than the number of pictures.
   """
   total = whole.records.num_images
   if not 0 < count <= total:
     raise errors.UsageError(
-      f"{whole.source}: {count} pictures were asked for; expected 1 to the "
-      f"{total} that are there; change match_to"
+      f"{whole.source}: match_to asks for {count} pictures; expected 1 to "
+      f"{total}; change match_to"
     )
   rng = np.random.default_rng(seed)
   chosen = np.sort(rng.choice(total, count, replace=False))
@@ -202,13 +205,13 @@ def random_part(
 
 
 def size_of(match_to: str) -> int:
-  """How many pictures a set is to have.
+  """Number of pictures that `match_to` asks for.
 
   Args:
-    match_to: a whole number, or an image source that has so many.
+    match_to: a decimal number, or an image source of that size.
 
   Raises:
-    UsageError: as of `open_images`, or a number below 1.
+    UsageError: the image source cannot be read.
   """
   if match_to.isdecimal():
     return int(match_to)
@@ -217,7 +220,7 @@ def size_of(match_to: str) -> int:
 
 
 def _folders(class_names: Sequence[str]) -> tuple[str, ...]:
-  """Classes as names of folders: visible, no paths, all different."""
+  """Makes class names into folder names: not hidden, no paths, unique."""
   found: list[str] = []
   for number, class_name in enumerate(class_names):
     name = re.sub(r"[/\\\0]", "_", class_name.strip()).lstrip(".")

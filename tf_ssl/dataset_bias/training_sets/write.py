@@ -1,36 +1,59 @@
-"""Writes a training set: it goes on where it was stopped, and appears whole.
+"""Writes a training set to disk: pictures in class folders, or TFRecords.
 
-All is written to OUTPUT.partial first, some pictures at a time, each part noted
-in a journal once it is there; in the end the folder takes its name.
+Everything goes to OUTPUT.partial first, part by part, and a journal lists the
+finished parts; an interrupted call resumes after the last one. At the end the
+folder gets its final name.
 """
 
 import contextlib
 import csv
-import fcntl
 import json
 import os
 import pathlib
 import shutil
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
-import tqdm
+import tensorflow as tf
 
 from tf_ssl import errors
-from tf_ssl.dataset_bias.training_sets import (
-  files as training_set_files,
-)
 from tf_ssl.dataset_bias.training_sets import training_sets
+from tf_ssl.input_pipeline import decoding, loading
 from tf_ssl.input_pipeline import skipped as skipped_lib
-from tf_ssl.ops import workdir
+from tf_ssl.models import feature_extractor
+from tf_ssl.ops import jpeg, progress, workdir
 
+FORMATS = ("folder", "tfrecord")
 SUMMARY_FILE = "summary.json"
 PICTURES_FILE = "pictures.csv"
 CLASSES_FILE = "classes.txt"
-_JOURNAL, _KEY, _LOCK = "journal.jsonl", "key.json", "lock"
+_JOURNAL, _KEY = "journal.jsonl", "key.json"
+_ARGUMENT = "--output_dir"
 _COLUMNS = "file,shard,class,source,xmin,ymin,xmax,ymax".split(",")
-_NAMED = 10  # of what is skipped, on the terminal
-_PART = 1000  # pictures; of a TFRecord file, too
+_NAMED = 10  # Names of skipped pictures on the terminal.
+_PART = 1000  # Pictures per part and per TFRecord file.
+_ENDINGS = {
+  b"\xff\xd8\xff": ".jpg",
+  b"\x89PNG": ".png",
+  b"BM": ".bmp",
+  b"GIF8": ".gif",
+}
+
+
+class Picture(NamedTuple):
+  """One picture of a set, ready to write.
+
+  Attributes:
+    row: row of the set.
+    name: name of its file, relative to the set's folder.
+    encoded: content of its file.
+    problem: why there is no picture; empty if there is one.
+  """
+
+  row: int
+  name: str
+  encoded: bytes
+  problem: str = ""
 
 
 def write(
@@ -43,78 +66,124 @@ def write(
   command: str = "",
   say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
-  """Writes the pictures, and beside them what they are.
+  """Writes the pictures and their descriptions.
 
-  summary.json has counts, settings and what was left out; pictures.csv for each
-  picture its file (or shard), class, source and box; classes.txt, beside
-  TFRecords, the classes in the order of their labels. `open_images` reads the
-  folder.
+  summary.json has counts, settings and everything left out; pictures.csv has
+  the file (or shard), class, source and box of each picture; classes.txt, for
+  TFRecords, has the classes in the order of their labels. `open_images` reads
+  the folder.
 
   Args:
-    training_set: what to write.
-    output_dir: the folder, which must not be there, unless it is empty or holds
-      this very set.
-    form: "folder": one file a picture; "tfrecord": 1,000 pictures a file.
-    overwrite: whether to replace whatever is at `output_dir`.
-    max_skipped_fraction: the share of pictures above which those that cannot be
-      read are an error.
-    command: for the summary.
-    say: told what happens.
+    training_set: the pictures to write.
+    output_dir: folder to create; it may exist if it is empty or already holds
+      this set.
+    form: "folder" for one file per picture, "tfrecord" for 1,000 pictures per
+      file.
+    overwrite: whether to replace anything at `output_dir`.
+    max_skipped_fraction: largest share of unreadable pictures, 0..1.
+    command: command line for the summary.
+    say: takes messages, line by line.
 
   Returns:
     The summary.
 
   Raises:
     UsageError: `form` is unknown, something else is at `output_dir`, it cannot
-      be written, another process writes it, or too many images are unreadable.
+      be written, another process writes it, or too many pictures are
+      unreadable.
   """
-  if form not in training_set_files.FORMATS:
-    raise errors.UsageError(
-      f"format={form!r}: expected {' or '.join(training_set_files.FORMATS)}; "
-      "change --format"
-    )
+  errors.require(
+    form in FORMATS,
+    f"format={form!r}: expected {' or '.join(FORMATS)}; change --format",
+  )
   key = json.loads(json.dumps({**training_set.key, "format": form}))
   place = pathlib.Path(output_dir).expanduser().absolute()
-  try:
+  with workdir.writable(place, _ARGUMENT):
     if not overwrite:
       known = _summary(place)
       if known is not None and known.get("key") == key:
-        say(f"{place} is done already")
+        say(f"{place} is already complete")
         return known
       if place.exists() and (not place.is_dir() or any(place.iterdir())):
         raise errors.UsageError(
           f"the output {place} holds something else; choose another "
-          "--output_dir, or replace it with --overwrite"
+          f"{_ARGUMENT}, or replace it with --overwrite"
         )
     partial = place.with_name(f"{place.name}.partial")
     partial.mkdir(parents=True, exist_ok=True)
-    with _locked(partial):
+    with workdir.locked(partial, _ARGUMENT):
       journal = _open(partial, key, say)
       summary = _fill(
         partial, training_set, journal, form, max_skipped_fraction
       )
       summary.update(key=key, command=command)
-      workdir.write_text(
-        partial / SUMMARY_FILE, json.dumps(summary, indent=2) + "\n"
-      )
-      for name in (_JOURNAL, _KEY):
+      workdir.write_json(partial / SUMMARY_FILE, summary)
+      for name in (_JOURNAL, _KEY, workdir.LOCK_FILE):
         (partial / name).unlink()
       if place.exists():
         shutil.rmtree(place) if place.is_dir() else place.unlink()
       os.rename(partial, place)
-      (place / _LOCK).unlink()
-      _tell(summary, say)
-  except OSError as error:
-    raise errors.UsageError(
-      f"cannot write {place}: {error.strerror or error}; choose an --output_dir"
-      " on a disk with room that you may write to"
-    ) from error
+  _tell(summary, say)
   return summary
+
+
+def pictures(
+  training_set: training_sets.TrainingSet, start: int, stop: int
+) -> Iterator[Picture]:
+  """Makes the pictures of the rows start..stop-1, in their order."""
+  groups: list[list[int]] = []
+  records = training_set.records
+  for row in range(start, stop):
+    # The boxes of an image are adjacent, so it is decoded once.
+    if (
+      groups
+      and records.shards is None
+      and records.files[groups[-1][0]] == records.files[row]
+    ):
+      groups[-1].append(row)
+    else:
+      groups.append([row])
+  for made in feature_extractor.map_ahead(
+    lambda rows: _make(training_set, rows), groups
+  ):
+    yield from made
+
+
+def write_folder(
+  root: pathlib.Path, made: Iterator[Picture]
+) -> Iterator[Picture]:
+  """Writes each picture to its file, then yields it."""
+  for picture in made:
+    if not picture.problem:
+      path = root / picture.name
+      path.parent.mkdir(parents=True, exist_ok=True)
+      path.write_bytes(picture.encoded)
+    yield picture
+
+
+def write_shard(
+  path: pathlib.Path,
+  training_set: training_sets.TrainingSet,
+  made: Iterator[Picture],
+) -> Iterator[Picture]:
+  """Writes pictures into one TFRecord file, which replaces `path` at the end.
+
+  The features are those that `datasets.tfrecords` reads, `image/encoded` and,
+  for a known class, `image/class/label`, plus `image/class/text` and
+  `image/filename`.
+  """
+  with workdir.replacing_file(path) as temporary:
+    with tf.io.TFRecordWriter(str(temporary)) as writer:
+      for picture in made:
+        if not picture.problem:
+          example = _example(training_set, picture)
+          writer.write(example.SerializeToString(deterministic=True))
+        yield picture
 
 
 def _tell(summary: dict[str, Any], say: Callable[[str], None]) -> None:
   for reason, count in summary["left_out"].items():
-    say(f"left out, {count}: {reason}")
+    say(f"excluded {count}: {reason}")
   skipped = summary["skipped"]
   for name, reason in list(skipped["reasons"].items())[:_NAMED]:
     say(f"skipped {name}: {reason}")
@@ -123,47 +192,26 @@ def _tell(summary: dict[str, Any], say: Callable[[str], None]) -> None:
 
 def _summary(place: pathlib.Path) -> dict[str, Any] | None:
   try:
-    found = json.loads((place / SUMMARY_FILE).read_text(encoding="utf-8"))
-  except (OSError, ValueError):
+    found = workdir.read_json(place / SUMMARY_FILE)
+  except OSError:  # `place` is a file.
     return None
   return found if isinstance(found, dict) else None
 
 
-@contextlib.contextmanager
-def _locked(folder: pathlib.Path) -> Iterator[None]:
-  with open(folder / _LOCK, "w") as file:
-    try:
-      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-      raise errors.UsageError(
-        f"another process is writing {folder}; wait for it, or choose another "
-        "--output_dir"
-      ) from None
-    yield
-
-
 def _open(partial: pathlib.Path, key, say) -> dict[int, dict[str, Any]]:
-  """What the journal has of this set; anything else is removed."""
-  try:
-    known = json.loads((partial / _KEY).read_text(encoding="utf-8"))
-  except (OSError, ValueError):
-    known = None
-  if known != key:
-    for path in partial.iterdir():
-      if path.name != _LOCK:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    workdir.write_text(partial / _KEY, json.dumps(key))
+  """The journal of this set; the parts of any other set are removed."""
+  if not workdir.open_keyed(
+    partial, key, _ARGUMENT, key_file=_KEY, on_change="replace", say=say
+  ):
     return {}
-  for path in partial.iterdir():
-    if workdir.is_temporary(path):  # Of a run that was killed.
-      path.unlink()
+  workdir.remove_temporaries(partial)
   journal = {}
   if (partial / _JOURNAL).exists():
     for line in (partial / _JOURNAL).read_text(encoding="utf-8").splitlines():
-      with contextlib.suppress(ValueError):  # The last may be half a line.
+      with contextlib.suppress(ValueError):  # A kill may cut the last line.
         part = json.loads(line)
         journal[part["part"]] = part
-  say(f"going on with {partial}: {len(journal)} parts are done")
+  say(f"resuming {partial}: {len(journal)} parts are done")
   return journal
 
 
@@ -174,31 +222,29 @@ def _fill(
   form: str,
   max_skipped_fraction: float,
 ) -> dict[str, Any]:
-  """Writes the parts that are missing, then the tables."""
+  """Writes the missing parts, then the tables."""
   count = training_set.records.num_images
   skipped = skipped_lib.SkippedFiles(None, count, max_skipped_fraction)
   starts = range(0, count, _PART)
   rows: list[list] = []
-  with tqdm.tqdm(total=count, desc="Writing", unit="picture") as bar:
+  with progress.bar("Writing", total=count, unit="picture") as bar:
     for number, start in enumerate(starts):
       stop = min(start + _PART, count)
       if number not in journal:
-        made = training_set_files.pictures(training_set, start, stop)
-        where = ""
+        made = pictures(training_set, start, stop)
+        shard = ""
         if form == "folder":
-          written = training_set_files.write_folder(partial, made)
+          written = write_folder(partial, made)
         else:
-          where = f"pictures-{number:05d}-of-{len(starts):05d}.tfrecord"
-          written = training_set_files.write_shard(
-            partial / where, training_set, made
-          )
+          shard = f"pictures-{number:05d}-of-{len(starts):05d}.tfrecord"
+          written = write_shard(partial / shard, training_set, made)
         part = {"part": number, "rows": [], "skipped": []}
         for picture in written:
           if picture.problem:
             part["skipped"].append([picture.name, picture.problem])
             skipped.add(picture.name, picture.problem)
           else:
-            part["rows"].append([picture.row, picture.name, where])
+            part["rows"].append([picture.row, picture.name, shard])
           bar.update()
         with open(partial / _JOURNAL, "a", encoding="utf-8") as file:
           file.write(json.dumps(part) + "\n")
@@ -213,7 +259,7 @@ def _fill(
     "source": training_set.source,
     "pictures": len(rows),
     "classes": list(training_set.records.class_names),
-    "left_out": training_set.left_out,
+    "left_out": training_set.excluded,
     "skipped": {"count": skipped.count, "reasons": skipped.reasons},
   }
 
@@ -224,24 +270,84 @@ def _write_tables(
   rows: list[list],
 ) -> None:
   records = training_set.records
-  with workdir.replacing_file(partial / PICTURES_FILE) as path:
-    with open(
+  with (
+    workdir.replacing_file(partial / PICTURES_FILE) as path,
+    open(
       path, "w", newline="", encoding="utf-8", errors="surrogateescape"
-    ) as file:
-      writer = csv.writer(file, lineterminator="\n")
-      writer.writerow(_COLUMNS)
-      for row, name, shard in rows:
-        label = -1 if records.labels is None else records.labels[row]
-        box = [-1] * 4 if records.boxes is None else records.boxes[row].tolist()
-        writer.writerow(
-          [
-            name,
-            shard,
-            records.class_names[label] if label >= 0 else "",
-            records.name(row),
-            *(box if box[0] >= 0 else [""] * 4),
-          ]
-        )
+    ) as file,
+  ):
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for row, name, shard in rows:
+      label = -1 if records.labels is None else records.labels[row]
+      class_name = records.class_names[label] if label >= 0 else ""
+      box = _box(records, row)
+      corners = [""] * 4 if box is None else box.tolist()
+      writer.writerow([name, shard, class_name, records.name(row), *corners])
   if any(shard for _, _, shard in rows) and records.class_names:
     text = "".join(f"{name}\n" for name in records.class_names)
     workdir.write_text(partial / CLASSES_FILE, text)
+
+
+def _make(
+  training_set: training_sets.TrainingSet, rows: Sequence[int]
+) -> list[Picture]:
+  """The pictures of rows that come from one image."""
+  records = training_set.records
+  try:
+    encoded = loading.read_encoded(records, rows[0])
+    pixels = decoding.decode(tf.constant(encoded)).numpy()
+  except (OSError, EOFError, KeyError, tf.errors.OpError):
+    reason = skipped_lib.why_unusable(records, rows[0], None)
+    problem = reason or "could not be read at that moment"
+    return [_missing(training_set, row, problem) for row in rows]
+  endings = (e for magic, e in _ENDINGS.items() if encoded.startswith(magic))
+  ending = next(endings, ".png")
+  made = []
+  for row in rows:
+    name, box = training_set.names[row], _box(records, row)
+    if box is None:
+      made.append(Picture(row, name + ending, encoded))
+      continue
+    xmin, ymin, xmax, ymax = box.tolist()
+    region = pixels[ymin:ymax, xmin:xmax]
+    if min(region.shape[:2]) < 2:
+      problem = skipped_lib.why_unusable(records, row, box)
+      made.append(_missing(training_set, row, problem or "no pixel"))
+    else:
+      made.append(Picture(row, f"{name}.jpg", jpeg.encode(region)))
+  return made
+
+
+def _box(records, row: int):
+  """[4] int32, the box to cut out of a record's image; None for all of it."""
+  if records.boxes is None or records.boxes[row][0] < 0:
+    return None
+  return records.boxes[row]
+
+
+def _missing(training_set, row: int, problem: str) -> Picture:
+  name = f"{training_set.names[row]} of {training_set.records.name(row)}"
+  return Picture(row, name, b"", problem)
+
+
+def _example(
+  training_set: training_sets.TrainingSet, picture: Picture
+) -> tf.train.Example:
+  labels = training_set.records.labels
+  label = -1 if labels is None else int(labels[picture.row])
+  features = {
+    "image/encoded": _bytes(picture.encoded),
+    "image/filename": _bytes(os.fsencode(picture.name)),
+  }
+  if label >= 0:
+    text = training_set.records.class_names[label]
+    features["image/class/label"] = tf.train.Feature(
+      int64_list=tf.train.Int64List(value=[label])
+    )
+    features["image/class/text"] = _bytes(os.fsencode(text))
+  return tf.train.Example(features=tf.train.Features(feature=features))
+
+
+def _bytes(value: bytes) -> tf.train.Feature:
+  return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
