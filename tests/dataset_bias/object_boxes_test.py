@@ -8,9 +8,7 @@ import pytest
 from tests.dataset_bias import training_sets_reference
 from tf_ssl import errors
 from tf_ssl.dataset_bias import object_boxes
-from tf_ssl.datasets.annotations import (
-  collector as annotation_collector,
-)
+from tf_ssl.datasets.annotations import collector
 
 
 def example():
@@ -46,13 +44,13 @@ def test_the_main_object_is_the_first_of_the_largest():
 
 def test_crowds_are_not_objects(tmp_path):
   (tmp_path / "a.jpg").write_bytes(b"x")
-  collector = annotation_collector.AnnotationCollector(str(tmp_path))
-  image = collector.add_image("a.jpg", 1, (40, 30))
-  collector.add_box(image, (0, 0, 9, 9), 0, "one")
-  collector.add_box(image, (0, 0, 40, 30), 0, "many", crowd=True)
-  collector.add_box(image, (1, 1, 9, 9), 0, "odd", difficult=True)
+  collected = collector.Collector(str(tmp_path))
+  image = collected.add_image("a.jpg", 1, (40, 30))
+  collected.add_box(image, (0, 0, 9, 9), 0, "one")
+  collected.add_box(image, (0, 0, 40, 30), 0, "many", crowd=True)
+  collected.add_box(image, (1, 1, 9, 9), 0, "odd", difficult=True)
   objects = object_boxes.of_annotations(
-    collector.build(
+    collected.build(
       source="s", class_names=["c"], expected="", max_skipped_fraction=0
     )
   )
@@ -73,14 +71,14 @@ def test_a_random_subset_keeps_each_image_with_its_objects(tmp_path):
 
 
 def _annotations(folder):
-  collector = annotation_collector.AnnotationCollector(str(folder))
+  collected = collector.Collector(str(folder))
   for number in range(4):
     (folder / f"{number}.jpg").write_bytes(b"x")
-    image = collector.add_image(f"{number}.jpg", 1, (40, 30))
-    collector.add_box(image, (0, 0, 40, 30), 0, "many", crowd=True)
+    image = collected.add_image(f"{number}.jpg", 1, (40, 30))
+    collected.add_box(image, (0, 0, 40, 30), 0, "many", crowd=True)
     if number == 0:
-      collector.add_box(image, (0, 0, 9, 9), 0, "one")
-  return collector.build(
+      collected.add_box(image, (0, 0, 9, 9), 0, "one")
+  return collected.build(
     source="s", class_names=["c"], expected="", max_skipped_fraction=0
   )
 

@@ -1,28 +1,23 @@
-"""Subsets, splits and identities of annotated images."""
-
 import sys
 
 import numpy as np
 import pytest
 
 from tf_ssl import errors
-from tf_ssl.datasets.annotations import annotations
-from tf_ssl.datasets.annotations import (
-  collector as annotation_collector,
-)
+from tf_ssl.datasets.annotations import annotations, collector
 
 
 @pytest.fixture(name="three")
 def fixture_three(tmp_path):
   """Images a, b, c with two boxes, one and none; classes cat and dog."""
-  collector = annotation_collector.AnnotationCollector(str(tmp_path))
+  collected = collector.Collector(str(tmp_path))
   for name in "abc":
     (tmp_path / f"{name}.jpg").write_bytes(name.encode())
-    collector.add_image(f"{name}.jpg", name, (20, 10))
-  collector.add_box(1, (0, 0, 4, 4), 0, "first", crowd=True)
-  collector.add_box(0, (1, 2, 3, 5), 1, "second", difficult=True, area=3.5)
-  collector.add_box(0, (2, 2, 6, 8), 0, "third")
-  return collector.build(
+    collected.add_image(f"{name}.jpg", name, (20, 10))
+  collected.add_box(1, (0, 0, 4, 4), 0, "first", crowd=True)
+  collected.add_box(0, (1, 2, 3, 5), 1, "second", difficult=True, area=3.5)
+  collected.add_box(0, (2, 2, 6, 8), 0, "third")
+  return collected.build(
     source="three",
     class_names=("cat", "dog"),
     expected="images",
@@ -30,7 +25,7 @@ def fixture_three(tmp_path):
   )
 
 
-def test_boxes_stand_in_the_order_of_their_images(three):
+def test_boxes_are_sorted_by_image(three):
   np.testing.assert_array_equal(three.image_index, [0, 0, 1])
   np.testing.assert_array_equal(three.class_ids, [1, 0, 0])
   np.testing.assert_array_equal(three.crowd, [False, False, True])
@@ -39,12 +34,12 @@ def test_boxes_stand_in_the_order_of_their_images(three):
   assert three.image_ids == ("a", "b", "c")
 
 
-def test_what_shows_only_difficult_or_crowded_objects_is_ignored(three):
+def test_classes_with_only_difficult_objects_or_crowds_are_ignored(three):
   # Image a: a cat, a difficult dog; b: a crowd of cats; c: nothing.
   np.testing.assert_array_equal(three.targets, [[1, -1], [-1, 0], [0, 0]])
 
 
-def test_a_plain_object_counts_beside_a_difficult_one():
+def test_an_ordinary_object_outweighs_a_difficult_one():
   index, classes = np.array([0, 0]), np.array([0, 0])
   for uncounted in ([True, False], [False, True]):
     found = annotations.targets_of_boxes(
@@ -53,7 +48,7 @@ def test_a_plain_object_counts_beside_a_difficult_one():
     assert found.tolist() == [[annotations.PRESENT]]
 
 
-def test_taken_images_bring_their_boxes(three):
+def test_selected_images_keep_their_boxes(three):
   taken = annotations.take(three, [2, 0])
   assert [taken.images.name(i) for i in range(2)] == ["c.jpg", "a.jpg"]
   assert taken.image_ids == ("c", "a")
@@ -63,37 +58,37 @@ def test_taken_images_bring_their_boxes(three):
 
 
 @pytest.mark.parametrize("images", [[], [3], [-1], [0, 0]])
-def test_images_that_cannot_be_taken_are_refused(three, images):
-  with pytest.raises(errors.UsageError, match="three: got .* each of 0 to 2"):
+def test_invalid_indices_are_refused(three, images):
+  with pytest.raises(errors.UsageError, match="three: got .* 0 to 2"):
     annotations.take(three, images)
 
 
-def test_a_split_deals_every_image_once_and_by_its_seed():
+def test_a_split_has_each_image_once_and_depends_on_its_seed():
   train, test = annotations.split_images(10, test_fraction=0.3, seed=1)
   assert len(train) == 7 and len(test) == 3
   assert sorted([*train, *test]) == list(range(10))
   again = annotations.split_images(10, test_fraction=0.3, seed=1)
   np.testing.assert_array_equal(again[1], test)
-  others = [
+  splits = [
     annotations.split_images(10, test_fraction=0.3, seed=seed)[1].tolist()
     for seed in range(5)
   ]
-  assert len({tuple(other) for other in others}) > 1
+  assert len({tuple(split) for split in splits}) > 1
 
 
-def test_no_side_of_a_split_is_empty():
+def test_neither_part_of_a_split_is_empty():
   for fraction in (0.01, 0.99):
     train, test = annotations.split_images(3, test_fraction=fraction, seed=0)
     assert len(train) and len(test)
 
 
 @pytest.mark.parametrize(("count", "fraction"), [(1, 0.5), (5, 0.0), (5, 1.0)])
-def test_a_split_that_cannot_be_is_refused(count, fraction):
+def test_an_impossible_split_is_refused(count, fraction):
   with pytest.raises(errors.UsageError, match="test_fraction is"):
     annotations.split_images(count, test_fraction=fraction, seed=0)
 
 
-def test_the_digest_is_of_images_and_of_labels(three):
+def test_the_digest_depends_on_images_and_labels(three):
   first = annotations.digest(three)
   assert first["count"] == 3 and first["boxes"] == 3
   assert annotations.digest(three) == first

@@ -86,7 +86,7 @@ def test_a_class_that_is_there_only_as_a_crowd_is_ignored(data):
   np.testing.assert_array_equal(data.read().targets, [[-1, 1], [0, 0]])
 
 
-def test_what_cannot_be_used_is_counted_and_named(data):
+def test_unusable_boxes_are_skipped_and_named(data):
   data.box(5, 18, -2, -2, 5, 5)  # 103, partly outside: cut
   data.box(5, 18, 25, 0, 5, 5)  # 104
   data.box(5, 18, 5, 5, -2, 3)  # 105
@@ -104,7 +104,7 @@ def test_what_cannot_be_used_is_counted_and_named(data):
   np.testing.assert_array_equal(found.boxes[3:], [[0, 0, 3, 3]])
   assert found.clipped == 1
   assert found.skipped == {
-    "a box wholly outside its image": ("annotation 104",),
+    "a box outside its image": ("annotation 104",),
     "a box that is inverted or of zero area": (
       "annotation 105",
       "annotation 106",
@@ -119,19 +119,19 @@ def test_what_cannot_be_used_is_counted_and_named(data):
       "annotation 109 (category 99)",
       "annotation 111 (category None)",
     ),
-    "an annotation of an image that is not listed": (
+    "an annotation of an unlisted image": (
       "annotation 110",
       "annotation 112",
-      "annotation at place 15",
+      "annotation at position 15",
     ),
   }
   with pytest.raises(
-    errors.UsageError, match="12 of 16 boxes cannot be used .*104.*expected at"
+    errors.UsageError, match="12 of 16 boxes .*104.*max_skipped_fraction"
   ):
     data.read(max_skipped_fraction=0.7)
 
 
-def test_images_that_are_missing_are_skipped_up_to_a_share(data):
+def test_missing_images_are_skipped_up_to_a_maximum_fraction(data):
   data.image(9)
   data.box(9, 18, 1, 1, 5, 5)
   (data.images / "0009.jpg").unlink()
@@ -142,39 +142,39 @@ def test_images_that_are_missing_are_skipped_up_to_a_share(data):
   ]
   found = data.read()
   assert found.num_images == 2 and found.num_boxes == 3
-  outside = "a path that leads out of the folder of images"
+  outside = "a path outside the folder of images"
   assert found.skipped == {
     "no such image": ("0009.jpg",),
     outside: ("../instances.json", str(data.file)),
     "an image without id or file_name": ("image 5",),
-    "an annotation of an image that was left out": ("annotation 103",),
+    "an annotation of a skipped image": ("annotation 103",),
   }
-  with pytest.raises(errors.UsageError, match="4 of 6 images cannot be used"):
+  with pytest.raises(
+    errors.UsageError, match="4 of 6 images .*max_skipped_fraction"
+  ):
     data.read(max_skipped_fraction=0.5)
 
 
-def test_a_size_that_is_not_given_is_read_from_the_image(data):
+def test_a_missing_size_is_read_from_the_image(data):
   for entry in data.content["images"]:
     entry["width"] = None
   (data.images / "0005.jpg").write_bytes(b"damaged")
   found = data.read()
   np.testing.assert_array_equal(found.image_sizes, [[20, 10]])
-  assert found.skipped == {
-    "an image without a size that can be read": ("0005.jpg",)
-  }
+  assert found.skipped == {"an image without a readable size": ("0005.jpg",)}
 
 
 @pytest.mark.parametrize(
   ("part", "entry", "message"),
   [
-    ("images", {"id": 7, "file_name": "a.jpg"}, "image id 7 .* twice"),
-    ("categories", {"id": 3, "name": "bus"}, r"category 3 \('bus'\) .* twice"),
-    ("categories", {"id": 4, "name": "dog"}, r"category 4 \('dog'\) .* twice"),
+    ("images", {"id": 7, "file_name": "a.jpg"}, "image id 7 twice"),
+    ("categories", {"id": 3, "name": "bus"}, r"category 3 \('bus'\) twice"),
+    ("categories", {"id": 4, "name": "dog"}, r"category 4 \('dog'\) twice"),
     ("categories", {"id": "4", "name": "fox"}, "expected an id and a name"),
     ("categories", 4, "a category of .* is 4; expected an id and a name"),
   ],
 )
-def test_what_would_make_labels_wrong_is_an_error(data, part, entry, message):
+def test_ambiguous_ids_and_names_are_errors(data, part, entry, message):
   data.content[part].append(entry)
   with pytest.raises(errors.UsageError, match=message):
     data.read()
@@ -190,19 +190,19 @@ def test_what_would_make_labels_wrong_is_an_error(data, part, entry, message):
     ('{"images": [], "categories": {}}', "no list categories and no list ann"),
   ],
 )
-def test_a_file_of_another_kind_is_refused(data, text, message):
+def test_other_files_are_refused(data, text, message):
   data.file.write_text(text, errors="surrogateescape")
   with pytest.raises(errors.UsageError, match=message):
     coco.read(str(data.file), str(data.images))
 
 
-def test_without_categories_there_is_nothing_to_learn(data):
+def test_missing_categories_are_an_error(data):
   data.content["categories"], data.content["annotations"] = [], []
   with pytest.raises(errors.UsageError, match="no class in the annotations"):
     data.read()
 
 
-def test_a_missing_file_or_folder_is_answered_with_what_to_download(data):
+def test_the_error_for_missing_data_says_what_to_download(data):
   with pytest.raises(
     errors.UsageError,
     match=r"cannot read .*nothing.json.*annotations_trainval2017.zip \(241 MB",
@@ -223,21 +223,21 @@ def test_no_annotation_file_is_no_dataset():
   assert coco.read(None, None) is None
 
 
-def test_real_annotations_are_as_pycocotools_reads_them(shared_data):
+def test_real_annotations_equal_those_of_pycocotools(shared_data):
   file = str(shared_data / "coco/annotations/instances_train2017.json")
   found = coco.read(file, str(shared_data / "coco/train2017"))
   index = reference.COCO(file)
   assert found.num_images == len(index.imgs) == 128
   assert found.num_boxes == len(index.anns)
   assert int(found.crowd.sum()) == len(index.getAnnIds(iscrowd=True))
-  for place, number in enumerate(found.image_ids):
+  for i, number in enumerate(found.image_ids):
     entries = index.loadAnns(index.getAnnIds(number))
-    boxes = found.boxes[found.image_index == place]
+    boxes = found.boxes[found.image_index == i]
     expected = np.array([e["bbox"] for e in entries], float).reshape(-1, 4)
     expected[:, 2:] += expected[:, :2]
     np.testing.assert_allclose(boxes, expected, atol=1e-3)
     assert {
-      found.category_ids[c] for c in np.flatnonzero(found.targets[place] == 1)
+      found.category_ids[c] for c in np.flatnonzero(found.targets[i] == 1)
     } == {e["category_id"] for e in entries if not e["iscrowd"]}
   assert not found.skipped and found.clipped == 0
 

@@ -1,4 +1,4 @@
-"""Boxes of every kind by one function, and what is wrong with them."""
+"""Annotations of all formats, valid and malformed."""
 
 import json
 import sys
@@ -73,7 +73,7 @@ def test_a_folder_of_xml(images, tmp_path):
   np.testing.assert_array_equal(found.boxes[0], [2, 1, 7, 9])
 
 
-def test_xml_of_absent_images_and_damaged_xml_are_counted(images, tmp_path):
+def test_xml_of_missing_images_and_damaged_xml_are_skipped(images, tmp_path):
   folder = tmp_path / "xml"
   folder.mkdir()
   (folder / "a.xml").write_text(_XML.format(_OBJECT.format("dog")))
@@ -84,7 +84,9 @@ def test_xml_of_absent_images_and_damaged_xml_are_counted(images, tmp_path):
     "an annotation that is not XML": ("b",),
     "no such image": ("c.jpg",),
   }
-  with pytest.raises(errors.UsageError, match="1 of 3 images cannot be used"):
+  with pytest.raises(
+    errors.UsageError, match="1 of 3 images .*max_skipped_fraction"
+  ):
     read(folder, images)
 
 
@@ -100,7 +102,7 @@ def test_vocs_layout(tmp_path):
   assert found.source == "VOC train" and found.num_boxes == 1
 
 
-def test_a_manifest_with_several_boxes_to_an_image(images, tmp_path):
+def test_a_manifest_with_several_boxes_per_image(images, tmp_path):
   file = images / "boxes.csv"
   file.write_text(
     "path,label,xmin,ymin,xmax,ymax\n"
@@ -130,7 +132,7 @@ def test_a_manifest_with_numbers_or_without_labels(images):
   assert found.class_names == ("object",) and found.class_ids.tolist() == [0]
 
 
-def test_a_box_of_a_manifest_without_a_class_is_counted(images):
+def test_a_manifests_box_without_a_class_is_skipped(images):
   file = images / "boxes.csv"
   rows = ["a.jpg,dog,0,0,5,5"] * 20 + ["b.png,,0,0,5,5"]
   file.write_text("\n".join(["path,label,xmin,ymin,xmax,ymax", *rows]))
@@ -151,20 +153,20 @@ def test_a_box_of_a_manifest_without_a_class_is_counted(images):
     ("path,xmin,ymin,xmax,ymax\na.jpg,,,,\n", "0 boxes in 1 images"),
   ],
 )
-def test_a_manifest_that_cannot_be_used_is_told(images, text, message):
+def test_a_malformed_manifest_is_named(images, text, message):
   file = images / "boxes.csv"
   file.write_text(text)
   with pytest.raises(errors.UsageError, match=message):
     read(file)
 
 
-def test_annotations_without_boxes_are_told(images, tmp_path):
+def test_annotations_without_boxes_are_an_error(images, tmp_path):
   file = coco_file(tmp_path / "x.json", [])
   with pytest.raises(errors.UsageError, match="0 boxes in 2 images"):
     read(file, images)
 
 
-def test_boxes_of_unknown_classes_are_counted_up_to_a_share(images, tmp_path):
+def test_many_boxes_of_unknown_classes_are_an_error(images, tmp_path):
   file = coco_file(tmp_path / "x.json", [[0, 0, 5, 5]], category=9)
   with pytest.raises(errors.UsageError) as caught:
     read(file, images)
@@ -173,32 +175,34 @@ def test_boxes_of_unknown_classes_are_counted_up_to_a_share(images, tmp_path):
   assert "category 9" in str(caught.value)
 
 
-def test_images_that_are_missing_are_counted_up_to_a_share(images, tmp_path):
+def test_missing_images_are_skipped_up_to_a_maximum_fraction(images, tmp_path):
   file = coco_file(
     tmp_path / "x.json", [[0, 0, 5, 5]], names=("a.jpg", "gone.jpg")
   )
   found = read(file, images, max_skipped_fraction=0.5)
   assert found.skipped == {"no such image": ("gone.jpg",)}
-  with pytest.raises(errors.UsageError, match="1 of 2 images cannot be used"):
+  with pytest.raises(
+    errors.UsageError, match="1 of 2 images .*max_skipped_fraction"
+  ):
     read(file, images)
 
 
 @pytest.mark.parametrize(
   "name, message",
   [
-    ("none.json", "nothing is there"),
-    ("empty", "a folder without NAME.xml"),
-    ("notes.txt", "of no known kind"),
+    ("none.json", "none.json.*--annotations"),
+    ("empty", "empty.*NAME.xml.*--annotations"),
+    ("notes.txt", "notes.txt.*--annotations"),
   ],
 )
-def test_what_is_no_annotation_is_told(images, tmp_path, name, message):
+def test_other_files_and_folders_are_named(images, tmp_path, name, message):
   (tmp_path / "empty").mkdir()
   (tmp_path / "notes.txt").write_text("")
   with pytest.raises(errors.UsageError, match=message):
     read(tmp_path / name, images)
 
 
-def test_the_folder_of_images_must_be_there(images, tmp_path):
+def test_a_missing_folder_of_images_is_named(images, tmp_path):
   file = coco_file(tmp_path / "x.json", [[0, 0, 5, 5]])
   with pytest.raises(errors.UsageError, match="no folder of images was given"):
     read(file)

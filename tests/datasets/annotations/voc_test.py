@@ -1,4 +1,4 @@
-"""Miniatures of PASCAL VOC's folders, whole and damaged."""
+"""Miniatures of PASCAL VOC's folders, intact and damaged."""
 
 import sys
 
@@ -96,12 +96,12 @@ def test_boxes_count_from_0_and_exclude_their_maximum(data):
   assert not found.crowd.any() and found.clipped == 0
 
 
-def test_boxes_are_cut_at_the_border_or_skipped_and_named(data):
+def test_boxes_are_clipped_at_the_border_or_skipped(data):
   data.image(
     "000007",
     [
       ("cow", -3, 1, 7, 12, 0),  # partly outside
-      ("cow", 30, 1, 40, 5, 0),  # wholly outside
+      ("cow", 30, 1, 40, 5, 0),  # outside
       ("cow", 9, 1, 4, 5, 0),  # inverted
       ("cow", 4, 6, 9, 5, 0),  # of zero area, as it counts the last pixel
       ("cow", "nan", 1, 4, 5, 0),
@@ -113,7 +113,7 @@ def test_boxes_are_cut_at_the_border_or_skipped_and_named(data):
   np.testing.assert_array_equal(found.boxes[2:], [[0, 0, 7, 10]])
   assert found.clipped == 1
   assert found.skipped == {
-    "a box wholly outside its image": ("000007.xml, object 1",),
+    "a box outside its image": ("000007.xml, object 1",),
     "a box that is inverted or of zero area": (
       "000007.xml, object 2",
       "000007.xml, object 3",
@@ -122,24 +122,26 @@ def test_boxes_are_cut_at_the_border_or_skipped_and_named(data):
     "an object without a box": ("000007.xml, object 5",),
     "unknown class": ("000007.xml, object 6 ('yeti')",),
   }
-  with pytest.raises(errors.UsageError, match="6 of 9 boxes cannot be used .*"):
+  with pytest.raises(
+    errors.UsageError, match="6 of 9 boxes .*max_skipped_fraction"
+  ):
     _read(data, max_skipped_fraction=0.5)
 
 
-def test_an_image_that_is_missing_is_skipped_up_to_a_share(data):
+def test_a_missing_image_is_skipped_up_to_a_maximum_fraction(data):
   (data.root / "JPEGImages/000007.jpg").unlink()
   found = _read(data)
   assert found.num_images == 1 and found.num_boxes == 2
   assert found.skipped == {"no such image": ("JPEGImages/000007.jpg",)}
   with pytest.raises(
     errors.UsageError,
-    match="VOC trainval: 1 of 2 images cannot be used .*no such image, such as "
-    "'JPEGImages/000007.jpg'.*raise max_skipped_fraction",
+    match="VOC trainval: 1 of 2 images .*no such image, such as "
+    "'JPEGImages/000007.jpg'.*max_skipped_fraction",
   ):
     _read(data, max_skipped_fraction=0.05)
 
 
-def test_missing_labels_and_bad_lines_are_named(data):
+def test_missing_labels_and_malformed_lines_are_skipped(data):
   data.list("chair_trainval", "000005 1", "000007 2", "a b c", "../x 1", "")
   found = _read(data)
   np.testing.assert_array_equal(found.targets, [[1, -1], [-1, 1]])
@@ -153,7 +155,7 @@ def test_missing_labels_and_bad_lines_are_named(data):
   }
 
 
-def test_an_annotation_that_cannot_be_used_leaves_the_image(data):
+def test_an_image_with_an_unusable_annotation_is_kept(data):
   bomb = '<!DOCTYPE a [<!ENTITY b "c">]><annotation>&b;</annotation>'
   data.annotation("000007", bomb)
   (data.root / "Annotations/000005.xml").unlink()
@@ -168,14 +170,14 @@ def test_an_annotation_that_cannot_be_used_leaves_the_image(data):
   }
 
 
-def test_a_size_that_is_not_declared_is_read_from_the_image(data):
+def test_a_missing_size_is_read_from_the_image(data):
   data.image("000007", [("cow", 1, 1, 9, 99, 0)], (16, 12), declared=False)
   found = _read(data)
   np.testing.assert_array_equal(found.image_sizes[1], [16, 12])
   np.testing.assert_array_equal(found.boxes[2], [0, 0, 9, 12])
 
 
-def test_without_lists_by_class_the_objects_are_the_labels(data):
+def test_without_class_lists_labels_come_from_the_objects(data):
   for name in ("chair_trainval", "cow_trainval"):
     (data.root / f"ImageSets/Main/{name}.txt").unlink()
   data.list("trainval", "000005", "000007", "two words")
@@ -187,7 +189,7 @@ def test_without_lists_by_class_the_objects_are_the_labels(data):
   }
 
 
-def test_where_it_is_missing_the_error_says_what_to_download(tmp_path):
+def test_the_error_for_missing_data_says_what_to_download(tmp_path):
   with pytest.raises(
     errors.UsageError,
     match=r"VOC test: no images in .*ImageSets/Main/\*_test.txt.*"
@@ -195,6 +197,53 @@ def test_where_it_is_missing_the_error_says_what_to_download(tmp_path):
     r"\(451 MB\).*change VOC$",
   ):
     voc.read(str(tmp_path), split="test")
+
+
+def parse(tmp_path, content):
+  file = tmp_path / "a.xml"
+  file.write_bytes(content)
+  return voc._parse_xml(str(file))
+
+
+def test_elements_and_their_text_are_read(tmp_path):
+  root = parse(tmp_path, b"<a><b>1 &amp; 2</b><b/></a>")
+  assert root.tag == "a" and root.findtext("b") == "1 & 2"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_entities_are_never_expanded(tmp_path, encoding):
+  entities = '<!ENTITY e0 "ha">' + "".join(
+    f'<!ENTITY e{i} "{f"&e{i - 1};" * 10}">' for i in range(1, 12)
+  )
+  bomb = f'<?xml version="1.0"?><!DOCTYPE a [{entities}]><a>&e11;</a>'
+  with pytest.raises(ValueError, match="^XML with a document type$"):
+    parse(tmp_path, bomb.encode(encoding))
+
+
+def test_other_files_are_never_read(tmp_path):
+  (tmp_path / "secret").write_text("secret")
+  external = f'<!DOCTYPE a [<!ENTITY x SYSTEM "{tmp_path}/secret">]><a>&x;</a>'
+  with pytest.raises(ValueError, match="^XML with a document type$"):
+    parse(tmp_path, external.encode())
+
+
+@pytest.mark.parametrize(
+  "content",
+  [b"", b"<a>", b"\xff\xd8\xff", b"<a>&x;</a>", b"<?xml encoding='no-such'?>"],
+)
+def test_other_content_is_not_xml(tmp_path, content):
+  with pytest.raises(ValueError, match="^not XML$"):
+    parse(tmp_path, content)
+
+
+def test_large_and_unreadable_files_are_refused(tmp_path, monkeypatch):
+  with pytest.raises(ValueError, match="^unreadable$"):
+    voc._parse_xml(str(tmp_path))
+  with pytest.raises(FileNotFoundError):
+    voc._parse_xml(str(tmp_path / "b.xml"))
+  monkeypatch.setattr(voc, "_MAX_XML_BYTES", 7)
+  with pytest.raises(ValueError, match="^larger than 7 bytes$"):
+    parse(tmp_path, b"<a>1</a>")
 
 
 if __name__ == "__main__":

@@ -47,9 +47,9 @@ def test_every_kind_of_file_is_read(tmp_path, name, text, expected):
     ("a.txt", ""),
   ],
 )
-def test_what_has_no_names_is_named(tmp_path, name, text):
+def test_a_file_without_names_is_named(tmp_path, name, text):
   (tmp_path / name).write_text(text)
-  with pytest.raises(errors.UsageError, match="has no names of classes.*expec"):
+  with pytest.raises(errors.UsageError, match=f"{name}.*no class names"):
     class_names.read(str(tmp_path / name))
 
 

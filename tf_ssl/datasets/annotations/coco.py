@@ -1,9 +1,9 @@
 """COCO: images with the boxes of their objects, listed in one JSON file.
 
-Lin et al. 2014; many other datasets are written in this format. Of the file,
+Lin et al. 2014; many other datasets use this format. The fields read are
 `images` (id, file_name, width, height), `categories` (id, name) and
 `annotations` (image_id, category_id, bbox as x, y, width, height, iscrowd,
-area) are read.
+area).
 """
 
 import json
@@ -12,10 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tf_ssl import errors
-from tf_ssl.datasets.annotations import annotations
-from tf_ssl.datasets.annotations import (
-  collector as annotation_collector,
-)
+from tf_ssl.datasets.annotations import annotations, collector
 
 _EXPECTED = (
   "the images that the annotations name. For COCO: "
@@ -35,37 +32,37 @@ def read(
 ) -> annotations.Annotations | None:
   """Lists the images of an annotation file, in its order.
 
-  Images without a box are among them. Classes follow the numbers of the
-  categories.
+  Images without boxes are included. Class ids follow the category ids.
 
   Args:
-    annotation_file: such as instances_train2017.json; None for no dataset.
-    images: the folder that the file names are relative to.
-    max_skipped_fraction: the share of images, and of boxes, above which those
-      that cannot be used are an error.
+    annotation_file: path of the JSON file, such as instances_train2017.json;
+      None for no dataset.
+    images: folder that file names are relative to.
+    max_skipped_fraction: maximum fraction of skipped images, and of skipped
+      boxes.
 
   Returns:
     The annotations; None without `annotation_file`.
 
   Raises:
-    UsageError: the file is not what it should be, an id is there twice, or too
-      many images or boxes cannot be used; says where to get them.
+    UsageError: the file is malformed, an id is repeated, there are no images,
+      with where to get them, or too many images or boxes cannot be used.
   """
   if annotation_file is None:
     return None
   if images is None:
     raise errors.UsageError(
-      f"{annotation_file}: no folder of images was given; expected the one "
-      "that its file names are relative to"
+      f"{annotation_file}: no folder of images was given; expected the folder"
+      " that its file names are relative to"
     )
   content = _load(os.path.expanduser(annotation_file))
   categories = _categories(annotation_file, content["categories"])
-  collector = annotation_collector.AnnotationCollector(images)
-  places = _add_images(annotation_file, collector, content["images"])
-  numbers = {number: i for i, number in enumerate(sorted(categories))}
+  collected = collector.Collector(images)
+  image_index = _add_images(annotation_file, collected, content["images"])
+  class_ids = {number: i for i, number in enumerate(sorted(categories))}
   for position, entry in enumerate(content["annotations"]):
-    _add_box(collector, position, entry, places, numbers)
-  return collector.build(
+    _add_box(collected, position, entry, image_index, class_ids)
+  return collected.build(
     source=f"COCO {os.path.basename(annotation_file)}",
     class_names=[categories[number] for number in sorted(categories)],
     category_ids=sorted(categories),
@@ -75,16 +72,16 @@ def read(
 
 
 def _load(file: str) -> dict[str, list]:
-  """The parts of the file, each a list."""
+  """Returns the lists of the file by name."""
   try:
     with open(file, encoding="utf-8") as stream:
       content = json.load(stream)
   except OSError as error:
     raise errors.UsageError(
-      f"COCO: cannot read {file!r} ({error.strerror}); expected an annotation "
-      "file such as instances_train2017.json, which is in "
-      "http://images.cocodataset.org/annotations/annotations_trainval2017.zip "
-      "(241 MB)"
+      f"COCO: cannot read {file!r} ({error.strerror}); expected an annotation"
+      " file such as instances_train2017.json from"
+      " http://images.cocodataset.org/annotations/annotations_trainval2017.zip"
+      " (241 MB)"
     ) from error
   except (ValueError, RecursionError) as error:
     raise errors.UsageError(
@@ -102,19 +99,19 @@ def _load(file: str) -> dict[str, list]:
 
 
 def _categories(file: str, entries: list) -> dict[int, str]:
-  """From the number of each category to its name."""
+  """Returns category names by id."""
   found: dict[int, str] = {}
   for entry in entries:
     number, name = _field(entry, "id"), _field(entry, "name")
     if not _is_whole(number) or not isinstance(name, str) or not name:
       raise errors.UsageError(
-        f"COCO: a category of {file!r} is {str(entry)[:80]}; expected an id "
-        "and a name"
+        f"COCO: a category of {file!r} is {str(entry)[:80]}; expected an id"
+        " and a name"
       )
     if number in found or name in found.values():
       raise errors.UsageError(
-        f"COCO: category {number} ({name!r}) is in {file!r} twice; expected "
-        "every id and every name once"
+        f"COCO: {file!r} has category {number} ({name!r}) twice; expected"
+        " unique ids and names"
       )
     found[number] = name
   return found
@@ -122,62 +119,62 @@ def _categories(file: str, entries: list) -> dict[int, str]:
 
 def _add_images(
   file: str,
-  collector: annotation_collector.AnnotationCollector,
+  collected: collector.Collector,
   entries: list,
 ) -> dict[int | str, int | None]:
-  """From the id of each image to its index; None if it was left out."""
-  places: dict[int | str, int | None] = {}
+  """Returns the index of each image by its id; None if it is skipped."""
+  image_index: dict[int | str, int | None] = {}
   for position, entry in enumerate(entries):
     image_id, name = _field(entry, "id"), _field(entry, "file_name")
     if not _is_id(image_id) or not isinstance(name, str):
-      collector.skip_image(
+      collected.skip_image(
         "an image without id or file_name", f"image {position}"
       )
       continue
-    if image_id in places:
+    if image_id in image_index:
       raise errors.UsageError(
-        f"COCO: the image id {image_id!r} is in {file!r} twice; expected every "
-        "id once"
+        f"COCO: {file!r} has the image id {image_id!r} twice; expected unique"
+        " ids"
       )
     sides = _field(entry, "width"), _field(entry, "height")
     known = all(_is_whole(side) and side > 0 for side in sides)
-    places[image_id] = collector.add_image(
+    image_index[image_id] = collected.add_image(
       name, image_id, sides if known else None
     )
-  return places
+  return image_index
 
 
 def _add_box(
-  collector: annotation_collector.AnnotationCollector,
+  collected: collector.Collector,
   position: int,
   entry: Any,
-  places: dict[int | str, int | None],
-  numbers: dict[int, int],
+  image_index: dict[int | str, int | None],
+  class_ids: dict[int, int],
 ) -> None:
-  name = f"annotation {_field(entry, 'id') or f'at place {position}'}"
+  name = f"annotation {_field(entry, 'id') or f'at position {position}'}"
   image_id, category = _field(entry, "image_id"), _field(entry, "category_id")
   box, area = _field(entry, "bbox"), _field(entry, "area")
-  if not _is_id(image_id) or image_id not in places:
-    collector.skip_box("an annotation of an image that is not listed", name)
+  if not _is_id(image_id) or image_id not in image_index:
+    collected.skip_box("an annotation of an unlisted image", name)
     return
-  if places[image_id] is None:  # counted already, as an image
-    collector.skip("an annotation of an image that was left out", name)
+  if image_index[image_id] is None:  # Counted as an image.
+    collected.skip("an annotation of a skipped image", name)
     return
-  if not _is_whole(category) or category not in numbers:
-    collector.skip_box(
+  if not _is_whole(category) or category not in class_ids:
+    collected.skip_box(
       "unknown category", f"{name} (category {str(category)[:20]})"
     )
     return
   if not (
     isinstance(box, list) and len(box) == 4 and all(map(_is_number, box))
   ):
-    collector.skip_box("an annotation without a box of 4 numbers", name)
+    collected.skip_box("an annotation without a box of 4 numbers", name)
     return
   x, y, width, height = box
-  collector.add_box(
-    places[image_id],
+  collected.add_box(
+    image_index[image_id],
     (x, y, x + width, y + height),
-    numbers[category],
+    class_ids[category],
     name,
     crowd=_field(entry, "iscrowd") in (1, True),
     area=area if _is_number(area) else None,
@@ -189,7 +186,7 @@ def _field(entry: Any, name: str) -> Any:
 
 
 def _is_number(value: Any) -> bool:
-  # An integer of many digits has no float.
+  # Very large integers cannot be converted to float.
   return (
     isinstance(value, int | float)
     and not isinstance(value, bool)

@@ -1,4 +1,4 @@
-"""Gathers images and boxes one by one, and leaves out what cannot be used."""
+"""Collects images and boxes for a reader, and skips unusable ones by reason."""
 
 import math
 import os
@@ -10,23 +10,26 @@ from PIL import Image
 
 from tf_ssl import errors
 from tf_ssl.datasets import missing, records
-from tf_ssl.datasets.annotations import (
-  annotations as annotations_lib,
-)
+from tf_ssl.datasets.annotations import annotations as annotations_lib
 
-_CLIPPED = 0.5  # Pixels: rounding in the source is no box outside its image.
+# Boxes may exceed their image by rounding of the source, pixels.
+_ROUNDING = 0.5
 _MAX_SIDE = 2**31 - 1
 
 
-class AnnotationCollector:
-  """Checks what readers find, counts and names what they must leave out.
+class Collector:
+  """Checks images and boxes as a reader finds them.
 
   Attributes:
-    root: the folder that files are relative to; an absolute path.
+    root: absolute path of the folder of the images.
   """
 
   def __init__(self, root: str):
-    """Begins with no image; `root` is the folder that they lie under."""
+    """Starts without images.
+
+    Args:
+      root: folder that the paths of images are relative to.
+    """
     self.root = os.path.abspath(os.path.expanduser(root))
     self._skipped: dict[str, list[str]] = {}
     self._files: list[bytes] = []
@@ -36,40 +39,40 @@ class AnnotationCollector:
     self._boxes: list[tuple[float, ...]] = []
     self._rows: list[tuple[int, int, bool, bool, float]] = []
     self._clipped = 0
-    self._missing = 0
+    self._bad_images = 0
     self._bad_boxes = 0
 
   def skip(self, reason: str, name: str) -> None:
-    """Notes what was left out, and why."""
+    """Records a skipped input that is neither an image nor a box."""
     self._skipped.setdefault(reason, []).append(name)
 
   def skip_image(self, reason: str, name: str) -> None:
-    """Notes an image that was left out, and why."""
-    self._missing += 1
+    """Records a skipped image."""
+    self._bad_images += 1
     self.skip(reason, name)
 
   def skip_box(self, reason: str, name: str) -> None:
-    """Notes a box that was left out, and why."""
+    """Records a skipped box."""
     self._bad_boxes += 1
     self.skip(reason, name)
 
   def add_image(
     self, file: str, image_id: int | str, size: tuple[int, int] | None
   ) -> int | None:
-    """Adds an image, or notes why it cannot be used.
+    """Adds an image, or skips it if it cannot be used.
 
     Args:
-      file: path relative to the root; must not lead out of it.
-      image_id: what the source calls it.
-      size: its width and height, positive; None where the source does not say,
-        then they are read from the file's header.
+      file: path relative to the root, inside the root.
+      image_id: id of the image in the source.
+      size: width and height in pixels, positive; None to read them from the
+        image's header.
 
     Returns:
-      Its index, or None if it was left out.
+      Index of the image; None if it is skipped.
     """
     reason = None
     if not _is_below(file):
-      reason = "a path that leads out of the folder of images"
+      reason = "a path outside the folder of images"
     else:
       path = os.path.join(self.root, file)
       try:
@@ -79,8 +82,8 @@ class AnnotationCollector:
         elif size is None:
           size = _size_in_header(path)
           if size is None:
-            reason = "an image without a size that can be read"
-      except (OSError, ValueError):  # ValueError: a null character
+            reason = "an image without a readable size"
+      except (OSError, ValueError):  # ValueError: a null character.
         reason = "no such image"
     if reason is not None:
       self.skip_image(reason, file)
@@ -102,16 +105,16 @@ class AnnotationCollector:
     difficult: bool = False,
     area: float | None = None,
   ) -> None:
-    """Adds a box, cut at its image's border, or notes why it cannot be used.
+    """Adds a box, clipped to its image, or skips it if it cannot be used.
 
     Args:
-      image: index from `add_image`.
-      corners: xmin, ymin, xmax, ymax, the maximum exclusive, in pixels.
-      class_id: from 0.
-      name: of the box, for `skipped`.
-      crowd: see `annotations.Annotations`.
-      difficult: the same.
-      area: the same; None for the box's own.
+      image: index of its image, from `add_image`.
+      corners: xmin, ymin, xmax, ymax in pixels, maxima exclusive.
+      class_id: class of the object, from 0.
+      name: name of the box, for `Annotations.skipped`.
+      crowd: whether the box covers a group of objects.
+      difficult: whether the source marks the object as difficult.
+      area: area of the object in pixels; None for the area of the box.
     """
     if not all(math.isfinite(c) and abs(c) < _MAX_SIDE for c in corners):
       self.skip_box("a box that is not finite", name)
@@ -122,11 +125,11 @@ class AnnotationCollector:
       return
     width, height = self._image_sizes[image]
     if xmin >= width or ymin >= height or xmax <= 0 or ymax <= 0:
-      self.skip_box("a box wholly outside its image", name)
+      self.skip_box("a box outside its image", name)
       return
     inside = (max(xmin, 0), max(ymin, 0), min(xmax, width), min(ymax, height))
     moved = max(abs(a - b) for a, b in zip(inside, corners, strict=True))
-    self._clipped += moved > _CLIPPED
+    self._clipped += moved > _ROUNDING
     if area is None or not (math.isfinite(area) and area > 0):
       area = (inside[2] - inside[0]) * (inside[3] - inside[1])
     self._boxes.append(inside)
@@ -142,38 +145,40 @@ class AnnotationCollector:
     expected: str,
     max_skipped_fraction: float,
   ) -> annotations_lib.Annotations:
-    """Returns what was gathered.
+    """Returns the collected annotations.
 
     Args:
-      source: see `annotations.Annotations`.
-      class_names: the same.
-      category_ids: the same; from 0 by default.
-      targets: the same; by default those of the boxes.
-      expected: what should have been there, and where to get it.
-      max_skipped_fraction: the share of images, and of boxes, above which those
-        that cannot be used are an error.
+      source: name of the dataset, such as "VOC trainval".
+      class_names: [C] name of each class.
+      category_ids: [C] id of each class in the source; 0 to C - 1 by default.
+      targets: [N, C] int8, see `Annotations`; derived from the boxes by
+        default.
+      expected: files that the dataset should have, where to get them, and the
+        setting to change.
+      max_skipped_fraction: maximum fraction of skipped images, and of skipped
+        boxes.
 
     Raises:
-      UsageError: no image, no class, or too much that cannot be used.
+      UsageError: there is no image or no class, or too much is skipped.
     """
     if not self._files:
       raise missing.no_images(source, self.root, expected, self._skipped)
     if not class_names:
       raise errors.UsageError(
-        f"{source}: no class in the annotations of {self.root!r} "
-        f"({len(self._files)} images, {len(self._boxes)} boxes); expected "
-        f"{expected}"
+        f"{source}: no class in the annotations of {self.root!r}"
+        f" ({len(self._files)} images, {len(self._boxes)} boxes); expected"
+        f" {expected}"
       )
-    for what, bad, good in (
-      ("images", self._missing, len(self._files)),
+    for items, bad, good in (
+      ("images", self._bad_images, len(self._files)),
       ("boxes", self._bad_boxes, len(self._boxes)),
     ):
       if bad > max_skipped_fraction * (bad + good):
         raise errors.UsageError(
-          f"{source}: {bad} of {bad + good} {what} cannot be used"
-          f"{missing.summary(self._skipped)}; expected at most a share of "
-          f"{max_skipped_fraction:g} under {self.root!r}; mend them, or raise "
-          "max_skipped_fraction"
+          f"{source}: {bad} of {bad + good} {items} cannot be used"
+          f"{missing.summary(self._skipped)}; expected at most a fraction of"
+          f" {max_skipped_fraction:g} under {self.root!r}; fix them, or"
+          " increase max_skipped_fraction"
         )
     columns = list(zip(*self._rows, strict=True)) or [()] * 5
     index = np.array(columns[0], np.int64)
@@ -221,5 +226,5 @@ def _size_in_header(path: str) -> tuple[int, int] | None:
   try:
     with Image.open(path) as image:
       return image.size
-  except Exception:  # What Pillow raises on a damaged file varies.
+  except Exception:  # Pillow raises various errors on damaged files.
     return None

@@ -1,11 +1,9 @@
-"""One way in for every kind of annotated images."""
+"""Opens annotated images in any supported format."""
 
 import os
 
 from tf_ssl import errors
-from tf_ssl.datasets.annotations import (
-  annotations as annotations_lib,
-)
+from tf_ssl.datasets.annotations import annotations as annotations_lib
 from tf_ssl.datasets.annotations import boxes_manifest, coco, voc
 
 _EXPECTED = (
@@ -22,39 +20,39 @@ def open_annotations(
   split: str = "trainval",
   max_skipped_fraction: float = 0.05,
 ) -> annotations_lib.Annotations:
-  """Reads boxes and lists the images that they are in.
+  """Reads boxes and lists their images.
 
   Args:
     annotations: FILE.json (`coco`); FILE.csv (`boxes_manifest`); a folder in
       VOC's layout, such as VOCdevkit/VOC2007 (`voc.read`); or a folder of XML
       files, such as VOCdevkit/VOC2007/Annotations (`voc.read_folder`).
-    images: the folder of the images. May be None for a manifest, whose folder
-      it is then, and is not used for VOC's layout, which has its own.
-    split: of VOC's layout.
-    max_skipped_fraction: the share of images, and of boxes, above which those
-      that cannot be used are an error.
+    images: folder of the images. Optional for a manifest, whose own folder is
+      the default; not used for VOC's layout, which has its own.
+    split: split of VOC's layout.
+    max_skipped_fraction: maximum fraction of skipped images, and of skipped
+      boxes.
 
   Raises:
-    UsageError: nothing is there, of no known kind, without a box, or too much
-      of it cannot be used.
+    UsageError: the annotations are missing, of an unknown format or without a
+      box, or too many images or boxes cannot be used.
   """
   path = os.path.expanduser(annotations)
   limit = {"max_skipped_fraction": max_skipped_fraction}
   if os.path.isdir(os.path.join(path, "ImageSets", "Main")):
     found = voc.read(path, split=split, **limit)
   elif not os.path.exists(path):
-    raise _error(annotations, "nothing is there")
+    raise _error(annotations, "no such file or folder")
   elif path.lower().endswith(".csv"):
     found = boxes_manifest.read(path, images, **limit)
   elif images is None:
     raise errors.UsageError(
-      f"annotations {annotations!r}: no folder of images was given; expected "
-      "--images=FOLDER, which their file names are relative to"
+      f"annotations {annotations!r}: no folder of images was given; expected"
+      " --images=FOLDER, which file names are relative to"
     )
   elif not os.path.isdir(os.path.expanduser(images)):
     raise errors.UsageError(
-      f"images {images!r}: no such folder; expected the one that the file "
-      "names of the annotations are relative to; change --images"
+      f"images {images!r}: no such folder; expected the folder that the file"
+      " names of the annotations are relative to; change --images"
     )
   elif os.path.isdir(path):
     if not any(name.endswith(".xml") for name in os.listdir(path)):
@@ -63,13 +61,13 @@ def open_annotations(
   elif path.lower().endswith(".json"):
     found = coco.read(path, images, **limit)
   else:
-    raise _error(annotations, "a file of no known kind")
+    raise _error(annotations, "unknown file type")
   if not (~found.crowd).any():
     raise errors.UsageError(
-      f"annotations {annotations!r}: {found.num_boxes} boxes in "
-      f"{found.num_images} images, {found.num_boxes} of them crowds; expected "
-      "boxes of single objects; change --annotations (without it "
-      "tools.diagnose_dataset estimates from the images alone)"
+      f"annotations {annotations!r}: {found.num_boxes} boxes in"
+      f" {found.num_images} images, {found.num_boxes} of them crowds; expected"
+      " boxes of single objects; change --annotations (without it,"
+      " tools.diagnose_dataset estimates objects from the images)"
     )
   return found
 

@@ -1,29 +1,28 @@
 """PASCAL VOC: images with the boxes of 20 classes, in its own layout.
 
-Everingham et al. 2010, such as VOC2007:
+Everingham et al. 2010, for example VOC2007:
 
     JPEGImages/000005.jpg
     Annotations/000005.xml                   the objects of an image
     ImageSets/Main/chair_trainval.txt        which images show a chair
 
-A line of the last is a name and 1 (shown), -1 (not shown) or 0 (only objects
-that are marked as difficult). Where there is no file for a class but a list of
-names, ImageSets/Main/trainval.txt, as other tools write it, classes and labels
-are those of the objects.
+A line of the last file has an image name and 1 (shown), -1 (not shown) or 0
+(only difficult objects). Other tools write no file per class but one list of
+names, ImageSets/Main/trainval.txt; classes and labels then come from the
+objects.
 """
 
 import os
 from typing import NamedTuple
 from xml.etree import ElementTree
 
+import defusedxml
+import defusedxml.ElementTree
 import numpy as np
 
 from tf_ssl import errors
 from tf_ssl.datasets import image_folder, missing
-from tf_ssl.datasets.annotations import annotations, safe_xml
-from tf_ssl.datasets.annotations import (
-  collector as annotation_collector,
-)
+from tf_ssl.datasets.annotations import annotations, collector
 
 _MAIN = os.path.join("ImageSets", "Main")
 _TARGETS = {
@@ -31,17 +30,18 @@ _TARGETS = {
   "-1": annotations.ABSENT,
   "0": annotations.IGNORED,
 }
+_MAX_XML_BYTES = 16 * 2**20  # Annotations have a few kilobytes.
 _EXPECTED = (
-  "JPEGImages/, Annotations/ and ImageSets/Main/*_{split}.txt, such as "
-  "VOCdevkit/VOC2007/ (5,011 images in trainval, 4,952 in test). Download "
-  "http://host.robots.ox.ac.uk/pascal/VOC/voc2007/"
-  "VOCtrainval_06-Nov-2007.tar (460 MB) and VOCtest_06-Nov-2007.tar (451 MB) "
-  "and unpack both in one place; or change VOC"
+  "JPEGImages/, Annotations/ and ImageSets/Main/*_{split}.txt, such as"
+  " VOCdevkit/VOC2007/ (5,011 images in trainval, 4,952 in test). Download"
+  " http://host.robots.ox.ac.uk/pascal/VOC/voc2007/"
+  "VOCtrainval_06-Nov-2007.tar (460 MB) and VOCtest_06-Nov-2007.tar (451 MB)"
+  " and unpack both into one folder; or change VOC"
 )
 
 
 class _Object(NamedTuple):
-  """One object of an annotation; the corners are None if unreadable."""
+  """One object of an annotation; `corners` is None if unreadable."""
 
   class_name: str
   corners: tuple[float, float, float, float] | None
@@ -54,51 +54,47 @@ def read(
   """Lists the images of one split, in the order of their names.
 
   Args:
-    root: the folder of JPEGImages/, such as VOCdevkit/VOC2007.
-    split: "trainval", "test", or another one of ImageSets/Main.
-    max_skipped_fraction: the share of images, and of boxes, above which those
-      that cannot be used are an error.
+    root: folder that holds JPEGImages/, such as VOCdevkit/VOC2007.
+    split: "trainval", "test", or another split of ImageSets/Main.
+    max_skipped_fraction: maximum fraction of skipped images, and of skipped
+      boxes.
 
   Raises:
-    UsageError: there are no such images, or too many cannot be used; says
-      where to get them.
+    UsageError: there are no such images, with where to get them, or too many
+      images or boxes cannot be used.
   """
-  collector = annotation_collector.AnnotationCollector(root)
-  main = os.path.join(collector.root, _MAIN)
+  collected = collector.Collector(root)
+  main = os.path.join(collected.root, _MAIN)
   end = f"_{split}.txt"
   classes = [
     name.removesuffix(end)
     for name in missing.list_folder(main)
     if name.endswith(end) and name != end
   ]
-  labels = _class_lists(collector, main, classes, end)
+  labels = _class_lists(collected, main, classes, end)
   if not classes:
-    labels = {name: {} for name in _names(collector, main, f"{split}.txt")}
-  found = {}  # index of each image -> its name and its objects
+    labels = {name: {} for name in _names(collected, main, f"{split}.txt")}
+  found = {}  # Image index -> name and objects.
   for name in sorted(labels):
-    size, objects = _annotation(collector, name)
-    index = collector.add_image(f"JPEGImages/{name}.jpg", name, size)
+    size, objects = _annotation(collected, name)
+    index = collected.add_image(f"JPEGImages/{name}.jpg", name, size)
     if index is not None:
       found[index] = name, objects
-  names = classes or sorted(
-    {each.class_name for _, objects in found.values() for each in objects}
-  )
-  ids = {name: number for number, name in enumerate(names)}
-  for index, (name, objects) in found.items():
-    _add_boxes(collector, index, name, objects, ids)
+  class_names = classes or sorted(_class_names(found))
+  _add_boxes(collected, found, class_names)
   targets = None
   if classes:
     targets = np.full((len(found), len(classes)), annotations.IGNORED, np.int8)
     for index, (name, _) in found.items():
-      for class_name, number in ids.items():
+      for class_id, class_name in enumerate(classes):
         target = labels[name].get(class_name)
         if target is None:
-          collector.skip("no label for a class", f"{name}, {class_name}")
+          collected.skip("no label for a class", f"{name}, {class_name}")
         else:
-          targets[index, number] = target
-  return collector.build(
+          targets[index, class_id] = target
+  return collected.build(
     source=f"VOC {split}",
-    class_names=names,
+    class_names=class_names,
     targets=targets,
     expected=_EXPECTED.format(split=split),
     max_skipped_fraction=max_skipped_fraction,
@@ -108,61 +104,55 @@ def read(
 def read_folder(
   annotations_folder: str, images: str, *, max_skipped_fraction: float = 0.05
 ) -> annotations.Annotations:
-  """Lists the images of all annotations in a folder, in the order of names.
+  """Lists the images of all XML files in a folder, in the order of their names.
 
-  For what other tools write: XML files anywhere, no list of images. Classes are
-  those of the objects.
+  Many tools write such files, without VOC's layout and lists. Classes are those
+  of the objects.
 
   Args:
-    annotations_folder: the folder of NAME.xml.
-    images: the folder of the images, NAME with an ending of an image.
-    max_skipped_fraction: as of `read`.
+    annotations_folder: folder of NAME.xml.
+    images: folder of the images, NAME with an image extension.
+    max_skipped_fraction: maximum fraction of skipped images, and of skipped
+      boxes.
 
   Raises:
-    UsageError: as of `read`.
+    UsageError: there are no such images, or too many images or boxes cannot be
+      used.
   """
-  collector = annotation_collector.AnnotationCollector(images)
+  collected = collector.Collector(images)
   names = [
     name.removesuffix(".xml")
     for name in missing.list_folder(annotations_folder)
     if name.endswith(".xml")
   ]
   files = {}
-  for file in missing.list_folder(collector.root):
+  for file in missing.list_folder(collected.root):
     if os.fsencode(file).lower().endswith(image_folder.EXTENSIONS):
       files.setdefault(os.path.splitext(file)[0], file)
   found = {}
   for name in names:
-    size, objects = _annotation(collector, name, annotations_folder)
-    index = collector.add_image(files.get(name, f"{name}.jpg"), name, size)
+    size, objects = _annotation(collected, name, annotations_folder)
+    index = collected.add_image(files.get(name, f"{name}.jpg"), name, size)
     if index is not None:
       found[index] = name, objects
-  class_names = sorted(
-    {each.class_name for _, objects in found.values() for each in objects}
-    - {""}
-  )
-  ids = {name: number for number, name in enumerate(class_names)}
-  for index, (name, objects) in found.items():
-    _add_boxes(collector, index, name, objects, ids)
+  class_names = sorted(_class_names(found) - {""})
+  _add_boxes(collected, found, class_names)
   folder = os.path.basename(os.path.abspath(annotations_folder))
-  return collector.build(
+  return collected.build(
     source=f"VOC XML of {folder}",
     class_names=class_names,
     expected=(
-      f"NAME.xml with objects in {annotations_folder!r}, and an image NAME.jpg "
-      "for each; or change the folders of annotations and of images"
+      f"NAME.xml with objects in {annotations_folder!r}, and an image NAME.jpg"
+      " for each; or change the folders of annotations and of images"
     ),
     max_skipped_fraction=max_skipped_fraction,
   )
 
 
 def _class_lists(
-  collector: annotation_collector.AnnotationCollector,
-  main: str,
-  classes: list[str],
-  end: str,
+  collected: collector.Collector, main: str, classes: list[str], end: str
 ) -> dict[str, dict[str, int]]:
-  """From names of images to {class: target}."""
+  """Returns the target of each class, by image name."""
   labels: dict[str, dict[str, int]] = {}
   for class_name in classes:
     for number, line in enumerate(_lines(main, class_name + end), 1):
@@ -170,7 +160,7 @@ def _class_lists(
       if not words:
         continue
       if len(words) != 2 or words[1] not in _TARGETS or not _plain(words[0]):
-        collector.skip(
+        collected.skip(
           "a line that is not a name and 1, 0 or -1",
           f"{class_name}{end}, line {number}",
         )
@@ -179,10 +169,8 @@ def _class_lists(
   return labels
 
 
-def _names(
-  collector: annotation_collector.AnnotationCollector, main: str, file: str
-) -> list[str]:
-  """The names of images in a list without classes; none if it is missing."""
+def _names(collected: collector.Collector, main: str, file: str) -> list[str]:
+  """Returns the image names in a list without classes; none if missing."""
   if not os.path.exists(os.path.join(main, file)):
     return []
   names = []
@@ -191,7 +179,7 @@ def _names(
     if len(words) == 1 and _plain(words[0]):
       names.append(words[0])
     elif words:
-      collector.skip("a line that is not a name", f"{file}, line {number}")
+      collected.skip("a line that is not a name", f"{file}, line {number}")
   return names
 
 
@@ -211,26 +199,45 @@ def _plain(name: str) -> bool:
 
 
 def _annotation(
-  collector: annotation_collector.AnnotationCollector,
-  name: str,
-  folder: str | None = None,
+  collected: collector.Collector, name: str, folder: str | None = None
 ) -> tuple[tuple[int, int] | None, list[_Object]]:
-  """Size and objects of an image; None and none where they cannot be read."""
-  folder = folder or os.path.join(collector.root, "Annotations")
-  path = os.path.join(folder, f"{name}.xml")
+  """Returns size and objects of an image; None and [] if unreadable."""
+  folder = folder or os.path.join(collected.root, "Annotations")
   try:
-    root = safe_xml.parse(path)
+    root = _parse_xml(os.path.join(folder, f"{name}.xml"))
   except FileNotFoundError:
-    collector.skip("no annotation", name)
+    collected.skip("no annotation", name)
     return None, []
   except ValueError as error:
-    collector.skip(f"an annotation that is {error}", name)
+    collected.skip(f"an annotation that is {error}", name)
     return None, []
   sides = [_number(root.find("size"), side) for side in ("width", "height")]
   size = None
   if all(s is not None and 0 < s < 2**31 for s in sides):
     size = int(sides[0]), int(sides[1])
   return size, [_object(element) for element in root.findall("object")]
+
+
+def _parse_xml(path: str) -> ElementTree.Element:
+  """Reads XML from an untrusted source; entities are never expanded.
+
+  Raises:
+    FileNotFoundError: the file does not exist.
+    ValueError: the file cannot be used; the message completes "that is ...".
+  """
+  try:
+    if os.path.getsize(path) > _MAX_XML_BYTES:
+      raise ValueError(f"larger than {_MAX_XML_BYTES:,} bytes")
+    with open(path, "rb") as file:
+      return defusedxml.ElementTree.parse(file, forbid_dtd=True).getroot()
+  except FileNotFoundError:
+    raise
+  except OSError as error:
+    raise ValueError("unreadable") from error
+  except defusedxml.DefusedXmlException as error:
+    raise ValueError("XML with a document type") from error
+  except (ElementTree.ParseError, LookupError) as error:
+    raise ValueError("not XML") from error  # LookupError: unknown encoding.
 
 
 def _object(element: ElementTree.Element) -> _Object:
@@ -256,24 +263,29 @@ def _number(
     return None
 
 
+def _class_names(found: dict[int, tuple[str, list[_Object]]]) -> set[str]:
+  return {each.class_name for _, objects in found.values() for each in objects}
+
+
 def _add_boxes(
-  collector: annotation_collector.AnnotationCollector,
-  index: int,
-  name: str,
-  objects: list[_Object],
-  ids: dict[str, int],
+  collected: collector.Collector,
+  found: dict[int, tuple[str, list[_Object]]],
+  class_names: list[str],
 ) -> None:
-  for number, found in enumerate(objects):
-    where = f"{name}.xml, object {number}"
-    if found.class_name not in ids or not found.class_name:
-      collector.skip_box("unknown class", f"{where} ({found.class_name!r})")
-    elif found.corners is None:
-      collector.skip_box("an object without a box", where)
-    else:
-      collector.add_box(
-        index,
-        found.corners,
-        ids[found.class_name],
-        where,
-        difficult=found.difficult,
-      )
+  """Adds the boxes of images, given as name and objects by image index."""
+  ids = {name: i for i, name in enumerate(class_names)}
+  for index, (name, objects) in found.items():
+    for number, each in enumerate(objects):
+      box = f"{name}.xml, object {number}"
+      if each.class_name not in ids or not each.class_name:
+        collected.skip_box("unknown class", f"{box} ({each.class_name!r})")
+      elif each.corners is None:
+        collected.skip_box("an object without a box", box)
+      else:
+        collected.add_box(
+          index,
+          each.corners,
+          ids[each.class_name],
+          box,
+          difficult=each.difficult,
+        )

@@ -1,22 +1,21 @@
-"""ADE20K's scene parsing benchmark: 150 classes of things and surroundings.
+"""ADE20K's scene parsing benchmark: 150 classes of objects and surroundings.
 
-Zhou et al. 2017, as ADEChallengeData2016 has it: images/SPLIT/NAME.jpg with
-annotations/SPLIT/NAME.png, whose value 0 is void and 1 to 150 are classes;
-objectInfo150.txt names them.
+Zhou et al. 2017, in the layout of ADEChallengeData2016: images/SPLIT/NAME.jpg
+with annotations/SPLIT/NAME.png, where value 0 is void and 1 to 150 are classes,
+named in objectInfo150.txt.
 """
 
 import os
 
-from tf_ssl.datasets import image_folder, missing
 from tf_ssl.datasets.masks import masked_images
 
 NUM_CLASSES = 150
 _NAMES_FILE = "objectInfo150.txt"
 _EXPECTED = (
-  "images/{split}/ and annotations/{split}/, such as ADEChallengeData2016/ "
-  "(20,210 images in training, 2,000 in validation). Download "
-  "http://data.csail.mit.edu/places/ADEchallenge/ADEChallengeData2016.zip "
-  "(about 1 GB) and unpack it; or change ADE20K"
+  "images/{split}/ and annotations/{split}/, such as ADEChallengeData2016/"
+  " (20,210 images in training, 2,000 in validation). Download"
+  " http://data.csail.mit.edu/places/ADEchallenge/ADEChallengeData2016.zip"
+  " (about 1 GB) and unpack it; or change ADE20K"
 )
 
 
@@ -24,23 +23,19 @@ def read(root: str, *, split: str) -> masked_images.MaskedImages:
   """Pairs the images of one split with their masks.
 
   Args:
-    root: the folder of images/ and annotations/.
+    root: folder that holds images/ and annotations/.
     split: "training" or "validation".
 
   Raises:
-    UsageError: there are no such images, or no masks for them.
+    UsageError: there are no images or no masks, with where to get them.
   """
   root = os.path.expanduser(root)
-  images, masks = (
-    os.path.join(root, name, split) for name in ("images", "annotations")
-  )
-  for folder in (images, masks):
-    if not os.path.isdir(folder) or image_folder.is_empty(folder):
-      raise missing.no_images("ADE20K", folder, _EXPECTED.format(split=split))
-  return masked_images.pair(
-    image_folder.read(images),
-    masks,
-    source=f"ADE20K {split}",
+  return masked_images.read_split(
+    "ADE20K",
+    split,
+    os.path.join(root, "images", split),
+    os.path.join(root, "annotations", split),
+    _EXPECTED.format(split=split),
     class_ids=tuple(range(1, NUM_CLASSES + 1)),
     class_names=_names(os.path.join(root, _NAMES_FILE)),
     void_ids=(0,),
@@ -48,9 +43,10 @@ def read(root: str, *, split: str) -> masked_images.MaskedImages:
 
 
 def _names(file: str) -> tuple[str, ...]:
-  """The first name of each class; none where the file is not as expected.
+  """Returns the first name of each class; none if the file is malformed.
 
-  A header, then Idx, Ratio, Train, Val, Stuff and Name, divided by tabs.
+  The file has a header and tab-separated columns Idx, Ratio, Train, Val, Stuff
+  and Name.
   """
   try:
     with open(file, encoding="utf-8", errors="replace") as stream:

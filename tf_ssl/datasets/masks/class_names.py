@@ -1,4 +1,4 @@
-"""Names of classes with their ids, from a small file of any usual kind."""
+"""Class names by class id, read from YAML, JSON or text."""
 
 import json
 import os
@@ -11,25 +11,27 @@ import yaml
 from tf_ssl import errors
 
 _EXPECTED = (
-  "a .yaml or .json file with {ID: NAME}, [NAME, ...], COCO's categories "
-  "([{id, name}, ...]), or one of these under `classes`, `names` or "
-  "`categories`; or a text file with NAME or ID: NAME on each line"
+  "a .yaml or .json file with {ID: NAME}, [NAME, ...], COCO's categories"
+  " ([{id, name}, ...]), or one of these under `classes`, `names` or"
+  " `categories`; or a text file with NAME or ID: NAME on each line"
 )
 _KEYS = ("classes", "names", "categories")
 
 
 def read(file: str) -> dict[int, str]:
-  """Reads names of classes.
+  """Reads class names.
 
   Args:
-    file: see the module's `_EXPECTED`; where there are no ids they count from
-      0. A name may be empty.
+    file: YAML or JSON file with {ID: NAME}, [NAME, ...] or COCO's categories,
+      at the top level or under `classes`, `names` or `categories`; or a text
+      file with NAME or ID: NAME on each line. Without ids, names count from 0.
+      Names may be empty.
 
   Returns:
-    {id: name}, by id.
+    Names by id, sorted by id.
 
   Raises:
-    UsageError: it cannot be read, or is something else.
+    UsageError: the file cannot be read or has another format.
   """
   path = os.path.expanduser(file)
   suffix = os.path.splitext(path)[1].lower()
@@ -48,8 +50,8 @@ def read(file: str) -> dict[int, str]:
     ) from error
   except (ValueError, TypeError, KeyError, yaml.YAMLError) as error:
     raise errors.UsageError(
-      f"classes: {file!r} has no names of classes "
-      f"({' '.join(str(error).split())[:200]}); expected {_EXPECTED}"
+      f"classes: {file!r} has no class names"
+      f" ({' '.join(str(error).split())[:200]}); expected {_EXPECTED}"
     ) from error
   return dict(sorted(found.items()))
 
@@ -74,8 +76,8 @@ def _by_id(content: Any) -> dict[int, str]:
       for i, each in enumerate(content)
     ]
   else:
-    raise ValueError(f"it holds {type(content).__name__}")
+    raise ValueError(f"found {type(content).__name__}")
   found = {int(number): str(name) for number, name in pairs}
   if not found or min(found) < 0 or len(found) != len(pairs):
-    raise ValueError("no class, a negative id, or an id that is there twice")
+    raise ValueError("no class, a negative id, or a repeated id")
   return found

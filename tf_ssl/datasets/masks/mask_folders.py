@@ -1,4 +1,4 @@
-"""A folder of images and a folder of masks of the same names."""
+"""A folder of images and a folder of masks with the same names."""
 
 from collections.abc import Sequence
 
@@ -19,17 +19,18 @@ def read(
   """Pairs images with masks, in the order of the images' names.
 
   Masks are PNG (gray or with a palette, 8 or 16 bits) or BMP whose values are
-  ids. COCO's pixel maps and panoptic categories come so, as do Pascal Context
-  and many others.
+  class ids, such as COCO's pixel maps and panoptic categories, or Pascal
+  Context.
 
   Args:
-    images: a folder at any depth; None for no dataset.
-    masks: the same folders and names again, such as a/1.png for a/1.jpg.
-    classes: a file of ids and names (`class_names`); those that are void are no
-      classes. None: ids are 0, 1, 2, ..., as many as are seen in the masks.
-    void_ids: values of pixels that count for nothing.
-    mask_suffix: what follows the image's name in a mask's, such as "_mask".
-    source: of the images, for reports; the folder by default.
+    images: folder of images at any depth; None for no dataset.
+    masks: folder with the same subfolders and names, such as a/1.png for
+      a/1.jpg.
+    classes: file of class ids and names (`class_names`); void ids in it are not
+      classes. None if ids are 0, 1, 2, ..., as found in the masks.
+    void_ids: mask values of pixels to ignore.
+    mask_suffix: end of the mask's name after the image's name, such as "_mask".
+    source: name of the dataset, for reports; the folder of images by default.
 
   Returns:
     The pairs; None without `images`.
@@ -42,12 +43,11 @@ def read(
     return None
   if images is None or masks is None:
     raise errors.UsageError(
-      f"images {images!r} and masks {masks!r}: expected a folder for both, or "
-      "for neither; change IMAGES and MASKS, or TEST_IMAGES and TEST_MASKS"
+      f"images {images!r} and masks {masks!r}: expected folders for both or for"
+      " neither; change IMAGES and MASKS, or TEST_IMAGES and TEST_MASKS"
     )
-  void = tuple(void_ids)
   names = {} if classes is None else class_names.read(classes)
-  for number in void:
+  for number in void_ids:
     names.pop(number, None)
   return masked_images.pair(
     image_folder.read(images),
@@ -56,5 +56,5 @@ def read(
     suffix=mask_suffix,
     class_ids=tuple(names),
     class_names=tuple(names.values()),
-    void_ids=void,
+    void_ids=tuple(void_ids),
   )

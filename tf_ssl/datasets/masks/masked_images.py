@@ -1,6 +1,6 @@
-"""Images with a mask each: the class of every pixel. What its readers return.
+"""Images with a class mask each, as all readers of masks return them.
 
-A mask is a picture whose values are ids of classes. Nothing is decoded here.
+A mask is an image whose values are class ids. Nothing is decoded here.
 """
 
 import hashlib
@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tf_ssl import errors
-from tf_ssl.datasets import image_folder, records
+from tf_ssl.datasets import image_folder, missing, records
 
-VOID = -1  # a pixel that counts for nothing
-BEYOND = -2  # a value that is neither a class nor void
-_VALUES = 2**16  # of a mask, 0 to 65,535
+VOID = -1  # Table value of pixels that are ignored.
+BEYOND = -2  # Table value of mask values that are neither a class nor void.
+_VALUES = 2**16  # Mask values are 0 to 65,535.
 _PREFERRED = ".png"
 
 
@@ -23,14 +23,14 @@ class MaskedImages(NamedTuple):
   """N images and their masks, in a fixed order.
 
   Attributes:
-    images: N of them.
-    masks: the N masks, in the same order.
-    source: the dataset, for reports and errors.
-    class_ids: the value in masks of each of C classes; empty where these are 0,
-      1, 2, ... and how many there are is to be seen from the masks.
-    class_names: of each class; empty where they have none.
-    void_ids: values of pixels that count for nothing.
-    skipped: from the names of images that were left out to the reasons.
+    images: records of the N images.
+    masks: records of the N masks, in the order of the images.
+    source: name of the dataset, for reports and errors.
+    class_ids: mask value of each of C classes; empty if values are 0, 1, 2, ...
+      and their number is found from the masks.
+    class_names: name of each class; empty if classes have no names.
+    void_ids: mask values of pixels to ignore.
+    skipped: reasons of the skipped images, by name.
   """
 
   images: records.ImageRecords
@@ -43,17 +43,23 @@ class MaskedImages(NamedTuple):
 
   @property
   def num_images(self) -> int:
-    """How many images there are."""
+    """Number of images, N."""
     return self.images.num_images
 
-  def take(self, which: Sequence[int]) -> "MaskedImages":
-    """Some of the images, in the order given."""
+  def take(self, indices: Sequence[int]) -> "MaskedImages":
+    """Selects images by index, in the given order."""
+    indices = np.asarray(indices, np.int64)
     return self._replace(
-      images=_take(self.images, which), masks=_take(self.masks, which)
+      images=records.take(self.images, indices),
+      masks=records.take(self.masks, indices),
     )
 
   def table(self, num_classes: int) -> np.ndarray:
-    """[65536] int32: from a mask's value to the class, `VOID` or `BEYOND`."""
+    """[65536] int32: class of each mask value, `VOID` or `BEYOND`.
+
+    Args:
+      num_classes: number of classes, used without `class_ids`.
+    """
     table = np.full(_VALUES, BEYOND, np.int32)
     ids = self.class_ids or range(num_classes)
     table[list(ids)] = np.arange(len(ids))
@@ -69,116 +75,139 @@ def pair(
   suffix: str = "",
   **fields: Any,
 ) -> MaskedImages:
-  """Finds the mask of every image: of its name, with another extension.
+  """Finds the mask of each image: the same name with any extension.
 
-  An image without a mask is left out. Of several masks for an image the PNG is
-  taken.
+  An image without a mask is skipped. Of several masks for one image, the PNG is
+  used.
 
   Args:
-    images: such as a/1.jpg.
-    masks: the folder of the masks, such as a/1.png.
-    source: see `MaskedImages`.
-    suffix: what follows the image's name in a mask's, such as "_mask".
-    **fields: others of `MaskedImages`.
+    images: records of the images, such as a/1.jpg.
+    masks: folder of the masks, such as a/1.png.
+    source: name of the dataset, for reports and errors.
+    suffix: end of the mask's name after the image's name, such as "_mask".
+    **fields: further fields of `MaskedImages`.
 
   Raises:
-    UsageError: there are no masks, none has the name of an image, or what
-      `fields` say of the classes contradicts itself.
+    UsageError: there are no masks, none has the name of an image, or the class
+      ids, names and void ids contradict each other.
   """
   found = image_folder.read(masks)
-  places: dict[str, int] = {}
-  for place in range(found.num_images):
-    stem, extension = os.path.splitext(found.name(place))
-    if stem not in places or extension.lower() == _PREFERRED:
-      places[stem] = place
+  mask_index: dict[str, int] = {}
+  for index in range(found.num_images):
+    stem, extension = os.path.splitext(found.name(index))
+    if stem not in mask_index or extension.lower() == _PREFERRED:
+      mask_index[stem] = index
   pairs, skipped = [], {}
   for index in range(images.num_images):
     name = images.name(index)
-    place = places.get(os.path.splitext(name)[0] + suffix)
-    if place is None:
+    mask = mask_index.get(os.path.splitext(name)[0] + suffix)
+    if mask is None:
       skipped[name] = "no mask"
     else:
-      pairs.append((index, place))
+      pairs.append((index, mask))
   if not pairs:
     wanted = os.path.splitext(images.name(0))[0] + suffix + _PREFERRED
     raise errors.UsageError(
-      f"{source}: none of the {images.num_images} images under {images.root!r} "
-      f"has a mask under {masks!r}; expected one of the same name, such as "
-      f"{wanted!r} for {images.name(0)!r}; change MASKS, or MASK_SUFFIX"
+      f"{source}: none of the {images.num_images} images under {images.root!r}"
+      f" has a mask under {masks!r}; expected names such as {wanted!r} for"
+      f" {images.name(0)!r}; change MASKS, or MASK_SUFFIX"
     )
-  which, where = zip(*pairs, strict=True)
+  image_indices, mask_indices = np.array(pairs, np.int64).T
   result = MaskedImages(
-    _take(images, which), _take(found, where), source, skipped=skipped, **fields
+    records.take(images, image_indices),
+    records.take(found, mask_indices),
+    source,
+    skipped=skipped,
+    **fields,
   )
   _check(result)
   return result
 
 
-def hold_out(
-  data: MaskedImages, share: float
-) -> tuple[MaskedImages, MaskedImages]:
-  """Divides images that came without test images.
+def read_split(
+  source: str, split: str, images: str, masks: str, expected: str, **fields: Any
+) -> MaskedImages:
+  """Pairs the images of one split with their masks.
 
   Args:
-    data: the images.
-    share: of them that are held out, at equal distances in their order.
-
-  Returns:
-    Those to train on, and those to test with; what was left out before is told
-    by the first.
+    source: name of the dataset.
+    split: name of the split.
+    images: folder of the images.
+    masks: folder of the masks.
+    expected: files that the folders should hold, where to get them, and the
+      setting to change.
+    **fields: further fields of `MaskedImages`.
 
   Raises:
-    UsageError: the share is not between 0 and 1, or leaves one side empty.
+    UsageError: there are no images or no masks.
+  """
+  for folder in (images, masks):
+    if not os.path.isdir(folder) or image_folder.is_empty(folder):
+      raise missing.no_images(source, folder, expected)
+  return pair(
+    image_folder.read(images), masks, source=f"{source} {split}", **fields
+  )
+
+
+def hold_out(
+  data: MaskedImages, fraction: float
+) -> tuple[MaskedImages, MaskedImages]:
+  """Splits images that have no test images of their own.
+
+  Args:
+    data: images to split.
+    fraction: fraction of images to hold out, at equal distances in their order.
+
+  Returns:
+    Images to train on, and images to test on. The skipped images are reported
+    with the first.
+
+  Raises:
+    UsageError: the fraction is not between 0 and 1, or one part is empty.
   """
   numbers = np.arange(data.num_images + 1)
-  held = np.diff(np.floor(numbers * share + 1e-9)) > 0
-  if not 0 < share < 1 or held.all() or not held.any():
+  held = np.diff(np.floor(numbers * fraction + 1e-9)) > 0
+  if not 0 < fraction < 1 or held.all() or not held.any():
     raise errors.UsageError(
-      f"{data.source}: a share of {share} of {data.num_images} images cannot "
-      "be held out to test with; expected a number between 0 and 1 and at "
-      "least one image on both sides; change HELD_OUT, or give TEST_IMAGES and "
-      "TEST_MASKS"
+      f"{data.source}: cannot hold out a fraction of {fraction} of"
+      f" {data.num_images} images for testing; expected a number between 0 and"
+      " 1 and at least one image in both parts; change HELD_OUT, or give"
+      " TEST_IMAGES and TEST_MASKS"
     )
   test = data.take(np.flatnonzero(held))._replace(skipped={})
   return data.take(np.flatnonzero(~held)), test
 
 
 def digest(data: MaskedImages) -> dict[str, Any]:
-  """Identifies images, masks and classes without reading a picture."""
-  found = [records.digest(part) for part in (data.images, data.masks)]
+  """Identifies images, masks and classes without reading the images.
+
+  Returns:
+    `source`; the entries of `records.digest`, with the hash of images, masks
+    and classes.
+  """
+  images, masks = (records.digest(part) for part in (data.images, data.masks))
   sha256 = hashlib.sha256(
     f"{data.class_ids} {data.class_names} {data.void_ids}".encode()
   )
-  for part in found:
+  for part in (images, masks):
     sha256.update(part["sha256"].encode())
-  return {
-    "source": data.source,
-    **found[0],
-    "sha256": sha256.hexdigest(),
-  }
-
-
-def _take(
-  found: records.ImageRecords, which: Sequence[int]
-) -> records.ImageRecords:
-  which = np.asarray(which, np.int64)
-  return found._replace(files=found.files[which], sizes=found.sizes[which])
+  return {"source": data.source, **images, "sha256": sha256.hexdigest()}
 
 
 def _check(data: MaskedImages) -> None:
   ids = (*data.class_ids, *data.void_ids)
-  if not all(isinstance(i, int) and 0 <= i < _VALUES for i in ids):
-    raise errors.UsageError(
-      f"{data.source}: class ids {ids} are not all whole numbers from 0 to "
-      f"{_VALUES - 1}; change CLASSES or VOID_IDS"
-    )
-  if len(set(ids)) != len(ids):
-    raise errors.UsageError(
-      f"{data.source}: of classes {data.class_ids} and void {data.void_ids} an "
-      "id is there twice; change CLASSES or VOID_IDS"
-    )
-  if data.class_names and len(data.class_names) != len(data.class_ids):
-    raise errors.UsageError(
-      f"{data.source}: {len(data.class_names)} names for "
-      f"{len(data.class_ids)} classes; change CLASSES"
-    )
+  errors.require(
+    all(isinstance(i, int) and 0 <= i < _VALUES for i in ids),
+    f"{data.source}: class ids {ids}; expected whole numbers from 0 to"
+    f" {_VALUES - 1}; change CLASSES or VOID_IDS",
+  )
+  errors.require(
+    len(set(ids)) == len(ids),
+    f"{data.source}: class ids {data.class_ids} and void ids {data.void_ids};"
+    " expected each id once; change CLASSES or VOID_IDS",
+  )
+  errors.require(
+    len(data.class_names) in (0, len(data.class_ids)),
+    f"{data.source}: {len(data.class_names)} names for"
+    f" {len(data.class_ids)} classes; change CLASSES",
+  )

@@ -1,11 +1,12 @@
-"""PASCAL VOC's segmentation: 20 classes of objects, and what is around them.
+"""PASCAL VOC's segmentation: 20 classes of objects, and background.
 
-Everingham et al. 2010, such as VOC2012: ImageSets/Segmentation/SPLIT.txt lists
-names, JPEGImages/NAME.jpg is the image and SegmentationClass/NAME.png its mask,
-with a palette; 255 are the borders of objects, which count for nothing.
+Everingham et al. 2010, for example VOC2012: ImageSets/Segmentation/SPLIT.txt
+lists names, JPEGImages/NAME.jpg is the image and SegmentationClass/NAME.png its
+mask, with a palette. The value 255 marks object borders, which are ignored.
 """
 
 import os
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -37,22 +38,23 @@ CLASSES = (
 )
 _VOID = 255
 _EXPECTED = (
-  "ImageSets/Segmentation/{split}.txt, JPEGImages/ and SegmentationClass/, "
-  "such as VOCdevkit/VOC2012/ (1,464 images in train, 1,449 in val). Download "
-  "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/"
+  "ImageSets/Segmentation/{split}.txt, JPEGImages/ and SegmentationClass/,"
+  " such as VOCdevkit/VOC2012/ (1,464 images in train, 1,449 in val). Download"
+  " http://host.robots.ox.ac.uk/pascal/VOC/voc2012/"
   "VOCtrainval_11-May-2012.tar (2 GB) and unpack it; or change VOC"
 )
 
 
 def read(root: str, *, split: str) -> masked_images.MaskedImages:
-  """Pairs the images that a list names with their masks, in its order.
+  """Pairs the images of a list with their masks, in its order.
 
   Args:
-    root: the folder of JPEGImages/, such as VOCdevkit/VOC2012.
-    split: "train", "val", "trainval", or another list's name.
+    root: folder that holds JPEGImages/, such as VOCdevkit/VOC2012.
+    split: "train", "val", "trainval", or the name of another list.
 
   Raises:
-    UsageError: there is no such list, or nothing that it names.
+    UsageError: the list is missing, or none of its images has a mask; the
+      message says where to get them.
   """
   root = os.path.abspath(os.path.expanduser(root))
   listed = os.path.join(root, "ImageSets", "Segmentation", f"{split}.txt")
@@ -72,8 +74,8 @@ def read(root: str, *, split: str) -> masked_images.MaskedImages:
       pairs.append((*files, *sizes))
   if not pairs:
     reasons = {
-      why: [n for n in skipped if skipped[n] == why]
-      for why in {*skipped.values()}
+      reason: [n for n in skipped if skipped[n] == reason]
+      for reason in {*skipped.values()}
     }
     raise missing.no_images("VOC", root, expected, reasons)
   images, masks, image_sizes, mask_sizes = zip(*pairs, strict=True)
@@ -91,11 +93,13 @@ def read(root: str, *, split: str) -> masked_images.MaskedImages:
 def _size(path: str) -> int | None:
   try:
     return os.stat(path).st_size
-  except (OSError, ValueError):  # ValueError: a null character
+  except (OSError, ValueError):  # ValueError: a null character.
     return None
 
 
-def _records(root, files, sizes) -> records.ImageRecords:
+def _records(
+  root: str, files: Sequence[str], sizes: Sequence[int]
+) -> records.ImageRecords:
   return records.ImageRecords(
     root,
     np.array([os.fsencode(file) for file in files]),

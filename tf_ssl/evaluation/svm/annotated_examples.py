@@ -180,7 +180,7 @@ class AnnotatedExamples:
         annotations, min_size=self.min_size, context=self.context
       )
       images, targets, image_index = cut.images, cut.targets, cut.image_index
-      data["boxes_left_out"] = dict(cut.left_out)
+      data["boxes_left_out"] = dict(cut.skipped)
     found = store.extract(
       [subject.frozen],
       images,
