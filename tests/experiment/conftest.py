@@ -1,4 +1,4 @@
-"""A toy experiment, whose steps are quick commands."""
+"""A toy experiment with quick commands as steps."""
 
 import sys
 
@@ -6,7 +6,7 @@ import pytest
 
 from tf_ssl.experiment import conduct, experiment, steps
 
-# Writes what it is given plus its seed, and notes that it has run.
+# Writes its number plus its seed, and logs the run.
 _MAKE = """
 import json, os, sys
 output, seed, number = sys.argv[1:]
@@ -17,7 +17,7 @@ with open(os.path.join(output, "model.json"), "w") as file:
   json.dump(float(number) + int(seed), file)
 print("made", number)
 """
-# Measures a model: twice what it holds.
+# Measures a model: twice its number.
 _LOOK = """
 import json, os, sys
 output, model, name = sys.argv[1:]
@@ -70,7 +70,7 @@ class Toy:
     return experiment.Experiment(
       **{
         "title": "Toy",
-        "question": "Which is more?",
+        "question": "Which number is larger?",
         "seeds": [0, 1],
         "steps": {
           "one": self.model(1),
@@ -98,7 +98,7 @@ class Toy:
     )
 
   def runs(self):
-    """What has run since the last call."""
+    """The runs since the last call, sorted."""
     file = self.folder / "runs.txt"
     lines = file.read_text().splitlines() if file.exists() else []
     file.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What an experiment file may not say."""
+"""Wrong settings of experiments."""
 
 import sys
 
@@ -13,26 +13,29 @@ from tf_ssl.experiment import experiment, steps
   [
     (
       {"orderings": [("two", ">", "oen", "look.score")]},
-      "orderings names an unknown step 'oen'; did you mean one",
+      "orderings .*'oen'.*one",
     ),
     (
       {"orderings": [("two", ">", "one", "lok.score")]},
-      "'lok.score' names an unknown step 'lok'; did you mean look",
+      "'lok'.*look",
     ),
-    ({"orderings": [("two", ">", "look", "look.score")]}, "makes no model"),
-    ({"orderings": [("two", ">", "one", "one.score")]}, "no measure of a mod"),
+    (
+      {"orderings": [("two", ">", "look", "look.score")]},
+      "'look' makes no model",
+    ),
+    ({"orderings": [("two", ">", "one", "one.score")]}, "'one.score'"),
     ({"seeds": []}, "change SEEDS"),
     ({"seeds": [0, 0]}, "change SEEDS"),
     ({"seeds": [-1]}, "change SEEDS"),
     ({"seeds": 3}, "change SEEDS"),
     ({"seeds": [True]}, "change SEEDS"),
-    ({"steps": {}}, "with one step at least"),
-    ({"steps": {"a b": None}}, "'a b' is no name"),
+    ({"steps": {}}, "steps={}"),
+    ({"steps": {"a b": None}}, "'a b'"),
     (
       {"steps": {"a": "train"}},
-      r"steps\['a'\] is 'train', an unknown kind of step.*steps.Pretrain",
+      r"steps\['a'\] is 'train'.*steps.Pretrain",
     ),
-    ({"steps": {"a": steps.Pretrain}}, "with the brackets"),
+    ({"steps": {"a": steps.Pretrain}}, r"steps.Pretrain\(\)"),
   ],
 )
 def test_a_wrong_experiment_is_refused(toy, changes, message):
@@ -40,18 +43,18 @@ def test_a_wrong_experiment_is_refused(toy, changes, message):
     toy.experiment(**changes)
 
 
-def test_a_table_of_an_unknown_step_is_refused(toy):
+def test_a_table_with_an_unknown_step_is_refused(toy):
   for wrong in (
     {"columns": {"s": "luk.score"}},
     {"columns": {"s": "look"}},
     {"columns": {"s": "look.score"}, "models": ["three"]},
   ):
-    with pytest.raises(errors.UsageError, match="the table 'T'"):
+    with pytest.raises(errors.UsageError, match="table 'T'"):
       toy.experiment(tables=[experiment.Table(title="T", **wrong)])
 
 
-def test_a_step_that_looks_at_an_unknown_model_is_refused(toy):
-  with pytest.raises(errors.UsageError, match="unknown step 'thre'.*two"):
+def test_a_step_with_an_unknown_model_is_refused(toy):
+  with pytest.raises(errors.UsageError, match="'thre'.*two"):
     toy.experiment(
       steps={
         "two": toy.model(1),
@@ -62,7 +65,7 @@ def test_a_step_that_looks_at_an_unknown_model_is_refused(toy):
     )
 
 
-def test_flags_take_texts_numbers_switches_and_lists():
+def test_flags_take_text_numbers_switches_and_lists():
   step = steps.TrackRegions(
     videos="v",
     flags={

@@ -1,4 +1,4 @@
-"""From an experiment to what is to be run."""
+"""Nodes, commands and keys of an experiment."""
 
 import dataclasses
 import sys
@@ -45,7 +45,7 @@ def _experiment(**changes):
   )
 
 
-def test_models_are_trained_and_looked_at_once_for_each_seed(tmp_path):
+def test_models_are_trained_and_measured_for_each_seed(tmp_path):
   found = _plan(tmp_path, _experiment())
   assert list(found.nodes) == [
     "scenes",
@@ -56,10 +56,10 @@ def test_models_are_trained_and_looked_at_once_for_each_seed(tmp_path):
   ]
   assert found.nodes["moco/seed5"].inputs == ("scenes",)
   assert found.nodes["look/moco/seed5"].inputs == ("moco/seed5",)
-  assert not found.left_out
+  assert not found.skipped
 
 
-def test_commands_name_the_outputs_of_other_steps(tmp_path):
+def test_commands_have_the_outputs_of_other_steps(tmp_path):
   nodes = _plan(tmp_path, _experiment()).nodes
   scenes, moco = nodes["scenes"].output, nodes["moco/seed3"].output
   assert nodes["moco/seed3"].command == (
@@ -97,29 +97,29 @@ def _keys(found):
   return {name: node.key for name, node in found.nodes.items()}
 
 
-def test_a_key_hangs_on_all_that_is_read_and_on_nothing_else(tmp_path):
+def test_a_key_depends_on_everything_that_is_read_and_on_nothing_else(tmp_path):
   given = _experiment()
   before = _keys(_plan(tmp_path, given))
   assert len(set(before.values())) == len(before)
-  # moved, and with a title of its own
+  # Another folder and another title change nothing.
   moved = _changed(given, "moco", title="Momentum contrast")
   assert _keys(_plan(tmp_path / "elsewhere", moved)) == before
-  # a flag of the first step changes all
+  # A flag of the first step changes all keys.
   after = _keys(_plan(tmp_path, _changed(given, "scenes", flags={})))
   assert not set(after.values()) & set(before.values())
-  # one of the last only the last
+  # A flag of the last step changes its own keys.
   after = _keys(_plan(tmp_path, _changed(given, "look", flags={})))
   assert {n for n in after if after[n] != before[n]} == {
     "look/moco/seed3",
     "look/moco/seed5",
   }
-  # another text of the configuration after parsing
+  # Another parsed configuration.
   after = _keys(_plan(tmp_path, given, lambda file, _: file.upper()))
   assert after["scenes"] == before["scenes"]
   assert after["moco/seed3"] != before["moco/seed3"]
 
 
-def test_a_new_version_of_a_kind_is_made_anew(tmp_path, monkeypatch):
+def test_a_new_version_of_a_kind_has_new_keys(tmp_path, monkeypatch):
   before = _keys(_plan(tmp_path, _experiment()))
   monkeypatch.setattr(steps.MeasureInvariance, "version", 99)
   after = _keys(_plan(tmp_path, _experiment()))
@@ -127,7 +127,7 @@ def test_a_new_version_of_a_kind_is_made_anew(tmp_path, monkeypatch):
   assert after["look/moco/seed3"] != before["look/moco/seed3"]
 
 
-def test_data_that_change_are_used_anew(tmp_path):
+def test_changed_data_have_new_keys(tmp_path):
   (tmp_path / "photos").mkdir()
   (tmp_path / "photos/a.jpg").write_text("1")
   given = _changed(
@@ -139,7 +139,7 @@ def test_data_that_change_are_used_anew(tmp_path):
   assert _plan(tmp_path, given).nodes["moco/seed3"].key != before.key
 
 
-def test_without_data_what_needs_them_is_left_out_and_named(tmp_path):
+def test_steps_without_their_real_data_are_skipped(tmp_path):
   given = _experiment()
   given = dataclasses.replace(
     given,
@@ -149,17 +149,17 @@ def test_without_data_what_needs_them_is_left_out_and_named(tmp_path):
     },
   )
   found = _plan(tmp_path, given)
-  assert list(found.left_out) == [
+  assert list(found.skipped) == [
     "look/photos/seed3",
     "look/photos/seed5",
     "photos/seed3",
     "photos/seed5",
   ]
-  assert "DATA" in found.left_out["photos/seed3"]
+  assert "DATA" in found.skipped["photos/seed3"]
   assert "look/moco/seed3" in found.nodes
 
 
-def test_what_reads_a_seeded_step_is_run_for_each_seed(tmp_path):
+def test_a_step_that_reads_a_seeded_step_is_run_for_each_seed(tmp_path):
   given = _experiment()
   tracks = steps.TrackRegions(
     videos="v", flags={"encoder": "step:moco/saved_model"}
@@ -169,27 +169,27 @@ def test_what_reads_a_seeded_step_is_run_for_each_seed(tmp_path):
   assert found["tracks/seed5"].inputs == ("moco/seed5",)
 
 
-def test_a_circle_is_refused(tmp_path):
+def test_a_cycle_is_refused(tmp_path):
   given = _experiment(
     steps={
       "a": steps.Render(flags={"x": "step:b"}),
       "b": steps.Render(flags={"x": "step:a"}),
     }
   )
-  with pytest.raises(errors.UsageError, match="a circle: a -> b -> a"):
+  with pytest.raises(errors.UsageError, match="a -> b -> a"):
     _plan(tmp_path, given)
 
 
-def test_an_unknown_step_among_the_values_is_refused(tmp_path):
+def test_an_unknown_step_in_a_value_is_refused(tmp_path):
   given = _changed(_experiment(), "moco", bindings={"I": "step:scene/images"})
   with pytest.raises(
     errors.UsageError,
-    match=r"steps\['moco'\] names an unknown step 'scene'; did you mean scenes",
+    match=r"steps\['moco'\] .*'scene'.*scenes",
   ):
     _plan(tmp_path, given)
 
 
-def test_a_wrong_configuration_is_told_with_its_step(tmp_path):
+def test_an_error_of_a_configuration_names_its_step(tmp_path):
   def parse(file, bindings):
     del file, bindings
     raise errors.UsageError("STEPS is set, but no gin file uses it")

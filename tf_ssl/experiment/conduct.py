@@ -1,4 +1,4 @@
-"""An experiment from its settings to the page of results: one call."""
+"""Runs an experiment and writes its page of results."""
 
 import fnmatch
 import os
@@ -10,8 +10,9 @@ from tf_ssl import errors
 from tf_ssl.experiment import experiment as experiment_lib
 from tf_ssl.experiment import plan as plan_lib
 from tf_ssl.experiment.engine import engine
-from tf_ssl.experiment.results import page as results_page
+from tf_ssl.experiment.results import page as page_lib
 from tf_ssl.experiment.results import results
+from tf_ssl.ops import workdir
 
 PAGE_FILE = "RESULTS.md"
 
@@ -30,51 +31,46 @@ def conduct(
   command: str = "",
   say: Callable[[str], None] = print,
 ) -> Mapping[str, str]:
-  """Runs what is not done yet, then writes the results.
+  """Runs the steps that are not done, then writes the results.
 
   Args:
-    experiment: the experiment.
-    name: of its folder of results, such as the name of its file.
-    output_dir: of all experiments: what they share is made once.
-    parse: as `plan.make` takes it.
-    tool_command: likewise.
-    jobs: how many steps run at once.
-    dry_run: only says what there is to do.
-    only: patterns of names; with any, only what they match, and what that
-      needs, is run, and no page is written.
-    results_file: the page; None for RESULTS.md in output_dir.
-    command: what the user typed, for the page.
-    say: gets lines for the user.
+    experiment: experiment to run.
+    name: name of the folder of its results, such as that of its gin file.
+    output_dir: folder of all experiments, which share common steps.
+    parse: maps (gin file, bindings) to the parsed configuration as text.
+    tool_command: maps the name of a tool to the words that start it.
+    jobs: number of steps that run at once.
+    dry_run: whether to print the steps only.
+    only: patterns of names. If there are any, only matching steps and their
+      inputs are run, and no page is written.
+    results_file: path of the page; None for RESULTS.md in output_dir.
+    command: command line of the user, for the page.
+    say: takes lines for the user.
 
   Returns:
-    From the steps that failed to why.
+    {name of a failed step: reason}.
 
   Raises:
-    UsageError: a wrong experiment, real data that are not there, a finished
-      output that was changed since, or a folder that cannot be written.
+    UsageError: the experiment is wrong, real data are missing, a finished
+      output was changed, or a folder cannot be written.
   """
-  if os.path.exists(output_dir) and not os.path.isdir(output_dir):
-    raise errors.UsageError(
-      f"--output_dir={output_dir} is a file; expected a folder, or none yet"
-    )
+  errors.require(
+    not os.path.exists(output_dir) or os.path.isdir(output_dir),
+    f"--output_dir={output_dir} is a file; expected a folder or a new path",
+  )
   plan = plan_lib.make(
     experiment, root=output_dir, parse=parse, tool_command=tool_command
   )
   nodes = _chosen(plan.nodes, only)
-  for left_out, why in plan.left_out.items():
-    say(f"left out {left_out}: {why}")
+  for skipped, why in plan.skipped.items():
+    say(f"skipped {skipped}: {why}")
   if dry_run:
     _describe(nodes, say)
     return {}
   _check_data(experiment.data, nodes)
   folder = os.path.join(output_dir, name)
-  try:
+  with workdir.writable(output_dir, "--output_dir"):
     os.makedirs(folder, exist_ok=True)
-  except OSError as error:
-    raise errors.UsageError(
-      f"--output_dir={output_dir}: {error.strerror}; choose a folder that you"
-      " may write to"
-    ) from error
 
   def keep(outcome: engine.Outcome) -> tuple[results.Values, dict[str, Any]]:
     values = results.collect(experiment, nodes, outcome)
@@ -83,8 +79,8 @@ def conduct(
       results.write(content, folder)
     return values, content
 
-  # first what is done already: should this run be killed, the results say that
-  # they are a part
+  # If this run is killed, the results of the finished steps are there, marked
+  # as incomplete.
   keep(engine.Outcome(engine.finished(nodes), {}))
   outcome = engine.run(nodes, jobs=jobs, say=say)
   values, content = keep(outcome)
@@ -92,11 +88,11 @@ def conduct(
     _print_values(values, say)
     return outcome.failed
   page = results_file or os.path.join(output_dir, PAGE_FILE)
-  results_page.write(output_dir, page)
+  page_lib.write(output_dir, page)
   for one in content["orderings"]:
     say(
       f"{one['verdict']}: {one['left']} {one['relation']} {one['right']},"
-      f" {one['measure']}: {results_page.sentence(one)}"
+      f" {one['measure']}: {page_lib.sentence(one)}"
     )
   say(f"results: {page}")
   return outcome.failed
@@ -105,31 +101,31 @@ def conduct(
 def _chosen(
   nodes: Mapping[str, plan_lib.Node], only: Sequence[str]
 ) -> Mapping[str, plan_lib.Node]:
-  """The nodes that match, and what they need; all where nothing is asked."""
+  """The nodes that match `only` with their inputs; all nodes if it is empty."""
   if not only:
     return nodes
   names: set[str] = set()
   for pattern in only:
     matched = fnmatch.filter(nodes, pattern)
-    if not matched:
-      raise errors.UsageError(
-        f"--only={pattern}: no step of that name; there are {', '.join(nodes)}"
-      )
+    errors.require(
+      matched,
+      f"--only={pattern} matches no step; there are {', '.join(nodes)}",
+    )
     names.update(matched)
   return engine.with_inputs(nodes, names)
 
 
 def _check_data(folder: str | None, nodes: Mapping[str, plan_lib.Node]) -> None:
-  """Raises UsageError where real data are not there, naming all of them."""
+  """Raises UsageError with a list of all missing real data."""
   if folder is None:
     return
-  expected = "expected the real data, or None to leave out the steps that need"
+  expected = "expected the real data, or None to skip the steps that need them"
   place = os.path.expanduser(folder)
-  if not os.path.isdir(place):
-    raise errors.UsageError(
-      f"DATA={folder!r}: no such folder; {expected} them; change DATA"
-    )
-  readers: dict[str, dict[str, None]] = {}  # a set that keeps its order
+  errors.require(
+    os.path.isdir(place),
+    f"DATA={folder!r}: no such folder; {expected}; change DATA",
+  )
+  readers: dict[str, dict[str, None]] = {}  # Ordered sets.
   for node in nodes.values():
     for path in node.data:
       if not os.path.exists(os.path.join(place, path)):
@@ -137,8 +133,7 @@ def _check_data(folder: str | None, nodes: Mapping[str, plan_lib.Node]) -> None:
   if readers:
     missing = [f"{p} (for {', '.join(of)})" for p, of in readers.items()]
     raise errors.UsageError(
-      f"DATA={folder!r} has no {', no '.join(missing)}; {expected} them; change"
-      " DATA"
+      f"DATA={folder!r} has no {', no '.join(missing)}; {expected}; change DATA"
     )
 
 
@@ -147,12 +142,11 @@ def _describe(
 ) -> None:
   done = engine.finished(nodes)
   for name, node in nodes.items():
-    state = "is done  " if name in done else "would run"
+    state = "done     " if name in done else "would run"
     say(f"{state} {name}")
     say(f"          {node.shown_command}")
   say(
-    f"{len(nodes)} steps: {len(done)} are done, {len(nodes) - len(done)} would"
-    " run"
+    f"{len(nodes)} steps: {len(done)} done, {len(nodes) - len(done)} would run"
   )
 
 
@@ -164,5 +158,5 @@ def _print_values(values: results.Values, say: Callable[[str], None]) -> None:
 
 
 def name_of(files: Sequence[str]) -> str:
-  """The name of the experiment that these gin files describe: the first's."""
+  """Name of an experiment: that of its first gin file."""
   return pathlib.Path(files[0]).stem

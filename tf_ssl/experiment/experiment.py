@@ -1,4 +1,4 @@
-"""An experiment as its file says it: steps, tables, orderings to look for."""
+"""Settings of an experiment: steps, tables and expected orderings."""
 
 import dataclasses
 import difflib
@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tf_ssl import errors
-from tf_ssl.experiment import step as step_lib
 from tf_ssl.experiment import steps as steps_lib
 from tf_ssl.experiment.results import orderings as orderings_lib
 
@@ -16,14 +15,15 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Table:
-  """A table and a figure of the results: a row for each model.
+  """A table of the results with its figure: one row per model.
 
   Attributes:
-    title: above it.
-    columns: from a heading to the measure below it, "STEP.NAME".
-    models: the rows, names of steps; all that make models where it is empty.
-    unit: of the numbers, for the axis of the figure.
-    note: what a reader should know of the numbers.
+    title: title of table and figure.
+    columns: {heading: measure as "STEP.NAME"}.
+    models: names of the steps whose models are rows; all that make models if
+      empty.
+    unit: unit of the numbers, for the axis of the figure.
+    note: remark below the table.
   """
 
   title: str
@@ -35,23 +35,22 @@ class Table:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Experiment:
-  """All there is to do, and what is expected to come out.
+  """An experiment: what to run, what to show, and what is expected.
 
   Attributes:
-    title: in the results.
-    question: that it answers, a sentence or two.
-    steps: by name. Names are letters, digits, _ and -.
-    seeds: of the pretraining steps.
-    data: the folder that `data:` stands for; None where there is none, and the
-      steps that need it are left out.
-    tables: of the results.
-    orderings: see `orderings.parse`.
-    findings: what was found out, paragraphs for the results.
+    title: title of its section in the results.
+    question: question that it answers, a sentence or two.
+    steps: {name: step}; names have letters, digits, _ and -.
+    seeds: seeds of the pretraining steps.
+    data: folder of real data, for `data:`; None to skip the steps that need it.
+    tables: tables of the results.
+    orderings: expected orderings, see `orderings.parse`.
+    findings: paragraphs about the results.
   """
 
   title: str
   question: str
-  steps: Mapping[str, step_lib.Step]
+  steps: Mapping[str, steps_lib.Step]
   seeds: Sequence[int] = (0, 1, 2)
   data: str | None = None
   tables: Sequence[Table] = ()
@@ -59,7 +58,7 @@ class Experiment:
   findings: Sequence[str] = ()
 
   def __post_init__(self):
-    """Refuses what would fail only after hours."""
+    """Refuses settings that would fail only after hours."""
     self._check_steps()
     self._check_seeds()
     for name, step in self.steps.items():
@@ -77,82 +76,79 @@ class Experiment:
 
   @property
   def models(self) -> tuple[str, ...]:
-    """Names of the steps that make models, in their order."""
+    """Names of the steps that make models, in order."""
     return tuple(n for n, step in self.steps.items() if step.model_path)
 
   @property
   def expected(self) -> tuple[orderings_lib.Ordering, ...]:
-    """The orderings."""
+    """The parsed orderings."""
     return tuple(orderings_lib.parse(given) for given in self.orderings)
 
-  def step(self, name: str, place: str) -> step_lib.Step:
+  def step(self, name: str, place: str) -> steps_lib.Step:
     """The step of this name.
 
     Args:
-      name: as a file gives it.
-      place: where it stands, for the message.
+      name: name of the step.
+      place: setting that names it, for the error.
 
     Raises:
-      UsageError: there is none.
+      UsageError: there is no such step.
     """
-    if name not in self.steps:
-      raise errors.UsageError(
-        f"{place} names an unknown step {name!r}"
-        f"{_did_you_mean(name, self.steps)} (there are"
-        f" {', '.join(self.steps)})"
-      )
+    errors.require(
+      name in self.steps,
+      f"{place} names an unknown step {name!r}{_did_you_mean(name, self.steps)}"
+      f" (there are {', '.join(self.steps)})",
+    )
     return self.steps[name]
 
   def label(self, name: str) -> str:
-    """How a step is called in tables."""
+    """Name of a step in tables."""
     return self.steps[name].title or name.replace("_", " ")
 
   def _check_steps(self):
-    if not isinstance(self.steps, Mapping) or not self.steps:
-      raise errors.UsageError(
-        f"steps={self.steps!r}: expected"
-        ' {"NAME": @NAME/steps.Pretrain(), ...} with one step at least'
-      )
+    errors.require(
+      isinstance(self.steps, Mapping) and self.steps,
+      f"steps={self.steps!r}: expected"
+      ' {"NAME": @NAME/steps.Pretrain(), ...} with at least one step',
+    )
     for name, step in self.steps.items():
-      if not isinstance(name, str) or not _NAME.fullmatch(name):
+      errors.require(
+        isinstance(name, str) and _NAME.fullmatch(name),
+        f"steps: {name!r} is no name; expected letters, digits, _ and -",
+      )
+      if not isinstance(step, steps_lib.Step):
         raise errors.UsageError(
-          f"steps: {name!r} is no name; expected letters, digits, _ and -"
-        )
-      if not isinstance(step, step_lib.Step):
-        raise errors.UsageError(
-          f"steps[{name!r}] is {_short(step)}, an unknown kind of step;"
+          f"steps[{name!r}] is {_short(step)}, not a step;"
           f" expected one of {', '.join(_kinds())}, such as"
-          f" @{name}/steps.Pretrain() with the brackets"
+          f" @{name}/steps.Pretrain() with the parentheses"
         )
 
   def _check_seeds(self):
     seeds: Any = self.seeds
-    if (
-      not isinstance(seeds, Sequence)
-      or not seeds
-      or not all(type(seed) is int and 0 <= seed < 2**31 for seed in seeds)
-      or len(set(seeds)) != len(seeds)
-    ):
-      raise errors.UsageError(
-        f"seeds={seeds!r}: expected different whole numbers from 0, such as"
-        " [0, 1, 2]; change SEEDS"
-      )
+    errors.require(
+      isinstance(seeds, Sequence)
+      and seeds
+      and all(type(seed) is int and 0 <= seed < 2**31 for seed in seeds)
+      and len(set(seeds)) == len(seeds),
+      f"seeds={seeds!r}: expected different whole numbers from 0, such as"
+      " [0, 1, 2]; change SEEDS",
+    )
 
   def _check_model(self, place: str, name: str):
-    if self.step(name, place).model_path is None:
-      raise errors.UsageError(
-        f"{place}: step {name!r} makes no model; expected one of"
-        f" {', '.join(self.models)}"
-      )
+    errors.require(
+      self.step(name, place).model_path is not None,
+      f"{place}: step {name!r} makes no model; expected one of"
+      f" {', '.join(self.models)}",
+    )
 
   def _check_measure(self, place: str, measure: str):
     name, dot, rest = measure.partition(".")
     step = self.step(name, f"{place}: measure {measure!r}")
-    if not dot or not rest or not step.per_model:
-      raise errors.UsageError(
-        f"{place}: {measure!r} is no measure of a model; expected STEP.NAME of"
-        " a step that looks at models"
-      )
+    errors.require(
+      dot and rest and step.per_model,
+      f"{place}: {measure!r} is no measure of a model; expected STEP.NAME of a"
+      " step that is run for each model",
+    )
 
 
 def _did_you_mean(name: str, names: Iterable[str]) -> str:

@@ -1,10 +1,9 @@
-"""From an experiment to all that is to be run, each with its key.
+"""Plan of an experiment: its nodes, each with a key.
 
 A node is a step for one seed and one model. Its key is a hash of the kind of
-step and its version, of the command with the gin configuration as it is after
-parsing, of the keys of the nodes that it reads, and of the data from outside.
-Where one of these changes the key does, and the node is another one, with
-another folder: nothing that was made before is overwritten or mistaken for it.
+step and its version, the command with the parsed gin configuration, the keys of
+its inputs, and digests of outside data. A node with another key has another
+folder, so that no output is overwritten or reused for another node.
 """
 
 import functools
@@ -18,34 +17,33 @@ from typing import Any, NamedTuple
 from tf_ssl import errors
 from tf_ssl.experiment import experiment as experiment_lib
 from tf_ssl.experiment import references
-from tf_ssl.experiment import step as step_lib
-from tf_ssl.experiment.engine import external
+from tf_ssl.experiment import steps as steps_lib
 
 STEPS_FOLDER = "steps"
-_KEY_DIGITS = 12  # in names of folders
+_KEY_DIGITS = 12  # In names of folders.
 
 
 class Node(NamedTuple):
-  """One thing to run.
+  """A step for one seed and one model.
 
   Attributes:
     name: STEP, STEP/seedN, STEP/MODEL or STEP/MODEL/seedN.
-    step: name of its step.
-    definition: the step itself.
-    model: name of the step that made the model it looks at, or None.
-    seed: or None.
-    key: see above.
-    folder: of its output, its log and its stamp.
-    command: words; the paths in them are real.
-    recipe: the same with step:NAME and OUTPUT in place of these paths, as one
-      line for a shell.
-    inputs: names of the nodes that it reads.
-    data: what it reads of the real data, paths below their folder.
+    step: name of the step.
+    definition: the step.
+    model: name of the step whose model it reads; None for none.
+    seed: seed of the run; None for none.
+    key: hash of everything that decides the output.
+    folder: folder of output, log and stamp.
+    command: words of the command.
+    recipe: command as one line for a shell, with step:NAME and OUTPUT for the
+      paths of outputs.
+    inputs: names of the nodes whose outputs it reads.
+    data: paths that it reads below the folder of real data.
   """
 
   name: str
   step: str
-  definition: step_lib.Step
+  definition: steps_lib.Step
   model: str | None
   seed: int | None
   key: str
@@ -57,30 +55,30 @@ class Node(NamedTuple):
 
   @property
   def output(self) -> pathlib.Path:
-    """The folder that it writes."""
+    """Folder of the output."""
     return self.folder / "output"
 
   @property
   def log(self) -> pathlib.Path:
-    """What it printed."""
+    """File of the terminal output."""
     return self.folder / "log.txt"
 
   @property
   def shown_command(self) -> str:
-    """The command as one line for a shell."""
+    """Command as one line for a shell."""
     return shlex.join(self.command)
 
 
 class Plan(NamedTuple):
-  """What is to be run, and what is not.
+  """Nodes to run, and nodes that cannot be run.
 
   Attributes:
-    nodes: by name, each after those that it reads.
-    left_out: from names of nodes to the reason.
+    nodes: {name: node}, each after its inputs.
+    skipped: {name of a node: reason}, nodes whose real data are not given.
   """
 
   nodes: Mapping[str, Node]
-  left_out: Mapping[str, str]
+  skipped: Mapping[str, str]
 
 
 def make(
@@ -93,37 +91,37 @@ def make(
   """Plans an experiment.
 
   Args:
-    experiment: the experiment.
-    root: the folder of all outputs.
-    parse: (gin file, bindings) -> the configuration as text; raises UsageError
-      where they do not fit together.
-    tool_command: from the name of a tool to the words that start it.
+    experiment: experiment to plan.
+    root: folder of all outputs.
+    parse: maps (gin file, bindings) to the parsed configuration as text; raises
+      UsageError if it is wrong.
+    tool_command: maps the name of a tool to the words that start it.
 
   Raises:
-    UsageError: an unknown step is named, steps read each other in a circle, or
-      a configuration is wrong.
+    UsageError: a value names an unknown step, steps read each other in a cycle,
+      or a configuration is wrong.
   """
   return _Planner(experiment, root, parse, tool_command).plan()
 
 
 class _Missing(Exception):
-  """A step needs data that are not given."""
+  """A step needs real data that are not given."""
 
 
 class _Planner:
-  """Makes nodes, each once."""
+  """Makes the nodes of an experiment, each once."""
 
   def __init__(self, experiment, root, parse, tool_command):
     self._experiment: experiment_lib.Experiment = experiment
     self._root = pathlib.Path(root).absolute() / STEPS_FOLDER
     self._parse = functools.cache(parse)
-    self._digest = functools.cache(external.digest)
+    self._digest = functools.cache(references.digest)
     self._tool_command = tool_command
     self._nodes: dict[str, Node] = {}
 
   def plan(self) -> Plan:
     """All nodes of all steps."""
-    experiment, left_out = self._experiment, {}
+    experiment, skipped = self._experiment, {}
     for name, step in experiment.steps.items():
       models = (step.models or experiment.models) if step.per_model else [None]
       for model in models:
@@ -131,25 +129,25 @@ class _Planner:
           try:
             self._node(name, model, seed)
           except _Missing as missing:
-            left_out[_node_name(name, model, seed)] = str(missing)
-    return Plan(self._nodes, left_out)
+            skipped[_node_name(name, model, seed)] = str(missing)
+    return Plan(self._nodes, skipped)
 
   def _seeds(self, name: str, model: str | None) -> Sequence[int | None]:
     seeded = self._is_seeded(name) or (model and self._is_seeded(model))
     return self._experiment.seeds if seeded else [None]
 
   def _is_seeded(self, name: str, path: tuple[str, ...] = ()) -> bool:
-    """Whether there is one for each seed, or it reads one of which there is."""
+    """Whether the step, or a step that it reads, is run for each seed."""
     if name in path:
-      circle = " -> ".join([*path[path.index(name) :], name])
+      cycle = " -> ".join([*path[path.index(name) :], name])
       raise errors.UsageError(
-        f"steps read each other in a circle: {circle}; change one of them"
+        f"steps read each other in a cycle: {cycle}; change one of them"
       )
     below = [self._is_seeded(read, (*path, name)) for read in self._reads(name)]
     return self._experiment.steps[name].seeded or any(below)
 
   def _reads(self, name: str) -> list[str]:
-    """Names of the steps that a step's texts name."""
+    """Names of the steps that a step reads."""
     request = self._experiment.steps[name].request(name="", seed=None)
     values = [request.words, request.config, request.bindings]
     found = references.steps_in(values)
@@ -173,14 +171,14 @@ class _Planner:
     inputs = [*reads.values(), *([made] if made else [])]
 
     def call(place: Callable[[Node], str]) -> tuple[list[str], list[str]]:
-      """Words and bindings, with outputs of steps where `place` says."""
+      """Words and bindings, with `place` of the steps that they read."""
       fill = functools.partial(
         references.fill, step=lambda read: place(reads[read]), data=self._data
       )
       words = fill(list(request.words))
       if made:
         path = f"{place(made)}/{made.definition.model_path}"
-        words = [word.replace(step_lib.MODEL, path) for word in words]
+        words = [word.replace(steps_lib.MODEL, path) for word in words]
       bindings = request.bindings.items()
       return words, [f"{of}={_gin(fill(value))}" for of, value in bindings]
 
@@ -228,7 +226,7 @@ class _Planner:
       raise errors.UsageError(f"steps[{name!r}]: {error}") from error
 
   def _command(self, request, words, bindings, output) -> tuple[str, ...]:
-    words = [word.replace(step_lib.OUTPUT, output) for word in words]
+    words = [word.replace(steps_lib.OUTPUT, output) for word in words]
     if request.tool is None:
       return tuple(words)
     config = [f"--gin_file={request.config}"] if request.config else []
@@ -237,7 +235,7 @@ class _Planner:
 
   def _data(self) -> str:
     if self._experiment.data is None:
-      raise _Missing("needs real data, and DATA is not set")
+      raise _Missing("needs real data, but DATA is not set")
     return self._experiment.data
 
 
@@ -247,9 +245,9 @@ def _node_name(name: str, model: str | None, seed: int | None) -> str:
 
 
 def _gin(value: Any) -> str:
-  """A value as it stands in a gin file."""
+  """A value as text of a gin file."""
   if isinstance(value, str):
-    # in double quotes, which look well where a shell's are around them
+    # Double quotes are readable inside a shell's single quotes.
     at = value.startswith("@")
     return value if at else json.dumps(value, ensure_ascii=False)
   if isinstance(value, list):

@@ -1,30 +1,97 @@
-"""The steps that an experiment is made of: programs, and what they are given.
+"""Steps of an experiment: each runs a program on values from the gin file.
 
-Texts among the values may stand for paths:
+Texts among the values may be placeholders for paths:
 
-    step:NAME, step:NAME/below   what another step of the experiment has made
-    data:below                   real data, below the experiment's `data`
+    step:NAME, step:NAME/below   output of another step of the experiment
+    data:below                   real data below the experiment's `data`
 
-A step that reads one of which there is one for each seed is run for each seed.
+A step that reads a step with one output per seed is run for each seed.
 """
 
 import dataclasses
 import json
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from tf_ssl import errors
-from tf_ssl.experiment import step as step_lib
+
+# Placeholder for the folder that a step writes.
+OUTPUT = "{output}"
+# Placeholders for the path, name and seed of the model that a step reads.
+MODEL, NAME, SEED = "{model}", "{name}", "{seed}"
+
+
+class Request(NamedTuple):
+  """A command whose placeholders are not yet filled.
+
+  Attributes:
+    tool: name of a tool, such as "train"; None if `words` is the full command.
+    words: arguments of the command.
+    config: path of the gin file; None for none.
+    bindings: {gin name: value}; a text that begins with @ names a configurable,
+      as in a gin file.
+  """
+
+  tool: str | None
+  words: tuple[str, ...] = ()
+  config: str | None = None
+  bindings: Mapping[str, Any] = {}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Pretrain(step_lib.Step):
-  """`tools.train`, once for each seed of the experiment.
+class Step:
+  """Base of all kinds of steps.
 
   Attributes:
-    config: the gin file.
-    bindings: over what it says; the seed is added.
+    title: name in tables; the step's name by default.
+    version: version of the kind's output, increased with each change of it so
+      that older outputs are not reused.
+    product: parts of the output that must exist once the step is done and may
+      not change afterwards; "." for all of it.
+    scratch: folders of the output that only serve to resume, removed at the
+      end.
+    model_path: path of the model in the output; None if the step makes none.
+    seeded: whether the step is run for each seed.
+    per_model: whether the step is run for each of `models`.
+    models: names of steps that make models; all of them if empty.
+  """
+
+  title: str | None = None
+  version: ClassVar[int] = 1
+  product: ClassVar[tuple[str, ...]] = (".",)
+  scratch: ClassVar[tuple[str, ...]] = ()
+  model_path: ClassVar[str | None] = None
+  seeded: ClassVar[bool] = False
+  per_model: ClassVar[bool] = False
+  models: ClassVar[Sequence[str]] = ()
+
+  def request(self, *, name: str, seed: int | None) -> Request:
+    """The command of the step.
+
+    Args:
+      name: name of the model that the step reads; "" for none.
+      seed: seed of the run; None for steps without one.
+    """
+    raise NotImplementedError
+
+  def measures(self, output: str) -> dict[str, float]:
+    """{name: number} of the results in the output; empty by default.
+
+    Raises:
+      OSError, ValueError, KeyError: the output is damaged.
+    """
+    del output
+    return {}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Pretrain(Step):
+  """Runs `tools.train` for each seed of the experiment.
+
+  Attributes:
+    config: path of the gin file.
+    bindings: {gin name: value} over the gin file; the seed is added.
   """
 
   config: str
@@ -36,23 +103,23 @@ class Pretrain(step_lib.Step):
 
   def request(self, *, name, seed):
     del name
-    return step_lib.Request(
+    return Request(
       "train",
-      (f"--model_dir={step_lib.OUTPUT}",),
+      (f"--model_dir={OUTPUT}",),
       self.config,
       {**self.bindings, "settings.Pretraining.seed": seed},
     )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _OnEachModel(step_lib.Step):
-  """A tool that looks at one model, run once for each.
+class _OnEachModel(Step):
+  """Runs a tool for each model.
 
   Attributes:
-    config: the gin file.
-    bindings: over what it says.
-    flags: of the tool, such as {"resamples": 200}.
-    models: see `step.Step`.
+    config: path of the gin file.
+    bindings: {gin name: value} over the gin file.
+    flags: {flag of the tool: value}, such as {"resamples": 200}.
+    models: names of steps that make models; all of them if empty.
   """
 
   config: str
@@ -67,17 +134,17 @@ class _OnEachModel(step_lib.Step):
   def request(self, *, name, seed):
     del seed
     words = (
-      f"--model={name}={step_lib.MODEL}",
-      f"--output_dir={step_lib.OUTPUT}",
+      f"--model={name}={MODEL}",
+      f"--output_dir={OUTPUT}",
     )
-    return step_lib.Request(
+    return Request(
       self.tool, (*words, *_words(self.flags)), self.config, self.bindings
     )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MeasureInvariance(_OnEachModel):
-  """`tools.measure_invariance`, once for each model.
+  """Runs `tools.measure_invariance` for each model.
 
   Its measures are `INVARIANCE_topK` and `INVARIANCE_topK_chance`, in percent.
   """
@@ -96,7 +163,7 @@ class MeasureInvariance(_OnEachModel):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluate(_OnEachModel):
-  """`tools.evaluate`, once for each model; its measures are the results."""
+  """Runs `tools.evaluate` for each model; its results are the measures."""
 
   tool = "evaluate"
   product = ("report.json", "report.md")
@@ -107,12 +174,12 @@ class Evaluate(_OnEachModel):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TrackRegions(step_lib.Step):
-  """`tools.track_regions`.
+class TrackRegions(Step):
+  """Runs `tools.track_regions`.
 
   Attributes:
-    videos: what is gone through.
-    flags: of the tool, such as {"rate": 8.0}.
+    videos: value of --videos.
+    flags: {flag of the tool: value}, such as {"rate": 8.0}.
   """
 
   videos: str
@@ -120,59 +187,53 @@ class TrackRegions(step_lib.Step):
 
   def request(self, *, name, seed):
     del name, seed
-    words = (f"--videos={self.videos}", f"--output_dir={step_lib.OUTPUT}")
-    return step_lib.Request("track_regions", (*words, *_words(self.flags)))
+    words = (f"--videos={self.videos}", f"--output_dir={OUTPUT}")
+    return Request("track_regions", (*words, *_words(self.flags)))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CutBoxes(step_lib.Step):
-  """`tools.cut_boxes`.
+class _WithFlags(Step):
+  """Runs a tool that has only flags.
 
   Attributes:
-    flags: of the tool; --output_dir is added.
+    flags: {flag of the tool: value}; --output_dir is added.
   """
 
   flags: Mapping[str, Any]
+  tool: ClassVar[str]
 
   def request(self, *, name, seed):
     del name, seed
-    return step_lib.Request(
-      "cut_boxes", (f"--output_dir={step_lib.OUTPUT}", *_words(self.flags))
-    )
+    return Request(self.tool, (f"--output_dir={OUTPUT}", *_words(self.flags)))
+
+
+class CutBoxes(_WithFlags):
+  """Runs `tools.cut_boxes` on its `flags`."""
+
+  tool = "cut_boxes"
+
+
+class Render(_WithFlags):
+  """Runs `tools.render` on its `flags`: images, scenes or videos."""
+
+  tool = "render"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Render(step_lib.Step):
-  """`tools.render`: pictures, scenes or videos that need no download.
+class Command(Step):
+  """Runs any program.
 
   Attributes:
-    flags: of the tool; --output_dir is added.
-  """
-
-  flags: Mapping[str, Any]
-
-  def request(self, *, name, seed):
-    del name, seed
-    return step_lib.Request(
-      "render", (f"--output_dir={step_lib.OUTPUT}", *_words(self.flags))
-    )
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Command(step_lib.Step):
-  """Any program.
-
-  Attributes:
-    words: the program and its arguments. "{output}" stands for the folder to
-      write; "{seed}" for the seed; "{model}" and "{name}" for the model that is
-      looked at, its path and its name.
-    product: see `step.Step`.
-    results: a file of the output that holds its measures, {"name": number};
-      None where it measures nothing.
-    seeded: see `step.Step`, as the next three.
-    per_model: whether {model} and {name} stand for something.
-    models: names of steps.
-    model_path: of what it makes.
+    words: program and arguments. "{output}" is the folder to write, "{seed}"
+      the seed, "{model}" and "{name}" the path and name of the model.
+    product: parts of the output that must exist once the step is done and may
+      not change afterwards; "." for all of it.
+    results: JSON file in the output with the measures, {"name": number}; None
+      for none.
+    seeded: whether the step is run for each seed.
+    per_model: whether the step is run for each of `models`.
+    models: names of steps that make models; all of them if empty.
+    model_path: path of the model in the output; None if the step makes none.
   """
 
   words: Sequence[str]
@@ -184,10 +245,8 @@ class Command(step_lib.Step):
   model_path: str | None = None
 
   def request(self, *, name, seed):
-    filled = (word.replace(step_lib.NAME, name) for word in self.words)
-    return step_lib.Request(
-      None, tuple(w.replace(step_lib.SEED, str(seed)) for w in filled)
-    )
+    filled = (word.replace(NAME, name) for word in self.words)
+    return Request(None, tuple(w.replace(SEED, str(seed)) for w in filled))
 
   def measures(self, output):
     if self.results is None:
@@ -207,10 +266,12 @@ KINDS = (
 
 
 def _words(flags: Mapping[str, Any]) -> tuple[str, ...]:
-  """--name=value, --name for True, nothing for None and False, each of lists.
+  """Flags as words: --name=value, or --name for True; lists repeat the flag.
+
+  None and False give no word.
 
   Raises:
-    UsageError: a value that no flag takes.
+    UsageError: a value has another type.
   """
   words = []
   for name, value in flags.items():
@@ -221,7 +282,7 @@ def _words(flags: Mapping[str, Any]) -> tuple[str, ...]:
         words.append(f"--{name}={one}")
       elif one is not None and one is not False:
         raise errors.UsageError(
-          f"flags {name}={one!r}: expected a text, a number, True or a list of"
+          f"flags {name}={one!r}: expected text, a number, True or a list of"
           " these; change flags of the step"
         )
   return tuple(words)

@@ -1,32 +1,29 @@
-"""Runs a plan on doit: what depends on what, and how much at once, is doit's.
+"""Runs the nodes of a plan in the order of their inputs, several at once.
 
-What is up to date is told by `stamps`, not by doit's own record, which is
-written at the end and would be lost in a kill -9.
+A node is done when its stamp says so (see `stamps`): a stamp survives kill -9.
 """
 
-import os
-import tempfile
-from collections.abc import Callable, Collection, Mapping, Sequence
+import graphlib
+import sys
+from collections.abc import Callable, Collection, Mapping
+from concurrent import futures
 from typing import NamedTuple
-
-from doit import control as doit_control
-from doit import dependency as doit_dependency
-from doit import exceptions as doit_exceptions
-from doit import runner as doit_runner
-from doit import task as doit_task
 
 from tf_ssl import errors
 from tf_ssl.experiment import plan as plan_lib
-from tf_ssl.experiment.engine import progress, running, stamps
+from tf_ssl.experiment.engine import running, stamps
+from tf_ssl.ops import progress
+
+_REFRESH_SECONDS = 0.5  # Of the elapsed time in the progress bar.
 
 
 class Outcome(NamedTuple):
-  """What a run of the engine has come to.
+  """The result of a run.
 
   Attributes:
-    done: stamps of all nodes that are done, by name.
-    failed: from the nodes that failed to why; those that were not run because
-      of one are not among them.
+    done: {name: stamp} of all nodes that are done.
+    failed: {name: reason} of all nodes that failed, without those that were not
+      run because of them.
   """
 
   done: Mapping[str, stamps.Stamp]
@@ -36,13 +33,13 @@ class Outcome(NamedTuple):
 def finished(
   nodes: Mapping[str, plan_lib.Node],
 ) -> dict[str, stamps.Stamp]:
-  """Stamps of the nodes that are done, from inputs that are what they were.
+  """Stamps of the nodes that are done with their present inputs.
 
   Raises:
-    UsageError: a finished output was changed since.
+    UsageError: a finished product was changed.
   """
   found = {}
-  for name, node in nodes.items():  # each after its inputs
+  for name, node in nodes.items():  # Inputs come first.
     stamp = stamps.read(node)
     if stamp is not None and stamp.inputs == _digests(node, found):
       stamps.check_unchanged(node, stamp)
@@ -53,7 +50,7 @@ def finished(
 def with_inputs(
   nodes: Mapping[str, plan_lib.Node], names: Collection[str]
 ) -> dict[str, plan_lib.Node]:
-  """The named nodes and all that they need, in the order of `nodes`."""
+  """The named nodes and all their direct and indirect inputs, in order."""
   wanted = set(names)
   for name in reversed(nodes):
     if name in wanted:
@@ -67,78 +64,124 @@ def run(
   jobs: int,
   say: Callable[[str], None],
 ) -> Outcome:
-  """Runs what is not done.
+  """Runs all nodes that are not done.
 
-  Where a node fails, those that need it are not run; the others are.
+  If a node fails, nodes that need it are not run; all others are.
 
   Args:
-    nodes: by name, each after those that it reads.
-    jobs: how many at once.
-    say: gets a line about each.
+    nodes: nodes by name, each after its inputs.
+    jobs: largest number of nodes that run at once.
+    say: takes a line about each node.
 
   Raises:
-    UsageError: a finished output was changed since, or jobs out of range.
-    KeyboardInterrupt: the processes have saved and stopped.
+    UsageError: a finished product was changed, or jobs is out of range.
+    KeyboardInterrupt: the user stopped the run; the processes have ended.
   """
-  if jobs < 1:
-    raise errors.UsageError(f"--jobs={jobs}: expected 1 or more; change --jobs")
+  errors.require(jobs >= 1, f"--jobs={jobs}: expected 1 or more; change --jobs")
   done = finished(nodes)
-  if len(done) == len(nodes):
+  pending = {name: node for name, node in nodes.items() if name not in done}
+  if not pending:
     return Outcome(done, {})
-  reporter = progress.Reporter(total=len(nodes) - len(done), say=say)
-  processes = running.Processes(reporter.refresh)
-
-  def act(node: plan_lib.Node):
-    try:
-      done[node.name] = processes.run(node, _digests(node, done))
-    except running.NodeFailed as failure:
-      return doit_exceptions.TaskFailed(str(failure))
-    return True
-
-  tasks = [_task(node, act, done) for node in nodes.values()]
-  try:
-    _run_doit(tasks, reporter, jobs)
-  except KeyboardInterrupt:
-    say("stopping; what runs now saves its state")
-    processes.end()
-    raise
-  finally:
-    reporter.close()
-  return Outcome(done, reporter.failed)
-
-
-def _run_doit(tasks: Sequence[doit_task.Task], reporter, jobs: int) -> None:
-  control = doit_control.TaskControl(tasks)
-  control.process(None)
-  with tempfile.TemporaryDirectory() as folder:
-    record = doit_dependency.Dependency(
-      doit_dependency.JsonDB, os.path.join(folder, "doit.json")
-    )
-    runner = doit_runner.MThreadRunner(
-      record,
-      reporter,
-      continue_=True,
-      stream=doit_task.Stream(0),
-      num_process=jobs,
-    )
-    runner.run_all(control.task_dispatcher())
-
-
-def _task(node, act, done) -> doit_task.Task:
-  return doit_task.Task(
-    node.name,
-    [(act, [node])],
-    task_dep=node.inputs,
-    uptodate=[(lambda: node.name in done, [])],
-    verbosity=0,
-    io={"capture": False},
+  order = graphlib.TopologicalSorter(
+    {
+      name: [each for each in node.inputs if each in pending]
+      for name, node in pending.items()
+    }
   )
+  order.prepare()
+  processes = running.Processes()
+  failed, ready, active = {}, set(), {}
+  report = _Report(len(pending), say)
+  with futures.ThreadPoolExecutor(jobs) as pool:
+    try:
+      while order.is_active():
+        ready.update(order.get_ready())
+        for name in [name for name in pending if name in ready]:
+          node = pending[name]
+          missing = [each for each in node.inputs if each not in done]
+          if missing:
+            report.ended(f"not run {name}: it needs {', '.join(missing)}")
+            order.done(name)
+          elif len(active) < jobs:
+            inputs = _digests(node, done)
+            active[pool.submit(processes.run, node, inputs)] = name
+            report.started(name)
+          else:
+            continue
+          ready.discard(name)
+        ended, _ = futures.wait(
+          active, _REFRESH_SECONDS, return_when=futures.FIRST_COMPLETED
+        )
+        report.refresh()
+        for future in ended:
+          name = active.pop(future)
+          try:
+            done[name] = future.result()
+            report.ended(f"done    {name}", name)
+          except (running.NodeFailed, errors.UsageError) as error:
+            failed[name] = str(error)
+            report.ended(f"FAILED  {error}", name)
+          order.done(name)
+    except KeyboardInterrupt:
+      say("stopping; the running steps save their state")
+      raise
+    finally:
+      processes.stop()
+      report.close()
+  return Outcome(done, failed)
+
+
+class _Report:
+  """A progress bar over the nodes, and a line about each."""
+
+  def __init__(self, total: int, say: Callable[[str], None]):
+    self._say = say
+    self._names: list[str] = []
+    self._terminal = sys.stderr.isatty()
+    self._bar = progress.bar(
+      "experiment",
+      total=total,
+      unit="step",
+      smoothing=0,  # Steps take seconds or hours: the mean rate predicts best.
+      bar_format="{desc} {percentage:3.0f}% |{bar:12}| {n_fmt}/{total_fmt}"
+      " steps [{elapsed}<{remaining}, {rate_inv_fmt}]{postfix}",
+    )
+
+  def started(self, name: str) -> None:
+    """Adds a running node."""
+    self._names.append(name)
+    self._bar.set_postfix_str(", ".join(self._names), self._terminal)
+    self._line(f"start   {name}")
+
+  def ended(self, line: str, name: str | None = None) -> None:
+    """Counts a node, after removing it from the running ones."""
+    if name is not None:
+      self._names.remove(name)
+      self._bar.set_postfix_str(", ".join(self._names), refresh=False)
+    self._bar.update()
+    self._line(line)
+
+  def refresh(self) -> None:
+    """Updates the elapsed time on a terminal."""
+    if self._terminal:
+      self._bar.refresh()
+
+  def close(self) -> None:
+    """Leaves the bar as it is."""
+    self._bar.close()
+
+  def _line(self, line: str) -> None:
+    if not self._terminal:  # The bar prints lines of its own.
+      self._say(line)
+      return
+    with self._bar.external_write_mode(file=sys.stderr):
+      self._say(line)
 
 
 def _digests(
   node: plan_lib.Node, done: Mapping[str, stamps.Stamp]
 ) -> dict[str, str] | None:
-  """Digests of a node's inputs; None where one is not done."""
+  """Digests of a node's inputs; None if one is not done."""
   if any(name not in done for name in node.inputs):
     return None
   return {name: done[name].digest for name in node.inputs}

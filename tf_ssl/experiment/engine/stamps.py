@@ -1,11 +1,9 @@
-"""What says that a node is done: a stamp beside its output, written last.
+"""Stamps of finished nodes, written last and in one step.
 
-    FOLDER/output/       what the node writes
-    FOLDER/log.txt       what it printed
-    FOLDER/begun.json    what it read; there from the moment that it began
-    FOLDER/stamp.json    that it is done, and what its product was then
-
-The engine's own record would be lost in a kill -9; this one is a single rename.
+FOLDER/output/       files that the node writes
+FOLDER/log.txt       its terminal output
+FOLDER/begun.json    digests of its inputs and seconds spent, from the start
+FOLDER/stamp.json    stamp of the finished node with digests of its product
 """
 
 import hashlib
@@ -14,11 +12,10 @@ import os
 import pathlib
 import shutil
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tf_ssl import errors
 from tf_ssl.experiment import plan as plan_lib
-from tf_ssl.experiment.engine import durations
 from tf_ssl.ops import workdir
 
 STAMP_FILE = "stamp.json"
@@ -26,16 +23,16 @@ BEGUN_FILE = "begun.json"
 
 
 class Stamp(NamedTuple):
-  """That a node is done.
+  """Record of a finished node.
 
   Attributes:
-    key: of the node.
-    inputs: from the nodes that it read to the digests of their products.
-    digest: of its own product.
-    files: from each file of the product to its size, time of change in ns, and
-      SHA-256.
-    seconds: that it took, all runs of it together.
-    command: with which it was made.
+    key: key of the node.
+    inputs: {name of an input: digest of its product}.
+    digest: SHA-256 over the files of the product.
+    files: {file of the product: (size in bytes, modification time in ns,
+      SHA-256)}.
+    seconds: run time in seconds, summed over interrupted runs.
+    command: command line of the node.
   """
 
   key: str
@@ -46,20 +43,20 @@ class Stamp(NamedTuple):
   command: str
 
   @property
-  def span(self) -> durations.Span:
-    """From when to when it ran, as if in one go.
+  def span(self) -> tuple[float, float]:
+    """Start and end in seconds since 1970, as if it had run without a break.
 
-    It ended when the newest file of its product was written.
+    The end is the modification time of the newest file of its product.
     """
     end = max((time for _, time, _ in self.files.values()), default=0) / 1e9
     return end - self.seconds, end
 
 
 def read(node: plan_lib.Node) -> Stamp | None:
-  """The node's stamp; None where it is not done.
+  """The node's stamp; None if it is not done.
 
   Raises:
-    UsageError: the stamp is no such file.
+    UsageError: the stamp is damaged.
   """
   path = node.folder / STAMP_FILE
   try:
@@ -72,32 +69,26 @@ def read(node: plan_lib.Node) -> Stamp | None:
     return None
   except (OSError, ValueError, TypeError) as error:
     raise errors.UsageError(
-      f"{path} is not what was written there ({error}); remove {node.folder} to"
-      f" run {node.name} anew"
+      f"{path} is damaged ({error}); remove {node.folder} to run {node.name}"
+      " again"
     ) from error
 
 
 def begin(node: plan_lib.Node, inputs: Mapping[str, str]) -> float:
-  """Makes the node's folder; what was begun from other inputs is removed.
+  """Prepares a node's folder; an output begun from other inputs is removed.
 
   Args:
-    node: that is about to run.
-    inputs: from the nodes that it reads to the digests of their products.
+    node: node that is about to run.
+    inputs: {name of an input: digest of its product}.
 
   Returns:
-    Seconds that earlier, unfinished runs of it took.
+    Seconds spent in interrupted runs from the same inputs.
   """
-  path = node.folder / BEGUN_FILE
-  before: Any = {}
-  try:
-    before = json.loads(path.read_text(encoding="utf-8"))
-  except (OSError, ValueError):
-    pass
+  before = workdir.read_json(node.folder / BEGUN_FILE) or {}
   (node.folder / STAMP_FILE).unlink(missing_ok=True)
   if before.get("inputs") != dict(inputs):
     shutil.rmtree(node.output, ignore_errors=True)
     before = {}
-  node.folder.mkdir(parents=True, exist_ok=True)
   spent = float(before.get("seconds", 0.0))
   note_seconds(node, inputs, spent)
   return spent
@@ -106,23 +97,23 @@ def begin(node: plan_lib.Node, inputs: Mapping[str, str]) -> float:
 def note_seconds(
   node: plan_lib.Node, inputs: Mapping[str, str], seconds: float
 ) -> None:
-  """Notes that a node has begun, and how long it has run."""
+  """Records that a node has begun, and its run time so far in seconds."""
   content = {"inputs": dict(inputs), "seconds": seconds}
-  workdir.write_text(node.folder / BEGUN_FILE, json.dumps(content) + "\n")
+  workdir.write_json(node.folder / BEGUN_FILE, content, indent=None)
 
 
 def finish(
   node: plan_lib.Node, inputs: Mapping[str, str], seconds: float
 ) -> Stamp:
-  """Writes the stamp.
+  """Writes the stamp of a node that has run.
 
   Args:
-    node: that has run.
-    inputs: as of `begin`.
-    seconds: that it took.
+    node: node that has run.
+    inputs: {name of an input: digest of its product}.
+    seconds: run time in seconds.
 
   Raises:
-    FileNotFoundError: the product is not there.
+    FileNotFoundError: a part of the product is missing.
   """
   for name in node.definition.scratch:
     shutil.rmtree(node.output / name, ignore_errors=True)
@@ -139,15 +130,14 @@ def finish(
     seconds=seconds,
     command=node.shown_command,
   )
-  content = json.dumps(stamp._asdict(), indent=1)
-  workdir.write_text(node.folder / STAMP_FILE, content + "\n")
+  workdir.write_json(node.folder / STAMP_FILE, stamp._asdict(), indent=1)
   return stamp
 
 
 def check_unchanged(node: plan_lib.Node, stamp: Stamp) -> None:
-  """Raises UsageError where a finished product is not what it was.
+  """Raises UsageError if a finished product has changed.
 
-  A file whose size and time are as noted is not read.
+  A file of unchanged size and time is not read.
   """
   try:
     present = set(_product(node))
@@ -168,14 +158,14 @@ def check_unchanged(node: plan_lib.Node, stamp: Stamp) -> None:
 
 def _changed(node: plan_lib.Node, what: str) -> errors.UsageError:
   return errors.UsageError(
-    f"the output of {node.name} is not what it was when it was finished:"
-    f" {what}. Bring it back, or remove {node.folder} to run {node.name}, and"
-    " what depends on it, anew"
+    f"the output of {node.name} has changed since it was finished: {what};"
+    f" restore it, or remove {node.folder} to run {node.name} and what"
+    " depends on it again"
   )
 
 
 def _product(node: plan_lib.Node) -> list[str]:
-  """The files of a node's product, relative to its output, in order."""
+  """Files of a node's product, relative to its output, sorted."""
   names: set[str] = set()
   for part in node.definition.product:
     place = node.output / part

@@ -1,82 +1,140 @@
-"""Figures of the results. No display is needed."""
+"""Figures of the results."""
 
-import io
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib import figure as figure_lib
 from matplotlib import lines as lines_lib
-from matplotlib.backends import backend_agg
 
-from tf_ssl.experiment.results import seed_statistics
-from tf_ssl.reporting import colors
+from tf_ssl.experiment.results import orderings as orderings_lib
+from tf_ssl.reporting import charts, statistics
 
-_DPI = 100
-_WIDTH = 9.0  # inches: 900 px, what a page of text has room for
-_GRAY = "#444444"
-_LETTERS = 11  # of a heading or the legend to an inch, or less
+DPI = 100
+_WIDTH = 9.0  # Inches: 900 px, the width of a page of text.
+_LETTERS = 11  # Of a heading in an inch.
 _MARKERS = "osD^vPX"
+_VERDICT_COLORS = {
+  orderings_lib.CONFIRMED: charts.COLORS[2],
+  orderings_lib.REVERSED: charts.COLORS[5],
+  orderings_lib.NOT_SIGNIFICANT: "#999999",
+}
 
 
-def table(content: Mapping[str, Any]) -> bytes:
-  """A table as PNG: means with intervals over seeds, and each seed's value.
-
-  900 px wide, on white.
+def table(content: Mapping[str, Any]) -> figure_lib.Figure:
+  """Draws a table: means with intervals over seeds, and the value of each seed.
 
   Args:
-    content: a table of `results.as_json`.
+    content: table of `results.as_json`.
   """
   columns, rows = content["columns"], content["rows"]
-  percent = f"{seed_statistics.CONFIDENCE * 100:g} %"
-  longest = 6 + max(len(row["model"]) for row in rows)
-  fit = max(1, min(len(rows), int(_LETTERS * _WIDTH / longest)))
-  lines = 1 + -(-len(rows) // fit)
-  figure = figure_lib.Figure(
-    figsize=(_WIDTH, 3.6 + 0.22 * lines), layout="constrained"
-  )
-  backend_agg.FigureCanvasAgg(figure)
-  axes = figure.add_subplot()
-  for i, row in enumerate(rows):
-    for c, values in enumerate(row["values"]):
-      x = c + 0.8 * ((i + 0.5) / len(rows) - 0.5)
-      _draw(axes, x, values, i, content["unit"])
-  for c in range(1, len(columns)):
-    axes.axvline(c - 0.5, color="#dddddd", linewidth=0.8, zorder=0)
-  axes.set_xlim(-0.5, len(columns) - 0.5)
-  letters = max(int(_LETTERS * (_WIDTH - 1) / len(columns)), 8)
-  axes.set_xticks(
-    range(len(columns)),
-    [textwrap.fill(_plain(name), letters) for name in columns],
-  )
-  axes.tick_params(axis="x", length=0)
-  axes.grid(axis="y", color="#eeeeee", zorder=0)
-  axes.set_axisbelow(True)
-  axes.set_ylabel(_plain(content["unit"]))
-  axes.set_title(_plain(content["title"]), fontsize=11)
-  axes.spines[["top", "right"]].set_visible(False)
-  figure.legend(
-    handles=[
-      lines_lib.Line2D(
-        [],
-        [],
-        color=colors.color(i),
-        marker=_marker(i),
-        linestyle="none",
-        label=_plain(row["model"]),
+  names = [row["model"] for row in rows]
+  longest = max(map(len, names)) + 6
+  per_line = max(1, int(_LETTERS * _WIDTH / longest))
+  lines = 1 + -(-len(rows) // per_line)
+  with charts.figure(_WIDTH, 3.6 + 0.22 * lines) as figure:
+    axes = figure.add_subplot()
+    for i, row in enumerate(rows):
+      for c, values in enumerate(row["values"]):
+        x = c + 0.8 * ((i + 0.5) / len(rows) - 0.5)
+        _draw(axes, x, values, i, content["unit"])
+    for c in range(1, len(columns)):
+      axes.axvline(c - 0.5, color="#dddddd", linewidth=0.8, zorder=0)
+    axes.set_xlim(-0.5, len(columns) - 0.5)
+    letters = max(int(_LETTERS * (_WIDTH - 1) / len(columns)), 8)
+    axes.set_xticks(
+      range(len(columns)), [textwrap.fill(name, letters) for name in columns]
+    )
+    axes.tick_params(axis="x", length=0)
+    charts.clean(axes, grid="y")
+    axes.set_ylabel(content["unit"])
+    axes.set_title(content["title"], fontsize=11)
+    figure.legend(
+      handles=[
+        lines_lib.Line2D(
+          [],
+          [],
+          color=charts.color(i),
+          marker=_marker(i),
+          linestyle="none",
+          label=name,
+        )
+        for i, name in enumerate(names)
+      ],
+      title="small dots: seeds; bars:"
+      f" {statistics.CONFIDENCE:.0%} intervals of their mean",
+      title_fontsize=9,
+      loc="outside lower center",
+      ncols=charts.legend_columns(figure, names),
+      frameon=False,
+      fontsize=9,
+    )
+  return figure
+
+
+def orderings(
+  experiments: Sequence[Mapping[str, Any]],
+) -> figure_lib.Figure | None:
+  """Draws the differences of all measured orderings with their intervals.
+
+  A difference is positive if the models are in the expected order.
+
+  Args:
+    experiments: contents of `results.as_json`.
+
+  Returns:
+    The figure; None if no ordering was measured.
+  """
+  groups = [
+    (content["title"], measured)
+    for content in experiments
+    if (measured := [o for o in content["orderings"] if o["difference"]])
+  ]
+  if not groups:
+    return None
+  heights = [len(measured) + 1.5 for _, measured in groups]
+  with charts.figure(_WIDTH, 0.17 * sum(heights) + 0.8) as figure:
+    panels = figure.subplots(
+      len(groups), sharex=True, squeeze=False, height_ratios=heights
+    ).ravel()
+    for axes, (title, measured) in zip(panels, groups, strict=True):
+      for row, one in enumerate(measured):
+        _difference(axes, row, one)
+      axes.axvline(0, color=charts.GRAY, linewidth=0.8)
+      axes.set_yticks(
+        range(len(measured)),
+        [
+          f"{one['left']} {one['relation']} {one['right']}   {one['measure']}"
+          for one in measured
+        ],
+        fontsize=7,
       )
-      for i, row in enumerate(rows)
-    ],
-    title=f"small dots: seeds; bars: {percent} intervals of their mean",
-    title_fontsize=9,
-    loc="outside lower center",
-    ncols=fit,
-    frameon=False,
-    fontsize=9,
-  )
-  data = io.BytesIO()
-  figure.savefig(data, format="png", dpi=_DPI)
-  return data.getvalue()
+      axes.set_ylim(len(measured) - 0.3, -0.7)
+      axes.set_title(title, fontsize=9)
+      charts.clean(axes, grid="x")
+    panels[-1].set_xlabel(
+      "difference in the expected direction, points", fontsize=9
+    )
+    figure.legend(
+      handles=[
+        lines_lib.Line2D([], [], color=color, marker="o", label=verdict)
+        for verdict, color in _VERDICT_COLORS.items()
+      ],
+      loc="outside lower center",
+      ncols=len(_VERDICT_COLORS),
+      frameon=False,
+      fontsize=9,
+    )
+  return figure
+
+
+def _difference(axes, row: int, ordering: Mapping[str, Any]) -> None:
+  sign = -1 if ordering["relation"] == "<" else 1
+  mean, low, high = (ordering["difference"][k] for k in ("mean", "low", "high"))
+  color = _VERDICT_COLORS[ordering["verdict"]]
+  if low is not None:
+    axes.plot([sign * low, sign * high], [row, row], color=color, linewidth=2)
+  axes.plot(sign * mean, row, "o", color=color, markersize=4)
 
 
 def _marker(number: int) -> str:
@@ -86,26 +144,21 @@ def _marker(number: int) -> str:
 def _draw(axes, x: float, values: list[float], number: int, unit: str) -> None:
   if not values:
     return
-  color = colors.color(number)
-  estimate = seed_statistics.t_interval(values)
-  estimate = seed_statistics.within_unit(estimate, unit)
-  if estimate.low is not None:
-    below, above = estimate.mean - estimate.low, estimate.high - estimate.mean
+  color = charts.color(number)
+  mean, low, high = statistics.within_unit(
+    statistics.mean_interval(values), unit
+  )
+  if low is not None:
     axes.errorbar(
       x,
-      estimate.mean,
-      yerr=[[below], [above]],
+      mean,
+      yerr=[[mean - low], [high - mean]],
       fmt="none",
       ecolor=color,
       capsize=3,
       zorder=2,
     )
-  axes.plot([x] * len(values), values, ".", color=_GRAY, markersize=3, zorder=4)
   axes.plot(
-    x, estimate.mean, _marker(number), color=color, markersize=6, zorder=3
+    [x] * len(values), values, ".", color=charts.GRAY, markersize=3, zorder=4
   )
-
-
-def _plain(text: str) -> str:
-  """A text that matplotlib does not take for mathematics."""
-  return text.replace("$", r"\$")
+  axes.plot(x, mean, _marker(number), color=color, markersize=6, zorder=3)

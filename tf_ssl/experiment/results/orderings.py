@@ -1,16 +1,16 @@
-"""Orderings that an experiment is to show, and what its numbers say of them."""
+"""Expected orderings of models, and verdicts from the measured numbers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tf_ssl import errors
-from tf_ssl.experiment.results import seed_statistics
+from tf_ssl.reporting import statistics
 
-SHOWN = "shown"
-OPPOSITE = "opposite"
-UNDECIDED = "undecided at this size"
+CONFIRMED = "confirmed"
+REVERSED = "reversed"
+NOT_SIGNIFICANT = "not significant"
 NOT_MEASURED = "not measured"
-VERDICTS = (SHOWN, OPPOSITE, UNDECIDED, NOT_MEASURED)
+VERDICTS = (CONFIRMED, REVERSED, NOT_SIGNIFICANT, NOT_MEASURED)
 RELATIONS = (">", "<", ">=")
 
 
@@ -18,11 +18,11 @@ class Ordering(NamedTuple):
   """One model is expected to be above, or below, another.
 
   Attributes:
-    left: name of the step that makes the one.
+    left: name of the step that makes the left model.
     relation: one of `RELATIONS`.
-    right: the other.
-    measure: "STEP.NAME" of what is compared.
-    finding: what was found out where it does not come out; may be empty.
+    right: name of the step that makes the right model.
+    measure: measure that is compared, "STEP.NAME".
+    finding: explanation where the ordering is not confirmed; may be empty.
   """
 
   left: str
@@ -33,79 +33,81 @@ class Ordering(NamedTuple):
 
 
 class Judgment(NamedTuple):
-  """An ordering and what came out.
+  """An ordering with its verdict.
 
   Attributes:
     ordering: the ordering.
     verdict: one of `VERDICTS`.
-    left: the left model's mean over seeds; None if it was not measured.
-    right: likewise.
-    difference: left - right, paired by seed.
+    left: mean of the left model over seeds; None if it was not measured.
+    right: mean of the right model over seeds; None if it was not measured.
+    difference: left - right, paired by seed; None without a common seed.
+    seeds: number of common seeds.
   """
 
   ordering: Ordering
   verdict: str
-  left: seed_statistics.Estimate | None
-  right: seed_statistics.Estimate | None
-  difference: seed_statistics.Estimate | None
+  left: statistics.MeanInterval | None
+  right: statistics.MeanInterval | None
+  difference: statistics.MeanInterval | None
+  seeds: int
 
 
 def parse(given: Any) -> Ordering:
-  """An ordering as an experiment file has it.
+  """An ordering from its form in an experiment file.
 
   Args:
-    given: (left, relation, right, measure), or with a finding as the fifth.
+    given: (left, relation, right, measure) or the four and a finding.
 
   Raises:
-    UsageError: it is something else.
+    UsageError: it has another form.
   """
-  if (
-    not isinstance(given, Sequence)
-    or isinstance(given, str)
-    or len(given) not in (4, 5)
-    or not all(isinstance(word, str) for word in given)
-    or given[1] not in RELATIONS
-    or "." not in given[3]
-  ):
-    raise errors.UsageError(
-      f"orderings: {given!r}; expected (LEFT, RELATION, RIGHT, MEASURE), or"
-      f" that and a finding; RELATION is one of {', '.join(RELATIONS)}, MEASURE"
-      ' such as "rendered.viewpoint_top10"'
-    )
+  errors.require(
+    isinstance(given, Sequence)
+    and not isinstance(given, str)
+    and len(given) in (4, 5)
+    and all(isinstance(word, str) for word in given)
+    and given[1] in RELATIONS
+    and "." in given[3],
+    f"orderings: {given!r}; expected (LEFT, RELATION, RIGHT, MEASURE), or that"
+    f" and a finding; RELATION is one of {', '.join(RELATIONS)}, MEASURE such"
+    ' as "rendered.viewpoint_top10"',
+  )
   return Ordering(*given)
 
 
 def judge(
   ordering: Ordering, left: Mapping[int, float], right: Mapping[int, float]
 ) -> Judgment:
-  """Says whether the numbers show an ordering.
+  """The verdict on an ordering.
 
-  ">" and "<" are shown where the whole interval of the paired difference lies
-  on their side of 0, ">=" where no part of it lies below 0; they are opposite
-  where the whole interval lies beyond 0. A single seed decides nothing.
+  ">" and "<" are confirmed if the whole interval of the paired difference is on
+  their side of 0, ">=" if no part of it is below 0. They are reversed if the
+  whole interval is on the other side. With a single seed, no difference is
+  significant.
 
   Args:
-    ordering: what is expected.
-    left: from seeds to the left model's values.
-    right: likewise.
+    ordering: expected ordering.
+    left: {seed: value} of the left model.
+    right: {seed: value} of the right model.
   """
-  estimates = [
-    seed_statistics.t_interval(list(values.values())) if values else None
+  means = [
+    statistics.mean_interval(list(values.values())) if values else None
     for values in (left, right)
   ]
-  difference = seed_statistics.paired(left, right)
+  difference = statistics.paired_difference(left, right)
   verdict = NOT_MEASURED
   if difference is not None:
     verdict = _verdict(ordering.relation, difference)
-  return Judgment(ordering, verdict, *estimates, difference)
+  seeds = len(set(left) & set(right))
+  return Judgment(ordering, verdict, *means, difference, seeds)
 
 
-def _verdict(relation: str, difference: seed_statistics.Estimate) -> str:
+def _verdict(relation: str, difference: statistics.MeanInterval) -> str:
   low, high = difference.low, difference.high
   if low is None:
-    return UNDECIDED
+    return NOT_SIGNIFICANT
   if relation == "<":
     low, high = -high, -low
   if low > 0 or (relation == ">=" and low >= 0):
-    return SHOWN
-  return OPPOSITE if high < 0 else UNDECIDED
+    return CONFIRMED
+  return REVERSED if high < 0 else NOT_SIGNIFICANT

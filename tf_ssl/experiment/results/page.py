@@ -1,97 +1,98 @@
-"""RESULTS.md: what all experiments below a folder have shown. Never typed."""
+"""RESULTS.md: one page with the results of all experiments of a folder."""
 
 import os
 import pathlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import jinja2
-
-from tf_ssl import errors
-from tf_ssl.experiment.engine import durations
-from tf_ssl.experiment.results import (
-  charts,
-  orderings,
-  results,
-  seed_statistics,
-  template,
-)
+from tf_ssl.experiment.results import charts, orderings, results
 from tf_ssl.ops import workdir
+from tf_ssl.reporting import charts as report_charts
+from tf_ssl.reporting import pages, statistics
+
+# Start and end of a step in seconds since 1970.
+Span = tuple[float, float]
+
+_SUMMARY_FIGURE = "orderings.png"
 
 
 def write(root: str, path: str) -> None:
   """Writes the page, and its figures into a folder beside it.
 
   Args:
-    root: the folder of the experiments.
-    path: of the page, such as RESULTS.md; the figures go to results/ there.
+    root: folder of the experiments.
+    path: path of the page, such as RESULTS.md; its figures go to results/.
 
   Raises:
-    UsageError: results or the page cannot be read or written.
+    UsageError: results cannot be read, or the page cannot be written.
   """
   page = pathlib.Path(path)
   figures = page.with_name(page.stem.lower())
-  try:
-    experiments, outdated = results.read_all(root)
+  experiments, outdated = results.read_all(root)
+
+  def save(name: str, figure) -> str:
+    with workdir.replacing_file(figures / name) as temporary:
+      temporary.write_bytes(report_charts.png(figure, dpi=charts.DPI))
+    return f"{figures.name}/{name}"
+
+  with workdir.writable(page, "--results"):
     figures.mkdir(parents=True, exist_ok=True)
     shown = []
     for name, content in experiments.items():
-      pictures = []
-      for number, table in enumerate(content["tables"], start=1):
-        file = figures / f"{name}_{number}.png"
-        with workdir.replacing_file(file) as temporary:
-          temporary.write_bytes(charts.table(table))
-        pictures.append(f"{figures.name}/{file.name}")
+      pictures = [
+        save(f"{name}_{number}.png", charts.table(table))
+        for number, table in enumerate(content["tables"], start=1)
+      ]
       shown.append({**content, "name": name, "pictures": pictures})
-    workdir.write_text(page, markdown(shown, outdated))
-  except OSError as error:
-    raise errors.UsageError(
-      f"{page}: {error.strerror or error}; choose a --results that you may"
-      " write to"
-    ) from error
+    summary = charts.orderings(shown)
+    figure = save(_SUMMARY_FIGURE, summary) if summary else ""
+    workdir.write_text(page, markdown(shown, outdated, figure=figure))
 
 
 def markdown(
-  experiments: Sequence[Mapping[str, Any]], outdated: Sequence[str] = ()
+  experiments: Sequence[Mapping[str, Any]],
+  outdated: Sequence[str] = (),
+  *,
+  figure: str = "",
 ) -> str:
   """The page.
 
   Args:
-    experiments: of `results.as_json`, each with `name`, of its folder, and
-      `pictures`, the paths of the figures of its tables.
-    outdated: names of experiments that are to be run again.
+    experiments: contents of `results.as_json`, each with the name of its folder
+      as `name` and the paths of the figures of its tables as `pictures`.
+    outdated: names of experiments that must be run again.
+    figure: path of the figure of all orderings; "" for none.
   """
-  environment = jinja2.Environment(
-    autoescape=False,  # Markdown; texts go through `cell`
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-  )
-  environment.filters |= {
-    "by_finding": _by_finding,
-    "by_reason": _by_reason,
-    "cell": _cell,
-    "clock": lambda spans: durations.in_words(durations.on_the_clock(spans)),
-    "code": _code,
-    "tally": _count,
-    "duration": durations.in_words,
-    "mean": _mean,
-    "portable": _portable,
-    "together": lambda spans: durations.in_words(durations.together(spans)),
-  }
-  environment.tests["partial"] = lambda c: bool(c["failed"] or c["not_run"])
-  return environment.from_string(template.TEMPLATE).render(
+  significant = (orderings.CONFIRMED, orderings.REVERSED)
+  return pages.render(
+    "experiment/results/results.md.j2",
     experiments=experiments,
     outdated=outdated,
-    sentence=sentence,
-    percent=f"{seed_statistics.CONFIDENCE * 100:g} %",
+    figure=figure,
+    percent=f"{statistics.CONFIDENCE * 100:g} %",
     spans={k: v for c in experiments for k, v in c["spans"].items()},
     verdicts=[
       verdict
       for verdict in orderings.VERDICTS
       if any(_count(content, verdict) for content in experiments)
     ],
+    significant=[
+      (content, one)
+      for content in experiments
+      for one in content["orderings"]
+      if one["verdict"] in significant
+    ],
+    by_finding=_by_finding,
+    by_reason=_by_reason,
+    count=_count,
+    duration=duration,
+    is_partial=lambda c: bool(c["failed"] or c["not_run"]),
+    mean=_mean,
+    portable=_portable,
+    sentence=sentence,
+    total_compute=total_compute,
+    wall_clock=wall_clock,
   )
 
 
@@ -101,14 +102,41 @@ def sentence(ordering: Mapping[str, Any]) -> str:
   if difference is None:
     return "–"
   text = (
-    f"{_number(ordering['left_mean'])} and {_number(ordering['right_mean'])},"
-    f" difference {_signed(difference['mean'])}"
+    f"{pages.number(ordering['left_mean'])} and"
+    f" {pages.number(ordering['right_mean'])}, difference"
+    f" {pages.number(difference['mean'], signed=True)}"
   )
   seeds = f"{difference['count']} seed{'s' * (difference['count'] > 1)}"
   if difference["low"] is None:
     return f"{text} ({seeds})"
-  ends = f"{_signed(difference['low'])}..{_signed(difference['high'])}"
+  ends = "..".join(
+    pages.number(difference[end], signed=True) for end in ("low", "high")
+  )
   return f"{text} ({ends}, {seeds})"
+
+
+def total_compute(spans: Iterable[Span]) -> float:
+  """Seconds of all spans together."""
+  return sum(end - begin for begin, end in spans)
+
+
+def wall_clock(spans: Iterable[Span]) -> float:
+  """Seconds that at least one span covers."""
+  total, reached = 0.0, float("-inf")
+  for begin, end in sorted(spans):
+    total += max(end - max(begin, reached), 0.0)
+    reached = max(reached, end)
+  return total
+
+
+def duration(seconds: float) -> str:
+  """Seconds as text, such as "2 h 5 min", "12 min" or "8 s"."""
+  if seconds < 59.5:
+    return f"{seconds:.0f} s"
+  minutes = round(seconds / 60)
+  if minutes < 60:
+    return f"{minutes} min"
+  return f"{minutes // 60} h {minutes % 60} min"
 
 
 def _count(content: Mapping[str, Any], verdict: str) -> int:
@@ -118,70 +146,47 @@ def _count(content: Mapping[str, Any], verdict: str) -> int:
 def _by_finding(
   given: Sequence[Mapping[str, Any]],
 ) -> list[tuple[str, list[str]]]:
-  """Each finding once, with all the orderings that it is about."""
+  """Each finding once, with the orderings that it explains."""
   found: dict[str, list[str]] = {}
   for one in given:
     if one["finding"]:
       name = f"{one['left']} {one['relation']} {one['right']}"
-      about = _cell(f"{name}, {one['measure']}")
+      about = pages.cell(f"{name}, {one['measure']}")
       found.setdefault(one["finding"], []).append(about)
   return list(found.items())
 
 
-def _by_reason(left_out: Mapping[str, str]) -> list[tuple[str, list[str]]]:
-  """Each reason once, with the names of what was left out."""
+def _by_reason(skipped: Mapping[str, str]) -> list[tuple[str, list[str]]]:
+  """Each reason once, with the names of the skipped steps."""
   found: dict[str, list[str]] = {}
-  for name, why in left_out.items():
+  for name, why in skipped.items():
     found.setdefault(why, []).append(name)
   return list(found.items())
 
 
 def _mean(values: Sequence[float], runs: int, unit: str) -> str:
-  """A cell of a table: the mean over seeds and its interval.
+  """A cell of a table: mean over seeds with its interval.
 
   Args:
-    values: one for each seed that is done.
-    runs: how many there are to be; where some are not done, that is said.
-    unit: of the values.
+    values: values of the finished seeds.
+    runs: number of seeds; the cell says how many are finished if not all are.
+    unit: unit of the values.
   """
   if not values:
     return "–"
-  estimate = seed_statistics.t_interval(values)
-  estimate = seed_statistics.within_unit(estimate, unit)
+  mean, low, high = statistics.within_unit(
+    statistics.mean_interval(values), unit
+  )
   notes = []
-  if estimate.low is not None:
-    notes.append(f"{_number(estimate.low)}..{_number(estimate.high)}")
+  if low is not None:
+    notes.append(f"{pages.number(low)}..{pages.number(high)}")
   if len(values) < runs:
     notes.append(f"{len(values)} of {runs} seeds")
   note = f" ({', '.join(notes)})" if notes else ""
-  return f"{_number(estimate.mean)}{note}"
-
-
-def _number(value: float) -> str:
-  text = f"{value:.1f}"
-  return "0.0" if text == "-0.0" else text
-
-
-def _signed(value: float) -> str:
-  text = f"{value:+.1f}"
-  return "0.0" if text in ("+0.0", "-0.0") else text
-
-
-def _cell(text: str) -> str:
-  """A text that no table and no heading of Markdown takes for markup."""
-  return re.sub(r"([|<\\`*\[\]])", r"\\\1", " ".join(str(text).split()))
-
-
-def _code(command: str) -> str:
-  """A command as code within a table."""
-  text = " ".join(_portable(command).split()).replace("|", "\\|")
-  if "`" not in text:
-    return f"`{text}`"
-  fence = "`" * (1 + max(map(len, re.findall("`+", text))))
-  return f"{fence} {text} {fence}"
+  return f"{pages.number(mean)}{note}"
 
 
 def _portable(command: str) -> str:
-  """A command without the folders of the machine it ran on."""
+  """A command without folders of the machine on which it ran."""
   command = command.replace(os.getcwd() + os.sep, "")
   return re.sub(r"\S*/bin/(python[\d.]*)\b", r"python", command)

@@ -1,7 +1,6 @@
-"""The numbers of an experiment, from the outputs of its steps to one file.
+"""Collects the numbers of an experiment into one file, `results.json`.
 
-`results.json` holds all that the page of results says, so that the page is
-made of nothing but such files.
+The page of results is made from these files alone.
 """
 
 import collections
@@ -20,10 +19,10 @@ from tf_ssl.experiment.results import orderings as orderings_lib
 from tf_ssl.ops import workdir
 
 RESULTS_FILE = "results.json"
-_FORMAT = 2  # counted up whenever the page needs what was not there before
-_WITHOUT_SEED = 0  # what stands for the seed of a model that has none
+_FORMAT = 3  # Increased whenever the page needs other content.
+_WITHOUT_SEED = 0  # Seed of models that have none.
 
-# {measure: {model: {seed: value}}}, a measure being "STEP.NAME"
+# {measure: {model: {seed: value}}}; a measure is "STEP.NAME".
 Values = dict[str, dict[str, dict[int, float]]]
 
 
@@ -32,7 +31,7 @@ def collect(
   nodes: Mapping[str, plan_lib.Node],
   outcome: engine.Outcome,
 ) -> Values:
-  """Reads the numbers of all nodes that are done.
+  """Reads the numbers of all finished nodes.
 
   Raises:
     UsageError: an output cannot be read, or a table or ordering names a measure
@@ -40,7 +39,7 @@ def collect(
   """
   values: Values = {}
   measured: dict[str, set[str]] = {}
-  # in the plan's order: steps end in another one each time
+  # In the order of the plan, as steps end in any order.
   for name, node in nodes.items():
     if node.model is None or name not in outcome.done:
       continue
@@ -54,7 +53,7 @@ def collect(
     step, _, name = measure.partition(".")
     if step in measured and name not in measured[step]:
       raise errors.UsageError(
-        f"measure {measure!r}: step {step!r} has none of that name; it has"
+        f"measure {measure!r}: step {step!r} has no such measure; it has"
         f" {', '.join(sorted(measured[step]))}; change tables or orderings"
       )
   return values
@@ -67,7 +66,7 @@ def as_json(
   values: Values,
   command: str,
 ) -> dict[str, Any]:
-  """All that the page says of an experiment, as JSON values."""
+  """JSON values of everything that the page shows of an experiment."""
   return {
     "format": _FORMAT,
     "title": experiment.title,
@@ -83,7 +82,7 @@ def as_json(
       for ordering in experiment.expected
     ],
     "steps": _steps(experiment, plan, outcome),
-    # by folders, which tell what is shared with other experiments
+    # By folder, since experiments share steps.
     "spans": {
       plan.nodes[name].folder.name: list(stamp.span)
       for name, stamp in outcome.done.items()
@@ -94,12 +93,12 @@ def as_json(
       for name in plan.nodes
       if name not in outcome.done and name not in outcome.failed
     ],
-    "left_out": dict(plan.left_out),
+    "skipped": dict(plan.skipped),
   }
 
 
 def write(content: Mapping[str, Any], folder: str) -> None:
-  """Writes results.json into a folder, made if it is not there."""
+  """Writes results.json into a folder, which is created where missing."""
   path = pathlib.Path(folder)
   path.mkdir(parents=True, exist_ok=True)
   text = json.dumps(content, indent=1, allow_nan=False)
@@ -109,14 +108,14 @@ def write(content: Mapping[str, Any], folder: str) -> None:
 def read_all(
   root: str,
 ) -> tuple[dict[str, dict[str, Any]], list[str]]:
-  """The results of all experiments below a folder.
+  """Reads the results of all experiments below a folder.
 
   Returns:
-    Them by name, in order, and the names of those that another version of this
-    program wrote, which are to be run again; what is cached stays so.
+    {name: results}, sorted, and the names of experiments whose results have
+    another format. Those must be run again, which reuses their finished steps.
 
   Raises:
-    UsageError: a file that is not what `write` wrote.
+    UsageError: a file is damaged.
   """
   found, outdated = {}, []
   for path in sorted(pathlib.Path(root).glob(f"*/{RESULTS_FILE}")):
@@ -127,7 +126,7 @@ def read_all(
         raise ValueError("no object")
     except (OSError, ValueError) as error:
       raise errors.UsageError(
-        f"{path} cannot be read ({error}); run the experiment {name} again, or"
+        f"{path} is damaged ({error}); run the experiment {name} again, or"
         f" remove {path.parent}"
       ) from error
     if content.get("format") == _FORMAT:
@@ -144,7 +143,8 @@ def _measures(node: plan_lib.Node) -> dict[str, float]:
   except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
     raise errors.UsageError(
       f"the output of {node.name} in {node.output} cannot be read"
-      f" ({type(error).__name__}: {error}); remove {node.folder} to run it anew"
+      f" ({type(error).__name__}: {error}); remove {node.folder} to run it"
+      " again"
     ) from error
 
 
@@ -164,12 +164,12 @@ def _table(experiment, plan, table, values: Values) -> dict[str, Any]:
     "rows": [
       {
         "model": experiment.label(model),
-        # one list for each column, one value for each seed
+        # A list for each column with a value for each seed.
         "values": [
           list(values.get(measure, {}).get(model, {}).values())
           for measure in table.columns.values()
         ],
-        # how many values there are once all is done
+        # Number of values for each column once all steps are done.
         "runs": [
           runs[measure.partition(".")[0], model]
           for measure in table.columns.values()
@@ -196,12 +196,13 @@ def _ordering(experiment, ordering, values: Values) -> dict[str, Any]:
     "finding": ordering.finding,
     "left_mean": judged.left.mean if judged.left else None,
     "right_mean": judged.right.mean if judged.right else None,
-    "difference": judged.difference._asdict() if judged.difference else None,
+    "difference": judged.difference
+    and judged.difference._asdict() | {"count": judged.seeds},
   }
 
 
 def _heading(experiment, measure: str) -> str:
-  """How tables call a measure."""
+  """Name of a measure: title and heading of its table."""
   for table in experiment.tables:
     for heading, of in table.columns.items():
       if of == measure:
@@ -210,7 +211,7 @@ def _heading(experiment, measure: str) -> str:
 
 
 def _steps(experiment, plan, outcome) -> list[dict[str, Any]]:
-  """One entry for each step: an example of its command, and what it took."""
+  """One entry per step: an example command, and the median run time."""
   found = []
   for name in experiment.steps:
     nodes = [node for node in plan.nodes.values() if node.step == name]

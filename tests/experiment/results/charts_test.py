@@ -1,0 +1,79 @@
+"""Figures of tables and orderings."""
+
+import sys
+
+import matplotlib.colors
+import pytest
+
+from tf_ssl.experiment.results import charts, orderings
+from tf_ssl.reporting import charts as report_charts
+
+
+def test_a_figure_has_every_column_model_and_seed():
+  rows = [
+    {"model": f"model {i}", "values": [[i, i + 1.0], [50.0], []]}
+    for i in range(4)
+  ]
+  figure = charts.table(
+    {
+      "title": "T $x",
+      "note": "",
+      "unit": "%",
+      "columns": ["occlusion", "illumination direction", "none"],
+      "rows": rows,
+    }
+  )
+  [axes] = figure.axes
+  assert axes.get_title() == "T $x" and not axes.title.get_parse_math()
+  assert len(axes.get_xticks()) == 3
+  dots = [line for line in axes.lines if line.get_marker() == "."]
+  assert [list(line.get_ydata()) for line in dots] == [
+    values for row in rows for values in row["values"] if values
+  ]
+  [legend] = figure.legends
+  assert [text.get_text() for text in legend.get_texts()] == [
+    row["model"] for row in rows
+  ]
+  colors = {line.get_color() for line in axes.lines}
+  assert {report_charts.color(i) for i in range(4)} <= colors
+
+
+def _ordering(relation, mean, low, high, verdict):
+  return {
+    "left": "a",
+    "relation": relation,
+    "right": "b",
+    "measure": "m",
+    "verdict": verdict,
+    "difference": {"mean": mean, "low": low, "high": high, "count": 3},
+  }
+
+
+def test_differences_are_positive_in_the_expected_direction():
+  figure = charts.orderings(
+    [
+      {
+        "title": "t",
+        "orderings": [
+          _ordering(">", 2.0, 1.0, 3.0, orderings.CONFIRMED),
+          _ordering("<", 2.0, 1.0, 3.0, orderings.REVERSED),
+          _ordering(">=", 1.0, None, None, orderings.NOT_SIGNIFICANT),
+        ],
+      },
+      {"title": "empty", "orderings": [{"difference": None}]},
+    ]
+  )
+  [axes] = figure.axes
+  means = [line for line in axes.lines if line.get_marker() == "o"]
+  assert [list(line.get_xdata())[0] for line in means] == [2.0, -2.0, 1.0]
+  assert len({matplotlib.colors.to_hex(m.get_color()) for m in means}) == 3
+  bars = [line for line in axes.lines if line.get_linewidth() == 2]
+  assert [sorted(line.get_xdata()) for line in bars] == [[1, 3], [-3, -1]]
+
+
+def test_without_measured_orderings_there_is_no_figure():
+  assert charts.orderings([{"title": "t", "orderings": []}]) is None
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))
