@@ -24,20 +24,20 @@ _LARGE = 1 << 20  # bytes; smaller files are libraries' own
 
 def compare(arguments: argparse.Namespace) -> None:
   """Measures cores, copies, and what a second call does."""
-  from tf_ssl.evaluation.svm import svm_settings, voc07
+  from tf_ssl.evaluation.svm import annotated_examples, fits, linear_svm
 
   rows, width = _SIZES[arguments.full]
   cores = len(os.sched_getaffinity(0))
-  settings = svm_settings.SvmSettings()
+  settings = fits.SvmSettings()
   with tempfile.TemporaryDirectory() as folder:
     path = os.path.join(folder, "features.npy")
     targets = _write(path, rows, width)
     features = np.load(path, mmap_mode="r")
-    side = voc07.Side(features, np.arange(rows), targets)
+    side = annotated_examples.Side(features, np.arange(rows), targets)
 
     def run(log: str, workers: int):
       with contextlib.redirect_stderr(io.StringIO()):  # bars
-        return voc07.evaluate(
+        return linear_svm.evaluate(
           side,
           side,
           settings,

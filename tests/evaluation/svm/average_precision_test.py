@@ -1,4 +1,4 @@
-"""Average precision against slow loops, scikit-learn, and cases by hand."""
+"""Tests of tf_ssl.evaluation.svm.average_precision."""
 
 import fractions
 import sys
@@ -12,7 +12,7 @@ from tf_ssl.evaluation.svm import average_precision
 
 
 def _slow(scores, targets):
-  """Eleven points and area, threshold by threshold, in exact fractions."""
+  """Reference: eleven points and area by threshold, in exact fractions."""
   kept = [(s, t) for s, t in zip(scores, targets, strict=True) if t in (0, 1)]
   positives = sum(t for _, t in kept)
   curve = []
@@ -38,7 +38,7 @@ def _slow(scores, targets):
 
 @pytest.mark.parametrize("ties", [False, True])
 @pytest.mark.parametrize("count", [1, 2, 10, 30, 200])
-def test_it_equals_a_slow_computation_and_scikit_learn(count, ties):
+def test_it_equals_exact_fractions_and_scikit_learn(count, ties):
   rng = np.random.default_rng(count)
   for _ in range(20):
     scores = rng.integers(0, 5, count) if ties else rng.normal(size=count)
@@ -66,7 +66,7 @@ def test_area_is_scikit_learns_where_precision_never_rises():
   )
 
 
-def test_a_case_by_hand():
+def test_an_example_by_hand():
   # Ranks of the positives: 1, 3. Precision 1 up to a recall of 1/2, then 2/3:
   # at recalls 0 to 0.5 (6 points) 1, at 0.6 to 1 (5 points) 2/3.
   found = average_precision.average_precision([4, 3, 2, 1], [1, 0, 1, 0])
@@ -74,7 +74,7 @@ def test_a_case_by_hand():
   assert found.area == pytest.approx(1 / 2 + 1 / 2 * 2 / 3)
 
 
-def test_a_precision_that_rises_again_is_raised_in_area_and_not_in_steps():
+def test_area_raises_precision_and_steps_does_not():
   # Ranks 2, 3: precisions 1/2 and 2/3.
   found = average_precision.average_precision([4, 3, 2], [0, 1, 1])
   assert found.steps == pytest.approx((1 / 2 + 2 / 3) / 2)
@@ -91,12 +91,12 @@ def test_a_recall_of_a_tenth_reaches_its_point():
   assert found.eleven_points == pytest.approx(np.mean(expected))
 
 
-def test_ignored_examples_are_as_if_they_were_not_there():
+def test_ignored_examples_do_not_count():
   found = average_precision.average_precision([9, 8, 7, 6], [-1, 1, -1, 0])
   assert found == (1.0, 1.0, 1.0)
 
 
-def test_all_scores_equal_are_the_share_of_positives():
+def test_equal_scores_give_the_fraction_of_positives():
   found = average_precision.average_precision(np.zeros(8), [1, 0] * 4)
   assert found == pytest.approx((0.5, 0.5, 0.5))
 
@@ -110,7 +110,7 @@ def test_a_class_without_positives_has_no_precision():
   assert found.area[1] == 0.5
 
 
-def test_the_mean_over_draws_is_what_chance_reaches():
+def test_chance_is_the_mean_over_random_rankings():
   # One positive of two: it is first in half of the draws, 1 or 1/2.
   found = average_precision.chance(np.array([[1], [0]]), draws=400)
   assert found.steps[0] == pytest.approx(0.75, abs=0.05)
@@ -122,14 +122,14 @@ def test_the_mean_over_draws_is_what_chance_reaches():
   ("scores", "targets", "message"),
   [
     ([1.0, 2.0], [1], r"shape \(2,\) and targets \(1,\)"),
-    ([1.0, 2.0], [1, 2], "other values than 1"),
-    ([1.0, np.nan], [1, 0], "1 of 2 scores are NaN"),
+    ([1.0, 2.0], [1, 2], "targets"),
+    ([1.0, np.nan], [1, 0], "1 of 2 scores"),
   ],
 )
-def test_what_cannot_be_ranked_is_refused(scores, targets, message):
+def test_invalid_scores_and_targets_are_refused(scores, targets, message):
   with pytest.raises(errors.UsageError, match=message):
     average_precision.average_precision(np.array(scores), np.array(targets))
-  with pytest.raises(errors.UsageError, match=r"expected \[N, C\] each"):
+  with pytest.raises(errors.UsageError, match=r"\[N, C\]"):
     average_precision.of_classes(np.array(scores), np.array(targets))
 
 

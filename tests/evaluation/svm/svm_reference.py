@@ -1,4 +1,4 @@
-"""METHODS 7 word by word, with scikit-learn and in one process."""
+"""Reference of METHODS 7, with scikit-learn, in one process."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""A miniature of PASCAL VOC whose classes are colors, and models that see it.
+"""A miniature of PASCAL VOC whose classes are colors, and models for it.
 
 An image is 32 x 16 px: a left and a right half of one color each, a box around
 either. Class red is shown where a half has much red in it, and so on.
@@ -42,7 +42,7 @@ def write(root, *, counts=(("trainval", 40), ("test", 30)), seed=0):
       halves = [[None, *CLASSES][i] for i in rng.integers(0, 4, 2)]
       found[name] = halves
       pixels = np.zeros((16, 32, 3), np.uint8)
-      for i, half in enumerate(halves):  # no two images are the same
+      for i, half in enumerate(halves):  # No two images are equal.
         color = _LEVELS.get(half, _GRAY) + rng.integers(-12, 13, 3)
         pixels[:, 16 * i : 16 * i + 16] = color
       file = root / f"JPEGImages/{name}.jpg"
@@ -72,12 +72,12 @@ def write(root, *, counts=(("trainval", 40), ("test", 30)), seed=0):
 
 
 def subject(run, name="model"):
-  """What a protocol measures: a function [B, H, W, 3] 0..255 -> [B, D]."""
+  """A subject whose model is the function [B, H, W, 3] 0..255 -> [B, D]."""
   described = reader.Reader(
     kind="function",
     run=run,
     layer="all",
-    layer_chosen="all there is",
+    layer_chosen="only one",
     digest=name,
     preprocessing="0..255",
     image_size=(16, 16),
@@ -89,17 +89,17 @@ def subject(run, name="model"):
 
 
 def colors(images):
-  """Mean color of both halves, and a constant, so that lengths mean little."""
+  """Mean color of both halves, and a constant that dominates the length."""
   halves = images.reshape(len(images), 16, 2, 8, 3).mean(axis=(1, 3))
   both = halves.reshape(len(images), 6)
-  # For each color the brighter half: what "shown anywhere" hangs on.
+  # For each color the brighter half: whether the class is present anywhere.
   return np.concatenate(
     [both, halves.max(axis=1), np.full((len(images), 1), 255.0)], axis=1
   )
 
 
 def noise(images):
-  """8 random numbers for each image, the same ones for the same image."""
+  """8 random numbers for each image, equal for equal images."""
   return np.stack(
     [
       np.random.default_rng(zlib.crc32(image.tobytes())).normal(size=8)

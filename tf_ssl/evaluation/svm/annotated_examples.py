@@ -1,4 +1,4 @@
-"""Features of annotated images, or of boxes cut out, split for an SVM."""
+"""Features and targets of annotated images, or of their boxes, for SVMs."""
 
 import dataclasses
 import os
@@ -8,40 +8,54 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tf_ssl import errors
-from tf_ssl.datasets.annotations import (
-  annotations as annotations_lib,
-)
+from tf_ssl.datasets.annotations import annotations as annotations_lib
 from tf_ssl.datasets.annotations import cut_boxes
 from tf_ssl.evaluation import protocol
-from tf_ssl.evaluation.svm import voc07
+from tf_ssl.evaluation.svm import average_precision
 from tf_ssl.features import store
 
 _FOLDER = "features"
+# Training labels of ignored targets; VISSL's code makes them negatives.
+_DIFFICULT = ("negative", "ignored")
+
+
+class Side(NamedTuple):
+  """Examples to train on, or examples to test on.
+
+  Attributes:
+    features: [N, D] float32, usually a memory map.
+    rows: [n] int64, rows of the features that are used.
+    targets: [n, C] int8: 1 present, 0 absent, -1 ignored.
+  """
+
+  features: np.ndarray
+  rows: np.ndarray
+  targets: np.ndarray
 
 
 class Split(NamedTuple):
-  """Examples to train on and to test with.
+  """One split into training and test examples.
 
   Attributes:
-    name: such as "split 0"; "" where the data came split.
-    train: to train on.
-    test: to test with.
+    name: name such as "split 0"; "" for data that is already split.
+    train: training examples.
+    test: test examples.
   """
 
   name: str
-  train: voc07.Side
-  test: voc07.Side
+  train: Side
+  test: Side
 
 
 class Examples(NamedTuple):
-  """The features of all examples, in one or several splits.
+  """All examples, in one or several splits.
 
   Attributes:
-    class_names: [C].
-    splits: at least one.
-    data: for `protocol.Outcome.data`.
-    skipped: for `protocol.Outcome.skipped`.
-    notes: for `protocol.Outcome.notes`.
+    class_names: [C] names of the classes.
+    splits: at least one split.
+    data: value of `protocol.Outcome.data`.
+    skipped: value of `protocol.Outcome.skipped`.
+    notes: sentences for `protocol.Outcome.notes`.
   """
 
   class_names: tuple[str, ...]
@@ -52,7 +66,7 @@ class Examples(NamedTuple):
 
 
 class _Set(NamedTuple):
-  """Features [n, D] and targets [n, C] of what an annotation file has."""
+  """Features [n, D], targets [n, C] and image indices [n] of a set."""
 
   features: np.ndarray
   targets: np.ndarray
@@ -63,24 +77,24 @@ class _Set(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AnnotatedExamples:
-  """Which images are measured on, and how they are framed.
+  """Images or boxes to train and test on, and how they are framed.
 
   Attributes:
-    train: the images to train on.
-    test: the images to test with, of the same classes by name; None to deal
-      those of `train` to both sides, anew for each of `split_seeds`.
-    boxes: False for whole images, which show several classes; True for their
-      boxes cut out, one class each.
-    min_size: of boxes, pixels of the shorter side.
-    context: of boxes, the margin on every side as a share of the box's.
-    difficult_in_training: "negative", as in VISSL's code, or "ignored". In
-      testing they are always ignored.
-    test_fraction: of the images, where `test` is None.
-    split_seeds: the same.
-    image_size: pixels a side that images and boxes are resized to.
-    framing: "whole" or "middle"; see `numbered_images`.
-    batch_size: images at once.
-    max_skipped_fraction: the share that may be unreadable.
+    train: annotated images to train on.
+    test: annotated images to test on, whose classes are matched by name; None
+      to split `train` at random, once for each of `split_seeds`.
+    boxes: whether the examples are cropped boxes, one class each, instead of
+      whole images, which show several classes.
+    min_size: smallest length of a box's shorter side, pixels.
+    context: margin on every side of a box, as a fraction of that side.
+    difficult_in_training: training label of difficult objects: "negative", as
+      in VISSL's code, or "ignored". Tests always ignore them.
+    test_fraction: fraction of the images to test on, where `test` is None.
+    split_seeds: seeds of the random splits, where `test` is None.
+    image_size: side to which images and boxes are resized, pixels.
+    framing: "whole" or "middle"; see `input_pipeline.numbered_images`.
+    batch_size: images per forward pass.
+    max_skipped_fraction: largest fraction of the images that may be unreadable.
   """
 
   train: annotations_lib.Annotations
@@ -97,18 +111,18 @@ class AnnotatedExamples:
   max_skipped_fraction: float = 0.05
 
   def __post_init__(self):
-    """Refuses what would fail only after all images have been read."""
-    if self.train is None:
-      raise errors.UsageError(
-        "there are no annotated images to train on; expected an annotation "
-        "file in TRAIN_ANNOTATIONS"
-      )
-    voc07.check(2, self.difficult_in_training)
+    """Checks the settings before any image is read."""
+    errors.require(
+      self.train is not None,
+      "there are no annotated images to train on; expected an annotation file "
+      "in TRAIN_ANNOTATIONS",
+    )
+    check_difficult(self.difficult_in_training)
     if self.test is None:
       self._image_splits()
 
   def report(self) -> dict[str, Any]:
-    """All settings that the numbers depend on, JSON values."""
+    """JSON values of all settings that the results depend on."""
     found: dict[str, Any] = {
       "examples": "boxes cut out" if self.boxes else "whole images"
     }
@@ -129,15 +143,15 @@ class AnnotatedExamples:
     return found
 
   def extract(self, subject: protocol.Subject, output_dir: str) -> Examples:
-    """Runs the model over all examples; what is there already is kept.
+    """Computes the features of all examples, resuming an interrupted call.
 
     Args:
-      subject: the model.
-      output_dir: the features go below it.
+      subject: model to evaluate.
+      output_dir: path of the folder below which the features are kept.
 
     Raises:
-      UsageError: no box that is large enough, no class in both sides, too many
-        images that cannot be read.
+      UsageError: no box is large enough, the two sets have no class in common,
+        or too many images cannot be read.
     """
     train = self._extract(self.train, subject, output_dir, "train")
     if self.test is None:
@@ -145,7 +159,7 @@ class AnnotatedExamples:
     test = self._extract(self.test, subject, output_dir, "test")
     columns, notes = _common(self.train, self.test)
     sides = [
-      voc07.Side(
+      Side(
         found.features, np.arange(len(found.targets)), found.targets[:, column]
       )
       for found, column in zip((train, test), columns, strict=True)
@@ -201,11 +215,11 @@ class AnnotatedExamples:
 
   def _image_splits(self) -> list[tuple[np.ndarray, np.ndarray]]:
     seeds = list(self.split_seeds)
-    if not seeds or len(set(seeds)) != len(seeds):
-      raise errors.UsageError(
-        f"split_seeds are {seeds}; expected different numbers, such as "
-        "(0, 1, 2)"
-      )
+    errors.require(
+      seeds and len(set(seeds)) == len(seeds),
+      f"split_seeds are {seeds}; expected different numbers, such as "
+      "(0, 1, 2); change SPLIT_SEEDS",
+    )
     return [
       annotations_lib.split_images(
         self.train.num_images, test_fraction=self.test_fraction, seed=seed
@@ -214,22 +228,20 @@ class AnnotatedExamples:
     ]
 
   def _split(self, found: _Set) -> Examples:
-    """Deals images, with all their boxes, to the two sides."""
+    """Splits by image: all boxes of an image are on one side."""
     splits = []
     for seed, images in zip(
       self.split_seeds, self._image_splits(), strict=True
     ):
       rows = [np.flatnonzero(np.isin(found.image_index, i)) for i in images]
-      sides = [
-        voc07.Side(found.features, row, found.targets[row]) for row in rows
-      ]
+      sides = [Side(found.features, row, found.targets[row]) for row in rows]
       splits.append(Split(f"split {seed}", *sides))
     note = (
-      "training and test images are parts of one annotated set, "
-      f"{self.test_fraction:.0%} of the images in the test part, dealt anew "
-      f"for each of {len(splits)} seeds; intervals are over these splits, "
-      "which share images"
-    ).replace("%", " %")
+      "training and test images are random parts of one annotated set, "
+      f"{100 * self.test_fraction:g} % of the images to test on, split by "
+      f"{len(splits)} seeds; intervals are over these splits, which share "
+      "images"
+    )
     return Examples(
       self.train.class_names,
       splits,
@@ -239,10 +251,100 @@ class AnnotatedExamples:
     )
 
 
+def check_difficult(difficult: str) -> None:
+  """Raises UsageError unless `difficult` is "negative" or "ignored"."""
+  errors.require(
+    difficult in _DIFFICULT,
+    f"difficult_in_training is {difficult!r}; expected one of "
+    f"{', '.join(_DIFFICULT)}",
+  )
+
+
+def signs(
+  side: Side, class_id: int, difficult: str
+) -> tuple[np.ndarray, np.ndarray]:
+  """Examples and labels for the SVM of one class.
+
+  Args:
+    side: training examples.
+    class_id: index of the class, from 0.
+    difficult: what ignored targets are: "negative" or "ignored".
+
+  Returns:
+    Rows [n] int64 of the features, and labels [n] int8, 1 or -1.
+  """
+  targets = side.targets[:, class_id]
+  kept = np.ones(len(targets), bool)
+  if difficult == "ignored":
+    kept = targets >= 0
+  return side.rows[kept], np.where(targets[kept] > 0, 1, -1).astype(np.int8)
+
+
+def measurable_classes(
+  train: Side, test: Side, *, folds: int, difficult: str
+) -> tuple[list[int], dict[int, str]]:
+  """Finds the classes with enough training and test examples.
+
+  Args:
+    train: training examples.
+    test: test examples of the same C classes.
+    folds: smallest number of positives and of negatives to train on.
+    difficult: what ignored training targets are: "negative" or "ignored".
+
+  Returns:
+    Indices of the measurable classes, and the reasons by index of the others.
+
+  Raises:
+    UsageError: shapes or targets are invalid, or no class is measurable.
+  """
+  _check_sides(train, test)
+  excluded = {}
+  count = train.targets.shape[1]
+  for c in range(count):
+    labels = signs(train, c, difficult)[1]
+    for name, sign in (("positive", 1), ("negative", -1)):
+      number = np.count_nonzero(labels == sign)
+      if number < folds:
+        excluded[c] = (
+          f"fewer {name} training examples than the {folds} folds"
+          if number
+          else f"no {name} training example"
+        )
+        break
+    else:
+      if not (test.targets[:, c] == 1).any():
+        excluded[c] = "no positive test example"
+  errors.require(
+    len(excluded) < count,
+    f"none of {count} classes can be measured "
+    f"({'; '.join(sorted(set(excluded.values())))}); expected classes that "
+    "training and test images show",
+  )
+  return [c for c in range(count) if c not in excluded], excluded
+
+
+def _check_sides(train: Side, test: Side) -> None:
+  for name, side in (("training", train), ("test", test)):
+    shapes = [side.features.shape, side.rows.shape, side.targets.shape]
+    errors.require(
+      list(map(len, shapes)) == [2, 1, 2] and shapes[1][0] == shapes[2][0],
+      f"{name} features, rows and targets have the shapes {shapes[0]}, "
+      f"{shapes[1]} and {shapes[2]}; expected [N, D], [n] and [n, C]",
+    )
+    average_precision.check_targets(f"{name} targets", side.targets)
+  widths = [(s.features.shape[1], s.targets.shape[1]) for s in (train, test)]
+  errors.require(
+    widths[0] == widths[1],
+    f"training features and targets are {widths[0][0]} and {widths[0][1]} "
+    f"wide, test features and targets {widths[1][0]} and {widths[1][1]}; "
+    "expected the same encoder and the same classes",
+  )
+
+
 def _common(
   train: annotations_lib.Annotations, test: annotations_lib.Annotations
 ) -> tuple[tuple[list[int], list[int]], list[str]]:
-  """The columns of classes of one name, and what to say of the others."""
+  """Columns of the classes that both sets name, and notes on the others."""
   shared = [name for name in train.class_names if name in test.class_names]
   columns = (
     [train.class_names.index(name) for name in shared],
@@ -258,6 +360,6 @@ def _common(
   if not single:
     return columns, []
   return columns, [
-    f"{len(single)} classes are named in one of both sets only and left out: "
+    f"{len(single)} classes that only one of the sets names are excluded: "
     f"{', '.join(single)}"
   ]

@@ -1,11 +1,10 @@
-"""Many linear SVMs at once, on all cores, on features that are kept once.
+"""Fits many linear SVMs in parallel, on one shared copy of the features.
 
-Workers are processes that map the features' file: each takes from it the rows
-that it trains on and nothing else. Threads would do for memory, but not for
-results: liblinear draws from one generator for the whole process, so what one
-fit gives would hang on the others. They end where this process does, killed or
-not. What is done is noted in a file, and not done again. This module is what a
-worker imports: no TensorFlow.
+Workers are processes that map the feature file; each copies only the rows that
+it trains on. Threads are not an option: liblinear draws from one generator per
+process, so that fits would influence each other. Workers end with their parent,
+even if that is killed. Finished fits are kept in a file. Workers import this
+module, so it does not import TensorFlow.
 """
 
 import dataclasses
@@ -13,30 +12,100 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import joblib
 import numpy as np
-import tqdm
-from sklearn import exceptions, preprocessing
+from sklearn import exceptions, preprocessing, svm
 
 from tf_ssl import errors
-from tf_ssl.evaluation.svm import average_precision, svm_settings
-from tf_ssl.ops import child_process
+from tf_ssl.evaluation.svm import average_precision
+from tf_ssl.ops import child_process, progress, workdir
 
-_ROWS = 1024  # of the test features at once
+COSTS = (0.01, 0.1, 1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 50.0, 100.0, 1000.0)
+_ROWS = 1024  # Test features in memory at once.
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SvmSettings:
+  """How an SVM is trained; METHODS 7, the values of VISSL's VOC07 benchmark.
+
+  Squared hinge loss, L2 penalty, dual form, features of unit length.
+
+  Attributes:
+    costs: grid of C, different numbers > 0.
+    positive_weight: weight of an example of the class; others have weight 1.
+    tolerance: liblinear's stopping criterion.
+    max_iterations: largest number of liblinear's iterations.
+    seed: seed of liblinear's order of examples.
+  """
+
+  costs: Sequence[float] = COSTS
+  positive_weight: float = 2.0
+  tolerance: float = 1e-4
+  max_iterations: int = 2000
+  seed: int = 0
+
+  def __post_init__(self):
+    """Checks the settings."""
+    costs = set(self.costs)
+    errors.require(
+      costs and min(costs) > 0 and len(costs) == len(self.costs),
+      f"costs are {self.costs}; expected different numbers above 0, such as "
+      "(0.1, 1.0, 10.0); change COSTS",
+    )
+    errors.require(
+      self.positive_weight > 0 and self.tolerance > 0,
+      f"positive_weight is {self.positive_weight} and tolerance "
+      f"{self.tolerance}; expected numbers above 0",
+    )
+    errors.require(
+      self.max_iterations >= 1,
+      f"max_iterations is {self.max_iterations}; expected at least 1",
+    )
+
+  def classifier(self, cost: float) -> svm.LinearSVC:
+    """An SVM to fit, for labels 1 and -1.
+
+    Args:
+      cost: C, > 0.
+    """
+    return svm.LinearSVC(
+      C=cost,
+      penalty="l2",
+      loss="squared_hinge",
+      dual=True,
+      tol=self.tolerance,
+      max_iter=self.max_iterations,
+      class_weight={1: self.positive_weight, -1: 1.0},
+      random_state=self.seed,
+    )
+
+  def report(self) -> dict:
+    """JSON values of everything that the fits depend on."""
+    return {
+      "features": "of unit length (l2)",
+      "classifier": "linear SVM (scikit-learn's LinearSVC, dual)",
+      "loss": "squared hinge",
+      "penalty": "l2",
+      "costs": list(self.costs),
+      "class_weights": {"present": self.positive_weight, "absent": 1.0},
+      "tolerance": self.tolerance,
+      "max_iterations": self.max_iterations,
+      "seed": self.seed,
+    }
 
 
 class Job(NamedTuple):
-  """One class on one choice of examples, with several costs.
+  """One class on one selection of examples, with several costs.
 
   Attributes:
     train_rows: [n] int, rows of the training features.
-    train_signs: [n] int8, 1 or -1, both of them there.
+    train_signs: [n] int8, labels 1 and -1, both of which occur.
     test_rows: [m] int, rows of the test features.
-    test_targets: [m] int8, 1, 0 or -1, as for `average_precision`.
-    costs: the values of C.
+    test_targets: [m] int8: 1 present, 0 absent, -1 ignored.
+    costs: values of C.
   """
 
   train_rows: np.ndarray
@@ -47,11 +116,11 @@ class Job(NamedTuple):
 
 
 class Fit(NamedTuple):
-  """What one SVM reaches.
+  """Result of one SVM.
 
   Attributes:
-    precision: on the test rows.
-    iterations: that liblinear took.
+    precision: average precision on the test rows.
+    iterations: number of liblinear's iterations.
   """
 
   precision: average_precision.AveragePrecision
@@ -62,66 +131,60 @@ def run(
   train: np.ndarray,
   test: np.ndarray,
   jobs: Sequence[Job],
-  settings: svm_settings.SvmSettings,
+  settings: SvmSettings,
   *,
   log: str,
   workers: int = -1,
   title: str = "SVMs",
 ) -> list[list[Fit]]:
-  """Trains and judges all SVMs; shows how far it is.
+  """Fits and tests all SVMs, with a progress bar.
 
   Args:
-    train: [N, D] float, finite; any length. A memory map is shared as it is, an
-      array through one that joblib makes.
-    test: [M, D], the same; may be the same array.
-    jobs: what to train.
-    settings: how.
-    log: a file to note in what is done, and to look it up in; made if it is not
-      there. A fit is known again by all that it depends on.
-    workers: processes; -1 for as many as cores, 1 for this process alone.
-    title: of the progress bar.
+    train: [N, D] float, finite, of any length. Workers share a memory map as it
+      is; for an array, joblib writes one.
+    test: [M, D] float, finite, of any length; may be the array `train`.
+    jobs: SVMs to fit.
+    settings: how each SVM is trained.
+    log: path of the file of finished fits, created if missing. A fit is
+      identified by a hash of everything it depends on.
+    workers: number of processes; -1 for one per core, 1 for this process only.
+    title: title of the progress bar.
 
   Returns:
-    For each job, for each of its costs, what came out.
+    For each job, a result for each of its costs.
 
   Raises:
-    UsageError: `workers` that cannot be, features that are NaN or infinite, or
-      a log that cannot be written.
+    UsageError: `workers` is invalid, features are NaN or infinite, or the log
+      cannot be written.
   """
-  if workers != -1 and workers < 1:
-    raise errors.UsageError(
-      f"workers is {workers}; expected a number of processes, or -1 for as "
-      "many as there are cores"
-    )
+  errors.require(
+    workers == -1 or workers >= 1,
+    f"workers is {workers}; expected a number of processes, or -1 for one per "
+    "core; change WORKERS",
+  )
   digest = _digest(train, test, settings)
   keys = [_key(digest, job) for job in jobs]
   known = _read(log)
   found = {i: known[key] for i, key in enumerate(keys) if key in known}
-  left = [i for i in range(len(jobs)) if i not in found]
-  try:
-    with (
-      open(log, "a", encoding="utf-8") as file,
-      tqdm.tqdm(
-        total=sum(len(job.costs) for job in jobs),
-        initial=sum(len(jobs[i].costs) for i in found),
-        desc=title,
-        unit="fit",
-        mininterval=0.5,
-      ) as bar,
+  remaining = [i for i in range(len(jobs)) if i not in found]
+  with (
+    workdir.writable(log, "--output_dir"),
+    open(log, "a", encoding="utf-8") as file,
+    progress.bar(
+      title,
+      total=sum(len(job.costs) for job in jobs),
+      done=sum(len(jobs[i].costs) for i in found),
+      unit="fit",
+    ) as bar,
+  ):
+    for i, fits in each_job(
+      fit, train, test, jobs, remaining, settings, workers=workers
     ):
-      for i, fits in each_job(
-        fit, train, test, jobs, left, settings, workers=workers
-      ):
-        found[i] = fits
-        # The line begins anew, whatever a kill has left of the last one.
-        file.write("\n" + json.dumps({"job": keys[i], "fits": fits}))
-        file.flush()
-        bar.update(len(fits))
-  except OSError as error:
-    raise errors.UsageError(
-      f"{log}: {error.strerror or error}; choose a folder on a disk with room "
-      "that you may write to"
-    ) from error
+      found[i] = fits
+      # The leading newline ends a line that a killed process left incomplete.
+      file.write("\n" + json.dumps({"job": keys[i], "fits": fits}))
+      file.flush()
+      bar.update(len(fits))
   return [found[i] for i in range(len(jobs))]
 
 
@@ -130,8 +193,8 @@ def each_job(
   train: np.ndarray,
   test: np.ndarray,
   jobs: Sequence[Job],
-  numbers: Sequence[int],
-  settings: svm_settings.SvmSettings,
+  numbers: Iterable[int],
+  settings: SvmSettings,
   *,
   workers: int,
 ) -> Iterator[tuple[int, Any]]:
@@ -139,16 +202,17 @@ def each_job(
 
   Args:
     function: called as function(train, test, job, settings).
-    train: as for `run`.
-    test: the same.
-    jobs: the same.
-    numbers: which of them.
-    settings: how.
-    workers: as for `run`.
+    train: [N, D] float, training features.
+    test: [M, D] float, test features.
+    jobs: all jobs.
+    numbers: indices of the jobs to run.
+    settings: how each SVM is trained.
+    workers: number of processes; -1 for one per core, 1 for this process only.
 
   Yields:
-    The number of a job and what the function gave, in any order.
+    Index of a job and the function's result, in any order.
   """
+  numbers = list(numbers)
   if workers == -1:
     workers = max(1, min(len(numbers), joblib.cpu_count()))
   parallel = joblib.Parallel(
@@ -162,34 +226,25 @@ def each_job(
   )
 
 
-def _numbered(parent, number, function, *arguments) -> tuple[int, Any]:
-  if os.getpid() != parent:
-    child_process.watch_parent(parent)
-  return number, function(*arguments)
-
-
 def fit(
-  train: np.ndarray,
-  test: np.ndarray,
-  job: Job,
-  settings: svm_settings.SvmSettings,
+  train: np.ndarray, test: np.ndarray, job: Job, settings: SvmSettings
 ) -> list[Fit]:
-  """Trains and judges the SVMs of one job, in this process.
+  """Fits and tests the SVMs of one job in this process.
 
   Args:
-    train: as for `run`.
-    test: the same.
-    job: what to train.
-    settings: how.
+    train: [N, D] float, training features.
+    test: [M, D] float, test features.
+    job: SVMs to fit.
+    settings: how each SVM is trained.
 
   Returns:
-    One entry for each cost.
+    A result for each cost.
   """
   examples = _unit_length(train, job.train_rows)
   fitted = []
   for cost in job.costs:
     classifier = settings.classifier(cost)
-    with warnings.catch_warnings():  # that it has stopped early is counted
+    with warnings.catch_warnings():  # The report counts early stops.
       warnings.simplefilter("ignore", exceptions.ConvergenceWarning)
       fitted.append(classifier.fit(examples, job.train_signs))
   del examples
@@ -208,25 +263,32 @@ def fit(
   ]
 
 
+def _numbered(parent, number, function, *arguments) -> tuple[int, Any]:
+  if os.getpid() != parent:
+    child_process.watch_parent(parent)
+  return number, function(*arguments)
+
+
 def _unit_length(features: np.ndarray, rows: np.ndarray) -> np.ndarray:
-  """Some rows, float64, each divided by its length; rows of 0 stay 0."""
+  """Rows as float64, scaled to unit length; rows of zeros stay zeros."""
   taken = np.asarray(features[rows], np.float64)
   return preprocessing.normalize(taken, copy=False)
 
 
-def _digest(train, test, settings: svm_settings.SvmSettings) -> bytes:
-  # The costs are each job's own: a longer list leaves what is done as it is.
+def _digest(train, test, settings: SvmSettings) -> bytes:
+  # Costs belong to the jobs: a longer grid keeps the finished fits.
   text = str(dataclasses.replace(settings, costs=(1.0,)))
   sha256 = hashlib.sha256(text.encode())
   for features in [train] if test is train else [train, test]:
     sha256.update(f"{features.shape}{features.dtype}".encode())
     for i in range(0, len(features), _ROWS):
       chunk = np.ascontiguousarray(features[i : i + _ROWS])
-      if not np.isfinite(chunk).all():
-        raise errors.UsageError(
-          f"a row of the features from {i} on is NaN or infinite; the encoder "
-          "that made them has diverged, or its weights are damaged"
-        )
+      errors.require(
+        np.isfinite(chunk).all(),
+        f"features of rows {i} to {i + len(chunk) - 1} contain NaN or "
+        "infinity; the encoder that computed them has diverged, or its weights "
+        "are damaged",
+      )
       sha256.update(chunk.data)
   return sha256.digest()
 
@@ -241,7 +303,7 @@ def _key(digest: bytes, job: Job) -> str:
 
 
 def _read(log: str) -> dict[str, list[Fit]]:
-  """What is noted; a line that a kill has cut short is not."""
+  """Finished fits by key; ignores lines that a killed process cut short."""
   found = {}
   try:
     with open(log, encoding="utf-8", errors="replace") as file:

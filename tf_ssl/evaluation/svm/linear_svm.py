@@ -1,54 +1,83 @@
 """Linear SVMs on frozen features: the VOC07 protocol, for any annotations.
 
-METHODS 7: images resized to 224, features of unit length, for each class a
-linear SVM whose cost is cross-validated, mean average precision on test images
-without those that are difficult.
+METHODS 7 and VISSL's benchmark (Goyal et al. 2019): images resized to 224,
+features of unit length, one linear SVM per class. Its cost is chosen by
+scikit-learn's average precision over three stratified folds; the SVM with that
+cost is fitted on all training examples. The result is mean average precision on
+the test examples without the difficult ones.
 """
 
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn import model_selection
 
-from tf_ssl.evaluation import protocol
-from tf_ssl.evaluation.svm import (
-  annotated_examples,
-  average_precision,
-  svm_settings,
-  voc07,
-)
-from tf_ssl.reporting import statistics
+from tf_ssl import errors
+from tf_ssl.evaluation import protocol, seeds
+from tf_ssl.evaluation.svm import annotated_examples, average_precision
+from tf_ssl.evaluation.svm import fits as svm_fits
 
 LOG_FILE = "svm-fits.jsonl"
-_MEASURES = {  # of AveragePrecision -> the name of its mean over classes
+_MEASURES = {  # Field of AveragePrecision -> name of its mean over classes.
   "eleven_points": "voc07_mean_ap_percent",
   "area": "area_mean_ap_percent",
   "steps": "scikit_learn_mean_ap_percent",
 }
+_CHANCE = "chance_voc07_mean_ap_percent"
+_HEADINGS = {
+  **dict(
+    zip(_MEASURES.values(), ("VOC07", "area", "scikit-learn"), strict=True)
+  ),
+  _CHANCE: "chance, VOC07",
+}
+
+
+class ClassResults(NamedTuple):
+  """Results of the SVMs of c measurable classes.
+
+  Attributes:
+    classes: [c] int64, indices of the measurable classes.
+    excluded: reasons by index of the other classes.
+    cross_validated: [c, costs] float64, scikit-learn's average precision, mean
+      over folds, 0..1.
+    costs: [c] float64, chosen costs.
+    precision: average precision on the test examples, arrays [c].
+    fits: number of SVMs fitted.
+    stopped: number of SVMs that reached the limit of iterations.
+  """
+
+  classes: np.ndarray
+  excluded: Mapping[int, str]
+  cross_validated: np.ndarray
+  costs: np.ndarray
+  precision: average_precision.AveragePrecision
+  fits: int
+  stopped: int
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LinearSvm:
-  """One-vs-rest linear SVMs of whole images or of boxes.
+  """One-vs-rest linear SVMs on whole images or on boxes.
 
   Attributes:
-    examples: the images, and how they are framed.
-    svm: how an SVM is trained, with the costs to choose from.
-    folds: of the cross-validation that chooses the cost.
-    workers: processes; -1 for as many as cores. The numbers do not depend on
+    examples: images or boxes, and how they are framed.
+    svm: how an SVM is trained, with the grid of costs.
+    folds: number of folds of the cross-validation that chooses the cost.
+    workers: number of processes; -1 for one per core. Results do not depend on
       it.
   """
 
   examples: annotated_examples.AnnotatedExamples
-  svm: svm_settings.SvmSettings = svm_settings.SvmSettings()
+  svm: svm_fits.SvmSettings = svm_fits.SvmSettings()
   folds: int = 3
   workers: int = -1
 
   def __post_init__(self):
-    """Refuses what would fail only after all images have been read."""
-    voc07.check(self.folds, self.examples.difficult_in_training)
+    """Checks the settings before any image is read."""
+    _check_folds(self.folds)
 
   def run(
     self,
@@ -57,12 +86,12 @@ class LinearSvm:
     output_dir: str,
     say: Callable[[str], None],
   ) -> protocol.Outcome:
-    """Measures a model; see `protocol.DownstreamProtocol`."""
+    """Measures one model; see `protocol.DownstreamProtocol`."""
     examples = self.examples.extract(subject, output_dir)
     found = []
     for split in examples.splits:
       found.append(
-        voc07.evaluate(
+        evaluate(
           split.train,
           split.test,
           self.svm,
@@ -74,7 +103,7 @@ class LinearSvm:
         )
       )
       if split.name:
-        value = voc07.mean_percent(found[-1].precision.eleven_points)
+        value = 100 * np.mean(found[-1].precision.eleven_points)
         say(
           f"{split.name}: {value:.2f} % over {len(found[-1].classes)} classes"
         )
@@ -83,47 +112,49 @@ class LinearSvm:
   def _outcome(
     self,
     examples: annotated_examples.Examples,
-    found: Sequence[voc07.ClassResults],
+    found: Sequence[ClassResults],
   ) -> protocol.Outcome:
-    names = [split.name for split in examples.splits]
-    by_split = {
-      name: [voc07.mean_percent(getattr(f.precision, m)) for f in found]
-      for m, name in _MEASURES.items()
-    }
-    chance = [
-      average_precision.chance(split.test.targets[:, each.classes])
-      for split, each in zip(examples.splits, found, strict=True)
-    ]
-    by_split["chance_voc07_mean_ap_percent"] = [
-      voc07.mean_percent(c.eleven_points) for c in chance
-    ]
-    over = {
-      name: statistics.mean_interval(values)
-      for name, values in by_split.items()
-    }
-    several = len(found) > 1
+    pairs = list(zip(examples.splits, found, strict=True))
+    repeated = seeds.Repetitions(
+      [split.name for split in examples.splits],
+      [_split_results(split, each) for split, each in pairs],
+    )
     details: dict[str, Any] = {
       "splits": [
         {
           "name": split.name,
           "training_examples": len(split.train.rows),
           "test_examples": len(split.test.rows),
-          **{name: values[i] for name, values in by_split.items()},
-          "classes": _classes(examples.class_names, split, each, self.svm),
+          **values,
+          "classes": _class_details(
+            examples.class_names, split, each, self.svm
+          ),
         }
-        for i, (split, each) in enumerate(
-          zip(examples.splits, found, strict=True)
-        )
+        for (split, each), values in zip(pairs, repeated.values, strict=True)
       ]
     }
-    tables = [_class_table(examples, found)]
-    if several:
-      details["intervals_95"] = {name: list(o) for name, o in over.items()}
-      tables.insert(0, _split_table(names, found, by_split, over))
+    tables = [_class_table(examples.class_names, pairs)]
+    if len(pairs) > 1:
+      details |= repeated.details()
+      tables.insert(
+        0,
+        repeated.table(
+          "Mean average precision by split, %",
+          _HEADINGS,
+          first="split",
+          extra={"classes": [len(each.classes) for each in found]},
+        ),
+      )
+    excluded = {
+      f"class {examples.class_names[c]}"
+      f"{f' in {split.name}' if split.name else ''}": reason
+      for split, each in pairs
+      for c, reason in each.excluded.items()
+    }
     return protocol.Outcome(
       protocol="linear_svm",
       title=(
-        "Linear SVM on boxes cut out"
+        "Linear SVM on cropped boxes"
         if self.examples.boxes
         else "Linear SVM on whole images"
       ),
@@ -135,44 +166,135 @@ class LinearSvm:
       },
       data=examples.data,
       results={
-        name: value.mean
-        for name, value in over.items()
+        name: value
+        for name, value in repeated.results().items()
         if name != _MEASURES["steps"]
       },
       details=details,
       tables=tables,
-      skipped={**examples.skipped, **_left_out(examples, found)},
+      skipped={**examples.skipped, **excluded},
       notes=[*examples.notes, *stopped_notes(found, self.svm)],
     )
 
 
-def stopped_notes(found: Sequence[Any], settings: svm_settings.SvmSettings):
-  """Says how many SVMs have stopped early, where some have.
+def evaluate(
+  train: annotated_examples.Side,
+  test: annotated_examples.Side,
+  settings: svm_fits.SvmSettings,
+  *,
+  folds: int = 3,
+  difficult: str = "negative",
+  log: str,
+  workers: int = -1,
+  title: str = "",
+) -> ClassResults:
+  """Cross-validates, fits and tests the SVMs of all classes.
 
   Args:
-    found: each with `fits` and `stopped`.
-    settings: with the limit of iterations.
+    train: training examples; folds are cut in their order.
+    test: test examples of the same C classes.
+    settings: how each SVM is trained.
+    folds: number of folds, at least 2.
+    difficult: what ignored training targets are: "negative" or "ignored".
+    log: path of the file of finished fits.
+    workers: number of processes; -1 for one per core.
+    title: prefix of the progress bars' titles.
+
+  Raises:
+    UsageError: settings are out of range, the sides do not match, or no class
+      is measurable.
   """
-  stopped, fits = sum(f.stopped for f in found), sum(f.fits for f in found)
+  _check_folds(folds)
+  annotated_examples.check_difficult(difficult)
+  classes, excluded = annotated_examples.measurable_classes(
+    train, test, folds=folds, difficult=difficult
+  )
+  signed = [annotated_examples.signs(train, c, difficult) for c in classes]
+  jobs = [
+    svm_fits.Job(
+      rows[fitted],
+      labels[fitted],
+      rows[held_out],
+      (labels[held_out] > 0).astype(np.int8),
+      tuple(settings.costs),
+    )
+    for rows, labels in signed
+    for fitted, held_out in model_selection.StratifiedKFold(folds).split(
+      rows, labels
+    )
+  ]
+  shared = {"log": log, "workers": workers}
+  validated = svm_fits.run(
+    train.features,
+    train.features,
+    jobs,
+    settings,
+    title=f"{title}cross-validation",
+    **shared,
+  )
+  steps = np.array(
+    [[fit.precision.steps for fit in fits] for fits in validated]
+  )
+  steps = steps.reshape(len(classes), folds, -1).mean(axis=1)
+  costs = [settings.costs[i] for i in np.argmax(steps, axis=1)]
+  final = svm_fits.run(
+    train.features,
+    test.features,
+    [
+      svm_fits.Job(rows, labels, test.rows, test.targets[:, c], (cost,))
+      for c, (rows, labels), cost in zip(classes, signed, costs, strict=True)
+    ],
+    settings,
+    title=f"{title}test",
+    **shared,
+  )
+  fits = [fit for found in (*validated, *final) for fit in found]
+  return ClassResults(
+    classes=np.array(classes),
+    excluded=excluded,
+    cross_validated=steps,
+    costs=np.array(costs, np.float64),
+    precision=average_precision.AveragePrecision(
+      *np.array([found[0].precision for found in final]).T
+    ),
+    fits=len(fits),
+    stopped=sum(f.iterations >= settings.max_iterations for f in fits),
+  )
+
+
+def stopped_notes(
+  found: Iterable[Any], settings: svm_fits.SvmSettings
+) -> list[str]:
+  """A note on the SVMs that reached the limit of iterations, if any.
+
+  Args:
+    found: results with `fits` and `stopped`.
+    settings: settings with the limit.
+  """
+  fits, stopped = np.sum([[f.fits, f.stopped] for f in found], axis=0)
   if not stopped:
     return []
   return [
     f"{stopped} of {fits} SVMs stopped at {settings.max_iterations} iterations "
-    f"before the tolerance of {settings.tolerance:g} was reached"
+    f"before they reached the tolerance of {settings.tolerance:g}"
   ]
 
 
-def _left_out(examples, found) -> dict[str, str]:
+def _check_folds(folds: int) -> None:
+  errors.require(folds >= 2, f"folds is {folds}; expected at least 2")
+
+
+def _split_results(split, each: ClassResults) -> dict[str, float]:
+  """Means over classes in percent, and their chance level."""
+  chance = average_precision.chance(split.test.targets[:, each.classes])
   return {
-    f"class {examples.class_names[c]}"
-    f"{f' in {split.name}' if split.name else ''}": reason
-    for split, each in zip(examples.splits, found, strict=True)
-    for c, reason in each.left_out.items()
-  }
+    name: 100 * _mean(getattr(each.precision, measure))
+    for measure, name in _MEASURES.items()
+  } | {_CHANCE: 100 * _mean(chance.eleven_points)}
 
 
-def _classes(class_names, split, each, settings) -> list[dict[str, Any]]:
-  """All that is known of each class in one split."""
+def _class_details(class_names, split, each, settings) -> list[dict[str, Any]]:
+  """JSON values of each class in one split."""
   return [
     {
       "class": class_names[c],
@@ -194,27 +316,13 @@ def _classes(class_names, split, each, settings) -> list[dict[str, Any]]:
   ]
 
 
-def _split_table(names, found, by_split, over) -> protocol.Table:
-  rows: list[list[Any]] = [
-    [name, len(each.classes), *(values[i] for values in by_split.values())]
-    for i, (name, each) in enumerate(zip(names, found, strict=True))
-  ]
-  for row, end in (("mean", "mean"), ("interval from", "low"), ("to", "high")):
-    rows.append([row, None, *(getattr(o, end) for o in over.values())])
-  return protocol.Table(
-    "Mean average precision by split, %",
-    ["split", "classes", "VOC07", "area", "scikit-learn", "chance, VOC07"],
-    rows,
-  )
-
-
-def _class_table(examples, found) -> protocol.Table:
-  """Classes, those with most test examples first; means over the splits."""
+def _class_table(class_names, pairs) -> protocol.Table:
+  """Means over splits by class, classes with most test examples first."""
   rows = []
-  for c, name in enumerate(examples.class_names):
+  for c, name in enumerate(class_names):
     at = [
       (split, each, each.classes.tolist().index(c))
-      for split, each in zip(examples.splits, found, strict=True)
+      for split, each in pairs
       if c in each.classes
     ]
     if at:
