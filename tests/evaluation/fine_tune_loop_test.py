@@ -1,5 +1,6 @@
-"""Training with two learning rates, and going on after a kill."""
+"""Training with two learning rates, and resuming after a kill."""
 
+import contextlib
 import sys
 
 import numpy as np
@@ -13,20 +14,30 @@ _STEPS = 8
 
 
 class _Problem:
-  """Two weights, pulled to what the batches say."""
+  """A head and an encoder, whose weights are pulled towards the batches."""
 
   def __init__(self, **changes):
     self.head, self.encoder = tf.Variable([1.0, 2.0]), tf.Variable([3.0])
+    self.head_variables = self.trainable_head_variables = [self.head]
+    self.variables = self.trainable_variables = [self.encoder]
     settings = {"head_learning_rate": 0.1, "encoder_learning_rate": 0.05}
-    self.fitter = fine_tune_loop.Fitter(
-      self._loss,
-      head=[self.head],
-      encoder=[self.encoder],
-      state=[self.head, self.encoder],
-      sgd=fine_tune_loop.Sgd(**(settings | changes)),
+    self.loop = fine_tune_loop.FineTuneLoop(
+      self, self, fine_tune_loop.Sgd(**(settings | changes))
     )
 
-  def _loss(self, target):
+  @contextlib.contextmanager
+  def restored(self):
+    before = self.encoder.numpy()
+    yield
+    self.encoder.assign(before)
+
+  def draw_head(self, seed):
+    self.head.assign([seed, seed + 1.0])
+
+  def draw_weights(self, seed):
+    self.encoder.assign([10.0 * seed])
+
+  def loss(self, target):
     return 0.5 * (
       tf.reduce_sum(tf.square(self.head - target))
       + tf.reduce_sum(tf.square(self.encoder - target))
@@ -41,7 +52,7 @@ class _Problem:
           raise error
         yield (tf.constant(float(step)),)
 
-    return self.fitter.fit(
+    return self.loop.fit(
       batches, steps=_STEPS, folder=str(folder), title="tiny"
     )
 
@@ -53,12 +64,12 @@ def _by_hand(rates, schedule, decay, momentum):
   weights, velocity = np.array([1.0, 2.0, 3.0]), np.zeros(3)
   for step in range(_STEPS):
     gradient = weights - step + decay * weights
-    velocity = momentum * velocity - np.array(rates) * schedule(step) * gradient
-    weights = weights + velocity
+    velocity = momentum * velocity + gradient
+    weights = weights - np.array(rates) * schedule(step) * velocity
   return weights
 
 
-def test_both_groups_follow_sgd_with_momentum_and_decay(tmp_path):
+def test_both_groups_follow_pytorchs_sgd_with_momentum_and_decay(tmp_path):
   problem = _Problem(sgd_momentum=0.8, weight_decay=0.01)
   problem.fit(tmp_path)
   expected = _by_hand(
@@ -86,17 +97,17 @@ def test_a_stepped_rate_falls_twice_and_a_frozen_group_stays(tmp_path):
 @pytest.mark.parametrize(
   ("error", "save_seconds"), [(KeyboardInterrupt, 60.0), (OSError, -1.0)]
 )
-def test_a_stopped_run_ends_as_one_that_was_not(
+def test_a_resumed_run_ends_like_an_uninterrupted_one(
   tmp_path, monkeypatch, error, save_seconds
 ):
-  whole = _Problem()
-  whole.fit(tmp_path / "whole")
+  expected = _Problem()
+  expected.fit(tmp_path / "uninterrupted")
   monkeypatch.setattr(fine_tune_loop, "_SAVE_SECONDS", save_seconds)
   with pytest.raises(error):
     _Problem().fit(tmp_path / "stopped", stop=5, error=error)
   again = _Problem()  # another process
   loss = again.fit(tmp_path / "stopped")
-  np.testing.assert_allclose(again.weights(), whole.weights(), rtol=1e-6)
+  np.testing.assert_allclose(again.weights(), expected.weights(), rtol=1e-6)
   assert np.isfinite(loss)
 
 
@@ -113,16 +124,42 @@ def test_the_next_run_starts_with_no_momentum(tmp_path):
 def test_divergence_is_named(tmp_path):
   problem = _Problem(head_learning_rate=1e30, schedule="constant")
   with pytest.raises(
-    errors.UsageError, match="at step .* of 8: .* diverged; l"
+    errors.UsageError, match="of 8: .*lower HEAD_LEARNING_RATE .1e.30"
   ):
     problem.fit(tmp_path)
 
 
 @pytest.mark.parametrize(
+  ("from_scratch", "start"), [(False, 3.0), (True, 20.0)]
+)
+def test_a_run_draws_its_weights_tests_and_gives_the_encoder_back(
+  tmp_path, from_scratch, start
+):
+  problem, seen = _Problem(), []
+
+  def batches(first):
+    seen.append(problem.weights().tolist())
+    yield (tf.constant(1.0),)
+
+  loss, tested = problem.loop.run(
+    batches,
+    lambda: problem.weights().tolist(),
+    seed=2,
+    steps=1,
+    folder=str(tmp_path),
+    title="tiny",
+    from_scratch=from_scratch,
+  )
+  assert seen == [[2.0, 3.0, start]]
+  assert loss == pytest.approx((1 + 4 + (start - 1) ** 2) / 2)
+  assert tested != seen[0] and problem.encoder.numpy() == [3.0]
+
+
+@pytest.mark.parametrize(
   ("changes", "message"),
   [
-    ({"schedule": "cosin"}, "expected one of cosine, step, constant"),
-    ({"head_learning_rate": 0.0}, "head_learning_rate=0.0: .* greater than 0"),
+    ({"schedule": "cosin"}, "cosin.*schedule"),
+    ({"head_learning_rate": 0.0}, "head_learning_rate=0.0"),
     ({"encoder_learning_rate": -1.0}, "encoder_learning_rate=-1.0"),
     ({"weight_decay": float("nan")}, "weight_decay=nan"),
   ],

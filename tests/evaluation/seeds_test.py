@@ -128,5 +128,11 @@ def test_a_single_repetition_has_no_interval():
   assert found.table("By seed", {"a": "A"}).rows == [["0", 1.0]]
 
 
+@pytest.mark.parametrize("values", [(), (1, 1), (-1, 0)])
+def test_missing_repeated_and_negative_seeds_are_refused(values):
+  with pytest.raises(errors.UsageError, match="SEEDS"):
+    seeds.check(values)
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

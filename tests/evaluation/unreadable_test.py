@@ -18,7 +18,7 @@ from tf_ssl.datasets import open_images
 from tf_ssl.datasets.annotations import voc
 from tf_ssl.datasets.masks import mask_folders
 from tf_ssl.evaluation import fine_tune_loop, labeled_sets, protocol
-from tf_ssl.evaluation.detection import architecture, detection
+from tf_ssl.evaluation.detection import detection, retinanet
 from tf_ssl.evaluation.fine_tuning import fine_tuning
 from tf_ssl.evaluation.knn import knn
 from tf_ssl.evaluation.linear import linear_fast, linear_probe, linear_training
@@ -41,7 +41,7 @@ def fixture_subject():
 @pytest.fixture(name="untrained")
 def fixture_untrained(monkeypatch):
   """Training takes no time."""
-  monkeypatch.setattr(fine_tune_loop.Fitter, "fit", lambda *_, **__: 0.0)
+  monkeypatch.setattr(fine_tune_loop.FineTuneLoop, "fit", lambda *_, **__: 0.0)
   monkeypatch.setattr(linear_training, "train", lambda *_, **__: None)
 
 
@@ -170,7 +170,7 @@ def test_of_images_with_boxes(role, size, subject, tmp_path, untrained):
   settings = detection.Detection(
     **sets,
     sgd=_SGD,
-    architecture=architecture.Architecture(
+    architecture=retinanet.Architecture(
       min_level=3, max_level=4, num_filters=16, num_convs=1
     ),
     image_size=64,

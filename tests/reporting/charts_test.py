@@ -38,5 +38,15 @@ def test_a_data_uri_names_its_media_type():
   assert charts.data_uri(b"a", "image/jpeg") == "data:image/jpeg;base64,YQ=="
 
 
+def test_classes_of_a_palette_have_distinct_colors():
+  palette = charts.palette(150)
+  assert ((palette >= 0) & (palette <= 1)).all()
+  assert len(np.unique((255 * palette).round(), axis=0)) == 150
+  few = palette[:21]
+  distances = np.abs(few[:, None] - few).max(axis=-1)
+  np.fill_diagonal(distances, 1)
+  assert distances.min() > 0.15
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

@@ -77,7 +77,7 @@ class Dataset(NamedTuple):
     objects: boxes of the N images, in their order.
     digest: JSON values that identify images and boxes.
     skipped: {reason: names of the images or boxes left out for it}.
-    estimated_by: how the objects were estimated; empty if they are annotated.
+    estimated_by: method of the estimate; empty if the objects are annotated.
   """
 
   source: str

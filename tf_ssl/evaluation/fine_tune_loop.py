@@ -1,36 +1,44 @@
-"""Trains a head on an encoder, or both, each with its own learning rate."""
+"""The training loop of all protocols that put a head on an encoder.
+
+The head and the encoder each have a learning rate; that of the encoder may be
+0, which freezes it. Runs from several seeds share one compiled step, and an
+interrupted run resumes from its last checkpoint.
+"""
 
 import dataclasses
 import os
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import tensorflow as tf
-import tqdm
 
 from tf_ssl import errors
+from tf_ssl.models import trainable
+from tf_ssl.ops import optimizers, progress
 
-_SAVE_SECONDS = 60.0  # what a kill costs at most
+_SAVE_SECONDS = 60.0  # Longest training time that a kill can cost.
 _SCHEDULES = ("cosine", "step", "constant")
-# Of the whole run, as ImageNet's 90 epochs with drops at 30 and 60 have it.
+# Shares of the run at which "step" drops: ImageNet's 90 epochs drop at 30, 60.
 _DROPS = (1 / 3, 2 / 3)
 _DROP_FACTOR = 0.1
+
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Sgd:
-  """SGD with momentum.
+  """SGD with momentum, as PyTorch defines it (`optimizers.MomentumSgd`).
 
   Attributes:
-    head_learning_rate: of what is new.
-    encoder_learning_rate: of the encoder; 0 leaves it frozen, batch norm's
-      statistics included.
-    schedule: "cosine" to 0, "step" (a tenth after one and after two thirds), or
-      "constant".
-    sgd_momentum: of the velocity.
-    weight_decay: L2, added to the gradient of every weight that is trained.
+    head_learning_rate: initial learning rate of the head.
+    encoder_learning_rate: initial learning rate of the encoder; 0 freezes it,
+      including the statistics of its batch norm.
+    schedule: "cosine" (to 0), "step" (a tenth after one and two thirds of the
+      steps), or "constant".
+    sgd_momentum: momentum of the velocity.
+    weight_decay: L2 penalty on all trained weights.
   """
 
   head_learning_rate: float
@@ -40,80 +48,135 @@ class Sgd:
   weight_decay: float = 1e-4
 
   def __post_init__(self):
-    """Refuses values that make no sense."""
-    if self.schedule not in _SCHEDULES:
-      raise errors.UsageError(
-        f"schedule={self.schedule!r}: expected one of {', '.join(_SCHEDULES)}; "
-        "change `schedule`"
-      )
+    """Checks the settings."""
+    errors.require(
+      self.schedule in _SCHEDULES,
+      f"schedule={self.schedule!r}: expected one of {', '.join(_SCHEDULES)}; "
+      "change `schedule`",
+    )
     for name in ("encoder_learning_rate", "sgd_momentum", "weight_decay"):
-      if not 0 <= getattr(self, name) < np.inf:
-        raise errors.UsageError(
-          f"{name}={getattr(self, name)}: expected a number from 0 up"
-        )
-    if not 0 < self.head_learning_rate < np.inf:
-      raise errors.UsageError(
-        f"head_learning_rate={self.head_learning_rate}: expected a number "
-        "greater than 0"
+      errors.require(
+        0 <= getattr(self, name) < np.inf,
+        f"{name}={getattr(self, name)}: expected a finite number of at least 0",
       )
+    errors.require(
+      0 < self.head_learning_rate < np.inf,
+      f"head_learning_rate={self.head_learning_rate}: expected a finite number "
+      "greater than 0",
+    )
 
   @property
   def is_frozen(self) -> bool:
-    """Whether the encoder stays as it is."""
+    """Whether the encoder stays unchanged."""
     return self.encoder_learning_rate == 0
 
   def rate(self, step: int, steps: int) -> float:
-    """What both learning rates are multiplied by at a step of a run."""
+    """Factor on both initial learning rates at a step of a run of `steps`."""
     if self.schedule == "cosine":
       return float(0.5 * (1.0 + np.cos(np.pi * step / steps)))
     if self.schedule == "step":
       return _DROP_FACTOR ** sum(step >= drop * steps for drop in _DROPS)
     return 1.0
 
-  def report(self) -> dict[str, Any]:
-    """For `protocol.Outcome.settings`."""
-    return {"optimizer": "SGD", **dataclasses.asdict(self)}
+  def settings(self) -> dict[str, Any]:
+    """JSON values for `protocol.Outcome.settings`."""
+    return {
+      "optimizer": "SGD with PyTorch's momentum",
+      **dataclasses.asdict(self),
+    }
 
 
-class Fitter:
-  """A train step, compiled once, that may run again from other weights."""
+class Head(Protocol):
+  """A head on an encoder, with its loss.
 
-  def __init__(
-    self,
-    loss: Callable[..., tf.Tensor],
-    *,
-    head: Sequence[tf.Variable],
-    encoder: Sequence[tf.Variable],
-    state: Sequence[tf.Variable],
-    sgd: Sgd,
-  ):
+  Attributes:
+    head_variables: all variables of the head.
+    trainable_head_variables: those that gradients change.
+  """
+
+  head_variables: Sequence[tf.Variable]
+  trainable_head_variables: Sequence[tf.Variable]
+
+  def draw_head(self, seed: int) -> None:
+    """Sets the head to random initial weights."""
+
+  def loss(self, *batch: Any) -> tf.Tensor:
+    """Loss of the fields of a training batch, [] float32."""
+
+
+class FineTuneLoop:
+  """Trains a head and its encoder, once for each seed."""
+
+  def __init__(self, head: Head, encoder: trainable.TrainableEncoder, sgd: Sgd):
     """Prepares the optimizers; traces nothing yet.
 
     Args:
-      loss: from the fields of a batch to a mean [] over its examples.
-      head: what learns with the head's rate.
-      encoder: what learns with the encoder's; not touched where that is frozen.
-      state: all variables, those of batch norm included, that a step may
-        change: what a checkpoint needs.
-      sgd: how.
+      head: head to train.
+      encoder: encoder that the head reads.
+      sgd: settings of the optimizer.
     """
-    self._loss, self._sgd = loss, sgd
-    self._groups = [(list(head), sgd.head_learning_rate)]
+    self._head, self._encoder, self._sgd = head, encoder, sgd
+    self._groups = [
+      (list(head.trainable_head_variables), sgd.head_learning_rate)
+    ]
+    state = list(head.head_variables)
     if not sgd.is_frozen:
-      self._groups.append((list(encoder), sgd.encoder_learning_rate))
+      self._groups.append(
+        (list(encoder.trainable_variables), sgd.encoder_learning_rate)
+      )
+      state += encoder.variables
     self._optimizers = []
     for variables, rate in self._groups:
-      optimizer = tf.keras.optimizers.SGD(
-        rate, momentum=sgd.sgd_momentum, jit_compile=False
+      optimizer = optimizers.MomentumSgd(
+        rate, sgd_momentum=sgd.sgd_momentum, weight_decay=sgd.weight_decay
       )
       optimizer.build(variables)
       self._optimizers.append(optimizer)
-    self._slots = [v for o in self._optimizers for v in o.variables]
     self._steps_done = tf.Variable(0, dtype=tf.int64, trainable=False)
     self._checkpoint = tf.train.Checkpoint(
-      state=list(state), slots=self._slots, step=self._steps_done
+      state=state,
+      slots=[
+        v for o in self._optimizers for v in (o.iterations, *o.velocities)
+      ],
+      step=self._steps_done,
     )
     self._step = tf.function(self._one_step, reduce_retracing=True)
+
+  def run(
+    self,
+    batches: Callable[[int], tf.data.Dataset],
+    test: Callable[[], T],
+    *,
+    seed: int,
+    steps: int,
+    folder: str,
+    title: str,
+    from_scratch: bool = False,
+  ) -> tuple[float | None, T]:
+    """Trains once, tests, and gives the encoder its initial weights back.
+
+    Args:
+      batches: function from a step to the training batches from there on.
+      test: function called after training.
+      seed: seed of the head's initial weights.
+      steps: number of training steps.
+      folder: folder of checkpoints; an interrupted run resumes from them.
+      title: title of the progress bar.
+      from_scratch: whether the encoder starts from random weights instead.
+
+    Returns:
+      The last training loss (see `fit`), None if there was no step left to
+      train, and the result of `test`.
+
+    Raises:
+      UsageError: the loss became NaN or infinite.
+    """
+    with self._encoder.restored():
+      if from_scratch:
+        self._encoder.draw_weights(seed)
+      self._head.draw_head(seed)
+      loss = self.fit(batches, steps=steps, folder=folder, title=title)
+      return loss, test()
 
   def fit(
     self,
@@ -122,25 +185,24 @@ class Fitter:
     steps: int,
     folder: str,
     title: str,
-  ) -> float:
-    """Trains from the weights as they are, or goes on from a checkpoint.
+  ) -> float | None:
+    """Trains from the current weights, or resumes from a checkpoint.
 
     Args:
-      batches: from the first step to the batches from there on.
-      steps: of the whole run.
-      folder: for checkpoints; those of a run that was stopped are taken up.
-      title: for the progress bar.
+      batches: function from a step to the training batches from there on.
+      steps: number of training steps of the run.
+      folder: folder of checkpoints.
+      title: title of the progress bar.
 
     Returns:
-      The loss, averaged over the last tenth of the steps of this call; NaN if
-      it had none left to do.
+      Mean loss over the last tenth of the steps of this call; None if no step
+      was left.
 
     Raises:
       UsageError: the loss became NaN or infinite.
     """
-    for slot in self._slots:
-      if slot.shape.rank or slot.dtype == tf.int64:  # not the learning rate
-        slot.assign(tf.zeros_like(slot))
+    for optimizer in self._optimizers:
+      optimizer.reset()
     self._steps_done.assign(0)
     manager = tf.train.CheckpointManager(self._checkpoint, folder, 1)
     if manager.latest_checkpoint:
@@ -149,10 +211,7 @@ class Fitter:
       ).assert_existing_objects_matched()
     done, losses = int(self._steps_done), []
     saved = time.monotonic()
-    bar = tqdm.tqdm(
-      total=steps, initial=done, desc=title, unit="step", mininterval=0.5
-    )
-    with bar:
+    with progress.bar(title, total=steps, done=done, unit="step") as bar:
       try:
         for batch in batches(done) if done < steps else ():
           rate = tf.constant(self._sgd.rate(done, steps), tf.float32)
@@ -176,11 +235,11 @@ class Fitter:
         manager.save(int(self._steps_done))
         raise
     last = losses[-max(1, len(losses) // 10) :]
-    return float(np.mean(last)) if last else float("nan")
+    return float(np.mean(last)) if last else None
 
   def _one_step(self, batch, rate: tf.Tensor) -> tf.Tensor:
     with tf.GradientTape() as tape:
-      loss = self._loss(*batch)
+      loss = self._head.loss(*batch)
     variables = [each for each, _ in self._groups]
     gradients = tape.gradient(loss, variables)
     for optimizer, (group, base), found in zip(
@@ -188,9 +247,9 @@ class Fitter:
     ):
       optimizer.learning_rate.assign(base * rate)
       pairs = [
-        (gradient + self._sgd.weight_decay * variable, variable)
+        (gradient, variable)
         for gradient, variable in zip(found, group, strict=True)
-        if gradient is not None  # such as a stage that the head does not read
+        if gradient is not None  # A stage that the head does not read has none.
       ]
       optimizer.apply_gradients(pairs)
     self._steps_done.assign_add(1)

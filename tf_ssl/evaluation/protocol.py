@@ -176,6 +176,3 @@ def model_key(description: image_model.Description) -> dict[str, Any]:
   """
   found = description._asdict()
   return {k: v for k, v in found.items() if k not in ("name", "path")}
-
-
-identity = model_key  # Until fine-tuning, segmentation and detection follow.

@@ -87,16 +87,3 @@ def within_unit(interval: MeanInterval, unit: str) -> MeanInterval:
   return interval._replace(
     low=max(interval.low, 0.0), high=min(interval.high, 100.0)
   )
-
-
-def check_seeds(seeds: Sequence[int]) -> None:
-  """Refuses an empty list of seeds, repeated ones and negative ones.
-
-  Raises:
-    UsageError: names SEEDS.
-  """
-  errors.require(
-    seeds and len(set(seeds)) == len(seeds) and min(seeds) >= 0,
-    f"seeds={tuple(seeds)}: expected different numbers from 0, such as "
-    "(0, 1, 2); change SEEDS",
-  )

@@ -19,9 +19,7 @@ from tf_ssl.datasets.annotations import (
   annotations as annotations_lib,
 )
 from tf_ssl.evaluation import fine_tune_loop
-from tf_ssl.evaluation.detection import architecture as architecture_lib
-from tf_ssl.evaluation.detection import coco_metrics, detection
-from tf_ssl.evaluation.detection import runs as run_lib
+from tf_ssl.evaluation.detection import coco_metrics, detection, retinanet
 
 _BOXES = [
   [(3, 6, 10, 28, 28)],
@@ -42,7 +40,7 @@ def protocol(data, *, encoder_rate=0.02, **changes):
       encoder_learning_rate=encoder_rate,
       weight_decay=0.0,
     ),
-    "architecture": architecture_lib.Architecture(
+    "architecture": retinanet.Architecture(
       min_level=3, max_level=4, num_filters=16, num_convs=1
     ),
     "image_size": 64,
@@ -52,22 +50,22 @@ def protocol(data, *, encoder_rate=0.02, **changes):
   return detection.Detection(**settings)
 
 
-def test_two_pictures_are_learned_by_heart_and_the_numbers_are_pycocotools(
+def test_two_pictures_are_memorized_and_the_metrics_are_pycocotools(
   tmp_path, monkeypatch
 ):
   data = scenes.write(tmp_path / "data", _BOXES)
   model, said = subject(), []
   before = [v.numpy() for v in model.trainable.variables]
-  by_heart = protocol(data, test=data, steps=150)
+  memorizing = protocol(data, test=data, steps=150)
   options = {"output_dir": str(tmp_path), "say": said.append}
-  outcome = by_heart.run(model, **options)
+  outcome = memorizing.run(model, **options)
 
   assert outcome.results["AP_percent"] > 50
   assert outcome.results["AP50_percent"] > 90
   assert "AP_large_percent" not in outcome.results  # there is none
   assert any("AP_large" in note for note in outcome.notes)
   for old, new in zip(before, model.trainable.variables, strict=True):
-    np.testing.assert_array_equal(old, new)  # given back as it was
+    np.testing.assert_array_equal(old, new)  # Restored.
 
   kept = tmp_path / "detection"
   truth = reference.COCO(str(tmp_path / "data" / "boxes.json"))
@@ -80,11 +78,11 @@ def test_two_pictures_are_learned_by_heart_and_the_numbers_are_pycocotools(
     if value >= 0:
       expected = pytest.approx(100 * value, abs=1e-6)
       assert outcome.results[f"{name}_percent"] == expected
-  surest = max(
+  best = max(
     json.loads((kept / "seed-0-coco-results.json").read_text()),
     key=lambda entry: entry["score"],
   )
-  assert surest["image_id"] in (100, 101)
+  assert best["image_id"] in (100, 101)
 
   with Image.open(io.BytesIO(outcome.pictures["detections.png"])) as picture:
     assert picture.format == "PNG" and min(picture.size) > 300
@@ -94,14 +92,14 @@ def test_two_pictures_are_learned_by_heart_and_the_numbers_are_pycocotools(
   def never(*_, **__):
     raise AssertionError("trained again")
 
-  monkeypatch.setattr(fine_tune_loop.Fitter, "fit", never)
-  assert by_heart.run(model, **options).results == outcome.results
+  monkeypatch.setattr(fine_tune_loop.FineTuneLoop, "fit", never)
+  assert memorizing.run(model, **options).results == outcome.results
 
 
 def test_images_held_out_of_one_set_without_classes_and_one_of_them_damaged(
   tmp_path, monkeypatch
 ):
-  monkeypatch.setattr(run_lib, "_DRAWN", 1)  # the first that can be read
+  monkeypatch.setattr(detection, "_DRAWN", 1)  # The first readable one.
   data = scenes.write(tmp_path / "data", [*_BOXES, [], *_BOXES, *_BOXES, []])
   _, held_out = annotations_lib.split_images(8, test_fraction=0.5, seed=3)
   bad = f"{held_out[0]:03d}.png"
@@ -136,17 +134,17 @@ def test_images_held_out_of_one_set_without_classes_and_one_of_them_damaged(
   }
   assert expected.items() <= outcome.settings.items()
   notes = " ".join(outcome.notes)
-  assert "not a test set that others use" in notes
+  assert "not a standard test set" in notes
   assert "not COCO's usual AP" in notes
 
 
-def test_what_cannot_be_learned_from_or_tested_with_is_named(tmp_path):
+def test_unusable_training_and_test_images_are_named(tmp_path):
   data = scenes.write(tmp_path / "data", _BOXES)
   crowds = data._replace(crowd=np.ones(2, bool))
   others = data._replace(class_names=("cat", "dog"))
   for changes, message in (
     ({"train": None}, "set IMAGES and ANNOTATIONS"),
-    ({"test": others}, "have other classes .2 and 2 of them"),
+    ({"test": others}, ".2 and 2.*TEST_ANNOTATIONS"),
     ({"seeds": (1, 1)}, "change SEEDS"),
     ({"steps": 0}, "steps=0.*change STEPS"),
   ):
@@ -154,8 +152,8 @@ def test_what_cannot_be_learned_from_or_tested_with_is_named(tmp_path):
       protocol(data, **changes)
   model = subject()
   for changes, message in (
-    ({"train": crowds, "test": data}, "no box of a single .* train images"),
-    ({"test": crowds}, "the 2 test images; .* change TEST_ANNOTATIONS"),
+    ({"train": crowds, "test": data}, "2 train images.*ANNOTATIONS"),
+    ({"test": crowds}, "2 test images.*TEST_ANNOTATIONS"),
     ({"image_size": 40, "test": data}, "expected a multiple of 16"),
     ({"held_out": 1.0}, "test_fraction is 1.0"),
   ):

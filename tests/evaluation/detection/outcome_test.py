@@ -1,4 +1,4 @@
-"""What is said of detections: means over seeds, classes without an object."""
+"""Results of detection: means over seeds, classes without an object."""
 
 import sys
 
@@ -41,19 +41,19 @@ def _outcome(folder, train, test, aps):
   )
 
 
-def test_a_class_without_an_object_does_not_count_and_is_told(tmp_path):
+def test_a_class_without_an_object_does_not_count_and_is_noted(tmp_path):
   found = _outcome(tmp_path, train=[_BOTH], test=[_CAR], aps=[0.5])
   assert found.details["AP_percent_by_class"] == {"car": 50.0, "dog": None}
   assert found.notes[0] == "first"
   notes = " / ".join(found.notes)
   assert "1 of 2 classes have no object in the test images" in notes
-  assert "no test object is of the size that AP_large are about" in notes
+  assert "no test object has the size for AP_large" in notes
   assert "in no train image" not in notes
   rows = found.tables[1].rows
   assert rows == [["car", 50.0, 1, 1], ["dog", None, 1, 0]]
 
 
-def test_a_class_that_could_not_be_learned_is_told(tmp_path):
+def test_a_class_that_could_not_be_learned_is_noted(tmp_path):
   found = _outcome(tmp_path, train=[_CAR], test=[_BOTH], aps=[0.5])
   assert "1 classes of test objects are in no train image" in found.notes
   assert not any("have no object in the test" in note for note in found.notes)

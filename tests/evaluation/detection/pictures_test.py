@@ -1,4 +1,4 @@
-"""Detections drawn beside the truth."""
+"""Detections drawn next to the ground truth."""
 
 import io
 import itertools
@@ -27,7 +27,7 @@ def _drawn(found):
   return np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
 
 
-def test_as_many_detections_are_drawn_as_there_are_objects_the_surest():
+def test_one_detection_is_drawn_per_object_by_falling_score():
   """Each box has the color of its class; the second of two is not drawn."""
   one, two = [5, 5, 20, 20], [35, 5, 55, 35]
   np.testing.assert_array_equal(_drawn([one, two]), _drawn([one]))
@@ -44,7 +44,7 @@ def _boxes(found, truth=((10, 10, 30, 30),), truth_classes=(0,)):
   return pictures._found(example, ["a", "b"])
 
 
-def test_what_hits_no_free_true_box_of_its_class_is_dashed():
+def test_detections_that_match_no_free_box_of_their_class_are_dashed():
   hit, near, far = [10, 10, 30, 29], [10, 10, 30, 21], [40, 10, 60, 30]
   true = [[10, 10, 30, 30], [10, 10, 30, 30], [0, 0, 5, 5]]
 
@@ -67,8 +67,8 @@ def test_of_many_detections_eight_are_drawn_and_of_no_object_none():
   assert not _boxes(boxes, [], [])
 
 
-def test_labels_do_not_lie_on_each_other_and_one_class_needs_no_name():
-  """Boxes in one place have room for two labels, above and at the foot."""
+def test_labels_do_not_overlap_and_a_single_class_needs_no_name():
+  """Equal boxes have room for two labels, above and below."""
 
   def differing(names, boxes):
     example = _example([])._replace(
@@ -80,7 +80,7 @@ def test_labels_do_not_lie_on_each_other_and_one_class_needs_no_name():
   box = [20, 15, 40, 30]
   shots = [differing(["abc", "d"], [box] * n) for n in (1, 2, 3)]
   second, third = (np.abs(b - a).max() for a, b in itertools.pairwise(shots))
-  assert second > 100 and third < 40  # lines alone only become denser
+  assert second > 100 and third < 40  # Lines alone only become denser.
   assert (differing(["abc"], [box]) != shots[0]).any()
   np.testing.assert_array_equal(
     differing(["abc"], [box]), differing(["other"], [box])

@@ -1,4 +1,4 @@
-"""Fine-tuning with few labels, on a network that trains in a moment."""
+"""Fine-tuning with few labels, on a tiny network."""
 
 import io
 import sys
@@ -114,7 +114,7 @@ def test_the_same_network_starts_from_scratch_where_asked(folders, tmp_path):
   assert outcome.settings["from_scratch"] is True
 
 
-def test_a_stopped_run_goes_on_and_other_settings_start_anew(
+def test_a_stopped_run_resumes_and_other_settings_start_over(
   folders, tmp_path, monkeypatch
 ):
   protocol = _protocol(folders, label_shares=(1.0,), seeds=(0,))
@@ -151,13 +151,13 @@ def test_a_frozen_encoder_is_not_touched(folders, tmp_path):
   assert outcome.results["top1_at_100_percent_of_labels_percent"] > 40
 
 
-def test_one_of_each_class_is_the_least_and_said(folders, tmp_path):
+def test_the_smallest_share_is_one_image_per_class_and_noted(folders, tmp_path):
   protocol = _protocol(
     folders, label_shares=(0.001,), seeds=(0,), epochs=0.0, min_steps=1
   )
   outcome, _ = _run(protocol, tmp_path)
   assert outcome.details["runs"][0]["images"] == 3
-  assert any("0.1 % of the labels are one image" in n for n in outcome.notes)
+  assert any(n.startswith("0.1 % of the labels") for n in outcome.notes)
 
 
 def test_classes_are_matched_by_name(folders, tmp_path):
@@ -181,15 +181,15 @@ def test_labels_that_do_not_fit_are_named(folders, tmp_path):
   for changes, message in (
     (
       {"train": records._replace(labels=None)},
-      "the train images have no labels.*TRAIN_IMAGES",
+      "train.*TRAIN_IMAGES",
     ),
     (
       {"test": records._replace(labels=np.full(60, -1, np.int32))},
-      "the test images have no labels.*TEST_IMAGES",
+      "test.*TEST_IMAGES",
     ),
     (
       {"test": records._replace(class_names=("blue", "green", "purple"))},
-      r"1 classes that the train images lack \(purple\)",
+      r"1 classes.*\(purple\)",
     ),
     (
       {"test": records._replace(labels=records.labels + np.int32(1))},
@@ -202,14 +202,14 @@ def test_labels_that_do_not_fit_are_named(folders, tmp_path):
           class_names=(), labels=records.labels + np.int32(2)
         ),
       },
-      r"2 classes that the train images lack \(3, 4\)",
+      r"2 classes.*\(3, 4\)",
     ),
   ):
     with pytest.raises(errors.UsageError, match=message):
       _run(_protocol(folders, **changes), tmp_path)
 
 
-def test_images_without_a_label_are_left_out_and_counted(folders, tmp_path):
+def test_images_without_a_label_are_excluded_and_counted(folders, tmp_path):
   records = _records(folders / "train")
   labels = records.labels.copy()
   labels[:5] = -1
@@ -225,10 +225,10 @@ def test_images_without_a_label_are_left_out_and_counted(folders, tmp_path):
     tmp_path,
   )
   assert outcome.details["runs"][0]["images"] == 55
-  assert outcome.notes[0] == "5 train images without a label were left out"
+  assert outcome.notes[0].startswith("5 train images without a label")
 
 
-def test_other_labels_of_the_same_images_are_learned_anew(
+def test_other_labels_of_the_same_images_are_another_measurement(
   folders, tmp_path, monkeypatch
 ):
   labels, shifted = [], np.array([1, 2, 0], np.int32)
@@ -270,7 +270,7 @@ def test_unreadable_images_are_named_or_stop_the_run(folders, tmp_path):
   )
   assert outcome.details["runs"][0]["tested"] == 23
   assert list(outcome.skipped) == ["test/red/3.png"]
-  with pytest.raises(errors.UsageError, match="1 of 24 could not be used"):
+  with pytest.raises(errors.UsageError, match="1 of 24.*max_skipped_fraction"):
     _run(
       _protocol(
         folders,

@@ -1,4 +1,4 @@
-"""Parts of a labeled dataset with as many images of each class."""
+"""Balanced subsets of a labeled dataset."""
 
 import sys
 
@@ -27,12 +27,12 @@ def _counts(share, seed=0):
   [
     (0.01, [2, 2, 2, 2]),  # 10 / 4, rounded to even
     (0.02, [5, 5, 5, 5]),
-    (0.1, [25, 25, 25, 20]),  # of the last there are no more
+    (0.1, [25, 25, 25, 20]),  # The last class has no more.
     (0.0001, [1, 1, 1, 1]),
     (1.0, [400, 300, 280, 20]),
   ],
 )
-def test_a_share_has_as_many_of_each_class(share, counts):
+def test_a_share_is_balanced_over_the_classes(share, counts):
   assert _counts(share) == counts
 
 
@@ -50,12 +50,12 @@ def test_the_seed_decides_and_a_smaller_share_is_part_of_a_larger():
 
 @pytest.mark.parametrize("share", [0.0, -1.0, 1.01, float("nan")])
 def test_a_share_out_of_range_is_named(share):
-  with pytest.raises(errors.UsageError, match=r"label share .* change LABEL_"):
+  with pytest.raises(errors.UsageError, match="LABEL_SHARES"):
     _counts(share)
 
 
 def test_a_class_without_images_is_named():
-  with pytest.raises(errors.UsageError, match=r"none of the classes \[2\]"):
+  with pytest.raises(errors.UsageError, match=r"\[2\].*3 classes"):
     label_subsets.balanced(np.array([0, 1]), 0.5, num_classes=3, seed=0)
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from tf_ssl import errors
 from tf_ssl.datasets.masks import mask_folders
-from tf_ssl.evaluation import kept_results
+from tf_ssl.evaluation import seeds
 from tf_ssl.evaluation.segmentation import mask_check
 
 _GOOD = 20
@@ -30,7 +30,8 @@ def _write(root, spoil=None, good=_GOOD, **reading):
 
 
 def _check(data, root, **changes):
-  kept = kept_results.KeptResults(str(root / "kept"), {}, print)
+  (root / "kept").mkdir(exist_ok=True)
+  kept = seeds.KeptResults(str(root / "kept"))
   return mask_check.check(data, kept, role="train", **changes)
 
 
@@ -63,8 +64,7 @@ def test_good_pairs_are_counted(tmp_path):
     ),
     (
       _saved(Image.new("RGB", [8, 6])),
-      "the mask is a picture in colors (RGB), expected the id of a class in "
-      "each pixel",
+      "the mask is a picture in colors (RGB)",
     ),
     (_saved(Image.new("L", [8, 6], 255)), "the mask is all void"),
     (
@@ -80,7 +80,7 @@ def test_good_pairs_are_counted(tmp_path):
     (lambda root, mask: None, "no mask"),
   ],
 )
-def test_one_bad_example_is_left_out_and_named(tmp_path, spoil, reason):
+def test_one_bad_example_is_skipped_and_named(tmp_path, spoil, reason):
   data = _write(tmp_path, spoil)
   found = _check(data, tmp_path, num_classes=3)
   assert list(found.skipped) == ["bad.png"]
@@ -89,7 +89,7 @@ def test_one_bad_example_is_left_out_and_named(tmp_path, spoil, reason):
   np.testing.assert_array_equal(found.pixels, [12 * _GOOD] * 3)
 
 
-def test_several_ids_beyond_named_classes_are_told(tmp_path):
+def test_several_ids_beyond_the_named_classes_are_counted(tmp_path):
   (tmp_path / "c.yaml").write_text("{0: a, 1: b, 2: c, 40: d}")
   values = np.arange(48, dtype=np.uint8).reshape(6, 8)
   data = _write(
@@ -107,23 +107,22 @@ def test_too_many_bad_ones_are_an_error_that_shows_one(tmp_path):
   data = _write(tmp_path, _saved(Image.new("RGB", [8, 6])), good=3)
   with pytest.raises(
     errors.UsageError,
-    match=r"1 of 4 could not be used, the last 'bad.png' \(the mask is a pict"
-    ".*max_skipped_fraction",
+    match="1 of 4 .*bad.png.*RGB.*max_skipped_fraction",
   ):
     _check(data, tmp_path)
   found = _check(data, tmp_path, max_skipped_fraction=0.3)
   assert found.data.num_images == 3
 
 
-def test_nothing_but_void_is_an_error(tmp_path):
+def test_masks_of_void_alone_are_an_error(tmp_path):
   data = _write(tmp_path, _saved(Image.new("L", [8, 6], 255)), good=0)
-  with pytest.raises(errors.UsageError, match="1 of 1 could not .* all void"):
+  with pytest.raises(errors.UsageError, match="1 of 1 .* all void"):
     _check(data, tmp_path)
-  with pytest.raises(errors.UsageError, match="none of 1 images can be used"):
+  with pytest.raises(errors.UsageError, match="none of 1 "):
     _check(data, tmp_path, max_skipped_fraction=1.0)
 
 
-def test_what_was_read_is_not_read_again(tmp_path):
+def test_checked_masks_are_not_read_again(tmp_path):
   data = _write(tmp_path)
   first = _check(data, tmp_path)
   for path in (tmp_path / "masks").iterdir():

@@ -1,4 +1,4 @@
-"""IoU and pixel accuracy against scikit-learn's and Keras' own."""
+"""IoU and pixel accuracy against scikit-learn and Keras."""
 
 import sys
 
@@ -12,7 +12,7 @@ from tf_ssl.evaluation.segmentation import metrics as segmentation_metrics
 
 
 def _masks(num_classes, seed):
-  """Truth with void, and predictions that are often right."""
+  """Masks with void, and predictions that are often correct."""
   rng = np.random.default_rng(seed)
   truth = rng.integers(0, num_classes, [2, 30, 40])
   wrong = rng.integers(0, num_classes, truth.shape)
@@ -28,23 +28,23 @@ def test_scores_are_those_of_scikit_learn_and_keras(num_classes):
     segmentation_metrics.confusion(*pair, num_classes)
     for pair in zip(truth, predicted, strict=True)
   )
-  flat, guessed = truth[truth >= 0], predicted[truth >= 0]
+  flat, found = truth[truth >= 0], predicted[truth >= 0]
   np.testing.assert_array_equal(
     counts,
-    metrics.confusion_matrix(flat, guessed, labels=range(num_classes)),
+    metrics.confusion_matrix(flat, found, labels=range(num_classes)),
   )
   scores = segmentation_metrics.scores(counts)
   np.testing.assert_allclose(
-    scores.iou, metrics.jaccard_score(flat, guessed, average=None)
+    scores.iou, metrics.jaccard_score(flat, found, average=None)
   )
   assert scores.mean_iou == pytest.approx(
-    metrics.jaccard_score(flat, guessed, average="macro")
+    metrics.jaccard_score(flat, found, average="macro")
   )
   assert scores.pixel_accuracy == pytest.approx(
-    metrics.accuracy_score(flat, guessed)
+    metrics.accuracy_score(flat, found)
   )
   keras = tf.keras.metrics.MeanIoU(num_classes)
-  keras.update_state(flat, guessed)
+  keras.update_state(flat, found)
   assert scores.mean_iou == pytest.approx(float(keras.result()), abs=1e-6)
 
 
@@ -68,13 +68,13 @@ def test_a_class_that_is_only_predicted_counts_as_zero():
 
 
 def test_what_cannot_be_compared_is_named():
-  with pytest.raises(errors.UsageError, match=r"masks of \(1, 2\) and predict"):
+  with pytest.raises(errors.UsageError, match=r"\(1, 2\).*\(2,\)"):
     segmentation_metrics.confusion([[0, 1]], [0, 1], 2)
-  with pytest.raises(errors.UsageError, match="masks have the class 5"):
+  with pytest.raises(errors.UsageError, match="masks .* 5"):
     segmentation_metrics.confusion([5], [1], 2)
-  with pytest.raises(errors.UsageError, match="predictions have the class 2"):
+  with pytest.raises(errors.UsageError, match="predictions .* 2"):
     segmentation_metrics.confusion([0], [2], 2)
-  with pytest.raises(errors.UsageError, match="no pixel with a class"):
+  with pytest.raises(errors.UsageError, match="all void|not all"):
     segmentation_metrics.scores(segmentation_metrics.confusion([-1], [0], 2))
 
 

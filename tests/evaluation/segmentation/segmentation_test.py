@@ -1,4 +1,4 @@
-"""Segmentation as a whole, on a network that trains in a moment."""
+"""The segmentation protocol on a tiny network."""
 
 import contextlib
 import io
@@ -72,14 +72,14 @@ def _run(protocol, folder, subject=None):
   return outcome, said
 
 
-def test_two_images_are_learned_by_heart(data, tmp_path):
+def test_two_images_are_memorized(data, tmp_path):
   two = data.take([0, 1])
   protocol = _protocol(
     data,
     train=two,
     test=two,
     decoder="deeplabv3plus",
-    image_size=(128, 128),  # so that a place of the fine map is 2 px of a mask
+    image_size=(128, 128),  # A position of the fine map is 2 px of a mask.
     scales=(1.0, 1.0),
     steps=150,
   )
@@ -152,10 +152,10 @@ def test_only_a_fine_tuned_encoder_changes(
   }
   assert changed == ({True} if encoder_rate else {False})
   for old, new in zip(before, encoder.variables, strict=True):
-    np.testing.assert_array_equal(old, new)  # given back as it was
+    np.testing.assert_array_equal(old, new)  # Restored.
 
 
-def test_a_stopped_run_gives_what_one_gives_that_was_not(
+def test_a_resumed_run_gives_the_result_of_an_uninterrupted_one(
   data, tmp_path, monkeypatch
 ):
   protocol = _protocol(data)
@@ -189,7 +189,7 @@ def test_a_stopped_run_gives_what_one_gives_that_was_not(
   assert more.details["by_seed"][:1] == again.details["by_seed"]
 
 
-def test_the_outcome_says_all_that_the_numbers_depend_on(data, tmp_path):
+def test_the_outcome_has_everything_that_the_numbers_depend_on(data, tmp_path):
   protocol = _protocol(
     data, train=data, test=None, held_out=0.25, seeds=(3, 4), steps=1
   )
@@ -217,11 +217,11 @@ def test_the_outcome_says_all_that_the_numbers_depend_on(data, tmp_path):
 
 def test_settings_that_make_no_sense_are_named(data):
   for changes, message in (
-    ({"train": None}, "no images with masks to train on; set IMAGES"),
-    ({"steps": 0}, "steps=0.*expected at least 1"),
+    ({"train": None}, "set IMAGES and MASKS"),
+    ({"steps": 0}, "steps=0"),
     ({"image_size": (64,)}, r"image_size=\(64,\).*\(height, width\)"),
-    ({"seeds": (1, 1)}, r"seeds=\(1, 1\): expected different numbers"),
-    ({"seeds": (-1,)}, r"seeds=\(-1,\): expected different numbers from 0"),
+    ({"seeds": (1, 1)}, r"seeds=\(1, 1\).*SEEDS"),
+    ({"seeds": (-1,)}, r"seeds=\(-1,\).*SEEDS"),
   ):
     with pytest.raises(errors.UsageError, match=message):
       _protocol(data, **changes)
@@ -231,7 +231,9 @@ def test_both_sides_must_have_the_same_classes(data, tmp_path):
   other = data.take([2])._replace(
     class_ids=(0, 1), class_names=("a", "b"), source="the other"
   )
-  with pytest.raises(errors.UsageError, match="the other have other classes"):
+  with pytest.raises(
+    errors.UsageError, match="the other .*3 and 2|the other .*0 and 2"
+  ):
     _run(_protocol(data, test=other), tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""COCO's metrics of detections (Lin et al. 2014), as pycocotools has them."""
+"""COCO's detection metrics (Lin et al. 2014), computed by pycocotools."""
 
 import contextlib
 import io
@@ -12,7 +12,7 @@ from tf_ssl.datasets.annotations import (
   annotations as annotations_lib,
 )
 
-# In the order of COCOeval.stats. Small is below 32², large above 96² pixels.
+# In the order of COCOeval.stats. Small: below 32² pixels; large: above 96².
 NAMES = (
   "AP",
   "AP50",
@@ -27,17 +27,17 @@ NAMES = (
   "AR_medium",
   "AR_large",
 )
-OBJECT = "object"  # what everything is where classes do not count
+OBJECT = "object"  # The only class of a class-agnostic detector.
 
 
 class Detections(NamedTuple):
-  """P boxes that were found, in any order.
+  """R detected boxes, in any order.
 
   Attributes:
-    image_index: [P] int, which image.
-    boxes: [P, 4] float, pixels of the image: xmin, ymin, xmax, ymax.
-    scores: [P] float, how sure; only their order matters.
-    class_ids: [P] int, from 0.
+    image_index: [R] int, index of the image.
+    boxes: [R, 4] float, xmin, ymin, xmax, ymax in pixels of the image.
+    scores: [R] float, confidence; only the order matters.
+    class_ids: [R] int, from 0.
   """
 
   image_index: np.ndarray
@@ -47,11 +47,11 @@ class Detections(NamedTuple):
 
 
 class Metrics(NamedTuple):
-  """Shares, 0 to 1; None where there is no object to be found.
+  """COCO's metrics, 0..1; None where there is no object to find.
 
   Attributes:
-    overall: by `NAMES`.
-    by_class: AP, by the names of the classes.
+    overall: {name in `NAMES`: value}.
+    by_class: {name of a class: AP}.
   """
 
   overall: dict[str, float | None]
@@ -61,7 +61,7 @@ class Metrics(NamedTuple):
 def without_classes(
   data: annotations_lib.Annotations,
 ) -> annotations_lib.Annotations:
-  """The same boxes, all of the one class `OBJECT`."""
+  """Replaces all classes by the single class `OBJECT`."""
   class_ids = np.zeros_like(data.class_ids)
   targets = annotations_lib.targets_of_boxes(
     data.num_images, 1, data.image_index, class_ids, data.crowd | data.difficult
@@ -77,21 +77,21 @@ def without_classes(
 def measure(
   data: annotations_lib.Annotations, detections: Detections
 ) -> Metrics:
-  """Holds detections against the truth.
+  """Compares detections with the ground truth.
 
   Args:
-    data: images and their boxes. An image without detections counts; of those
-      of a crowd any number may be found, or none.
-    detections: the best 100 of an image and class count.
+    data: images with boxes. Images without detections count; a crowd may match
+      any number of detections.
+    detections: detections, of which the best 100 per image and class count.
 
   Returns:
-    The same numbers as pycocotools' from files of these boxes.
+    The values that pycocotools gives for files of these boxes.
   """
   truth = _loaded(data, _truth(data))
   found = _loaded(
     data, coco_results(data, detections, ids=range(1, data.num_images + 1))
   )
-  with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
+  with contextlib.redirect_stdout(io.StringIO()):  # It prints its progress.
     evaluation = cocoeval.COCOeval(truth, found, "bbox")
     evaluation.evaluate()
     evaluation.accumulate()
@@ -116,59 +116,56 @@ def coco_results(
   *,
   ids: Sequence[int | str] | None = None,
 ) -> list[dict[str, Any]]:
-  """Detections in COCO's format for results: JSON values.
+  """Detections in COCO's results format, as JSON values.
 
   Args:
-    data: the images.
-    detections: found in them.
-    ids: of the images; those of their source by default.
+    data: images with boxes.
+    detections: detections in these images.
+    ids: id of each image; by default that of its source.
   """
   ids = data.image_ids if ids is None else ids
-  corners = np.asarray(detections.boxes, np.float64).reshape(-1, 4)
-  boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], 1)
-  return [
-    {
-      "image_id": ids[index],
-      "category_id": int(data.category_ids[class_id]),
-      "bbox": box,
-      "score": score,
-    }
-    for index, box, score, class_id in zip(
-      np.asarray(detections.image_index).tolist(),
-      boxes.tolist(),
-      np.asarray(detections.scores, np.float64).tolist(),
-      np.asarray(detections.class_ids).tolist(),
-      strict=True,
-    )
-  ]
+  return _entries(
+    data,
+    ids,
+    detections.image_index,
+    detections.class_ids,
+    detections.boxes,
+    score=np.asarray(detections.scores, np.float64),
+  )
 
 
 def _truth(data: annotations_lib.Annotations) -> list[dict[str, Any]]:
-  corners = data.boxes.astype(np.float64)
-  boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], 1)
-  return [
-    {
-      "image_id": index + 1,
-      "category_id": int(data.category_ids[class_id]),
-      "bbox": box,
-      "area": area,
-      "iscrowd": int(crowd),
-    }
-    for index, class_id, box, area, crowd in zip(
-      data.image_index.tolist(),
-      data.class_ids.tolist(),
-      boxes.tolist(),
-      data.areas.tolist(),
-      data.crowd.tolist(),
-      strict=True,
-    )
-  ]
+  return _entries(
+    data,
+    range(1, data.num_images + 1),
+    data.image_index,
+    data.class_ids,
+    data.boxes,
+    area=data.areas,
+    iscrowd=data.crowd.astype(int),
+  )
+
+
+def _entries(
+  data, image_ids, image_index, class_ids, boxes, **more: np.ndarray
+) -> list[dict[str, Any]]:
+  """Boxes as COCO's JSON values, with further columns [R] by name."""
+  corners = np.asarray(boxes, np.float64).reshape(-1, 4)
+  sides = corners[:, 2:] - corners[:, :2]
+  columns = {
+    "image_id": [image_ids[i] for i in np.asarray(image_index).tolist()],
+    "category_id": data.category_ids[np.asarray(class_ids, int)].tolist(),
+    "bbox": np.concatenate([corners[:, :2], sides], 1).tolist(),
+    **{name: values.tolist() for name, values in more.items()},
+  }
+  rows = zip(*columns.values(), strict=True)
+  return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 def _loaded(
   data: annotations_lib.Annotations, entries: Sequence[Mapping[str, Any]]
 ) -> coco.COCO:
-  """Entries as pycocotools has them; its own loadRes takes no empty list."""
+  """Loads entries into pycocotools, whose loadRes refuses an empty list."""
   loaded = coco.COCO()
   loaded.dataset = {
     "images": [{"id": i + 1} for i in range(data.num_images)],
@@ -189,6 +186,6 @@ def _loaded(
 
 
 def _mean(precision: np.ndarray) -> float | None:
-  """Over thresholds and recalls; -1 stands for no object of the class."""
+  """Mean over thresholds and recalls; -1 means no object of the class."""
   known = precision[precision > -1]
   return float(known.mean()) if known.size else None

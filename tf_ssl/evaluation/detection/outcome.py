@@ -1,4 +1,4 @@
-"""What a detector measured, as results, tables and pictures."""
+"""Results, tables and notes of detection runs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -8,9 +8,8 @@ import numpy as np
 from tf_ssl.datasets.annotations import (
   annotations as annotations_lib,
 )
-from tf_ssl.evaluation import protocol
+from tf_ssl.evaluation import protocol, seeds
 from tf_ssl.evaluation.detection import coco_metrics
-from tf_ssl.reporting import statistics
 
 _PICTURE = "detections.png"
 
@@ -19,9 +18,9 @@ class Run(NamedTuple):
   """One run.
 
   Attributes:
-    seed: of it.
-    result: as `detection.run.Runs.run` gives it.
-    picture: the PNG with some of its detections.
+    seed: seed of the run.
+    result: JSON values: "overall", "by_class", "loss", "skipped" and "tested".
+    picture: path of the PNG file with some of its detections.
   """
 
   seed: int
@@ -49,25 +48,29 @@ def outcome(
   skipped: Mapping[str, str],
   notes: Sequence[str],
 ) -> protocol.Outcome:
-  """Puts everything together.
+  """Makes the outcome of all runs.
 
   Args:
-    runs: one for each seed; the first one's detections are shown.
-    train: images and boxes that were trained on.
-    test: those that were tested with.
-    title: of the report.
-    settings: see `protocol.Outcome`.
-    data: the same.
-    skipped: the same; what the runs left out is added.
-    notes: the same; some are added.
+    runs: one run per seed; the detections of the first one are shown.
+    train: training images with boxes.
+    test: test images with boxes.
+    title: title of the report.
+    settings: settings of the protocol, JSON values.
+    data: {role: fingerprint of the images}.
+    skipped: {name of a skipped image: reason}, to which this adds those that
+      the runs skipped.
+    notes: notes for the report, to which this adds its own.
   """
-  intervals = {}
-  for name in coco_metrics.NAMES:
-    values = [run.result["overall"][name] for run in runs]
-    if None not in values:
-      intervals[f"{name}_percent"] = statistics.mean_interval(
-        [100 * value for value in values]
-      )
+  repeated = seeds.Repetitions(
+    [str(run.seed) for run in runs],
+    [
+      {
+        f"{name}_percent": _percent(run.result["overall"][name])
+        for name in coco_metrics.NAMES
+      }
+      for run in runs
+    ],
+  )
   by_class = {
     name: _mean([run.result["by_class"][name] for run in runs])
     for name in test.class_names
@@ -81,9 +84,9 @@ def outcome(
     title=title,
     settings=settings,
     data=data,
-    results={name: each.mean for name, each in intervals.items()},
+    results=repeated.results(),
     details={
-      "intervals_95": {name: list(each) for name, each in intervals.items()},
+      **repeated.details(),
       "by_seed": [
         {"seed": run.seed, **run.result, "skipped": len(run.result["skipped"])}
         for run in runs
@@ -92,22 +95,24 @@ def outcome(
       "tested_images": [run.result["tested"] for run in runs],
     },
     tables=[
-      _by_seed(runs, intervals),
+      repeated.table(
+        "By seed",
+        {f"{name}_percent": f"{name}, %" for name in coco_metrics.NAMES},
+        extra={"last training loss": [run.result["loss"] for run in runs]},
+      ),
       _by_class(by_class, train, test),
     ],
     pictures={_PICTURE: picture},
     skipped=skipped,
-    notes=[*notes, *_notes(intervals, by_class, train, test)],
+    notes=[*notes, *_notes(repeated.results(), by_class, train, test)],
   )
 
 
-def _notes(intervals, by_class, train, test) -> list[str]:
+def _notes(results, by_class, train, test) -> list[str]:
   notes = []
-  missing = [n for n in coco_metrics.NAMES if f"{n}_percent" not in intervals]
+  missing = [n for n in coco_metrics.NAMES if f"{n}_percent" not in results]
   if missing:
-    notes.append(
-      f"no test object is of the size that {', '.join(missing)} are about"
-    )
+    notes.append(f"no test object has the size for {', '.join(missing)}")
   absent = sum(value is None for value in by_class.values())
   if absent:
     notes.append(
@@ -121,34 +126,14 @@ def _notes(intervals, by_class, train, test) -> list[str]:
   return notes
 
 
+def _percent(share: float | None) -> float | None:
+  return None if share is None else 100 * share
+
+
 def _mean(values: Sequence[float | None]) -> float | None:
-  """In percent; of those seeds in which a class occurs."""
+  """Mean in percent over the seeds in which a class occurs."""
   values = [value for value in values if value is not None]
   return 100 * float(np.mean(values)) if values else None
-
-
-def _by_seed(
-  runs: Sequence[Run], intervals: Mapping[str, statistics.MeanInterval]
-) -> protocol.Table:
-  names = [
-    name for name in coco_metrics.NAMES if f"{name}_percent" in intervals
-  ]
-  rows = [
-    [
-      str(run.seed),
-      *(100 * run.result["overall"][name] for name in names),
-      run.result["loss"],
-    ]
-    for run in runs
-  ]
-  if len(runs) > 1:
-    for what in ("mean", "low", "high"):
-      label = what if what == "mean" else f"95 % interval, {what}"
-      rows.append(
-        [label, *(getattr(each, what) for each in intervals.values()), None]
-      )
-  columns = ["seed", *(f"{name}, %" for name in names), "last training loss"]
-  return protocol.Table("By seed", columns, rows)
 
 
 def _by_class(

@@ -1,23 +1,20 @@
-"""Detections drawn beside the true boxes."""
+"""Draws detections next to the ground-truth boxes."""
 
-import io
 import textwrap
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib import figure as figure_lib
 from matplotlib import patches as patches_lib
-from matplotlib.backends import backend_agg
-from pycocotools import mask as mask_lib
 
-from tf_ssl.evaluation.segmentation import pictures
+from tf_ssl.ops import boxes as boxes_lib
+from tf_ssl.reporting import charts
 
 _DPI = 110
-_INCHES = 4.0  # width of one picture
-_LETTERS = 16  # of a class name
-_MOST = 8  # detections of a picture: more hide what they are about
-_OVERLAP = 0.5  # IoU from which a detection counts as right, COCO's AP50
+_INCHES = 4.0  # Width of one picture.
+_LETTERS = 16  # Longest class name.
+_MAX_DRAWN = 8  # Detections per picture: more would hide the image.
+_OVERLAP = 0.5  # IoU from which a detection is correct, COCO's AP50.
 
 
 class Example(NamedTuple):
@@ -25,11 +22,11 @@ class Example(NamedTuple):
 
   Attributes:
     image: [h, w, 3] uint8.
-    truth: [R, 4] pixels: xmin, ymin, xmax, ymax.
-    truth_classes: [R] int.
-    found: [P, 4] likewise.
-    found_classes: [P] int.
-    scores: [P].
+    truth: [R, 4] ground-truth boxes in pixels: xmin, ymin, xmax, ymax.
+    truth_classes: [R] int, classes of the ground-truth boxes.
+    found: [P, 4] detected boxes in pixels: xmin, ymin, xmax, ymax.
+    found_classes: [P] int, classes of the detections.
+    scores: [P] float, scores of the detections.
   """
 
   image: np.ndarray
@@ -41,7 +38,7 @@ class Example(NamedTuple):
 
 
 class _Box(NamedTuple):
-  """What is drawn of a box: xmin, ymin, xmax, ymax in `place`."""
+  """A box to draw; `place` is xmin, ymin, xmax, ymax in pixels."""
 
   place: np.ndarray
   class_id: int
@@ -52,63 +49,58 @@ class _Box(NamedTuple):
 def draw(
   examples: Sequence[Example], class_names: Sequence[str], *, title: str
 ) -> bytes:
-  """Draws a row for each example: the true boxes, and those that were found.
+  """Draws one row per example: ground-truth boxes and detections.
 
-  As many detections are drawn as there are true boxes, but 8 at most, the
-  surest ones: a threshold would suit one detector and not another. Those are
-  dashed that hit no true box of their class, each of which is hit once. Where
-  labels would lie on each other, that of the surer detection or of the larger
-  true box stays.
+  It draws the detections with the highest scores, as many as there are
+  ground-truth boxes, but at most 8: no score threshold suits all detectors. A
+  detection is dashed unless it matches a ground-truth box of its class, each of
+  which matches once. Where labels would overlap, that of the higher score or of
+  the larger ground-truth box stays.
 
   Args:
-    examples: at least one.
-    class_names: [C]; a single one is not written on each box.
-    title: stands above.
+    examples: test images, at least one.
+    class_names: [C] names; the name of a single class is not drawn.
+    title: title of the picture.
 
   Returns:
-    A PNG.
+    PNG bytes.
   """
-  palette = pictures.colors(len(class_names))
+  palette = charts.palette(len(class_names))
   names = [
-    textwrap.shorten(name.replace("$", r"\$"), _LETTERS, placeholder="…")
-    for name in class_names
+    textwrap.shorten(name, _LETTERS, placeholder="…") for name in class_names
   ]
   if len(names) == 1:
     names = [""]
   heights = [min(e.image.shape[0] / e.image.shape[1], 1.0) for e in examples]
-  figure = figure_lib.Figure(
-    figsize=(2 * _INCHES, sum(heights) * _INCHES + 1.0),
-    layout="constrained",
-  )
-  backend_agg.FigureCanvasAgg(figure)
-  figure.suptitle(title.replace("$", r"\$"), fontsize=11)
-  axes = figure.subplots(len(examples), 2, squeeze=False, height_ratios=heights)
-  axes[0][0].set_title("truth", fontsize=9)
-  axes[0][1].set_title(
-    f"the surest {_MOST}, or as many as there are\n"
-    f"dashed: no true box with an IoU of {_OVERLAP:g}",
-    fontsize=9,
-  )
-  drawn = []
-  for row, example in zip(axes, examples, strict=True):
-    for axis, boxes in zip(
-      row, (_true(example, names), _found(example, names)), strict=True
-    ):
-      axis.imshow(example.image)
-      axis.set_xticks([])
-      axis.set_yticks([])
-      _outline(axis, boxes, palette)
-      drawn.append((axis, boxes))
-  figure.draw_without_rendering()  # from here on it is known where axes are
-  for axis, boxes in drawn:
-    _label(axis, boxes, palette)
-  buffer = io.BytesIO()
-  figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
-  return buffer.getvalue()
+  with charts.figure(2 * _INCHES, sum(heights) * _INCHES + 1.0) as figure:
+    figure.suptitle(title, fontsize=11)
+    axes = figure.subplots(
+      len(examples), 2, squeeze=False, height_ratios=heights
+    )
+    axes[0][0].set_title("ground truth", fontsize=9)
+    axes[0][1].set_title(
+      "highest-scoring detections, one for each object, at most "
+      f"{_MAX_DRAWN}\ndashed: no object of its class at an IoU of {_OVERLAP:g}",
+      fontsize=9,
+    )
+    drawn = []
+    for row, example in zip(axes, examples, strict=True):
+      for axis, boxes in zip(
+        row, (_true(example, names), _found(example, names)), strict=True
+      ):
+        axis.imshow(example.image)
+        axis.set_xticks([])
+        axis.set_yticks([])
+        _outline(axis, boxes, palette)
+        drawn.append((axis, boxes))
+    figure.draw_without_rendering()  # Gives the axes their final places.
+    for axis, boxes in drawn:
+      _label(axis, boxes, palette)
+  return charts.png(figure, dpi=_DPI)
 
 
 def _true(example: Example, names: Sequence[str]) -> list[_Box]:
-  """The true boxes, the largest first."""
+  """The ground-truth boxes, in falling order of area."""
   sides = example.truth[:, 2:] - example.truth[:, :2]
   order = np.argsort(-sides.prod(axis=1), kind="stable")
   return [
@@ -118,9 +110,9 @@ def _true(example: Example, names: Sequence[str]) -> list[_Box]:
 
 
 def _found(example: Example, names: Sequence[str]) -> list[_Box]:
-  """The detections to be drawn, the surest first."""
-  count = min(_MOST, len(example.truth))
-  surest = np.argsort(-example.scores, kind="stable")[:count]
+  """The detections to draw, in falling order of score."""
+  count = min(_MAX_DRAWN, len(example.truth))
+  best = np.argsort(-example.scores, kind="stable")[:count]
   return [
     _Box(
       example.found[i],
@@ -129,26 +121,19 @@ def _found(example: Example, names: Sequence[str]) -> list[_Box]:
       not hit,
     )
     for i, class_id, hit in zip(
-      surest, example.found_classes[surest], _hits(example, surest), strict=True
+      best, example.found_classes[best], _hits(example, best), strict=True
     )
   ]
 
 
-def _hits(example: Example, surest: np.ndarray) -> list[bool]:
-  """Whether each of these detections hits a true box that is still free."""
-  if not len(surest):
+def _hits(example: Example, rows: np.ndarray) -> list[bool]:
+  """Whether each of these detections matches a free ground-truth box."""
+  if not len(rows):
     return []
-  found, truth = (
-    np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
-    for boxes in (
-      example.found[surest].astype(np.float64),
-      example.truth.astype(np.float64),
-    )
-  )
-  overlaps = mask_lib.iou(found, truth, [0] * len(truth))  # [P, R]
-  overlaps[example.found_classes[surest][:, None] != example.truth_classes] = (
-    0.0
-  )
+  overlaps = boxes_lib.iou(
+    example.found[rows].astype(np.float64), example.truth.astype(np.float64)
+  )  # [n, R]
+  overlaps[example.found_classes[rows][:, None] != example.truth_classes] = 0.0
   hits = []
   for row in overlaps:
     best = int(np.argmax(row))
@@ -159,10 +144,10 @@ def _hits(example: Example, surest: np.ndarray) -> list[bool]:
 
 
 def _outline(axis, boxes: Sequence[_Box], palette: np.ndarray) -> None:
-  for box in reversed(boxes):  # the first ones lie on top
+  for box in reversed(boxes):  # The first ones are drawn on top.
     xmin, ymin, xmax, ymax = box.place
     for color, width, style in (
-      ("black", 2.0, "-"),  # so that it is seen on every ground
+      ("black", 2.0, "-"),  # Visible on every background.
       (palette[box.class_id], 1.2, "--" if box.is_dashed else "-"),
     ):
       axis.add_patch(
@@ -179,7 +164,7 @@ def _outline(axis, boxes: Sequence[_Box], palette: np.ndarray) -> None:
 
 
 def _label(axis, boxes: Sequence[_Box], palette: np.ndarray) -> None:
-  """Writes labels at corners where nothing is written yet."""
+  """Writes labels at corners that are still free."""
   frame, taken = axis.get_window_extent(), []
   for box in boxes:
     xmin, ymin, _, ymax = box.place

@@ -1,18 +1,19 @@
-"""A linear classifier on an encoder, trained together with it or alone."""
+"""A linear classifier on an encoder, trained with it or alone."""
 
 import numpy as np
 import tensorflow as tf
 
 from tf_ssl.models import trainable
 
-_DEVIATION = 0.01  # of weights at the start, as in MoCo's protocol (METHODS 2)
+_DEVIATION = 0.01  # Of the initial weights, as in MoCo's protocol (METHODS 2).
 
 
 class Classifier:
-  """Images -> a score of each class.
+  """Maps images to a score for each class.
 
   Attributes:
     head_variables: weights [D, C] and biases [C].
+    trainable_head_variables: both of them.
   """
 
   def __init__(
@@ -22,32 +23,33 @@ class Classifier:
     num_classes: int,
     frozen: bool,
   ):
-    """Builds the head; `draw_head` gives it weights.
+    """Builds the head with zero weights; `draw_head` sets random ones.
 
     Args:
-      encoder: gives the features.
+      encoder: encoder that gives the features.
       num_classes: C.
-      frozen: whether the encoder works as in inference also in training.
+      frozen: whether the encoder runs in inference mode during training, too.
     """
     self._encoder, self._frozen = encoder, frozen
     width = encoder.description.width
     self._weights = tf.Variable(tf.zeros([width, num_classes]))
     self._biases = tf.Variable(tf.zeros([num_classes]))
     self.head_variables = [self._weights, self._biases]
+    self.trainable_head_variables = self.head_variables
     self._infer = tf.function(
       lambda images: self._logits(images, False),
       input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)],
     )
 
   def draw_head(self, seed: int) -> None:
-    """Gives the head the weights that it starts from."""
+    """Sets the head to random initial weights."""
     rng = np.random.default_rng(seed)
     drawn = rng.normal(0.0, _DEVIATION, self._weights.shape)
     self._weights.assign(drawn.astype(np.float32))
     self._biases.assign(tf.zeros_like(self._biases))
 
   def loss(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    """Softmax cross-entropy of a training batch, a mean [].
+    """Mean softmax cross-entropy of a training batch, [] float32.
 
     Args:
       images: [B, H, W, 3] uint8.
@@ -59,7 +61,7 @@ class Classifier:
     return tf.reduce_mean(losses)
 
   def scores(self, images: tf.Tensor) -> np.ndarray:
-    """[B, H, W, 3] uint8 -> [B, C] float32, in inference."""
+    """[B, H, W, 3] uint8 -> [B, C] float32, in inference mode."""
     return self._infer(images).numpy()
 
   def _logits(self, images, training) -> tf.Tensor:
@@ -68,12 +70,12 @@ class Classifier:
 
 
 def hits(scores: np.ndarray, labels: np.ndarray, k: int) -> int:
-  """How many labels are among the k largest scores; ties go to the first.
+  """Counts the labels that are among the k largest scores.
 
   Args:
-    scores: [B, C].
+    scores: [B, C] float; of equal scores the first counts as larger.
     labels: [B] int, 0 to C - 1.
-    k: at least 1.
+    k: number of largest scores, at least 1.
   """
   best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
   return int((best == labels[:, None]).any(axis=1).sum())

@@ -5,45 +5,38 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-import tqdm
-
 from tf_ssl import errors
 from tf_ssl.datasets import records as records_lib
-from tf_ssl.evaluation import fine_tune_loop, kept_results, protocol
-from tf_ssl.evaluation.fine_tuning import (
-  classifier,
-  label_subsets,
-  outcome,
-  partly_labeled,
-)
+from tf_ssl.evaluation import fine_tune_loop, protocol, seeds
+from tf_ssl.evaluation.fine_tuning import classifier, label_subsets, outcome
 from tf_ssl.input_pipeline import labeled_crops, labeled_images
 from tf_ssl.input_pipeline import skipped as skipped_lib
 from tf_ssl.models import trainable
-from tf_ssl.reporting import statistics
+from tf_ssl.ops import progress
 
 _FOLDER = "fine_tuning"
-_TOP = 5
+_TEST_BATCH = 64
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FineTuning:
-  """Trains encoder and classifier on shares of the labels, tests on images.
+  """Trains encoder and classifier on shares of the labels, then tests both.
 
   Attributes:
-    train: labeled images.
-    test: labeled images of the same classes.
-    sgd: learning rates; that of the encoder 0 leaves it frozen.
-    label_shares: of the labeled images that are used, as many of each class.
-    seeds: of the choice of images, heads and crops; one run each.
-    from_scratch: whether the same network is also trained from random weights.
-    image_size: pixels a side.
-    min_area: smallest area of a crop, as a share of the image's.
-    batch_size: images of a step; fewer where a share has fewer.
-    epochs: over the images of a share.
-    min_steps: of a run, whatever the epochs, so that few images are not left
-      after a handful of steps.
-    max_skipped_fraction: the share of images that may be unreadable.
+    train: labeled training images.
+    test: labeled test images of the same classes.
+    sgd: learning rates; 0 for the encoder freezes it.
+    label_shares: shares of the labeled images to train on, balanced over the
+      classes.
+    seeds: seeds of the image subsets, heads and crops; one run each.
+    from_scratch: whether to train the same network from random weights, too.
+    image_size: side of the images in pixels.
+    min_area: smallest area of a training crop, as a share of the image's.
+    batch_size: images per step; fewer if a share has fewer.
+    epochs: passes over the images of a share.
+    min_steps: smallest number of steps of a run, so that a few images are not
+      trained for a handful of steps.
+    max_skipped_fraction: largest share of unreadable images, 0..1.
   """
 
   train: records_lib.ImageRecords
@@ -60,19 +53,18 @@ class FineTuning:
   max_skipped_fraction: float = 0.05
 
   def __post_init__(self):
-    """Refuses what would fail only after the first runs."""
-    statistics.check_seeds(self.seeds)
+    """Checks the settings that would fail only after the first runs."""
+    seeds.check(self.seeds)
     shares = tuple(self.label_shares)
-    if not shares or len(set(shares)) != len(shares):
-      raise errors.UsageError(
-        f"label_shares={shares}: expected different numbers; change "
-        "LABEL_SHARES"
-      )
-    if self.batch_size < 1 or not self.epochs >= 0 or self.min_steps < 1:
-      raise errors.UsageError(
-        f"batch_size={self.batch_size}, epochs={self.epochs}, "
-        f"min_steps={self.min_steps}: expected at least 1, 0 and 1"
-      )
+    errors.require(
+      shares and len(set(shares)) == len(shares),
+      f"label_shares={shares}: expected different numbers; change LABEL_SHARES",
+    )
+    errors.require(
+      self.batch_size >= 1 and self.epochs >= 0 and self.min_steps >= 1,
+      f"batch_size={self.batch_size}, epochs={self.epochs}, "
+      f"min_steps={self.min_steps}: expected at least 1, 0 and 1",
+    )
 
   def run(
     self,
@@ -83,30 +75,28 @@ class FineTuning:
   ) -> protocol.Outcome:
     """Measures one model; see `protocol.DownstreamProtocol`."""
     encoder = subject.trainable
-    sets = partly_labeled.match(self.train, self.test)
+    sets = label_subsets.match(self.train, self.test)
     data, notes = sets.data(), list(sets.notes)
     settings = self._settings()
-    kept = kept_results.KeptResults(
-      os.path.join(output_dir, _FOLDER),
-      {
-        **settings,
-        "data": data,
-        "model": protocol.identity(encoder.description),
-      },
-      say,
-    )
+    key = {
+      **settings,
+      "data": data,
+      "model": protocol.model_key(encoder.description),
+    }
     runs = _Runs(self, encoder, sets)
     found = []
-    with kept.locked():
+    with seeds.open_results(
+      os.path.join(output_dir, _FOLDER), key, say
+    ) as kept:
       for share in self.label_shares:
         for start in ("pretrained", "scratch")[: 1 + self.from_scratch]:
           for seed in self.seeds:
-            part = f"{share:g}-of-labels-{start}-seed-{seed}"
-            result = kept.get(part)
-            if result is None:
-              result = runs.run(share, start, seed, kept.working(part))
-              kept.put(part, result)
-            found.append(outcome.Run(share, start, seed, **result))
+            cell = (share, start, seed)
+            result = kept.result(
+              f"{share:g}-of-labels-{start}-seed-{seed}",
+              lambda folder, cell=cell: runs.run(*cell, folder),
+            )
+            found.append(outcome.Run(*cell, **result))
             say(found[-1].text())
     if encoder.description.note and not self.sgd.is_frozen:
       notes.append(encoder.description.note)
@@ -124,54 +114,47 @@ class FineTuning:
     )
 
   def steps(self, images: int) -> int:
-    """Of a run on so many images."""
+    """Number of steps of a run on this many images."""
     batch = min(self.batch_size, images)
     return max(self.min_steps, round(self.epochs * images / batch))
 
   def _settings(self) -> dict[str, Any]:
     return {
-      "subsets": "as many of each class, drawn anew for each seed",
+      "subsets": "the same number from each class, drawn for each seed",
       "image_size": self.image_size,
       "training_crop": f"area {self.min_area:g} to 1, mirrored at random",
-      "test_crop": "the middle, of the image resized by 256/224",
+      "test_crop": "center of the image resized by 256/224",
       "batch_size": self.batch_size,
       "epochs": self.epochs,
       "min_steps": self.min_steps,
-      **self.sgd.report(),
+      **self.sgd.settings(),
     }
 
 
 class _Runs:
-  """The runs of one protocol on one model; compiled once for all of them."""
+  """The runs of one protocol on one model, with one compiled step."""
 
-  def __init__(self, settings, encoder, sets):
-    self._settings: FineTuning = settings
-    self._encoder: trainable.TrainableEncoder = encoder
-    self._sets: partly_labeled.PartlyLabeled = sets
+  def __init__(
+    self,
+    settings: FineTuning,
+    encoder: trainable.TrainableEncoder,
+    sets: label_subsets.PartlyLabeled,
+  ):
+    self._settings, self._sets = settings, sets
     self._model = classifier.Classifier(
       encoder, num_classes=sets.num_classes, frozen=settings.sgd.is_frozen
     )
-    frozen = settings.sgd.is_frozen
-    self._fitter = fine_tune_loop.Fitter(
-      self._model.loss,
-      head=self._model.head_variables,
-      encoder=encoder.trainable_variables,
-      state=[
-        *self._model.head_variables,
-        *(() if frozen else encoder.variables),
-      ],
-      sgd=settings.sgd,
-    )
+    self._loop = fine_tune_loop.FineTuneLoop(self._model, encoder, settings.sgd)
 
   def run(self, share, start, seed, folder) -> dict[str, Any]:
-    """Trains and tests once; JSON values, the fields of `Run`."""
+    """Trains and tests once; JSON values, the fields of `outcome.Run`."""
     settings, train = self._settings, self._sets.train
     chosen = label_subsets.balanced(
       train.labels, share, num_classes=self._sets.num_classes, seed=seed
     )
     boxes = None if train.boxes is None else train.boxes[chosen, None]
     subset = train._replace(
-      examples=records_lib.Examples(chosen[:, None].astype(np.int64), boxes)
+      examples=records_lib.Examples(chosen[:, None].astype("int64"), boxes)
     )
     steps = settings.steps(len(chosen))
     batch_size = min(settings.batch_size, len(chosen))
@@ -192,24 +175,25 @@ class _Runs:
         skipped=skipped,
       )
 
-    with self._encoder.restored():
-      if start == "scratch":
-        self._encoder.draw_weights(seed)
-      self._model.draw_head(seed)
-      with skipped.explained():
-        loss = self._fitter.fit(
-          batches, steps=steps, folder=folder, title=title
-        )
-      tested = self._tested(f"{title}, testing")
+    with skipped.explained():
+      loss, tested = self._loop.run(
+        batches,
+        lambda: self._test(f"{title}, testing"),
+        seed=seed,
+        steps=steps,
+        folder=folder,
+        title=title,
+        from_scratch=start == "scratch",
+      )
     return {
       "images": len(chosen),
       "steps": steps,
-      "loss": None if np.isnan(loss) else loss,
+      "loss": loss,
       **tested,
       "skipped": _by_role("train", skipped) | tested["skipped"],
     }
 
-  def _tested(self, title: str) -> dict[str, Any]:
+  def _test(self, title: str) -> dict[str, Any]:
     settings, test = self._settings, self._sets.test
     skipped = skipped_lib.SkippedFiles(
       None, test.num_images, settings.max_skipped_fraction
@@ -217,13 +201,11 @@ class _Runs:
     dataset = labeled_images.labeled_images(
       test,
       image_size=settings.image_size,
-      batch_size=min(64, settings.batch_size),
+      batch_size=min(_TEST_BATCH, settings.batch_size),
       skipped=skipped,
     )
     count, top1, top5 = 0, 0, 0
-    bar = tqdm.tqdm(
-      total=test.num_images, desc=title, unit="image", mininterval=0.5
-    )
+    bar = progress.bar(title, total=test.num_images, unit="image")
     with bar, skipped.explained():
       for images, labels in dataset:
         scores, labels = self._model.scores(images), labels.numpy()
@@ -231,12 +213,12 @@ class _Runs:
         scores, labels = scores[labels >= 0], labels[labels >= 0]
         count += len(labels)
         top1 += classifier.hits(scores, labels, 1)
-        top5 += classifier.hits(scores, labels, _TOP)
-    if not count:
-      raise errors.UsageError(
-        f"none of {test.num_images} test images can be used, the first "
-        f"{skipped.first}; expected labeled images in TEST_IMAGES"
-      )
+        top5 += classifier.hits(scores, labels, outcome.TOP)
+    errors.require(
+      count,
+      f"none of {test.num_images} test images can be used, the first "
+      f"{skipped.first}; expected labeled images in TEST_IMAGES",
+    )
     return {
       "tested": count,
       "top1": 100 * top1 / count,

@@ -1,36 +1,33 @@
-"""What fine-tuning measured, as results, tables and a chart."""
+"""Results, table and chart of fine-tuning runs."""
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib import figure as figure_lib
-from matplotlib.backends import backend_agg
 
 from tf_ssl.evaluation import protocol
-from tf_ssl.reporting import colors, statistics
+from tf_ssl.reporting import charts, statistics
 
+TOP = 5  # Top-5 is reported for more than five classes.
 _PICTURE = "fine_tuning.png"
-_DPI = 120
 _STARTS = {"pretrained": "the model's weights", "scratch": "random weights"}
-_TOP = 5  # of more classes than that
 
 
 class Run(NamedTuple):
   """One run.
 
   Attributes:
-    share: of the labels.
+    share: share of the labels, 0..1.
     start: "pretrained" or "scratch".
-    seed: of it.
-    images: that it learned from.
-    steps: of training.
-    loss: the last; None where training was done before.
-    tested: images that it was tested on.
-    top1: percent of them whose class has the largest score.
-    top5: percent of them whose class is among the five largest.
-    skipped: from the names of images left out to the reasons.
+    seed: seed of the run.
+    images: number of training images.
+    steps: number of training steps.
+    loss: last training loss; None if training had finished in an earlier call.
+    tested: number of test images.
+    top1: percentage of test images whose class has the largest score.
+    top5: percentage of test images whose class is among the five largest.
+    skipped: {name of a skipped image: reason}.
   """
 
   share: float
@@ -45,7 +42,7 @@ class Run(NamedTuple):
   skipped: Mapping[str, str]
 
   def text(self) -> str:
-    """One line for people."""
+    """The result in one line."""
     return (
       f"{100 * self.share:g} % of labels ({self.images} images), from "
       f"{_STARTS[self.start]}, seed {self.seed}: top-1 {self.top1:.2f} %"
@@ -60,19 +57,19 @@ def outcome(
   data: Mapping[str, Mapping[str, Any]],
   notes: Sequence[str],
 ) -> protocol.Outcome:
-  """Puts everything together.
+  """Makes the outcome of all runs.
 
   Args:
-    runs: of all shares, starts and seeds.
+    runs: runs of all shares, starts and seeds.
     num_classes: C.
-    settings: see `protocol.Outcome`.
-    data: the same.
-    notes: the same; some are added.
+    settings: settings of the protocol, JSON values.
+    data: {role: fingerprint of the images}.
+    notes: notes for the report, to which this adds its own.
   """
   cells: dict[tuple[float, str], list[Run]] = {}
   for run in runs:
     cells.setdefault((run.share, run.start), []).append(run)
-  measures = ("top1", "top5") if num_classes > _TOP else ("top1",)
+  measures = ("top1", "top5") if num_classes > TOP else ("top1",)
   intervals = {
     (measure, *cell): statistics.mean_interval(
       [getattr(run, measure) for run in of_cell]
@@ -99,7 +96,7 @@ def outcome(
       ],
     },
     tables=[_table(cells, intervals, measures)],
-    pictures={_PICTURE: _chart(cells, intervals)},
+    pictures={_PICTURE: charts.png(_chart(cells, intervals), dpi=120)},
     skipped=skipped,
     notes=[*notes, *_notes(cells, num_classes)],
   )
@@ -111,13 +108,12 @@ def _name(measure: str, share: float, start: str) -> str:
 
 
 def _notes(cells, num_classes) -> list[str]:
-  few = [
-    f"{100 * share:g} % of the labels are one image of each class, which is "
-    "the least that is taken"
+  return [
+    f"{100 * share:g} % of the labels are one image of each class, the "
+    "smallest possible subset"
     for (share, start), runs in cells.items()
     if start == "pretrained" and share < 1 and runs[0].images == num_classes
   ]
-  return few
 
 
 def _table(cells, intervals, measures) -> protocol.Table:
@@ -138,46 +134,43 @@ def _table(cells, intervals, measures) -> protocol.Table:
   )
 
 
-def _chart(cells, intervals) -> bytes:
-  """Accuracy over the share of labels, as a PNG."""
-  figure = figure_lib.Figure(figsize=(5.2, 3.6), layout="constrained")
-  backend_agg.FigureCanvasAgg(figure)
-  axes = figure.add_subplot()
-  shares = sorted({share for share, _ in cells})
-  for number, (start, name) in enumerate(_STARTS.items()):
-    places = [i for i, s in enumerate(shares) if (s, start) in cells]
-    if not places:
-      continue
-    found = [intervals["top1", shares[i], start] for i in places]
-    spread = [
-      (0.0, 0.0) if e.low is None else (e.mean - e.low, e.high - e.mean)
-      for e in found
-    ]
-    axes.errorbar(
-      places,
-      [each.mean for each in found],
-      yerr=np.array(spread).T,
-      marker="o",
-      capsize=4,
-      color=colors.color(number),
-      label=f"from {name}",
-    )
-    for run in (run for i in places for run in cells[shares[i], start]):
-      axes.plot(
-        shares.index(run.share),
-        run.top1,
-        ".",
-        color=colors.color(number),
-        alpha=0.4,
+def _chart(cells, intervals) -> figure_lib.Figure:
+  """Draws accuracy over the share of labels."""
+  with charts.figure(5.2, 3.6) as figure:
+    axes = figure.add_subplot()
+    shares = sorted({share for share, _ in cells})
+    for number, (start, name) in enumerate(_STARTS.items()):
+      places = [i for i, s in enumerate(shares) if (s, start) in cells]
+      if not places:
+        continue
+      found = [intervals["top1", shares[i], start] for i in places]
+      spread = [
+        (0.0, 0.0) if e.low is None else (e.mean - e.low, e.high - e.mean)
+        for e in found
+      ]
+      axes.errorbar(
+        places,
+        [each.mean for each in found],
+        yerr=np.array(spread).T,
+        marker="o",
+        capsize=4,
+        color=charts.color(number),
+        label=f"from {name}",
       )
-  axes.set_xticks(range(len(shares)), [f"{100 * s:g} %" for s in shares])
-  axes.set_xlim(-0.4, len(shares) - 0.6)
-  axes.set_xlabel("labels used")
-  axes.set_ylabel("top-1 on test images, %")
-  axes.set_ylim(0, 100)
-  axes.grid(axis="y", color="#dddddd")
-  axes.spines[["top", "right"]].set_visible(False)
-  axes.legend(frameon=False, fontsize=9)
-  buffer = io.BytesIO()
-  figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
-  return buffer.getvalue()
+      for place in places:
+        values = [run.top1 for run in cells[shares[place], start]]
+        axes.plot(
+          [place] * len(values),
+          values,
+          ".",
+          color=charts.color(number),
+          alpha=0.4,
+        )
+    axes.set_xticks(range(len(shares)), [f"{100 * s:g} %" for s in shares])
+    axes.set_xlim(-0.4, len(shares) - 0.6)
+    axes.set_xlabel("labels used")
+    axes.set_ylabel("top-1 on test images, %")
+    axes.set_ylim(0, 100)
+    charts.clean(axes, grid="y")
+    axes.legend(frameon=False, fontsize=9)
+  return figure

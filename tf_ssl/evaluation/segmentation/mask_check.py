@@ -1,7 +1,6 @@
-"""Reads all images and masks once: what can be used, and how much of what.
+"""Checks all images and masks before training, and counts their pixels.
 
-An image whose mask does not fit, or that cannot be read, is left out before
-anything is trained, and named.
+Images that cannot be read or whose masks do not fit are skipped and named.
 """
 
 from concurrent import futures
@@ -9,27 +8,26 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
-import tqdm
 
 from tf_ssl import errors
 from tf_ssl.datasets.masks import masked_images
-from tf_ssl.evaluation import kept_results
+from tf_ssl.evaluation import seeds
 from tf_ssl.input_pipeline import decoding, loading, masks
 from tf_ssl.input_pipeline import skipped as skipped_lib
+from tf_ssl.ops import progress
 
 _THREADS = 4
 
 
 class Checked(NamedTuple):
-  """Images that can all be used.
+  """Images that are all usable.
 
   Attributes:
-    data: the images with their masks.
+    data: images with their masks.
     num_classes: C.
-    pixels: [C] int64, how many pixels each class has.
-    void_pixels: how many count for nothing.
-    skipped: from the names of images that were left out to the reasons; those
-      without a mask are among them.
+    pixels: [C] int64, number of pixels of each class.
+    void_pixels: number of void pixels, which do not count.
+    skipped: {name of a skipped image: reason}, including images without a mask.
   """
 
   data: masked_images.MaskedImages
@@ -41,29 +39,27 @@ class Checked(NamedTuple):
 
 def check(
   data: masked_images.MaskedImages,
-  kept: kept_results.KeptResults,
+  kept: seeds.KeptResults,
   *,
   role: str,
   num_classes: int | None = None,
   max_skipped_fraction: float = 0.05,
 ) -> Checked:
-  """Checks all images of a dataset, or looks up what came of it before.
+  """Checks all images of a dataset, or reads the result of an earlier check.
 
   Args:
-    data: the images.
-    kept: where the findings are, or go.
-    role: "train" or "test"; tells them apart.
-    num_classes: C; None for as many as `data` names, or as its masks have.
-    max_skipped_fraction: the share of the pairs above which those that cannot
-      be used are an error. Images without a mask do not count.
+    data: images with masks.
+    kept: storage of the result.
+    role: "train" or "test".
+    num_classes: C; None for the number of classes that `data` names, or else
+      that its masks have.
+    max_skipped_fraction: largest share of pairs that may be unusable, 0..1.
+      Images without a mask do not count.
 
   Raises:
-    UsageError: too many cannot be used.
+    UsageError: too many pairs are unusable.
   """
-  found = kept.get(f"checked-{role}")
-  if found is None:
-    found = _read_all(data, role)
-    kept.put(f"checked-{role}", found)
+  found = kept.result(f"checked-{role}", lambda _: _read_all(data, role))
   if num_classes is None:
     num_classes = len(data.class_ids) or _seen(data, found)
   table = data.table(num_classes)
@@ -82,11 +78,11 @@ def check(
         void += count
       else:
         pixels[table[value]] += count
-  if not usable:  # every one of a few may be allowed to be missing
-    raise errors.UsageError(
-      f"{data.source}: none of {data.num_images} images can be used, "
-      f"the first {skipped.first}"
-    )
+  errors.require(  # `max_skipped_fraction` may allow to skip all of them.
+    usable,
+    f"{data.source}: none of {data.num_images} images can be used, "
+    f"the first {skipped.first}",
+  )
   return Checked(
     data.take(usable),
     num_classes,
@@ -97,17 +93,11 @@ def check(
 
 
 def _read_all(data: masked_images.MaskedImages, role: str) -> list[Any]:
-  """For each image its problem or None, and [value, pixels] of its mask."""
+  """For each image, its problem or None, and [value, pixels] of its mask."""
   with futures.ThreadPoolExecutor(_THREADS) as pool:
-    return list(
-      tqdm.tqdm(
-        pool.map(lambda i: _examine(data, i), range(data.num_images)),
-        total=data.num_images,
-        desc=f"Checking {role} masks",
-        unit="image",
-        mininterval=0.5,
-      )
-    )
+    found = pool.map(lambda i: _examine(data, i), range(data.num_images))
+    title = f"Checking {role} masks"
+    return list(progress.bar(title, found, total=data.num_images, unit="image"))
 
 
 def _examine(
@@ -133,13 +123,13 @@ def _examine(
 
 
 def _seen(data: masked_images.MaskedImages, found: list[Any]) -> int:
-  """How many classes the masks have, where nothing names them."""
+  """Number of classes in the masks, for classes without names."""
   values = {value for _, counts in found for value, _ in counts}
   return max(values - set(data.void_ids), default=0) + 1
 
 
 def _misfit(data, table, counts, num_classes) -> str | None:
-  """What is wrong with a mask that could be read; None if nothing."""
+  """The problem of a readable mask; None if it can be used."""
   beyond = [v for v, _ in counts if table[v] == masked_images.BEYOND]
   if beyond:
     ids = data.class_ids or range(num_classes)

@@ -1,4 +1,4 @@
-"""How well pixels are told apart: IoU of classes, and accuracy."""
+"""Scores of predicted masks: intersection over union and pixel accuracy."""
 
 from typing import NamedTuple
 
@@ -8,13 +8,13 @@ from tf_ssl import errors
 
 
 class Scores(NamedTuple):
-  """Of a model on a set of images.
+  """Scores of a model on a set of images.
 
   Attributes:
-    iou: [C], intersection over union of each class, 0..1; NaN for a class that
-      is neither there nor predicted anywhere.
-    mean_iou: of the classes that are there or predicted, 0..1.
-    pixel_accuracy: share of the pixels whose class is right, 0..1.
+    iou: [C] float64, intersection over union of each class, 0..1; NaN for a
+      class that neither occurs nor is predicted.
+    mean_iou: mean IoU of the classes that occur or are predicted, 0..1.
+    pixel_accuracy: share of pixels with the correct class, 0..1.
   """
 
   iou: np.ndarray
@@ -25,24 +25,28 @@ class Scores(NamedTuple):
 def confusion(
   truth: np.ndarray, predicted: np.ndarray, num_classes: int
 ) -> np.ndarray:
-  """Counts pixels by what they are and what they are taken for.
+  """Counts pixels by true and predicted class.
+
+  Much faster than scikit-learn's, which checks and sorts its input.
 
   Args:
-    truth: int of any shape; classes, or negative for void, which is left out.
-    predicted: int of the same shape; classes.
+    truth: int array of any shape, class of each pixel; negative for void, which
+      does not count.
+    predicted: int array of the same shape, predicted class of each pixel.
     num_classes: C.
 
   Returns:
-    [C, C] int64, rows are the truth. Those of several images add up.
+    [C, C] int64, number of pixels by true class (rows) and predicted class. The
+    matrices of several images can be added.
 
   Raises:
-    UsageError: other shapes, or values that are no classes.
+    UsageError: the shapes differ, or a value is not a class.
   """
   truth, predicted = np.asarray(truth), np.asarray(predicted)
   if truth.shape != predicted.shape:
     raise errors.UsageError(
-      f"masks of {truth.shape} and predictions of {predicted.shape} cannot be "
-      "compared; expected the same shape"
+      f"masks have the shape {truth.shape}, predictions {predicted.shape}; "
+      "expected the same shape"
     )
   counted = truth >= 0
   truth, predicted = truth[counted], predicted[counted]
@@ -62,16 +66,16 @@ def scores(counts: np.ndarray) -> Scores:
   """Summarizes a confusion matrix.
 
   Args:
-    counts: [C, C], from `confusion`.
+    counts: [C, C] int, result of `confusion`.
 
   Raises:
-    UsageError: it counts no pixel.
+    UsageError: no pixel counts.
   """
-  if not counts.sum():
-    raise errors.UsageError(
-      "there is no pixel with a class to measure on; expected masks that are "
-      "not all void"
-    )
+  errors.require(
+    counts.sum(),
+    "no pixel of the test masks has a class; expected masks that are not all "
+    "void",
+  )
   right = np.diag(counts).astype(np.float64)
   union = counts.sum(axis=0) + counts.sum(axis=1) - right
   iou = np.divide(

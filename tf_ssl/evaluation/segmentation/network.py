@@ -1,9 +1,9 @@
-"""An encoder with a decoder and a head of tf-models-official: pixels' classes.
+"""A segmentation network: an encoder with a decoder and head of Model Garden.
 
-Both are built of Model Garden's layers (`official.vision.modeling`): "fcn"
-(Long et al. 2015) is its segmentation head on the last map; "deeplabv3plus"
-(Chen et al. 2018) is atrous spatial pyramid pooling, whose result the head
-joins with a map of finer places.
+Decoder and head are layers of tf-models-official (`official.vision.modeling`).
+"fcn" (Long et al. 2015) is its segmentation head on the last map.
+"deeplabv3plus" (Chen et al. 2018) is atrous spatial pyramid pooling, whose
+result the head fuses with a map of higher resolution.
 """
 
 from collections.abc import Sequence
@@ -18,23 +18,24 @@ from tf_ssl.models import trainable
 
 DECODERS = ("fcn", "deeplabv3plus")
 _LAST = "C5"
-# How far apart the pyramid looks, in pixels of the image: DeepLabv3+'s rates 6,
-# 12 and 18 at an output stride of 16 (section 3). Our maps may have another.
+# Dilations of the pyramid in pixels of the image: DeepLabv3+'s rates 6, 12 and
+# 18 at an output stride of 16 (section 3). Our maps may have another stride.
 _DILATIONS = (96, 192, 288)
-_FINE_STRIDE = 4  # px, and
-_FINE_FILTERS = 48  # channels of what is joined: the same, sections 3 and 4.1
-_NORM = {  # those of our encoders
+# Stride in pixels and channels of the fused map (DeepLabv3+, 3 and 4.1).
+_FINE_STRIDE = 4
+_FINE_FILTERS = 48
+_NORM = {  # Batch norm of our encoders.
   "norm_momentum": batch_norm.MOVING_AVERAGE_MOMENTUM,
   "norm_epsilon": batch_norm.EPSILON,
 }
 
 
 class _Head(tf.keras.Model):
-  """Maps -> logits: decoder and head, whatever they are."""
+  """Decoder and head: maps -> logits."""
 
   def __init__(self, strides, fine, *, num_classes, num_filters):
     super().__init__(name="segmentation")
-    # here: importing `official` takes seconds
+    # Imported here because `official` takes seconds.
     from official.vision.modeling.decoders import aspp
     from official.vision.modeling.heads import segmentation_heads
 
@@ -67,16 +68,16 @@ class _Head(tf.keras.Model):
     decoded = maps
     if self._decoder is not None:
       decoded = self._decoder(maps, training=training)
-    # It has no argument `training`: Keras hands the mode on to its layers.
+    # The head has no argument `training`; Keras passes the mode to its layers.
     return self._head((maps, decoded), training=training)
 
 
 class SegmentationNetwork:
-  """Images -> a score of each class, for each place of a map.
+  """Maps images to a score of each class at each position of a map.
 
   Attributes:
-    head_variables: all of decoder and head.
-    trainable_head_variables: those that gradients may move.
+    head_variables: all variables of decoder and head.
+    trainable_head_variables: those that gradients change.
   """
 
   def __init__(
@@ -88,23 +89,23 @@ class SegmentationNetwork:
     num_filters: int = 256,
     frozen: bool,
   ):
-    """Builds decoder and head; `draw_head` gives them weights.
+    """Builds decoder and head; `draw_head` sets their initial weights.
 
     Args:
-      encoder: gives the maps.
+      encoder: encoder that gives the maps.
       decoder: "fcn" or "deeplabv3plus".
       num_classes: C.
       num_filters: channels of decoder and head.
-      frozen: whether the encoder works as in inference also in training.
+      frozen: whether the encoder runs in inference mode during training, too.
 
     Raises:
-      UsageError: unknown decoder, or an encoder without the maps that it needs.
+      UsageError: the decoder is unknown, or the encoder lacks a map for it.
     """
-    if decoder not in DECODERS:
-      raise errors.UsageError(
-        f"decoder={decoder!r}: expected one of {', '.join(DECODERS)}; change "
-        "DECODER"
-      )
+    errors.require(
+      decoder in DECODERS,
+      f"decoder={decoder!r}: expected one of {', '.join(DECODERS)}; change "
+      "DECODER",
+    )
     strides = encoder.strides
     others = {name: each for name, each in strides.items() if name != _LAST}
     fine = None
@@ -136,22 +137,22 @@ class SegmentationNetwork:
     )
 
   def draw_head(self, seed: int) -> None:
-    """Gives decoder and head the weights that they start from; seeds Keras."""
+    """Sets decoder and head to random weights; seeds Keras, too."""
     tf.keras.utils.set_random_seed(seed)
     fresh = self._make_head()
     self._build(fresh)
     self._head.set_weights(fresh.get_weights())
 
   def logits(self, images: tf.Tensor, training: bool) -> tf.Tensor:
-    """Scores.
+    """Scores of all classes.
 
     Args:
-      images: [B, H, W, 3], 0..255, uint8 or float.
-      training: whether batch norm uses and moves statistics: those of the head,
-        and unless it is frozen those of the encoder.
+      images: [B, H, W, 3] uint8 or float, 0..255.
+      training: whether batch norm uses the batch's statistics and updates its
+        own, in the head and in an encoder that is not frozen.
 
     Returns:
-      [B, h, w, C] float32, of the map that the head ends on.
+      [B, h, w, C] float32, at the resolution of the head's map.
     """
     maps = self._encoder.endpoints(
       tf.cast(images, tf.float32), training and not self._frozen
@@ -160,14 +161,14 @@ class SegmentationNetwork:
     return tf.cast(self._head(maps, training=training), tf.float32)
 
   def loss(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    """Cross-entropy of a training batch, a mean over pixels with a class.
+    """Cross-entropy of a training batch, averaged over pixels with a class.
 
     Args:
-      images: [B, H, W, 3].
-      labels: [B, H, W] int32, negative where a pixel counts for nothing.
+      images: [B, H, W, 3] uint8 or float, 0..255.
+      labels: [B, H, W] int32, class of each pixel; negative for void.
 
     Returns:
-      [] float32; 0 where no pixel counts.
+      [] float32; 0 if all pixels are void.
     """
     logits = tf.image.resize(self.logits(images, True), tf.shape(labels)[1:])
     counted = tf.cast(labels >= 0, tf.float32)
@@ -179,14 +180,14 @@ class SegmentationNetwork:
     )
 
   def predict(self, image: tf.Tensor, sides: tuple[int, int]) -> np.ndarray:
-    """The class of every pixel of one image.
+    """The class of each pixel of one image.
 
     Args:
       image: [1, h, w, 3] float32, 0..255.
-      sides: height and width of the result, H and W, that of its mask.
+      sides: H and W, height and width of the image's mask.
 
     Returns:
-      [H, W] int32: the largest of the scores, which are interpolated.
+      [H, W] int32, the class with the largest interpolated score.
     """
     return largest(self._infer(image)[0].numpy(), sides)
 
@@ -201,16 +202,16 @@ class SegmentationNetwork:
 
 
 def largest(logits: np.ndarray, sides: tuple[int, int]) -> np.ndarray:
-  """The class with the largest score, of scores interpolated to other sides.
+  """The class with the largest score after interpolation to another size.
 
-  One class after another, so that memory does not grow with their number.
+  It interpolates one class at a time, so that memory does not grow with C.
 
   Args:
-    logits: [h, w, C] float32.
-    sides: height and width, H and W.
+    logits: [h, w, C] float32, scores.
+    sides: H and W, height and width of the result.
 
   Returns:
-    [H, W] int32; of equal scores the first.
+    [H, W] int32, class of each pixel; the first of equal scores.
   """
   best = np.full(sides, -np.inf, np.float32)
   classes = np.zeros(sides, np.int32)
@@ -227,5 +228,5 @@ def largest(logits: np.ndarray, sides: tuple[int, int]) -> np.ndarray:
 
 
 def _level(name: str) -> int:
-  """Model Garden's number of a map: 5 for "C5"."""
+  """Model Garden's level of a map: 5 for "C5"."""
   return int(name[1:])

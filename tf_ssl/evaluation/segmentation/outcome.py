@@ -1,13 +1,12 @@
-"""What a segmentation measured, as results, tables and pictures."""
+"""Results, tables and notes of segmentation runs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tf_ssl.evaluation import protocol
+from tf_ssl.evaluation import protocol, seeds
 from tf_ssl.evaluation.segmentation import mask_check, metrics
-from tf_ssl.reporting import statistics
 
 _PICTURE = "predictions.png"
 
@@ -16,10 +15,10 @@ class Run(NamedTuple):
   """One run.
 
   Attributes:
-    seed: of it.
-    loss: the last of training; None where that was done before.
-    scores: on the test images.
-    picture: the PNG with some of its predictions.
+    seed: seed of the run.
+    loss: last training loss; None if training had finished in an earlier call.
+    scores: scores on the test images.
+    picture: path of the PNG file with some of its predictions.
   """
 
   seed: int
@@ -29,7 +28,7 @@ class Run(NamedTuple):
 
 
 def class_names(train: mask_check.Checked) -> tuple[str, ...]:
-  """The names of the classes; their ids where they have none."""
+  """Names of the classes, made from their ids if they have none."""
   if train.data.class_names:
     return train.data.class_names
   ids = train.data.class_ids or range(train.num_classes)
@@ -46,25 +45,28 @@ def outcome(
   data: Mapping[str, Mapping[str, Any]],
   notes: Sequence[str],
 ) -> protocol.Outcome:
-  """Puts everything together.
+  """Makes the outcome of all runs.
 
   Args:
-    runs: one for each seed; the first one's predictions are shown.
-    names: of the classes, [C].
-    checked: "train" and "test".
-    title: of the report.
-    settings: see `protocol.Outcome`.
-    data: the same.
-    notes: the same; some are added.
+    runs: one run per seed; the predictions of the first one are shown.
+    names: [C] names of the classes.
+    checked: {"train" or "test": checked images}.
+    title: title of the report.
+    settings: settings of the protocol, JSON values.
+    data: {role: fingerprint of the images}.
+    notes: notes for the report, to which this adds its own.
   """
   scores = [run.scores for run in runs]
-  headline = {
-    "mean_iou_percent": [100 * each.mean_iou for each in scores],
-    "pixel_accuracy_percent": [100 * each.pixel_accuracy for each in scores],
-  }
-  intervals = {
-    name: statistics.mean_interval(values) for name, values in headline.items()
-  }
+  repeated = seeds.Repetitions(
+    [str(run.seed) for run in runs],
+    [
+      {
+        "mean_iou_percent": 100 * each.mean_iou,
+        "pixel_accuracy_percent": 100 * each.pixel_accuracy,
+      }
+      for each in scores
+    ],
+  )
   by_class = [
     _mean([100 * each.iou[number] for each in scores])
     for number in range(len(names))
@@ -76,13 +78,27 @@ def outcome(
     title=title,
     settings=settings,
     data=data,
-    results={name: each.mean for name, each in intervals.items()},
+    results=repeated.results(),
     details={
-      "intervals_95": {name: list(each) for name, each in intervals.items()},
-      "by_seed": [_details(run) for run in runs],
+      **repeated.details(),
+      "by_seed": [
+        {"seed": run.seed, "loss": run.loss, **values}
+        | {"iou_percent": [_number(100 * value) for value in run.scores.iou]}
+        for run, values in zip(runs, repeated.values, strict=True)
+      ],
       "iou_percent": dict(zip(names, by_class, strict=True)),
     },
-    tables=[_by_seed(runs, intervals), _by_class(names, by_class, checked)],
+    tables=[
+      repeated.table(
+        "By seed",
+        {
+          "mean_iou_percent": "mean IoU, %",
+          "pixel_accuracy_percent": "pixel accuracy, %",
+        },
+        extra={"last training loss": [run.loss for run in runs]},
+      ),
+      _by_class(names, by_class, checked),
+    ],
     pictures={_PICTURE: picture},
     skipped={
       f"{role}/{name}": reason
@@ -107,47 +123,14 @@ def _notes(by_class, checked) -> list[str]:
   return notes
 
 
-def _details(run: Run) -> dict[str, Any]:
-  return {
-    "seed": run.seed,
-    "loss": run.loss,
-    "mean_iou_percent": 100 * run.scores.mean_iou,
-    "pixel_accuracy_percent": 100 * run.scores.pixel_accuracy,
-    "iou_percent": [
-      None if np.isnan(value) else 100 * value
-      for value in run.scores.iou.tolist()
-    ],
-  }
+def _number(value: float) -> float | None:
+  return None if np.isnan(value) else float(value)
 
 
 def _mean(values: Sequence[float]) -> float | None:
-  """Of those seeds in which a class occurs."""
+  """Mean over the seeds in which a class occurs."""
   values = [float(value) for value in values if not np.isnan(value)]
   return float(np.mean(values)) if values else None
-
-
-def _by_seed(
-  runs: Sequence[Run], intervals: Mapping[str, statistics.MeanInterval]
-) -> protocol.Table:
-  rows = [
-    [
-      str(run.seed),
-      100 * run.scores.mean_iou,
-      100 * run.scores.pixel_accuracy,
-      run.loss,
-    ]
-    for run in runs
-  ]
-  if len(runs) > 1:
-    for what, label in (
-      ("mean", "mean"),
-      ("low", "95 % interval, low"),
-      ("high", "95 % interval, high"),
-    ):
-      values = [getattr(each, what) for each in intervals.values()]
-      rows.append([label, *values, None])
-  columns = ["seed", "mean IoU, %", "pixel accuracy, %", "last training loss"]
-  return protocol.Table("By seed", columns, rows)
 
 
 def _by_class(

@@ -1,24 +1,20 @@
-"""Predicted masks drawn beside images and the truth, with a legend."""
+"""Draws predicted masks next to images and ground truth, with a legend."""
 
-import colorsys
-import io
 import textwrap
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib import figure as figure_lib
 from matplotlib import patches as patches_lib
-from matplotlib.backends import backend_agg
+
+from tf_ssl.reporting import charts
 
 _DPI = 110
-_INCHES = 2.6  # width of one picture
-_COLUMNS = ("image", "truth", "predicted")
+_INCHES = 2.6  # Width of one picture.
+_COLUMNS = ("image", "ground truth", "predicted")
 _VOID = (1.0, 1.0, 1.0)
-_GOLDEN = 0.61803398875  # of the circle of hues from one class to the next
-_SHADES = ((0.75, 0.85), (0.45, 0.95), (0.85, 0.55))  # saturation, brightness
-_LETTERS = 18  # of a class name in the legend
-_ROWS_OF_LEGEND = 12
+_LETTERS = 18  # Longest class name in the legend.
+_LEGEND_ROWS = 12
 
 
 class Example(NamedTuple):
@@ -26,8 +22,8 @@ class Example(NamedTuple):
 
   Attributes:
     image: [h, w, 3] uint8.
-    truth: [H, W] int; negative for void.
-    predicted: [H, W] int.
+    truth: [H, W] int, class of each pixel; negative for void.
+    predicted: [H, W] int, predicted class of each pixel.
   """
 
   image: np.ndarray
@@ -35,32 +31,22 @@ class Example(NamedTuple):
   predicted: np.ndarray
 
 
-def colors(num_classes: int) -> np.ndarray:
-  """[C, 3] colors in 0..1 that differ from class to class, always the same."""
-  return np.array(
-    [
-      colorsys.hsv_to_rgb((i * _GOLDEN) % 1.0, *_SHADES[i % len(_SHADES)])
-      for i in range(num_classes)
-    ]
-  )
-
-
 def draw(
   examples: Sequence[Example], class_names: Sequence[str], *, title: str
 ) -> bytes:
-  """Draws a row for each example: image, truth, prediction.
+  """Draws one row per example: image, ground truth, prediction.
 
-  Void pixels are white, in the prediction too, because they count for nothing.
+  Void pixels are white in both masks, because they are not scored.
 
   Args:
-    examples: at least one.
-    class_names: [C].
-    title: stands above.
+    examples: test images, at least one.
+    class_names: [C] names of the classes.
+    title: title of the picture.
 
   Returns:
-    A PNG; its legend has the classes that occur.
+    PNG bytes; the legend has the classes that occur.
   """
-  palette = colors(len(class_names))
+  palette = charts.palette(len(class_names))
   rows = len(examples)
   shape = np.mean([e.truth.shape[0] / e.truth.shape[1] for e in examples])
   occurring = sorted(
@@ -72,55 +58,47 @@ def draw(
       if number >= 0
     }
   )
-  figure = figure_lib.Figure(
-    figsize=(3 * _INCHES + 2.4, rows * _INCHES * shape + 0.8),
-    layout="constrained",
-  )
-  backend_agg.FigureCanvasAgg(figure)
-  figure.suptitle(title.replace("$", r"\$"), fontsize=11)
-  axes = figure.subplots(rows, 3, squeeze=False)
-  for row, example in zip(axes, examples, strict=True):
-    void = example.truth < 0
-    shown = (
-      example.image,
-      _colored(example.truth, void, palette),
-      _colored(example.predicted, void, palette),
+  with charts.figure(3 * _INCHES + 2.4, rows * _INCHES * shape + 0.8) as figure:
+    figure.suptitle(title, fontsize=11)
+    axes = figure.subplots(rows, 3, squeeze=False)
+    for row, example in zip(axes, examples, strict=True):
+      void = example.truth < 0
+      shown = (
+        example.image,
+        _colored(example.truth, void, palette),
+        _colored(example.predicted, void, palette),
+      )
+      for axis, picture in zip(row, shown, strict=True):
+        axis.imshow(picture, aspect="auto", interpolation="nearest")
+        axis.set_xticks([])
+        axis.set_yticks([])
+        axis.set_box_aspect(example.truth.shape[0] / example.truth.shape[1])
+    for axis, name in zip(axes[0], _COLUMNS, strict=True):
+      axis.set_title(name, fontsize=10)
+    handles = [
+      patches_lib.Patch(
+        color=palette[i],
+        label=textwrap.shorten(class_names[i], _LETTERS, placeholder="…"),
+      )
+      for i in occurring
+    ]
+    handles.append(
+      patches_lib.Patch(facecolor=_VOID, edgecolor="#888888", label="void")
     )
-    for axis, picture in zip(row, shown, strict=True):
-      axis.imshow(picture, aspect="auto", interpolation="nearest")
-      axis.set_xticks([])
-      axis.set_yticks([])
-      axis.set_box_aspect(example.truth.shape[0] / example.truth.shape[1])
-  for axis, name in zip(axes[0], _COLUMNS, strict=True):
-    axis.set_title(name, fontsize=10)
-  handles = [
-    patches_lib.Patch(
-      color=palette[i],
-      label=textwrap.shorten(
-        class_names[i].replace("$", r"\$"), _LETTERS, placeholder="…"
-      ),
+    figure.legend(
+      handles=handles,
+      loc="outside right center",
+      fontsize=8,
+      frameon=False,
+      ncols=-(-len(handles) // (_LEGEND_ROWS * rows)),
     )
-    for i in occurring
-  ]
-  handles.append(
-    patches_lib.Patch(facecolor=_VOID, edgecolor="#888888", label="void")
-  )
-  figure.legend(
-    handles=handles,
-    loc="outside right center",
-    fontsize=8,
-    frameon=False,
-    ncols=-(-len(handles) // (_ROWS_OF_LEGEND * rows)),
-  )
-  buffer = io.BytesIO()
-  figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
-  return buffer.getvalue()
+  return charts.png(figure, dpi=_DPI)
 
 
 def _colored(
   mask: np.ndarray, void: np.ndarray, palette: np.ndarray
 ) -> np.ndarray:
-  """[H, W] classes -> [H, W, 3] colors."""
+  """[H, W] classes -> [H, W, 3] colors, 0..1."""
   picture = palette[np.maximum(mask, 0)]
   picture[void] = _VOID
   return picture
