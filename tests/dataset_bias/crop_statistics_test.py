@@ -1,4 +1,4 @@
-"""Crop statistics against enumeration, and against one box after the other."""
+"""Crop statistics against enumeration and against a plain loop over boxes."""
 
 import itertools
 import math
@@ -46,7 +46,7 @@ def near(value, expected, *, pairs=40_000):
   return value == pytest.approx(expected, abs=5 * error)
 
 
-def test_a_centered_object_that_fills_half_the_frame_by_hand():
+def test_a_centered_object_that_fills_half_of_the_image_by_hand():
   # As wide as the picture, from 24 to 72: a crop at y shows 48 - |y - 24| rows,
   # that is (48 - |y - 24|) / 96 of the object: at least 0.4 where |y - 24| is
   # at most 9, in 19 of 49 places.
@@ -68,7 +68,7 @@ def test_a_centered_object_that_fills_half_the_frame_by_hand():
   assert means["main_hidden_difference"] == pytest.approx(difference, abs=1e-3)
 
 
-def test_an_object_that_fills_the_view_is_shown_however_little_is_inside():
+def test_an_object_that_fills_the_view_is_shown_even_if_mostly_outside():
   # At least 24 of 48 rows of a view are of the object, wherever it is.
   found, means = simulated(
     pictures([[0, 24, 96, 72]], count=4),
@@ -116,7 +116,7 @@ def test_the_overlap_of_two_views_by_enumeration():
   np.testing.assert_allclose(found.overlap / 40_000, shares, atol=0.0125)
 
 
-def test_views_of_everything_share_everything():
+def test_views_of_the_full_image_share_everything():
   whole = crop.CropRange(area=(1.0, 1.0), aspect=(1.0, 1.0))
   objects = pictures([[0, 0, 10, 10], [50, 0, 96, 30]], [0, 1], count=3)
   _, means = simulated(objects, whole)
@@ -126,7 +126,7 @@ def test_views_of_everything_share_everything():
 
 
 def brute_force(annotations, crop_range, rule, pairs, rng):
-  """Sums and counts, one image, one view and one box after the other."""
+  """Sums and counts by plain loops over images, views and boxes."""
   sums = dict.fromkeys(crop_statistics.QUANTITIES, 0.0)
   counts = dict.fromkeys(crop_statistics.QUANTITIES, 0)
 
@@ -213,7 +213,7 @@ def window(width, height, crop_range, rng):
     ((0.05, 0.6), crop_statistics.Shown(0.3, 0.7)),
   ],
 )
-def test_real_annotations_give_what_one_box_after_the_other_gives(
+def test_real_annotations_agree_with_a_plain_loop_over_boxes(
   shared_data, area, rule
 ):
   folder = shared_data / "coco"
@@ -244,7 +244,7 @@ def test_real_annotations_give_what_one_box_after_the_other_gives(
     assert abs(np.mean(ours) - np.mean(theirs)) < 6 * error, name
 
 
-def test_equal_seeds_give_equal_crops_and_images_keep_their_places():
+def test_equal_seeds_give_equal_crops_and_images_keep_their_order():
   objects = pictures([[0, 0, 24, 24]], count=300)  # more than one chunk
   first, _ = simulated(objects, seed=3)
   again, _ = simulated(objects, seed=3)
@@ -271,7 +271,7 @@ def test_progress_counts_every_image_once():
   assert sum(counted) == 300
 
 
-def test_the_interval_is_of_the_images_not_of_the_views():
+def test_the_interval_is_over_images_not_over_views():
   # Half of the images always share their object, half never: the mean of ten
   # such images is as uncertain as that of ten coins.
   objects = object_boxes.from_rows(
@@ -293,7 +293,7 @@ def test_the_interval_is_of_the_images_not_of_the_views():
   assert (high - low) / 2 == pytest.approx(margin, rel=0.05)
 
 
-def test_what_no_view_shows_has_no_mean():
+def test_a_quantity_that_no_view_has_has_no_mean():
   objects = pictures([[47, 47, 48, 48]], count=2)
   tiny = crop.CropRange(area=(1e-4, 1e-4), aspect=(1.0, 1.0))
   rule = crop_statistics.Shown(1.0, 2.0)
@@ -325,7 +325,7 @@ def test_images_without_objects_are_refused():
   objects = object_boxes.from_rows(
     [(9, 9), (9, 9)], [0], [[0, 0, 3, 3]], [0], ("a",)
   )
-  with pytest.raises(errors.UsageError, match="2 images, 1 of them without"):
+  with pytest.raises(errors.UsageError, match="2 images, 1 of them"):
     crop_statistics.simulate(objects, _QUARTER)
 
 
@@ -366,7 +366,7 @@ def contents(first, second, rule=None):
     ),
   ],
 )
-def test_what_two_views_share(first, second, shared):
+def test_quantities_that_two_views_share(first, second, shared):
   sums, _ = contents(first, second)
   names = {
     "same_object",
@@ -378,7 +378,7 @@ def test_what_two_views_share(first, second, shared):
   assert {name for name in names if sums[name]} == shared
 
 
-def test_the_object_that_takes_up_more_of_a_view_is_foremost():
+def test_the_object_that_fills_most_of_a_view_is_foremost():
   # Only what lies inside counts where nothing is shown for filling a view.
   rule = crop_statistics.Shown(min_inside=0.5, min_filled=2.0)
   sums, _ = contents(_LEFT, _SMALL, rule)
@@ -394,7 +394,7 @@ def test_views_without_objects_are_counted_one_by_one():
   assert found.counts["no_object"].item() == 1
 
 
-def test_what_is_cut_off_counts_only_where_the_main_object_is_shown():
+def test_the_hidden_part_counts_only_where_the_main_object_is_shown():
   lower_half = (20, 0, 40, 40)  # half of the large a
   sums, found = contents(lower_half, _RIGHT)
   assert sums["main_hidden"] == 0.5

@@ -1,4 +1,4 @@
-"""A dataset's numbers beside those of references, over the smallest area."""
+"""Settings of a diagnosis, and curves over the smallest crop area."""
 
 import sys
 

@@ -15,7 +15,7 @@ from tf_ssl.export import saved_model
 
 @pytest.fixture(name="cheap")
 def fixture_cheap(monkeypatch):
-  """Every image has one object, in its middle; counts the images."""
+  """Finds one object in the center of each image; records the images."""
   seen = []
 
   def find(image):
@@ -97,7 +97,7 @@ def test_unreadable_images_are_named_and_too_many_are_an_error(cheap, tmp_path):
   )
   assert list(found.skipped.values()) == [("004.png",)]
   assert found.images.num_images == found.objects.num_images == 29
-  with pytest.raises(errors.UsageError, match="1 of 30 could not be used"):
+  with pytest.raises(errors.UsageError, match="1 of 30.*max_skipped_fraction"):
     estimate.estimate(
       records,
       estimate.Estimator(),
@@ -113,7 +113,7 @@ def test_images_without_regions_are_an_error(tmp_path):
 
 
 class _Colors(tf.keras.Model):
-  """Its map is the image itself, four times smaller."""
+  """An encoder whose maps are the image, four times smaller."""
 
   def __init__(self):
     super().__init__()

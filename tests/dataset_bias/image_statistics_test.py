@@ -1,4 +1,4 @@
-"""Counting the objects of images, by hand and one after the other."""
+"""Statistics of boxes, by hand and against plain loops."""
 
 import itertools
 import math
@@ -38,7 +38,7 @@ def test_each_image_by_hand():
   np.testing.assert_allclose(found.centeredness, [1, np.nan, 0.1])
 
 
-def test_classes_that_are_seen_together_by_hand():
+def test_classes_that_share_images_by_hand():
   found = image_statistics.co_occurrence(example())
   assert found.images_with.tolist() == [1, 2, 0]
   # Two cats in one image; cat and dog in one; never two dogs.
@@ -51,7 +51,7 @@ def test_classes_that_are_seen_together_by_hand():
   assert found.companion_entropy == pytest.approx(3 / 4 * after_a_cat)
 
 
-def test_random_images_are_counted_as_one_after_the_other():
+def test_random_images_agree_with_a_plain_loop():
   rng = np.random.default_rng(0)
   counts = rng.integers(0, 7, 60)
   total = counts.sum()
@@ -83,7 +83,7 @@ def test_random_images_are_counted_as_one_after_the_other():
   assert found.companion_entropy == pytest.approx(conditional)
 
 
-def test_without_companions_there_is_no_entropy_of_them():
+def test_companion_entropy_is_undefined_without_companions():
   single = example().take([2])
   found = image_statistics.co_occurrence(single)
   assert found.entropy == 0

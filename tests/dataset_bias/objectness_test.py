@@ -1,4 +1,4 @@
-"""Where objects may be in one image."""
+"""Estimated boxes of salient objects in one image."""
 
 import sys
 
@@ -20,12 +20,12 @@ def picture(seed=0, color=(220, 40, 30)):
   return np.clip(image, 0, 255).astype(np.uint8)
 
 
-def test_what_stands_out_is_found():
+def test_salient_objects_are_found():
   found = objectness.find(picture())
   assert boxes_lib.iou(found[:1], np.array([_BOX]))[0, 0] > 0.8
 
 
-def test_boxes_are_in_pixels_of_the_image_whatever_its_size():
+def test_boxes_are_in_pixels_of_images_of_any_size():
   image = picture()
   large = np.kron(image, np.ones([4, 4, 1], np.uint8))
   found = objectness.find(large)
@@ -33,7 +33,7 @@ def test_boxes_are_in_pixels_of_the_image_whatever_its_size():
   assert boxes_lib.iou(found[:1], truth)[0, 0] > 0.8
 
 
-def test_objects_lie_apart_and_inside():
+def test_objects_hardly_overlap_and_lie_inside_the_image():
   rng = np.random.default_rng(0)
   noise = np.kron(rng.integers(0, 256, [8, 12, 3]), np.ones([20, 20, 1]))
   found = objectness.find(noise.astype(np.uint8))
@@ -48,7 +48,7 @@ def test_objects_lie_apart_and_inside():
       assert common <= 0.3 * smaller + 1e-6
 
 
-def test_a_picture_of_one_color_has_none():
+def test_a_picture_of_one_color_has_no_object():
   assert objectness.find(np.full([60, 80, 3], 90, np.uint8)).shape == (0, 4)
 
 

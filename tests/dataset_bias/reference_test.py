@@ -1,4 +1,4 @@
-"""The boxes of the references are those of the rendered pictures."""
+"""Boxes of the references match the rendered pictures."""
 
 import sys
 
@@ -9,7 +9,7 @@ from tf_ssl.dataset_bias import image_statistics, reference
 from tf_ssl.rendering import scene, stills, synthetic
 
 
-def test_boxes_are_those_of_the_pictures():
+def test_boxes_match_the_painted_pictures():
   found = reference.references(2)
   assert list(found) == list(reference.MEANING)
   objects, scenes = found.values()
@@ -25,7 +25,7 @@ def test_boxes_are_those_of_the_pictures():
   np.testing.assert_array_equal(scenes.classes[first], video.categories[large])
 
 
-def test_pictures_are_of_the_same_things():
+def test_pictures_show_the_referenced_scenes():
   paint_object, paint_scene = reference.PICTURES.values()
   np.testing.assert_array_equal(
     paint_object(1, 3), synthetic.render_index(1, 3, 240)

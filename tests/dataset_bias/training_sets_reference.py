@@ -1,4 +1,4 @@
-"""Annotated pictures whose pixels say where they are, and what is written."""
+"""Annotated pictures whose pixels encode their positions."""
 
 import csv
 import json
@@ -13,7 +13,7 @@ from tf_ssl.datasets.annotations import coco
 
 
 def coco_set(root, *, count=6):
-  """Pictures of 60 x 40 whose pixels say where they are; two boxes in each."""
+  """Pictures of 60 x 40 px whose pixels encode x and y; two boxes in each."""
   (root / "images").mkdir(parents=True)
   images, boxes = [], []
   for i in range(count):
@@ -44,7 +44,7 @@ def rows_of(out):
 
 
 def contents(folder):
-  """All bytes but those of the summary, which holds no other command here."""
+  """{path: content} of all files in a folder."""
   return {
     str(path.relative_to(folder)): path.read_bytes()
     for path in sorted(folder.rglob("*"))

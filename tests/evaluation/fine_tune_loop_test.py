@@ -164,7 +164,7 @@ def test_a_run_draws_its_weights_tests_and_gives_the_encoder_back(
     ({"weight_decay": float("nan")}, "weight_decay=nan"),
   ],
 )
-def test_settings_that_make_no_sense_are_named(changes, message):
+def test_invalid_settings_are_named(changes, message):
   with pytest.raises(errors.UsageError, match=message):
     fine_tune_loop.Sgd(
       **({"head_learning_rate": 1.0, "encoder_learning_rate": 1.0} | changes)

@@ -59,7 +59,7 @@ def test_the_three_training_sets_of_real_data(shared_data, tmp_path, capsys):
     (["--subset_of=IMAGES", "--match_to=1", "--format=zip"], "format='zip'"),
   ],
 )
-def test_mistakes_are_told(tmp_path, words, message):
+def test_mistakes_are_named(tmp_path, words, message):
   (tmp_path / "images").mkdir()
   Image.new("RGB", (8, 8)).save(tmp_path / "images/a.png")
   words = [word.replace("IMAGES", str(tmp_path / "images")) for word in words]

@@ -1,4 +1,4 @@
-"""The gin file of detection, down to its protocol."""
+"""The gin file of detection and the protocol that it binds."""
 
 import sys
 
@@ -23,7 +23,7 @@ def protocol():
   gin.config._IMPORTS.clear()
 
 
-def test_what_must_be_set_is_named(protocol):
+def test_missing_settings_are_named(protocol):
   with pytest.raises(errors.UsageError, match="ANNOTATIONS must be set"):
     protocol('IMAGES="images"')
 

@@ -104,7 +104,7 @@ def test_without_boxes_it_is_an_estimate(data, capsys):
     (["--images=DATA/images", "--encoder=DATA"], "no SavedModel there"),
   ],
 )
-def test_mistakes_are_told(data, words, message):
+def test_mistakes_are_named(data, words, message):
   words = [word.replace("DATA", str(data)) for word in words]
   with pytest.raises(errors.UsageError, match=message):
     call(data, *words)

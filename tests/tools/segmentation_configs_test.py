@@ -1,4 +1,4 @@
-"""The gin files of fine-tuning and segmentation, down to their protocols."""
+"""The gin files of fine-tuning and segmentation and their protocols."""
 
 import sys
 
@@ -33,7 +33,7 @@ def protocol():
 
 
 @pytest.mark.parametrize("config", _REQUIRED)
-def test_what_must_be_set_is_named(protocol, config):
+def test_missing_settings_are_named(protocol, config):
   with pytest.raises(errors.UsageError, match="must be set") as refused:
     protocol(config)
   assert all(name in str(refused.value) for name in _REQUIRED[config][:1])

@@ -14,7 +14,7 @@ from tf_ssl.dataset_bias import object_boxes
 from tf_ssl.dataset_bias.report import pictures, report
 
 
-def test_an_example_that_cannot_be_read_is_left_out(tmp_path):
+def test_unreadable_examples_are_skipped(tmp_path):
   found = diagnoses_reference.of(diagnoses_reference.corners(), tmp_path)
   for path in tmp_path.glob("*.png"):
     path.write_bytes(b"no picture")
@@ -50,7 +50,7 @@ def test_boxes_and_views_are_drawn_where_they_are(tmp_path):
     assert np.abs(border - color).sum(-1).max() < 90
 
 
-def test_captions_say_what_is_seen(tmp_path):
+def test_captions_describe_the_views(tmp_path):
   whole = diagnoses_reference.pictures([[0, 0, 96, 96]], 2)
   for example in pictures.examples(diagnoses_reference.of(whole, tmp_path)):
     assert "show the same object foremost; " in example.caption
@@ -63,7 +63,7 @@ def test_captions_say_what_is_seen(tmp_path):
     assert "shows an object" in example.caption
 
 
-def test_examples_go_from_seldom_to_often(tmp_path):
+def test_examples_are_sorted_by_agreement_of_their_views(tmp_path):
   boxes = [[0, 0, 4 * i, 4 * i] for i in range(1, 25)]
   objects = object_boxes.from_rows(
     np.full([24, 2], 96), np.arange(24), boxes, np.zeros(24), ("a",)
@@ -77,7 +77,7 @@ def test_examples_go_from_seldom_to_often(tmp_path):
   assert shares == sorted(shares) and shares[0] < 50 and shares[-1] == 100
 
 
-def test_an_image_that_is_not_of_the_annotated_size_is_left_out(tmp_path):
+def test_images_of_another_size_than_annotated_are_skipped(tmp_path):
   found = diagnoses_reference.of(diagnoses_reference.one_object(3), tmp_path)
   Image.new("RGB", (50, 96)).save(tmp_path / "1.png")
   names = [e.caption[:5] for e in pictures.examples(found)]

@@ -51,7 +51,7 @@ def test_all_files_are_written_and_agree(tmp_path):
   assert pairs[0]["images_with_both"] == "8"
 
 
-def test_the_page_loads_nothing_and_names_are_text(tmp_path):
+def test_the_page_loads_nothing_and_escapes_names(tmp_path):
   page = report.page(
     diagnoses_reference.of(diagnoses_reference.corners(), tmp_path),
     {

@@ -63,7 +63,7 @@ def test_a_curve_has_a_row_for_each_dataset_area_and_quantity(tmp_path):
   assert {row["min_area"] for row in rows if row["is_recipe"]} == {0.2}
 
 
-def test_what_is_undefined_is_null_and_nothing_else(tmp_path):
+def test_undefined_values_alone_are_null(tmp_path):
   mild = crop.CropRange(area=(0.99, 1.0))
   found = diagnoses_reference.of(
     diagnoses_reference.corners(2), tmp_path, crop=mild

@@ -1,4 +1,4 @@
-"""Which pictures a training set is made of."""
+"""The choice of the pictures of a training set."""
 
 import sys
 
@@ -54,7 +54,7 @@ def test_boxes_below_the_size_are_counted(tmp_path):
   assert summary["left_out"] == {"shorter side below 15 px": 6}
 
 
-def test_a_random_part_has_the_size_of_another_set(tmp_path):
+def test_a_random_subset_has_the_size_of_another_set(tmp_path):
   twin = training_sets.of_boxes(
     training_sets_reference.coco_set(tmp_path / "coco"), min_size=8
   )
@@ -80,7 +80,7 @@ def test_a_random_part_has_the_size_of_another_set(tmp_path):
   assert other.names != part.names
 
 
-def test_a_part_of_records_and_of_unlabeled_images(tmp_path):
+def test_a_subset_of_records_and_of_unlabeled_images(tmp_path):
   twin = training_sets.of_boxes(
     training_sets_reference.coco_set(tmp_path / "coco"), min_size=8
   )
@@ -99,7 +99,7 @@ def test_a_part_of_records_and_of_unlabeled_images(tmp_path):
   assert not (tmp_path / "plain/classes.txt").exists()
 
 
-def test_classes_become_folders_that_differ(tmp_path):
+def test_classes_become_folders_with_different_names(tmp_path):
   assert training_sets._folders(["a/b", "a_b", "..", " x "]) == (
     "a_b",
     "a_b_1",
@@ -109,7 +109,7 @@ def test_classes_become_folders_that_differ(tmp_path):
 
 
 @pytest.mark.parametrize("count", [0, 41])
-def test_more_than_there_is_cannot_be_chosen(tmp_path, count):
+def test_a_subset_larger_than_the_set_is_refused(tmp_path, count):
   for number in range(40):
     Image.new("RGB", (4, 4)).save(tmp_path / f"{number}.png")
   whole = training_sets.of_images(str(tmp_path))

@@ -1,4 +1,4 @@
-"""COCO's metrics: pycocotools' own numbers, and cases known beforehand."""
+"""COCO's metrics against pycocotools on files, and cases by hand."""
 
 import json
 import sys
@@ -38,7 +38,7 @@ def nothing():
   )
 
 
-def test_all_true_boxes_have_an_ap_of_one_and_none_of_them_zero(data):
+def test_the_ground_truth_has_an_ap_of_one_and_no_detection_an_ap_of_zero(data):
   best = coco_metrics.measure(data, perfect(data))
   assert best.by_class == pytest.approx({"car": 1.0, "dog": 1.0})
   # the largest has 1000 pixels, below 32²
@@ -61,7 +61,7 @@ def test_a_box_that_overlaps_by_0_64_counts_up_to_that_threshold(data):
   assert found["AP75"] == 0.0
 
 
-def test_a_false_detection_counts_by_its_place_in_the_order(data):
+def test_a_false_detection_counts_by_its_rank(data):
   """Surer than the only car it halves the precision; less sure it is free."""
   right = perfect(data)
   for score, expected in ((1.0, 0.5), (0.1, 1.0)):
@@ -75,7 +75,7 @@ def test_a_false_detection_counts_by_its_place_in_the_order(data):
     assert by_class == pytest.approx({"car": expected, "dog": 1.0})
 
 
-def test_without_classes_a_wrong_class_is_right(data):
+def test_without_classes_a_wrong_class_is_correct(data):
   wrong = perfect(data)._replace(class_ids=1 - data.class_ids)
   assert coco_metrics.measure(data, wrong).overall["AP"] == 0.0
   merged = coco_metrics.without_classes(data)
@@ -84,7 +84,7 @@ def test_without_classes_a_wrong_class_is_right(data):
   assert coco_metrics.measure(merged, wrong).overall["AP"] == pytest.approx(1.0)
 
 
-def test_real_annotations_and_random_detections_give_pycocotools_numbers(
+def test_random_detections_in_real_images_give_pycocotools_numbers(
   shared_data, tmp_path
 ):
   file = shared_data / "coco/annotations/instances_train2017.json"

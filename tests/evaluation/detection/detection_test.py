@@ -1,4 +1,4 @@
-"""Detection from annotated images to the outcome, on tiny pictures."""
+"""The detection protocol on tiny pictures."""
 
 import dataclasses
 import io
@@ -20,6 +20,8 @@ from tf_ssl.datasets.annotations import (
 )
 from tf_ssl.evaluation import fine_tune_loop
 from tf_ssl.evaluation.detection import coco_metrics, detection, retinanet
+
+pytestmark = pytest.mark.slow
 
 _BOXES = [
   [(3, 6, 10, 28, 28)],
@@ -96,7 +98,7 @@ def test_two_pictures_are_memorized_and_the_metrics_are_pycocotools(
   assert memorizing.run(model, **options).results == outcome.results
 
 
-def test_images_held_out_of_one_set_without_classes_and_one_of_them_damaged(
+def test_held_out_images_without_classes_one_of_them_damaged(
   tmp_path, monkeypatch
 ):
   monkeypatch.setattr(detection, "_DRAWN", 1)  # The first readable one.

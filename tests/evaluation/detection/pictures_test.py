@@ -59,7 +59,7 @@ def test_detections_that_match_no_free_box_of_their_class_are_dashed():
   assert dashed([below, far, hit], [0, 0, 0]) == [True, True, False]
 
 
-def test_of_many_detections_eight_are_drawn_and_of_no_object_none():
+def test_at_most_eight_detections_are_drawn_and_none_without_objects():
   boxes = np.tile([[5, 5, 20, 20]], (12, 1))
   found = _boxes(boxes, boxes, [0] * 12)
   assert [box.label for box in found][:2] == ["a 0.90", "b 0.83"]

@@ -88,7 +88,7 @@ def test_detections_are_decoded_with_x_first_and_classes_from_0(
   assert int(found.count[0]) == 1
 
 
-def test_only_what_is_not_frozen_gets_gradients(encoder, frozen):
+def test_a_frozen_encoder_gets_no_gradients(encoder, frozen):
   tuned = detector(encoder, frozen=False)
   for network, reaches in ((frozen, False), (tuned, True)):
     batch = batched(network, example([[4, 4, 20, 20]], [0]))
@@ -124,7 +124,7 @@ def test_a_seed_gives_the_heads_their_weights(frozen):
     ((3, 6), "image_size=32.* 64.*MAX_LEVEL"),
   ],
 )
-def test_levels_that_do_not_suit_are_named(encoder, levels, message):
+def test_levels_without_a_map_are_named(encoder, levels, message):
   architecture = retinanet.Architecture(
     min_level=levels[0], max_level=levels[1]
   )

@@ -14,6 +14,8 @@ from tf_ssl.datasets import image_folder
 from tf_ssl.evaluation import fine_tune_loop
 from tf_ssl.evaluation.fine_tuning import fine_tuning
 
+pytestmark = pytest.mark.slow
+
 _CLASSES = ("blue", "green", "red")
 
 
@@ -71,7 +73,7 @@ def _run(protocol, folder, subject=None):
   return outcome, said
 
 
-def test_more_labels_teach_what_colors_mean(folders, tmp_path):
+def test_more_labels_give_higher_accuracy(folders, tmp_path):
   subject = _subject()
   before = [v.numpy() for v in subject.trainable.variables]
   outcome, said = _run(_protocol(folders), tmp_path, subject)
@@ -98,7 +100,7 @@ def test_more_labels_teach_what_colors_mean(folders, tmp_path):
   assert picture.format == "PNG"
 
 
-def test_the_same_network_starts_from_scratch_where_asked(folders, tmp_path):
+def test_the_same_network_also_trains_from_scratch(folders, tmp_path):
   outcome, said = _run(
     _protocol(folders, label_shares=(1.0,), seeds=(0,), from_scratch=True),
     tmp_path,
@@ -161,7 +163,7 @@ def test_the_smallest_share_is_one_image_per_class_and_noted(folders, tmp_path):
 
 
 def test_classes_are_matched_by_name(folders, tmp_path):
-  """Of a test set of two of the classes, which have other numbers there."""
+  """The test set has two of the classes, with other label numbers."""
   part = tmp_path / "part"
   part.mkdir()
   for name in ("green", "red"):
@@ -176,7 +178,7 @@ def test_classes_are_matched_by_name(folders, tmp_path):
   assert outcome.results["top1_at_100_percent_of_labels_percent"] > 70
 
 
-def test_labels_that_do_not_fit_are_named(folders, tmp_path):
+def test_labels_without_a_training_class_are_named(folders, tmp_path):
   records = _records(folders / "train")
   for changes, message in (
     (
@@ -291,7 +293,7 @@ def test_unreadable_images_are_named_or_stop_the_run(folders, tmp_path):
     ({"epochs": float("nan")}, "epochs=nan"),
   ],
 )
-def test_settings_that_make_no_sense_are_named(folders, changes, message):
+def test_invalid_settings_are_named(folders, changes, message):
   with pytest.raises(errors.UsageError, match=message):
     _protocol(folders, **changes)
 

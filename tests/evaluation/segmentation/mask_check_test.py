@@ -1,4 +1,4 @@
-"""Images and masks that do not fit are found before anything is trained."""
+"""Unusable images and masks are found before training."""
 
 import sys
 
@@ -103,7 +103,7 @@ def test_several_ids_beyond_the_named_classes_are_counted(tmp_path):
   )
 
 
-def test_too_many_bad_ones_are_an_error_that_shows_one(tmp_path):
+def test_too_many_bad_examples_are_an_error_that_names_one(tmp_path):
   data = _write(tmp_path, _saved(Image.new("RGB", [8, 6])), good=3)
   with pytest.raises(
     errors.UsageError,

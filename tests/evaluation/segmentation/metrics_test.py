@@ -67,7 +67,7 @@ def test_a_class_that_is_only_predicted_counts_as_zero():
   assert scores.mean_iou == 0.25
 
 
-def test_what_cannot_be_compared_is_named():
+def test_masks_that_cannot_be_compared_are_named():
   with pytest.raises(errors.UsageError, match=r"\(1, 2\).*\(2,\)"):
     segmentation_metrics.confusion([[0, 1]], [0, 1], 2)
   with pytest.raises(errors.UsageError, match="masks .* 5"):

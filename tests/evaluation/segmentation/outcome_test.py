@@ -21,7 +21,7 @@ def _checked(pixels, skipped=None):
 
 
 def test_classes_that_do_not_occur_or_were_not_learned_are_noted(tmp_path):
-  """Of sky, road and car; no test mask and no prediction has a car."""
+  """Sky, road and car; no test mask and no prediction has a car."""
   (tmp_path / "a.png").write_bytes(b"\x89PNG")
   runs = [
     outcome.Run(
