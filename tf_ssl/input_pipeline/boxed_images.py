@@ -1,33 +1,30 @@
-"""Images with their boxes: examples to train a detector on."""
+"""Training examples of a detector: images with boxes."""
 
 import os
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-import tqdm
 from PIL import Image
 
 from tf_ssl import errors
 from tf_ssl.augment import resize
-from tf_ssl.datasets.annotations import (
-  annotations as annotations_lib,
-)
-from tf_ssl.input_pipeline import chunks, decoding, loading, order
+from tf_ssl.datasets.annotations import annotations as annotations_lib
+from tf_ssl.input_pipeline import decoding, loading, order
 from tf_ssl.input_pipeline import skipped as skipped_lib
-from tf_ssl.ops import pixels
+from tf_ssl.ops import pixels, progress
 
-_CHUNK = 4  # images loaded one after another
-_SHAPE = 0.02  # of its ratio of sides, that an image may deviate by
+_CHUNK = 4  # Images loaded sequentially.
+_TOLERANCE = 0.02  # Relative deviation of an image's aspect ratio.
 
 
 class BoxedImage(NamedTuple):
   """One training example.
 
   Attributes:
-    image: [size, size, 3] uint8, fitted into a square.
-    boxes: [R, 4] float32, pixels of that square: xmin, ymin, xmax, ymax.
-    class_ids: [R] int32, from 0.
+    image: [size, size, 3] uint8, image fitted into a square.
+    boxes: [R, 4] float32, xmin, ymin, xmax, ymax in pixels of that square.
+    class_ids: [R] int32, class of each box, from 0.
   """
 
   image: tf.Tensor
@@ -36,7 +33,7 @@ class BoxedImage(NamedTuple):
 
 
 class _Loaded(NamedTuple):
-  """One image as it is loaded; see `BoxedImage`."""
+  """An image as it is loaded; see `BoxedImage`."""
 
   image: tf.Tensor
   index: tf.Tensor
@@ -44,7 +41,7 @@ class _Loaded(NamedTuple):
 
 
 def scales(data: annotations_lib.Annotations, image_size: int) -> np.ndarray:
-  """[N] float32: what fitting into a square multiplies coordinates by."""
+  """Returns [N] float32, scale of the coordinates of images in the square."""
   return np.float32(image_size) / data.image_sizes.max(axis=1).astype("f")
 
 
@@ -58,18 +55,20 @@ def training_examples(
   stop: int,
   skipped: skipped_lib.SkippedFiles,
 ) -> tf.data.Dataset:
-  """Examples start..stop-1 of a run: images in any order, half of them flipped.
+  """Returns examples start..stop-1 of a run, each flipped with probability 0.5.
 
-  Example i is a pure function of (seed, i). Each image comes once an epoch,
-  with the boxes of single objects that the source does not mark as difficult.
+  Example i is a pure function of (seed, i). Each image appears once per epoch,
+  in random order, with the boxes of single objects that the source does not
+  mark as difficult.
 
   Args:
-    data: the images and boxes.
-    image_size: pixels a side of the square.
-    seed: the run's.
-    start: the first example.
-    stop: one past the last.
-    skipped: told of images that cannot be decoded; others stand in for them.
+    data: images and boxes.
+    image_size: height and width of the square, pixels.
+    seed: seed of the run.
+    start: first example.
+    stop: last example + 1.
+    skipped: record of images that cannot be decoded, which are replaced by
+      others.
 
   Returns:
     A dataset of `BoxedImage`.
@@ -77,10 +76,10 @@ def training_examples(
   Raises:
     UsageError: image_size below 2.
   """
-  if image_size < 2:
-    raise errors.UsageError(
-      f"image_size: got {image_size}; expected at least 2 px; raise IMAGE_SIZE"
-    )
+  errors.require(
+    image_size >= 2,
+    f"image_size: got {image_size}; expected at least 2 px; raise IMAGE_SIZE",
+  )
   source = loading.Source(data.images)
   widths = tf.constant(data.image_sizes[:, 0].astype("f"))
   factors = tf.constant(scales(data, image_size))
@@ -101,7 +100,7 @@ def training_examples(
     examples = tf.data.Dataset.from_tensor_slices((located, first + places))
     return examples.map(load_one)
 
-  @tf.function(autograph=False)  # so that a second use is no second trace
+  @tf.function(autograph=False)  # Not traced again when used again.
   def load_one(location: loading.Location, example: tf.Tensor) -> _Loaded:
     image = decoding.decode(source.read(location))
     draw = tf.random.stateless_uniform(
@@ -119,13 +118,13 @@ def training_examples(
     rows = tf.range(ends[index], ends[index + 1])
     found = tf.gather(boxes, rows)
     xmin, ymin, xmax, ymax = tf.unstack(found, axis=1)
-    mirrored = tf.stack(
+    flipped = tf.stack(
       [widths[index] - xmax, ymin, widths[index] - xmin, ymax], 1
     )
-    found = tf.where(loaded.flipped, mirrored, found) * factors[index]
+    found = tf.where(loaded.flipped, flipped, found) * factors[index]
     return BoxedImage(loaded.image, found, tf.gather(class_ids, rows))
 
-  dataset = chunks.load_chunks(
+  dataset = loading.load_chunks(
     load, index_of, start=start, stop=stop, chunk_size=_CHUNK
   )
   dataset = dataset.map(
@@ -137,52 +136,54 @@ def training_examples(
 def of_annotated_shape(
   data: annotations_lib.Annotations, *, max_skipped_fraction: float
 ) -> tuple[annotations_lib.Annotations, dict[str, str]]:
-  """Leaves out images that are not what their annotations describe.
+  """Removes images whose aspect ratio differs from that of their annotations.
 
-  Reads the headers only; a smaller or larger copy of an image will do. Files
-  that are no images at all are left out, too; what is damaged further on is
-  found by who decodes it.
+  Only headers are read; smaller or larger copies of an image are accepted.
+  Files that are not images are removed, too; damage after the header is found
+  when the image is decoded.
 
   Args:
     data: images and boxes.
-    max_skipped_fraction: the share of images above which it is an error.
+    max_skipped_fraction: fraction of removed images above which it is an error,
+      0..1.
 
   Returns:
-    The rest, and from the names of those left out to the reasons.
+    The remaining data, and the reasons by the names of the removed images.
 
   Raises:
-    UsageError: too many cannot be used, or all of them.
+    UsageError: too many images, or all of them, cannot be used.
   """
-  told = skipped_lib.SkippedFiles(None, data.num_images, max_skipped_fraction)
+  skipped = skipped_lib.SkippedFiles(
+    None, data.num_images, max_skipped_fraction
+  )
   kept = []
-  for index in tqdm.tqdm(
-    range(data.num_images), desc="checking images", unit="image"
+  for index in progress.bar(
+    "Checking images", range(data.num_images), unit="image"
   ):
-    reason = _why_of_another_shape(data, index)
+    reason = _mismatch(data, index)
     if reason is None:
       kept.append(index)
     else:
-      told.add(data.images.name(index), reason)
+      skipped.add(data.images.name(index), reason)
   if len(kept) == data.num_images:
     return data, {}
-  if not kept:  # every one of a few may be allowed to be missing
-    raise errors.UsageError(
-      f"{data.source}: none of {data.num_images} images can be used, "
-      f"the first {told.first}"
-    )
-  return annotations_lib.take(data, kept), told.reasons
+  errors.require(  # max_skipped_fraction = 1 allows this.
+    kept,
+    f"{data.source}: none of {data.num_images} images can be used, "
+    f"the first {skipped.first}",
+  )
+  return annotations_lib.take(data, kept), skipped.reasons
 
 
-def _why_of_another_shape(data, index: int) -> str | None:
+def _mismatch(data, index: int) -> str | None:
   width, height = data.image_sizes[index].tolist()
   try:
     with Image.open(os.path.realpath(data.images.path(index))) as image:
       found = image.size
-  except Exception:  # what Pillow raises on a damaged file varies
+  except Exception:  # Pillow raises various errors on damaged files.
     return skipped_lib.why_unusable(data.images, index, None)
-  if abs(found[0] * height / (found[1] * width) - 1) <= _SHAPE:
+  if abs(found[0] * height / (found[1] * width) - 1) <= _TOLERANCE:
     return None
   return (
-    f"is {found[0]}x{found[1]} px, but its boxes are in an image of "
-    f"{width}x{height} px"
+    f"is {found[0]}x{found[1]} px, but its boxes are for {width}x{height} px"
   )

@@ -1,8 +1,8 @@
-"""Batches made on other machines, through a tf.data service.
+"""Takes batches from a tf.data service on other machines.
 
-The service hands every chunk of examples to one of its workers, once. Chunks
-come in the order in which they are ready; those that a worker had when it died
-never come. Training takes what does come, and what does not is counted here.
+The service gives each chunk of examples to one of its workers, once. Chunks
+arrive in the order in which they are ready; those of a worker that dies never
+arrive. Training uses what arrives, and this module counts what does not.
 """
 
 import threading
@@ -13,16 +13,16 @@ import tensorflow as tf
 from absl import logging
 
 from tf_ssl import errors
-from tf_ssl.input_pipeline import chunks
+from tf_ssl.input_pipeline import loading
 from tf_ssl.ops import addresses
 
-# Seconds after which a chunk whose successors came is taken for lost. Loading
-# one takes a fraction of a second.
+# Seconds after which an overtaken chunk counts as lost. Loading one takes a
+# fraction of a second.
 PATIENCE = 10.0
 
 
 class DataService:
-  """A running tf.data service, and what it has failed to deliver.
+  """A running tf.data service, and the examples that it failed to deliver.
 
   Attributes:
     address: "host:port" of its dispatcher.
@@ -32,21 +32,21 @@ class DataService:
     """Waits until the dispatcher answers.
 
     Args:
-      address: "host:port" of the dispatcher, also as "grpc://host:port".
-      patience: seconds after which a chunk that others have overtaken is taken
-        for lost; PATIENCE by default.
+      address: "host:port" or "grpc://host:port" of the dispatcher.
+      patience: time after which a chunk overtaken by others counts as lost,
+        seconds; None for PATIENCE.
 
     Raises:
-      UsageError: `address` is none, or nothing answers there.
+      UsageError: `address` is malformed, or nothing answers there.
     """
     self.address = address.removeprefix("grpc://")
     self._patience = PATIENCE if patience is None else patience
     self._lock = threading.Lock()
-    self._next = 0  # one past the last chunk that came
-    self._missing: dict[int, float] = {}  # overtaken chunks, and since when
+    self._next = 0  # Number of the last chunk that arrived + 1.
+    self._missing: dict[int, float] = {}  # Overtaken chunks: time of overtaking.
     self._chunk_size = 1
-    self._told = 0
-    self._told_at = time.monotonic()
+    self._logged = 0
+    self._logged_at = time.monotonic()
     try:
       addresses.wait(self.address, seconds=addresses.SECONDS)
     except ValueError:
@@ -56,14 +56,14 @@ class DataService:
       ) from None
     except TimeoutError:
       raise errors.UsageError(
-        f"data_service_address {address!r}: nothing answered within"
+        f"data_service_address {address!r}: no answer within"
         f" {addresses.SECONDS:g} seconds; start it there with"
         " python -m tools.data_service, or change data_service_address."
       ) from None
 
   @property
   def lost(self) -> int:
-    """Number of examples taken for lost until now."""
+    """Number of examples that count as lost so far."""
     now = time.monotonic()
     with self._lock:
       return self._chunk_size * sum(
@@ -73,37 +73,37 @@ class DataService:
   def distribute(
     self, dataset: tf.data.Dataset, *, start: int, chunk_size: int
   ) -> tf.data.Dataset:
-    """Has the service make an endless dataset of chunks.
+    """Makes the service produce an endless dataset of chunks.
 
     Args:
-      dataset: of `chunks.Chunk`, which nothing binds to this process.
-      start: the first example of the first chunk.
-      chunk_size: examples in each.
+      dataset: dataset of `loading.Chunk` without references to this process.
+      start: first example of the first chunk.
+      chunk_size: number of examples in each chunk.
 
     Returns:
-      The chunks in any order; each at most once.
+      The chunks in any order, each at most once.
     """
     self._chunk_size = chunk_size
     options = tf.data.Options()
     options.deterministic = False
     dataset = dataset.with_options(options).apply(
       tf.data.experimental.service.distribute(
-        # each chunk to whichever worker asks first
+        # Each chunk goes to the worker that asks first.
         tf.data.experimental.service.ShardingPolicy.DYNAMIC,
         f"grpc://{self.address}",
       )
     )
 
-    def come(first: np.ndarray) -> np.int32:
+    def record(first: np.ndarray) -> np.int32:
       self._arrived((int(first) - start) // chunk_size)
       return np.int32(0)
 
-    def note(chunk: chunks.Chunk) -> chunks.Chunk:
-      noted = tf.numpy_function(come, [chunk.first], tf.int32)
-      with tf.control_dependencies([noted]):
+    def recorded(chunk: loading.Chunk) -> loading.Chunk:
+      done = tf.numpy_function(record, [chunk.first], tf.int32)
+      with tf.control_dependencies([done]):
         return chunk._replace(first=tf.identity(chunk.first))
 
-    return dataset.map(note)
+    return dataset.map(recorded)
 
   def _arrived(self, number: int) -> None:
     now = time.monotonic()
@@ -112,18 +112,18 @@ class DataService:
         self._missing[overtaken] = now
       self._next = max(self._next, number + 1)
       self._missing.pop(number, None)
-    if now - self._told_at > self._patience:  # a worker's chunks in one line
-      self._told_at = now
-      self.tell()
+    if now - self._logged_at > self._patience:  # One line per lost worker.
+      self._logged_at = now
+      self.log_lost()
 
-  def tell(self) -> None:
-    """Logs how many examples were lost, where they are more than at last."""
+  def log_lost(self) -> None:
+    """Logs the number of lost examples if it has grown since the last call."""
     lost = self.lost
-    if lost > self._told:
+    if lost > self._logged:
       logging.warning(
-        "data service: %d examples were lost with a worker (%d in all);"
-        " training goes on without them.",
-        lost - self._told,
+        "data service: %d examples were lost with a worker (%d in total);"
+        " training continues without them",
+        lost - self._logged,
         lost,
       )
-    self._told = lost
+    self._logged = lost

@@ -1,10 +1,9 @@
-"""The processes of a tf.data service on one machine."""
+"""Runs the processes of a tf.data service on one machine."""
 
 import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -12,15 +11,16 @@ import warnings
 from collections.abc import Callable, Sequence
 
 from tf_ssl import errors
-from tf_ssl.ops import addresses
+from tf_ssl.ops import addresses, child_process
 
-_PAUSE = 0.2  # seconds between two looks at the workers
+_POLL_SECONDS = 0.2
+_STOP_SECONDS = 5.0
 _HEARTBEAT_MS = 1000
+_LOST_AFTER_MS = 10_000  # Time without a heartbeat.
 _PROCESS = (
   "from tf_ssl.input_pipeline import data_service_host;"
   " data_service_host.main()"
 )
-_LOST_AFTER_MS = 10_000  # without a heartbeat
 
 
 def serve(
@@ -33,34 +33,37 @@ def serve(
 ) -> None:
   """Runs workers, and a dispatcher if none is given, until SIGTERM or Ctrl-C.
 
-  A process that dies is started again at the same address.
+  A process that dies is restarted at its address.
 
   Args:
-    port: the dispatcher listens there; workers at any free ones.
-    workers: how many processes make batches.
-    host: by which others reach this machine.
-    dispatcher: "host:port" of the one to work for, on another machine; None to
-      start one here.
-    say: prints a line.
+    port: port of the dispatcher; workers use any free ports.
+    workers: number of processes that make batches.
+    host: name or address by which other machines reach this one.
+    dispatcher: "host:port" of the dispatcher on another machine; None to start
+      one here.
+    say: function that takes messages for the user.
 
   Raises:
-    UsageError: a number out of range, a port in use, a dispatcher that does not
-      answer.
+    UsageError: a number is out of range, the port is in use, or the dispatcher
+      does not answer.
   """
-  if workers < (1 if dispatcher else 0):
-    raise errors.UsageError(
-      f"--workers={workers}: expected at least 1; change --workers."
-    )
-  if not 0 < port < 65536:
-    raise errors.UsageError(
-      f"--port={port}: expected 1 to 65535; change --port."
-    )
+  errors.require(
+    workers >= (1 if dispatcher else 0),
+    f"--workers={workers}: expected at least 1; change --workers.",
+  )
+  errors.require(
+    0 < port < 65536, f"--port={port}: expected 1 to 65535; change --port."
+  )
   team = []
   before = signal.signal(signal.SIGTERM, signal.default_int_handler)
   try:
     with tempfile.TemporaryDirectory() as journal:
       if dispatcher is None:
-        _check_free(port)
+        errors.require(
+          not addresses.answers(f"localhost:{port}"),
+          f"--port={port}: the port is in use; expected a free port. Change"
+          " --port, or stop the program that uses it.",
+        )
         dispatcher = f"{host}:{port}"
         team.append(
           _Process("dispatcher", dispatcher, port=port, journal=journal)
@@ -75,13 +78,12 @@ def serve(
   except KeyboardInterrupt:
     say("data service: stopped")
   finally:
-    for process in team:
-      process.stop()
+    child_process.stop([p.process for p in team], seconds=_STOP_SECONDS)
     signal.signal(signal.SIGTERM, before)
 
 
 class _Process:
-  """A fresh interpreter, which can be started again at the same address."""
+  """A fresh interpreter that can be restarted at its address."""
 
   def __init__(self, role: str, address: str, **arguments):
     self.role, self.address = role, address
@@ -94,41 +96,31 @@ class _Process:
     self.start()
 
   def start(self) -> None:
-    path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
-    self._process = subprocess.Popen(
-      [sys.executable, "-c", _PROCESS, json.dumps(self._job)],
-      env={**os.environ, "PYTHONPATH": path},
-    )
-
-  @property
-  def exit_code(self) -> int | None:
-    return self._process.poll()
-
-  def stop(self) -> None:
-    self._process.kill()
-    self._process.wait()
+    job = json.dumps(self._job)
+    self.process = child_process.start_python(_PROCESS, job)
 
 
 def _keep_alive(team: Sequence[_Process], say: Callable[[str], None]) -> None:
   while True:
-    for process in team:
-      code = process.exit_code
+    for member in team:
+      code = member.process.poll()
       if code is not None:
         say(
-          f"data service: the {process.role} at {process.address} ended (exit"
-          f" code {code}); starting it again"
+          f"data service: the {member.role} at {member.address} ended"
+          f" ({child_process.how_it_ended(code)}); restarting it"
         )
-        process.start()
-    time.sleep(_PAUSE)
+        member.start()
+    time.sleep(_POLL_SECONDS)
 
 
 def main() -> None:
-  """What a process of the service does, as long as its parent lives."""
-  signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent sees to it
-  warnings.simplefilter("ignore", FutureWarning)  # of what TensorFlow imports
-  import tensorflow as tf  # here: whoever starts processes needs none
-
+  """Runs one process of the service until its parent ends."""
+  signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent handles Ctrl-C.
+  warnings.simplefilter("ignore", FutureWarning)  # From TensorFlow's imports.
   job = json.loads(sys.argv[1])
+  child_process.watch_parent(job["parent"])
+  import tensorflow as tf  # Not needed by the parent.
+
   service = tf.data.experimental.service
   if job["role"] == "dispatcher":
     server = service.DispatchServer(
@@ -149,23 +141,13 @@ def main() -> None:
         heartbeat_interval_ms=_HEARTBEAT_MS,
       )
     )
-  while server and os.getppid() == job["parent"]:
-    time.sleep(1.0)
-  os._exit(0)  # a server's own end would wait for those connected to it
+  server.join()
 
 
 def _free_port() -> int:
   with socket.socket() as found:
     found.bind(("", 0))
     return found.getsockname()[1]
-
-
-def _check_free(port: int) -> None:
-  if addresses.answers(f"localhost:{port}"):
-    raise errors.UsageError(
-      f"--port={port}: something listens there already; expected a free port."
-      " Change --port, or stop what uses it."
-    )
 
 
 def _find_dispatcher(address: str) -> None:
@@ -177,7 +159,7 @@ def _find_dispatcher(address: str) -> None:
     ) from None
   except TimeoutError:
     raise errors.UsageError(
-      f"--dispatcher={address}: nothing answered within"
-      f" {addresses.SECONDS:g} seconds; start it there with"
-      " python -m tools.data_service, or change --dispatcher."
+      f"--dispatcher={address}: no answer within {addresses.SECONDS:g} seconds;"
+      " start it there with python -m tools.data_service, or change"
+      " --dispatcher."
     ) from None

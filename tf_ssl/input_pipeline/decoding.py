@@ -1,32 +1,46 @@
-"""Encoded bytes to pixels: JPEG, PNG, BMP, PGM and a GIF's first frame.
+"""Decodes images: JPEG, PNG, BMP, PGM and the first frame of a GIF; and masks.
 
-Everything comes out as [H, W, 3] uint8: gray is repeated, alpha dropped,
-palettes looked up, 16 bits cut to 8, CMYK converted. What cannot be decoded so
-fails in the graph.
+Images become [H, W, 3] uint8: gray is repeated, alpha dropped, palettes looked
+up, 16 bits truncated to 8, CMYK converted. Other files fail in the graph.
+
+BMP and PGM are decoded by graph operations rather than by Pillow in a Python
+function, because a graph also runs in the workers of a tf.data service.
 """
 
-import tensorflow as tf
+import io
 
-_DCT = "INTEGER_ACCURATE"  # as Pillow decodes; TensorFlow's default is coarser
-_PGM_HEADER = 1024  # bytes; comments included
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+_DCT = "INTEGER_ACCURATE"  # As in Pillow; TensorFlow's default is coarser.
+_PGM_HEADER = 1024  # Maximum size of a PGM header with comments, bytes.
+# Pillow's modes with one number per pixel: 1, 8, 16 and 32 bits, and 8 bits
+# that index a palette, whose colors do not matter for masks.
+_MASK_MODES = ("1", "L", "P", "I;16", "I;16B", "I")
+_LOSSY = ("JPEG", "WEBP", "JPEG2000")
+_LARGEST_ID = 2**16 - 1
 
 
 def sides(encoded: tf.Tensor) -> tf.Tensor:
-  """[] string -> [2] int32, height and width, read from the header alone.
+  """Reads height and width, [2] int32, from the header of an image.
 
-  Fails in the graph where this is no image.
+  Fails in the graph if the bytes are not an image.
+
+  Args:
+    encoded: [] string, content of an image file.
   """
 
   def integers(position: int, dtype: tf.DType, big: bool) -> tf.Tensor:
     part = tf.strings.substr(encoded, position, 2 * dtype.size)
     values = tf.io.decode_raw(part, dtype, little_endian=not big)
-    return tf.cast(tf.reverse(values, [0]), tf.int32)  # width stands first
+    return tf.cast(tf.reverse(values, [0]), tf.int32)  # Width comes first.
 
   def other() -> tf.Tensor:
     return tf.case(
       [
         (_starts(encoded, b"\x89PNG"), lambda: integers(16, tf.int32, True)),
-        # A negative height: rows from top to bottom.
+        # A negative height means rows from top to bottom.
         (
           _starts(encoded, b"BM"),
           lambda: tf.abs(integers(18, tf.int32, False)),
@@ -46,11 +60,11 @@ def sides(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def decode_window(encoded: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
-  """Decodes a window of an image; of a JPEG, little more than the window.
+  """Decodes a window of an image; JPEGs are decoded partially.
 
   Args:
-    encoded: [] string.
-    window: [4] int32: ymin, xmin, height, width.
+    encoded: [] string, content of an image file.
+    window: [4] int32: ymin, xmin, height, width, pixels.
 
   Returns:
     [height, width, 3] uint8.
@@ -73,7 +87,14 @@ def decode_window(encoded: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
 
 
 def decode(encoded: tf.Tensor) -> tf.Tensor:
-  """[] string -> [H, W, 3] uint8: the whole image, of any format."""
+  """Decodes an image of any format.
+
+  Args:
+    encoded: [] string, content of an image file.
+
+  Returns:
+    [H, W, 3] uint8.
+  """
   image = tf.case(
     [
       (
@@ -93,11 +114,12 @@ def _starts(encoded: tf.Tensor, magic: bytes) -> tf.Tensor:
 
 
 def _decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
-  """Uncompressed BMP of 8 (palette), 24 or 32 bits a pixel.
+  """Decodes an uncompressed BMP of 8 (palette), 24 or 32 bits per pixel.
 
-  TensorFlow's kernel knows neither palettes nor compression; both are read from
-  the header here (BITMAPFILEHEADER, BITMAPINFOHEADER: little-endian, offset of
-  the pixels at byte 10, header size at 14, bits at 28, compression at 30).
+  TensorFlow's kernel supports neither palettes nor compression; both are read
+  from the header here (BITMAPFILEHEADER, BITMAPINFOHEADER: little-endian,
+  offset of the pixels at byte 10, header size at 14, bits at 28, compression
+  at 30).
   """
 
   def field(position: int, dtype: tf.DType) -> tf.Tensor:
@@ -109,11 +131,7 @@ def _decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
   plain = (compression == 0) | ((compression == 3) & (bits == 32))
   supported = tf.debugging.Assert(
     plain & ((bits == 8) | (bits == 24) | (bits == 32)),
-    [
-      "BMP of this kind is not supported (bits, compression):",
-      bits,
-      compression,
-    ],
+    ["unsupported BMP (bits, compression):", bits, compression],
   )
   with tf.control_dependencies([supported]):
     image = tf.io.decode_bmp(encoded)  # [H, W, 1, 3 or 4]
@@ -121,16 +139,16 @@ def _decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
   def look_up() -> tf.Tensor:
     palette = tf.strings.substr(encoded, 14 + header, pixels - 14 - header)
     entries = tf.reshape(tf.io.decode_raw(palette, tf.uint8), [-1, 4])
-    colors = tf.reverse(entries[:, :3], [1])  # stored as blue, green, red
+    colors = tf.reverse(entries[:, :3], [1])  # Stored as blue, green, red.
     return tf.gather(colors, tf.cast(image[..., 0], tf.int32))
 
   return tf.cond(bits == 8, look_up, lambda: image[..., :3])
 
 
 def _pgm_fields(encoded: tf.Tensor) -> tf.Tensor:
-  """[3] int32: width, height and greatest value of a binary PGM.
+  """Returns [3] int32: width, height and maximum value of a binary PGM.
 
-  They follow the magic "P5" as words; a comment goes from # to the line's end.
+  They follow the magic "P5" as words; comments run from # to the line's end.
   """
   start = tf.strings.substr(encoded, 0, _PGM_HEADER)
   words = tf.strings.split(tf.strings.regex_replace(start, r"#[^\n]*", ""))
@@ -138,27 +156,62 @@ def _pgm_fields(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def _decode_pgm(encoded: tf.Tensor) -> tf.Tensor:
-  """Binary PGM of 8 bits; TensorFlow has no kernel. The pixels end the file."""
+  """Decodes a binary PGM of 8 bits, for which TensorFlow has no kernel."""
   fields = _pgm_fields(encoded)
-  width, height, greatest = tf.unstack(tf.cast(fields, tf.int64), num=3)
+  width, height, maximum = tf.unstack(tf.cast(fields, tf.int64), num=3)
   header = tf.cast(tf.strings.length(encoded), tf.int64) - width * height
   supported = tf.debugging.Assert(
-    (greatest == 255) & (width > 0) & (height > 0) & (header > 0),
-    ["PGM of this kind is not supported (width, height, maximum):", fields],
+    (maximum == 255) & (width > 0) & (height > 0) & (header > 0),
+    ["unsupported PGM (width, height, maximum):", fields],
   )
   with tf.control_dependencies([supported]):
-    # both positions of one type, or it cannot be traced
+    # Tracing requires both positions to have one dtype.
     start = tf.strings.substr(encoded, tf.zeros_like(header), header)
   words = tf.strings.split(tf.strings.regex_replace(start, r"#[^\n]*", ""))
   ended = tf.strings.regex_full_match(
     tf.strings.substr(encoded, header - 1, tf.ones_like(header)), r"\s"
   )
-  whole = tf.debugging.Assert(
+  complete = tf.debugging.Assert(
     ended & (tf.size(words) == 4), ["PGM with too few or too many pixels"]
   )
-  with tf.control_dependencies([whole]):
+  with tf.control_dependencies([complete]):
     pixels = tf.io.decode_raw(
       tf.strings.substr(encoded, header, width * height), tf.uint8
     )
   gray = tf.reshape(pixels, tf.stack([height, width, 1]))
   return tf.repeat(gray, 3, axis=-1)
+
+
+def decode_mask(encoded: bytes) -> np.ndarray:
+  """Decodes the class ids of a mask with Pillow.
+
+  TensorFlow would look up the colors of a palette.
+
+  Args:
+    encoded: content of a PNG, BMP or other lossless file.
+
+  Returns:
+    [H, W] int32, 0..65,535.
+
+  Raises:
+    ValueError: the file is damaged, in color, or of a lossy format; the message
+      is a short reason.
+  """
+  if not encoded:
+    raise ValueError("the mask is an empty file")
+  try:
+    with Image.open(io.BytesIO(encoded)) as picture:
+      kind, mode = picture.format, picture.mode
+      if kind not in _LOSSY and mode in _MASK_MODES:
+        values = np.asarray(picture).astype(np.int32)
+  except Exception as error:  # Pillow raises various errors on damaged files.
+    raise ValueError(f"the mask cannot be decoded ({error})") from error
+  if kind in _LOSSY:
+    raise ValueError(f"the mask is a {kind}, which does not keep ids exactly")
+  if mode not in _MASK_MODES:
+    raise ValueError(
+      f"the mask is a color image ({mode}), expected one class id per pixel"
+    )
+  if values.size and not 0 <= values.min() <= values.max() <= _LARGEST_ID:
+    raise ValueError(f"the mask has values outside 0..{_LARGEST_ID}")
+  return values

@@ -1,27 +1,35 @@
-"""From an example to the encoded bytes that it shows, inside tf.data."""
+"""Reads encoded images inside tf.data, also where some cannot be used.
+
+tf.data cannot catch an error inside a map; it can only drop the element, and
+then every later example would move up by one. Examples are therefore loaded in
+chunks. If an example of a chunk fails, the chunk is dropped and loaded again
+example by example, each with substitutes until one can be used.
+"""
 
 import os
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from tf_ssl.datasets import records as records_lib
 
+MAX_ATTEMPTS = 8
 _MIN_SIDE = 2
-_RECORD_HEADER = 12  # bytes before a record in its file: length and checksum
-_BUFFER_SIZE = 2**18  # bytes; an image is seldom larger
+_RECORD_HEADER = 12  # Bytes before a record in its file: length and checksum.
+_BUFFER_SIZE = 2**18  # Bytes; larger than most images.
 
 
 class Location(NamedTuple):
-  """Where images are; [n] of each, or one.
+  """Location of n images, or of one.
 
   Attributes:
-    index: int64, of the record.
-    path: string, of the file.
-    offset: int64, where in a shard its record begins, in bytes; else 0.
-    row: int64, which of a record's images it is; else 0.
-    box: [..., 4] int32, xmin, ymin, xmax, ymax in pixels; xmin = -1: no box.
+    index: [n] int64, number of the record.
+    path: [n] string, path of the file.
+    offset: [n] int64, position of the record in a shard, bytes; 0 for files.
+    row: [n] int64, number of the image in its record; 0 for files.
+    box: [n, 4] int32, xmin, ymin, xmax, ymax in pixels; xmin = -1: no box.
   """
 
   index: tf.Tensor
@@ -32,14 +40,14 @@ class Location(NamedTuple):
 
 
 class Source:
-  """A dataset's records, to be read inside tf.data.
+  """The records of a dataset, for reading inside tf.data.
 
   Attributes:
-    num_places: P, how many images an example shows.
+    num_places: number of images in an example, P.
   """
 
   def __init__(self, records: records_lib.ImageRecords):
-    """Initializes from `records`."""
+    """Initializes the source from `records`."""
     self._records = records
     self._examples = None
     self.num_places = 1
@@ -49,7 +57,7 @@ class Source:
       self.num_places = self._examples.shape[1]
       boxes = records.examples.boxes
     self._root = os.path.join(records.root, "")
-    # Eager tensors, captured: constants would be copied into every graph.
+    # Eager tensors are captured; constants would be copied into every graph.
     self._files = tf.constant(records.files)
     shards = records.shards
     self._shards = None
@@ -61,7 +69,7 @@ class Source:
     self._boxes = None if boxes is None else tf.constant(boxes)
 
   def locate(self, indices: tf.Tensor) -> Location:
-    """[n] int64, examples -> the locations of their n * P images."""
+    """Returns the locations of the n * P images of examples [n] int64."""
     examples = indices
     if self._examples is not None:
       indices = tf.reshape(tf.gather(self._examples, examples), [-1])
@@ -76,11 +84,11 @@ class Source:
     return Location(indices, paths, offsets, rows, boxes)
 
   def read(self, location: Location) -> tf.Tensor:
-    """The encoded bytes ([] string) of one image; fails if unreadable."""
+    """Returns the encoded bytes of one image, [] string; fails in the graph."""
     shards = self._records.shards
     if shards is None:
       return tf.io.read_file(location.path)
-    # A data set of what begins at the record: only its first is read.
+    # A dataset that starts at the record; only its first element is read.
     rest = tf.raw_ops.TFRecordDatasetV2(
       filenames=location.path[None],
       compression_type="",
@@ -109,22 +117,22 @@ class Source:
 
 
 def regions(boxes: tf.Tensor, sides: tf.Tensor) -> tf.Tensor:
-  """What may be shown of images: their boxes, or all of them.
+  """Returns the usable regions of images: their boxes, or the full images.
 
-  Fails in the graph where that is smaller than 2 px on a side.
+  Fails in the graph if a region is smaller than 2 px on a side.
 
   Args:
-    boxes: [n, 4] int32, as in `Location`.
-    sides: [n, 2] int32, heights and widths.
+    boxes: [n, 4] int32, boxes as in `Location`.
+    sides: [n, 2] int32, heights and widths of the images, pixels.
 
   Returns:
-    [n, 4] int32: ymin, xmin, height, width.
+    [n, 4] int32: ymin, xmin, height, width, pixels.
   """
-  corners = tf.reverse(tf.reshape(boxes, [-1, 2, 2]), [2])  # y before x
+  corners = tf.reverse(tf.reshape(boxes, [-1, 2, 2]), [2])  # y before x.
   corners = tf.minimum(corners, sides[:, None])
   box = tf.concat([corners[:, 0], corners[:, 1] - corners[:, 0]], axis=1)
-  whole = tf.pad(sides, [[0, 0], [2, 0]])
-  chosen = tf.where(boxes[:, :1] < 0, whole, box)
+  full = tf.pad(sides, [[0, 0], [2, 0]])
+  chosen = tf.where(boxes[:, :1] < 0, full, box)
   usable = tf.debugging.Assert(
     tf.reduce_all(chosen[:, 2:] >= _MIN_SIDE),
     ["smaller than 2 px on a side (ymin, xmin, height, width):", chosen],
@@ -134,28 +142,28 @@ def regions(boxes: tf.Tensor, sides: tf.Tensor) -> tf.Tensor:
 
 
 def read_record(records: records_lib.ImageRecords, index: int) -> bytes:
-  """The serialized record, of a shard, that an image lies in.
+  """Reads the serialized record of an image in a shard, without a graph.
 
   Raises:
     OSError: the file cannot be read.
-    EOFError: it ends early.
+    EOFError: the file is truncated.
   """
   shards = records.shards
   with open(records.path(index), "rb", buffering=0) as file:
     length = int(shards.length[index])
     data = os.pread(file.fileno(), length, int(shards.offset[index]))
   if len(data) != length:
-    raise EOFError(f"{records.name(index)} ends early")
+    raise EOFError(f"{records.name(index)} is truncated")
   return data
 
 
 def read_encoded(records: records_lib.ImageRecords, index: int) -> bytes:
-  """The encoded bytes of one image, read without TensorFlow's graph.
+  """Reads the encoded bytes of one image, without a graph.
 
   Raises:
     OSError: the file cannot be read.
-    EOFError: the record ends early.
-    KeyError: the record has no such feature.
+    EOFError: the record is truncated.
+    KeyError: the record has no image feature.
   """
   shards = records.shards
   if shards is None:
@@ -173,3 +181,82 @@ def read_encoded(records: records_lib.ImageRecords, index: int) -> bytes:
   if not values:
     raise KeyError(f"the record has no feature {name!r}")
   return values[0]
+
+
+class Chunk(NamedTuple):
+  """Consecutive examples.
+
+  Attributes:
+    first: [] int64, number of the first example.
+    loaded: output of the load function, [c, ...] each.
+    failures: [c] int32, number of failed attempts per example; if it is the
+      maximum, `loaded` holds zeros.
+  """
+
+  first: tf.Tensor
+  loaded: Any
+  failures: tf.Tensor
+
+
+def load_chunks(
+  load: Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.data.Dataset],
+  index_of: Callable[[tf.Tensor, Any], tf.Tensor],
+  *,
+  start: int,
+  stop: int,
+  chunk_size: int,
+  attempts: int = MAX_ATTEMPTS,
+  deterministic: bool = True,
+) -> tf.data.Dataset:
+  """Loads examples start..stop-1 in parallel.
+
+  Args:
+    load: pure function of the chunk's first example ([] int64), positions in
+      the chunk ([n] int64) and images ([n] int64). It returns a dataset of n
+      elements of static shape, which fails if an image cannot be used.
+    index_of: pure function of examples, [n] or [] int64, and the number of the
+      attempt. It returns the images.
+    start: first example.
+    stop: last example + 1.
+    chunk_size: number of examples in a chunk; the last chunk may be shorter.
+    attempts: maximum number of attempts per example.
+    deterministic: whether chunks keep their order.
+
+  Returns:
+    A dataset of `Chunk`.
+  """
+
+  def one_chunk(first: tf.Tensor) -> tf.data.Dataset:
+    count = tf.minimum(tf.constant(chunk_size, tf.int64), stop - first)
+    places = tf.range(count)
+    intact = load(first, places, index_of(first + places, 0))
+    # drop_remainder: drops the elements before an error.
+    intact = intact.batch(count, drop_remainder=True)
+    intact = intact.ignore_errors(log_warning=False)
+    intact = intact.map(lambda x: Chunk(first, x, tf.zeros([count], tf.int32)))
+
+    def one_example(place: tf.Tensor) -> tf.data.Dataset:
+      def one_attempt(attempt: tf.Tensor) -> tf.data.Dataset:
+        index = index_of(first + place, attempt)
+        tried = load(first, place[None], index[None]).take(1)
+        tried = tried.ignore_errors(log_warning=False)
+        return tried.map(lambda x: (x, tf.cast(attempt, tf.int32)))
+
+      tries = tf.data.Dataset.range(attempts).flat_map(one_attempt)
+      zeros = tf.nest.map_structure(
+        lambda spec: tf.zeros(spec.shape, spec.dtype), tries.element_spec[0]
+      )
+      given_up = tf.data.Dataset.from_tensors((zeros, attempts))
+      return tries.concatenate(given_up).take(1)
+
+    repaired = tf.data.Dataset.range(count).flat_map(one_example).batch(count)
+    repaired = repaired.map(lambda x, failures: Chunk(first, x, failures))
+    return intact.concatenate(repaired).take(1)
+
+  dataset = tf.data.Dataset.range(start, stop, chunk_size)
+  return dataset.interleave(
+    one_chunk,
+    cycle_length=tf.data.AUTOTUNE,
+    num_parallel_calls=tf.data.AUTOTUNE,
+    deterministic=deterministic,
+  )

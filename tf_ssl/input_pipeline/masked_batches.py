@@ -1,4 +1,4 @@
-"""Images with their masks: batches to train on, and whole images to test."""
+"""Images with masks: training batches, and full images for evaluation."""
 
 from typing import NamedTuple
 
@@ -8,16 +8,16 @@ import tensorflow as tf
 from tf_ssl import batches, errors
 from tf_ssl.augment import joint_crop
 from tf_ssl.datasets.masks import masked_images
-from tf_ssl.input_pipeline import decoding, loading, masks, order
+from tf_ssl.input_pipeline import decoding, loading, order
 
 
 class WholeImage(NamedTuple):
-  """An image as it is tested.
+  """A full image for evaluation.
 
   Attributes:
-    image: [1, h, w, 3] float32, 0..255, its shape kept, no larger than asked.
-    mask: [H, W] int32, classes and void, of the mask's own size.
-    index: [] int64, which image.
+    image: [1, h, w, 3] float32, 0..255, resized with its aspect ratio.
+    mask: [H, W] int32, classes and void at the original size of the mask.
+    index: [] int64, number of the image.
   """
 
   image: tf.Tensor
@@ -36,34 +36,34 @@ def training_batches(
   num_steps: int,
   start_step: int = 0,
 ) -> tf.data.Dataset:
-  """Batches for steps start_step..num_steps-1, augmented by `joint_crop`.
+  """Returns batches for steps start_step..num_steps-1, from `joint_crop`.
 
-  The batch of a step is a pure function of (seed, step). Every image comes once
-  an epoch.
+  The batch of a step is a pure function of (seed, step). Each image appears
+  once per epoch.
 
   Args:
-    data: images that can all be used.
-    num_classes: C.
-    sides: height and width, pixels.
-    scales: see `joint_crop`.
-    batch_size: B.
-    seed: the run's.
-    num_steps: where the run ends, counted from step 0.
-    start_step: the first step to make a batch for.
+    data: images with masks, all of which can be used.
+    num_classes: number of classes, C.
+    sides: height and width of the crops, pixels.
+    scales: minimum and maximum scale of the image, see `joint_crop`.
+    batch_size: number of images in a batch, B.
+    seed: seed of the run.
+    num_steps: number of steps of the run, counted from step 0.
+    start_step: first step to make a batch for.
 
   Returns:
     A dataset of `batches.LabeledImage`: image [B, h, w, 3] uint8, label [B, h,
-    w] int32, the class of each pixel or `masked_images.VOID`.
+    w] int32, class of each pixel or `masked_images.VOID`.
 
   Raises:
-    UsageError: sides below 2, a batch below 1, or scales that are no range.
+    UsageError: sides below 2, batch_size below 1, or scales not ascending.
   """
-  if min(sides) < 2 or batch_size < 1 or not 0 < scales[0] <= scales[1]:
-    raise errors.UsageError(
-      f"image_size={tuple(sides)}, batch_size={batch_size}, "
-      f"scales={tuple(scales)}: expected at least 2 px, 1 image, and 0 < "
-      "smallest <= largest scale"
-    )
+  errors.require(
+    min(sides) >= 2 and batch_size >= 1 and 0 < scales[0] <= scales[1],
+    f"image_size={tuple(sides)}, batch_size={batch_size}, "
+    f"scales={tuple(scales)}: expected at least 2 px, 1 image, and 0 < "
+    "smallest <= largest scale",
+  )
   load = _loader(data, num_classes)
 
   def example(number: tf.Tensor) -> batches.LabeledImage:
@@ -93,12 +93,12 @@ def training_batches(
 def whole_images(
   data: masked_images.MaskedImages, *, num_classes: int, sides: tuple[int, int]
 ) -> tf.data.Dataset:
-  """All images once, in order, each resized so that it just fits into `sides`.
+  """Returns all images once, in order, each resized to fit into `sides`.
 
   Args:
-    data: images that can all be used.
-    num_classes: C.
-    sides: height and width, pixels.
+    data: images with masks, all of which can be used.
+    num_classes: number of classes, C.
+    sides: maximum height and width, pixels.
 
   Returns:
     A dataset of `WholeImage`.
@@ -121,12 +121,12 @@ def whole_images(
 
 
 def _loader(data: masked_images.MaskedImages, num_classes: int):
-  """A function from [] int64 to an image and its mask."""
-  images, pictures = loading.Source(data.images), loading.Source(data.masks)
+  """Returns a function from [] int64 to an image and its mask."""
+  images, masks = loading.Source(data.images), loading.Source(data.masks)
   table = data.table(num_classes)
 
   def classes(encoded: bytes) -> np.ndarray:
-    return table[masks.decode(encoded)]
+    return table[decoding.decode_mask(encoded)]
 
   def encoded(source: loading.Source, index: tf.Tensor) -> tf.Tensor:
     located = source.locate(index[None])
@@ -135,7 +135,7 @@ def _loader(data: masked_images.MaskedImages, num_classes: int):
   def load(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     image = decoding.decode(encoded(images, index))
     mask = tf.numpy_function(
-      classes, [encoded(pictures, index)], tf.int32, stateful=False
+      classes, [encoded(masks, index)], tf.int32, stateful=False
     )
     return image, tf.ensure_shape(mask, [None, None])
 

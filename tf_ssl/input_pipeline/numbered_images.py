@@ -1,4 +1,4 @@
-"""Images in order and without augmentation, each with its number."""
+"""Images in order, without augmentation, each with its number."""
 
 from typing import NamedTuple
 
@@ -7,11 +7,11 @@ import tensorflow as tf
 from tf_ssl import errors
 from tf_ssl.augment import resize
 from tf_ssl.datasets import records as records_lib
-from tf_ssl.input_pipeline import chunks, decoding, loading
+from tf_ssl.input_pipeline import decoding, loading
 from tf_ssl.input_pipeline import skipped as skipped_lib
 from tf_ssl.ops import pixels
 
-# The usual protocol resizes the short side to 256 and cuts out the middle 224.
+# The usual protocol resizes the short side to 256 and crops the center 224.
 _MARGIN = 256 / 224
 FRAMINGS = ("middle", "whole", "fitted")
 
@@ -21,14 +21,14 @@ class NumberedImages(NamedTuple):
 
   Attributes:
     image: [B, H, W, 3] uint8.
-    index: [B] int64, which of the records each is.
+    index: [B] int64, number of each image's record.
   """
 
   image: tf.Tensor
   index: tf.Tensor
 
 
-@tf.autograph.experimental.do_not_convert  # halves the time to build
+@tf.autograph.experimental.do_not_convert  # Halves the time to build.
 def numbered_images(
   records: records_lib.ImageRecords,
   *,
@@ -38,20 +38,20 @@ def numbered_images(
   framing: str = "middle",
   skipped: skipped_lib.SkippedFiles | None = None,
 ) -> tf.data.Dataset:
-  """All images from `start` on once, in the order of the records.
+  """Returns all images from `start` on, once, in the order of the records.
 
   Args:
-    records: the images; a box is cut out before anything else.
-    image_size: pixels a side.
-    batch_size: images in a batch, B; the last batch may be smaller.
-    start: the first record.
+    records: images; a box is cropped before anything else.
+    image_size: height and width of the result, pixels.
+    batch_size: number of images in a batch, B; the last batch may be smaller.
+    start: number of the first record.
     framing: "middle": the short side is resized to `image_size` * 256 / 224 and
-      the middle cut out; a square image no larger than `image_size` is resized
-      to it whole. "whole": the whole image is resized to a square, whatever its
-      shape (METHODS 1). "fitted": its shape kept, the rest of the square, below
-      or to the right, filled with ImageNet's mean color.
-    skipped: where unusable images, which are left out, are counted; a
-      `SkippedFiles` that only logs them by default.
+      the center cropped; a square image no larger than `image_size` is resized
+      to it. "whole": the full image is resized to a square, whatever its aspect
+      ratio (METHODS 1). "fitted": the aspect ratio is kept, and the rest of the
+      square, below or to the right, has ImageNet's mean color.
+    skipped: record of unusable images, which are left out; by default they are
+      only logged.
 
   Returns:
     A dataset of `NumberedImages` with H = W = image_size.
@@ -59,24 +59,24 @@ def numbered_images(
   Raises:
     UsageError: `image_size` < 2, `batch_size` < 1, or an unknown framing.
   """
-  if image_size < 2:
-    raise errors.UsageError(
-      f"image_size: got {image_size}; expected at least 2 px; raise IMAGE_SIZE"
-    )
-  if batch_size < 1:
-    raise errors.UsageError(
-      f"batch_size: got {batch_size}; expected at least 1; raise BATCH_SIZE"
-    )
-  if framing not in FRAMINGS:
-    raise errors.UsageError(
-      f"framing={framing!r}: expected one of {', '.join(FRAMINGS)}; change "
-      "`framing`"
-    )
+  errors.require(
+    image_size >= 2,
+    f"image_size: got {image_size}; expected at least 2 px; raise IMAGE_SIZE",
+  )
+  errors.require(
+    batch_size >= 1,
+    f"batch_size: got {batch_size}; expected at least 1; raise BATCH_SIZE",
+  )
+  errors.require(
+    framing in FRAMINGS,
+    f"framing={framing!r}: expected one of {', '.join(FRAMINGS)}; change "
+    "`framing`",
+  )
   if skipped is None:
     skipped = skipped_lib.SkippedFiles(None, records.num_images)
   source = loading.Source(records)
 
-  @tf.function(autograph=False)  # so that a second use is no second trace
+  @tf.function(autograph=False)  # Not traced again when used again.
   def load_one(location: loading.Location) -> NumberedImages:
     image = decoding.decode(source.read(location))
     sides = tf.shape(image)[:2]
@@ -92,22 +92,22 @@ def numbered_images(
     return NumberedImages(image, location.index)
 
   def load(first, places, indices) -> tf.data.Dataset:
-    del first, places  # the record alone decides
+    del first, places  # The result depends on the record alone.
     locations = tf.data.Dataset.from_tensor_slices(source.locate(indices))
     return locations.map(load_one)
 
   def index_of(examples: tf.Tensor, attempt) -> tf.Tensor:
-    del attempt  # nothing stands in for an image
+    del attempt  # Images have no substitutes.
     return examples
 
-  def usable(chunk: chunks.Chunk) -> NumberedImages:
+  def usable(chunk: loading.Chunk) -> NumberedImages:
     loaded = skipped_lib.report(
       chunk, index_of, records, skipped, attempts=1, may_give_up=True
     )
     kept = chunk.failures == 0
     return NumberedImages(*(tf.boolean_mask(x, kept) for x in loaded))
 
-  dataset = chunks.load_chunks(
+  dataset = loading.load_chunks(
     load,
     index_of,
     start=start,
@@ -125,7 +125,7 @@ def _middle(image: tf.Tensor, size: int) -> tf.Tensor:
   short = tf.reduce_min(sides)
   fits = (sides[0] == sides[1]) & (short <= size)
   target = tf.where(fits, float(size), round(size * _MARGIN))
-  resized = tf.floor(sides * (target / short) + 1e-3)  # as torchvision: int()
+  resized = tf.floor(sides * (target / short) + 1e-3)  # As torchvision's int().
   offset = tf.round((resized - size) / 2)
   return resize.resize(
     image, [size, size], scale=resized / sides, offset=offset

@@ -1,7 +1,7 @@
-"""Which example comes when in a run, and which seeds its views get.
+"""Order of the examples of a run, and seeds of their views.
 
-Everything is a pure function of the run's seed and of a position, so that
-resuming at a step is starting to count there; no state is saved.
+Everything is a pure function of the run's seed and a position. A run is resumed
+by counting from its step; no state is saved.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ import tensorflow as tf
 
 
 def key(seed: int, purpose: str) -> int:
-  """A 31-bit number that differs by seed and by purpose."""
+  """Returns a 31-bit seed for one purpose of a run."""
   text = f"{seed}/{purpose}".encode()
   return int.from_bytes(hashlib.sha256(text).digest()[:4], "big") >> 1
 
@@ -23,23 +23,23 @@ def image_index(
   seed: int,
   num_images: int,
 ) -> tf.Tensor:
-  """The examples of the dataset that come as examples of a run.
+  """Returns the images of the dataset at positions of a run.
 
-  Every one comes once an epoch, in an order drawn anew for each epoch. Where it
-  cannot be used, later attempts give others drawn at random.
+  Each image appears once per epoch, in a new random order per epoch. If one
+  cannot be used, later attempts return random substitutes.
 
   Args:
-    examples: [n] or [] int64, counted from the start of the run.
-    attempt: 0; or [] int64, for one example.
-    seed: the run's.
-    num_images: N, examples in the dataset.
+    examples: [n] or [] int64, positions from the start of the run.
+    attempt: number of the attempt; 0, or [] int64 for one position.
+    seed: seed of the run.
+    num_images: number of examples in the dataset, N.
 
   Returns:
-    int64 in 0..N-1, of the shape of `examples`.
+    Image numbers, int64 in 0..N-1, with the shape of `examples`.
   """
   epoch, position = examples // num_images, examples % num_images
   purpose = tf.fill(tf.shape(epoch), tf.constant(key(seed, "order"), tf.int64))
-  # tf.random.experimental.index_shuffle, which takes a single index only.
+  # tf.random.experimental.index_shuffle accepts only a single index.
   indices = tf.raw_ops.RandomIndexShuffle(
     index=position,
     seed=tf.stack([purpose, epoch, tf.zeros_like(epoch)], axis=-1),
@@ -61,23 +61,24 @@ def image_index(
 
 
 class Groups:
-  """An order in which no batch holds two examples of one group.
+  """An order in which no batch has two examples of one group.
 
-  Goes round the groups: in every round each comes once at most, in an order
-  drawn anew, and shows another of its examples. Those groups that would not
-  fill a batch are left out of a round, others each time.
+  In each round, every group appears at most once, in a new random order, with
+  another of its examples. The groups that do not fill a batch are left out of
+  the round; they differ from round to round.
 
   Attributes:
-    count: G, the number of groups.
+    count: number of groups, G.
   """
 
   def __init__(self, groups: np.ndarray, *, seed: int, batch_size: int):
-    """Sorts the examples.
+    """Sorts the examples by group.
 
     Args:
-      groups: [N] int, the group of each example of the dataset.
-      seed: the run's.
-      batch_size: B, at most the number of groups.
+      groups: [N] int, group of each example of the dataset.
+      seed: seed of the run.
+      batch_size: number of examples in a batch, B, at most the number of
+        groups.
     """
     members = np.argsort(groups, kind="stable")
     _, starts, counts = np.unique(
@@ -92,16 +93,17 @@ class Groups:
   def index(
     self, examples: tf.Tensor, attempt: int | tf.Tensor = 0
   ) -> tf.Tensor:
-    """The examples of the dataset that come as examples of a run.
+    """Returns the examples of the dataset at positions of a run.
 
     Args:
-      examples: [n] or [] int64, counted from the start of the run.
-      attempt: 0; or [] int64, for one example: another of its group.
+      examples: [n] or [] int64, positions from the start of the run.
+      attempt: number of the attempt; 0, or [] int64 for one position: later
+        attempts return other examples of the group.
 
     Returns:
-      int64 in 0..N-1, of the shape of `examples`.
+      Example numbers, int64 in 0..N-1, with the shape of `examples`.
     """
-    batches = self.count // self._batch_size  # in a round
+    batches = self.count // self._batch_size  # Per round.
     step, row = examples // self._batch_size, examples % self._batch_size
     turn, place = step // batches, step % batches * self._batch_size + row
     group = self._shuffled(
@@ -131,17 +133,17 @@ class Groups:
 
 
 def crop_seed(seed: int, first: tf.Tensor) -> tf.Tensor:
-  """[2] int64: the seed of the windows of the chunk that begins at `first`."""
+  """Returns the seed of the windows of the chunk at `first`, [2] int64."""
   return tf.stack([tf.constant(key(seed, "crop"), tf.int64), first])
 
 
 def view_seed(seed: int, step: tf.Tensor, view: int) -> tf.Tensor:
-  """The seed that `Recipe.finish` gets for one side of a batch.
+  """Returns the seed of `Recipe.finish` for one view of a batch.
 
   Args:
-    seed: the run's.
-    step: [] integer, the training step, from 0.
-    view: 0 for the query, 1 for the key.
+    seed: seed of the run.
+    step: [] integer, training step, from 0.
+    view: number of the view; 0 for the query, 1 for the key.
 
   Returns:
     [2] int32.

@@ -1,4 +1,4 @@
-"""Region tracks as examples to learn from: what `track_regions` wrote."""
+"""Training examples from region tracks, as written by `track_regions`."""
 
 import os
 
@@ -10,7 +10,7 @@ from tf_ssl.datasets import tfrecords
 from tf_ssl.input_pipeline import loading
 from tf_ssl.video.mining import track_records
 
-_TOLERANCE = 0.25  # of the distance between the frames of a pair
+_TOLERANCE = 0.25  # Fraction of the distance between the frames of a pair.
 
 
 def region_tracks(
@@ -20,27 +20,27 @@ def region_tracks(
   same_video_in_batch: bool = False,
   min_side: int = 8,
 ) -> records_lib.ImageRecords:
-  """Pairs of frames with a region that was followed from one to the other.
+  """Returns pairs of frames with a region that was tracked between them.
 
   Args:
-    source: a folder of TFRecord files, or a file; see `track_records`.
-    seconds: the distance of both frames, to within a quarter of it.
-    same_video_in_batch: whether a batch may hold several pairs of one video.
-    min_side: smaller regions, in pixels of the stored frame, are left out.
+    source: path of a TFRecord file or a folder of such, see `track_records`.
+    seconds: distance of the two frames, seconds, to within a quarter of it.
+    same_video_in_batch: whether a batch may have several pairs of one video.
+    min_side: minimum width and height of a region, pixels of the stored frame.
 
   Returns:
-    Records whose `examples` have four places, those of `RegionTrackPair`: both
-    frames, whole, and the region in each. An example for each track at each
-    frame; groups are the videos, unless `same_video_in_batch`.
+    Records with an example for each track at each frame. An example has four
+    images, those of `RegionTrackPair`: both full frames, and the region in
+    each. Groups are the videos, unless `same_video_in_batch`.
 
   Raises:
-    UsageError: there are no such files, one is damaged, or no pair in any.
+    UsageError: there is no such file, a file is damaged, or there is no pair.
   """
   files = tfrecords.find(os.path.expanduser(source))
   if not files:
     raise errors.UsageError(
-      f"tracks {source!r}: no *.tfrecord file there; expected the folder that"
-      " tools.track_regions wrote; change TRACKS"
+      f"tracks {source!r}: no *.tfrecord files; expected a folder written by"
+      " tools.track_regions; change TRACKS"
     )
   clips = tfrecords.locate(files, image_feature=track_records.IMAGE)
   count, owner, rows, places, boxes, groups, tracks = 0, [], [], [], [], [], []
@@ -63,7 +63,7 @@ def region_tracks(
   if not len(places):
     raise errors.UsageError(
       f"tracks {source!r}: none is long enough for two frames {seconds:g} s"
-      " apart; lower SECONDS, or track again with more frames a second"
+      " apart; lower SECONDS, or track again with a higher --rate"
     )
   shards = clips.shards
   images = clips._replace(
@@ -87,14 +87,14 @@ def region_tracks(
 
 
 def regions(records: records_lib.ImageRecords) -> records_lib.ImageRecords:
-  """The regions of each example as images by themselves.
+  """Returns the regions of each example as single images.
 
   Args:
-    records: from `region_tracks`, with N examples.
+    records: records from `region_tracks`, with N examples.
 
   Returns:
-    2 N images: a region at t, the same at t + k, the next at t, ... Their
-    labels are their numbers, so that they are known where some cannot be read.
+    2 N images: a region at t, this region at t + k, the next region at t, ...
+    Their labels are their numbers, which identify them if some are skipped.
   """
   images = records.examples.images[:, 2:].ravel()
   shards = records.shards
@@ -117,15 +117,15 @@ def _read(clips, number) -> track_records.TrackedClip:
     return track_records.parse(loading.read_record(clips, number))
   except (OSError, EOFError, ValueError) as error:
     raise errors.UsageError(
-      f"tracks: {clips.name(number)} in {clips.root!r}: {error}; expected what"
-      " tools.track_regions wrote; change TRACKS"
+      f"tracks: {clips.name(number)} in {clips.root!r}: {error}; expected a file"
+      " written by tools.track_regions; change TRACKS"
     ) from error
 
 
 def _pairs(
   clip, seconds, min_side
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """Rows of frames [m, 2], boxes of the four places [m, 4, 4], tracks [m]."""
+  """Returns frames [m, 2], boxes of the four images [m, 4, 4], tracks [m]."""
   times = np.array([frame.time for frame in clip.frames])
   pairs, boxes, ids = [], [], []
   for row, frame in enumerate(clip.frames):
@@ -153,7 +153,7 @@ def _pairs(
 
 
 def _pixels(box, height, width) -> list[int]:
-  """Shares to pixels of the stored frame: xmin, ymin, xmax, ymax."""
+  """Converts fractions to pixels of the stored frame: xmin, ymin, xmax, ymax."""
   ymin, xmin, ymax, xmax = np.clip(box, 0.0, 1.0) * [
     height,
     width,

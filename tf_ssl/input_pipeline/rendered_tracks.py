@@ -1,4 +1,4 @@
-"""Rendered videos with their true tracks, kept as mined ones are."""
+"""Rendered videos with ground-truth tracks, in the format of mined tracks."""
 
 import csv
 import pathlib
@@ -14,7 +14,7 @@ from tf_ssl.video.decoding import decode
 from tf_ssl.video.mining import track_records
 from tf_ssl.video.source import videos
 
-# Part of the name of what is kept: count it up whenever records change.
+# Part of the folder name; increase it if the records change.
 _VERSION = 1
 
 
@@ -32,28 +32,29 @@ def rendered_tracks(
   min_side: int = 8,
   min_visible: float = 0.5,
 ) -> records_lib.ImageRecords:
-  """Pairs of frames of rendered videos, with an object that is in both.
+  """Returns pairs of frames of rendered videos with an object in both.
 
-  Both the videos and the records are made on the first call and then kept.
+  The first call renders the videos and writes the records; later calls reuse
+  them.
 
   Args:
-    split: see `synthetic.rendered_videos`, as all up to `cache_dir`.
-    num_videos: how many.
-    num_frames: of each.
-    fps: frames a second.
-    image_size: H and W.
-    seed: of the world.
-    cache_dir: where to keep them.
-    seconds: see `region_tracks.region_tracks`, as the next two.
-    same_video_in_batch: whether a batch may hold several pairs of one video.
-    min_side: smaller objects, in pixels, are left out.
-    min_visible: least share of an object that is seen, 0..1, to be followed.
+    split: split of the rendered world, see `synthetic.rendered_videos`.
+    num_videos: number of videos.
+    num_frames: number of frames of each video.
+    fps: frame rate, frames per second.
+    image_size: height and width of the frames, pixels.
+    seed: seed of the rendered world.
+    cache_dir: folder of the videos and records; None for the user's cache.
+    seconds: distance of the two frames, seconds, to within a quarter of it.
+    same_video_in_batch: whether a batch may have several pairs of one video.
+    min_side: minimum width and height of an object, pixels.
+    min_visible: minimum visible fraction of a tracked object, 0..1.
 
   Returns:
-    Records as of `region_tracks.region_tracks`.
+    Records as from `region_tracks.region_tracks`.
 
   Raises:
-    UsageError: an argument is out of range, or no pair comes out.
+    UsageError: an argument is out of range, or there is no pair.
   """
   folder = pathlib.Path(
     synthetic.rendered_videos(
@@ -93,12 +94,12 @@ def _write(file: pathlib.Path, folder: pathlib.Path, min_visible: float):
 def true_clip(
   video: videos.Video, *, min_visible: float = 0.0
 ) -> track_records.TrackedClip:
-  """A rendered video with its true tracks, all of score 1.
+  """Returns a rendered video with its ground-truth tracks, all with score 1.
 
   Args:
-    video: in a folder of `synthetic.rendered_videos`.
-    min_visible: least share of an object that is seen, 0..1; the frames where
-      it is less are not in its track.
+    video: video in a folder of `synthetic.rendered_videos`.
+    min_visible: minimum visible fraction of an object, 0..1; its track omits
+      other frames.
   """
   info = decode.probe(video)
   size = np.float32([info.height, info.width] * 2)
@@ -137,7 +138,7 @@ def true_clip(
 
 
 def _rows(path: pathlib.Path) -> dict[int, list[dict[str, str]]]:
-  """The rows of a video's true tracks, by frame."""
+  """Returns the rows of a video's ground-truth tracks by frame."""
   number = int(path.stem)
   found = {}
   boxes = path.parent / synthetic.video_names(number)[1]

@@ -1,4 +1,4 @@
-"""Images that could not be used: counted, named, and not too many."""
+"""Counts and names images that cannot be used, and limits their number."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ from absl import logging
 
 from tf_ssl import errors
 from tf_ssl.datasets import records as records_lib
-from tf_ssl.input_pipeline import chunks, decoding, loading
+from tf_ssl.input_pipeline import decoding, loading
 
 _MAGIC = {
   b"\xff\xd8\xff": "JPEG",
@@ -23,11 +23,11 @@ _MAGIC = {
 
 
 class SkippedFiles:
-  """Remembers which images were skipped, and why; safe between threads.
+  """A thread-safe record of skipped images and reasons.
 
   Attributes:
     count: number of distinct images skipped.
-    fatal: None, or the message with which the run must stop.
+    fatal: message with which the run must stop, or None.
   """
 
   def __init__(
@@ -36,10 +36,10 @@ class SkippedFiles:
     """Initializes the record.
 
     Args:
-      path: the file to write one `name<tab>reason` a line to, and to read what
-        an earlier part of the run skipped; None to keep them in memory.
-      num_images: N, the number of images in the dataset.
-      max_fraction: the share of N above which the run must stop.
+      path: path of a file with lines `name<tab>reason`, which is continued if
+        it exists; None to keep the record in memory.
+      num_images: number of images in the dataset, N.
+      max_fraction: fraction of N above which the run must stop, 0..1.
     """
     self.fatal: str | None = None
     self._path = path
@@ -60,7 +60,7 @@ class SkippedFiles:
 
   @property
   def first(self) -> str:
-    """The first image that was skipped, and why, in words; "" if none was."""
+    """The first skipped image with its reason; "" if none was skipped."""
     with self._lock:
       for name, reason in self._reasons.items():
         return f"{name!r} ({reason})"
@@ -68,12 +68,12 @@ class SkippedFiles:
 
   @property
   def reasons(self) -> dict[str, str]:
-    """From the names of the skipped images to the reasons; a copy."""
+    """A copy of the reasons by the names of the skipped images."""
     with self._lock:
       return dict(self._reasons)
 
   def add(self, name: str, reason: str) -> None:
-    """Records an image once; further calls with its name do nothing.
+    """Records an image; further calls with its name do nothing.
 
     Raises:
       UsageError: more than `max_fraction` of the images were skipped.
@@ -90,27 +90,27 @@ class SkippedFiles:
       if self.count > self._max_fraction * self._num_images:
         self._stop(
           f"images: {self.count} of {self._num_images} could not be used, the "
-          f"last {name!r} ({reason}); expected at most {self._max_fraction:g} "
-          "of them; mend or remove those listed"
+          f"last {name!r} ({reason}); expected at most a fraction of "
+          f"{self._max_fraction:g}; repair or remove those listed"
           f"{'' if self._path is None else ' in ' + self._path}, or raise "
           "max_skipped_fraction"
         )
 
   def give_up(self, attempts: int) -> None:
-    """Stops the run: no image could be found for an example.
+    """Stops the run, because no image could be found for an example.
 
     Raises:
       UsageError: always.
     """
     self._stop(
-      f"images: {attempts} images drawn one after another could not be used, "
-      f"the last {list(self._reasons.items())[-1]}; expected images of which "
-      "at most a share of max_skipped_fraction is unusable"
+      f"images: {attempts} images drawn in a row could not be used, the last "
+      f"{list(self._reasons.items())[-1]}; expected that at most a fraction of "
+      "max_skipped_fraction is unusable"
     )
 
   @contextlib.contextmanager
   def explained(self) -> Iterator[None]:
-    """Whoever reads batches inside gets the reason, not tf.data's error.
+    """Replaces tf.data's error in the body by the reason of the stop.
 
     Raises:
       UsageError: too many images were skipped.
@@ -128,29 +128,29 @@ class SkippedFiles:
 
 
 def report(
-  chunk: chunks.Chunk,
+  chunk: loading.Chunk,
   index_of: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
   records: records_lib.ImageRecords,
   skipped: SkippedFiles,
   *,
-  attempts: int = chunks.MAX_ATTEMPTS,
+  attempts: int = loading.MAX_ATTEMPTS,
   may_give_up: bool = False,
 ) -> tf.Tensor:
-  """Tells `skipped` which images of a chunk failed; no cost if none did.
+  """Records which images of a chunk failed; costs nothing if none did.
 
   Args:
-    chunk: the chunk.
-    index_of: the image of an example and attempt, as the chunk's loader has it.
-    records: the images.
-    skipped: told the name and reason of each.
-    attempts: how many attempts the chunk's loader made.
-    may_give_up: whether examples without any usable image are allowed.
+    chunk: chunk from `loading.load_chunks`.
+    index_of: function from example and attempt to image, as in `load_chunks`.
+    records: images of the dataset.
+    skipped: record to which names and reasons are added.
+    attempts: number of attempts of `load_chunks`.
+    may_give_up: whether examples without a usable image are allowed.
 
   Returns:
     `chunk.loaded`.
   """
 
-  def tell(indices: np.ndarray, failures: np.ndarray) -> np.int32:
+  def record(indices: np.ndarray, failures: np.ndarray) -> np.int32:
     for row, failed in zip(indices, failures, strict=True):
       for example in row[:failed].tolist():
         reasons = {
@@ -159,7 +159,7 @@ def report(
         }
         found = {name: r for name, r in reasons.items() if r is not None}
         for name in found or reasons:
-          skipped.add(name, reasons[name] or "could not be read at that moment")
+          skipped.add(name, reasons[name] or "could not be read at that time")
       if failed == attempts and not may_give_up:
         skipped.give_up(attempts)
     return np.int32(0)
@@ -176,27 +176,27 @@ def report(
       fn_output_signature=tf.int64,
     )
     indices = tf.reshape(indices, [-1, attempts])
-    return tf.numpy_function(tell, [indices, chunk.failures], tf.int32)
+    return tf.numpy_function(record, [indices, chunk.failures], tf.int32)
 
-  told = tf.cond(
+  recorded = tf.cond(
     tf.reduce_any(chunk.failures > 0), some_failed, lambda: tf.constant(0)
   )
-  with tf.control_dependencies([told]):
+  with tf.control_dependencies([recorded]):
     return tf.nest.map_structure(tf.identity, chunk.loaded)
 
 
 def why_unusable(
   records: records_lib.ImageRecords, index: int, box: np.ndarray | None
 ) -> str | None:
-  """Reads an image again to say in a few words why it cannot be used.
+  """Reads an image again to find out why it cannot be used.
 
   Args:
-    records: the images.
-    index: which of them.
-    box: [4] int32, the region of it, as `ImageRecords` has it, or None.
+    records: images of the dataset.
+    index: number of the image.
+    box: [4] int32, region of the image as in `ImageRecords`, or None.
 
   Returns:
-    The reason; None where it can be used now.
+    A short reason; None if the image can be used now.
   """
   try:
     encoded = loading.read_encoded(records, index)

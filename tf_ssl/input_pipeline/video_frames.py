@@ -1,4 +1,4 @@
-"""Frames of videos as examples to learn from."""
+"""Training examples from the frames of videos."""
 
 import os
 
@@ -23,28 +23,29 @@ def frame_pairs(
   frames_dir: str | None = None,
   reader: str = "auto",
 ) -> records_lib.ImageRecords:
-  """Pairs of frames (z_i, z_{i+k}), i mod k = 0, of all videos.
+  """Returns pairs of frames (z_i, z_{i+k}), i mod k = 0, of all videos.
 
-  The frames are decoded once and kept; see `frame_store`.
+  The frames are decoded once and stored; see `frame_store`.
 
   Args:
-    source: what `videos.find_videos` takes: a folder of videos, of folders of
-      numbered frames, a zip of such, a manifest.
-    seconds: k as a time, None where `frames` is given.
-    frames: k in frames.
-    paired: False for the baseline that sees no motion: an example is one frame,
-      from which both views are made, of the very same frames.
-    same_video_in_batch: whether a batch may hold several pairs of one video.
-    frame_size: the most pixels of a kept frame's shorter side.
-    frames_dir: where frames are kept; `frame_store.default_folder` by default.
-    reader: "auto", "pyav" or "tfio".
+    source: source for `videos.find_videos`: a folder of videos or of folders of
+      numbered frames, a zip of such folders, or a manifest.
+    seconds: distance k, seconds; None if `frames` is set.
+    frames: distance k, frames; None if `seconds` is set.
+    paired: whether examples are pairs. False for the baseline without motion:
+      an example is one of these frames, from which both views are made.
+    same_video_in_batch: whether a batch may have several pairs of one video.
+    frame_size: maximum length of a stored frame's shorter side, pixels.
+    frames_dir: folder of the stored frames; None for
+      `frame_store.default_folder`.
+    reader: reader of video files: "auto", "pyav" or "tfio".
 
   Returns:
-    Records whose `examples` have two places, or one; groups are the videos,
-    unless `same_video_in_batch`.
+    Records whose examples have two images, or one if not `paired`. Groups are
+    the videos, unless `same_video_in_batch`.
 
   Raises:
-    UsageError: there are no videos, or no pair in any.
+    UsageError: there is no video, or no video has a pair.
   """
   stored, images = _frames(
     source, seconds, frames, frame_size, frames_dir, reader
@@ -60,7 +61,7 @@ def frame_pairs(
   pairs, groups = np.concatenate(pairs), np.concatenate(groups)
   if not len(pairs):
     raise errors.UsageError(
-      f"videos {source!r}: none is long enough for a pair of frames"
+      f"videos {source!r}: none is long enough for two frames"
       f" {_distance(seconds, frames)} apart; lower SECONDS or change VIDEOS"
     )
   if not paired:
@@ -73,7 +74,7 @@ def frame_pairs(
 
 
 def _frames(source, seconds, frames, frame_size, frames_dir, reader):
-  """The stored videos, and all their frames as records."""
+  """Returns the stored videos, and all their frames as records."""
   found = videos.find_videos(source)
   stored = frame_store.store(
     found,
@@ -85,11 +86,11 @@ def _frames(source, seconds, frames, frame_size, frames_dir, reader):
   )
   images = tfrecords.read([video.file for video in stored])
   count = sum(len(video.numbers) for video in stored)
-  if images.num_images != count:
-    raise errors.UsageError(
-      f"frames kept in {os.path.dirname(stored[0].file)!r}: there are"
-      f" {images.num_images}, expected {count}; remove that folder"
-    )
+  errors.require(
+    images.num_images == count,
+    f"frames_dir {os.path.dirname(stored[0].file)!r} has {images.num_images}"
+    f" frames, expected {count}; remove that folder",
+  )
   names = sorted({v.video.label for v in stored if v.video.label is not None})
   if not names:
     return stored, images

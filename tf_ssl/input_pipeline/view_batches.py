@@ -1,6 +1,9 @@
-"""Views of every image: the batches that methods train on."""
+"""The batches of views that methods train on."""
 
+import ctypes
+import functools
 import math
+import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -10,31 +13,29 @@ import tensorflow as tf
 from tf_ssl import batches, errors
 from tf_ssl.augment import crop, recipes
 from tf_ssl.datasets import records as records_lib
-from tf_ssl.input_pipeline import (
-  chunks,
-  data_service,
-  finishing,
-  heap,
-  loading,
-  order,
-  views,
-)
+from tf_ssl.input_pipeline import data_service, loading, order, views
 from tf_ssl.input_pipeline import skipped as skipped_lib
 
-# Pixels a side and view. Many examples are loaded at a time, so that starting
-# does not count; few are finished, so that they stay in a core's cache.
+# Pixels of a view that are processed at once. Many examples are loaded at once,
+# which amortizes the start; few are finished, which keeps them in a core's
+# cache.
 _LOADED_PIXELS = 2**21
 _FINISHED_PIXELS = 2**19
-_MOST, _FEWEST = 64, 4
-_NO_END = 2**62  # examples
+_MOST, _FEWEST = 64, 4  # Limits of the number of examples.
+_NO_END = 2**62  # Number of examples.
+
+# From glibc's malloc.h; the mmap threshold has its maximum value.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_LARGEST_MMAP_THRESHOLD = 32 << 20
+_KEPT = 256 << 20
 
 
 class Share(NamedTuple):
-  """Which part of every global batch is made here.
+  """The part of every global batch that this process makes.
 
   Attributes:
-    number: which of the equal, contiguous parts.
-    count: how many there are: the processes that train together.
+    number: number of the part; parts are equal and contiguous.
+    count: number of parts, which is the number of training processes.
   """
 
   number: int = 0
@@ -44,7 +45,7 @@ class Share(NamedTuple):
 WHOLE = Share()
 
 
-@tf.autograph.experimental.do_not_convert  # halves the time to build
+@tf.autograph.experimental.do_not_convert  # Halves the time to build.
 def view_batches(
   records: records_lib.ImageRecords,
   *,
@@ -61,54 +62,55 @@ def view_batches(
   deterministic: bool = True,
   service: data_service.DataService | None = None,
 ) -> tf.data.Dataset:
-  """Batches for steps start_step..num_steps-1.
+  """Returns batches of views for steps start_step..num_steps-1.
 
   The batch of a step is a pure function of (seed, step). An image that cannot
-  be used is replaced by another, which (seed, step) and its place determine.
+  be used is replaced by another, which depends on (seed, step) and its row.
 
   Args:
-    records: the images.
-    recipe: how views are made: one for all, or one for each.
-    image_size: pixels a side of a view.
-    batch_size: examples in a global batch, B.
-    seed: the run's.
-    num_steps: where the run ends, counted from step 0.
-    start_step: the first step to make a batch for.
-    view_type: the batch of `types` to make: a view for each field that shows
-      pixels, the record's number for `index`, its class for `label`.
-    finish_views: whether the photometric half runs here. If not, views are the
-      uint8 crops, for `finish(batch, step, ...)` in the train step.
-    share: the part of every batch to make.
-    skipped: where unusable images are counted; a `SkippedFiles` that only logs
-      them by default.
-    deterministic: False lets images come in the order in which they are ready.
-    service: where to have them made; None for here. With a service, images come
-      in the order in which they are ready, and some may be lost.
+    records: images of the dataset.
+    recipe: recipe of all views, or a recipe for each view.
+    image_size: height and width of a view, pixels.
+    batch_size: number of examples in a global batch, B.
+    seed: seed of the run.
+    num_steps: number of steps of the run, counted from step 0.
+    start_step: first step to make a batch for.
+    view_type: type of `batches` to make: with a view for each field of pixels,
+      the record's number in `index`, its class in `label`.
+    finish_views: whether the photometric part of the recipe runs here. If not,
+      views are the uint8 crops, for `views.Finisher` in the train step.
+    share: part of every batch to make.
+    skipped: record of unusable images; by default they are only logged.
+    deterministic: whether images keep their order; if not, they arrive in the
+      order in which they are ready.
+    service: tf.data service that makes the views; None to make them here. With
+      a service, images arrive in the order in which they are ready, and some
+      may be lost.
 
   Returns:
-    A dataset of `view_type`, whose views are [B / share.count, image_size,
-    image_size, 3], or what their recipe makes of that.
+    A dataset of `view_type` with views [B / share.count, image_size,
+    image_size, 3], or the recipe's output for them.
 
   Raises:
-    UsageError: `image_size` < 2, fewer images than a batch, a batch that cannot
-      be shared.
+    UsageError: `image_size` < 2, the dataset has fewer examples than a batch,
+      or the batch cannot be divided among the processes.
   """
   _check(
     records, image_size, batch_size, len(batches.view_fields(view_type)), share
   )
   if skipped is None:
     skipped = skipped_lib.SkippedFiles(None, records.num_images)
-  heap.keep_freed_memory()
-  view_recipes = finishing.recipe_of_each_view(recipe, view_type)
+  keep_freed_memory()
+  view_recipes = views.recipe_of_each_view(recipe, view_type)
   source = loading.Source(records)
-  # A chunk lies in a block, whose windows are drawn together, whoever makes it.
+  # A chunk is part of a block, whose windows are drawn together in any process.
   block_size = _divisor(batch_size, _LOADED_PIXELS // image_size**2)
   local_size = batch_size // share.count
   chunk_size = math.gcd(block_size, local_size)
   group_size = _divisor(chunk_size, _FINISHED_PIXELS // image_size**2)
 
   def globally(examples: tf.Tensor) -> tf.Tensor:
-    """From the numbers of examples made here to those in the whole run."""
+    """Maps numbers of examples made here to their numbers in the run."""
     step, row = examples // local_size, examples % local_size
     return step * batch_size + share.number * local_size + row
 
@@ -146,7 +148,7 @@ def view_batches(
     step, offset = first // batch_size, first % batch_size
     return loaded._replace(crops=finisher(loaded.crops, step, offset))
 
-  finisher = finishing.Finisher(
+  finisher = views.Finisher(
     recipe, view_type, seed=seed, batch_size=batch_size, compiled=True
   ).crops
   labels = _labels(records)
@@ -166,7 +168,7 @@ def view_batches(
     return view_type(**fields)
 
   start, stop = start_step * local_size, num_steps * local_size
-  dataset = chunks.load_chunks(
+  dataset = loading.load_chunks(
     load,
     index_of,
     start=start,
@@ -201,18 +203,18 @@ def view_batches(
   options = tf.data.Options()
   options.deterministic = deterministic
   if deterministic:
-    # With the ops' determinism on, these two leave the names of constants that
-    # are gone, and no iterator can be made (TensorFlow 2.15, four views).
+    # With deterministic ops, these two leave references to removed constants,
+    # and no iterator can be created (TensorFlow 2.15, four views).
     options.experimental_optimization.map_and_batch_fusion = False
     options.experimental_optimization.noop_elimination = False
   options.experimental_distribute.auto_shard_policy = (
-    tf.data.experimental.AutoShardPolicy.OFF  # `share` is how it is divided
+    tf.data.experimental.AutoShardPolicy.OFF  # `share` divides the batches.
   )
   return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
 
 
 def _divisor(number: int, largest: int) -> int:
-  """The largest divisor of `number` up to `largest`, itself within limits."""
+  """Returns the largest divisor of `number` up to `largest`, within limits."""
   largest = min(max(largest, _FEWEST), _MOST)
   return max(d for d in range(1, largest + 1) if number % d == 0)
 
@@ -224,26 +226,26 @@ def _check(
   num_views: int,
   share: Share,
 ) -> None:
-  if image_size < 2:
-    raise errors.UsageError(
-      f"image_size: got {image_size}; expected at least 2 px; raise IMAGE_SIZE"
-    )
-  if batch_size < 1:
-    raise errors.UsageError(
-      f"batch_size: got {batch_size}; expected at least 1; raise BATCH_SIZE"
-    )
-  if records.num_examples < batch_size:
-    what = "images" if records.examples is None else "examples"
-    raise errors.UsageError(
-      f"batch_size: got {batch_size}, but there are only {records.num_examples}"
-      f" {what}; lower BATCH_SIZE or give a folder with more images"
-    )
+  errors.require(
+    image_size >= 2,
+    f"image_size: got {image_size}; expected at least 2 px; raise IMAGE_SIZE",
+  )
+  errors.require(
+    batch_size >= 1,
+    f"batch_size: got {batch_size}; expected at least 1; raise BATCH_SIZE",
+  )
+  what = "images" if records.examples is None else "examples"
+  errors.require(
+    records.num_examples >= batch_size,
+    f"batch_size: got {batch_size}, but there are only {records.num_examples}"
+    f" {what}; lower BATCH_SIZE or use a dataset with more images",
+  )
   _check_examples(records, batch_size, num_views)
-  if batch_size % share.count:
-    raise errors.UsageError(
-      f"batch_size: got {batch_size}, which {share.count} processes cannot"
-      " share equally; change BATCH_SIZE to a multiple"
-    )
+  errors.require(
+    batch_size % share.count == 0,
+    f"batch_size: got {batch_size}, which {share.count} processes cannot"
+    " divide equally; change BATCH_SIZE to a multiple",
+  )
 
 
 def _check_examples(
@@ -253,27 +255,50 @@ def _check_examples(
   if examples is None:
     return
   places = examples.images.shape[1]
-  if places not in (1, num_views):
-    raise errors.UsageError(
-      f"examples show {places} images each, but the method's batch has"
-      f" {num_views} views; expected as many, or 1; change the images or the"
-      " method"
-    )
+  errors.require(
+    places in (1, num_views),
+    f"examples have {places} images each, but the method's batch has"
+    f" {num_views} views; expected {num_views} images, or 1; change the images"
+    " or the method",
+  )
   if examples.groups is None:
     return
   count = len(np.unique(examples.groups))
-  if count < batch_size:
-    raise errors.UsageError(
-      f"batch_size: got {batch_size}, but there are only {count} videos, and a"
-      " batch holds one pair of each at most; lower BATCH_SIZE, or allow more"
-      " with SAME_VIDEO_IN_BATCH = True"
-    )
+  errors.require(
+    count >= batch_size,
+    f"batch_size: got {batch_size}, but there are only {count} videos, and a"
+    " batch has at most one pair of each; lower BATCH_SIZE, or allow more"
+    " with SAME_VIDEO_IN_BATCH = True",
+  )
 
 
 def _labels(records: records_lib.ImageRecords) -> tf.Tensor | None:
-  """[N] int32: an example's label is that of the first image it shows."""
+  """Returns [N] int32, the label of each example's first image, or None."""
   if records.labels is None:
     return None
   if records.examples is None:
     return tf.constant(records.labels)
   return tf.constant(records.labels[records.examples.images[:, 0]])
+
+
+@functools.cache
+def keep_freed_memory() -> bool:
+  """Makes the C library keep up to 256 MiB of freed memory for reuse.
+
+  By default glibc returns large blocks to the kernel at once, and a batch
+  spends a third of its time on zeroing and mapping the same pages again. The
+  setting holds for the process. It does nothing with other C libraries.
+
+  Returns:
+    Whether the setting was made.
+  """
+  if not sys.platform.startswith("linux"):
+    return False
+  try:
+    mallopt = ctypes.CDLL(None).mallopt
+  except AttributeError:
+    return False
+  return bool(
+    mallopt(_M_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD)
+    and mallopt(_M_TRIM_THRESHOLD, _KEPT)
+  )

@@ -1,26 +1,27 @@
-"""The geometric half for a chunk of examples: records in, cropped views out.
+"""Makes the views of examples: cropping by chunk, photometric part by batch.
 
-What is cheap for an image but dear as an operation (order, paths, windows) is
-computed for the chunk at once; only reading, decoding and resizing go image by
-image.
+What is cheap per image but expensive as an operation (order, paths, windows) is
+computed once per chunk; only reading, decoding and resizing run per image. The
+photometric part runs on batches, in tf.data or inside the train step.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from tf_ssl import batches, errors
 from tf_ssl.augment import crop as crop_lib
-from tf_ssl.augment import resize
-from tf_ssl.input_pipeline import decoding, loading
+from tf_ssl.augment import recipes, resize
+from tf_ssl.input_pipeline import decoding, loading, order
 
 
 class View(NamedTuple):
-  """One view's geometry.
+  """Geometry of a view.
 
   Attributes:
-    crop: the window to draw.
-    size: pixels a side.
+    crop: range of the random window.
+    size: height and width of the view, pixels.
   """
 
   crop: crop_lib.CropRange
@@ -28,11 +29,11 @@ class View(NamedTuple):
 
 
 class Loaded(NamedTuple):
-  """What was cut out of an image.
+  """The views of an example.
 
   Attributes:
-    crops: for each view, [..., size, size, 3] uint8; later what was made of it.
-    index: [...] int64, the example.
+    crops: crop of each view, [..., size, size, 3] uint8, or its finished view.
+    index: [...] int64, number of the example.
   """
 
   crops: tuple[tf.Tensor, ...]
@@ -42,27 +43,27 @@ class Loaded(NamedTuple):
 def view_loader(
   source: loading.Source, views: Sequence[View], *, portable: bool = False
 ) -> Callable[[tf.Tensor, tf.Tensor], tf.data.Dataset]:
-  """Returns a function that cuts the views out of what examples show.
+  """Returns a function that crops the views of examples.
 
   Args:
-    source: where the images are.
-    views: V of them. If an example shows several images (P = V), view v is cut
-      out of image v, else all are cut out of the one.
-    portable: whether it may run in another process than this one.
+    source: source of the images.
+    views: V views. If an example has several images (P = V), view v is cropped
+      from image v, otherwise all views are cropped from its one image.
+    portable: whether the function must run in other processes.
 
   Returns:
     A function from examples ([n] int64) and draws ([n, V, ...], from
-    `crop.draw`) to a dataset of n `Loaded`. It fails where an image cannot be
-    used, and then yields fewer.
+    `crop.draw`) to a dataset of n `Loaded`. If an image cannot be used, the
+    dataset fails and has fewer elements.
   """
   places = source.num_places
-  # Which views each place has: all, or one.
+  # The views of each image: all of them, or one.
   shown = [
     [v for v in range(len(views)) if v % places == p] for p in range(places)
   ]
   sizes = [view.size for view in views]
 
-  # Functions, so that a second use is not a second trace.
+  # tf.functions, which are not traced again when used again.
   @tf.function(autograph=False)
   def read(location: loading.Location):
     encoded = source.read(location)
@@ -107,7 +108,7 @@ def view_loader(
 
   def load(indices: tf.Tensor, draws: tf.Tensor) -> tf.data.Dataset:
     dataset = tf.data.Dataset.from_tensor_slices(source.locate(indices))
-    # drop_remainder: what an error leaves over must not meet others' draws.
+    # drop_remainder: after an error, images must not get other images' draws.
     count = tf.size(indices, tf.int64)
     dataset = dataset.map(read).batch(count * places, True)
     dataset = dataset.map(
@@ -120,3 +121,92 @@ def view_loader(
     return dataset.unbatch().map(cut)
 
   return load
+
+
+def recipe_of_each_view(
+  recipe: recipes.Recipe | Sequence[recipes.Recipe], view_type: type
+) -> list[recipes.Recipe]:
+  """Returns the recipes of a batch's views, in the order of its fields.
+
+  Raises:
+    UsageError: the number of recipes is neither 1 nor the number of views.
+  """
+  fields = batches.view_fields(view_type)
+  if hasattr(recipe, "finish"):
+    return [recipe] * len(fields)
+  errors.require(
+    len(recipe) == len(fields),
+    f"recipe: got {len(recipe)} recipes; expected one, or one for each of"
+    f" {', '.join(fields)}; change `recipe`.",
+  )
+  return list(recipe)
+
+
+class Finisher:
+  """The photometric part of the views of a batch."""
+
+  def __init__(
+    self,
+    recipe: recipes.Recipe | Sequence[recipes.Recipe],
+    view_type: type,
+    *,
+    seed: int,
+    batch_size: int,
+    compiled: bool = False,
+  ):
+    """Initializes the finisher.
+
+    Args:
+      recipe: recipe of all views, or a recipe for each view.
+      view_type: batch type, see `batches`.
+      seed: seed of the run.
+      batch_size: number of examples in a global batch, B.
+      compiled: whether operations are compiled, see `Recipe.finish`.
+    """
+    self._recipes = recipe_of_each_view(recipe, view_type)
+    self._seed, self._batch_size = seed, batch_size
+    self._functions = {}
+    for each in self._recipes:  # Traced once for all views with a recipe.
+      self._functions.setdefault(id(each), self._function(each, compiled))
+
+  def _function(self, recipe, compiled):
+    @tf.function(autograph=False)
+    def finish(images, view_seed, offset):
+      return recipe.finish(
+        images,
+        view_seed,
+        offset=offset,
+        total=self._batch_size,
+        compiled=compiled,
+      )
+
+    return finish
+
+  def crops(
+    self, crops: Sequence[tf.Tensor], step: tf.Tensor, offset: tf.Tensor
+  ) -> tuple[tf.Tensor, ...]:
+    """Finishes crops of each view.
+
+    Args:
+      crops: crops of each view, [n, size, size, 3] uint8: rows
+        offset..offset+n-1 of the global batch.
+      step: [] integer, training step.
+      offset: [] integer, row of the first crop in the global batch.
+
+    Returns:
+      The input of the encoder for each view.
+    """
+    return tuple(
+      self._functions[id(recipe)](
+        images, order.view_seed(self._seed, step, view), offset
+      )
+      for view, (recipe, images) in enumerate(
+        zip(self._recipes, crops, strict=True)
+      )
+    )
+
+  def batch(self, batch: Any, step: tf.Tensor, offset: tf.Tensor) -> Any:
+    """Finishes the views of a batch type of `batches`; see `crops`."""
+    names = batches.view_fields(type(batch))
+    finished = self.crops([getattr(batch, n) for n in names], step, offset)
+    return batch._replace(**dict(zip(names, finished, strict=True)))
