@@ -70,10 +70,10 @@ def _compare_probes(arguments: argparse.Namespace) -> None:
   """Trains with 8 learning rates and with one, by turns."""
   from tf_ssl.datasets import image_folder
   from tf_ssl.evaluation.linear import linear_training
-  from tf_ssl.input_pipeline import heap
+  from tf_ssl.input_pipeline import view_batches
   from tf_ssl.models import load
 
-  heap.keep_freed_memory()
+  view_batches.keep_freed_memory()
   batch, size = arguments.batch_size, arguments.image_size
   with tempfile.TemporaryDirectory() as folder:
     path = pathlib.Path(folder, "images", "a")

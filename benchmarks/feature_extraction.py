@@ -35,7 +35,7 @@ from PIL import Image  # noqa: E402
 from tf_ssl.datasets import image_folder, records  # noqa: E402
 from tf_ssl.encoders import resnet  # noqa: E402
 from tf_ssl.features import store  # noqa: E402
-from tf_ssl.input_pipeline import heap  # noqa: E402
+from tf_ssl.input_pipeline import view_batches  # noqa: E402
 from tf_ssl.models import encoder_models, image_model, load
 
 
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def _compare_speed(args: argparse.Namespace) -> None:
-  heap.keep_freed_memory()
+  view_batches.keep_freed_memory()
   encoders = {name: _encoder(name) for name in args.encoders.split(",")}
   with tempfile.TemporaryDirectory() as folder:
     path = pathlib.Path(folder, "images")

@@ -23,7 +23,7 @@ import tensorflow as tf  # noqa: E402
 from benchmarks import train_step  # noqa: E402
 from tf_ssl import batches  # noqa: E402
 from tf_ssl.encoders import resnet  # noqa: E402
-from tf_ssl.input_pipeline import heap  # noqa: E402
+from tf_ssl.input_pipeline import view_batches  # noqa: E402
 from tf_ssl.memory import memory_bank  # noqa: E402
 from tf_ssl.methods import base, pirl  # noqa: E402
 from tf_ssl.ops import optimizers  # noqa: E402
@@ -137,7 +137,7 @@ if __name__ == "__main__":
   if arguments.peak_of:
     print(*_peak(arguments.peak_of, arguments.batch))
     sys.exit()
-  heap.keep_freed_memory()  # as the input pipeline does in training
+  view_batches.keep_freed_memory()  # as the input pipeline does in training
   if not arguments.no_speed:
     overhead(arguments.runs)
   if not arguments.no_memory:

@@ -24,7 +24,7 @@ import tensorflow as tf  # noqa: E402
 
 from tf_ssl import batches  # noqa: E402
 from tf_ssl.encoders import resnet  # noqa: E402
-from tf_ssl.input_pipeline import heap  # noqa: E402
+from tf_ssl.input_pipeline import view_batches  # noqa: E402
 from tf_ssl.methods import base, moco  # noqa: E402
 from tf_ssl.ops import optimizers
 from tf_ssl.training.distributed import distribution  # noqa: E402
@@ -150,7 +150,7 @@ if __name__ == "__main__":
   parser.add_argument("--runs", type=int, default=5)
   parser.add_argument("--threads_per_operation", type=int, default=0)
   arguments = parser.parse_args()
-  heap.keep_freed_memory()  # as the input pipeline does in training
+  view_batches.keep_freed_memory()  # as the input pipeline does in training
   distribution.use_threads(arguments.threads_per_operation)
   if arguments.torch:
     against_torch(arguments.torch, arguments.runs)

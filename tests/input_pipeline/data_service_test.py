@@ -1,4 +1,4 @@
-"""Tests of tf_ssl.input_pipeline.data_service: real processes, a real kill."""
+"""Tests of tf_ssl.input_pipeline.data_service with real processes."""
 
 import logging
 import os
@@ -18,7 +18,7 @@ from tf_ssl import batches as types
 from tf_ssl import errors
 from tf_ssl.augment import recipes
 from tf_ssl.datasets import image_folder
-from tf_ssl.input_pipeline import chunks, data_service, view_batches
+from tf_ssl.input_pipeline import data_service, loading, view_batches
 from tf_ssl.input_pipeline import skipped as skipped_lib
 
 NUM_IMAGES = 20
@@ -26,7 +26,7 @@ NUM_IMAGES = 20
 
 @pytest.fixture(name="service", scope="module")
 def _service(repository, tmp_path_factory):
-  """The tool, started as a user would, with two workers."""
+  """The command with two workers."""
   with socket.socket() as found:
     found.bind(("localhost", 0))
     port = found.getsockname()[1]
@@ -83,17 +83,15 @@ def _folder(tmp_path):
 
 
 @pytest.mark.parametrize("finish_views", [False, True])
-def test_the_views_are_those_made_here_in_another_order(
-  service, folder, finish_views
-):
+def test_views_equal_local_ones_in_another_order(service, folder, finish_views):
   client = data_service.DataService(service[0])
   there = batches(folder, service=client, finish_views=finish_views)
   assert len(there) == 10
-  # the service may have run ahead with some
+  # The service may have made some in advance.
   here = batches(folder, num_steps=40, finish_views=finish_views)
   index = np.concatenate([x.index for x in here])
   views = np.concatenate([x.image for x in here]).astype(float)
-  # One gray level, for the service resizes with another kernel.
+  # One gray level, since the service resizes with another kernel.
   tolerance = 0.1 if finish_views else 1
   used = set()
   for batch in there:
@@ -103,10 +101,10 @@ def test_the_views_are_those_made_here_in_another_order(
       nearest = int(distance.argmin())
       assert distance[nearest] <= tolerance and index[nearest] == i
       used.add(nearest)
-  assert len(used) == 40  # none came twice
+  assert len(used) == 40  # None arrived twice.
 
 
-def test_unusable_images_are_named_here(service, folder):
+def test_unusable_images_are_named_in_this_process(service, folder):
   (folder / "07.png").write_bytes(b"\x89PNG, but no more")
   skipped = skipped_lib.SkippedFiles(None, NUM_IMAGES, max_fraction=0.5)
   found = batches(
@@ -120,50 +118,46 @@ def test_unusable_images_are_named_here(service, folder):
   assert 7 not in np.concatenate([x.index for x in found])
 
 
-def test_a_worker_killed_is_started_again_and_what_it_cost_is_counted(
-  service, caplog
-):
+def test_a_killed_worker_is_restarted_and_its_examples_counted(service, caplog):
   address, process, log = service
   caplog.set_level(logging.WARNING, logger="absl")
 
   def chunk(first):
-    # big enough that only a few of them wait in a worker
+    # Large enough that a worker buffers only a few of them.
     rows = tf.random.stateless_uniform([4, 50_000], [1, 2])
-    return chunks.Chunk(first, rows, tf.zeros([4], tf.int32))
+    return loading.Chunk(first, rows, tf.zeros([4], tf.int32))
 
   client = data_service.DataService(address, patience=2.0)
   dataset = client.distribute(
     tf.data.Dataset.range(40, 2**62, 4).map(chunk), start=40, chunk_size=4
   )
-  killed, came, until = None, set(), np.inf
+  killed, arrived, until = None, set(), np.inf
   for number, found in enumerate(dataset):
-    assert int(found.first) not in came
-    came.add(int(found.first))
+    assert int(found.first) not in arrived
+    arrived.add(int(found.first))
     if number == 50:
       before = workers_of(process)
       assert len(before) == 2
       killed = before[1]
       os.kill(killed, signal.SIGKILL)
     if killed and client.lost and until == np.inf:
-      until = time.monotonic() + 3.0  # all that is late comes
+      until = time.monotonic() + 3.0  # Late ones arrive.
     if time.monotonic() > until:
       break
     time.sleep(0.005)
-  settled = max(came) - 4 * 200  # what is newer may still be on its way
-  missing = set(range(40, settled, 4)) - came
+  settled = max(arrived) - 4 * 200  # Newer ones may be on their way.
+  missing = set(range(40, settled, 4)) - arrived
   assert 0 < 4 * len(missing) == client.lost
-  client.tell()
-  assert f"{client.lost} in all" in caplog.messages[-1]
-  assert re.search(
-    "worker at .* ended .exit code -9.; starting it again", log.read_text()
-  )
+  client.log_lost()
+  assert str(client.lost) in caplog.messages[-1]
+  assert re.search("worker at .*SIGKILL.*restart", log.read_text())
   after = workers_of(process)
   assert len(after) == 2 and killed not in after
 
 
 def test_addresses_that_do_not_answer_are_refused(monkeypatch):
   monkeypatch.setattr(data_service.addresses, "SECONDS", 0.1)
-  with pytest.raises(errors.UsageError, match="'nowhere': expected host:port"):
+  with pytest.raises(errors.UsageError, match="'nowhere'.*host:port"):
     data_service.DataService("nowhere")
   with socket.socket() as found:
     found.bind(("localhost", 0))

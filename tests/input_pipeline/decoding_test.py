@@ -1,4 +1,4 @@
-"""Tests of tf_ssl.input_pipeline.decoding, on files written by others."""
+"""Tests of tf_ssl.input_pipeline.decoding on files of other libraries."""
 
 import io
 import struct
@@ -28,7 +28,7 @@ def encoded(image, kind, **options):
 
 
 def jpeg(image, **options):
-  """The file, what Pillow makes of it, and how far decoders may differ."""
+  """Returns the file, Pillow's result, and the tolerance between decoders."""
   data = encoded(image, "JPEG", quality=95, **options)
   return data, np.asarray(Image.open(io.BytesIO(data)).convert("RGB")), 3
 
@@ -82,7 +82,7 @@ CASES = {
     GRAY_RGB,
     0,
   ),
-  "pgm_of_white_space": (  # Bytes that could pass for the header's.
+  "pgm_of_white_space": (  # Pixels that look like a header.
     b"P5 9 12 255\n" + b"#\n 7" * 27,
     np.repeat(
       np.frombuffer(b"#\n 7" * 27, np.uint8).reshape(12, 9, 1), 3, axis=-1
@@ -93,7 +93,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_every_kind_of_file_becomes_rgb_bytes(name):
+def test_every_format_becomes_rgb_bytes(name):
   data, expected, tolerance = CASES[name]
   image = decoding.decode(tf.constant(data))
   assert image.dtype == tf.uint8 and image.shape == (HEIGHT, WIDTH, 3)
@@ -107,11 +107,11 @@ def test_sides_are_read_from_the_header(name):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_window_is_the_same_part_of_the_whole_image(name):
+def test_a_window_equals_the_part_of_the_full_image(name):
   data = tf.constant(CASES[name][0])
   part = decoding.decode_window(data, tf.constant([3, 2, 8, 5]))
   whole = decoding.decode(data)[3:11, 2:7]
-  # JPEG: upsampled color may look beyond the window's edge.
+  # In JPEGs, upsampled color depends on pixels beyond the window.
   tolerance = 12 if name.startswith("jpeg") else 0
   assert np.abs(part.numpy().astype(int) - whole.numpy()).max() <= tolerance
 
@@ -125,7 +125,7 @@ def test_a_large_jpeg_is_decoded_partially_to_the_same_pixels(shared_data):
   np.testing.assert_array_equal(part[inside], whole[inside])
 
 
-def test_a_bmp_stored_from_top_to_bottom_is_read_so():
+def test_a_top_down_bmp_is_not_flipped():
   data = bytearray(CASES["bmp"][0])
   start, stride = (
     struct.unpack_from("<i", data, 10)[0],
@@ -159,9 +159,61 @@ def test_a_bmp_stored_from_top_to_bottom_is_read_so():
     b"P5 99999 99999 255\n",
   ],
 )
-def test_what_cannot_be_decoded_fails(data):
+def test_undecodable_files_fail(data):
   with pytest.raises(tf.errors.InvalidArgumentError):
     decoding.decode(tf.constant(data))
+
+
+IDS = np.array([[0, 1, 255], [7, 7, 3]], np.uint8)
+
+
+def encode_mask(picture, kind="PNG"):
+  buffer = io.BytesIO()
+  picture.save(buffer, format=kind)
+  return buffer.getvalue()
+
+
+def test_masks_may_be_gray_palette_or_bmp():
+  palette = Image.fromarray(IDS, "P")
+  palette.putpalette([i * 7 % 256 for i in range(768)])
+  for encoded in (
+    encode_mask(Image.fromarray(IDS)),
+    encode_mask(palette),
+    encode_mask(Image.fromarray(IDS), "BMP"),
+  ):
+    found = decoding.decode_mask(encoded)
+    assert found.dtype == np.int32
+    np.testing.assert_array_equal(found, IDS)
+
+
+def test_masks_may_have_one_or_sixteen_bits():
+  many = np.array([[0, 300, 65535]], np.uint16)
+  np.testing.assert_array_equal(
+    decoding.decode_mask(encode_mask(Image.fromarray(many))), many
+  )
+  bits = Image.fromarray(np.array([[True, False]]))
+  np.testing.assert_array_equal(
+    decoding.decode_mask(encode_mask(bits)), [[1, 0]]
+  )
+
+
+@pytest.mark.parametrize(
+  ("encoded", "reason"),
+  [
+    (b"", "empty"),
+    (b"no picture", "cannot be decoded"),
+    (encode_mask(Image.fromarray(IDS))[:-30], "cannot be decoded"),
+    (
+      encode_mask(Image.new("RGB", [3, 2])),
+      "RGB",
+    ),
+    (encode_mask(Image.new("RGBA", [3, 2])), "RGBA"),
+    (encode_mask(Image.new("L", [3, 2]), "JPEG"), "JPEG"),
+  ],
+)
+def test_other_files_are_no_masks(encoded, reason):
+  with pytest.raises(ValueError, match=reason):
+    decoding.decode_mask(encoded)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Batches of images with masks."""
+"""Tests of tf_ssl.input_pipeline.masked_batches."""
 
 import sys
 
@@ -47,7 +47,7 @@ def _batches(data, **changes):
   )
 
 
-def test_a_batch_has_the_classes_of_its_pixels(data):
+def test_labels_are_the_classes_of_the_pixels(data):
   batches = _batches(data)
   assert len(batches) == 6
   for image, label in batches:
@@ -57,7 +57,7 @@ def test_a_batch_has_the_classes_of_its_pixels(data):
     for one, classes in zip(image, label, strict=True):
       (number,) = set(np.unique(classes)) - {-1}
       exact = one[..., 0] == 20 * (2 + number)
-      assert exact[classes >= 0].mean() > 0.5  # others lie beside a border
+      assert exact[classes >= 0].mean() > 0.5  # Others are near a border.
 
 
 def test_batches_are_a_function_of_seed_and_step(data):
@@ -69,14 +69,14 @@ def test_batches_are_a_function_of_seed_and_step(data):
   assert not np.array_equal(whole[0][0], _batches(data, seed=2)[0][0])
 
 
-def test_every_image_comes_once_an_epoch(data):
+def test_every_image_appears_once_per_epoch(data):
   batches = _batches(data, batch_size=6, num_steps=2)
   for _, label in batches:
     assert sorted(one.max() for one in label) == [0, 0, 1, 1, 2, 2]
   assert not np.array_equal(batches[0][1], batches[1][1])
 
 
-def test_whole_images_keep_their_shape_and_masks_their_size(data):
+def test_full_images_keep_their_aspect_ratio_and_masks_their_size(data):
   found = list(masked_batches.whole_images(data, num_classes=3, sides=(12, 12)))
   assert [int(each.index) for each in found] == list(range(6))
   for i, each in enumerate(found):
@@ -94,9 +94,7 @@ def test_settings_out_of_range_are_named(data):
     {"scales": (0.0, 1.0)},
     {"scales": (2.0, 1.0)},
   ):
-    with pytest.raises(
-      errors.UsageError, match="image_size=.*expected at least"
-    ):
+    with pytest.raises(errors.UsageError, match="image_size=.*scales="):
       _batches(data, **changes)
 
 

@@ -19,14 +19,14 @@ def indices(start, stop, num_images=10, seed=0):
 
 
 @pytest.mark.parametrize("num_images", [1, 2, 10, 1000])
-def test_every_image_comes_once_an_epoch(num_images):
+def test_every_image_appears_once_per_epoch(num_images):
   n = num_images
   for epoch in range(3):
     found = indices(epoch * n, (epoch + 1) * n, n)
     assert sorted(found) == list(range(n))
 
 
-def test_epochs_and_seeds_have_orders_of_their_own():
+def test_orders_differ_by_epoch_and_seed():
   orders = [
     indices(0, 50, 50),
     indices(50, 100, 50),
@@ -35,7 +35,7 @@ def test_epochs_and_seeds_have_orders_of_their_own():
   assert len({tuple(o) for o in orders} | {tuple(range(50))}) == 4
 
 
-def test_an_example_does_not_depend_on_where_counting_began():
+def test_an_example_does_not_depend_on_the_start():
   whole = indices(0, 30)
   assert indices(13, 21) == whole[13:21]
   one = order.image_index(tf.constant(17, tf.int64), seed=0, num_images=10)
@@ -59,7 +59,7 @@ def test_substitutes_are_drawn_from_all_images():
   assert int(first) == indices(3, 4, 6)[0]
 
 
-def test_seeds_of_steps_views_and_purposes_differ():
+def test_seeds_differ_by_step_view_and_purpose():
   seeds = [
     tuple(order.view_seed(seed, tf.constant(step), view).numpy())
     for seed in (0, 1)

@@ -20,7 +20,7 @@ def fixture_cache(tmp_path_factory):
   return str(tmp_path_factory.mktemp("cache"))
 
 
-def test_a_clip_has_the_frames_and_boxes_of_the_rendering(cache):
+def test_a_clip_has_the_rendered_frames_and_boxes(cache):
   folder = synthetic.rendered_videos(cache_dir=cache, **SIZE)
   video = videos.find_videos(folder)[1]
   clip = rendered_tracks.true_clip(video, min_visible=0.5)
@@ -40,7 +40,7 @@ def test_a_clip_has_the_frames_and_boxes_of_the_rendering(cache):
     assert error < 6  # of 255: H.264
 
 
-def test_every_object_that_stays_is_an_example(cache):
+def test_every_object_visible_in_both_frames_is_an_example(cache):
   records = rendered_tracks.rendered_tracks(
     cache_dir=cache, seconds=1.0, min_side=2, **SIZE
   )
@@ -56,7 +56,7 @@ def test_every_object_that_stays_is_an_example(cache):
   assert set(records.examples.groups) == {0, 1}
 
 
-def test_records_are_made_once_and_again_where_damaged(cache, monkeypatch):
+def test_records_are_written_once_and_again_if_damaged(cache, monkeypatch):
   made = []
   true_clip = rendered_tracks.true_clip
 
@@ -86,7 +86,7 @@ def test_hidden_objects_are_in_no_track(cache):
   assert none.scores == {}
 
 
-def test_videos_too_short_for_a_pair_are_refused(cache):
+def test_videos_shorter_than_the_distance_are_refused(cache):
   with pytest.raises(errors.UsageError, match="SECONDS"):
     rendered_tracks.rendered_tracks(cache_dir=cache, seconds=9.0, **SIZE)
 

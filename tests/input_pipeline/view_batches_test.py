@@ -12,7 +12,7 @@ from tf_ssl import errors
 from tf_ssl.augment import jigsaw, recipes
 from tf_ssl.datasets import image_folder
 from tf_ssl.datasets import records as records_lib
-from tf_ssl.input_pipeline import finishing, order, view_batches
+from tf_ssl.input_pipeline import order, view_batches, views
 from tf_ssl.input_pipeline import skipped as skipped_lib
 
 RECIPE = recipes.moco_v2()
@@ -20,7 +20,7 @@ NUM_IMAGES = 20
 
 
 def paint(path, number):
-  """An image of one color, which tells its number: 10 * number."""
+  """Writes an image whose gray level is 10 * number."""
   Image.new("RGB", (12, 10), (10 * number,) * 3).save(path)
 
 
@@ -48,7 +48,7 @@ def batches(folder, examples=None, **options):
 
 
 def numbers(found):
-  """Which image every view shows, [steps, B]."""
+  """Returns the number of the image in every query, [steps, B]."""
   return np.array([pair.query[:, 0, 0, 0].numpy() // 10 for pair in found])
 
 
@@ -65,12 +65,12 @@ def test_batches_are_pairs_of_finished_views(folder):
   assert len(found) == 3
   for pair in found:
     assert isinstance(pair, types.ImagePair)
-    for views in pair:
-      assert views.dtype == tf.float32 and views.shape == (4, 8, 8, 3)
+    for view in pair:
+      assert view.dtype == tf.float32 and view.shape == (4, 8, 8, 3)
     assert not np.allclose(pair.query, pair.key)
 
 
-def test_both_views_show_one_image_and_every_image_comes_once_an_epoch(folder):
+def test_both_views_show_one_image_and_an_epoch_has_every_image(folder):
   found = batches(folder)
   queries = numbers(found)
   keys = np.array([pair.key[:, -1, -1, 1].numpy() // 10 for pair in found])
@@ -81,7 +81,7 @@ def test_both_views_show_one_image_and_every_image_comes_once_an_epoch(folder):
 
 
 @pytest.mark.parametrize("finish_views", [False, True])
-def test_a_run_resumed_at_a_step_goes_on_the_same(folder, finish_views):
+def test_a_resumed_run_has_the_same_batches(folder, finish_views):
   whole = batches(folder, finish_views=finish_views)
   rest = batches(folder, finish_views=finish_views, start_step=7)
   assert len(rest) == 3
@@ -96,7 +96,7 @@ def test_seeds_differ(folder):
 
 @pytest.mark.parametrize(
   "image_size, batch_size",
-  [(8, 4), (362, 20)],  # finished in one piece; loaded by 10, finished by 2
+  [(8, 4), (362, 20)],  # Finished at once; loaded by 10, finished by 2.
 )
 def test_views_can_be_finished_in_the_train_step_instead(
   folder, image_size, batch_size
@@ -122,7 +122,7 @@ def test_views_can_be_finished_in_the_train_step_instead(
 @pytest.mark.parametrize(
   "image_size, batch_size, count", [(8, 12, 2), (8, 12, 3), (362, 20, 5)]
 )
-def test_shares_together_are_the_whole_batch(
+def test_shares_add_up_to_the_global_batch(
   folder, image_size, batch_size, count, finish_views
 ):
   def found(share):
@@ -144,8 +144,8 @@ def test_shares_together_are_the_whole_batch(
       np.testing.assert_allclose(together, expected[view], atol=1e-4)
 
 
-def test_index_and_label_belong_to_the_image_that_is_shown(folder):
-  (folder / "007.png").write_bytes(b"no image")  # has a substitute
+def test_index_and_label_belong_to_the_visible_image(folder):
+  (folder / "007.png").write_bytes(b"no image")  # Has a substitute.
   records = image_folder.read(str(folder))
   records = records._replace(labels=np.arange(NUM_IMAGES, dtype=np.int32) % 4)
   options = {"recipe": RECIPE, "image_size": 8, "batch_size": 5, "seed": 0}
@@ -178,7 +178,7 @@ def test_each_view_has_its_own_recipe(folder):
   assert here.patches.shape == (4, 9, 4, 4, 3)
   there = batches(folder, **options)[0]
   assert there.patches.shape == (4, 18, 18, 3)
-  finisher = finishing.Finisher(
+  finisher = views.Finisher(
     (RECIPE, patches), types.JigsawPair, seed=5, batch_size=4
   )
   finished = finisher.batch(there, tf.constant(1), tf.constant(0))
@@ -186,17 +186,17 @@ def test_each_view_has_its_own_recipe(folder):
     np.testing.assert_allclose(ours, expected, atol=1e-3)
 
 
-def test_recipes_that_are_not_one_for_each_view_are_refused(folder):
-  with pytest.raises(errors.UsageError, match="3 recipes.*query, key"):
+def test_a_wrong_number_of_recipes_is_refused(folder):
+  with pytest.raises(errors.UsageError, match="3.*query, key.*recipe"):
     batches(folder, recipe=(RECIPE,) * 3)
 
 
-def test_a_batch_that_cannot_be_shared_is_refused(folder):
-  with pytest.raises(errors.UsageError, match="got 4, which 3 processes"):
+def test_a_batch_that_cannot_be_divided_is_refused(folder):
+  with pytest.raises(errors.UsageError, match="4, .*3 .*BATCH_SIZE"):
     batches(folder, share=view_batches.Share(0, 3))
 
 
-def test_bad_files_are_replaced_and_move_nothing(folder, tmp_path):
+def test_bad_files_are_replaced_and_shift_no_other_example(folder, tmp_path):
   before = batches(folder)
   (folder / "003.png").write_bytes(b"")
   (folder / "011.png").write_bytes((folder / "011.png").read_bytes()[:40])
@@ -229,11 +229,11 @@ def test_too_many_bad_files_stop_the_run(folder):
   assert "max_skipped_fraction" in skipped.fatal
 
 
-def test_nothing_but_bad_files_stops_the_run(folder):
+def test_a_dataset_of_bad_files_stops_the_run(folder):
   for i in range(NUM_IMAGES):
     (folder / f"{i:03d}.png").write_bytes(b"no image")
   skipped = skipped_lib.SkippedFiles(None, NUM_IMAGES, max_fraction=1.0)
-  with pytest.raises(tf.errors.OpError, match="8 images drawn one after"):
+  with pytest.raises(tf.errors.OpError, match="8 images"):
     batches(folder, skipped=skipped)
   assert skipped.fatal is not None
 
@@ -266,7 +266,7 @@ def test_crops_stay_within_boxes(folder):
     assert (pair.query.numpy() == 200).all() and (pair.key.numpy() == 200).all()
 
 
-def test_order_may_be_given_up_for_speed(folder):
+def test_without_determinism_all_images_still_appear(folder):
   found = batches(folder, deterministic=False, num_steps=5)
   assert sorted(numbers(found).ravel()) == list(range(NUM_IMAGES))
 
@@ -274,17 +274,17 @@ def test_order_may_be_given_up_for_speed(folder):
 @pytest.mark.parametrize(
   "options, message",
   [
-    ({"batch_size": 21}, "batch_size: got 21, .*only 20 images.*BATCH_SIZE"),
+    ({"batch_size": 21}, "batch_size: got 21.* 20 .*BATCH_SIZE"),
     ({"batch_size": 0}, "batch_size: got 0"),
     ({"image_size": 1}, "image_size: got 1; .*2 px.*IMAGE_SIZE"),
   ],
 )
-def test_what_cannot_work_is_refused(folder, options, message):
+def test_settings_out_of_range_are_refused(folder, options, message):
   with pytest.raises(errors.UsageError, match=message):
     batches(folder, **options)
 
 
-def test_photographs_become_varied_views(shared_data):
+def test_views_of_photographs_are_normalized(shared_data):
   found = batches(
     shared_data / "imagenette" / "train",
     image_size=32,
@@ -292,8 +292,8 @@ def test_photographs_become_varied_views(shared_data):
     batch_size=16,
     finish_views=True,
   )
-  views = np.concatenate([pair.query for pair in found])
-  assert abs(views.mean()) < 0.6 and 0.5 < views.std() < 1.6
+  queries = np.concatenate([pair.query for pair in found])
+  assert abs(queries.mean()) < 0.6 and 0.5 < queries.std() < 1.6
 
 
 def test_the_views_of_a_pair_come_from_its_two_images(folder):
@@ -306,7 +306,7 @@ def test_the_views_of_a_pair_come_from_its_two_images(folder):
   assert sorted(queries.ravel()) == sorted([*range(17)] * 4)
 
 
-def test_one_place_gives_both_views(folder):
+def test_an_example_of_one_image_gives_both_views(folder):
   examples = records_lib.Examples(np.arange(5, 11)[:, None])
   found = batches(folder, examples, num_steps=3)
   queries = numbers(found)
@@ -315,7 +315,7 @@ def test_one_place_gives_both_views(folder):
   assert sorted(queries.ravel()) == sorted([*range(5, 11)] * 2)
 
 
-def test_each_place_shows_its_box(folder):
+def test_each_image_of_an_example_shows_its_box(folder):
   left = np.zeros((10, 12, 3), np.uint8)
   left[:, 6:] = 200
   Image.fromarray(left).save(folder / "000.png")
@@ -326,14 +326,14 @@ def test_each_place_shows_its_box(folder):
     assert (pair.key.numpy() == 200).all()
 
 
-def test_no_batch_holds_two_examples_of_one_group(folder):
+def test_no_batch_has_two_examples_of_one_group(folder):
   groups = np.array([0] * 9 + [1] * 4 + [2] * 4 + [3] * 2 + [4], np.int32)
   examples = records_lib.Examples(np.arange(NUM_IMAGES)[:, None], None, groups)
   found = batches(folder, examples, num_steps=90)
   shown = numbers(found)
   for batch in shown:
     assert len(set(groups[batch])) == 4
-  # Each group comes about as often, and so do the examples of a group.
+  # Groups appear about equally often, and so do the examples of a group.
   times = np.bincount(groups[shown.ravel()])
   assert times.sum() == 360 and times.min() > 55
   for group in range(5):
@@ -344,7 +344,7 @@ def test_no_batch_holds_two_examples_of_one_group(folder):
   )
 
 
-def test_an_unusable_frame_costs_its_pairs_alone_and_is_named(folder):
+def test_an_unusable_frame_removes_only_its_pairs_and_is_named(folder):
   (folder / "004.png").write_bytes(b"\x89PNG, but no more")
   first = np.arange(NUM_IMAGES - 1)
   examples = records_lib.Examples(
@@ -360,12 +360,15 @@ def test_an_unusable_frame_costs_its_pairs_alone_and_is_named(folder):
 @pytest.mark.parametrize(
   "examples, message",
   [
-    (records_lib.Examples(np.zeros((8, 3), np.int64)), "3 images.*2 views"),
+    (records_lib.Examples(np.zeros((8, 3), np.int64)), "3 .*2 views"),
     (
       records_lib.Examples(np.zeros((8, 2), np.int64), None, np.arange(8) // 4),
-      "2 videos.*BATCH_SIZE.*SAME_VIDEO",
+      " 2 .*BATCH_SIZE.*SAME_VIDEO_IN_BATCH",
     ),
-    (records_lib.Examples(np.zeros((3, 2), np.int64)), "only 3 examples"),
+    (
+      records_lib.Examples(np.zeros((3, 2), np.int64)),
+      " 3 examples.*BATCH_SIZE",
+    ),
   ],
 )
 def test_examples_that_do_not_fit_are_refused(folder, examples, message):

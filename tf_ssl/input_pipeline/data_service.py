@@ -43,7 +43,7 @@ class DataService:
     self._patience = PATIENCE if patience is None else patience
     self._lock = threading.Lock()
     self._next = 0  # Number of the last chunk that arrived + 1.
-    self._missing: dict[int, float] = {}  # Overtaken chunks: time of overtaking.
+    self._missing: dict[int, float] = {}  # Overtaken chunks, and since when.
     self._chunk_size = 1
     self._logged = 0
     self._logged_at = time.monotonic()

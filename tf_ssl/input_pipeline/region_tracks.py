@@ -117,8 +117,8 @@ def _read(clips, number) -> track_records.TrackedClip:
     return track_records.parse(loading.read_record(clips, number))
   except (OSError, EOFError, ValueError) as error:
     raise errors.UsageError(
-      f"tracks: {clips.name(number)} in {clips.root!r}: {error}; expected a file"
-      " written by tools.track_regions; change TRACKS"
+      f"tracks: {clips.name(number)} in {clips.root!r}: {error}; expected files"
+      " of tools.track_regions; change TRACKS"
     ) from error
 
 
@@ -153,7 +153,7 @@ def _pairs(
 
 
 def _pixels(box, height, width) -> list[int]:
-  """Converts fractions to pixels of the stored frame: xmin, ymin, xmax, ymax."""
+  """Converts fractions to pixels xmin, ymin, xmax, ymax of the stored frame."""
   ymin, xmin, ymax, xmax = np.clip(box, 0.0, 1.0) * [
     height,
     width,

@@ -6,7 +6,7 @@ import pathlib
 import tensorflow as tf
 
 from tf_ssl import batches, errors
-from tf_ssl.input_pipeline import finishing
+from tf_ssl.input_pipeline import views as views_lib
 from tf_ssl.methods import base
 from tf_ssl.training import run_directory
 from tf_ssl.training import settings as settings_lib
@@ -44,7 +44,7 @@ def build_method(
 
 def view_finisher(settings: settings_lib.Pretraining, view_type: type):
   """The photometric half for the train step, None where tf.data does it."""
-  finisher = finishing.Finisher(
+  finisher = views_lib.Finisher(
     settings.recipe,
     view_type,
     seed=settings.seed,

@@ -8,8 +8,9 @@ import tensorflow as tf
 from tf_ssl import batches as types
 from tf_ssl.datasets import open_images
 from tf_ssl.datasets import records as records_lib
-from tf_ssl.input_pipeline import finishing, labeled_images, view_batches
+from tf_ssl.input_pipeline import labeled_images, view_batches
 from tf_ssl.input_pipeline import skipped as skipped_lib
+from tf_ssl.input_pipeline import views as views_lib
 from tf_ssl.methods import base
 from tf_ssl.training import run_directory
 from tf_ssl.training import (
@@ -161,7 +162,7 @@ def _probe(settings, model, records, skipped) -> types.ImagePair:
     settings,
     records,
     skipped,
-    recipe=finishing.recipe_of_each_view(settings.recipe, model.view_type)[0],
+    recipe=views_lib.recipe_of_each_view(settings.recipe, model.view_type)[0],
     size=PROBE_PAIRS,
     view_type=types.ImagePair,
   )

@@ -93,7 +93,7 @@ class RunBatches:
   def end(self) -> None:
     """Tells what the data service has lost."""
     if self._service is not None:
-      self._service.tell()
+      self._service.log_lost()
 
   def identity(self) -> dict:
     """What run.json says of the images: they are to be the same ones again."""

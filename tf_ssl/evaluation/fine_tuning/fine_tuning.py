@@ -9,7 +9,7 @@ from tf_ssl import errors
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.evaluation import fine_tune_loop, protocol, seeds
 from tf_ssl.evaluation.fine_tuning import classifier, label_subsets, outcome
-from tf_ssl.input_pipeline import labeled_crops, labeled_images
+from tf_ssl.input_pipeline import labeled_images
 from tf_ssl.input_pipeline import skipped as skipped_lib
 from tf_ssl.models import trainable
 from tf_ssl.ops import progress
@@ -164,7 +164,7 @@ class _Runs:
     title = f"{100 * share:g} % of labels, {start}, seed {seed}"
 
     def batches(first: int):
-      return labeled_crops.labeled_crops(
+      return labeled_images.labeled_crops(
         subset,
         image_size=settings.image_size,
         batch_size=batch_size,

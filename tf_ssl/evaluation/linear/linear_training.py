@@ -18,7 +18,7 @@ from tf_ssl import batches as batch_types
 from tf_ssl import errors
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.evaluation import predictions
-from tf_ssl.input_pipeline import labeled_crops
+from tf_ssl.input_pipeline import labeled_images
 from tf_ssl.input_pipeline import skipped as skipped_lib
 from tf_ssl.models import feature_extractor, image_model
 from tf_ssl.ops import optimizers, progress, workdir
@@ -251,7 +251,7 @@ def train(
     grid.restore(file)
   if grid.step >= steps:
     return
-  batches = labeled_crops.labeled_crops(
+  batches = labeled_images.labeled_crops(
     records,
     image_size=image_size,
     batch_size=schedule.batch_size,
