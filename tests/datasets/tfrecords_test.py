@@ -119,7 +119,9 @@ def test_a_wrong_length_is_noticed_though_it_stays_inside_the_file(tmp_path):
 @pytest.mark.parametrize("content", [b"short", b"no records, but text" * 9])
 def test_another_kind_of_file_is_named(tmp_path, content):
   (tmp_path / "a.tfrecord").write_bytes(content)
-  with pytest.raises(errors.UsageError, match="a.tfrecord' is .* no TFRecord"):
+  with pytest.raises(
+    errors.UsageError, match="a.tfrecord' is .* not a TFRecord"
+  ):
     tfrecords.read([str(tmp_path / "a.tfrecord")])
 
 

@@ -82,7 +82,7 @@ def test_without_boxes_it_is_an_estimate(data, capsys):
   "words, message",
   [
     ([], "neither images nor annotations were given"),
-    (["--images=DATA/none"], "nothing at .*; change --images$"),
+    (["--images=DATA/none"], "none.*; change --images$"),
     (["--images=DATA/images", "--annotations=DATA/none"], "nothing is there"),
     (["--annotations=DATA/boxes.json"], "--images=FOLDER"),
     (

@@ -14,19 +14,19 @@ EXTENSIONS = (b".jpg", b".jpeg", b".jpe", b".jfif", b".png", b".bmp", b".gif")
 def read(folder: str, *, labeled: bool = False) -> records.ImageRecords:
   """Lists the images under `folder`, in the order of their names.
 
-  Hidden files and folders are passed over, links are followed.
+  Hidden files and folders are skipped; links are followed.
 
   Args:
-    folder: the folder to search, at any depth.
+    folder: folder to search, at any depth.
     labeled: whether the first folder below `folder` names the class, as in
       `folder/CLASS/image.jpg`. Class ids follow the sorted names.
 
   Returns:
-    The records; `boxes` is None, `labels` None unless `labeled`.
+    The records; `boxes` is None, and `labels` is None unless `labeled`.
 
   Raises:
-    UsageError: the folder is missing or holds no image, or an image of a
-      labeled folder is in no class folder.
+    UsageError: the folder is missing, unreadable or without images, or a
+      labeled image is in no class folder.
   """
   root = os.path.abspath(folder)
   if not os.path.isdir(root):
@@ -37,14 +37,14 @@ def read(folder: str, *, labeled: bool = False) -> records.ImageRecords:
     found = sorted(_scan(os.fsencode(root)))
   except OSError as error:
     raise errors.UsageError(
-      f"images: cannot list {error.filename!r} ({error.strerror}); expected a "
-      "folder that can be read"
+      f"images: cannot list {error.filename!r} ({error.strerror}); expected a"
+      " readable folder"
     ) from error
   if not found:
     names = ", ".join(os.fsdecode(e) for e in EXTENSIONS)
     raise errors.UsageError(
-      f"images: found no image under {folder!r} (looked for {names} at any "
-      "depth); expected a folder with at least one batch of images"
+      f"images: found no image under {folder!r} (extensions {names}, at any"
+      " depth); expected a folder with at least one batch of images"
     )
   files = np.array([name for name, _ in found])
   sizes = np.array([size for _, size in found], np.int64)
@@ -57,12 +57,12 @@ def read(folder: str, *, labeled: bool = False) -> records.ImageRecords:
 
 
 def is_empty(folder: str) -> bool:
-  """Whether there is no image anywhere below `folder`."""
+  """Whether there is no image at any depth below `folder`."""
   return next(_scan(os.fsencode(folder)), None) is None
 
 
 def _scan(root: bytes) -> Iterator[tuple[bytes, int]]:
-  """Yields (path relative to root, bytes) of every image below `root`."""
+  """Yields path, relative to `root`, and bytes of each image below `root`."""
   folders = [(b"", frozenset({os.path.realpath(root)}))]
   while folders:
     relative, ancestors = folders.pop()
@@ -73,7 +73,7 @@ def _scan(root: bytes) -> Iterator[tuple[bytes, int]]:
         name = os.path.join(relative, entry.name)
         if entry.is_dir():
           real = os.path.realpath(entry.path)
-          if real not in ancestors:  # a link back up would never end
+          if real not in ancestors:  # A link to an ancestor is a cycle.
             folders.append((name, ancestors | {real}))
         elif entry.name.lower().endswith(EXTENSIONS):
           yield name, _size(entry)
@@ -82,7 +82,7 @@ def _scan(root: bytes) -> Iterator[tuple[bytes, int]]:
 def _size(entry: os.DirEntry) -> int:
   try:
     return entry.stat().st_size
-  except OSError:  # a dangling link: reading it will fail and name it
+  except OSError:  # A dangling link: reading it will fail and name it.
     return 0
 
 
@@ -92,8 +92,8 @@ def _class_folders(
   for name in names:
     if b"/" not in name:
       raise errors.UsageError(
-        f"images: {os.fsdecode(name)!r} lies directly in {folder!r}; expected "
-        "one folder per class (CLASS/image.jpg) in labeled images"
+        f"images: {os.fsdecode(name)!r} is directly in {folder!r}; expected one"
+        " folder per class (CLASS/image.jpg) in labeled images"
       )
   classes = [name.split(b"/", 1)[0] for name in names]
   ids = {name: i for i, name in enumerate(sorted(set(classes)))}

@@ -1,4 +1,4 @@
-"""One way in for every kind of image source."""
+"""Opens images from any supported source."""
 
 import os
 
@@ -21,16 +21,16 @@ _IMAGE_FILES = tuple(os.fsdecode(name) for name in image_folder.EXTENSIONS)
 def open_images(
   source: str, *, labeled: bool = False, named_by: str = "IMAGES"
 ) -> records.ImageRecords:
-  """Finds the images of a source, whatever its kind.
+  """Lists the images of a source.
 
   Args:
     source: a folder of images at any depth (`image_folder`); FILE.csv
-      (`manifest`); a TFRecord file, a glob of such files, or a folder that
+      (`manifest`); a TFRecord file, a glob of TFRecord files, or a folder that
       holds *.tfrecord* files and no image (`tfrecords`); or tfds:NAME[:SPLIT]
       (`tfds_images`).
-    labeled: whether every image must come with a class: from the folder it
-      lies in, the manifest's column, or the record's feature.
-    named_by: the setting or flag that `source` comes from, for errors.
+    labeled: whether each image must have a class, from its folder, the
+      manifest's column or the record's feature.
+    named_by: setting or flag that `source` comes from, for errors.
 
   Returns:
     The records.
@@ -42,7 +42,7 @@ def open_images(
     return tfds_images.read(source, labeled=labeled)
   path = os.path.expanduser(source)
   if not path:
-    raise _error(source, "an empty name", named_by)
+    raise _error(source, "the name is empty", named_by)
   if os.path.isdir(path):
     files = _tfrecords_without_images(path)
     if files:
@@ -50,19 +50,21 @@ def open_images(
     return image_folder.read(path, labeled=labeled)
   files = tfrecords.find(path)
   if not files:
-    raise _error(source, f"nothing at {os.path.abspath(path)!r}", named_by)
+    raise _error(
+      source, f"no file or folder {os.path.abspath(path)!r}", named_by
+    )
   if path.lower().endswith(".csv") and len(files) == 1:
     return manifest.read(files[0], labeled=labeled)
   for file in files:
     if file.lower().endswith(_IMAGE_FILES):
-      raise _error(source, f"{file!r} is one image", named_by)
+      raise _error(source, f"{file!r} is a single image", named_by)
   return tfrecords.read(files, labeled=labeled)
 
 
 def _tfrecords_without_images(folder: str) -> list[str]:
   try:
     return tfrecords.find(folder) if image_folder.is_empty(folder) else []
-  except OSError:  # image_folder will say why
+  except OSError:  # `image_folder.read` reports the reason.
     return []
 
 

@@ -1,7 +1,7 @@
-"""Where encoded images lie: what every reader returns and the pipeline reads.
+"""Locations of encoded images, as all readers return them.
 
-Nothing is decoded here, and nothing is held per image but its path, its size
-and what is known about it, so that a million images take tens of megabytes.
+Nothing is decoded here. Per image only path, size, label and box are kept, so a
+million images take tens of megabytes.
 """
 
 import hashlib
@@ -12,17 +12,18 @@ import numpy as np
 
 
 class Shards(NamedTuple):
-  """Images stored inside files of tf.train.Example, several to a file.
+  """Images inside files of tf.train.Example or tf.train.SequenceExample.
 
-  Or of tf.train.SequenceExample, each with several images.
+  A SequenceExample holds several images, an Example one.
 
   Attributes:
-    file: [N] int32, the row of `ImageRecords.files` that holds the record.
-    offset: [N] int64, where the serialized Example begins, in bytes.
-    length: [N] int64, its length in bytes.
+    file: [N] int32, index into `ImageRecords.files` of the file with the
+      record.
+    offset: [N] int64, offset of the serialized Example in the file, bytes.
+    length: [N] int64, length of the serialized Example, bytes.
     image_feature: name of the feature that holds the encoded image.
-    row: [N] int64, which entry of the feature list of a SequenceExample the
-      image is; None for Examples.
+    row: [N] int64, position of the image in the feature list of its
+      SequenceExample; None for Examples.
   """
 
   file: np.ndarray
@@ -33,23 +34,22 @@ class Shards(NamedTuple):
 
 
 class Examples(NamedTuple):
-  """What is learned from where that is not each image by itself.
+  """Training examples that are not single full images, such as frame pairs.
 
-  An example has P places, one for each view (or one for all of them), and each
-  place shows an image: the two frames of a pair, say.
+  An example has P slots, one per view or one for all views. Each slot shows an
+  image or a region of it.
 
   Attributes:
-    images: [N, P] int64, the image at each place.
-    boxes: [N, P, 4] int32, the region of it, as in `ImageRecords`; None for
-      whole images.
-    groups: [N] int32 from 0, such as the video that an example comes from: no
-      batch holds two of one group. None where that does not matter.
-    tracks: [N] int64, which track an example is of, from 0; None where that is
-      not known.
-    tracks_per_video: [V] int64, how many tracks each video has; None where the
-      examples are not of tracks.
-    seconds: between the images of an example, k as a time; None where they are
-      not of videos.
+    images: [N, P] int64, index of the image in each slot.
+    boxes: [N, P, 4] int32, region of the image, as in `ImageRecords`; None for
+      full images.
+    groups: [N] int32 from 0, group of each example, such as its video: a batch
+      never holds two examples of one group. None if any may share a batch.
+    tracks: [N] int64 from 0, track of each example; None if unknown.
+    tracks_per_video: [V] int64, number of tracks of each video; None if
+      examples do not come from tracks.
+    seconds: time between the images of an example, seconds; None if they do not
+      come from videos.
   """
 
   images: np.ndarray
@@ -64,17 +64,17 @@ class ImageRecords(NamedTuple):
   """N encoded images, in a fixed order.
 
   Attributes:
-    root: the folder that `files` are relative to; an absolute path.
-    files: [F] bytes, paths relative to `root`. F = N, file i holding image i,
-      unless `shards` is given.
-    sizes: [N] int64, bytes of each encoded image (of each record, in shards).
-    labels: [N] int32, the class id or -1 where unknown; None without labels.
-    boxes: [N, 4] int32, the region to use, in pixels: xmin, ymin, xmax, ymax,
-      the maximum exclusive; xmin = -1 stands for the whole image. None where
-      no image has a box.
-    class_names: name of each class id; empty where classes have no names.
-    shards: where each image lies inside `files`; None for one image a file.
-    examples: what is learned from; None where every image is an example.
+    root: folder that `files` are relative to; an absolute path.
+    files: [F] bytes, paths relative to `root`. Without `shards`, F = N and file
+      i holds image i.
+    sizes: [N] int64, size of each encoded image (in shards, of each record),
+      bytes.
+    labels: [N] int32, class ids, -1 if unknown; None without labels.
+    boxes: [N, 4] int32, region to use, pixels: xmin, ymin, xmax, ymax, maxima
+      exclusive; xmin = -1 means the full image. None if no image has a box.
+    class_names: name of each class id; empty if classes have no names.
+    shards: location of each image inside `files`; None for one image per file.
+    examples: training examples; None if each image is an example.
   """
 
   root: str
@@ -88,13 +88,17 @@ class ImageRecords(NamedTuple):
 
   @property
   def num_examples(self) -> int:
-    """How many examples there are to learn from."""
+    """Number of training examples."""
     return (
       self.num_images if self.examples is None else len(self.examples.images)
     )
 
   def shown(self, example: int) -> list[tuple[int, np.ndarray | None]]:
-    """Each image that an example shows, with the box of it or None."""
+    """Each image of an example, with its box or None.
+
+    Args:
+      example: index of the example.
+    """
     if self.examples is None:
       return [(example, None if self.boxes is None else self.boxes[example])]
     images, boxes = self.examples.images, self.examples.boxes
@@ -104,11 +108,11 @@ class ImageRecords(NamedTuple):
 
   @property
   def num_images(self) -> int:
-    """How many images there are; `len` of a named tuple counts its fields."""
+    """Number of images, N; `len` of a named tuple counts its fields."""
     return len(self.sizes)
 
   def name(self, index: int) -> str:
-    """The image's path relative to `root`; in a shard `path@offset[#row]`."""
+    """Path of an image relative to `root`; in shards `path@offset[#row]`."""
     if self.shards is None:
       return os.fsdecode(self.files[index])
     file = os.fsdecode(self.files[self.shards.file[index]])
@@ -116,26 +120,31 @@ class ImageRecords(NamedTuple):
     return f"{file}@{self.shards.offset[index]}{row}"
 
   def path(self, index: int) -> str:
-    """The path of the file that holds image `index`."""
+    """Path of the file that holds image `index`."""
     row = index if self.shards is None else self.shards.file[index]
     return os.path.join(self.root, os.fsdecode(self.files[row]))
 
 
 def take(records: ImageRecords, images: np.ndarray) -> ImageRecords:
-  """Some of the images, [n] int, in that order; each an example of its own."""
+  """Selects images; each becomes an example of its own.
+
+  Args:
+    records: records of N images.
+    images: [n] int, indices of the selected images, in the new order.
+  """
   if records.shards is None:
-    where = {"files": records.files[images]}
+    located = {"files": records.files[images]}
   else:
     columns = records.shards._asdict()
     del columns["image_feature"]
     chosen = {k: None if v is None else v[images] for k, v in columns.items()}
-    where = {"shards": records.shards._replace(**chosen)}
+    located = {"shards": records.shards._replace(**chosen)}
   return records._replace(
     sizes=records.sizes[images],
     labels=None if records.labels is None else records.labels[images],
     boxes=None if records.boxes is None else records.boxes[images],
     examples=None,
-    **where,
+    **located,
   )
 
 
@@ -165,9 +174,9 @@ def digest(records: ImageRecords) -> dict[str, Any]:
   """Identifies a dataset without reading its images.
 
   Returns:
-    `count`, the number of images; `bytes`, their total encoded size;
-    `sha256`, a hash of the sorted names with the sizes. A folder keeps its
-    digest when it is moved.
+    `count`, the number of images; `bytes`, their total encoded size; `sha256`,
+    a hash of the sorted names and sizes. Moving a folder does not change its
+    digest.
   """
   names = [records.name(i) for i in range(records.num_images)]
   sha256 = hashlib.sha256()

@@ -11,7 +11,7 @@ from tf_ssl import errors
 from tf_ssl.datasets import records, tfrecords
 
 PREFIX = "tfds:"
-# A name may end in a version, after a colon too: mnist:3.0.1, mnist:3.*.*
+# A name may end in a version, also after a colon: mnist:3.0.1, mnist:3.*.*
 _SOURCE = re.compile(
   r"tfds:(?P<name>[^:\[\]]+(:[\d*]+\.[\d*]+\.[\d*]+)?)(:(?P<split>.+))?"
 )
@@ -26,22 +26,22 @@ def read(
     source: tfds:NAME[:SPLIT], such as tfds:imagenette/320px-v2:validation or
       tfds:cifar10:train[:90%]; SPLIT is train by default.
     labeled: whether to read the feature `label`.
-    data_dir: where datasets were prepared; TFDS's own place by default
+    data_dir: folder of prepared datasets; by default that of TFDS
       ($TFDS_DATA_DIR or ~/tensorflow_datasets).
 
   Returns:
-    The records; `labels` is None unless `labeled`, else `class_names` are the
-    dataset's.
+    The records. With `labeled`, `class_names` are the dataset's; otherwise
+    `labels` is None.
 
   Raises:
-    UsageError: the dataset is not prepared, is not in TFRecord files, or has
-      no such split or no image.
+    UsageError: the dataset is not prepared or not stored in TFRecord files, or
+      has no such split or no image.
   """
   match = _SOURCE.fullmatch(source)
   if not match:
     raise errors.UsageError(
-      f"images: {source!r}; expected tfds:NAME[:SPLIT], such as "
-      "tfds:cifar10:train"
+      f"images: {source!r}; expected tfds:NAME[:SPLIT], such as"
+      " tfds:cifar10:train"
     )
   name, split = match["name"], match["split"] or "train"
   info = _info(name, data_dir)
@@ -60,20 +60,21 @@ def read(
 
 def _info(name: str, data_dir: str | None) -> Any:
   """Returns the `tfds.core.DatasetInfo` of a prepared dataset."""
-  import tensorflow_datasets as tfds  # Here: takes seconds to import.
+  import tensorflow_datasets as tfds  # Here: slow to import.
   from tensorflow_datasets.core import read_only_builder
 
   place = {} if data_dir is None else {"data_dir": data_dir}
   try:
-    # From its files alone: `tfds.builder` would ask the network for more.
+    # From its files alone: `tfds.builder` would access the network.
     return read_only_builder.builder_from_files(name, **place).info
   except tfds.core.DatasetNotFoundError as error:
     argument = f', data_dir="{data_dir}"' if data_dir else ""
     raise errors.UsageError(
-      f"images: TFDS has not prepared {name!r} in "
-      f"{data_dir or tfds.core.constants.DATA_DIR!r}; set TFDS_DATA_DIR to "
-      "where it is, or prepare it: python -c 'import tensorflow_datasets as "
-      f'tfds; tfds.builder("{name}"{argument}).download_and_prepare()\''
+      f"images: TFDS has not prepared {name!r} in"
+      f" {data_dir or tfds.core.constants.DATA_DIR!r}; set TFDS_DATA_DIR to the"
+      " folder that holds it, or prepare it: python -c 'import"
+      f' tensorflow_datasets as tfds; tfds.builder("{name}"{argument})'
+      ".download_and_prepare()'"
     ) from error
   except (ValueError, RuntimeError) as error:
     raise errors.UsageError(
@@ -87,8 +88,8 @@ def _check(info: Any, name: str, labeled: bool) -> None:
 
   if info.file_format != tfds.core.FileFormat.TFRECORD:
     raise errors.UsageError(
-      f"images: TFDS has prepared {name!r} as {info.file_format.value} files; "
-      "expected tfrecord: prepare it again in that file_format"
+      f"images: TFDS has prepared {name!r} as {info.file_format.value} files;"
+      " expected tfrecord: prepare it again with that file_format"
     )
   features, missing = dict(info.features.items()), []
   if not isinstance(features.get("image"), tfds.features.Image):
@@ -103,13 +104,13 @@ def _check(info: Any, name: str, labeled: bool) -> None:
 
 
 def _parts(info: Any, name: str, split: str) -> Sequence[Any]:
-  """Returns the files of a split, and what part of each belongs to it."""
+  """Returns which records of which files belong to a split."""
   try:
     parts = info.splits[split].file_instructions
   except (KeyError, ValueError, AssertionError) as error:
     raise errors.UsageError(
-      f"images: TFDS dataset {name!r} has no split {split!r}; expected one of "
-      f"{', '.join(sorted(info.splits))}, or part of it"
+      f"images: TFDS dataset {name!r} has no split {split!r}; expected one of"
+      f" {', '.join(sorted(info.splits))}, or a part of one"
     ) from error
   if not parts:
     raise errors.UsageError(
@@ -122,7 +123,7 @@ def _parts(info: Any, name: str, split: str) -> Sequence[Any]:
 def _take(
   found: records.ImageRecords, files: Sequence[str], parts: Sequence[Any]
 ) -> records.ImageRecords:
-  """Returns those of the images in `files` that belong to `parts`."""
+  """Selects the images in `files` that belong to `parts`."""
   shards = found.shards
   starts = np.searchsorted(shards.file, np.arange(len(files)))
   rows = np.concatenate(

@@ -1,7 +1,7 @@
-"""Files of tf.train.Example: where each image lies in them, and its label.
+"""Files of tf.train.Example: location and label of each image.
 
-Files are scanned once, reading twelve bytes of every record; after that any
-image can be read without those before it.
+Each file is scanned once, twelve bytes per record. After that, any image can be
+read without reading the ones before it.
 """
 
 import glob
@@ -14,25 +14,25 @@ import numpy as np
 from tf_ssl import errors
 from tf_ssl.datasets import records
 
-# A record is: its length (uint64) and that number's checksum (uint32), the
-# payload, the payload's checksum (uint32); all little-endian
+# A record is its length (uint64), the checksum of the length (uint32), the
+# payload and the checksum of the payload (uint32), all little-endian
 # (tensorflow.org/tutorials/load_data/tfrecord).
 _HEADER = struct.Struct("<QI")
 _FOOTER_SIZE = 4
 _CHECKSUM_MASK = 0xA282EAD8
 _GZIP = b"\x1f\x8b"
-_LABELS_AT_ONCE = 256
+_LABEL_BATCH = 256
 
 
 def find(source: str) -> list[str]:
-  """The files meant by `source`, in the order of their names.
+  """Returns the files of `source`, sorted by name.
 
   Args:
-    source: a file, a glob, or a folder that holds files `*.tfrecord*` at any
+    source: a file, a glob, or a folder that holds *.tfrecord* files at any
       depth.
 
   Returns:
-    Absolute paths; none where nothing is found.
+    Absolute paths; none if nothing matches.
   """
   if os.path.isdir(source):
     found = [
@@ -56,19 +56,19 @@ def read(
   """Locates the images of TFRecord files.
 
   Args:
-    files: paths, one or more (see `find`).
-    labeled: whether to read labels, for which all Examples are parsed.
-      Otherwise only the length of each record is read.
+    files: paths of one or more files (see `find`).
+    labeled: whether to read labels, which parses all Examples. Otherwise only
+      the length of each record is read.
     image_feature: name of the feature that holds an encoded image.
     label_feature: name of the feature that holds a class id, an integer from 0.
 
   Returns:
-    The records, in the order of the files and of the records in them; `labels`
-    is None unless `labeled`.
+    The records, in the order of the files and of their records; `labels` is
+    None unless `labeled`.
 
   Raises:
-    UsageError: a file cannot be read, is truncated, compressed or no TFRecord
-      file; Examples lack a feature; there is no record at all.
+    UsageError: a file cannot be read, is truncated, compressed or not a
+      TFRecord file; Examples lack a feature; there is no record.
   """
   found = locate(files, image_feature=image_feature)
   _check_first(found)
@@ -80,17 +80,26 @@ def read(
 def locate(
   files: Sequence[str], *, image_feature: str = "image/encoded"
 ) -> records.ImageRecords:
-  """Finds where every record of TFRecord files lies, whatever is in it.
+  """Locates all records of TFRecord files, whatever they hold.
 
-  Args and errors are those of `read`; the records are not looked into.
+  Args:
+    files: paths of one or more files (see `find`).
+    image_feature: name of the feature that holds an encoded image; not checked.
+
+  Returns:
+    The records, in the order of the files and of their records.
+
+  Raises:
+    UsageError: a file cannot be read, is truncated, compressed or not a
+      TFRecord file; there is no record.
   """
   files = [os.path.abspath(file) for file in files]
   located = [_locate(file) for file in files]
   counts = [len(offsets) for offsets, _ in located]
   if not sum(counts):
     raise errors.UsageError(
-      f"images: no record in {', '.join(files[:3])}; expected TFRecord files "
-      "with one tf.train.Example an image"
+      f"images: no record in {', '.join(files[:3])}; expected TFRecord files"
+      " with one tf.train.Example per image"
     )
   root = os.path.commonpath([os.path.dirname(file) for file in files])
   lengths = np.concatenate([lengths for _, lengths in located])
@@ -137,16 +146,17 @@ def _locate(file: str) -> tuple[np.ndarray, np.ndarray]:
 def _damaged(file: str, begin: int, header: bytes = b"") -> errors.UsageError:
   if begin == 0 and header.startswith(_GZIP):
     return errors.UsageError(
-      f"images: {file!r} is compressed; expected it uncompressed (gunzip it)"
+      f"images: {file!r} is compressed; expected an uncompressed file (gunzip"
+      " it)"
     )
   return errors.UsageError(
-    f"images: {file!r} is truncated or no TFRecord file: the record at byte "
-    f"{begin} has a wrong length; write the file again"
+    f"images: {file!r} is truncated or not a TFRecord file: the record at byte"
+    f" {begin} has a wrong length; write the file again"
   )
 
 
 def _masked_crc32c(lengths: np.ndarray) -> np.ndarray:
-  """The checksum, [n] uint32, that TFRecord files give to each length."""
+  """[n] uint32: the checksum that TFRecord files store for each length."""
   table = np.arange(256, dtype=np.uint32)
   polynomial = np.uint32(0x82F63B78)  # Castagnoli, reflected (RFC 3720, 12.1).
   for _ in range(8):
@@ -159,7 +169,7 @@ def _masked_crc32c(lengths: np.ndarray) -> np.ndarray:
 
 
 def _check_first(found: records.ImageRecords) -> None:
-  """Fails where the first record is no Example with an image."""
+  """Raises UsageError if the first record is no Example with an image."""
   import tensorflow as tf  # Here: takes seconds to import.
 
   path, image_feature = found.path(0), found.shards.image_feature
@@ -168,10 +178,10 @@ def _check_first(found: records.ImageRecords) -> None:
     serialized = file.read(found.shards.length[0])
   try:
     features = tf.train.Example.FromString(serialized).features.feature
-  except Exception as error:  # DecodeError, in each protobuf its own.
+  except Exception as error:  # DecodeError depends on the protobuf version.
     raise errors.UsageError(
-      f"images: {path!r} holds no tf.train.Example; expected one an image, "
-      f"with the encoded image in {image_feature!r}"
+      f"images: {path!r} holds no tf.train.Example; expected one per image,"
+      f" with the encoded image in {image_feature!r}"
     ) from error
   if (
     image_feature not in features
@@ -190,9 +200,9 @@ def _labels(
   """Returns the class ids, [N] int32."""
   import tensorflow as tf
 
-  # -1 where an Example has none.
+  # -1 if an Example has no label.
   spec = {label_feature: tf.io.FixedLenFeature([], tf.int64, default_value=-1)}
-  examples = tf.data.TFRecordDataset(list(files)).batch(_LABELS_AT_ONCE)
+  examples = tf.data.TFRecordDataset(list(files)).batch(_LABEL_BATCH)
   batches = examples.map(lambda batch: tf.io.parse_example(batch, spec))
   try:
     labels = np.concatenate(

@@ -63,7 +63,7 @@ def test_files_with_other_names_are_counted_and_named(root):
   found = aloi.viewpoint(str(root))
   assert found.images.num_images == 12
   assert found.skipped == {
-    "not a name of ALOI's": (
+    "unexpected file name": (
       "ALOI_viewpoint/2/1_r0.png",
       "ALOI_viewpoint/2/2_l1c1.png",
       "ALOI_viewpoint/2/2_r0.png~",

@@ -23,7 +23,7 @@ def test_coil_20_counts_views(tmp_path):
   np.testing.assert_array_equal(found.classes, found.sets)
   np.testing.assert_array_equal(found.factor, [0, 45, 50, 10, 355])
   assert found.factor_period == 360
-  assert found.skipped == {"not a name of COIL's": ("other.png",)}
+  assert found.skipped == {"unexpected file name": ("other.png",)}
 
 
 def test_coil_100_writes_degrees(tmp_path):

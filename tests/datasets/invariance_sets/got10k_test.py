@@ -51,7 +51,7 @@ def test_a_set_has_one_frame_of_each_level_with_its_box(tmp_path):
   frame = _chosen(found, video=A)[8]
   assert found.images.boxes[3].tolist() == [frame, 3, frame + 10, 23]
   assert found.cropped and found.image_size == 128
-  assert found.skipped == {"cover changes by less than 4 levels": (C,)}
+  assert found.skipped == {"cover varies by less than 4 levels": (C,)}
 
 
 def test_frames_are_random_but_the_same_for_the_same_seed(tmp_path):
@@ -92,13 +92,13 @@ def test_frames_with_an_empty_box_are_never_chosen(tmp_path):
   ("file", "text", "reason"),
   [
     ("cover.label", None, "cover.label cannot be read"),
-    ("cover.label", "1\n8\n", "not as many lines in cover.label as in ground"),
+    ("cover.label", "1\n8\n", "cover.label and groundtruth.txt differ"),
     ("cover.label", "1\nx\n8\n", "a line of cover.label is not 0 to 8"),
     ("cover.label", "1\n2\n9\n", "a line of cover.label is not 0 to 8"),
-    ("cover.label", "", "not as many lines in cover.label"),
+    ("cover.label", "", "cover.label and groundtruth.txt differ"),
     ("groundtruth.txt", None, "groundtruth.txt cannot be read"),
     ("groundtruth.txt", "1,2,3\n", "a line of groundtruth.txt is not x,y,w,h"),
-    ("groundtruth.txt", "", "not as many lines in cover.label"),
+    ("groundtruth.txt", "", "cover.label and groundtruth.txt differ"),
     ("meta_info.ini", None, "meta_info.ini cannot be read"),
     ("meta_info.ini", "[METAINFO]\n", "no object_class in meta_info.ini"),
     ("00000001.jpg", None, "no such image"),
@@ -124,7 +124,7 @@ def test_where_it_is_missing_the_error_says_what_to_download(tmp_path):
 
 def test_where_nothing_is_left_the_error_says_why(tmp_path):
   _video(tmp_path, A, [7, 8])
-  with pytest.raises(errors.UsageError, match=r"\(1 skipped: cover changes"):
+  with pytest.raises(errors.UsageError, match=r"\(1 skipped: cover varies"):
     got10k.occlusion(str(tmp_path))
 
 

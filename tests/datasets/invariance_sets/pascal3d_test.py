@@ -146,7 +146,7 @@ def test_what_cannot_be_used_is_counted_and_named(data):
     "an annotation without this object": ("car_pascal/2008_1 3",),
     "an object of another category": ("car_pascal/2008_1 0",),
     "a line that is not a name and a number": ("car_pascal/2008_1",),
-    "an annotation that cannot be read": ("car_pascal/2008_2 0",),
+    "an unreadable annotation": ("car_pascal/2008_2 0",),
     "an object without a box": ("car_pascal/2008_3 0", "car_pascal/2008_5 0"),
     "an object without a viewpoint": ("car_pascal/2008_4 0",),
     "no such image": ("Images/car_pascal/2008_6.jpg",),
@@ -162,9 +162,7 @@ def test_a_pickle_is_never_loaded(data, tmp_path):
   np.save(tmp_path / "bomb.npy", np.array([Bomb()]), allow_pickle=True)
   bomb.write_bytes((tmp_path / "bomb.npy").read_bytes())
   found = pascal3d.instance(str(data.root))
-  assert found.skipped == {
-    "an annotation that cannot be read": ("car_imagenet/n1_1",)
-  }
+  assert found.skipped == {"an unreadable annotation": ("car_imagenet/n1_1",)}
   assert not (tmp_path / "exploded").exists()
 
 

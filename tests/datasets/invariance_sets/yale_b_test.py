@@ -60,7 +60,7 @@ def test_what_has_no_direction_or_is_bad_is_counted(root):
       "yaleB39/yaleB39_P00_Ambient.pgm",
     ),
     "marked as bad by the dataset": ("yaleB01/yaleB01_P00A+050E-40.pgm.bad",),
-    "not a name of Yale B's": ("yaleB01/DEADJOE.pgm",),
+    "unexpected file name": ("yaleB01/DEADJOE.pgm",),
   }
 
 

@@ -1,13 +1,14 @@
-"""ALOI, 1,000 objects on a turntable and under different lights.
+"""ALOI: 1,000 objects on a turntable and under different lights.
 
-Geusebroek, Burghouts & Smeulders 2005. One folder per object, 1 to 1000, in
+Geusebroek, Burghouts & Smeulders 2005. There is one folder per object, 1 to
+1000, in
 
     ALOI_viewpoint/1/1_r35.png      turned by 35 degrees, in steps of 5
     ALOI_illumdir/1/1_l3c2.png      light number 3 (of 8), camera 2 (of 3)
     ALOI_illumcolor/1/1_i110.png    lamp setting 110 (reddish) to 250 (white)
 
-the folders that Purushwalkam & Gupta 2020 use: a set is all images of an
-object, which is also its class; whole images at 128 px.
+the folders that Purushwalkam & Gupta 2020 use. A set is all images of an
+object, which is also its class; full images at 128 px.
 """
 
 import math
@@ -18,17 +19,26 @@ from typing import NamedTuple
 from tf_ssl.datasets import missing
 from tf_ssl.datasets.invariance_sets import invariance_sets
 
-IMAGE_SIZE = 128  # Purushwalkam & Gupta's code.
+IMAGE_SIZE = 128  # From the code of Purushwalkam & Gupta 2020.
 NUM_OBJECTS = 1000
 _SOURCE = "ALOI"
 
 
 class _Part(NamedTuple):
-  """One third of the data: where it is, what changes, where to get it."""
+  """One of the three parts of the data.
+
+  Attributes:
+    folder: name of its folder.
+    invariance: name of its invariance.
+    file: pattern of file names, after the number of the object.
+    factor: name, unit and period of the factor.
+    tar: name of the archive to download.
+    count: number of images.
+  """
 
   folder: str
   invariance: str
-  file: re.Pattern  # after the number of the object
+  file: re.Pattern
   factor: tuple[str, str, float | None]
   tar: str
   count: int
@@ -42,7 +52,7 @@ _VIEWPOINT = _Part(
   "aloi_red2_view.tar",
   72000,
 )
-# Lights and cameras are numbered, not measured: 6, 7, 8 are several lamps.
+# Lights and cameras have numbers without angles: 6, 7, 8 are several lamps.
 _ILLUMINATION_DIRECTION = _Part(
   "ALOI_illumdir",
   "illumination_direction",
@@ -62,10 +72,10 @@ _ILLUMINATION_COLOR = _Part(
 
 
 def viewpoint(root: str) -> invariance_sets.InvarianceSets:
-  """The views of every object; the factor is the angle of the turntable.
+  """All views of each object; the factor is the angle of the turntable.
 
   Args:
-    root: the folder that holds ALOI_viewpoint/.
+    root: folder that holds ALOI_viewpoint/.
 
   Raises:
     UsageError: there are no such images; says where to get them.
@@ -74,10 +84,10 @@ def viewpoint(root: str) -> invariance_sets.InvarianceSets:
 
 
 def illumination_direction(root: str) -> invariance_sets.InvarianceSets:
-  """Every object lit from different sides; the factor has no values.
+  """Each object lit from different sides; the factor has no values.
 
   Args:
-    root: the folder that holds ALOI_illumdir/.
+    root: folder that holds ALOI_illumdir/.
 
   Raises:
     UsageError: there are no such images; says where to get them.
@@ -86,10 +96,10 @@ def illumination_direction(root: str) -> invariance_sets.InvarianceSets:
 
 
 def illumination_colour(root: str) -> invariance_sets.InvarianceSets:
-  """Every object in light of different colors; the factor orders them.
+  """Each object in light of different colors; the factor is ordinal.
 
   Args:
-    root: the folder that holds ALOI_illumcolor/.
+    root: folder that holds ALOI_illumcolor/.
 
   Raises:
     UsageError: there are no such images; says where to get them.
@@ -106,7 +116,7 @@ def _read(root: str, part: _Part) -> invariance_sets.InvarianceSets:
       start, rest = name[: len(str(number))], name[len(str(number)) :]
       match = part.file.fullmatch(rest)
       if start != str(number) or not match:
-        images.skip("not a name of ALOI's", f"{folder}/{name}")
+        images.skip("unexpected file name", f"{folder}/{name}")
       else:
         found.append((tuple(map(int, match.groups())), name))
     for values, name in sorted(found):
@@ -122,9 +132,9 @@ def _read(root: str, part: _Part) -> invariance_sets.InvarianceSets:
     image_size=IMAGE_SIZE,
     factor=part.factor,
     expected=(
-      f"{part.folder}/1/1_*.png to {part.folder}/{NUM_OBJECTS}/: "
-      f"{part.count:,} images of 384x288 px. Download "
-      f"http://aloi.science.uva.nl/tars/{part.tar}, unpack it there and rename "
-      f"its folder png2 to {part.folder}; or change ALOI"
+      f"{part.folder}/1/1_*.png to {part.folder}/{NUM_OBJECTS}/:"
+      f" {part.count:,} images of 384x288 px. Download"
+      f" http://aloi.science.uva.nl/tars/{part.tar}, unpack it and rename its"
+      f" folder png2 to {part.folder}; or change ALOI"
     ),
   )

@@ -1,7 +1,8 @@
 """COIL-20 and COIL-100: objects on a turntable, in steps of 5 degrees.
 
-Nene, Nayar & Murase 1996. All images lie in one folder as objK__I.png. COIL-20
-counts the views, I from 0 to 71; COIL-100 writes degrees, I from 0 to 355.
+Nene, Nayar & Murase 1996. All images are in one folder as objK__I.png. In
+COIL-20, I is the number of the view, 0 to 71; in COIL-100, the angle in
+degrees, 0 to 355.
 """
 
 import os
@@ -10,17 +11,17 @@ import re
 from tf_ssl.datasets import missing
 from tf_ssl.datasets.invariance_sets import invariance_sets
 
-IMAGE_SIZE = 128  # As the files are.
+IMAGE_SIZE = 128  # Size of the files.
 _VIEWS, _STEP = 72, 5
 _FILE = re.compile(r"obj(\d{1,3})__(\d{1,3})\.png")
 _URL = "https://www.cs.columbia.edu/CAVE/databases/SLAM_coil-20_coil-100/"
 
 
 def viewpoint(root: str) -> invariance_sets.InvarianceSets:
-  """The views of every object, which is set and class at once.
+  """All views of each object, which is both set and class.
 
   Args:
-    root: the folder of the images.
+    root: folder of the images.
 
   Returns:
     The sets; the factor is the angle of the turntable in degrees.
@@ -35,7 +36,7 @@ def viewpoint(root: str) -> invariance_sets.InvarianceSets:
     if match:
       found.append((int(match[1]), int(match[2]), name))
     elif name.endswith(".png"):
-      images.skip("not a name of COIL's", name)
+      images.skip("unexpected file name", name)
   degrees = any(view >= _VIEWS for _, view, _ in found)
   for number, view, name in sorted(found):
     images.add(

@@ -1,9 +1,9 @@
-"""GOT-10k: videos in which things are covered more and less.
+"""GOT-10k: videos of objects under varying occlusion.
 
-Huang, Zhao & Huang 2019. One folder per video, with frames 00000001.jpg and so
-on, groundtruth.txt (x,y,w,h of the object in every frame), cover.label (how
-many eighths of it are visible, 0 to 8, a line a frame), absence.label and
-meta_info.ini (object_class among others).
+Huang, Zhao & Huang 2019. There is one folder per video, with frames
+00000001.jpg, ...; groundtruth.txt (x,y,w,h of the object in each frame);
+cover.label (visible eighths of the object, 0 to 8, one line per frame);
+absence.label; and meta_info.ini (with object_class).
 """
 
 import os
@@ -14,8 +14,10 @@ import numpy as np
 from tf_ssl.datasets import missing
 from tf_ssl.datasets.invariance_sets import invariance_sets
 
-IMAGE_SIZE = 128  # Purushwalkam & Gupta's code.
-MIN_COVER_RANGE = 4  # The same: videos of which less changes are left out.
+# From the code of Purushwalkam & Gupta 2020. Videos whose cover varies by fewer
+# levels are skipped.
+IMAGE_SIZE = 128
+MIN_COVER_RANGE = 4
 _SOURCE = "GOT-10k"
 _PREFIX = "GOT-10k_"
 
@@ -23,17 +25,18 @@ _PREFIX = "GOT-10k_"
 def occlusion(
   root: str, *, seed: int = 0, keep_absent: bool = True
 ) -> invariance_sets.InvarianceSets:
-  """Videos as sets: one random frame for each level of cover, cut out.
+  """Videos as sets: one random frame for each level of cover, cropped.
 
   Args:
-    root: the folder of the videos, such as GOT-10k's train/.
-    seed: of the choice of frames; each video's depends on seed and name alone.
-    keep_absent: whether frames count that absence.label marks, as they do in
-      Purushwalkam & Gupta's code. Frames with an empty box are never chosen.
+    root: folder of the videos, such as GOT-10k's train/.
+    seed: seed of the choice of frames, which depends on seed and video name
+      only.
+    keep_absent: whether to use frames that absence.label marks, as the code of
+      Purushwalkam & Gupta does. Frames with an empty box are never used.
 
   Returns:
-    The sets; the class is the video's object_class, the factor how many
-    eighths are visible.
+    The sets; the class is the video's object_class, the factor the number of
+    visible eighths.
 
   Raises:
     UsageError: there are no such videos; says where to get them.
@@ -51,7 +54,7 @@ def occlusion(
       continue
     levels = np.unique(cover[~absent]).tolist()
     if not levels or levels[-1] - levels[0] < MIN_COVER_RANGE:
-      images.skip(f"cover changes by less than {MIN_COVER_RANGE} levels", video)
+      images.skip(f"cover varies by less than {MIN_COVER_RANGE} levels", video)
       continue
     rng = np.random.default_rng([seed, zlib.crc32(os.fsencode(video))])
     for level in levels:
@@ -85,7 +88,7 @@ def _annotations(folder: str, keep_absent: bool):
   """Class name, boxes [T] (None: empty), cover [T], absent [T] of a video.
 
   Raises:
-    ValueError: with the reason why the video cannot be used.
+    ValueError: the video cannot be used; the message is the reason.
   """
   class_name = None
   for line in _lines(folder, "meta_info.ini"):
@@ -103,7 +106,7 @@ def _annotations(folder: str, keep_absent: bool):
 
 
 def _numbers(folder: str, name: str, most: int, count: int) -> np.ndarray:
-  """Whole numbers [count] from 0 to `most`, one a line."""
+  """Whole numbers [count] from 0 to `most`, one per line."""
   lines = _lines(folder, name)
   try:
     values = [int(line) for line in lines]
@@ -112,7 +115,7 @@ def _numbers(folder: str, name: str, most: int, count: int) -> np.ndarray:
   if not all(0 <= value <= most for value in values):
     raise ValueError(f"a line of {name} is not 0 to {most}")
   if len(values) != count:
-    raise ValueError(f"not as many lines in {name} as in groundtruth.txt")
+    raise ValueError(f"{name} and groundtruth.txt differ in length")
   return np.array(values)
 
 

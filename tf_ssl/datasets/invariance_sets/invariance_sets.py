@@ -1,6 +1,6 @@
-"""Sets of images in which one thing changes: what invariance is measured on.
+"""Sets of images in which one factor varies, to measure invariance on.
 
-Nothing is decoded here. Every reader of such data returns `InvarianceSets`.
+Nothing is decoded here. All readers of such data return `InvarianceSets`.
 """
 
 import hashlib
@@ -26,24 +26,25 @@ INVARIANCES = (*OF_THE_PAPER, "background", "position", "scale")
 
 
 class InvarianceSets(NamedTuple):
-  """N images in sets; within a set only what the invariance is to changes.
+  """N images in sets; within a set, only the factor of the invariance varies.
 
   Attributes:
-    source: what the images are, such as "ALOI".
-    invariance: to what, one of `INVARIANCES` or a name of the user's own.
-    images: the N images. Its `boxes` are the regions to crop; where they are
-      None, whole images are used.
+    source: name of the dataset, such as "ALOI".
+    invariance: name of the invariance: one of `INVARIANCES` or the user's own.
+    images: records of the N images. `boxes` are the regions to crop; None for
+      full images.
     sets: [N] int32 from 0, the set T(z) that each image belongs to.
     classes: [N] int32 from 0, the class of each image's set.
     set_names: name of each set.
     class_names: name of each class.
-    factor: [N] float64, the value of what changes; NaN where it has none.
-    factor_name: what `factor` is, such as "angle"; "" where it is all NaN.
-    factor_unit: such as "degrees"; "" where it has none.
-    factor_period: 360 where 350 is as near to 0 as 10 is; None for a line.
-    image_size: H and W that images, or crops, are resized to; aspect is not
-      kept.
-    skipped: from reasons to the names of what was left out.
+    factor: [N] float64, value of the factor; NaN if it has none.
+    factor_name: name of the factor, such as "angle"; "" if `factor` is all NaN.
+    factor_unit: unit of the factor, such as "degrees"; "" if it has none.
+    factor_period: period of a cyclic factor, such as 360; None if it is not
+      cyclic.
+    image_size: H and W that images, or crops, are resized to, without keeping
+      the aspect ratio.
+    skipped: names of skipped inputs, by reason.
   """
 
   source: str
@@ -66,10 +67,9 @@ class InvarianceSets(NamedTuple):
     return self.images.boxes is not None
 
   def digest(self) -> str:
-    """SHA-256 of which images there are, cut how and in which sets and classes.
+    """SHA-256 of names, sizes, boxes, sets and classes of the images.
 
-    Images are known by name and size and not read; a folder keeps its digest
-    when it is moved.
+    Images are not read. Moving a folder does not change its digest.
     """
     images, lines = self.images, []
     for i in range(images.num_images):
@@ -83,10 +83,10 @@ class InvarianceSets(NamedTuple):
 
 
 class Collector:
-  """Gathers images one by one and numbers their sets and classes."""
+  """Collects images one by one and numbers their sets and classes."""
 
   def __init__(self, root: str):
-    """Begins with no image; `root` is the folder that they lie under."""
+    """Starts without images; paths are relative to the folder `root`."""
     self.root = os.path.abspath(root)
     self._skipped: dict[str, list[str]] = {}
     self._files: list[bytes] = []
@@ -97,7 +97,7 @@ class Collector:
     self._boxes: list[tuple[int, ...]] = []
 
   def skip(self, reason: str, name: str) -> None:
-    """Notes what was left out, and why."""
+    """Records a skipped input by reason."""
     self._skipped.setdefault(reason, []).append(name)
 
   def add(
@@ -109,18 +109,18 @@ class Collector:
     value: float = math.nan,
     box: tuple[int, int, int, int] | None = None,
   ) -> None:
-    """Adds an image, or notes that its file is missing.
+    """Adds an image, or skips it if its file is missing.
 
     Args:
       file: path relative to the root.
-      set_name: tells its set from all others.
-      class_name: tells its class from all others.
-      value: of the factor.
-      box: the region to crop, as `records.ImageRecords` has it.
+      set_name: unique name of its set.
+      class_name: unique name of its class.
+      value: value of the factor.
+      box: region to crop, see `records.ImageRecords.boxes`.
     """
     try:
       size = os.stat(os.path.join(self.root, file)).st_size
-    except (OSError, ValueError):  # ValueError: a null character
+    except (OSError, ValueError):  # ValueError: a null character.
       self.skip("no such image", file)
       return
     self._files.append(os.fsencode(file))
@@ -143,17 +143,18 @@ class Collector:
     expected: str,
     factor: tuple[str, str, float | None] = ("", "", None),
   ) -> InvarianceSets:
-    """Returns what was gathered.
+    """Returns the collected images.
 
     Args:
-      source: see `InvarianceSets`.
-      invariance: the same.
-      image_size: the same.
-      expected: what should have been there, and where to get it.
-      factor: its name, unit and period.
+      source: name of the dataset.
+      invariance: name of the invariance.
+      image_size: H and W that images, or crops, are resized to.
+      expected: files that the dataset should have, where to get them, and the
+        setting to change.
+      factor: name, unit and period of the factor.
 
     Raises:
-      UsageError: nothing was gathered.
+      UsageError: there is no image.
     """
     if not self._files:
       raise missing.no_images(source, self.root, expected, self._skipped)
@@ -184,7 +185,17 @@ class Collector:
 def pixel_box(
   xmin: float, ymin: float, xmax: float, ymax: float
 ) -> tuple[int, int, int, int] | None:
-  """A box in whole pixels, cut at the image's upper left; None where empty."""
+  """Rounds a box to pixels, clipped at 0.
+
+  Args:
+    xmin: left edge in pixels.
+    ymin: top edge in pixels.
+    xmax: right edge in pixels, exclusive.
+    ymax: bottom edge in pixels, exclusive.
+
+  Returns:
+    xmin, ymin, xmax, ymax; None if the box is empty or not finite.
+  """
   sides = (xmin, ymin, xmax, ymax)
   if not all(math.isfinite(side) and abs(side) < 2**31 - 1 for side in sides):
     return None

@@ -2,15 +2,15 @@
 
 Xiang, Mottaghi & Savarese 2014, in its own layout:
 
-    Image_sets/CLASS_imagenet_train.txt     names of images, one a line
+    Image_sets/CLASS_imagenet_train.txt     names of images, one per line
     Image_sets/CLASS_imagenet_val.txt
     Image_sets/CLASS_pascal.txt             each with the number of an object
     Images/CLASS_imagenet/NAME.JPEG         Images/CLASS_pascal/NAME.jpg
     Annotations/CLASS_imagenet/NAME.mat     Annotations/CLASS_pascal/NAME.mat
 
-Sets are those of Purushwalkam & Gupta 2020's code: 224 px, cropped to boxes,
-objects counted from 0, the first one of ImageNet's images. Unlike there, every
-box stays an image of its own where a file holds several.
+Sets are those of the code of Purushwalkam & Gupta 2020: crops of boxes at 224
+px, object numbers from 0, the first object of each ImageNet image. Unlike
+there, each box of a file with several boxes is an image of its own.
 """
 
 import math
@@ -38,7 +38,15 @@ _EXPECTED = (
 
 
 class _Object(NamedTuple):
-  """One box: where it is, what it shows and from where, in degrees."""
+  """One box.
+
+  Attributes:
+    file: path of the image.
+    category: name of the category.
+    box: xmin, ymin, xmax, ymax in pixels, maxima exclusive.
+    azimuth: viewpoint, degrees.
+    elevation: viewpoint, degrees.
+  """
 
   file: str
   category: str
@@ -48,13 +56,14 @@ class _Object(NamedTuple):
 
 
 def instance(root: str) -> invariance_sets.InvarianceSets:
-  """Sets of things of one category seen from about the same side.
+  """Sets of objects of one category from a similar viewpoint.
 
-  A set is a category, an azimuth (its 30 degrees of 180, so front and back
-  are one) and an elevation (its 30 degrees of 90); the class is the category.
+  A set is a category, a range of azimuth (30 degrees, modulo 180, so that front
+  and back share a set) and a range of elevation (30 degrees, modulo 90). The
+  class is the category.
 
   Args:
-    root: the folder of Image_sets/, Images/ and Annotations/.
+    root: folder that holds Image_sets/, Images/ and Annotations/.
 
   Raises:
     UsageError: there are no such images; says where to get them.
@@ -80,13 +89,13 @@ def instance(root: str) -> invariance_sets.InvarianceSets:
 
 
 def instance_viewpoint(root: str) -> invariance_sets.InvarianceSets:
-  """Sets of things of one category seen from different sides.
+  """Sets of objects of one category from different viewpoints.
 
-  Set j of a category has the j-th image of each of its 6 ranges of azimuth, as
-  `instance` has them; it has fewer images where a range has fewer than j.
+  Set j of a category holds the j-th image of each of the 6 ranges of azimuth of
+  `instance`; it has fewer images if a range has fewer than j.
 
   Args:
-    root: the folder of Image_sets/, Images/ and Annotations/.
+    root: folder that holds Image_sets/, Images/ and Annotations/.
 
   Returns:
     The sets; the factor is the azimuth.
@@ -124,7 +133,7 @@ def _range(number: int) -> str:
 
 
 def _objects(images: invariance_sets.Collector) -> Iterator[_Object]:
-  """Yields the objects that can be used, category after category."""
+  """Yields the usable objects, by category."""
   for category in _categories(images.root):
     for name in _LISTS:
       for words in _entries(images.root, f"{category}_{name}"):
@@ -147,7 +156,7 @@ def _categories(root: str) -> list[str]:
 
 
 def _entries(root: str, name: str) -> Iterator[list[str]]:
-  """Yields the words of every line of a list of images that is not blank."""
+  """Yields the words of each line of a list of images that is not blank."""
   file = os.path.join(root, "Image_sets", f"{name}.txt")
   try:
     with open(file, encoding="utf-8", errors="surrogateescape") as stream:
@@ -160,7 +169,7 @@ def _entries(root: str, name: str) -> Iterator[list[str]]:
 
 
 def _number(words: list[str], *, numbered: bool) -> int:
-  """The number of the object, from 0, that a line means."""
+  """Returns the number of the object, from 0, of a line."""
   if os.path.basename(words[0]) != words[0]:
     raise ValueError("a name with a folder in it")
   if not numbered:
@@ -173,10 +182,10 @@ def _number(words: list[str], *, numbered: bool) -> int:
 def _read(
   root: str, where: str, file: str, category: str, number: int
 ) -> _Object:
-  """Reads one object's annotation.
+  """Reads the annotation of one object.
 
   Raises:
-    ValueError: with the reason why it cannot be used.
+    ValueError: the object cannot be used; the message is the reason.
   """
   path = os.path.join(root, "Annotations", f"{where}.mat")
   try:
@@ -185,8 +194,8 @@ def _read(
     found = np.ravel(objects)
   except FileNotFoundError as error:
     raise ValueError("no annotation") from error
-  except Exception as error:  # What SciPy raises on a damaged file varies.
-    raise ValueError("an annotation that cannot be read") from error
+  except Exception as error:  # SciPy raises various errors on damaged files.
+    raise ValueError("an unreadable annotation") from error
   if number >= len(found):
     raise ValueError("an annotation without this object")
   named = np.ravel(getattr(found[number], "class", category)).tolist()

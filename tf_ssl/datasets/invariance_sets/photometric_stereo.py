@@ -1,7 +1,7 @@
-"""Photometric stereo: an object that stays, under lights of known direction.
+"""Photometric stereo: static objects under lights of known direction.
 
-lights.txt             how many lights; then x y z of each, z to the camera
-NAME/NAME.J.png        the object NAME under light J, counted from 0
+lights.txt             number of lights; then x y z of each, z to the camera
+NAME/NAME.J.png        object NAME under light J, from 0
 NAME/NAME.mask.png     not used
 """
 
@@ -14,7 +14,7 @@ from tf_ssl import errors
 from tf_ssl.datasets import missing
 from tf_ssl.datasets.invariance_sets import invariance_sets
 
-IMAGE_SIZE = 128  # As illumination direction in ALOI has it.
+IMAGE_SIZE = 128  # The size of ALOI's illumination direction.
 _LIGHTS = "lights.txt"
 _URL = (
   "http://courses.cs.washington.edu/courses/cse455/04wi/projects/project3/"
@@ -23,10 +23,10 @@ _URL = (
 
 
 def illumination_direction(root: str) -> invariance_sets.InvarianceSets:
-  """Every object, which is set and class at once, lit from all sides.
+  """Each object, which is both set and class, lit from all sides.
 
   Args:
-    root: the folder of lights.txt and of the objects' folders.
+    root: folder that holds lights.txt and one folder per object.
 
   Returns:
     The sets; the factor is the angle in degrees between the light and the mean
@@ -34,7 +34,7 @@ def illumination_direction(root: str) -> invariance_sets.InvarianceSets:
 
   Raises:
     UsageError: there are no such images (says where to get some), lights.txt
-      cannot be read, or an image is of a light that it does not list.
+      cannot be read, or an image has a light that it does not list.
   """
   images = invariance_sets.Collector(os.path.expanduser(root))
   angles = _angles(os.path.join(images.root, _LIGHTS))
@@ -46,9 +46,9 @@ def illumination_direction(root: str) -> invariance_sets.InvarianceSets:
       light = int(match[1])
       if light >= len(angles):
         raise errors.UsageError(
-          f"photometric stereo: {match[0]} is of light {light}, but "
-          f"{_LIGHTS} in {images.root!r} lists {len(angles)}, counted from 0; "
-          "mend that file"
+          f"photometric stereo: {match[0]} shows light {light}, but {_LIGHTS}"
+          f" in {images.root!r} lists {len(angles)} lights, from 0; fix that"
+          " file"
         )
       images.add(
         f"{name}/{match[0]}",
@@ -66,7 +66,7 @@ def illumination_direction(root: str) -> invariance_sets.InvarianceSets:
 
 
 def _angles(file: str) -> np.ndarray:
-  """The angle [L] in degrees of each light to their mean direction."""
+  """[L]: angle in degrees between each light and their mean direction."""
   try:
     with open(file, encoding="utf-8", errors="replace") as stream:
       words = stream.read().split()
@@ -80,16 +80,16 @@ def _angles(file: str) -> np.ndarray:
     ) from error
   try:
     lights = np.array(words[1:], np.float64).reshape(-1, 3)
-    whole = len(lights) == int(words[0]) > 0
+    valid = len(lights) == int(words[0]) > 0
   except (ValueError, IndexError):
-    whole = False
+    valid = False
   with np.errstate(all="ignore"):
-    length = np.linalg.norm(lights, axis=1, keepdims=True) if whole else 0
-    whole = whole and bool(np.isfinite(length).all() and (length > 0).all())
-  if not whole:
+    length = np.linalg.norm(lights, axis=1, keepdims=True) if valid else 0
+    valid = valid and bool(np.isfinite(length).all() and (length > 0).all())
+  if not valid:
     raise errors.UsageError(
-      f"photometric stereo: {file!r} is no list of lights; expected their "
-      "number L, then L lines of three finite numbers x y z that are not all 0"
+      f"photometric stereo: {file!r} is no list of lights; expected their"
+      " number L, then L lines of three finite numbers x y z, not all 0"
     )
   lights = lights / length
   mean = lights.mean(axis=0)
@@ -99,7 +99,7 @@ def _angles(file: str) -> np.ndarray:
 
 def _expected() -> str:
   return (
-    f"{_LIGHTS} and NAME/NAME.0.png and so on, NAME each of the objects. Five "
-    f"objects under 12 lights are in {_URL}, 60 pictures of 512x340 px as TGA: "
-    "save them there as PNG (6 MB); or change PHOTOMETRIC_STEREO"
+    f"{_LIGHTS} and NAME/NAME.0.png, ... for each object NAME. {_URL} has five"
+    " objects under 12 lights, 60 images of 512x340 px as TGA: save them as PNG"
+    " (6 MB); or change PHOTOMETRIC_STEREO"
   )

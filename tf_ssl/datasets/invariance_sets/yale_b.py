@@ -1,9 +1,10 @@
 """Extended Yale B: faces under 64 light directions.
 
-Georghiades, Belhumeur & Kriegman 2001; Lee, Ho & Kriegman 2005. One folder per
-person, yaleBNN/, with files such as yaleB11_P00A-035E+40.pgm: pose 0, the light
-35 degrees to the left and 40 degrees above the camera's axis. Both the cropped
-faces (only pose 0) and the whole images (poses 0 to 8) are laid out so.
+Georghiades, Belhumeur & Kriegman 2001; Lee, Ho & Kriegman 2005. There is one
+folder per person, yaleBNN/, with files such as yaleB11_P00A-035E+40.pgm: pose
+0, the light 35 degrees to the left and 40 degrees above the camera's axis. The
+cropped faces (pose 0 only) and the full images (poses 0 to 8) share this
+layout.
 """
 
 import math
@@ -13,20 +14,19 @@ import re
 from tf_ssl.datasets import missing
 from tf_ssl.datasets.invariance_sets import invariance_sets
 
-IMAGE_SIZE = 128  # As illumination direction in ALOI has it.
+IMAGE_SIZE = 128  # The size of ALOI's illumination direction.
 _FOLDER = re.compile(r"yaleB\d\d")
 _FILE = re.compile(r"_P(\d\d)A([+-]\d{3})E([+-]\d\d)\.pgm")
 _URL = "http://vision.ucsd.edu/extyaleb/CroppedYaleBZip/CroppedYale.zip"
 
 
 def illumination_direction(root: str) -> invariance_sets.InvarianceSets:
-  """Every person in one pose, a set; the person is the class.
+  """Each person in one pose is a set; the person is the class.
 
-  Pictures in ambient light, and those that the dataset marks as bad, are left
-  out and counted.
+  Images in ambient light, and those that the dataset marks as bad, are skipped.
 
   Args:
-    root: the folder of yaleB01/ and so on.
+    root: folder that holds yaleB01/, ...
 
   Returns:
     The sets; the factor is the angle in degrees between the light and the
@@ -41,7 +41,7 @@ def illumination_direction(root: str) -> invariance_sets.InvarianceSets:
       continue
     folder = os.path.join(images.root, person)
     for name in missing.list_folder(folder):
-      if ".pgm" not in name:  # Lists of files and the like.
+      if ".pgm" not in name:  # Such as lists of files.
         continue
       file = f"{person}/{name}"
       match = _FILE.fullmatch(name.removeprefix(person))
@@ -58,7 +58,7 @@ def illumination_direction(root: str) -> invariance_sets.InvarianceSets:
       elif name.endswith(".bad"):
         images.skip("marked as bad by the dataset", file)
       else:
-        images.skip("not a name of Yale B's", file)
+        images.skip("unexpected file name", file)
   return images.build(
     source="Extended Yale B",
     invariance="illumination_direction",
