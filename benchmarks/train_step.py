@@ -26,8 +26,7 @@ from tf_ssl import batches  # noqa: E402
 from tf_ssl.encoders import resnet  # noqa: E402
 from tf_ssl.input_pipeline import view_batches  # noqa: E402
 from tf_ssl.methods import base, moco  # noqa: E402
-from tf_ssl.ops import optimizers
-from tf_ssl.training.distributed import distribution  # noqa: E402
+from tf_ssl.ops import optimizers, threads  # noqa: E402
 
 
 def pair(batch: int, size: int) -> batches.ImagePair:
@@ -151,7 +150,7 @@ if __name__ == "__main__":
   parser.add_argument("--threads_per_operation", type=int, default=0)
   arguments = parser.parse_args()
   view_batches.keep_freed_memory()  # as the input pipeline does in training
-  distribution.use_threads(arguments.threads_per_operation)
+  threads.use_for_tensorflow(arguments.threads_per_operation)
   if arguments.torch:
     against_torch(arguments.torch, arguments.runs)
   else:

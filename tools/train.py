@@ -1,11 +1,11 @@
-"""Pretrains an encoder on images without labels, as gin files say."""
+"""Pretrains an encoder with the settings of gin files."""
 
 from ._cli import cli
 
 
 def main(invocation: cli.Invocation) -> None:
-  """Runs `training.pretrain.pretrain` and prints what came out."""
-  from tf_ssl.training import closing, pretrain, settings
+  """Runs `training.pretrain.pretrain` and prints a summary."""
+  from tf_ssl.training import pretrain, settings, summary
   from tf_ssl.training.distributed import cluster, distribution
 
   distribution.split_cpu(invocation.flags.logical_devices)
@@ -17,7 +17,7 @@ def main(invocation: cli.Invocation) -> None:
     command=invocation.command,
   )
   if cluster.read().is_chief:
-    print("\n".join(closing.lines(result)))
+    print("\n".join(summary.lines(result)))
 
 
 TOOL = cli.Tool(
@@ -28,17 +28,13 @@ TOOL = cli.Tool(
   required=["model_dir"],
 )
 TOOL.text_flag(
-  "model_dir",
-  "The folder that keeps the run (made if need be), such as runs/a.",
+  "model_dir", "The folder of the run, such as runs/a; created if missing."
 )
-TOOL.switch(
-  "overwrite", "Replaces what model_dir holds, instead of going on with it."
-)
-
+TOOL.switch("overwrite", "Replaces the run in model_dir instead of resuming.")
 TOOL.number_flag(
   "logical_devices",
   1,
-  "Divides the CPU into so many devices, to see several replicas without GPUs.",
+  "Number of devices to split the CPU into: several replicas without GPUs.",
 )
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""Tests of tf_ssl.training.baseline: what the track half adds to a run."""
+"""Tests of tf_ssl.training.baseline and of re-identification in a run."""
 
 import functools
 import json
 import pathlib
 import shutil
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -18,13 +19,12 @@ from tf_ssl.methods import moco, region_track_moco
 from tf_ssl.ops import jpeg
 from tf_ssl.training import (
   baseline,
-  closing,
-  interruption,
+  callbacks,
   metrics_log,
-  observation,
   pretrain,
   settings,
 )
+from tf_ssl.training.monitors import base, representation
 from tf_ssl.training.monitors import tracks as monitors_tracks
 from tf_ssl.video.mining import track_records
 
@@ -82,21 +82,26 @@ def method(**weights):
 FRAMES_ALONE = method(frame_weight=1.0, track_weight=0.0)
 
 
-def tiny(tracks, **changes):
+def tiny(tracks, baseline=FRAMES_ALONE, **changes):
   read = region_tracks.region_tracks
   values = {
     "images": functools.partial(read, source=tracks[0]),
-    "held_out_tracks": functools.partial(read, source=tracks[1], seconds=1.0),
+    "monitors": [
+      representation.Representation(every=3),
+      monitors_tracks.Reidentification(
+        tracks=functools.partial(read, source=tracks[1], seconds=1.0),
+        baseline=baseline,
+        baseline_name="frame pairs alone",
+        every=3,
+      ),
+    ],
     "method": method(),
-    "baseline": FRAMES_ALONE,
-    "baseline_name": "frame pairs alone",
     "recipe": recipes.moco_v2(),
     "image_size": 16,
     "batch_size": 4,
     "steps": 3,
     "learning_rate": 0.03,
     "log_every": 1,
-    "monitor_every": 3,
     **changes,
   }
   return settings.Pretraining(**values)
@@ -107,23 +112,24 @@ def run(run_settings, model_dir):
 
 
 class _Watched:
-  """A run with a baseline; the models measured in it; what trained it."""
+  """A run with a baseline, the methods measured in it, and its training."""
 
   def __init__(self, tracks, folder):
-    self.models, self.trained = [], []
+    self.methods, self.trained = [], []
     self.settings, self.folder = tiny(tracks), folder
-    monitor, train = observation.same_object, baseline.train_and_measure
+    start = monitors_tracks.Reidentification.start
+    train = baseline.train_and_measure
 
-    def same_object(run_settings, model):
-      self.models.append(model)
-      return monitor(run_settings, model)
+    def watched_start(monitor, context):
+      self.methods.append(context.method)
+      start(monitor, context)
 
     def train_and_measure(*arguments):
       self.trained.append(arguments)
       return train(*arguments)
 
     with pytest.MonkeyPatch.context() as patch:
-      patch.setattr(observation, "same_object", same_object)
+      patch.setattr(monitors_tracks.Reidentification, "start", watched_start)
       patch.setattr(baseline, "train_and_measure", train_and_measure)
       self.result = run(self.settings, folder)
 
@@ -133,50 +139,47 @@ def fixture_both(tracks, tmp_path_factory):
   return _Watched(tracks, tmp_path_factory.mktemp("both") / "run")
 
 
-def test_the_baseline_is_the_run_that_it_would_have_been(
-  both, tracks, tmp_path
-):
+def test_the_baseline_equals_a_run_of_its_own(both, tracks, tmp_path):
   alone = run(
     tiny(tracks, method=FRAMES_ALONE, baseline=None), tmp_path / "alone"
   )
-  weights = both.models[1].encoder.get_weights()
+  weights = both.methods[1].encoder.get_weights()
   expected = tf.saved_model.load(alone.saved_model).variables
   for one, other in zip(
     sorted(weights, key=_order), sorted(expected, key=_order), strict=True
   ):
     np.testing.assert_allclose(one, other, atol=1e-3)
-  found = both.result.same_object
-  one_pair = pytest.approx(alone.same_object.after, abs=1.01 / 12)
-  assert found.baseline == one_pair  # sums of floats come in any order
-  assert found.before == alone.same_object.before
-  assert alone.same_object.baseline is None
+  # Sums of floats come in any order: one pair may differ.
+  one_pair = pytest.approx(alone.after["same_object"], abs=1.01 / 12)
+  assert both.result.baseline["same_object"] == one_pair
+  assert both.result.before["same_object"] == alone.before["same_object"]
+  assert alone.baseline is None
 
 
 def _order(weight):
-  """Tells weights apart by shape and, roughly, by what is in them."""
+  """Sort key: the shape and, roughly, the values."""
   values = np.asarray(weight)
   return values.shape, round(float(np.abs(values).sum()), 2)
 
 
 def test_a_run_records_both_and_its_two_losses(both):
-  found = both.result.same_object
-  assert (found.num_pairs, found.num_tracks, found.seconds) == (12, 12, 1.0)
+  result = both.result
   records = metrics_log.read(both.folder / "metrics.jsonl")
-  assert records[0]["same_object"] == found.before
-  assert records[-1]["same_object"] == found.after
+  assert records[0]["same_object"] == result.before["same_object"]
+  assert records[-1]["same_object"] == result.after["same_object"]
   assert {"frame_loss", "track_loss"} <= set(records[-1])
   record = json.loads((both.folder / "run.json").read_text())
-  assert record["baseline"] == {"same_object": found.baseline}
+  assert record["baseline"] == result.baseline
 
 
-def test_a_baseline_stops_when_it_is_asked_to(both):
-  stop = interruption.Interruption()
+def test_a_baseline_stops_on_request(both):
+  stop = callbacks.Interruption()
   stop.signal = "SIGTERM"
-  run_settings, batches, _ = both.trained[0]
-  assert baseline.train_and_measure(run_settings, batches, stop) is None
+  [(*arguments, _)] = both.trained
+  assert baseline.train_and_measure(*arguments, stop) is None
 
 
-def test_a_run_whose_baseline_was_stopped_is_whole_and_compares_the_next_time(
+def test_a_run_whose_baseline_was_interrupted_trains_it_the_next_time(
   both, tmp_path, monkeypatch
 ):
   folder = tmp_path / "run"
@@ -189,58 +192,66 @@ def test_a_run_whose_baseline_was_stopped_is_whole_and_compares_the_next_time(
   stopped = run(both.settings, folder)
   assert stopped.finished
   assert pathlib.Path(stopped.saved_model, "saved_model.pb").exists()
-  assert stopped.same_object.baseline is None
-  assert run(both.settings, folder).same_object.baseline == 0.25
+  assert stopped.baseline is None
+  assert run(both.settings, folder).baseline == {"same_object": 0.25}
   # Once measured it is not trained again: there are no answers left.
-  assert run(both.settings, folder).same_object.baseline == 0.25
+  assert run(both.settings, folder).baseline == {"same_object": 0.25}
 
 
-def test_the_closing_lines_say_what_was_compared(both):
-  found = closing.SameObject(
-    0.587, 0.755, 0.66, "frame pairs alone", 200, 1.0, 526, 104
+def test_the_summary_compares_the_run_with_its_baseline(both):
+  monitor = both.settings.monitors[1]
+  before, after = {"same_object": 0.587}, {"same_object": 0.755}
+  line = monitor.summary(before, after, {"same_object": 0.66})
+  for part in ("1 s", "11 other", "58.7%", "75.5%", "66.0%", "12 pairs"):
+    assert part in line
+  assert "frame pairs alone" in line
+  assert "frame pairs alone" not in monitor.summary(before, after, None)
+  assert monitor.summary({}, {}, None) is None
+  assert both.result.findings == (
+    monitor.summary(
+      both.result.before, both.result.after, both.result.baseline
+    ),
   )
-  lines = closing.lines(both.result._replace(same_object=found))
-  assert lines[0] == (
-    "Learned:     an object of a held-out video is known again after 1 s, among"
-    " 103 others: 58.7% (untrained) -> 75.5% (trained); frame pairs alone, 200"
-    " steps: 66.0%; 526 pairs"
-  )
-  without = closing.lines(both.result._replace(same_object=None))
-  assert not any("known again" in line for line in without)
-  labeled = both.result._replace(
-    same_object=found, knn_before=0.25, knn_after=0.5
-  )
-  assert "kNN 25.0% (untrained) -> 50.0% (trained)" in closing.lines(labeled)[1]
 
 
-def test_an_encoder_that_sees_color_knows_every_object_again(tracks):
-  records = region_tracks.region_tracks(source=tracks[1])
-  monitor = monitors_tracks.SameObject(
-    lambda images, training: tf.reduce_mean(images, [1, 2]),
-    records,
-    image_size=16,
+def _measure(tracks, encoder, folder):
+  monitor = monitors_tracks.Reidentification(
+    tracks=functools.partial(region_tracks.region_tracks, source=tracks[1])
   )
+  monitor.find_data()
   assert (monitor.num_pairs, monitor.num_tracks) == (24, 12)
-  assert monitor.measure(0)["same_object"] > 0.9
-  blind = monitors_tracks.SameObject(
-    lambda images, training: tf.ones([tf.shape(images)[0], 3]),
-    records,
-    image_size=16,
-  )
-  assert blind.measure(0)["same_object"] == 0.0
-
-
-def test_a_baseline_without_tracks_to_compare_on_is_refused(tracks):
-  with pytest.raises(errors.UsageError, match="held_out_tracks"):
-    tiny(tracks, held_out_tracks=None)
-
-
-def test_held_out_tracks_that_are_none_are_refused(tracks):
-  records = region_tracks.region_tracks(source=tracks[1])
-  with pytest.raises(errors.UsageError, match="are no tracks"):
-    monitors_tracks.SameObject(
-      None, records._replace(examples=None), image_size=16
+  monitor.start(
+    base.Context(
+      method=types.SimpleNamespace(encoder=encoder),
+      writer=tf.summary.create_file_writer(str(folder)),
+      tensorboard=str(folder),
+      image_size=16,
+      batch_size=5,
     )
+  )
+  return monitor.measure(0)["same_object"]
+
+
+def test_an_encoder_of_colors_identifies_objects_and_a_blind_one_none(
+  tracks, tmp_path
+):
+  def mean_color(images, training):
+    return tf.reduce_mean(images, [1, 2])
+
+  def blind(images, training):
+    return tf.ones([tf.shape(images)[0], 3])
+
+  assert _measure(tracks, mean_color, tmp_path) > 0.9
+  assert _measure(tracks, blind, tmp_path) == 0.0
+
+
+def test_records_without_tracks_are_refused(tracks):
+  records = region_tracks.region_tracks(source=tracks[1])
+  monitor = monitors_tracks.Reidentification(
+    tracks=records._replace(examples=None)
+  )
+  with pytest.raises(errors.UsageError, match="`tracks`"):
+    monitor.find_data()
 
 
 if __name__ == "__main__":

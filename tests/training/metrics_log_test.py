@@ -23,12 +23,12 @@ def test_each_step_is_one_line(tmp_path):
   assert [r["step"] for r in log.history] == [2, 4]
 
 
-def test_a_resumed_log_drops_what_will_be_logged_again(tmp_path):
+def test_a_resumed_log_drops_later_records(tmp_path):
   log = log_in(tmp_path)
   for step in (0, 2, 4):
     log.write(step, {"loss": 1.0})
   with open(tmp_path / "metrics.jsonl", "a") as file:
-    file.write('{"step": 6, "lo')  # cut by a kill
+    file.write('{"step": 6, "lo')  # Cut off by a kill.
   resumed = log_in(tmp_path)
   resumed.resume(3)
   assert [r["step"] for r in resumed.history] == [0, 2]
@@ -38,7 +38,7 @@ def test_a_resumed_log_drops_what_will_be_logged_again(tmp_path):
   ]
 
 
-def test_a_log_that_starts_anew_is_empty(tmp_path):
+def test_a_log_that_starts_from_scratch_is_empty(tmp_path):
   log = log_in(tmp_path)
   log.write(0, {"loss": 1.0})
   again = log_in(tmp_path)

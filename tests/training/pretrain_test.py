@@ -20,12 +20,13 @@ from tf_ssl.encoders import resnet
 from tf_ssl.methods import hybrid, moco, pirl, supervised
 from tf_ssl.training import (
   assembly,
-  closing,
   metrics_log,
   non_finite,
   pretrain,
   settings,
+  summary,
 )
+from tf_ssl.training.monitors import labeled, projector, representation, views
 
 CONFIG = "settings.Pretraining.steps = 6\n"
 
@@ -56,9 +57,8 @@ def tiny(folder, **changes):
     "steps": 6,
     "learning_rate": 0.03,
     "log_every": 2,
-    "monitor_every": 4,
+    "monitors": (representation.Representation(every=4),),
     "checkpoint_every_steps": 4,
-    "knn_k": 3,
     **changes,
   }
   return settings.Pretraining(**values)
@@ -79,17 +79,21 @@ def finished(tmp_path_factory):
   """A run that reached its end, and what it returned."""
   folder = tmp_path_factory.mktemp("run")
   images = write_images(folder / "images", 24)
-  labeled = write_images(folder / "labeled", 8, classes=2)
+  folders = write_images(folder / "labeled", 8, classes=2)
   run_settings = tiny(
     images,
-    labeled_images=labeled,
-    held_out_images=labeled,
+    monitors=[
+      representation.Representation(every=4),
+      views.Views(),
+      labeled.LabeledImages(train=folders, test=folders, k=3, every=4),
+      projector.Projector(images=folders, every=4),
+    ],
     finish_views_in_step=True,
   )
   return run_settings, run(run_settings, folder / "model")
 
 
-def test_a_run_leaves_what_is_promised(finished):
+def test_a_run_writes_the_files_that_the_docs_name(finished):
   _, result = finished
   model_dir = pathlib.Path(result.model_dir)
   assert {p.name for p in model_dir.iterdir()} == {
@@ -127,8 +131,12 @@ def test_the_metrics_have_one_record_for_each_logged_step(finished):
   } <= set(records[1])
   measured = [r["step"] for r in records if "knn_accuracy" in r]
   assert measured == [0, 4, 6]
-  assert result.knn_before == records[0]["knn_accuracy"]
-  assert result.knn_after == records[-1]["knn_accuracy"]
+  for name in ("knn_accuracy", "embedding_std"):
+    assert result.before[name] == records[0][name]
+    assert result.after[name] == records[-1][name]
+  [finding] = result.findings
+  assert f"{result.before['knn_accuracy']:.1%}" in finding
+  assert finding in summary.lines(result)[0]
   assert 0 < records[1]["learning_rate"] <= 0.03
   assert 0 <= records[1]["data_wait_fraction"] <= 1
 
@@ -149,7 +157,7 @@ def test_a_finished_run_is_not_trained_again(finished):
   run_settings, result = finished
   metrics = pathlib.Path(result.model_dir, "metrics.jsonl")
   before = metrics.read_bytes()
-  assert run(run_settings, result.model_dir).knn_after == result.knn_after
+  assert run(run_settings, result.model_dir).after == result.after
   assert metrics.read_bytes() == before
 
 
@@ -157,14 +165,12 @@ def test_other_images_are_refused(tmp_path):
   folder = write_images(tmp_path / "images", 24)
   run(tiny(folder, steps=2), tmp_path / "run")
   write_images(tmp_path / "images", 26)
-  with pytest.raises(
-    errors.UsageError, match="a run on 24 images, but there are 26 now"
-  ):
+  with pytest.raises(errors.UsageError, match="24 images.*26.*--model_dir"):
     run(tiny(folder, steps=2), tmp_path / "run")
 
 
 def rewind(model_dir, step):
-  """Forgets what came after a checkpoint, as a kill before the next does."""
+  """Removes later checkpoints, as if the run had been killed before them."""
   for path in (model_dir / "checkpoints").glob("step-6.*"):
     path.unlink()
   path = str(model_dir / "checkpoints" / f"step-{step}")
@@ -213,7 +219,7 @@ OTHER_METHODS = {
   "name, finish_in_step",
   [("pirl", False), ("pirl", True), ("supervised", False), ("hybrid", True)],
 )
-def test_other_methods_go_on_from_a_checkpoint_with_the_same_bits(
+def test_other_methods_resume_with_the_same_bits(
   tmp_path, name, finish_in_step
 ):
   folder = write_images(tmp_path / "images", 24, classes=3)
@@ -221,7 +227,7 @@ def test_other_methods_go_on_from_a_checkpoint_with_the_same_bits(
     **OTHER_METHODS[name],
     "deterministic": True,
     "finish_views_in_step": finish_in_step,
-    "monitor_every": 0,
+    "monitors": (),
   }
   model_dir = tmp_path / "run"
   assert run(tiny(folder, **changes), model_dir).finished
@@ -235,7 +241,7 @@ def test_other_methods_go_on_from_a_checkpoint_with_the_same_bits(
     np.testing.assert_array_equal(actual[tensor], value, err_msg=tensor)
 
 
-def test_labels_that_were_not_asked_for_are_missed(tmp_path):
+def test_a_method_that_needs_labels_asks_for_them(tmp_path):
   folder = write_images(tmp_path / "images", 24, classes=3)
   changes = {**OTHER_METHODS["supervised"], "labels": "none"}
   with pytest.raises(errors.UsageError, match="labels|classes"):
@@ -252,13 +258,13 @@ def test_another_config_is_refused_with_the_lines_that_differ(finished):
   assert "--overwrite" in str(error.value)
 
 
-def test_a_folder_that_is_no_run_is_never_touched(tmp_path):
+def test_a_folder_that_is_not_a_run_is_never_touched(tmp_path):
   images = write_images(tmp_path / "images", 24)
   precious = tmp_path / "model" / "thesis.txt"
   precious.parent.mkdir()
   precious.write_text("years of work")
   for overwrite in (False, True):
-    with pytest.raises(errors.UsageError, match="not empty.*--model_dir"):
+    with pytest.raises(errors.UsageError, match="--model_dir"):
       run(tiny(images), precious.parent, overwrite=overwrite)
   assert precious.read_text() == "years of work"
 
@@ -266,7 +272,7 @@ def test_a_folder_that_is_no_run_is_never_touched(tmp_path):
 def test_a_model_dir_that_cannot_be_written_is_one_clear_error(tmp_path):
   images = write_images(tmp_path / "images", 24)
   (tmp_path / "file").write_text("")
-  with pytest.raises(errors.UsageError, match="cannot write to.*--model_dir"):
+  with pytest.raises(errors.UsageError, match="file/model.*--model_dir"):
     run(tiny(images), tmp_path / "file" / "model")
 
 
@@ -285,7 +291,7 @@ def test_a_loss_that_is_not_finite_stops_and_can_be_replayed(tmp_path):
   assert not (tmp_path / "model" / "saved_model").exists()
 
 
-def test_sigterm_saves_and_stops_and_says_how_to_go_on(tmp_path):
+def test_sigterm_saves_and_stops_and_tells_how_to_resume(tmp_path):
   images = write_images(tmp_path / "images", 24)
   metrics = tmp_path / "model" / "metrics.jsonl"
 
@@ -298,9 +304,9 @@ def test_sigterm_saves_and_stops_and_says_how_to_go_on(tmp_path):
   result = run(tiny(images, steps=10_000), tmp_path / "model")
   assert not result.finished
   assert result.checkpoint.endswith(f"step-{result.step}")
-  [line] = closing.lines(result)
-  assert f"Stopped by SIGTERM after step {result.step} of 10000" in line
-  assert line.endswith("To go on: the command")
+  [line] = summary.lines(result)
+  assert "SIGTERM" in line and f"step {result.step} of 10000" in line
+  assert line.endswith(": the command")
 
 
 def test_too_many_unusable_files_stop_the_run_and_are_named(tmp_path):

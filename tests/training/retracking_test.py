@@ -14,7 +14,7 @@ from tf_ssl.training import retracking
 from tf_ssl.video.mining import mining
 
 
-def test_a_turn_of_the_loop_is_mined_once_and_paired(tmp_path):
+def test_tracks_are_mined_once_and_paired(tmp_path):
   (tmp_path / "films").mkdir()
   with av.open(str(tmp_path / "films" / "square.mp4"), "w") as output:
     stream = output.add_stream("libx264", rate=8)
@@ -46,7 +46,7 @@ def test_a_turn_of_the_loop_is_mined_once_and_paired(tmp_path):
   assert entry.stat().st_mtime_ns == when
 
 
-def test_an_encoder_that_is_not_there_is_an_error_before_any_work(tmp_path):
+def test_a_missing_encoder_is_an_error_before_any_work(tmp_path):
   with pytest.raises(errors.UsageError, match="nowhere"):
     retracking.retracked(
       videos=str(tmp_path), encoder="nowhere", tracks=str(tmp_path / "tracks")

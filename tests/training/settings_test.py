@@ -7,6 +7,7 @@ import pytest
 from tf_ssl import errors
 from tf_ssl.augment import recipes
 from tf_ssl.training import settings
+from tf_ssl.training.monitors import base
 
 
 def make(**changes):
@@ -26,7 +27,7 @@ def make(**changes):
 @pytest.mark.parametrize(
   ("name", "value", "message"),
   [
-    ("image_size", 1, "IMAGE_SIZE=1: expected a whole number of at least 2"),
+    ("image_size", 1, "IMAGE_SIZE=1.*2"),
     ("batch_size", 0, "BATCH_SIZE=0"),
     ("steps", 2.5, "STEPS=2.5"),
     ("steps", True, "STEPS=True"),
@@ -35,7 +36,8 @@ def make(**changes):
     ("learning_rate", -1.0, "LEARNING_RATE"),
     ("learning_rate", float("nan"), "LEARNING_RATE"),
     ("precision", "float64", "mixed_bfloat16"),
-    ("labeled_images", "cats/", "HELD_OUT_IMAGES"),
+    ("labeled_fraction", 0.0, "labeled_fraction 0.0"),
+    ("monitors", [print], "monitors.*print"),
   ],
 )
 def test_a_value_out_of_range_is_named(name, value, message):
@@ -43,7 +45,7 @@ def test_a_value_out_of_range_is_named(name, value, message):
     make(**{name: value})
 
 
-def test_a_data_service_keeps_no_order():
+def test_a_deterministic_run_refuses_a_data_service():
   with pytest.raises(errors.UsageError, match="data_service_address"):
     make(deterministic=True, data_service_address="localhost:5050")
 
@@ -53,10 +55,38 @@ def test_the_learning_rate_scales_with_the_batch_on_request():
   assert make(scale_learning_rate=True).peak_learning_rate == 0.06
 
 
-def test_a_source_may_be_a_function_that_says_where():
+def test_a_source_may_be_a_function_that_returns_one():
   located = settings.locate(make(images=lambda: "rendered/"))
   assert located.images == "rendered/"
-  assert located.labeled_images is None
+
+
+class _Named(base.Monitor):
+  def __init__(self, best_metric):
+    self.best_metric = best_metric
+    self.found = 0
+
+  def find_data(self):
+    self.found += 1
+
+  def measure(self, step):
+    return {}
+
+
+def test_the_best_checkpoint_is_chosen_by_the_first_monitor_with_a_metric():
+  monitors = [_Named(None), _Named("knn_accuracy"), _Named("other")]
+  assert make(monitors=()).checkpoint_metric == "loss"
+  assert make(monitors=monitors).checkpoint_metric == "knn_accuracy"
+  chosen = make(monitors=monitors, best_metric="loss")
+  assert chosen.checkpoint_metric == "loss"
+
+
+def test_a_second_list_of_monitors_adds_to_the_first():
+  one, two = _Named(None), _Named(None)
+  both = make(monitors=[one], more_monitors=[two])
+  assert both.all_monitors == (one, two)
+  settings.locate(both)
+  assert (one.found, two.found) == (1, 1)
+  assert len(make().all_monitors) == 3
 
 
 if __name__ == "__main__":

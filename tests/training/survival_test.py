@@ -1,4 +1,4 @@
-"""A run as a process that is killed and started again."""
+"""A training process that is killed and resumed."""
 
 import os
 import pathlib
@@ -19,6 +19,8 @@ CONFIG = """
 from __gin__ import dynamic_registration
 from tf_ssl.encoders import resnet
 from tf_ssl.training import settings
+from tf_ssl.training.monitors import projector
+from tf_ssl.training.monitors import representation
 include "gin_configs/pretrain/moco_v2_folder.gin"
 IMAGE_SIZE = 16
 BATCH_SIZE = 8
@@ -28,7 +30,8 @@ DETERMINISTIC = True
 resnet.resnet18.width = 0.0625
 resnet.resnet18.stem = "small"
 settings.Pretraining.log_every = 3
-settings.Pretraining.monitor_every = 8
+representation.Representation.every = 8
+projector.Projector.every = 8
 settings.Pretraining.checkpoint_every_steps = 5
 """
 

@@ -1,7 +1,8 @@
-"""A run of several processes, one of which is killed."""
+"""A training run of several processes, one of which is killed."""
 
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -29,7 +30,7 @@ batch_norm.split.groups = 2
 resnet.resnet18.width = 0.0625
 resnet.resnet18.stem = "small"
 settings.Pretraining.log_every = 1
-settings.Pretraining.monitor_every = 0
+settings.Pretraining.monitors = ()
 settings.Pretraining.checkpoint_every_steps = 4
 """
 
@@ -92,7 +93,7 @@ def workers_of(launched):
 
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize("workers", [2, 3])
-def test_a_killed_worker_is_started_again_and_the_bits_are_the_same(
+def test_a_run_with_a_killed_worker_ends_with_the_same_bits(
   start, tmp_path, workers
 ):
   finish(start("steady", workers))
@@ -105,7 +106,7 @@ def test_a_killed_worker_is_started_again_and_the_bits_are_the_same(
     time.sleep(0.05)
   os.kill(workers_of(disturbed)[-1], signal.SIGKILL)
   out = finish(disturbed)
-  assert f"SIGKILL; starting all {workers} workers again" in out
+  assert re.search(f"SIGKILL.* all {workers} workers", out)
   expected = learned(tmp_path / "steady")
   actual = learned(tmp_path / "killed")
   assert expected.keys() == actual.keys()

@@ -3,6 +3,7 @@
 import os
 
 import cv2
+from absl import logging
 
 
 def num_cores() -> int:
@@ -15,3 +16,27 @@ def num_cores() -> int:
 def use_one_for_opencv() -> None:
   """Makes OpenCV single-threaded, for one of several worker processes."""
   cv2.setNumThreads(1)
+
+
+def use_for_tensorflow(per_operation: int) -> None:
+  """Sets the number of threads that share one operation of TensorFlow.
+
+  TensorFlow takes the number only before its first computation; after it, a
+  warning says that the number has no effect.
+
+  Args:
+    per_operation: number of threads; 0 for TensorFlow's choice.
+  """
+  import tensorflow as tf
+
+  now = tf.config.threading.get_intra_op_parallelism_threads()
+  if per_operation in (0, now):
+    return
+  try:
+    tf.config.threading.set_intra_op_parallelism_threads(per_operation)
+  except RuntimeError:
+    logging.warning(
+      "threads_per_operation=%d has no effect: TensorFlow has computed in this"
+      " process before.",
+      per_operation,
+    )

@@ -1,6 +1,5 @@
-"""From settings to a method that is ready to train, or to be looked at."""
+"""Builds the method of a run from its settings, or from its checkpoint."""
 
-import json
 import pathlib
 
 import tensorflow as tf
@@ -13,7 +12,7 @@ from tf_ssl.training import settings as settings_lib
 
 
 def seed_everything(settings: settings_lib.Pretraining) -> None:
-  """Seeds the initial weights; makes every op deterministic where asked."""
+  """Seeds the initial weights; makes ops deterministic where asked."""
   tf.keras.utils.set_random_seed(settings.seed)
   if settings.deterministic:
     tf.config.experimental.enable_op_determinism()
@@ -22,7 +21,16 @@ def seed_everything(settings: settings_lib.Pretraining) -> None:
 def build_method(
   settings: settings_lib.Pretraining, *, num_images: int, num_classes: int = 0
 ) -> base.ContrastiveModel:
-  """Builds the settings' method for a dataset of this size, untrained."""
+  """Builds the untrained method of a run.
+
+  Args:
+    settings: settings of the run.
+    num_images: number of training images.
+    num_classes: number of classes of their labels; 0 without labels.
+
+  Raises:
+    UsageError: the method needs labels that the settings do not ask for.
+  """
   model = settings.method(
     base.Setup(
       num_images=num_images,
@@ -43,7 +51,11 @@ def build_method(
 
 
 def view_finisher(settings: settings_lib.Pretraining, view_type: type):
-  """The photometric half for the train step, None where tf.data does it."""
+  """The photometric half of augmentation for the train step.
+
+  Returns:
+    Function (views, step) -> views; None where the input pipeline does it.
+  """
   finisher = views_lib.Finisher(
     settings.recipe,
     view_type,
@@ -64,7 +76,7 @@ def view_finisher(settings: settings_lib.Pretraining, view_type: type):
 def compile_method(
   settings: settings_lib.Pretraining, model: base.ContrastiveModel
 ) -> None:
-  """Gives the method its optimizer, with every slot made."""
+  """Gives the method its optimizer, with all slot variables created."""
   schedule = settings.schedule(settings.peak_learning_rate, settings.steps)
   optimizer = settings.optimizer(schedule)
   _create_slots(optimizer, model.learned_variables)
@@ -78,21 +90,22 @@ def compile_method(
 
 
 def _create_slots(optimizer, variables):
-  """A checkpoint is restored into slots, so they must be there before."""
+  """Creates what a checkpoint restores into."""
   if hasattr(optimizer, "build"):
     optimizer.build(variables)
-  else:  # tf.keras.optimizers.legacy, which tf-models-official's LARS is
+  else:  # tf.keras.optimizers.legacy, such as tf-models-official's LARS.
     optimizer._create_all_weights(variables)
 
 
 def restore_method(
   settings: settings_lib.Pretraining, path: str
 ) -> tuple[base.ContrastiveModel, pathlib.Path, str]:
-  """Builds a run's method and loads its weights, without its images.
+  """Builds the method of a run and loads its weights, without its images.
 
   Args:
-    settings: of the run, from its operative config.
-    path: the run's model_dir, its newest checkpoint, or one checkpoint of it.
+    settings: settings of the run, from its operative config.
+    path: path of the run's model_dir (its newest checkpoint), or of one of its
+      checkpoints.
 
   Returns:
     The method, the model_dir, and the path of the checkpoint.
@@ -110,30 +123,32 @@ def restore_method(
 def build_recorded_method(
   settings: settings_lib.Pretraining, model_dir: pathlib.Path
 ) -> base.ContrastiveModel:
-  """Builds a run's method, untrained; run.json says for how many images."""
-  record = json.loads((model_dir / run_directory.RUN_FILE).read_text())
-  data = record["data"]
+  """Builds the untrained method for the number of images in run.json."""
+  recorded = run_directory.RunDirectory(str(model_dir)).read_record()["data"]
   return build_method(
     settings,
-    num_images=data.get("examples", data["count"]),
-    num_classes=data.get("classes", 0),
+    num_images=recorded.get("examples", recorded["count"]),
+    num_classes=recorded.get("classes", 0),
   )
 
 
 def locate_checkpoint(path: str) -> tuple[pathlib.Path, str]:
-  """The model_dir and the checkpoint that a user means by `path`.
+  """Finds a checkpoint and the run it belongs to.
 
   Args:
-    path: a model_dir, a folder of checkpoints, or a checkpoint's prefix.
+    path: path of a model_dir, of a folder of checkpoints, or of one checkpoint
+      (without its suffix).
+
+  Returns:
+    Path of the model_dir, and path of the checkpoint.
 
   Raises:
-    UsageError: neither a run nor a checkpoint of one.
+    UsageError: there is no checkpoint, or it belongs to no run.
   """
   given = pathlib.Path(path)
-  checkpoint = None
-  folders = [given / "checkpoints", given]
-  for folder in folders:
-    checkpoint = checkpoint or tf.train.latest_checkpoint(str(folder))
+  checkpoint = tf.train.latest_checkpoint(
+    str(given / "checkpoints")
+  ) or tf.train.latest_checkpoint(str(given))
   if checkpoint is None and given.with_name(given.name + ".index").exists():
     checkpoint = str(given)
   if checkpoint is None:
@@ -145,6 +160,6 @@ def locate_checkpoint(path: str) -> tuple[pathlib.Path, str]:
     if (folder / run_directory.RUN_FILE).exists():
       return folder, checkpoint
   raise errors.UsageError(
-    f"{checkpoint} lies in no run: expected {run_directory.RUN_FILE} in a"
-    " folder above it; give --checkpoint inside of a model_dir."
+    f"{checkpoint} belongs to no run: expected {run_directory.RUN_FILE} in a"
+    " folder above it; give --checkpoint inside a model_dir."
   )

@@ -1,44 +1,50 @@
-"""The method that a run is compared with, trained once the run has ended."""
+"""Trains and measures the method that a finished run is compared with."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import tensorflow as tf
 
 from tf_ssl.input_pipeline import view_batches
 from tf_ssl.ops import progress
-from tf_ssl.training import assembly, observation, run_batches, training_images
-from tf_ssl.training import interruption as interruption_lib
+from tf_ssl.training import assembly, callbacks, data
 from tf_ssl.training import settings as settings_lib
 from tf_ssl.training.distributed import distribution
+from tf_ssl.training.monitors import base
 
 
 def train_and_measure(
   settings: settings_lib.Pretraining,
-  batches: run_batches.RunBatches,
-  stop: interruption_lib.Interruption,
-) -> dict[str, float] | None:
-  """Trains the settings' baseline on the run's examples, and measures it.
+  monitor: base.Monitor,
+  context: base.Context,
+  batches: data.RunBatches,
+  stop: callbacks.Interruption,
+) -> Mapping[str, float] | None:
+  """Trains a monitor's baseline on the run's examples, and measures it.
 
-  It starts from the run's initial weights and sees the run's batches, each at
-  its step. Nothing of it is kept: a run that is stopped here begins it anew.
+  The baseline starts from the run's initial weights and sees the run's batches
+  in order. Nothing of it is kept, so an interrupted one starts again.
 
   Args:
-    settings: of the run, with a baseline.
-    batches: of the run.
-    stop: may ask to stop.
+    settings: settings of the run.
+    monitor: monitor with a baseline.
+    context: the run, as monitors see it.
+    batches: batches of the run.
+    stop: signals that ask the run to stop.
 
   Returns:
-    What `monitors_tracks.SameObject` measures, or None if it was stopped.
+    Metrics of the monitor, or None if interrupted.
   """
-  settings = dataclasses.replace(settings, method=settings.baseline)
+  settings = dataclasses.replace(settings, method=monitor.baseline)
   assembly.seed_everything(settings)
   records = batches.records
   model = assembly.build_method(
     settings,
     num_images=records.num_examples,
-    num_classes=training_images.num_classes(records),
+    num_classes=data.num_classes(records),
   )
   assembly.compile_method(settings, model)
+  name = getattr(monitor, "baseline_name", "baseline")
   with batches.reading():
     model.fit(
       distribution.distribute(
@@ -50,15 +56,16 @@ def train_and_measure(
       steps_per_epoch=settings.steps,
       epochs=1,
       verbose=0,
-      callbacks=[_Watch(settings.steps, settings.baseline_name, stop)],
+      callbacks=[_StopOnRequest(settings.steps, name, stop)],
     )
   if stop.signal:
     return None
-  return observation.same_object(settings, model).measure(settings.steps)
+  monitor.start(dataclasses.replace(context, method=model))
+  return monitor.measure(settings.steps)
 
 
-class _Watch(tf.keras.callbacks.Callback):
-  """Shows how far it is, and stops where that is asked for."""
+class _StopOnRequest(tf.keras.callbacks.Callback):
+  """Shows a progress bar, and stops on request."""
 
   def __init__(self, steps, name, stop):
     super().__init__()

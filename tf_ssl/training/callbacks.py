@@ -1,26 +1,29 @@
-"""What happens between steps: metrics, monitors, checkpoints, the way out."""
+"""Callbacks of the training loop: metrics, monitors, checkpoints, stopping."""
 
+import signal
 import time
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from tf_ssl import errors
+from tf_ssl.ops import progress
 from tf_ssl.training import checkpoints as checkpoints_lib
-from tf_ssl.training import interruption as interruption_lib
 from tf_ssl.training import metrics_log
 from tf_ssl.training.distributed import distribution
+from tf_ssl.training.monitors import base
 
 
 class StepMetrics(tf.keras.callbacks.Callback):
-  """Averages the steps' metrics over windows and logs each window.
+  """Averages the metrics of the steps over windows.
 
-  The window's sums live in the checkpoint, so a resumed run logs the same
-  numbers as one that was never interrupted. Timings do not.
+  The sums of the current window are part of the checkpoint, so a resumed run
+  logs the same numbers as an uninterrupted one. Timings are not.
 
   Attributes:
-    step: steps done so far.
-    latest: the present window's averages and timings.
-    due: whether this step closed a window.
+    step: number of steps done.
+    latest: averages and timings of the current window.
+    due: whether the last step closed a window.
   """
 
   def __init__(
@@ -31,13 +34,14 @@ class StepMetrics(tf.keras.callbacks.Callback):
     every: int,
     wait_seconds: Callable[[], float],
   ):
-    """Takes what the numbers depend on.
+    """Starts at step 0.
 
     Args:
-      checkpoints: whose memory holds the window.
-      batch_size: global batch.
-      every: steps in a window.
-      wait_seconds: total time spent waiting for data so far.
+      checkpoints: checkpoints whose memory keeps the window.
+      batch_size: global batch size.
+      every: number of steps in a window.
+      wait_seconds: function that returns the total seconds spent waiting for
+        data so far.
     """
     super().__init__()
     self._checkpoints = checkpoints
@@ -64,7 +68,7 @@ class StepMetrics(tf.keras.callbacks.Callback):
     self._clock_step = self.step
 
   def exclude_pause(self, began: float) -> None:
-    """Leaves the time since `began` (perf_counter) out of the timings."""
+    """Excludes the time since `began` (perf_counter) from the timings."""
     self._clock += time.perf_counter() - began
 
   def on_train_batch_end(self, batch, logs=None):
@@ -82,11 +86,11 @@ class StepMetrics(tf.keras.callbacks.Callback):
     self.latest["learning_rate"] = learning_rate(self.model.optimizer, step)
     self.latest["images_per_second"] = images / seconds
     self.latest["data_wait_fraction"] = min(max(waited / seconds, 0.0), 1.0)
-    # with several steps an execution a window closes at the first past its end
+    # With several steps per execution, the first step past its end closes it.
     self.due = step // self._every > (step - done) // self._every
 
   def close_window(self) -> dict:
-    """The record of this window; the next one starts empty."""
+    """Returns the record of this window and starts the next one."""
     record = dict(self.latest)
     self._checkpoints.memory["window"] = {"steps": 0}
     self._start_clock()
@@ -94,116 +98,121 @@ class StepMetrics(tf.keras.callbacks.Callback):
 
 
 class Logging(tf.keras.callbacks.Callback):
-  """Runs monitors when they are due and writes the records."""
+  """Runs the monitors that are due, writes records, keeps the best checkpoint.
+
+  A record is written when a window ends, when a monitor is due, and after the
+  last step. All workers close their windows at the same steps; only the chief
+  measures.
+  """
 
   def __init__(
     self,
     metrics: StepMetrics,
     log: metrics_log.MetricsLog,
     checkpoints: checkpoints_lib.Checkpoints,
-    monitors: Sequence,
+    monitors: Sequence[base.Monitor],
     *,
-    monitor_every: int,
     num_steps: int,
-    own_periods: Sequence[int] = (),
-    knn_decides: bool = False,
+    measures: bool = True,
+    best_metric: str = "loss",
     on_record: Callable[[list[dict]], None] = lambda history: None,
   ):
-    """Takes what is measured and where it goes.
+    """Keeps its collaborators.
 
     Args:
-      metrics: runs before this callback.
-      log: where records go.
-      checkpoints: the best one is saved.
-      monitors: each is a `monitors.Monitor`.
-      monitor_every: steps between two measurements; 0 for never. Monitors with
-        an `every` of their own have that.
-      num_steps: of the run; the last step is measured and logged too.
-      own_periods: the `every` of these; given apart because workers without
-        monitors close their windows at the same steps.
-      knn_decides: whether the best is that of `knn_accuracy`, not of the loss.
-      on_record: gets all records after each new one.
+      metrics: metrics of the steps; this callback runs before.
+      log: log that the records are written to.
+      checkpoints: checkpoints, of which the best is kept.
+      monitors: monitors of the run, started where `measures`.
+      num_steps: number of steps of the run; the last one is always logged.
+      measures: whether this process measures; False for workers other than the
+        chief.
+      best_metric: name of the metric of the best checkpoint: the lowest "loss",
+        or the highest value of another one.
+      on_record: function that gets all records after each new one.
     """
     super().__init__()
     self._metrics = metrics
     self._log = log
     self._checkpoints = checkpoints
     self._monitors = monitors
-    self._every = monitor_every
     self._num_steps = num_steps
-    self._knn_decides = knn_decides
+    self._measures = measures
+    self._best_metric = best_metric
     self._on_record = on_record
-    self._own_periods = own_periods
     self._seen_step = 0
 
-  def measure(
-    self, step: int, monitors: Sequence | None = None
-  ) -> dict[str, float]:
-    """What monitors, by default all, say at a step."""
+  def log_start(self) -> None:
+    """Measures the untrained model and writes the record of step 0."""
+    self._write(0, {}, self._monitors)
+
+  def _write(self, step: int, record: dict, due: Sequence[base.Monitor]):
     began = time.perf_counter()
-    values = {}
-    for monitor in self._monitors if monitors is None else monitors:
-      values.update(monitor.measure(step))
+    if self._measures:
+      for monitor in due:
+        record.update(monitor.measure(step))
     self._metrics.exclude_pause(began)
-    return values
+    self._log.write(step, record)
+    self._on_record(self._log.history)
 
   def on_train_begin(self, logs=None):
     self._seen_step = self._metrics.step
 
-  def _is_due(self, monitor) -> bool:
-    every = getattr(monitor, "every", None)
-    return self._reached(self._every if every is None else every)
-
-  def _reached(self, every: int) -> bool:
-    """Whether a measurement every so many steps falls on this one."""
+  def _is_due(self, every: int) -> bool:
+    """Whether the last step reached a multiple of `every`, or the end."""
     step = self._metrics.step
-    return bool(every) and (
-      step >= self._num_steps or step // every > self._seen_step // every
+    return step >= self._num_steps or (
+      every > 0 and step // every > self._seen_step // every
     )
 
   def on_train_batch_end(self, batch, logs=None):
     step = self._metrics.step
-    last = step >= self._num_steps
-    measure = self._reached(self._every)
-    own = any(self._reached(every) for every in self._own_periods)
-    due = [monitor for monitor in self._monitors if self._is_due(monitor)]
+    due = [monitor for monitor in self._monitors if self._is_due(monitor.every)]
+    last = self._is_due(0)
     self._seen_step = step
-    if not (self._metrics.due or measure or own or last):
+    if not (self._metrics.due or due or last):
       return
     record = self._metrics.close_window()
-    record.update(self.measure(step, due))
-    self._log.write(step, record)
-    self._on_record(self._log.history)
-    if self._knn_decides:
-      measured = record.get("knn_accuracy", float("-inf"))
-      if measure:
-        self._checkpoints.save_best(measured)
-    else:
-      self._checkpoints.save_best(-record["loss"])
+    self._write(step, record, due)
+    self._check_best_metric()
+    value = record.get(self._best_metric, float("-inf"))
+    # Every worker takes part, including those without the metric.
+    sign = -1 if self._best_metric == "loss" else 1
+    self._checkpoints.save_best(sign * value)
+
+  def _check_best_metric(self):
+    if not self._measures:
+      return
+    known = {name for record in self._log.history for name in record}
+    errors.require(
+      self._best_metric in known,
+      f"best_metric {self._best_metric!r} is not measured; expected one of"
+      f" {', '.join(sorted(known - {'step'}))}; change best_metric.",
+    )
 
 
 class Saving(tf.keras.callbacks.Callback):
-  """Saves every so many steps and minutes, and stops the run when asked to."""
+  """Saves checkpoints on schedule, and stops the run on request."""
 
   def __init__(
     self,
     metrics: StepMetrics,
     checkpoints: checkpoints_lib.Checkpoints,
-    interruption: interruption_lib.Interruption,
+    interruption: "Interruption",
     *,
     every_steps: int,
     every_minutes: float,
     guard: Callable[[], None] = lambda: None,
   ):
-    """Takes when to save.
+    """Keeps the schedule.
 
     Args:
-      metrics: runs before this callback.
-      checkpoints: where to save.
-      interruption: what may ask to stop.
-      every_steps: 0 for never.
-      every_minutes: 0 for never.
-      guard: raises where the run must not go on, before anything is saved.
+      metrics: metrics of the steps; this callback runs before.
+      checkpoints: checkpoints to write.
+      interruption: signals that ask the run to stop.
+      every_steps: number of steps between checkpoints; 0 for none.
+      every_minutes: minutes between checkpoints; 0 for none.
+      guard: function that raises where the run must end before saving.
     """
     super().__init__()
     self._metrics = metrics
@@ -225,7 +234,7 @@ class Saving(tf.keras.callbacks.Callback):
     )
     elapsed = time.monotonic() - self._saved_at
     by_time = self._every_seconds and elapsed >= self._every_seconds
-    # Workers save together, or not at all.
+    # All workers save together.
     stop = distribution.any_worker(bool(self._interruption.signal))
     if by_steps or distribution.any_worker(bool(by_time)) or stop:
       began = time.perf_counter()
@@ -236,8 +245,84 @@ class Saving(tf.keras.callbacks.Callback):
       self.model.stop_training = True
 
 
+class ProgressBar(tf.keras.callbacks.Callback):
+  """Shows loss, contrastive accuracy, images/s, ETA and data wait.
+
+  On a terminal the bar moves in place; in a log file a line appears every half
+  minute.
+  """
+
+  def __init__(self, metrics: StepMetrics, *, first_step: int, num_steps: int):
+    """Keeps its place.
+
+    Args:
+      metrics: metrics of the steps; this callback runs before.
+      first_step: number of steps done earlier.
+      num_steps: number of steps of the run.
+    """
+    super().__init__()
+    self._metrics = metrics
+    self._done = first_step
+    self._total = num_steps
+    self._bar = None
+
+  def on_train_begin(self, logs=None):
+    self._bar = progress.bar(
+      "pretraining", total=self._total, done=self._done, unit="step"
+    )
+
+  def on_train_batch_end(self, batch, logs=None):
+    del batch
+    latest = self._metrics.latest
+    text = (
+      f"loss {latest['loss']:.3f}"
+      f" | accuracy {latest['contrastive_accuracy']:.0%}"
+      f" | {latest['images_per_second']:.0f} images/s"
+      f" | data wait {latest['data_wait_fraction']:.0%}"
+    )
+    self._bar.set_postfix_str(text, refresh=False)
+    self._bar.update(self._metrics.step - self._done)
+    self._done = self._metrics.step
+
+  def close(self) -> None:
+    """Ends the bar's line."""
+    if self._bar is not None:
+      self._bar.close()
+      self._bar = None
+
+
+class Interruption:
+  """Turns SIGTERM and SIGINT, inside a `with` block, into a request to stop.
+
+  The first signal asks the training loop to save and stop after its step; a
+  second SIGINT raises KeyboardInterrupt at once.
+
+  Attributes:
+    signal: name of the signal received, or None.
+  """
+
+  def __init__(self):
+    self.signal = None
+    self._before = {}
+
+  def __enter__(self):
+    for number in (signal.SIGTERM, signal.SIGINT):
+      self._before[number] = signal.signal(number, self._handle)
+    return self
+
+  def __exit__(self, *exc):
+    for number, handler in self._before.items():
+      signal.signal(number, handler)
+
+  def _handle(self, number, frame):
+    del frame
+    if self.signal is not None and number == signal.SIGINT:
+      raise KeyboardInterrupt
+    self.signal = signal.Signals(number).name
+
+
 def learning_rate(optimizer, step: int) -> float:
-  """The rate of the step that was taken last."""
+  """Learning rate of the last of `step` steps, for any Keras optimizer."""
   inner = getattr(optimizer, "inner_optimizer", optimizer)
   rate = getattr(inner, "_learning_rate", None)
   if rate is None:

@@ -1,23 +1,24 @@
-"""Checkpoints of a run: the last few and the best, each whole or not there."""
+"""Checkpoints of a run: the most recent ones and the best."""
 
 import json
 import pathlib
 
 import tensorflow as tf
 
+from tf_ssl.ops import workdir
 from tf_ssl.training import run_directory
 from tf_ssl.training.distributed import distribution
 
 
 class Checkpoints:
-  """Saves and restores a model, its optimizer and what the loop remembers.
+  """Saves and restores a model, its optimizer and the loop's own state.
 
-  TensorFlow writes each file under another name first and updates the folder's
-  `checkpoint` file last, so a kill leaves the one before.
+  TensorFlow writes each file under a temporary name and updates the folder's
+  `checkpoint` file last, so a kill leaves the previous checkpoint intact.
 
   Attributes:
-    memory: JSON-like dict that travels with the weights: what callbacks must
-      know to go on as if never interrupted.
+    memory: JSON values by name that are saved with the weights: the state that
+      callbacks need to resume.
   """
 
   def __init__(
@@ -31,10 +32,10 @@ class Checkpoints:
     """Reads nothing yet.
 
     Args:
-      model: has `checkpoint_roots` and a built `optimizer`.
-      directory: of the last checkpoints; the best lies in its `best/`.
-      keep: how many of the last stay.
-      restore_from: where to restore from, if elsewhere: the chief's.
+      model: model with `checkpoint_roots` and a built `optimizer`.
+      directory: folder of the recent checkpoints; the best one is in `best/`.
+      keep: number of recent checkpoints to keep.
+      restore_from: folder to restore from; None for `directory`.
     """
     self.memory = {}
     self._model = model
@@ -56,27 +57,30 @@ class Checkpoints:
 
   @property
   def latest(self) -> str | None:
-    """Path of the newest checkpoint, None before the first."""
+    """Path of the newest checkpoint; None before the first."""
     return self._saved or tf.train.latest_checkpoint(str(self._restore_from))
 
   @property
   def saved_step(self) -> int:
-    """Step of the newest checkpoint, -1 before the first."""
+    """Step of the newest checkpoint; -1 before the first."""
     latest = self.latest
     return int(latest.rsplit("-", 1)[1]) if latest else -1
 
   def restore(self) -> int:
-    """Takes up the newest checkpoint.
+    """Restores the newest checkpoint.
 
     Returns:
-      The step at which to go on, 0 where there is no checkpoint.
+      Number of steps done; 0 without a checkpoint.
     """
     if self.latest:
       self._checkpoint.restore(self.latest).assert_existing_objects_matched()
     return int(self._step.numpy())
 
   def save(self) -> str:
-    """Saves at the present step, unless that is saved already.
+    """Saves a checkpoint of the current step, unless there is one.
+
+    Returns:
+      Path of the checkpoint.
 
     Raises:
       UsageError: the disk is full or not writable.
@@ -88,8 +92,8 @@ class Checkpoints:
     return self._saved
 
   def save_best(self, value: float) -> bool:
-    """Saves as the best if `value` is above all before it."""
-    # Every worker must take part in saving, but only the chief has the value.
+    """Saves the best checkpoint if `value` exceeds all earlier values."""
+    # Every worker takes part in saving; only the chief has measured the value.
     if not distribution.any_worker(
       value > self.memory.get("best", float("-inf"))
     ):
@@ -99,7 +103,7 @@ class Checkpoints:
     return True
 
   def save_aside(self, directory: pathlib.Path) -> str:
-    """Saves into another folder, outside of the run's own sequence."""
+    """Saves into another folder, outside the run's own sequence."""
     return self._checkpoint.write(str(directory / "checkpoint"))
 
   def _write(self, manager, step):
@@ -107,11 +111,13 @@ class Checkpoints:
     try:
       return manager.save(checkpoint_number=step)
     except (OSError, tf.errors.OpError) as error:
-      raise run_directory.unwritable(self._directory, error) from error
+      raise workdir.unwritable(
+        self._directory, run_directory.ARGUMENT, error
+      ) from error
 
 
 class _JsonState(tf.train.experimental.PythonState):
-  """Stores `Checkpoints.memory` as JSON text; restoring executes nothing."""
+  """Stores `Checkpoints.memory` as JSON; restoring executes nothing."""
 
   def __init__(self, owner):
     self._owner = owner

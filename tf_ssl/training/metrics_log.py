@@ -1,4 +1,4 @@
-"""metrics.jsonl and TensorBoard's scalars: one record for each logged step."""
+"""The log of a run: metrics.jsonl and TensorBoard's scalars."""
 
 import json
 import os
@@ -9,15 +9,15 @@ import tensorflow as tf
 from tf_ssl.ops import workdir
 from tf_ssl.training import run_directory
 
-# Measured, not computed: they differ between two runs of the same config.
+# Timings differ between two runs of one config.
 TIMINGS = ("images_per_second", "data_wait_fraction")
 
 
 class MetricsLog:
-  """Appends records; a resumed run first drops what it will log again.
+  """Writes one record for each logged step.
 
   Attributes:
-    history: the records so far, oldest first.
+    history: all records so far, oldest first.
   """
 
   def __init__(
@@ -30,10 +30,10 @@ class MetricsLog:
     """Starts with no records.
 
     Args:
-      path: of metrics.jsonl.
-      writer: TensorBoard's.
-      timings_apart: writes `TIMINGS` to timings.jsonl beside it, so that the
-        metrics of two deterministic runs are the same bytes.
+      path: path of metrics.jsonl.
+      writer: writer of TensorBoard's events.
+      timings_apart: whether `TIMINGS` go to timings.jsonl in the same folder,
+        so that two deterministic runs write the same metrics.jsonl.
     """
     self._writer = writer
     self._path = path
@@ -43,17 +43,20 @@ class MetricsLog:
     self.history = []
 
   def resume(self, step: int) -> None:
-    """Keeps the records up to `step`; a line cut by a kill goes too.
+    """Drops the records after `step`, which will be logged again.
 
     Args:
-      step: at which the run goes on; 0 starts it anew.
+      step: step of the checkpoint; 0 drops all records.
     """
     self.history = self._keep(self._path, step)
     if self._timings_path:
       self._keep(self._timings_path, step)
 
   def write(self, step: int, values: dict[str, float]) -> None:
-    """Logs scalars at a step.
+    """Appends a record and draws its values in TensorBoard as `train/NAME`.
+
+    Values named `knn_...` are not drawn: their monitor draws them under its
+    own tag.
 
     Raises:
       UsageError: the disk is full or not writable.
@@ -64,37 +67,35 @@ class MetricsLog:
     record = {"step": step}
     record.update((k, v) for k, v in values.items() if k not in timings)
     self.history.append(record)
-    try:
+    with workdir.writable(self._path, run_directory.ARGUMENT):
       _append(self._path, record)
       if timings:
         _append(self._timings_path, {"step": step, **timings})
-    except OSError as error:
-      raise run_directory.unwritable(self._path, error) from error
     with self._writer.as_default(step=step):
       for name, value in values.items():
-        if not name.startswith(
-          "knn_"
-        ):  # the monitor draws it under its own tag
+        if not name.startswith("knn_"):
           tf.summary.scalar(f"train/{name}", value)
     self._writer.flush()
 
   def _keep(self, path, step):
     kept = [r for r in read(path) if r["step"] <= step] if step else []
     if path.exists():
-      lines = "".join(json.dumps(r) + "\n" for r in kept)
-      workdir.write_text(path, lines)
+      workdir.write_text(path, "".join(json.dumps(r) + "\n" for r in kept))
     return kept
 
 
 def read(path: str | os.PathLike) -> list[dict]:
-  """The whole records of a metrics.jsonl; [] where there is no file."""
+  """Reads a metrics.jsonl; [] for a missing file.
+
+  A last line without a line end was cut off by a kill, and is left out.
+  """
   path = pathlib.Path(path)
   if not path.exists():
     return []
   records = []
   for line in path.read_text().splitlines(keepends=True):
     if not line.endswith("\n"):
-      break  # cut by a kill
+      break
     records.append(json.loads(line))
   return records
 

@@ -1,4 +1,4 @@
-"""What a run leaves behind when its loss stops being a number."""
+"""Saves and replays the batch whose loss or gradient is not finite."""
 
 import pathlib
 
@@ -11,11 +11,11 @@ from tf_ssl.training import checkpoints as checkpoints_lib
 
 
 class NonFiniteLossError(errors.UsageError):
-  """Training has stopped; the message names the batch and how to replay it."""
+  """The loss or gradient of a step is not finite; the run has stopped."""
 
 
 def is_non_finite(error: tf.errors.OpError) -> bool:
-  """Whether the train step's own check raised this."""
+  """Whether the train step's own check raised this error."""
   return base.NON_FINITE in str(error)
 
 
@@ -26,16 +26,17 @@ def save(
   step: int,
   checkpoints: checkpoints_lib.Checkpoints,
 ) -> NonFiniteLossError:
-  """Writes the batch and the weights that met it.
+  """Saves a batch and the weights before its step.
 
   Args:
-    batch: the views of the step, a NamedTuple of tensors.
-    directory: where to write.
-    step: steps done before this one.
-    checkpoints: of the run, whose weights are those before the step.
+    batch: views of the step, a NamedTuple of tensors.
+    directory: path of the folder to write.
+    step: number of steps done before.
+    checkpoints: checkpoints of the run, whose weights are those before the
+      step.
 
   Returns:
-    The error to raise.
+    Error to raise, which tells how to replay the batch.
   """
   directory.mkdir(parents=True, exist_ok=True)
   path = directory / f"batch_{step}.npz"
@@ -52,7 +53,7 @@ def save(
 
 
 def of_lost_batch(step: int) -> NonFiniteLossError:
-  """The error where the batch cannot be made again."""
+  """Error to raise where the batch cannot be made again."""
   return NonFiniteLossError(
     f"the loss of step {step + 1}, or its gradient, is not finite. Its batch"
     " came from a tf.data service, which cannot make it again; to look into"
@@ -61,15 +62,15 @@ def of_lost_batch(step: int) -> NonFiniteLossError:
 
 
 def replay(model: base.ContrastiveModel, directory: pathlib.Path) -> list[str]:
-  """Runs the saved batch again on the saved weights.
+  """Runs the saved batch again with the saved weights.
 
   Args:
-    model: built and compiled from the run's config.
-    directory: what `save` wrote to.
+    model: method, built and compiled from the run's config.
+    directory: path of the folder that `save` wrote.
 
   Returns:
-    Lines to read: for the views, the features, the embeddings, the loss and
-    each gradient how many values are not finite and how large the rest is.
+    One line each for views, features, embeddings, logits, the loss, weights and
+    gradients: how many values are not finite, and the largest of the others.
   """
   checkpoint = tf.train.Checkpoint(**model.checkpoint_roots)
   checkpoint.restore(str(directory / "checkpoint")).expect_partial()
@@ -79,14 +80,14 @@ def replay(model: base.ContrastiveModel, directory: pathlib.Path) -> list[str]:
     views = model.view_type(
       **{k: tf.constant(saved[k]) for k in model.view_type._fields}
     )
-  model.optimizer.iterations.assign(step)  # seeds the shuffle of the keys
+  model.optimizer.iterations.assign(step)  # Seeds the shuffle of the keys.
   if model.finish_views is not None:
     views = model.finish_views(views, step)
   lines = [f"replaying {path.name}"]
   for name in batches.view_fields(type(views)):
     images = getattr(views, name)
     lines.append(_describe(f"view {name}", images))
-    images = tf.reshape(images, [-1, *images.shape[-3:]])  # patches too
+    images = tf.reshape(images, [-1, *images.shape[-3:]])  # Patches as images.
     lines.append(_describe(f"feature of {name}", model(images, training=True)))
     lines.append(_describe(f"embedding of {name}", model.embed(images, True)))
   variables = model.learned_variables

@@ -1,9 +1,8 @@
-"""Pretraining from settings to a SavedModel: the one way a run goes."""
+"""Pretraining, from settings to an exported encoder."""
 
-import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
@@ -11,25 +10,23 @@ from tf_ssl import errors
 from tf_ssl.export import provenance, saved_model
 from tf_ssl.input_pipeline import view_batches, wait_clock
 from tf_ssl.methods import base
+from tf_ssl.ops import progress, threads
 from tf_ssl.training import (
   assembly,
   baseline,
   callbacks,
   checkpoints,
-  closing,
-  interruption,
+  data,
   metrics_log,
   non_finite,
-  observation,
-  progress,
-  run_batches,
   run_directory,
-  run_record,
-  training_images,
+  summary,
 )
 from tf_ssl.training import settings as settings_lib
 from tf_ssl.training.distributed import cluster as cluster_lib
 from tf_ssl.training.distributed import distribution
+from tf_ssl.training.monitors import base as monitors_base
+from tf_ssl.training.monitors import collapse, notes
 
 _ONE_DEVICE = type(tf.distribute.get_strategy())
 
@@ -41,38 +38,38 @@ def pretrain(
   overwrite: bool = False,
   operative_config: Callable[[], str] = lambda: "",
   command: str = "",
-) -> closing.PretrainResult:
-  """Trains, or goes on training, in `model_dir`.
+) -> summary.PretrainResult:
+  """Trains an encoder, or resumes the run in `model_dir`.
 
   Args:
-    settings: the run.
-    model_dir: where everything that the run leaves lies.
+    settings: settings of the run.
+    model_dir: path of the folder for all output of the run.
     overwrite: whether an earlier run there is replaced.
-    operative_config: gives the config as text once everything is built; a run
-      is taken up only where it is the same.
-    command: what the user typed, for messages.
+    operative_config: function that returns the config as text, called once
+      everything is built; a run resumes only with an equal config.
+    command: command that the user typed, for messages.
 
   Raises:
     UsageError: a setting, a file or the folder cannot be used.
     NonFiniteLossError: the loss is not finite; the batch has been saved.
   """
-  distribution.use_threads(settings.threads_per_operation)
+  threads.use_for_tensorflow(settings.threads_per_operation)
   settings = settings_lib.locate(settings)
   assembly.seed_everything(settings)
   cluster = cluster_lib.read()
   with (
-    interruption.Interruption() as stop,
+    callbacks.Interruption() as stop,
     distribution.lost_workers(),
     distribution.strategy(
       settings.strategy, worker_seconds=settings.worker_seconds
     ).scope(),
   ):
     distribution.check_batch(settings.batch_size)
-    records = training_images.read(settings)
+    records = data.read(settings)
     model = assembly.build_method(
       settings,
       num_images=records.num_examples,
-      num_classes=training_images.num_classes(records),
+      num_classes=data.num_classes(records),
     )
     assembly.compile_method(settings, model)
     config = operative_config()
@@ -80,29 +77,26 @@ def pretrain(
       model_dir, cluster, config, overwrite=overwrite
     )
     run = _Run(settings, directory, records, model, command, stop, cluster)
-    checkpoint, history = run.go(config)
+    checkpoint, history = run.train(config)
   return run.result(checkpoint, history)
 
 
 class _Run:
-  """One process's share of a run: from its checkpoint to its end."""
+  """One process of a run, from its checkpoint to its end."""
 
   def __init__(
     self, settings, directory, records, model, command, stop, cluster
   ):
-    self._settings = settings
-    self._directory = directory
+    self._settings: settings_lib.Pretraining = settings
+    self._directory: run_directory.RunDirectory = directory
     self._model: base.ContrastiveModel = model
     self._command = command
     self._cluster = cluster
     self._stop = stop
     self._began = time.time()
     self._clock = wait_clock.WaitClock()
-    self._batches = run_batches.RunBatches(
-      settings,
-      records,
-      model.view_type,
-      skipped_file=directory.skipped_files,
+    self._batches = data.RunBatches(
+      settings, records, model.view_type, skipped_file=directory.skipped_files
     )
     self._checkpoints = checkpoints.Checkpoints(
       model,
@@ -110,31 +104,44 @@ class _Run:
       keep=settings.keep_checkpoints,
       restore_from=directory.chief_checkpoints,
     )
-    self._baseline: dict[str, float] | None = None  # what was measured of it
+    self._writer = tf.summary.create_file_writer(str(directory.tensorboard))
+    self._context = monitors_base.Context(
+      method=model,
+      writer=self._writer,
+      tensorboard=str(directory.tensorboard),
+      image_size=settings.image_size,
+      batch_size=settings.batch_size,
+      seed=settings.seed,
+      records=records,
+      recipe=settings.recipe,
+      skipped=self._batches.skipped,
+    )
+    self._baseline: Mapping[str, float] | None = None
     self._refuse_other_images()
     self._start = self._checkpoints.restore()
 
   def _refuse_other_images(self):
-    """A memory bank has a row for each image, a run's order is of so many."""
-    path = self._directory.path / run_directory.RUN_FILE
-    before = json.loads(path.read_text()) if path.exists() else {}
+    """The memory bank and the order of examples depend on their number."""
     now = self._batches.records.num_examples
-    data = before.get("data", {})
-    count = data.get("examples", data.get("count", now))
+    before = self._directory.read_record().get("data", {})
+    count = before.get("examples", before.get("count", now))
     if count != now:
       raise errors.UsageError(
         f"model_dir {self._directory.path} is a run on {count} images, but"
-        f" there are {now} now: expected the same ones."
-        " Change IMAGES back, or give another --model_dir."
+        f" there are {now} now: expected the same images. Change IMAGES back,"
+        " or give another --model_dir."
       )
 
-  def go(self, config: str) -> tuple[str, Sequence[dict]]:
-    """Trains what is left; the last checkpoint and all records."""
+  def train(self, config: str) -> tuple[str, Sequence[dict]]:
+    """Trains the remaining steps.
+
+    Returns:
+      Path of the last checkpoint, and all records of the log.
+    """
     settings, directory = self._settings, self._directory
     self._record_run()
-    writer = tf.summary.create_file_writer(str(directory.tensorboard))
     log = metrics_log.MetricsLog(
-      directory.metrics, writer, timings_apart=settings.deterministic
+      directory.metrics, self._writer, timings_apart=settings.deterministic
     )
     log.resume(self._start)
     metrics = callbacks.StepMetrics(
@@ -144,35 +151,21 @@ class _Run:
       wait_seconds=lambda: self._clock.seconds,
     )
     chief = self._cluster.is_chief
-    bar = progress.Progress(
+    bar = callbacks.ProgressBar(
       metrics, first_step=self._start, num_steps=settings.steps
     )
-    with self._batches.reading():
-      observer = observation.NOBODY
-      if chief:
-        observer = observation.observe(
-          settings,
-          model=self._model,
-          records=self._batches.records,
-          directory=directory,
-          writer=writer,
-          config=config,
-          skipped=self._batches.skipped,
-          say=bar.write,
-        )
     logging = callbacks.Logging(
       metrics,
       log,
       self._checkpoints,
-      observer.monitors,
-      monitor_every=settings.monitor_every,
+      settings.all_monitors,
       num_steps=settings.steps,
-      own_periods=(settings.invariance_every,),
-      knn_decides=bool(settings.labeled_images and settings.monitor_every),
-      on_record=observer.judge,
+      measures=chief,
+      best_metric=settings.checkpoint_metric,
+      on_record=self._start_monitors(config) if chief else lambda history: None,
     )
     if self._start == 0:
-      log.write(0, logging.measure(0))
+      logging.log_start()
     replicas = self._model.distribute_strategy.num_replicas_in_sync
     exact = settings.deterministic and replicas > 1
     saving = callbacks.Saving(
@@ -187,19 +180,49 @@ class _Run:
       self._fit([metrics, logging, saving, *([bar] if chief else [])])
     finally:
       bar.close()
-      writer.flush()
+      self._writer.flush()
     self._batches.end()
     checkpoint = self._checkpoints.save()
     self._record_run()
-    if settings.baseline and not self._baseline and not self._stop.signal:
-      self._baseline = baseline.train_and_measure(
-        settings, self._batches, self._stop
-      )
-      self._record_run()
+    self._train_baselines()
     return checkpoint, log.history
 
+  def _start_monitors(self, config: str) -> Callable[[list[dict]], None]:
+    """Starts the monitors; returns a function to call with all records."""
+    notes.write_config(self._writer, config)
+    examples = self._batches.records.examples
+    if examples is not None and examples.tracks_per_video is not None:
+      notes.write_tracks(self._writer, examples.tracks_per_video)
+    with self._batches.reading():
+      for monitor in self._settings.all_monitors:
+        monitor.start(self._context)
+    model = self._model
+    judge = collapse.Judge(
+      progress.write,
+      embedding_size=getattr(model.projection_head, "embedding_size", None),
+      key_momentum=getattr(model, "momentum", None),
+      chance_loss=model.chance_loss,
+    )
+    lines = []
+    if model.chance_loss is not None:
+      lines = [
+        notes.ReferenceLine(
+          str(self._directory.tensorboard),
+          "chance_level",
+          tag="train/loss",
+          value=model.chance_loss,
+        )
+      ]
+
+    def on_record(history: list[dict]) -> None:
+      for line in lines:
+        line.draw(history[-1]["step"])
+      judge(history)
+
+    return on_record
+
   def _fit(self, every_step):
-    """Runs the steps that are left."""
+    """Runs the remaining steps."""
     settings = self._settings
     if self._start >= settings.steps:
       return
@@ -224,8 +247,8 @@ class _Run:
       raise self._non_finite() from None
 
   def _non_finite(self) -> non_finite.NonFiniteLossError:
-    step = int(self._model.optimizer.iterations.numpy())
-    if self._batches.made_elsewhere:
+    step = self._steps_done
+    if self._batches.made_by_service:
       return non_finite.of_lost_batch(step)
     return non_finite.save(
       next(iter(self._batches.from_step(step))),
@@ -234,33 +257,51 @@ class _Run:
       checkpoints=self._checkpoints,
     )
 
+  def _train_baselines(self):
+    compared = [m for m in self._settings.all_monitors if m.baseline]
+    if not compared or self._baseline or self._stop.signal:
+      return
+    measured = {}
+    for monitor in compared:
+      found = baseline.train_and_measure(
+        self._settings, monitor, self._context, self._batches, self._stop
+      )
+      if found is None:
+        return
+      measured.update(found)
+    self._baseline = measured
+    self._record_run()
+
+  @property
+  def _steps_done(self) -> int:
+    return int(self._model.optimizer.iterations.numpy())
+
   def _record_run(self):
-    """Writes run.json: at the start, and with time and memory at the end."""
-    path = self._directory.path / run_directory.RUN_FILE
-    before = json.loads(path.read_text()) if path.exists() else {}
-    record = run_record.describe(
+    """Writes run.json: at the start, and at the end with time and memory."""
+    before = self._directory.read_record()
+    record = run_directory.describe(
       command=self._command,
       seed=self._settings.seed,
-      data=before.get("data") or self._batches.identity(),
+      data=before.get("data") or self._batches.fingerprint(),
     )
     spent = before.get("wall_seconds", 0.0)
     record["wall_seconds"] = spent + time.time() - self._began
     self._began = time.time()
     record["peak_memory_bytes"] = max(
-      before.get("peak_memory_bytes", 0), run_record.peak_memory_bytes()
+      before.get("peak_memory_bytes", 0), run_directory.peak_memory_bytes()
     )
-    record["step"] = int(self._model.optimizer.iterations.numpy())
-    record.update(self._batches.losses())
+    record["step"] = self._steps_done
+    record.update(self._batches.missing_counts())
     if self._baseline is None:
       self._baseline = before.get("baseline")
     if self._baseline is not None:
       record["baseline"] = self._baseline
-    self._directory.write_run_record(record)
+    self._directory.write_record(record)
 
-  def result(self, checkpoint, history) -> closing.PretrainResult:
-    """What came out, exported if the end is reached; outside of a strategy."""
+  def result(self, checkpoint, history) -> summary.PretrainResult:
+    """Exports a finished run, and sums it up; call it outside the strategy."""
     settings, directory = self._settings, self._directory
-    step = int(self._model.optimizer.iterations.numpy())
+    step = self._steps_done
     exported = None
     if step >= settings.steps and self._cluster.is_chief:
       exported = str(directory.saved_model)
@@ -276,21 +317,27 @@ class _Run:
           str(directory.path), checkpoint=checkpoint
         ),
       )
-    accuracies = [r["knn_accuracy"] for r in history if "knn_accuracy" in r]
-    return closing.PretrainResult(
+    before, after = {}, {}
+    for record in history:
+      before = {**record, **before}
+      after.update(record)
+    findings = [
+      monitor.summary(before, after, self._baseline)
+      for monitor in settings.all_monitors
+    ]
+    return summary.PretrainResult(
       model_dir=str(directory.path),
       command=self._command,
       step=step,
       num_steps=settings.steps,
       stopped_by=self._stop.signal,
-      knn_before=accuracies[0] if accuracies else None,
-      knn_after=accuracies[-1] if accuracies else None,
-      knn_k=settings.knn_k,
-      knn_temperature=settings.knn_temperature,
+      before=before,
+      after=after,
+      baseline=self._baseline,
+      findings=tuple(line for line in findings if line),
       checkpoint=checkpoint,
       saved_model=exported,
       tensorboard=str(directory.tensorboard),
       next_command=settings.next_command
       or f"tensorboard --logdir {directory.tensorboard}",
-      same_object=closing.same_object(settings, history, self._baseline),
     )

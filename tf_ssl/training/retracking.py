@@ -1,4 +1,4 @@
-"""Tracks found by what a trained encoder sees, and examples of them."""
+"""Region tracks found with the features of a trained encoder."""
 
 import functools
 
@@ -18,28 +18,27 @@ def retracked(
   seconds: float = 0.5,
   same_video_in_batch: bool = False,
 ) -> records_lib.ImageRecords:
-  """Follows regions by an encoder, where that is not done, and pairs them.
+  """Tracks regions by an encoder's features, unless done, and pairs them.
 
   Args:
-    videos: see `videos.find_videos`.
-    encoder: path of a SavedModel, see `encoder_regions.EncoderFeatures`.
-    tracks: the folder to keep them in, see `track_store`.
-    endpoint: the encoder's map that is used.
-    settings: how regions are followed; None for the defaults.
-    seconds: see `region_tracks.region_tracks`.
-    same_video_in_batch: likewise.
+    videos: videos to track regions in (`videos.find_videos`).
+    encoder: path of a SavedModel (`encoder_regions.EncoderFeatures`).
+    tracks: path of the folder that keeps the tracks (`track_store`).
+    endpoint: name of the encoder's feature map.
+    settings: settings of tracking; None for the defaults.
+    seconds: distance of the two frames of a pair, seconds.
+    same_video_in_batch: whether a batch may hold several pairs of a video.
 
   Returns:
-    See `region_tracks.region_tracks`.
+    Records of region tracks, as `region_tracks.region_tracks` returns them.
 
   Raises:
-    UsageError: see `mine_videos.mine_videos`, `region_features` and
-      `region_tracks.region_tracks`.
+    UsageError: the videos, the encoder or the tracks cannot be used.
   """
   describe = functools.partial(
     encoder_regions.EncoderFeatures, encoder, endpoint=endpoint
   )
-  describe()  # An unusable one is an error here and not in another process.
+  describe()  # Raises for a bad encoder here, not in another process.
   mine_videos.mine_videos(
     videos,
     tracks,

@@ -1,28 +1,32 @@
-"""What a run leaves on disk, and whether the next one may go on in it."""
+"""The folder of a run: what it keeps, and whether a run may resume in it."""
 
 import difflib
 import json
 import pathlib
+import resource
 import shutil
+import sys
+from collections.abc import Mapping
 
 from tf_ssl import errors
-from tf_ssl.ops import workdir
+from tf_ssl.ops import environment, workdir
 from tf_ssl.training.distributed import cluster as cluster_lib
 from tf_ssl.training.distributed import distribution
 
 CONFIG_FILE = "operative_config.gin"
 RUN_FILE = "run.json"
+ARGUMENT = "--model_dir"
 
 
 class RunDirectory:
   """The folder of one run.
 
   Attributes:
-    path: the folder.
+    path: path of the folder.
     checkpoints, tensorboard, saved_model, metrics, config, skipped_files,
-      non_finite: what lies where.
-    chief_checkpoints: of the process that the run's folder belongs to.
-    resumed: whether an earlier run with this config was found here.
+      non_finite, record: paths of its parts.
+    chief_checkpoints: path of the checkpoints of the chief worker.
+    resumed: whether the folder holds an earlier run with this config.
   """
 
   def __init__(self, model_dir: str):
@@ -32,29 +36,30 @@ class RunDirectory:
     self.saved_model = self.path / "saved_model"
     self.metrics = self.path / "metrics.jsonl"
     self.config = self.path / CONFIG_FILE
+    self.record = self.path / RUN_FILE
     self.skipped_files = self.path / "skipped_files.txt"
     self.non_finite = self.path / "non_finite"
     self.chief_checkpoints = self.checkpoints
     self.resumed = False
 
   def of_worker(self, index: int) -> "RunDirectory":
-    """The folder of a worker that is not the chief, inside of this one."""
-    mine = RunDirectory(str(self.path / "workers" / str(index)))
-    mine.chief_checkpoints = self.checkpoints
-    return mine
+    """The folder of a worker other than the chief, inside this one."""
+    own = RunDirectory(str(self.path / "workers" / str(index)))
+    own.chief_checkpoints = self.checkpoints
+    return own
 
   def open(self, config: str, *, overwrite: bool = False) -> None:
-    """Makes the folder, or takes up the one of an earlier run.
+    """Creates the folder, or opens the one of an earlier run.
 
     Args:
-      config: the operative config of this run.
-      overwrite: whether what lies there is replaced.
+      config: operative config of this run.
+      overwrite: whether an earlier run there is removed.
 
     Raises:
-      UsageError: the folder holds something else, a run with another config
-        (the differing lines are named), or cannot be written.
+      UsageError: the folder holds something else, or a run with another config
+        (the message has the lines that differ), or cannot be written.
     """
-    try:
+    with workdir.writable(self.path, ARGUMENT):
       if overwrite and self.path.is_dir() and any(self.path.iterdir()):
         self._refuse_foreign()
         shutil.rmtree(self.path)
@@ -64,11 +69,9 @@ class RunDirectory:
         self._refuse_other_config(config)
         self.resumed = True
       workdir.write_text(self.config, config)
-    except OSError as error:
-      raise unwritable(self.path, error) from error
 
   def _refuse_foreign(self):
-    # a run killed before its first config was written leaves only its temporary
+    # A run killed before it wrote its first config leaves a temporary file.
     names = [p.name for p in self.path.iterdir() if not workdir.is_temporary(p)]
     if names and not self.config.exists():
       raise errors.UsageError(
@@ -79,7 +82,7 @@ class RunDirectory:
   def _refuse_other_config(self, config: str):
     if not self.config.exists():
       return
-    before, now = _settings(self.config.read_text()), _settings(config)
+    before, now = _bindings(self.config.read_text()), _bindings(config)
     lines = [
       line
       for line in difflib.unified_diff(before, now, lineterm="", n=0)
@@ -92,37 +95,56 @@ class RunDirectory:
         " --model_dir, the same settings, or --overwrite to replace it."
       )
 
-  def write_run_record(self, record: dict) -> None:
-    """Writes run.json."""
+  def read_record(self) -> dict:
+    """The content of run.json; {} before it is first written."""
+    return workdir.read_json(self.record) or {}
+
+  def write_record(self, record: Mapping) -> None:
+    """Writes run.json, with sorted keys."""
     text = json.dumps(record, indent=2, sort_keys=True)
-    workdir.write_text(self.path / RUN_FILE, text + "\n")
+    workdir.write_text(self.record, text + "\n")
 
 
 def opened(
   model_dir: str, cluster: cluster_lib.Cluster, config: str, *, overwrite: bool
 ) -> RunDirectory:
-  """The run's folder for the chief; one inside of it for each other worker."""
+  """Opens the run's folder for the chief, and one inside it for each worker."""
   directory = RunDirectory(model_dir)
   if cluster.is_chief:
     directory.open(config, overwrite=overwrite)
-  distribution.any_worker(False)  # the others wait until it is there
+  distribution.any_worker(False)  # The other workers wait for the folder.
   if not cluster.is_chief:
     directory = directory.of_worker(cluster.index)
     directory.open(config, overwrite=True)
   return directory
 
 
-def _settings(config: str) -> list[str]:
-  """The lines of a gin config that bind something, in a fixed order."""
+def describe(*, command: str, seed: int, data: Mapping) -> dict:
+  """What run.json holds from the start.
+
+  Args:
+    command: command that the user typed.
+    seed: seed of the run.
+    data: digest of the images: count, bytes, hash of sorted names and sizes.
+  """
+  return {
+    "command": command,
+    "versions": environment.versions(),
+    "git_commit": environment.git_commit(),
+    "hardware": environment.hardware(),
+    "data": data,
+    "seed": seed,
+  }
+
+
+def peak_memory_bytes() -> int:
+  """Peak memory of this process so far (resident set), bytes."""
+  peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+  return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _bindings(config: str) -> list[str]:
+  """The lines of a gin config that bind something, sorted."""
   logical = config.replace("\\\n", " ").splitlines()
   lines = [" ".join(line.split()) for line in logical]
   return sorted(line for line in lines if line and not line.startswith("#"))
-
-
-def unwritable(path, error: Exception) -> errors.UsageError:
-  """The one message for a disk that is full or a folder that is not ours."""
-  reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-  return errors.UsageError(
-    f"cannot write to {path}: {reason}; free some space or give a writable"
-    " --model_dir. What was saved before is still whole."
-  )

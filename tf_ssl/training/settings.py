@@ -1,4 +1,4 @@
-"""The settings of a pretraining run: what a gin file binds."""
+"""Settings of a pretraining run, which gin files bind."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -7,82 +7,78 @@ from tf_ssl import errors
 from tf_ssl.augment import recipes
 from tf_ssl.datasets import records
 from tf_ssl.ops import optimizers
+from tf_ssl.training.monitors import base, projector, representation, views
 
 LABELS = ("none", "all", "some")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-Source = str | Callable[[], str | records.ImageRecords] | None
+Source = str | Callable[[], str | records.ImageRecords]
+
+
+def default_monitors() -> tuple[base.Monitor, ...]:
+  """Monitors that need no data besides the training images."""
+  return (
+    representation.Representation(),
+    views.Views(),
+    projector.Projector(),
+  )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Pretraining:
-  """One run, whole.
+  """All settings of one pretraining run.
 
   Attributes:
-    images: where the unlabeled images are: a folder, a manifest, TFRecords, a
-      TFDS name (`datasets.open_images`); or a function that returns one of
-      these or the records, such as `video_frames.frame_pairs`.
-    method: builds the method, such as `moco.build_moco`.
-    recipe: makes views, such as `recipes.moco_v2()`; or a recipe for each view
-      of the method's batch, such as PIRL's image and patches.
+    images: training images: a folder, a manifest, TFRecords or a TFDS name
+      (`datasets.open_images`); or a function that returns one of these or the
+      records, such as `video_frames.frame_pairs`.
+    method: builder of the method, such as `moco.build_moco`.
+    recipe: recipe of the views, such as `recipes.moco_v2()`; or one recipe for
+      each view of the method's batch, such as PIRL's image and patches.
     image_size: side of a view, pixels.
-    batch_size: global batch.
-    steps: optimizer steps of the run.
-    learning_rate: the peak.
-    scale_learning_rate: whether `learning_rate` is meant for a batch of 256 and
+    batch_size: global batch size.
+    steps: number of optimizer steps.
+    learning_rate: peak learning rate.
+    scale_learning_rate: whether `learning_rate` is given for a batch of 256 and
       is multiplied by batch_size / 256 (Goyal et al. 2017).
-    schedule: (peak, steps) -> learning-rate schedule.
-    optimizer: schedule -> optimizer.
-    seed: of the weights, the order, the views, the queue.
-    deterministic: same bits from the same config on the same machine; slower.
-    labels: which of `images` must come with a class that the method sees:
-      "none", "all", or "some" (a manifest's rows without a label are unknown).
-    labeled_fraction: with labels, the share of each class whose labels are
-      seen, 0..1; the seed decides which.
-    labeled_images: class folders (or a labeled source) that vote in the
-      online kNN, and that the linear probe learns from; None turns both off.
-    held_out_images: labeled likewise, whose labels both guess.
-    held_out_tracks: a function that returns region tracks of videos that are
-      not trained on, such as `region_tracks.region_tracks`: how often an object
-      is known again there is measured (`monitors_tracks.SameObject`); None
-      turns it off.
-    baseline: builds the method to compare with, None for none: when the run is
-      at its end, it is trained from the same initial weights on the same
-      examples for as many steps, measured on `held_out_tracks`, and dropped.
-    baseline_name: what to call it in the closing lines.
-    knn_k: neighbors that vote (InstDisc, Wu et al. 2018).
-    knn_temperature: of the votes.
-    knn_image_size: side of the images that kNN sees, pixels; None for
-      `image_size`. Objects look larger in random crops than in whole images,
-      so somewhat more than `image_size` is often better (Touvron et al. 2019).
-    linear_probe: whether a linear probe is fitted beside the kNN, on the same
-      features of the same images: `linear_accuracy` in the log. It costs little
-      beside computing the features.
-    invariance_sets: what invariances are watched while training: sets, or
-      functions that return them, such as `rendered_sets.rendered_sets`.
-    invariance_every: steps between measurements of these; 0 for never. Each
-      runs the encoder over all their images.
-    log_every: steps in a logged window.
-    monitor_every: steps between measurements of the monitors; 0 for never.
-    checkpoint_every_steps: 0 for never.
-    checkpoint_every_minutes: 0 for never. Not used by a deterministic run on
-      several replicas: saving rounds batch norm's averages, and so must come at
-      the same steps each time.
-    keep_checkpoints: how many of the last are kept, besides the best.
-    max_skipped_fraction: of the images that may be unusable.
+    schedule: function (peak, steps) -> learning-rate schedule.
+    optimizer: function schedule -> Keras optimizer, such as
+      `optimizers.MomentumSgd` or any Keras optimizer class.
+    seed: seed of the initial weights, the order of images, the views and the
+      queue.
+    deterministic: whether the same config on the same machine gives the same
+      bits; slower.
+    labels: images that must have a class the method learns from: "none", "all",
+      or "some" (images without a label in a manifest are unlabeled).
+    labeled_fraction: fraction of each class whose labels the method gets, above
+      0 and at most 1; the seed chooses the images.
+    monitors: measurements during the run, in the order of the log.
+    more_monitors: further monitors, for a second gin file that adds to the
+      list of the first one.
+    best_metric: name of the metric whose best value marks the checkpoint in
+      checkpoints/best; the lowest for "loss", the highest for others. None for
+      the choice of the first monitor that has one (kNN: "knn_accuracy"), else
+      "loss".
+    log_every: number of steps in a logged window.
+    checkpoint_every_steps: number of steps between checkpoints; 0 for none.
+    checkpoint_every_minutes: minutes between checkpoints; 0 for none. Not used
+      by a deterministic run on several replicas: saving rounds the averages of
+      batch norm, and must happen at the same steps each time.
+    keep_checkpoints: number of recent checkpoints to keep besides the best.
+    max_skipped_fraction: fraction of the images that may be unusable.
     finish_views_in_step: whether the photometric half of augmentation runs in
-      the train step, on the accelerator, and not in the input pipeline.
+      the train step, on the accelerator, instead of the input pipeline.
     precision: "float32", "mixed_bfloat16" or "mixed_float16".
-    jit_compile: compiles the train step with XLA.
-    steps_per_execution: train steps between two looks of the host.
-    threads_per_operation: among how many threads a CPU divides an operation; 0
-      leaves it to TensorFlow. With few cores and a symmetric loss, whose two
-      halves run side by side, 1 takes a sixth to a quarter less time.
-    strategy: which devices train together; see `distribution.strategy`.
-    worker_seconds: how long a worker of TF_CONFIG waits for the others.
+    jit_compile: whether XLA compiles the train step.
+    steps_per_execution: number of train steps per call from Python.
+    threads_per_operation: number of CPU threads that share one operation; 0 for
+      TensorFlow's choice. With few cores and a symmetric loss, whose halves run
+      in parallel, 1 takes a sixth to a quarter less time.
+    strategy: devices that train together; see `distribution.strategy`.
+    worker_seconds: seconds to wait for the other workers of TF_CONFIG.
     data_service_address: "host:port" of a tf.data service that makes the
-      batches; None to make them here. Images then come in the order in which
-      they are ready.
-    next_command: what the closing lines suggest to do next.
+      batches; None to make them in this process. Images then arrive in the
+      order in which they are ready.
+    next_command: command that the summary suggests; None for TensorBoard.
   """
 
   images: Source
@@ -99,19 +95,12 @@ class Pretraining:
   deterministic: bool = False
   labels: str = "none"
   labeled_fraction: float = 1.0
-  labeled_images: Source = None
-  held_out_images: Source = None
-  held_out_tracks: Callable[[], records.ImageRecords] | None = None
-  baseline: Callable | None = None
-  baseline_name: str = "baseline"
-  knn_k: int = 20
-  knn_temperature: float = 0.1
-  knn_image_size: int | None = None
-  linear_probe: bool = True
-  invariance_sets: Sequence = ()
-  invariance_every: int = 0
+  monitors: Sequence[base.Monitor] = dataclasses.field(
+    default_factory=default_monitors
+  )
+  more_monitors: Sequence[base.Monitor] = ()
+  best_metric: str | None = None
   log_every: int = 50
-  monitor_every: int = 1000
   checkpoint_every_steps: int = 1000
   checkpoint_every_minutes: float = 10.0
   keep_checkpoints: int = 3
@@ -127,93 +116,87 @@ class Pretraining:
   next_command: str | None = None
 
   def __post_init__(self):
-    """Refuses numbers out of range and half of a kNN."""
-    _at_least("IMAGE_SIZE", self.image_size, 2)
-    _at_least("BATCH_SIZE", self.batch_size, 1)
-    _at_least("STEPS", self.steps, 1)
-    _at_least("log_every", self.log_every, 1)
-    _at_least("monitor_every", self.monitor_every, 0)
-    _at_least("invariance_every", self.invariance_every, 0)
-    _at_least("keep_checkpoints", self.keep_checkpoints, 1)
-    _at_least("steps_per_execution", self.steps_per_execution, 1)
-    _at_least("threads_per_operation", self.threads_per_operation, 0)
-    if not self.images:
-      raise errors.UsageError(
-        "no images: expected a folder, a manifest, TFRecords or a TFDS name;"
-        " set IMAGES."
-      )
-    if not 0 <= self.seed < 2**31:
-      raise errors.UsageError(
-        f"seed {self.seed}: expected 0 to 2147483647; change SEED."
-      )
-    if not self.learning_rate >= 0:
-      raise errors.UsageError(
-        f"learning rate {self.learning_rate}: expected at least 0; change"
-        " LEARNING_RATE."
-      )
-    if self.precision not in PRECISIONS:
-      raise errors.UsageError(
-        f"precision {self.precision!r}: expected one of"
-        f" {', '.join(PRECISIONS)}; change `precision`."
-      )
-    if self.labels not in LABELS:
-      raise errors.UsageError(
-        f"labels {self.labels!r}: expected one of {', '.join(LABELS)}; change"
-        " `labels`."
-      )
-    if not 0.0 < self.labeled_fraction <= 1.0:
-      raise errors.UsageError(
-        f"labeled_fraction {self.labeled_fraction}: expected above 0 and at"
-        " most 1; change `labeled_fraction`."
-      )
-    if self.data_service_address and self.deterministic:
-      raise errors.UsageError(
-        "DETERMINISTIC=True with a data_service_address: a tf.data service"
-        " gives images in the order in which they are ready; unset one of"
-        " them."
-      )
-    if bool(self.invariance_sets) != bool(self.invariance_every):
-      raise errors.UsageError(
-        "to watch invariances, set both invariance_sets and invariance_every"
-        " (or neither)."
-      )
-    if (self.labeled_images is None) != (self.held_out_images is None):
-      raise errors.UsageError(
-        "the online kNN needs two sets: set both LABELLED_IMAGES and"
-        " HELD_OUT_IMAGES, or neither."
-      )
-
-    if self.baseline is not None and self.held_out_tracks is None:
-      raise errors.UsageError(
-        "a baseline is compared on held-out tracks, of which there are none:"
-        " expected both or neither; set held_out_tracks, or unset baseline."
+    """Raises UsageError for values out of range or at odds."""
+    _check_int("IMAGE_SIZE", self.image_size, least=2)
+    _check_int("BATCH_SIZE", self.batch_size, least=1)
+    _check_int("STEPS", self.steps, least=1)
+    _check_int("log_every", self.log_every, least=1)
+    _check_int("keep_checkpoints", self.keep_checkpoints, least=1)
+    _check_int("steps_per_execution", self.steps_per_execution, least=1)
+    _check_int("threads_per_operation", self.threads_per_operation, least=0)
+    errors.require(
+      self.images,
+      "no images: expected a folder, a manifest, TFRecords or a TFDS name; set"
+      " IMAGES.",
+    )
+    errors.require(
+      0 <= self.seed < 2**31,
+      f"seed {self.seed}: expected 0 to 2147483647; change SEED.",
+    )
+    errors.require(
+      self.learning_rate >= 0,
+      f"learning rate {self.learning_rate}: expected at least 0; change"
+      " LEARNING_RATE.",
+    )
+    errors.require(
+      self.precision in PRECISIONS,
+      f"precision {self.precision!r}: expected one of {', '.join(PRECISIONS)};"
+      " change `precision`.",
+    )
+    errors.require(
+      self.labels in LABELS,
+      f"labels {self.labels!r}: expected one of {', '.join(LABELS)}; change"
+      " `labels`.",
+    )
+    errors.require(
+      0.0 < self.labeled_fraction <= 1.0,
+      f"labeled_fraction {self.labeled_fraction}: expected above 0 and at most"
+      " 1; change `labeled_fraction`.",
+    )
+    errors.require(
+      not (self.data_service_address and self.deterministic),
+      "DETERMINISTIC=True with a data_service_address: a tf.data service gives"
+      " images in the order in which they are ready; unset one of them.",
+    )
+    for monitor in self.all_monitors:
+      errors.require(
+        isinstance(monitor, base.Monitor),
+        f"monitors: {monitor!r} is not a Monitor; expected objects: in a gin"
+        " file, @module.Class() with brackets.",
       )
 
   @property
+  def all_monitors(self) -> tuple[base.Monitor, ...]:
+    """The monitors of both lists."""
+    return (*self.monitors, *self.more_monitors)
+
+  @property
+  def checkpoint_metric(self) -> str:
+    """Name of the metric that marks the best checkpoint."""
+    names = [self.best_metric, *(m.best_metric for m in self.all_monitors)]
+    return next((name for name in names if name), "loss")
+
+  @property
   def peak_learning_rate(self) -> float:
-    """The rate after scaling by the batch."""
+    """Peak learning rate after scaling by the batch size."""
     scale = self.batch_size / 256 if self.scale_learning_rate else 1.0
     return self.learning_rate * scale
 
 
-def _at_least(name: str, value, least: int):
-  if isinstance(value, bool) or not isinstance(value, int) or value < least:
-    raise errors.UsageError(
-      f"{name}={value!r}: expected a whole number of at least {least}."
-    )
+def _check_int(name: str, value, *, least: int) -> None:
+  good = isinstance(value, int) and not isinstance(value, bool)
+  errors.require(
+    good and value >= least,
+    f"{name}={value!r}: expected a whole number of at least {least}.",
+  )
 
 
 def locate(settings: Pretraining) -> Pretraining:
-  """Replaces sources that are functions by what they return."""
-  sources = {
-    name: getattr(settings, name)
-    for name in (
-      "images",
-      "labeled_images",
-      "held_out_images",
-      "held_out_tracks",
-    )
-  }
-  return dataclasses.replace(
-    settings, **{k: v() if callable(v) else v for k, v in sources.items()}
-  )
+  """Finds all data: calls sources that are functions, and the monitors' own.
+
+  Returns:
+    The settings, in which `images` is an image source or records.
+  """
+  for monitor in settings.all_monitors:
+    monitor.find_data()
+  return dataclasses.replace(settings, images=base.located(settings.images))

@@ -30,13 +30,13 @@ def test_without_tf_config_there_is_one_process(monkeypatch):
   assert cluster.read().is_chief
 
 
-def test_the_workers_and_the_own_place_are_read(monkeypatch):
+def test_the_workers_and_the_own_index_are_read(monkeypatch):
   monkeypatch.setenv("TF_CONFIG", config())
   assert cluster.read() == cluster.Cluster(("a:1", "b:2"), 1)
   assert not cluster.read().is_chief
 
 
-def test_a_chief_of_its_own_comes_first(monkeypatch):
+def test_a_separate_chief_comes_first(monkeypatch):
   jobs = {"chief": ["c:1"], "worker": ["a:1"]}
   for task, index in (("chief", 0), ("worker", 1)):
     text = json.dumps({"cluster": jobs, "task": {"type": task, "index": 0}})
@@ -47,17 +47,17 @@ def test_a_chief_of_its_own_comes_first(monkeypatch):
 @pytest.mark.parametrize(
   "text, message",
   [
-    ("{", "TF_CONFIG is not JSON.*expected {"),
-    ("[1]", "not a description"),
-    (config(workers=["a"]), "'a', which is no host:port"),
+    ("{", "TF_CONFIG.*JSON"),
+    ("[1]", "TF_CONFIG"),
+    (config(workers=["a"]), "'a'.*host:port"),
     (config(workers=["a:99999", "b:1"]), "'a:99999'"),
     (config(workers=["a:1", "a:1"]), "twice"),
-    (config(index=2), "index 2 among 2 workers"),
+    (config(index=2), "index 2 .*2 workers"),
     (config(index=None), "index None"),
     ('{"cluster": {"ps": ["a:1"]}}', "jobs ps"),
   ],
 )
-def test_what_describes_no_cluster_is_refused(monkeypatch, text, message):
+def test_a_malformed_config_is_refused(monkeypatch, text, message):
   monkeypatch.setenv("TF_CONFIG", text)
   with pytest.raises(errors.UsageError, match=message):
     cluster.read()

@@ -1,4 +1,4 @@
-"""Tests of the launcher, with small programs for workers."""
+"""Tests of tf_ssl.training.distributed.launcher, with small programs."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ import pytest
 from tf_ssl import errors
 from tf_ssl.training.distributed import launcher
 
-# Notes its TF_CONFIG, then does as the lines say that its attempt is given.
+# Writes its TF_CONFIG to a file, then runs the lines that a test adds.
 WORKER = """
 import json, os, pathlib, signal, sys, time
 config = json.loads(os.environ["TF_CONFIG"])
@@ -29,7 +29,7 @@ def launch(tmp_path, lines, **kwargs):
   return code, said
 
 
-def test_every_worker_gets_its_place_in_one_cluster(tmp_path):
+def test_every_worker_gets_its_index_in_one_cluster(tmp_path):
   code, said = launch(tmp_path, "", workers=3)
   assert (code, said) == (0, [])
   configs = [json.loads((tmp_path / f"{i}.0").read_text()) for i in range(3)]
@@ -47,17 +47,18 @@ def test_after_a_kill_all_are_started_again(tmp_path):
     "  time.sleep(60)",
   )
   assert code == 0
-  assert said == ["launch: stopped by SIGKILL; starting all 2 workers again"]
+  [line] = said
+  assert "SIGKILL" in line and "all 2 workers" in line
   assert (tmp_path / "0.1").exists() and (tmp_path / "1.1").exists()
 
 
 def test_after_a_lost_worker_all_are_started_again_until_it_gives_up(tmp_path):
   code, said = launch(tmp_path, "sys.exit(75)", restarts=1)
   assert code == errors.WorkerLostError.exit_code == 75
-  assert "giving up" in said[-1] and len(said) == 2
+  assert "2 times" in said[-1] and len(said) == 2
 
 
-def test_bad_input_is_not_tried_again(tmp_path):
+def test_bad_input_is_not_retried(tmp_path):
   code, said = launch(tmp_path, "sys.exit(2 if index else time.sleep(60))")
   assert (code, said) == (2, [])
   assert not (tmp_path / "0.1").exists()
@@ -71,7 +72,7 @@ def test_bad_input_is_not_tried_again(tmp_path):
     (["/no/such"], 1, "/no/such"),
   ],
 )
-def test_what_cannot_be_started_is_refused(command, workers, message):
+def test_bad_arguments_are_refused(command, workers, message):
   with pytest.raises(errors.UsageError, match=message):
     launcher.launch(command, workers=workers, restarts=0)
 

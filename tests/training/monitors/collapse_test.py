@@ -1,4 +1,4 @@
-"""Each cause is named when it is there, and nothing when it is not."""
+"""Tests of tf_ssl.training.monitors.collapse."""
 
 import math
 import sys
@@ -59,7 +59,7 @@ def test_a_key_encoder_that_is_no_average_is_named_at_once(momentum, cause):
   assert _causes([], key_momentum=momentum) == [cause]
 
 
-def test_too_much_weight_decay_really_collapses_and_is_named(tmp_path):
+def test_too_much_weight_decay_collapses_and_is_named(make_context):
   """A linear embedding whose kernel decays until only its bias is left."""
   tf.keras.utils.set_random_seed(0)
   layer = tf.keras.layers.Dense(16, bias_initializer="ones")
@@ -72,9 +72,8 @@ def test_too_much_weight_decay_really_collapses_and_is_named(tmp_path):
   probe = batches.ImagePair(
     *rng.normal(size=[2, 32, 4, 4, 3]).astype(np.float32)
   )
-  monitor = representation.RepresentationMonitor(
-    method, probe, tf.summary.create_file_writer(str(tmp_path))
-  )
+  monitor = representation.Representation()
+  monitor.start(make_context(method, probe=probe))
   history = []
   for step in range(0, 121, 20):
     history.append({"step": step, **monitor.measure(step)})
@@ -84,12 +83,12 @@ def test_too_much_weight_decay_really_collapses_and_is_named(tmp_path):
   assert history[0]["embedding_std"] > 0.5 / math.sqrt(16)
   assert _causes(history[:2], embedding_size=16) == []
   (found,) = collapse.verdict(history, embedding_size=16)
-  assert found.cause == "embedding variance is gone"
+  assert found.cause == "embedding collapse"
   assert "effective rank 1" in found.message
   assert "LEARNING_RATE" in found.message
 
 
-def test_a_queue_fed_with_one_batch_is_named(tmp_path):
+def test_a_queue_fed_with_one_batch_is_named(make_context):
   rng = np.random.default_rng(0)
   batch = rng.normal(size=[8, 12]).astype(np.float32)
   keys = np.tile(batch / np.linalg.norm(batch, axis=1, keepdims=True), [4, 1])
@@ -100,11 +99,8 @@ def test_a_queue_fed_with_one_batch_is_named(tmp_path):
     queue=python_types.SimpleNamespace(keys=tf.Variable(keys)),
   )
   views = rng.normal(size=[2, 9, 2, 2, 3]).astype(np.float32)
-  monitor = representation.RepresentationMonitor(
-    method,
-    batches.ImagePair(*views),
-    tf.summary.create_file_writer(str(tmp_path)),
-  )
+  monitor = representation.Representation()
+  monitor.start(make_context(method, probe=batches.ImagePair(*views)))
   history = [{"step": s, **monitor.measure(s)} for s in (0, 10, 20)]
 
   (found,) = collapse.verdict(history, embedding_size=12)
@@ -159,10 +155,10 @@ def test_collapse_is_not_blamed_on_its_consequences():
     record.update(
       embedding_std=1e-6, queue_duplicates=1.0, loss=_CHANCE, knn_accuracy=0.1
     )
-  assert _causes(history) == ["embedding variance is gone"]
+  assert _causes(history) == ["embedding collapse"]
 
 
-def test_each_verdict_is_said_once():
+def test_each_verdict_is_printed_once():
   said = []
   judge = collapse.Judge(said.append, **{**_CONTEXT, "key_momentum": 0})
   history = _healthy()
@@ -174,7 +170,7 @@ def test_each_verdict_is_said_once():
   third = judge(history)
 
   assert [v.cause for v in first] == ["key momentum is 0"]
-  assert [v.cause for v in second] == ["embedding variance is gone"]
+  assert [v.cause for v in second] == ["embedding collapse"]
   assert third == []
   assert len(said) == 2
   assert all(line.startswith("WARNING: ") for line in said)

@@ -1,4 +1,4 @@
-"""Invariances watched while training."""
+"""Tests of tf_ssl.training.monitors.invariance."""
 
 import functools
 import json
@@ -42,13 +42,14 @@ def _means(images, training=False):
   return tf.reduce_mean(images, axis=[1, 2])
 
 
-def _monitor(sets, tmp_path, **options):
-  writer = tf.summary.create_file_writer(str(tmp_path / "events"))
-  options = {"every": 2, "top_k": (2,), **options}
-  return invariance.InvarianceMonitor(_means, sets, writer, **options)
+def _monitor(sets, context, **options):
+  monitor = invariance.Invariance(sets=sets, **{"top_k": (2,), **options})
+  monitor.find_data()
+  monitor.start(context)
+  return monitor
 
 
-def test_the_score_is_that_of_the_features(sets, tmp_path):
+def test_the_score_is_that_of_the_features(sets, make_context):
   images = np.stack(
     [
       np.asarray(Image.open(sets.images.path(i)), np.float64)
@@ -62,42 +63,38 @@ def test_the_score_is_that_of_the_features(sets, tmp_path):
     sets.classes,
     top_k=(2,),
   ).scores[2]
-  found = _monitor([sets], tmp_path).measure(4)
+  context = make_context(encoder=_means)
+  found = _monitor([lambda: sets], context).measure(4)
   assert found == {"invariance_noise_top2": pytest.approx(expected)}
 
 
-def test_what_cannot_be_measured_is_named(sets, tmp_path):
-  with pytest.raises(errors.UsageError, match="invariance_sets: noise cannot"):
-    _monitor([sets], tmp_path, top_k=(9,)).measure(0)
-  with pytest.raises(errors.UsageError, match="expected each of them once"):
-    _monitor([sets, sets], tmp_path)
+def test_sets_that_cannot_be_measured_are_named(sets, make_context):
+  context = make_context(encoder=_means)
+  with pytest.raises(errors.UsageError, match="noise.*9"):
+    _monitor([sets], context, top_k=(9,)).measure(0)
+  with pytest.raises(errors.UsageError, match="noise.*`sets`"):
+    _monitor([sets, sets], context)
 
 
-def test_a_collapse_does_not_end_the_run_that_is_watched(
-  sets, tmp_path, monkeypatch
+def test_a_collapsed_encoder_does_not_end_the_run(
+  sets, make_context, monkeypatch
 ):
   scale = tf.Variable(0.0)
-  writer = tf.summary.create_file_writer(str(tmp_path / "events"))
-  monitor = invariance.InvarianceMonitor(
-    lambda images, training: scale * _means(images),
-    [sets],
-    writer,
-    every=2,
-    top_k=(2,),
-  )
-  with pytest.raises(errors.UsageError, match="same value in all 36 images"):
+  encoder = lambda images, training: scale * _means(images)  # noqa: E731
+  monitor = _monitor([sets], make_context(encoder=encoder))
+  with pytest.raises(errors.UsageError, match="all 36 images"):
     monitor.measure(0)
   said = []
   monkeypatch.setattr(
     logging, "warning", lambda text, *values: said.append(text % values)
   )
   assert monitor.measure(2) == {}
-  assert "step 2: invariance_sets: noise cannot be measured: all 3" in said[0]
+  assert said[0].startswith("step 2: ") and "noise" in said[0]
   scale.assign(1.0)
   assert 0 < monitor.measure(4)["invariance_noise_top2"] <= 100
 
 
-def test_a_run_logs_them_every_so_many_steps(sets, tmp_path):
+def test_a_run_logs_scores_every_few_steps(sets, tmp_path):
   run_settings = settings.Pretraining(
     images=sets.images.root,
     method=functools.partial(
@@ -111,9 +108,8 @@ def test_a_run_logs_them_every_so_many_steps(sets, tmp_path):
     steps=6,
     learning_rate=0.03,
     log_every=6,
-    monitor_every=0,
-    invariance_sets=[lambda: sets],
-    invariance_every=3,
+    monitors=(),
+    more_monitors=[invariance.Invariance(sets=[lambda: sets], every=3)],
   )
   result = pretrain.pretrain(
     run_settings,
@@ -131,20 +127,6 @@ def test_a_run_logs_them_every_so_many_steps(sets, tmp_path):
   ).Reload()
   points = events.Tensors("invariance/noise_top10")
   assert [point.step for point in points] == [0, 3, 6]
-
-
-def test_half_of_the_settings_is_refused(sets):
-  with pytest.raises(errors.UsageError, match="set both invariance_sets"):
-    settings.Pretraining(
-      images="a",
-      method=moco.build_moco,
-      recipe=recipes.moco_v2(),
-      image_size=16,
-      batch_size=8,
-      steps=6,
-      learning_rate=0.03,
-      invariance_sets=[sets],
-    )
 
 
 if __name__ == "__main__":

@@ -1,20 +1,20 @@
-"""The online kNN and linear probe: numbers, names, errors."""
+"""Tests of tf_ssl.training.monitors.labeled."""
 
 import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 from sklearn import linear_model, pipeline, preprocessing
 from tensorboard.backend.event_processing import event_accumulator
 
-from tf_ssl import batches, errors
-from tf_ssl.ops import pixels
-from tf_ssl.training.monitors import labeled as monitors_labeled
+from tf_ssl import errors
+from tf_ssl.training.monitors import labeled
 
 
 class _MeanColor(tf.keras.Model):
-  """Its feature is the mean color, or nothing when blinded."""
+  """Its feature is the mean color, weighted."""
 
   def __init__(self):
     super().__init__()
@@ -25,39 +25,44 @@ class _MeanColor(tf.keras.Model):
     return self.sight * tf.reduce_mean(images, axis=[1, 2])
 
 
-def _dataset(num, *, seed, labeled=True):
-  """Reddish and bluish images."""
+def _folder(path, num, *, seed, labeled=True):
+  """Class folders of reddish and bluish images; returns the path."""
   rng = np.random.default_rng(seed)
-  labels = np.arange(num, dtype=np.int32) % 2
-  images = rng.integers(0, 100, [num, 4, 4, 3])
-  images[labels == 0, :, :, 0] += 150
-  images[labels == 1, :, :, 2] += 150
-  return tf.data.Dataset.from_tensor_slices(
-    batches.LabeledImage(
-      images.astype(np.uint8), labels if labeled else np.full_like(labels, -1)
-    )
-  ).batch(5)
+  for i in range(num):
+    image = rng.integers(0, 100, [4, 4, 3])
+    image[:, :, 2 * (i % 2)] += 150
+    folder = path / str(i % 2) if labeled else path
+    folder.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image.astype(np.uint8)).save(folder / f"{i}.png")
+  return str(path)
 
 
-def _monitor(path, **kwargs):
-  writer = tf.summary.create_file_writer(str(path))
-  arguments = {
-    "encoder": _MeanColor(),
-    "labeled": _dataset(12, seed=0),
-    "held_out": _dataset(7, seed=1),
-    "writer": writer,
-    "k": 3,
-    **kwargs,
-  }
-  return monitors_labeled.LabeledMonitor(**arguments), writer
+@pytest.fixture(name="start")
+def fixture_start(tmp_path, make_context):
+  """Function that starts a monitor of an encoder on two small folders."""
+
+  def start(encoder=None, **changes):
+    arguments = {
+      "train": _folder(tmp_path / "train", 12, seed=0),
+      "test": _folder(tmp_path / "test", 7, seed=1),
+      "k": 3,
+      **changes,
+    }
+    monitor = labeled.LabeledImages(**arguments)
+    monitor.find_data()
+    context = make_context(encoder=encoder or _MeanColor())
+    monitor.start(context)
+    return monitor, context
+
+  return start
 
 
-def test_it_follows_the_encoder_and_writes_k_and_temperature_beside(tmp_path):
+def test_accuracies_follow_the_encoder_and_are_drawn(start):
   encoder = _MeanColor()
-  monitor, writer = _monitor(tmp_path, encoder=encoder, temperature=0.07)
+  monitor, context = start(encoder, temperature=0.07)
 
   seeing = monitor.measure(0)
-  encoder.sight.assign([0.0, 1.0, 0.0])  # Green says nothing.
+  encoder.sight.assign([0.0, 1.0, 0.0])  # Green carries no information.
   blind = monitor.measure(10)
 
   assert seeing == {
@@ -67,8 +72,8 @@ def test_it_follows_the_encoder_and_writes_k_and_temperature_beside(tmp_path):
     "linear_accuracy": 1.0,
   }
   assert blind["knn_accuracy"] < 1.0 and blind["linear_accuracy"] < 1.0
-  writer.close()
-  events = event_accumulator.EventAccumulator(str(tmp_path)).Reload()
+  context.writer.close()
+  events = event_accumulator.EventAccumulator(context.tensorboard).Reload()
   points = events.Tensors("knn/accuracy_k3_t0.07")
   assert [point.step for point in points] == [0, 10]
   assert tf.make_ndarray(points[0].tensor_proto) == 1.0
@@ -79,35 +84,52 @@ def test_it_follows_the_encoder_and_writes_k_and_temperature_beside(tmp_path):
   )
 
 
-def test_both_are_of_one_pass_over_the_images(tmp_path):
-  passes = []
+@pytest.fixture(name="eagerly")
+def fixture_eagerly():
+  tf.config.run_functions_eagerly(True)
+  yield
+  tf.config.run_functions_eagerly(False)
 
-  def counted(name, dataset):
-    def start():
-      passes.append(name)
-      return 0
 
-    first = tf.data.Dataset.range(1).map(
-      lambda _: tf.py_function(start, [], tf.int64)
-    )
-    return first.flat_map(lambda _: dataset)
+def test_both_accuracies_use_one_pass_over_normalized_images(start, eagerly):
+  seen = []
 
-  monitor, _ = _monitor(
-    tmp_path,
-    labeled=counted("labeled", _dataset(12, seed=0)),
-    held_out=counted("held out", _dataset(7, seed=1)),
-  )
+  def encoder(images, training):
+    del training
+    seen.append(tf.reduce_mean(images, axis=[1, 2]))
+    return seen[-1]
+
+  monitor, _ = start(encoder)
   assert monitor.measure(0)["linear_accuracy"] == 1.0
-  assert passes == ["labeled", "held out"]
+  assert sum(len(batch) for batch in seen) == 12 + 7
+  colors = tf.concat(seen, 0).numpy()
+  red = colors[:, 0] > colors[:, 2]
+  assert red.sum() == 6 + 4
+  # Pixels of 150 to 249 and of 0 to 99, normalized with ImageNet's statistics.
+  assert np.all((0.4 < colors[red, 0]) & (colors[red, 0] < 2.2))
+  assert np.all(colors[red, 2] < 0.0)
 
 
-def test_the_linear_probe_can_be_left_out(tmp_path):
-  monitor, _ = _monitor(tmp_path, linear_probe=False)
+def test_the_linear_probe_is_optional(start):
+  monitor, _ = start(linear_probe=False)
   assert set(monitor.measure(0)) == {
     "knn_accuracy",
     "knn_k",
     "knn_temperature",
   }
+
+
+def test_without_sources_the_monitor_is_off(start):
+  monitor, _ = start(train=None, test=None)
+  assert monitor.measure(0) == {} and monitor.best_metric is None
+  assert monitor.summary({}, {}, None) is None
+  assert labeled.LabeledImages(train="a", test="b").best_metric
+
+
+def test_the_summary_has_both_accuracies(start):
+  monitor, _ = start()
+  line = monitor.summary({"knn_accuracy": 0.25}, {"knn_accuracy": 0.5}, None)
+  assert "25.0%" in line and "50.0%" in line and "k 3" in line
 
 
 def test_the_linear_probe_is_scikit_learns_on_scaled_features():
@@ -121,52 +143,39 @@ def test_the_linear_probe_is_scikit_learns_on_scaled_features():
   reference = pipeline.make_pipeline(
     preprocessing.StandardScaler(), linear_model.LogisticRegression(C=0.1)
   ).fit(features[train], labels[train])
-  found = monitors_labeled._linear_accuracy(
+  found = labeled._linear_accuracy(
     features[train], labels[train], features[test], labels[test]
   )
   assert found == reference.score(features[test], labels[test])
   assert 0.5 < found < 1.0
 
 
-def test_a_class_that_is_not_learned_from_is_never_named():
+def test_a_class_without_training_images_is_never_predicted():
   features = np.array([[0.0, 1.0], [1.0, 0.0]] * 3, np.float32)
-  found = monitors_labeled._linear_accuracy(
+  found = labeled._linear_accuracy(
     features, np.array([0, 1] * 3), features[:2], np.array([0, 7])
   )
   assert found == 0.5
 
 
-def test_the_images_are_normalized_as_in_training(tmp_path):
-  seen = []
-
-  def encoder(images, training):
-    del training
-    seen.append(tf.reduce_mean(images, axis=[1, 2]))
-    return seen[-1]
-
-  tf.config.run_functions_eagerly(True)
-  try:
-    _monitor(tmp_path, encoder=encoder)[0].measure(0)
-  finally:
-    tf.config.run_functions_eagerly(False)
-
-  first = next(iter(_dataset(12, seed=0))).image
-  expected = tf.reduce_mean(pixels.normalize(first), axis=[1, 2])
-  np.testing.assert_allclose(seen[0], expected, atol=1e-5)
-
-
 @pytest.mark.parametrize(
   ("change", "message"),
   [
-    ({"k": 13}, "LABELLED_IMAGES.*k = 13 neighbors.*among 12"),
-    ({"held_out": _dataset(4, seed=0, labeled=False)}, "HELD_OUT.*unlabeled"),
-    ({"labeled": _dataset(4, seed=0).take(0)}, "LABELLED_IMAGES.*is empty"),
+    ({"k": 13}, "LABELLED_IMAGES.*13.*12"),
+    ({"train": None}, "LABELLED_IMAGES=None"),
+    ({"test": "nowhere/"}, "nowhere.*HELD_OUT_IMAGES"),
+    ({"every": -1}, "every=-1"),
   ],
 )
-def test_sets_that_do_not_do_are_named(tmp_path, change, message):
-  monitor, _ = _monitor(tmp_path, **change)
+def test_bad_arguments_are_named(start, change, message):
   with pytest.raises(errors.UsageError, match=message):
-    monitor.measure(0)
+    start(**change)[0].measure(0)
+
+
+def test_images_without_labels_are_refused(start, tmp_path):
+  flat = _folder(tmp_path / "flat", 4, seed=0, labeled=False)
+  with pytest.raises(errors.UsageError, match="flat"):
+    start(test=flat)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Reference lines and the config, read by TensorBoard's own readers."""
+"""Tests of tf_ssl.training.monitors.notes, with TensorBoard's own readers."""
 
 import math
 import sys
@@ -19,7 +19,7 @@ def test_the_line_and_the_curve_are_two_runs_of_one_tag(tmp_path):
   for step, loss in ((0, 1.7), (100, 1.2)):
     with writer.as_default(step=step):
       tf.summary.scalar("train/loss", loss)
-    assert line.measure(step) == {}
+    line.draw(step)
   notes.write_config(writer, "SEED = 1\nSTEPS = 2")
   writer.close()
 
@@ -37,7 +37,7 @@ def test_the_line_and_the_curve_are_two_runs_of_one_tag(tmp_path):
   assert tf.make_ndarray(text.tensor_proto) == b"    SEED = 1\n    STEPS = 2"
 
 
-def test_the_number_of_tracks_a_video_is_drawn_with_its_mean(tmp_path):
+def test_the_number_of_tracks_per_video_is_drawn_with_its_mean(tmp_path):
   writer = tf.summary.create_file_writer(str(tmp_path))
   notes.write_tracks(writer, np.array([3, 5, 4, 3, 0]))
   writer.close()
@@ -53,7 +53,7 @@ def test_the_number_of_tracks_a_video_is_drawn_with_its_mean(tmp_path):
   np.testing.assert_array_equal(buckets[:, 2], [1, 0, 0, 2, 1, 1])
 
 
-def test_videos_alike_have_one_bucket(tmp_path):
+def test_equal_videos_share_one_bucket(tmp_path):
   writer = tf.summary.create_file_writer(str(tmp_path))
   notes.write_tracks(writer, np.array([4, 4, 4]))
   writer.close()

@@ -1,6 +1,6 @@
-"""Files that TensorBoard's projector reads, read by its own code."""
+"""Tests of tf_ssl.training.monitors.projector."""
 
-import os
+import pathlib
 import sys
 
 import numpy as np
@@ -12,7 +12,8 @@ from tensorboard.plugins import projector
 from tensorboard.plugins.projector import projector_plugin
 
 from tf_ssl import batches
-from tf_ssl.ops import pixels
+from tf_ssl.ops import pixels, workdir
+from tf_ssl.training.monitors import labeled
 from tf_ssl.training.monitors import projector as monitors_projector
 
 
@@ -26,16 +27,23 @@ def _images(num):
   return rng.integers(0, 256, [num, 6, 6, 3], dtype=np.uint8)
 
 
-def test_the_projector_finds_features_labels_and_thumbnails(tmp_path):
+def test_the_projector_finds_features_labels_and_thumbnails(
+  make_context, monkeypatch
+):
   images = _images(70)
   labels = np.arange(70) % 3
   labels[0] = -1
-  monitor = monitors_projector.Projector(
-    _encoder,
-    batches.LabeledImage(images, labels),
-    str(tmp_path),
-    class_names=["cat", "dog\t2"],
+  dataset = tf.data.Dataset.from_tensor_slices(
+    batches.LabeledImage(images, labels.astype(np.int32))
+  ).batch(32)
+  monkeypatch.setattr(
+    labeled, "open_dataset", lambda *_: (dataset, ["cat", "dog\t2"])
   )
+  monitor = monitors_projector.Projector(images="held_out/")
+  monitor.find_data()
+  context = make_context(encoder=_encoder)
+  monitor.start(context)
+  tmp_path = pathlib.Path(context.tensorboard)
 
   assert monitor.measure(0) == {}
   monitor.measure(50)
@@ -57,7 +65,7 @@ def test_the_projector_finds_features_labels_and_thumbnails(tmp_path):
   sprite = Image.open(tmp_path / embedding.sprite.image_path)
   assert sprite.size == (9 * 48, 9 * 48)
   assert list(embedding.sprite.single_image_dim) == [48, 48]
-  assert not [f for f in os.listdir(tmp_path) if f.endswith(".partial")]
+  assert not [p for p in tmp_path.rglob("*") if workdir.is_temporary(p)]
 
 
 def test_a_sample_comes_from_all_over_the_dataset():
@@ -78,14 +86,17 @@ def test_a_sample_comes_from_all_over_the_dataset():
   np.testing.assert_array_equal(everything.image, images)
 
 
-def test_without_held_out_images_the_query_views_are_shown():
+def test_without_held_out_images_the_query_views_are_shown(make_context):
   images = _images(5)
   normalized = pixels.normalize(images)
-  sample = monitors_projector.from_pairs(
-    batches.ImagePair(normalized, 0 * normalized)
-  )
+  probe = batches.ImagePair(normalized, 0 * normalized)
+  sample = monitors_projector.from_pairs(probe)
   np.testing.assert_array_equal(sample.image, images)
   np.testing.assert_array_equal(sample.label, [-1] * 5)
+  context = make_context(encoder=_encoder, probe=probe)
+  monitors_projector.Projector().start(context)
+  labels = pathlib.Path(context.tensorboard, "projector", "labels.tsv")
+  assert labels.read_text() == "unlabeled\n" * 5
 
 
 if __name__ == "__main__":

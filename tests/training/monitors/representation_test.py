@@ -1,4 +1,4 @@
-"""Numbers and histograms of a fixed batch."""
+"""Tests of tf_ssl.training.monitors.representation."""
 
 import sys
 import types as python_types
@@ -41,12 +41,16 @@ def _unit(images):
   return flat / np.linalg.norm(flat, axis=1, keepdims=True)
 
 
-def test_numbers_are_those_of_the_embeddings(tmp_path):
-  probe, method = _probe(), _PixelMethod()
-  writer = tf.summary.create_file_writer(str(tmp_path))
-  monitor = monitors_representation.RepresentationMonitor(method, probe, writer)
+def _start(context):
+  monitor = monitors_representation.Representation()
+  monitor.start(context)
+  return monitor
 
-  values = monitor.measure(0)
+
+def test_numbers_are_those_of_the_embeddings(make_context):
+  probe, method = _probe(), _PixelMethod()
+
+  values = _start(make_context(method, probe=probe)).measure(0)
 
   query, key = _unit(probe.query), _unit(probe.key)
   similarity = query @ key.T
@@ -65,24 +69,19 @@ def test_numbers_are_those_of_the_embeddings(tmp_path):
   assert all(isinstance(value, float) for value in values.values())
 
 
-def test_measuring_again_gives_the_same_and_traces_nothing(tmp_path):
+def test_measuring_again_gives_the_same_and_traces_nothing(make_context):
   method = _PixelMethod()
-  writer = tf.summary.create_file_writer(str(tmp_path))
-  monitor = monitors_representation.RepresentationMonitor(
-    method, _probe(), writer
-  )
+  monitor = _start(make_context(method, probe=_probe()))
   assert monitor.measure(0) == monitor.measure(5)
   assert method.calls == 1
 
 
-def test_histograms_hold_every_pair(tmp_path):
-  writer = tf.summary.create_file_writer(str(tmp_path))
-  monitors_representation.RepresentationMonitor(
-    _PixelMethod(), _probe(), writer
-  ).measure(4)
-  writer.close()
+def test_histograms_hold_every_pair(make_context):
+  context = make_context(_PixelMethod(), probe=_probe())
+  _start(context).measure(4)
+  context.writer.close()
 
-  events = event_accumulator.EventAccumulator(str(tmp_path)).Reload()
+  events = event_accumulator.EventAccumulator(context.tensorboard).Reload()
   for name, count in (("positive", 6), ("negative", 30)):
     (point,) = events.Tensors(f"similarity/{name}")
     buckets = tf.make_ndarray(point.tensor_proto)  # [n, 3]: from, to, count
@@ -92,13 +91,11 @@ def test_histograms_hold_every_pair(tmp_path):
     assert buckets[-1, 1] <= 1.001
 
 
-def test_copies_in_the_queue_are_counted(tmp_path):
+def test_copies_in_the_queue_are_counted(make_context):
   keys = _unit(np.random.default_rng(1).normal(size=[8, 12]))
   keys[4:6] = keys[0:2]  # Four of eight have a twin.
-  writer = tf.summary.create_file_writer(str(tmp_path))
-  values = monitors_representation.RepresentationMonitor(
-    _PixelMethod(keys.astype(np.float32)), _probe(), writer
-  ).measure(0)
+  method = _PixelMethod(keys.astype(np.float32))
+  values = _start(make_context(method, probe=_probe())).measure(0)
   assert values["queue_duplicates"] == 0.5
 
 

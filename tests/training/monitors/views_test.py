@@ -1,4 +1,4 @@
-"""The picture of the views."""
+"""Tests of tf_ssl.training.monitors.views."""
 
 import sys
 
@@ -9,70 +9,34 @@ from tensorboard.backend.event_processing import event_accumulator
 
 from tf_ssl import batches
 from tf_ssl.ops import pixels
-from tf_ssl.training.monitors import images as tensorboard_images
 from tf_ssl.training.monitors import views as monitors_views
 
-
-def test_normalization_is_undone_exactly():
-  images = np.arange(256 * 3, dtype=np.uint8).reshape(16, 16, 3)
-  restored = tensorboard_images.from_normalized(pixels.normalize(images))
-  np.testing.assert_array_equal(restored, images)
+RED, GREEN, BLUE = (200, 0, 0), (0, 200, 0), (0, 0, 200)
 
 
-def test_the_two_views_of_a_pair_touch():
-  query = np.full([3, 32, 32, 3], (200, 0, 0), np.uint8)
-  key = np.full([3, 32, 32, 3], (0, 0, 200), np.uint8)
-
-  grid = tensorboard_images.view_grid([query, key], caption="Views", columns=2)
-
-  red = (grid == (200, 0, 0)).all(axis=2)
-  blue = (grid == (0, 0, 200)).all(axis=2)
-  assert red.sum() == blue.sum() == 3 * 96 * 96  # Drawn three times as large.
-  rows, columns = np.nonzero(red)
-  top, right = rows.min(), columns[rows == rows.min()].max()
-  # The first row has two pairs; the last red column borders on a blue one.
-  assert blue[top, right + 1]
-  assert (grid[:20] < 128).any()  # The caption.
+def has_color(picture, color):
+  """[H, W] bool: the pixels of exactly this color."""
+  return (picture == color).all(axis=2)
 
 
-def test_large_views_are_drawn_smaller():
-  views = np.zeros([1, 256, 256, 3], np.uint8)
-  grid = tensorboard_images.view_grid([views, views], caption="")
-  assert (grid == 0).all(axis=2).sum() == 128 * 256
+def bounds(mask):
+  """Top, bottom, left and right of the pixels that are set, inclusive."""
+  rows, columns = np.nonzero(mask)
+  return rows.min(), rows.max(), columns.min(), columns.max()
 
 
-def test_a_batch_is_drawn_once(tmp_path):
-  rng = np.random.default_rng(0)
-  images = rng.integers(0, 256, [40, 8, 8, 3])
-  probe = batches.ImagePair(pixels.normalize(images), pixels.normalize(images))
-  writer = tf.summary.create_file_writer(str(tmp_path))
-  monitor = monitors_views.ViewGrid(probe, writer, max_examples=8)
-
-  assert monitor.measure(0) == {}
-  assert monitor.measure(100) == {}
-
-  writer.close()
+def pictures(context):
+  """The images in TensorBoard's events, [H, W, 3] uint8, by tag."""
+  context.writer.close()
   events = event_accumulator.EventAccumulator(
-    str(tmp_path), size_guidance={"tensors": 0}
+    context.tensorboard, size_guidance={"tensors": 0}
   ).Reload()
-  (point,) = events.Tensors("views/query_and_key")
-  png = tf.make_ndarray(point.tensor_proto)[2]
-  picture = tf.io.decode_png(png).numpy()
-  # Two rows of four pairs, 96 px each view.
-  assert picture.shape == (29 + 2 * (96 + 8), 8 + 4 * (192 + 8), 3)
-  assert point.step == 0
-
-
-def pictures(folder):
-  events = event_accumulator.EventAccumulator(
-    str(folder), size_guidance={"tensors": 0}
-  ).Reload()
-  return {
-    tag: tf.io.decode_png(
-      tf.make_ndarray(events.Tensors(tag)[0].tensor_proto)[2]
-    ).numpy()
-    for tag in events.Tags()["tensors"]
-  }
+  found = {}
+  for tag in events.Tags()["tensors"]:
+    (point,) = events.Tensors(tag)  # Drawn once.
+    png = tf.make_ndarray(point.tensor_proto)[2]
+    found[tag] = tf.io.decode_png(png).numpy()
+  return found
 
 
 def of_color(color, *shape):
@@ -81,41 +45,96 @@ def of_color(color, *shape):
   return pixels.normalize(images)
 
 
-def test_frames_and_regions_have_a_picture_each(tmp_path):
+def test_normalization_is_inverted_exactly():
+  images = np.arange(256 * 3, dtype=np.uint8).reshape(16, 16, 3)
+  restored = monitors_views.from_normalized(pixels.normalize(images))
+  np.testing.assert_array_equal(restored, images)
+
+
+def test_the_two_views_of_a_pair_touch():
+  query = np.full([3, 32, 32, 3], RED, np.uint8)
+  key = np.full([3, 32, 32, 3], BLUE, np.uint8)
+
+  grid = monitors_views.view_grid([query, key], caption="Views", columns=2)
+
+  red, blue = has_color(grid, RED), has_color(grid, BLUE)
+  assert red.sum() == blue.sum() > 3 * 32 * 32  # Small views are enlarged.
+  assert red[:, 1:][blue[:, :-1]].sum() == 0  # Blue is never left of red ...
+  assert blue[:, 1:][red[:, :-1]].any()  # ... and touches it on the right.
+  top, _, _, _ = bounds(red)
+  assert (grid[:top] < 128).any()  # The caption is above.
+
+
+def test_large_views_are_drawn_smaller():
+  views = np.zeros([1, 256, 256, 3], np.uint8)
+  grid = monitors_views.view_grid([views, views], caption="")
+  top, bottom, left, right = bounds(has_color(grid, (0, 0, 0)))
+  height, width = bottom - top + 1, right - left + 1
+  assert height < 256 and width == 2 * height
+
+
+def test_a_batch_is_drawn_once_with_as_many_examples_as_asked_for(make_context):
+  rng = np.random.default_rng(0)
+  images = rng.integers(0, 256, [40, 8, 8, 3])
+  images[8:] = RED  # These are not to be seen.
+  normalized = pixels.normalize(images)
+  monitor = monitors_views.Views(max_examples=8)
+  context = make_context(sample=batches.ImagePair(normalized, normalized))
+  monitor.start(context)
+
+  assert monitor.measure(0) == {}
+  assert monitor.measure(100) == {}
+
+  [(tag, picture)] = pictures(context).items()
+  assert tag == "views/query_and_key"
+  assert not has_color(picture, RED).any()
+  for image in images[:8]:
+    assert has_color(picture, image[0, 0]).any()
+
+
+def test_frames_and_regions_have_a_picture_each(make_context):
+  yellow = (200, 200, 0)
   batch = batches.RegionTrackPair(
-    of_color((200, 0, 0), 2, 16, 16),
-    of_color((0, 200, 0), 2, 16, 16),
-    of_color((0, 0, 200), 2, 8, 8),
-    of_color((200, 200, 0), 2, 8, 8),
+    of_color(RED, 2, 16, 16),
+    of_color(GREEN, 2, 16, 16),
+    of_color(BLUE, 2, 8, 8),
+    of_color(yellow, 2, 8, 8),
   )
-  writer = tf.summary.create_file_writer(str(tmp_path))
-  monitors_views.ViewGrid(batch, writer).measure(0)
-  writer.close()
-  found = pictures(tmp_path)
+  monitor, context = monitors_views.Views(), make_context(sample=batch)
+  monitor.start(context)
+  monitor.measure(0)
+  found = pictures(context)
   assert set(found) == {
     "views/query_and_key",
     "views/query_region_and_key_region",
   }
   regions = found["views/query_region_and_key_region"]
-  for color in ((0, 0, 200), (200, 200, 0)):
-    assert (regions == color).all(axis=2).sum() == 2 * 96 * 96
+  blue, shown_yellow = has_color(regions, BLUE), has_color(regions, yellow)
+  assert blue.sum() == shown_yellow.sum() > 0
+  assert not has_color(regions, RED).any()
 
 
-def test_patches_are_laid_out_beside_their_image(tmp_path):
+def test_patches_are_laid_out_next_to_their_image(make_context):
+  levels = (40, 80, 120, 160)
   patches = np.zeros([1, 4, 4, 4, 3], np.uint8)
-  patches[0, :, ..., 0] = np.array([40, 80, 120, 160])[:, None, None]
+  patches[0, :, ..., 0] = np.array(levels)[:, None, None]
   batch = batches.JigsawPair(
-    of_color((0, 200, 0), 1, 16, 16),
+    of_color(GREEN, 1, 16, 16),
     pixels.normalize(patches),
     tf.constant([0], tf.int64),
   )
-  writer = tf.summary.create_file_writer(str(tmp_path))
-  monitors_views.ViewGrid(batch, writer).measure(0)
-  writer.close()
-  (picture,) = pictures(tmp_path).values()
-  shown = picture[-104:-8, 104:200, 0]  # 96 px: a patch is 48
-  expected = np.kron([[40, 80], [120, 160]], np.ones([48, 48]))
-  np.testing.assert_array_equal(shown, expected)
+  monitor, context = monitors_views.Views(), make_context(sample=batch)
+  monitor.start(context)
+  monitor.measure(0)
+  (picture,) = pictures(context).values()
+  image = bounds(has_color(picture, GREEN))
+  one, two, three, four = (
+    bounds(has_color(picture, (level, 0, 0))) for level in levels
+  )
+  assert one[0] == two[0] == image[0] and three[1] == four[1] == image[1]
+  assert one[2] == three[2] == image[3] + 1  # Right of the image.
+  assert two[2] == four[2] == one[3] + 1
+  assert three[0] == four[0] == one[1] + 1
 
 
 if __name__ == "__main__":

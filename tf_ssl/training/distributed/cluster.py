@@ -1,4 +1,4 @@
-"""The machines of TF_CONFIG: read, checked, and waited for."""
+"""The cluster of TF_CONFIG: parsing, validation, waiting for its workers."""
 
 import contextlib
 import json
@@ -17,11 +17,11 @@ _EXPECTED = (
 
 
 class Cluster(NamedTuple):
-  """Who trains together, and who this process is.
+  """The workers that train together.
 
   Attributes:
-    workers: "host:port" of each; the first is the chief.
-    index: this process's place among them.
+    workers: "host:port" of each worker; the first one is the chief.
+    index: index of this process among them.
   """
 
   workers: tuple[str, ...] = ("",)
@@ -29,12 +29,12 @@ class Cluster(NamedTuple):
 
   @property
   def is_chief(self) -> bool:
-    """Whether this process writes what the run leaves."""
+    """Whether this process writes the run's output."""
     return self.index == 0
 
 
 def read() -> Cluster:
-  """The cluster that TF_CONFIG describes; one process where it is not set.
+  """Reads the cluster of TF_CONFIG; without it, one process.
 
   Raises:
     UsageError: TF_CONFIG cannot be parsed, or does not describe a cluster.
@@ -60,13 +60,13 @@ def read() -> Cluster:
   jobs.pop("evaluator", None)
   if jobs or not workers:
     named = ", ".join(sorted(jobs)) or "none"
-    raise _error(f"names the jobs {named} where only workers are known")
+    raise _error(f"names the jobs {named}, but only workers are supported")
   for worker in workers:
     try:
       addresses.split(str(worker))
     except ValueError:
       raise _error(
-        f"has the worker {worker!r}, which is no host:port"
+        f"has the worker {worker!r}, which is not host:port"
       ) from None
   if len(set(workers)) < len(workers):
     raise _error("names a worker twice")
@@ -81,16 +81,16 @@ def read() -> Cluster:
 
 
 def wait_for_workers(cluster: Cluster, *, seconds: float) -> None:
-  """Returns once every other worker answers at its address.
+  """Waits until every other worker answers at its address.
 
   Until TensorFlow's server takes over, this process answers at its own.
 
   Args:
-    cluster: the workers.
-    seconds: how long to wait for them.
+    cluster: workers to wait for.
+    seconds: seconds to wait at most.
 
   Raises:
-    UsageError: the own address cannot be listened at, or a worker does not
+    UsageError: this process cannot listen at its address, or a worker does not
       answer in time.
   """
   if len(cluster.workers) == 1:
@@ -108,7 +108,7 @@ def wait_for_workers(cluster: Cluster, *, seconds: float) -> None:
           f" {seconds:g} seconds; expected every worker to be started with"
           " the same `cluster`. Start it, or change its address."
         ) from None
-    # Those who came last have yet to find this process.
+    # The last workers to start still have to find this process.
     time.sleep(2 * addresses.PAUSE)
 
 

@@ -1,11 +1,10 @@
-"""Which devices train together, and how a CPU's threads are used."""
+"""Devices and workers that train together."""
 
 import contextlib
 import os
 from collections.abc import Callable
 
 import tensorflow as tf
-from absl import logging
 
 from tf_ssl import errors
 from tf_ssl.training.distributed import cluster as cluster_lib
@@ -13,32 +12,15 @@ from tf_ssl.training.distributed import cluster as cluster_lib
 STRATEGIES = ("auto", "one", "mirrored", "multi_worker", "tpu")
 
 
-def use_threads(per_operation: int) -> None:
-  """Divides each operation among so many threads; 0 leaves it to TensorFlow.
-
-  TensorFlow can only be told before it first computes: later, a warning says
-  that the number is without effect.
-  """
-  now = tf.config.threading.get_intra_op_parallelism_threads()
-  if per_operation in (0, now):
-    return
-  try:
-    tf.config.threading.set_intra_op_parallelism_threads(per_operation)
-  except RuntimeError:
-    logging.warning(
-      "threads_per_operation=%d is without effect: TensorFlow has computed in"
-      " this process before.",
-      per_operation,
-    )
-
-
 def split_cpu(devices: int) -> None:
-  """Makes the CPU look like so many devices, to see several replicas anywhere.
+  """Splits the CPU into logical devices, to run several replicas without GPUs.
 
-  Must come before TensorFlow first computes in the process.
+  Args:
+    devices: number of devices.
 
   Raises:
-    UsageError: fewer than one device, or too late.
+    UsageError: `devices` is below 1, or TensorFlow has computed in this process
+      before.
   """
   if devices < 1:
     raise errors.UsageError(
@@ -62,17 +44,18 @@ def split_cpu(devices: int) -> None:
 def strategy(
   name: str = "auto", *, worker_seconds: float = 300.0
 ) -> tf.distribute.Strategy:
-  """The devices that train together.
+  """Returns the strategy of the devices that train together.
 
   Args:
-    name: "one" device; all devices of this machine, "mirrored"; the machines of
-      TF_CONFIG, "multi_worker"; the "tpu" of TPU_NAME. "auto" takes the last of
-      these for which there is something: TF_CONFIG names workers, TPU_NAME is
-      set, there are several GPUs or logical CPUs; else one device.
-    worker_seconds: how long to wait for the other workers of TF_CONFIG.
+    name: "one" for one device, "mirrored" for all devices of this machine,
+      "multi_worker" for the machines of TF_CONFIG, "tpu" for the TPU of
+      TPU_NAME. "auto" is "multi_worker" if TF_CONFIG names several workers,
+      else "tpu" if TPU_NAME is set, else "mirrored" if there are several GPUs
+      or logical CPUs, else "one".
+    worker_seconds: seconds to wait for the other workers of TF_CONFIG.
 
   Raises:
-    UsageError: another name, or what it needs is not there.
+    UsageError: the name is unknown, or its devices are not available.
   """
   if name not in STRATEGIES:
     raise errors.UsageError(
@@ -92,11 +75,7 @@ def strategy(
 
 
 def check_batch(batch_size: int) -> None:
-  """Refuses a global batch that the replicas in scope cannot share equally.
-
-  Raises:
-    UsageError: it is not divisible.
-  """
+  """Raises UsageError if the replicas cannot share a global batch equally."""
   replicas = tf.distribute.get_strategy().num_replicas_in_sync
   if batch_size % replicas:
     raise errors.UsageError(
@@ -107,9 +86,9 @@ def check_batch(batch_size: int) -> None:
 
 
 def any_worker(flag: bool) -> bool:
-  """Whether `flag` is set on any worker; every worker must ask.
+  """Whether `flag` is set on any worker; all workers must call it.
 
-  Also a barrier: nobody comes back before everybody has come.
+  It is also a barrier: it returns once all workers have called it.
   """
   if len(cluster_lib.read().workers) == 1:
     return flag
@@ -117,10 +96,10 @@ def any_worker(flag: bool) -> bool:
 
 
 def agree_on_averages(model: tf.keras.Model) -> None:
-  """Gives every replica the mean of batch norm's moving averages.
+  """Sets batch norm's moving averages of every replica to their mean.
 
-  That mean is what a checkpoint holds: after this a run that goes on is, to the
-  bit, in the state of one that is restored.
+  A checkpoint holds that mean. The run then continues with the same bits as a
+  run restored from the checkpoint.
   """
   if tf.distribute.get_strategy().num_replicas_in_sync == 1:
     return
@@ -135,7 +114,7 @@ def _sum_over_workers(value: tf.Tensor) -> tf.Tensor:
 
   def in_replica():
     context = tf.distribute.get_replica_context()
-    here = tf.identity(value)  # on the replica's device
+    here = tf.identity(value)  # On the replica's device.
     return context.all_reduce(tf.distribute.ReduceOp.SUM, here)
 
   return now.experimental_local_results(now.run(in_replica))[0]
@@ -143,10 +122,10 @@ def _sum_over_workers(value: tf.Tensor) -> tf.Tensor:
 
 @contextlib.contextmanager
 def lost_workers():
-  """Turns the errors of a lost worker into one that says what to do.
+  """Turns TensorFlow's errors for a lost worker into WorkerLostError.
 
   Raises:
-    WorkerLostError: another worker of the cluster is gone.
+    WorkerLostError: another worker of the cluster has ended.
   """
   try:
     yield
@@ -164,7 +143,7 @@ def lost_workers():
     reason = str(error).strip().splitlines()[0][:200]
     raise errors.WorkerLostError(
       f"worker {found.index} lost contact with another worker ({reason}). Start"
-      " the same command again on all workers: the run goes on from its last"
+      " the same command again on all workers: the run resumes from its last"
       " checkpoint."
     ) from error
 
@@ -172,15 +151,15 @@ def lost_workers():
 def distribute(
   make: Callable[[int, int], tf.data.Dataset], *, batch_size: int
 ) -> tf.data.Dataset:
-  """Gives every replica in scope its part of each global batch.
+  """Distributes a dataset over the replicas in scope.
 
   Args:
-    make: from this process's number and the number of processes to a dataset of
-      this process's contiguous share of each global batch.
-    batch_size: the global batch.
+    make: function (index, count) -> dataset of the contiguous share of each
+      global batch of process `index` of `count`.
+    batch_size: global batch size.
 
   Returns:
-    What `Model.fit` takes.
+    Dataset for `Model.fit`.
   """
   cluster = cluster_lib.read()
   now = tf.distribute.get_strategy()
@@ -204,7 +183,7 @@ def _automatic() -> str:
 
 
 def _local_devices() -> list[str]:
-  """The accelerators, or where there are none the logical CPUs."""
+  """Names of the GPUs, or without GPUs of the logical CPUs."""
   devices = tf.config.list_logical_devices(
     "GPU"
   ) or tf.config.list_logical_devices("CPU")

@@ -1,64 +1,67 @@
-"""Several worker processes on one machine, kept alive as one run."""
+"""Runs several worker processes on one machine as one training run."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tf_ssl import errors
+from tf_ssl.ops import child_process
 
-_PAUSE = 0.1  # seconds between two looks at the processes
-_TIME_TO_SAVE = 120.0  # seconds that a worker has after SIGTERM
+_POLL_SECONDS = 0.1
+_SECONDS_TO_SAVE = 120.0  # That a worker has after SIGTERM.
 
 
 def launch(
-  command: Sequence[str], *, workers: int, restarts: int, say=print
+  command: Sequence[str],
+  *,
+  workers: int,
+  restarts: int,
+  say: Callable[[str], None] = print,
 ) -> int:
-  """Runs `command` once for each worker, with TF_CONFIG set, until it is done.
+  """Runs `command` once for each worker, with TF_CONFIG set.
 
-  Where a worker is killed or loses another, all are started again and go on
+  If a worker is killed or loses another one, all are started again and resume
   from the last checkpoint. SIGTERM and SIGINT are passed on.
 
   Args:
-    command: of one worker, as words.
-    workers: how many processes.
-    restarts: how often to start again before giving up.
-    say: prints a line.
+    command: command of one worker, as words.
+    workers: number of processes.
+    restarts: number of restarts before giving up.
+    say: function that prints a line.
 
   Returns:
-    0 where all workers were done, else the exit code of the one that was not.
+    0 if all workers succeeded, else the exit code of the first that failed.
 
   Raises:
-    UsageError: fewer than one worker, or a command that cannot be started.
+    UsageError: there is less than one worker, or the command cannot be started.
   """
-  if workers < 1:
-    raise errors.UsageError(
-      f"--workers={workers}: expected at least 1; change --workers."
-    )
-  if not command:
-    raise errors.UsageError(
-      "no command: expected what to run after --, such as"
-      " -- --gin_file=gin_configs/pretrain/quickstart.gin --model_dir=runs/a"
-    )
+  errors.require(
+    workers >= 1, f"--workers={workers}: expected at least 1; change --workers."
+  )
+  errors.require(
+    command,
+    "no command: expected what to run after --, such as"
+    " -- --gin_file=gin_configs/pretrain/quickstart.gin --model_dir=runs/a",
+  )
   for attempt in range(restarts + 1):
     code = _Group(command, workers).run()
-    again = code < 0 or code == errors.WorkerLostError.exit_code
-    if not again:
+    if code >= 0 and code != errors.WorkerLostError.exit_code:
       return code
-    reason = signal.Signals(-code).name if code < 0 else "a lost worker"
+    lost = code >= 0
+    reason = "a lost worker" if lost else child_process.how_it_ended(code)
     if attempt < restarts:
-      say(f"launch: stopped by {reason}; starting all {workers} workers again")
-  say(f"launch: stopped by {reason} for the {restarts + 1}. time; giving up")
+      say(f"launch: stopped ({reason}); starting all {workers} workers again")
+  say(f"launch: stopped {restarts + 1} times ({reason}); giving up")
   return errors.WorkerLostError.exit_code
 
 
 def tf_config(addresses: Sequence[str], index: int) -> str:
-  """The TF_CONFIG of one worker."""
+  """Returns the TF_CONFIG of worker `index` of the workers at `addresses`."""
   return json.dumps(
     {
       "cluster": {"worker": list(addresses)},
@@ -72,23 +75,21 @@ class _Group:
 
   def __init__(self, command: Sequence[str], workers: int):
     addresses = [f"localhost:{port}" for port in _free_ports(workers)]
-    self._asked = None
-    self._processes = []
+    self._stop_requested = False
+    self._processes: list[subprocess.Popen] = []
     for index in range(workers):
-      environment = {**os.environ, "TF_CONFIG": tf_config(addresses, index)}
       try:
-        process = subprocess.Popen(
+        process = child_process.start(
           command,
-          env=environment,
+          own_session=True,
+          env=child_process.environment(TF_CONFIG=tf_config(addresses, index)),
           stdout=None if index == 0 else subprocess.PIPE,
           stderr=None if index == 0 else subprocess.STDOUT,
-          # Ctrl-C reaches this process alone, which passes it on once.
-          start_new_session=True,
         )
       except OSError as error:
         raise errors.UsageError(
-          f"{command[0]!r} cannot be started ({error.strerror}); change what"
-          " stands after --"
+          f"{command[0]!r} cannot be started ({error.strerror}); change the"
+          " command after --"
         ) from error
       self._processes.append(process)
       if index:
@@ -97,14 +98,15 @@ class _Group:
         ).start()
 
   def run(self) -> int:
-    """Waits; the first exit code that is not 0, negative for a signal."""
+    """Waits; returns the first exit code other than 0, negative for signals."""
     before = {
       number: signal.signal(number, self._pass_on)
       for number in (signal.SIGTERM, signal.SIGINT)
     }
     try:
       code = self._wait()
-      self._end(_TIME_TO_SAVE if self._asked else 0.0)
+      # Without a request to stop, the others only wait for one that has ended.
+      self._end(_SECONDS_TO_SAVE if self._stop_requested else 0.0)
       return code
     finally:
       self._end(0.0)
@@ -116,25 +118,29 @@ class _Group:
       codes = [process.poll() for process in self._processes]
       failed = [code for code in codes if code]
       if failed:
-        # A worker that was killed tells more than those who then lost it.
+        # A signal that killed one worker says more than the others' errors.
         return min(failed)
       if all(code == 0 for code in codes):
         return 0
-      time.sleep(_PAUSE)
+      time.sleep(_POLL_SECONDS)
 
   def _pass_on(self, number, frame):
-    del frame
-    self._asked = number
+    del number, frame
+    self._stop_requested = True
     for process in self._processes:
       if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
+        process.terminate()
 
   def _end(self, seconds: float) -> None:
-    """Ends those that still run, most likely in wait for one that is gone."""
-    until = time.monotonic() + seconds
+    """Kills the workers that still run after `seconds`.
+
+    `child_process.stop` would send a second SIGTERM, which could interrupt an
+    export.
+    """
+    deadline = time.monotonic() + seconds
     for process in self._processes:
       try:
-        process.wait(max(until - time.monotonic(), 0.0))
+        process.wait(max(deadline - time.monotonic(), 0.0))
       except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -1,7 +1,7 @@
-"""Tells from a run's numbers that it does not learn, and the likely cause.
+"""Warnings about a run that does not learn, with the likely cause.
 
-Each rule asks for several measurements before it speaks: a warning at a healthy
-run costs more than one that comes a little late.
+Each rule waits for several measurements: a false warning about a healthy run
+costs more than a late one.
 """
 
 import math
@@ -10,23 +10,23 @@ from typing import NamedTuple
 
 Record = Mapping[str, float]
 
-# Deviation of the embeddings in units of 1/sqrt(E), the healthy value.
-# Untrained ResNets are at 0.1: less than a third of that is not a slow start.
+# Standard deviation of the embeddings in units of 1/sqrt(E), the healthy value.
+# Untrained ResNets have 0.1: less than a third of that is not a slow start.
 _GONE_STD = 0.03
-_GONE_RANK = 1.05  # Of at least 1.
-_SOLVED_ACCURACY = 0.98  # Contrastive accuracy that leaves nothing to learn.
-_FLAT_GAIN = 0.05  # Share of the distance to a perfect kNN that counts as gain.
-_DUPLICATES = 0.5  # Share of the queue.
-_CHANCE = 0.98  # Of the loss of guessing.
-_PATIENCE = 2  # Measurements in a row, the untrained model's not counted.
+_GONE_RANK = 1.05  # Effective rank, at least 1.
+_SOLVED_ACCURACY = 0.98  # Contrastive accuracy with nothing left to learn.
+_FLAT_GAIN = 0.05  # Fraction of the distance to a perfect kNN.
+_DUPLICATES = 0.5  # Fraction of the queue.
+_CHANCE = 0.98  # Relative to the loss at chance level.
+_PATIENCE = 2  # Measurements in a row, without that of the untrained model.
 
 
 class Verdict(NamedTuple):
   """A reason to stop and change something.
 
   Attributes:
-    cause: its short name, the same whenever the rule speaks.
-    message: one line: what was seen, the likely cause, what to change.
+    cause: short name of the rule.
+    message: one line: the observation, the likely cause, what to change.
   """
 
   cause: str
@@ -44,22 +44,23 @@ def verdict(
   """Judges a run by its records.
 
   Args:
-    history: oldest first; each has `step` and any of `loss`,
+    history: records, oldest first, with `step` and any of `loss`,
       `contrastive_accuracy`, `knn_accuracy`, `embedding_std`, `effective_rank`,
-      `queue_duplicates`. Rules without their numbers are silent.
-    embedding_size: E, for the healthy deviation; None turns that rule off.
-    key_momentum: of the key encoder; None for methods that have none.
-    chance_loss: loss of a model that guesses: log(K+1), twice that for a
+      `queue_duplicates`. Rules without their metrics do not apply.
+    embedding_size: width E of the embeddings; None turns that rule off.
+    key_momentum: momentum of the key encoder; None for methods without one.
+    chance_loss: loss of a model that knows nothing: log(K+1), twice that for a
       symmetric loss that adds both directions; None turns that rule off.
-    chance_steps: number of steps at that loss that are too many.
+    chance_steps: number of steps at that loss before the rule applies.
 
   Returns:
-    Every rule that holds now, the likeliest cause first; usually none.
+    A verdict for each rule that applies now, the likeliest cause first; usually
+    none.
   """
   found = list(_momentum(key_momentum))
   collapse = list(_variance_gone(history, embedding_size))
   found += collapse
-  if not collapse:  # Else they would name its consequences as causes.
+  if not collapse:  # Its consequences are not causes.
     found += _queue_of_duplicates(history)
     found += _batch_norm_leak(history)
     found += _at_chance(history, chance_loss, chance_steps)
@@ -67,14 +68,14 @@ def verdict(
 
 
 class Judge:
-  """Says each verdict once."""
+  """Prints each verdict once."""
 
   def __init__(self, say: Callable[[str], None], **context: float | None):
-    """Keeps what `verdict` needs to know of the run.
+    """Keeps the run's numbers.
 
     Args:
-      say: prints one line.
-      **context: the keyword arguments of `verdict`.
+      say: function that prints one line.
+      **context: keyword arguments of `verdict`.
     """
     self._say = say
     self._context = context
@@ -97,17 +98,17 @@ def _momentum(momentum: float | None) -> Iterator[Verdict]:
   if momentum == 0:
     yield Verdict(
       "key momentum is 0",
-      "the key encoder's momentum is 0, so it is the query encoder of the "
-      "present step and the keys in the queue come from other networks: "
-      "training usually fails (MoCo, section 4.1). Set momentum to 0.99 for "
-      "short runs, 0.999 for long ones",
+      "the key encoder's momentum is 0, so it is a copy of the query encoder, "
+      "and the keys in the queue come from other networks: training usually "
+      "fails (MoCo, section 4.1). Set momentum to 0.99 for short runs, 0.999 "
+      "for long ones",
     )
   elif momentum == 1:
     yield Verdict(
       "key momentum is 1",
-      "the key encoder's momentum is 1, so it keeps its random weights for "
-      "ever and the query encoder learns to imitate them. Set momentum to 0.99 "
-      "for short runs, 0.999 for long ones",
+      "the key encoder's momentum is 1, so it keeps its random weights and the "
+      "query encoder learns to imitate them. Set momentum to 0.99 for short "
+      "runs, 0.999 for long ones",
     )
 
 
@@ -125,12 +126,12 @@ def _variance_gone(
   ):
     rank = last[-1].get("effective_rank")
     yield Verdict(
-      "embedding variance is gone",
+      "embedding collapse",
       "collapse: all images get nearly the same embedding (standard deviation "
       f"{last[-1]['embedding_std']:.2g}, healthy {healthy:.2g}"
       + ("" if rank is None else f"; effective rank {rank:.3g}")
-      + f") at step {last[-1]['step']}. Likely cause: a learning rate or "
-      "weight decay that is too high, or negatives that do not reach the loss. "
+      + f") at step {last[-1]['step']}. Likely cause: too high a learning rate "
+      "or weight decay, or negatives that do not reach the loss. "
       "Lower LEARNING_RATE first",
     )
 
@@ -143,10 +144,10 @@ def _queue_of_duplicates(history: Sequence[Record]) -> Iterator[Verdict]:
     yield Verdict(
       "queue of duplicates",
       f"{last[-1]['queue_duplicates']:.0%} of the keys in the queue have a "
-      f"near-identical twin there at step {last[-1]['step']}, while images "
-      "still differ in their embeddings: most negatives are copies. Likely "
-      "cause: the same images many times among IMAGES, or a queue that holds "
-      "each image more than once. Remove the copies, or lower QUEUE_SIZE",
+      f"near-identical twin there at step {last[-1]['step']}, although "
+      "embeddings of different images differ: most negatives are copies. "
+      "Likely cause: duplicate images in IMAGES, or a queue that holds each "
+      "image more than once. Remove the duplicates, or lower QUEUE_SIZE",
     )
 
 
@@ -164,13 +165,13 @@ def _batch_norm_leak(history: Sequence[Record]) -> Iterator[Verdict]:
   if solved and gain < _FLAT_GAIN * (1 - before):
     yield Verdict(
       "batch-norm leak",
-      f"contrastive accuracy is {accuracies[-1]:.1%} while kNN accuracy has "
-      f"only gone from {before:.1%} to {last[-1]['knn_accuracy']:.1%} by step "
-      f"{last[-1]['step']}: the task is solved without looking at what the "
-      "images show. Likely cause: batch-norm statistics tell which key belongs "
-      "to which query. Use batch_norm.split with 8 groups on one device "
-      "(gin_configs/base/split_batch_norm.gin), shuffling BN on several; else "
-      "the views share a shortcut, such as color: use recipe moco_v2",
+      f"contrastive accuracy is {accuracies[-1]:.1%}, but kNN accuracy went "
+      f"only from {before:.1%} to {last[-1]['knn_accuracy']:.1%} by step "
+      f"{last[-1]['step']}: the model solves the task by a shortcut. Likely "
+      "cause: batch-norm statistics reveal which key belongs to which query. "
+      "Use batch_norm.split with 8 groups on one device "
+      "(gin_configs/base/split_batch_norm.gin), or shuffling BN on several. "
+      "Otherwise the views share a feature such as color: use recipe moco_v2",
     )
 
 
@@ -188,14 +189,13 @@ def _at_chance(
   if rows[-1]["step"] - since >= chance_steps:
     yield Verdict(
       "loss at chance level",
-      f"the loss has been at {rows[-1]['loss']:.3f} since step {since}, what "
-      f"guessing gives ({chance_loss:.3f}). Likely cause: a learning rate that "
-      "is too low or far too high, or views that share nothing. Try "
-      "LEARNING_RATE ten times lower and higher, and look at the views in "
-      "TensorBoard",
+      f"the loss has been {rows[-1]['loss']:.3f} since step {since}, that is "
+      f"chance level ({chance_loss:.3f}). Likely cause: too low or too high "
+      "a learning rate, or views that share nothing. Try a ten times lower and "
+      "higher LEARNING_RATE, and look at the views in TensorBoard",
     )
 
 
 def _last(history: Sequence[Record], name: str) -> list[Record]:
-  """The last `_PATIENCE` records of a trained model that have `name`."""
+  """The last `_PATIENCE` records with `name`, without that of step 0."""
   return [r for r in history if name in r and r["step"] > 0][-_PATIENCE:]

@@ -1,7 +1,7 @@
-"""What the encoder is invariant to, watched while it learns."""
+"""Invariance scores of the encoder during training."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -14,67 +14,70 @@ from tf_ssl.invariance import score
 from tf_ssl.models import feature_extractor
 from tf_ssl.training.monitors import base
 
+Sets = (
+  invariance_sets.InvarianceSets | Callable[[], invariance_sets.InvarianceSets]
+)
 
-class InvarianceMonitor(base.Monitor):
-  """Top-K invariance scores of the frozen encoder.
 
-  What cannot be measured at step 0 ends the run, as it is a mistake in the
-  settings. Later, when an encoder may have collapsed for a while, it is logged
-  and the score left out: no run of hours ends because it is watched.
+class Invariance(base.Monitor):
+  """Top-K invariance scores of the frozen encoder, percent.
 
-  Draws `invariance/viewpoint_top10` and so on, which are in the run's log as
-  `invariance_viewpoint_top10`, percent.
-
-  Attributes:
-    every: steps between two measurements.
+  Logs `invariance_viewpoint_top10` and so on, and draws
+  `invariance/viewpoint_top10`. A score that cannot be measured before the first
+  step ends the run, since the settings are wrong. Later, when an encoder may
+  have collapsed for a while, it is logged as a warning and left out.
   """
 
   def __init__(
     self,
-    encoder: Callable[..., tf.Tensor],
-    sets: Sequence[invariance_sets.InvarianceSets],
-    writer: tf.summary.SummaryWriter,
     *,
-    every: int,
+    sets: Sequence[Sets],
     top_k: Sequence[int] = (10, 25),
     batch_size: int = 32,
+    every: int = 1000,
   ):
-    """Takes the sets; their images are read anew at each measurement.
+    """Keeps the sets.
 
     Args:
-      encoder: `encoder(images, training=False)`, normalized [B, H, W, 3] ->
-        [B, D].
-      sets: small ones: each measurement runs the encoder over all images, and
-        keeps the features in memory.
-      writer: of TensorBoard's events.
-      every: see the attribute.
-      top_k: numbers of units.
-      batch_size: images at once.
+      sets: invariance sets, or functions that return them, such as
+        `rendered_sets.rendered_sets`. Each measurement runs the encoder on all
+        their images and keeps the features in memory.
+      top_k: numbers of units to average over.
+      batch_size: number of images in a batch.
+      every: number of steps between two measurements.
+    """
+    self.every = base.check_every(every)
+    self._sets = sets
+    self._top_k = tuple(top_k)
+    self._batch_size = batch_size
+
+  def find_data(self) -> None:
+    """Makes or finds the sets.
 
     Raises:
-      UsageError: two of `sets` are of the same invariance and source.
+      UsageError: two sets have the same invariance and source.
     """
-    self.every = every
-    self._features = feature_extractor.FeatureExtractor(encoder)
-    self._sets = sets
-    self._writer = writer
-    self._top_k = tuple(top_k)
+    self._sets = [base.located(one) for one in self._sets]
+    self._names = _names(self._sets)
+
+  def start(self, context: base.Context) -> None:
+    super().start(context)
+    self._features = feature_extractor.FeatureExtractor(context.encoder)
     self._images = [
       numbered_images.numbered_images(
         one.images,
         image_size=one.image_size,
-        batch_size=batch_size,
-        framing="whole",  # as evaluation.measure has it
+        batch_size=self._batch_size,
+        framing="whole",  # As in invariance.measure.
       )
-      for one in sets
+      for one in self._sets
     ]
-    self._names = _names(sets)
 
-  def measure(self, step: int) -> dict[str, float]:
-    """Returns a score for each of the sets and each K.
+  def measure(self, step: int) -> Mapping[str, float]:
+    """Measures each of the sets for each K.
 
     Raises:
-      UsageError: as `score.representation_invariance_score`, at step 0.
+      UsageError: a score cannot be measured at step 0.
     """
     values = {}
     for name, data, images in zip(
@@ -87,9 +90,9 @@ class InvarianceMonitor(base.Monitor):
           raise
         logging.warning("step %d: %s", step, error)
         continue
-      for k, value in scores.items():
-        values[f"invariance_{name}_top{k}"] = value
-        with self._writer.as_default(step=step):
+      with self.context.writer.as_default(step=step):
+        for k, value in scores.items():
+          values[f"invariance_{name}_top{k}"] = value
           tf.summary.scalar(f"invariance/{name}_top{k}", value)
     return values
 
@@ -105,7 +108,7 @@ class InvarianceMonitor(base.Monitor):
     found = list(feature_extractor.map_ahead(compute, images))
     if not found:
       raise errors.UsageError(
-        f"invariance_sets: no image of {name} can be read"
+        f"invariance sets of {name}: no image can be read; change `sets`"
       )
     index = np.concatenate([part for _, part in found])
     try:
@@ -117,17 +120,18 @@ class InvarianceMonitor(base.Monitor):
       ).scores
     except errors.UsageError as error:
       raise errors.UsageError(
-        f"invariance_sets: {name} cannot be measured: {error}"
+        f"invariance sets of {name} cannot be measured: {error}"
       ) from error
 
 
 def _names(sets: Sequence[invariance_sets.InvarianceSets]) -> list[str]:
-  """A name for each, for logs: its invariance, where that is unique."""
+  """A name of each for logs: its invariance, with its source if ambiguous."""
   names = [one.invariance for one in sets]
   if len(set(names)) != len(names):
     names = [f"{one.source}_{one.invariance}" for one in sets]
   if len(set(names)) != len(names):
     raise errors.UsageError(
-      f"invariance_sets: {', '.join(names)}; expected each of them once"
+      f"invariance sets {', '.join(names)}: expected each of them once; change"
+      " `sets`"
     )
   return [re.sub(r"[^-.\w]", "_", name) for name in names]

@@ -1,98 +1,172 @@
-"""What the frozen encoder is good for while it trains: kNN, linear probe."""
+"""Accuracy of the frozen encoder during training: kNN and linear probe."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from tf_ssl import errors
+from tf_ssl.datasets import open_images
+from tf_ssl.datasets import records as records_lib
 from tf_ssl.evaluation.knn import classifier
 from tf_ssl.evaluation.linear import logistic
+from tf_ssl.input_pipeline import labeled_images
 from tf_ssl.models import feature_extractor
 from tf_ssl.training.monitors import base
 
-_INVERSE_PENALTY = 0.1  # of the probe [ours]; scikit-learn's C
-_TOLERANCE = 1e-4  # of its gradient; scikit-learn's
+_INVERSE_PENALTY = 0.1  # C of the probe, as scikit-learn defines it [ours].
+_TOLERANCE = 1e-4  # Of the probe's gradient; scikit-learn's default.
 _ITERATIONS = 200
 
+Source = str | Callable[[], str | records_lib.ImageRecords] | None
 
-class LabeledMonitor(base.Monitor):
-  """Accuracies on images that the encoder is not trained on.
 
-  Both are of the same features, so that the probe costs little beside the kNN.
-  Draws `knn/accuracy_k20_t0.1` (k and temperature in the name) and
-  `linear_probe/accuracy`.
+class LabeledImages(base.Monitor):
+  """kNN and linear-probe accuracy on held-out labeled images.
+
+  Both use the same features, so the probe adds little to the cost of the kNN.
+  Logs `knn_accuracy`, `knn_k`, `knn_temperature` and `linear_accuracy`; draws
+  `knn/accuracy_k20_t0.1` (k and temperature in the name) and
+  `linear_probe/accuracy`. The linear probe is logistic regression with a fixed
+  penalty (C = 0.1 on features of standard deviation 1) on one center crop of
+  each image: enough to follow a run, not to compare models.
   """
 
   def __init__(
     self,
-    encoder: Callable[..., tf.Tensor],
-    labeled: tf.data.Dataset,
-    held_out: tf.data.Dataset,
-    writer: tf.summary.SummaryWriter,
     *,
+    train: Source = None,
+    test: Source = None,
     k: int = 20,
     temperature: float = 0.1,
     linear_probe: bool = True,
+    image_size: int | None = None,
+    every: int = 1000,
   ):
-    """Takes the two sets; they are read anew at each measurement.
+    """Keeps the sources of the images.
 
     Args:
-      encoder: `encoder(images, training=False)`, normalized [B, H, W, 3] ->
-        [B, D].
-      labeled: `types.LabeledImage` batches, 0..255: what is learned from.
-      held_out: likewise: the images to classify.
-      writer: of TensorBoard's events.
-      k: number of neighbors, see `evaluation.knn`.
-      temperature: of their votes.
-      linear_probe: whether logistic regression is fitted, too. It sees whole
-        images once and has a fixed penalty (C = 0.1 on features of deviation
-        1): enough to follow a run, not to compare models with.
+      train: labeled images that vote in the kNN and fit the probe: an image
+        source, or a function that returns one. None turns the monitor off.
+      test: labeled images to classify; None if and only if `train` is.
+      k: number of neighbors that vote (InstDisc, Wu et al. 2018).
+      temperature: temperature of the votes.
+      linear_probe: whether the linear probe is fitted.
+      image_size: side of the images, pixels; None for the side of the training
+        views. Objects look larger in random crops than in whole images, so
+        somewhat more is often better (Touvron et al. 2019).
+      every: number of steps between two measurements.
+
+    Raises:
+      UsageError: only one of the two sources is given.
     """
-    self._features = feature_extractor.FeatureExtractor(encoder)
-    self._labeled = labeled
-    self._held_out = held_out
-    self._writer = writer
+    if (train is None) != (test is None):
+      raise errors.UsageError(
+        f"LABELLED_IMAGES={train!r}, HELD_OUT_IMAGES={test!r}: the online kNN"
+        " needs both; set the other one, or neither."
+      )
+    self.every = base.check_every(every)
+    self.best_metric = None if train is None else "knn_accuracy"
+    self._sources = {"LABELLED_IMAGES": train, "HELD_OUT_IMAGES": test}
     self._k = k
     self._temperature = temperature
     self._linear_probe = linear_probe
+    self._image_size = image_size
+    self._off = train is None
 
-  def measure(self, step: int) -> dict[str, float]:
-    """Returns knn_accuracy and linear_accuracy (0..1), and what kNN rests on.
+  def find_data(self) -> None:
+    self._sources = {k: base.located(v) for k, v in self._sources.items()}
+
+  def start(self, context: base.Context) -> None:
+    """Opens the two sets of images.
 
     Raises:
-      UsageError: a set is empty or unlabeled, or k is larger than `labeled`.
+      UsageError: a source is missing, empty or unlabeled.
     """
+    super().start(context)
+    if self._off:
+      return
+    self._features = feature_extractor.FeatureExtractor(context.encoder)
+    self._train, self._test = (
+      open_dataset(source, context, self._image_size, named_by)[0]
+      for named_by, source in self._sources.items()
+    )
+
+  def measure(self, step: int) -> Mapping[str, float]:
+    """Measures accuracies, 0..1.
+
+    Raises:
+      UsageError: a set is empty or unlabeled, or `train` has fewer than k
+        images.
+    """
+    if self._off:
+      return {}
     try:
-      train = self._features(self._labeled)
-      test = self._features(self._held_out)
+      train = self._features(self._train)
+      test = self._features(self._test)
       accuracy = classifier.knn_accuracy(
         *train, *test, k=self._k, temperature=self._temperature
       )
     except errors.UsageError as error:
       raise errors.UsageError(
-        f"the online kNN between LABELLED_IMAGES (train) and HELD_OUT_IMAGES "
-        f"(test) cannot be done: {error}"
+        "online kNN between LABELLED_IMAGES (train) and HELD_OUT_IMAGES (test):"
+        f" {error}"
       ) from error
-    tag = f"knn/accuracy_k{self._k}_t{self._temperature:g}"
     measured = {
       "knn_accuracy": accuracy,
       "knn_k": self._k,
       "knn_temperature": self._temperature,
     }
-    drawn = {tag: accuracy}
+    drawn = {f"knn/accuracy_k{self._k}_t{self._temperature:g}": accuracy}
     if self._linear_probe:
       measured["linear_accuracy"] = _linear_accuracy(*train, *test)
       drawn["linear_probe/accuracy"] = measured["linear_accuracy"]
-    with self._writer.as_default(step=step):
+    with self.context.writer.as_default(step=step):
       for name, value in drawn.items():
         tf.summary.scalar(name, value)
     return measured
 
+  def summary(self, before, after, baseline) -> str | None:
+    if "knn_accuracy" not in after:
+      return None
+    return (
+      f"kNN {before['knn_accuracy']:.1%} (untrained) ->"
+      f" {after['knn_accuracy']:.1%} (trained) on held-out images, k {self._k},"
+      f" T {self._temperature}"
+    )
+
+
+def open_dataset(
+  source: str | records_lib.ImageRecords,
+  context: base.Context,
+  image_size: int | None,
+  named_by: str,
+) -> tuple[tf.data.Dataset, Sequence[str]]:
+  """Opens labeled images for a monitor.
+
+  Args:
+    source: image source, or records.
+    context: run that is measured.
+    image_size: side of the images, pixels; None for the training views' side.
+    named_by: macro that names the source, for errors.
+
+  Returns:
+    Dataset of `batches.LabeledImage` batches, and the names of the classes.
+  """
+  records = source
+  if isinstance(source, str):
+    records = open_images.open_images(source, labeled=True, named_by=named_by)
+  dataset = labeled_images.labeled_images(
+    records,
+    image_size=image_size or context.image_size,
+    batch_size=context.batch_size,
+  )
+  return dataset, records.class_names
+
 
 def _linear_accuracy(train, train_labels, test, test_labels) -> float:
-  """Share of test images that logistic regression names, 0..1."""
-  # A test class that is not learned from is never named.
+  """Accuracy of logistic regression on the test images, 0..1."""
+  # A test class without a training image is never predicted.
   num_classes = int(max(train_labels.max(), test_labels.max())) + 1
   [fitted] = logistic.fit(
     train,

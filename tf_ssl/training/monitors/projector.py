@@ -1,8 +1,8 @@
-"""TensorBoard's embedding projector: a map of the features, with thumbnails."""
+"""Features and thumbnails for TensorBoard's embedding projector."""
 
 import io
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -10,8 +10,8 @@ from PIL import Image
 
 from tf_ssl import batches
 from tf_ssl.models import feature_extractor
-from tf_ssl.training.monitors import base
-from tf_ssl.training.monitors import images as tensorboard_images
+from tf_ssl.ops import workdir
+from tf_ssl.training.monitors import base, labeled, views
 
 _FOLDER = "projector"
 _CONFIG_FILE = "projector_config.pbtxt"
@@ -19,84 +19,101 @@ _THUMBNAIL = 48  # Pixels.
 
 
 class Projector(base.Monitor):
-  """Keeps the features of a fixed set of images where the projector finds them.
+  """Features of a fixed set of images, for TensorBoard's projector.
 
-  Writes projector_config.pbtxt into the TensorBoard directory and a folder
-  `projector` beside it, with the thumbnails and labels, which never change, and
-  the features, which every measurement replaces.
+  Writes projector_config.pbtxt into TensorBoard's folder, and next to it a
+  folder `projector` with thumbnails and labels, which never change, and
+  features, which every measurement replaces.
   """
 
   def __init__(
     self,
-    encoder: Callable[..., tf.Tensor],
-    images: batches.LabeledImage,
-    directory: str,
     *,
-    class_names: Sequence[str] = (),
+    images: labeled.Source = None,
+    image_size: int | None = None,
+    every: int = 1000,
   ):
-    """Writes what does not change.
+    """Keeps the source of the images.
 
     Args:
-      encoder: `encoder(images, training=False)`, normalized [B, H, W, 3] ->
-        [B, D].
-      images: images [N, H, W, 3] uint8 and labels [N], -1 where there is none;
-        `sample_images` or `from_pairs` makes them.
-      directory: where TensorBoard's events lie.
-      class_names: name of class i.
+      images: labeled images to draw a sample from: an image source, or a
+        function that returns one. None for query views of training images,
+        without labels.
+      image_size: side of the images, pixels; None for the side of the training
+        views.
+      every: number of steps between two measurements.
     """
-    self._features = feature_extractor.FeatureExtractor(encoder)
+    self.every = base.check_every(every)
+    self._source = images
+    self._image_size = image_size
+
+  def find_data(self) -> None:
+    self._source = base.located(self._source)
+
+  def start(self, context: base.Context) -> None:
+    """Writes what does not change."""
+    super().start(context)
+    self._features = feature_extractor.FeatureExtractor(context.encoder)
+    if self._source is None:
+      images, class_names = from_pairs(context.probe), ()
+    else:
+      dataset, class_names = labeled.open_dataset(
+        self._source, context, self._image_size, "HELD_OUT_IMAGES"
+      )
+      images = sample_images(dataset)
     self._images = np.asarray(images.image)
-    self._directory = directory
-    folder = os.path.join(directory, _FOLDER)
+    folder = os.path.join(context.tensorboard, _FOLDER)
     os.makedirs(folder, exist_ok=True)
-    picture = io.BytesIO()
-    Image.fromarray(
-      tensorboard_images.sprite(self._images, size=_THUMBNAIL)
-    ).save(picture, format="png", optimize=True)
-    _write(os.path.join(folder, "sprite.png"), picture.getvalue())
+    with workdir.replacing_file(os.path.join(folder, "sprite.png")) as path:
+      sprite(self._images, size=_THUMBNAIL).save(
+        path, format="png", optimize=True
+      )
     names = [_name(label, class_names) for label in np.asarray(images.label)]
     # A table of one column has no header, by the projector's definition.
-    labels = "".join(f"{name}\n" for name in names)
-    _write(os.path.join(folder, "labels.tsv"), labels.encode())
-
-  def measure(self, step: int) -> dict[str, float]:
-    """Replaces the features; measures nothing that is a number."""
-    table = io.StringIO()
-    np.savetxt(
-      table, self._features.array(self._images), fmt="%.4g", delimiter="\t"
+    workdir.write_text(
+      os.path.join(folder, "labels.tsv"), "".join(f"{n}\n" for n in names)
     )
-    path = os.path.join(self._directory, _FOLDER, "features.tsv")
-    _write(path, table.getvalue().encode())
-    self._write_config(step)
+
+  def measure(self, step: int) -> Mapping[str, float]:
+    """Replaces the features; returns no metric."""
+    table = io.StringIO()
+    found = self._features.array(self._images)
+    np.savetxt(table, found, fmt="%.4g", delimiter="\t")
+    folder = self.context.tensorboard
+    workdir.write_text(
+      os.path.join(folder, _FOLDER, "features.tsv"), table.getvalue()
+    )
+    workdir.write_text(os.path.join(folder, _CONFIG_FILE), _config(step))
     return {}
 
-  def _write_config(self, step: int) -> None:
-    from tensorboard.plugins import projector
 
-    config = projector.ProjectorConfig()
-    embedding = config.embeddings.add()
-    embedding.tensor_name = f"features at step {step}"
-    embedding.tensor_path = f"{_FOLDER}/features.tsv"
-    embedding.metadata_path = f"{_FOLDER}/labels.tsv"
-    embedding.sprite.image_path = f"{_FOLDER}/sprite.png"
-    embedding.sprite.single_image_dim.extend([_THUMBNAIL, _THUMBNAIL])
-    path = os.path.join(self._directory, _CONFIG_FILE)
-    _write(path, str(config).encode())
+def _config(step: int) -> str:
+  from tensorboard.plugins import projector
+
+  config = projector.ProjectorConfig()
+  embedding = config.embeddings.add()
+  embedding.tensor_name = f"features at step {step}"
+  embedding.tensor_path = f"{_FOLDER}/features.tsv"
+  embedding.metadata_path = f"{_FOLDER}/labels.tsv"
+  embedding.sprite.image_path = f"{_FOLDER}/sprite.png"
+  embedding.sprite.single_image_dim.extend([_THUMBNAIL, _THUMBNAIL])
+  return str(config)
 
 
 def sample_images(
   dataset: tf.data.Dataset, *, max_images: int = 400, seed: int = 0
 ) -> batches.LabeledImage:
-  """Draws images from all over a dataset, in one pass, holding no others.
+  """Draws a uniform random sample of a dataset, in one pass.
 
   Args:
-    dataset: of `batches.LabeledImage` batches, 0..255, all of one size.
-    max_images: all of a smaller dataset are taken.
-    seed: of the draw (reservoir sampling).
+    dataset: dataset of `batches.LabeledImage` batches, pixels 0..255, all of
+      one size.
+    max_images: number of images to draw; a smaller dataset is taken entirely.
+    seed: seed of the draw (reservoir sampling).
 
   Returns:
-    images [N, H, W, 3] uint8 and labels [N] int32, NumPy, in the dataset's
-    order.
+    Images [N, H, W, 3] uint8 and labels [N] int32, NumPy, in the order of the
+    dataset.
   """
   rng = np.random.default_rng(seed)
   kept = []  # Of (position, image, label).
@@ -117,9 +134,28 @@ def sample_images(
 
 
 def from_pairs(probe: batches.ImagePair) -> batches.LabeledImage:
-  """The query views of a normalized batch, unlabeled, as the projector's."""
-  images = tensorboard_images.from_normalized(probe.query)
+  """The query views of a normalized batch, with the label -1 (unknown)."""
+  images = views.from_normalized(probe.query)
   return batches.LabeledImage(images, np.full([len(images)], -1, np.int32))
+
+
+def sprite(images: np.ndarray, *, size: int) -> Image.Image:
+  """Draws thumbnails in one square image, row by row, the rest white.
+
+  Args:
+    images: [N, H, W, 3] uint8.
+    size: side of a thumbnail, pixels.
+
+  Returns:
+    Image of size * ceil(sqrt(N)) pixels a side.
+  """
+  side = int(np.ceil(np.sqrt(len(images))))
+  canvas = Image.new("RGB", (side * size, side * size), "white")
+  for i, image in enumerate(images):
+    row, column = divmod(i, side)
+    thumbnail = Image.fromarray(image).resize((size, size))
+    canvas.paste(thumbnail, (column * size, row * size))
+  return canvas
 
 
 def _name(label: int, class_names: Sequence[str]) -> str:
@@ -127,10 +163,3 @@ def _name(label: int, class_names: Sequence[str]) -> str:
     return "unlabeled"
   name = class_names[label] if label < len(class_names) else f"class {label}"
   return " ".join(name.split())  # A tab would end the column.
-
-
-def _write(path: str, content: bytes) -> None:
-  """Writes a file that a TensorBoard may be reading."""
-  with open(path + ".partial", "wb") as file:
-    file.write(content)
-  os.replace(path + ".partial", path)

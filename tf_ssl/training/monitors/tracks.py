@@ -1,9 +1,8 @@
-"""Whether objects are known again on videos that are not trained on."""
+"""Object re-identification on held-out videos during training."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
-import tensorflow as tf
 
 from tf_ssl import errors
 from tf_ssl.datasets import records as records_lib
@@ -13,65 +12,89 @@ from tf_ssl.models import feature_extractor
 from tf_ssl.training.monitors import base
 
 
-class SameObject(base.Monitor):
-  """How often an object is found again among those of all other tracks.
+class Reidentification(base.Monitor):
+  """How often an object is found again among the objects of other tracks.
 
-  See `evaluation.same_object`. Regions are seen as they are, without
-  augmentation. The log draws it as `train/same_object`.
-
-  Attributes:
-    num_pairs: N, pairs of regions.
-    num_tracks: how many tracks they are of.
+  Metric `same_object` of `evaluation.representation`, 0..1, on regions
+  without augmentation. With a baseline, the run ends with training that method
+  from the same initial weights on the same examples for the same number of
+  steps, and measuring it.
   """
 
   def __init__(
     self,
-    encoder: Callable[..., tf.Tensor],
-    records: records_lib.ImageRecords,
     *,
-    image_size: int,
-    batch_size: int = 64,
+    tracks: Callable[[], records_lib.ImageRecords] | records_lib.ImageRecords,
+    baseline: Callable | None = None,
+    baseline_name: str = "baseline",
+    every: int = 1000,
   ):
-    """Takes the tracks; their regions are read anew at each measurement.
+    """Keeps the source of the tracks.
 
     Args:
-      encoder: `encoder(images, training=False)`, normalized [B, H, W, 3] ->
-        [B, D].
-      records: as of `region_tracks.region_tracks`.
-      image_size: side of a region, pixels.
-      batch_size: regions in a batch.
+      tracks: records of region tracks of videos that are not trained on, or a
+        function that returns them, such as `region_tracks.region_tracks`.
+      baseline: builder of the method to compare with; None for no comparison.
+      baseline_name: name of the baseline in the summary.
+      every: number of steps between two measurements.
+    """
+    self.every = base.check_every(every)
+    self.baseline = baseline
+    self.baseline_name = baseline_name
+    self._records = tracks
+
+  def find_data(self) -> None:
+    """Reads the tracks.
 
     Raises:
       UsageError: the records hold no tracks.
     """
-    if records.examples is None or records.examples.tracks is None:
+    self._records = base.located(self._records)
+    examples = self._records.examples
+    if examples is None or examples.tracks is None:
       raise errors.UsageError(
-        f"held_out_tracks: what is in {records.root!r} are no tracks; expected"
-        " what `region_tracks` returns; change Pretraining.held_out_tracks"
+        f"tracks: {self._records.root!r} holds no region tracks; expected what"
+        " `region_tracks` returns; change `tracks` of the monitor"
       )
-    self._features = feature_extractor.FeatureExtractor(encoder)
-    self._regions = labeled_images.labeled_images(
-      region_tracks.regions(records),
-      image_size=image_size,
-      batch_size=batch_size,
-    )
-    self._tracks = records.examples.tracks
-    self.num_pairs = len(self._tracks)
-    self.num_tracks = len(np.unique(self._tracks))
+    self.num_pairs = len(examples.tracks)
+    self.num_tracks = len(np.unique(examples.tracks))
 
-  def measure(self, step: int) -> dict[str, float]:
-    """Returns same_object, 0..1.
+  def start(self, context: base.Context) -> None:
+    super().start(context)
+    self._features = feature_extractor.FeatureExtractor(context.encoder)
+    self._regions = labeled_images.labeled_images(
+      region_tracks.regions(self._records),
+      image_size=context.image_size,
+      batch_size=context.batch_size,
+    )
+
+  def measure(self, step: int) -> Mapping[str, float]:
+    """Measures `same_object`.
 
     Raises:
       UsageError: too few regions can be read.
     """
     del step
     found, numbers = self._features(self._regions)
-    both = np.full([2 * self.num_pairs], -1)
-    both[numbers] = np.arange(len(numbers))
-    rows = both.reshape(-1, 2)  # of a pair's two regions
+    position = np.full([2 * self.num_pairs], -1)
+    position[numbers] = np.arange(len(numbers))
+    rows = position.reshape(-1, 2)  # Rows of `found` for a pair's two regions.
     read = (rows >= 0).all(1)
     accuracy = representation.same_object_accuracy(
-      *(found[column] for column in rows[read].T), self._tracks[read]
+      *(found[column] for column in rows[read].T),
+      self._records.examples.tracks[read],
     )
     return {"same_object": accuracy}
+
+  def summary(self, before, after, baseline) -> str | None:
+    if "same_object" not in after:
+      return None
+    line = (
+      "object re-identification on held-out videos, after"
+      f" {self._records.examples.seconds:g} s, among {self.num_tracks - 1}"
+      f" other objects: {before['same_object']:.1%} (untrained) ->"
+      f" {after['same_object']:.1%} (trained)"
+    )
+    if baseline and "same_object" in baseline:
+      line += f"; {self.baseline_name}: {baseline['same_object']:.1%}"
+    return f"{line}; {self.num_pairs} pairs"

@@ -1,0 +1,169 @@
+"""Training data of a run: records, labels, and batches from any step on."""
+
+import contextlib
+import pathlib
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from tf_ssl import errors
+from tf_ssl.datasets import open_images
+from tf_ssl.datasets import records as records_lib
+from tf_ssl.input_pipeline import data_service, skipped, view_batches
+from tf_ssl.training import settings as settings_lib
+
+
+class RunBatches:
+  """The batches of a run, as far as one process needs them.
+
+  Attributes:
+    records: training images.
+    skipped: record of unusable images.
+  """
+
+  def __init__(
+    self,
+    settings: settings_lib.Pretraining,
+    records: records_lib.ImageRecords,
+    view_type: type,
+    *,
+    skipped_file: pathlib.Path,
+  ):
+    """Connects to the data service, where the settings name one.
+
+    Raises:
+      UsageError: nothing answers at the address of the service.
+    """
+    self.records = records
+    self.skipped = skipped.SkippedFiles(
+      str(skipped_file),
+      num_images=records.num_images,
+      max_fraction=settings.max_skipped_fraction,
+    )
+    self._settings = settings
+    self._view_type = view_type
+    self._service = None
+    if settings.data_service_address:
+      self._service = data_service.DataService(settings.data_service_address)
+
+  @property
+  def made_by_service(self) -> bool:
+    """Whether a tf.data service makes the batches; none can be made again."""
+    return self._service is not None
+
+  def from_step(
+    self, step: int, share: view_batches.Share = view_batches.WHOLE
+  ) -> tf.data.Dataset:
+    """Dataset of the batches from `step` to the last step of the run."""
+    settings = self._settings
+    return view_batches.view_batches(
+      self.records,
+      view_type=self._view_type,
+      recipe=settings.recipe,
+      image_size=settings.image_size,
+      batch_size=settings.batch_size,
+      seed=settings.seed,
+      start_step=step,
+      share=share,
+      num_steps=settings.steps,
+      finish_views=not settings.finish_views_in_step,
+      skipped=self.skipped,
+      service=self._service,
+    )
+
+  @contextlib.contextmanager
+  def reading(self) -> Iterator[None]:
+    """Replaces TensorFlow's error by a clear one for too many skipped files.
+
+    Raises:
+      UsageError: too many files were skipped.
+    """
+    try:
+      yield
+    except tf.errors.OpError:
+      self.check()
+      raise
+
+  def check(self) -> None:
+    """Raises UsageError if too many images have been skipped."""
+    if self.skipped.fatal:
+      raise errors.UsageError(self.skipped.fatal)
+
+  def end(self) -> None:
+    """Logs how many examples the data service has lost."""
+    if self._service is not None:
+      self._service.log_lost()
+
+  def fingerprint(self) -> dict:
+    """Digest and sizes of the images, for run.json and resuming."""
+    return {
+      **records_lib.digest(self.records),
+      "examples": self.records.num_examples,
+      "classes": num_classes(self.records),
+    }
+
+  def missing_counts(self) -> dict[str, int]:
+    """Numbers of images and examples that were not trained on, for run.json."""
+    counts = {"skipped_files": self.skipped.count}
+    if self._service is not None:
+      counts["lost_examples"] = self._service.lost
+    return counts
+
+
+def read(settings: settings_lib.Pretraining) -> records_lib.ImageRecords:
+  """Finds the training images and the labels that the method may see.
+
+  Returns:
+    Records; `labels` is None unless the settings ask for labels.
+
+  Raises:
+    UsageError: the source or its labels cannot be used.
+  """
+  source, labels = settings.images, settings.labels
+  if isinstance(source, records_lib.ImageRecords):  # Such as video frames.
+    records, source = source, source.root
+    if labels == "none":
+      return records._replace(labels=None)
+  elif labels == "none":
+    return open_images.open_images(source)
+  else:
+    # Only a manifest can leave the label of some images out.
+    all_labeled = labels == "all" or not source.lower().endswith(".csv")
+    records = open_images.open_images(source, labeled=all_labeled)
+  if records.labels is None:
+    raise errors.UsageError(
+      f"images {source!r} have no labels: expected class folders, or a manifest"
+      " with a column `label`; change IMAGES."
+    )
+  _check_class_ids(source, records)
+  if settings.labeled_fraction < 1.0:
+    kept = records_lib.keep_labels(
+      records.labels, settings.labeled_fraction, seed=settings.seed
+    )
+    records = records._replace(labels=kept)
+  return records
+
+
+def num_classes(records: records_lib.ImageRecords) -> int:
+  """Number of classes; 0 without labels."""
+  if records.labels is None:
+    return 0
+  return max(len(records.class_names), int(records.labels.max()) + 1)
+
+
+def _check_class_ids(source: str, records: records_lib.ImageRecords) -> None:
+  present = np.unique(records.labels[records.labels >= 0])
+  if not len(present):
+    raise errors.UsageError(
+      f"images {source!r}: no image has a label; fill the column `label`."
+    )
+  missing = np.setdiff1d(np.arange(present[-1] + 1), present)
+  if len(missing):
+    raise errors.UsageError(
+      f"images {source!r}: class ids go up to {present[-1]}, but no image has"
+      f" class {missing[0]}"
+      + (f" (nor {len(missing) - 1} others)" if len(missing) > 1 else "")
+      + f"; expected ids 0 to {len(present) - 1} without gaps: renumber the"
+      " classes, or give their names."
+    )
