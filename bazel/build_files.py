@@ -1,8 +1,8 @@
-"""Who may import whom, and the BUILD files that follow from the sources.
+"""Import rules between packages, and BUILD files made from the sources.
 
 `make build-files` writes the BUILD files of tf_ssl/, tools/ and benchmarks/;
 tests/architecture_test.py checks that they are up to date and that no import
-crosses a border.
+breaks the rules.
 """
 
 import ast
@@ -11,8 +11,8 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-# Package of tf_ssl -> the packages of tf_ssl that it may import. `errors` is
-# free to all.
+# Package of tf_ssl -> packages of tf_ssl that it may import. All may import
+# `errors`.
 MAY_IMPORT = {
   "augment": {"ops"},
   "batches": set(),
@@ -101,8 +101,8 @@ class Import(NamedTuple):
   """One import statement.
 
   Attributes:
-    source: the file, relative to the checkout.
-    module: what is imported, such as tf_ssl.ops.pixels or tensorflow.
+    source: path of the file, relative to the checkout.
+    module: name of the module, such as tf_ssl.ops.pixels or tensorflow.
   """
 
   source: pathlib.PurePath
@@ -120,7 +120,7 @@ def sources(folder: pathlib.Path, *, deep: bool = True) -> list[pathlib.Path]:
 
 
 def imports(root: pathlib.Path, paths: Iterable[pathlib.Path]) -> list[Import]:
-  """Returns all imports of these files, those inside functions too."""
+  """Returns all imports of these files, including those in functions."""
   found = []
   for path in paths:
     source = path.relative_to(root)
@@ -131,7 +131,7 @@ def imports(root: pathlib.Path, paths: Iterable[pathlib.Path]) -> list[Import]:
 
 
 def build_files(root: pathlib.Path) -> dict[str, str]:
-  """Returns the right content of each BUILD file that is written by tool."""
+  """Returns the content of each generated BUILD file, by path."""
   files = {
     f"tf_ssl/{name}/BUILD": _package_build(root, name)
     for name in packages(root)
@@ -153,7 +153,7 @@ def _imported(node: ast.AST, source: pathlib.PurePath) -> Iterator[str]:
 
 
 def _labels(root: pathlib.Path, paths: Iterable[pathlib.Path]) -> list[str]:
-  """Returns the Bazel targets that hold what these files import."""
+  """Returns the Bazel targets of the modules that these files import."""
   labels = set()
   for _, module in imports(root, paths):
     first, *rest = module.split(".")

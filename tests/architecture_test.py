@@ -1,6 +1,7 @@
 """Who may import whom, and that BUILD files and package list say the same."""
 
 import pathlib
+import re
 import sys
 import tomllib
 
@@ -113,6 +114,18 @@ def test_every_library_that_is_imported_has_a_bazel_target(repository):
       if "//:expect_" in line:
         library = line.split("//:expect_")[1].split("_installed")[0]
         assert f'"{library}"' in listed, f"{name}: add {library} to //BUILD"
+
+
+def test_slow_tests_are_the_same_for_pytest_and_bazel(repository):
+  build = (repository / "tests" / "BUILD").read_text()
+  [listed] = re.findall(r"slow = \[(.*?)\]", build, re.DOTALL)
+  tests = repository / "tests"
+  marked = {
+    path.relative_to(tests).as_posix()
+    for path in tests.rglob("*_test.py")
+    if "\npytestmark = pytest.mark.slow\n" in path.read_text()
+  }
+  assert set(re.findall(r'"(.*?)"', listed)) == marked
 
 
 def test_the_installed_package_has_every_folder(repository):

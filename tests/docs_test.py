@@ -1,12 +1,18 @@
-"""Tests of what docs/ holds for others to run."""
+"""Tests of the programs and configs in docs/."""
 
 import json
 import os
+import re
 import subprocess
 import sys
 
+import gin
+import numpy as np
 import pytest
 import yaml
+from PIL import Image
+
+from tools import train
 
 
 @pytest.mark.parametrize("index", [0, 3])
@@ -31,6 +37,47 @@ def test_the_kubernetes_job_gives_each_pod_its_tf_config(repository, index):
   port = service["spec"]["ports"][0]["port"]
   assert workers[3] == f"{job['metadata']['name']}-3.{name}:{port}"
   assert config["task"] == {"type": "worker", "index": index}
+
+
+@pytest.mark.slow
+def test_the_monitor_of_the_documentation_measures_a_run(
+  repository, tmp_path, monkeypatch
+):
+  text = (repository / "docs" / "own_monitor.md").read_text()
+  blocks = dict(re.findall(r"```(\w+)\n(.*?)```", text, re.DOTALL))
+  (tmp_path / "weight_norm.py").write_text(blocks["python"])
+  (tmp_path / "my_monitors.gin").write_text(blocks["gin"])
+  monkeypatch.syspath_prepend(tmp_path)
+  rng = np.random.default_rng(0)
+  (tmp_path / "photos").mkdir()
+  for i in range(24):
+    image = rng.integers(0, 256, [20, 20, 3], np.uint8)
+    Image.fromarray(image).save(tmp_path / "photos" / f"{i}.png")
+  bindings = [
+    f"IMAGES='{tmp_path}/photos'",
+    "IMAGE_SIZE=16",
+    "BATCH_SIZE=8",
+    "QUEUE_SIZE=16",
+    "STEPS=2",
+    "moco.build_moco.encoder=@resnet.resnet18",
+    "resnet.resnet18.width=0.0625",
+    "weight_norm.WeightNorm.every=1",
+    "settings.Pretraining.best_metric='weight_norm'",
+  ]
+  gin.clear_config()
+  train.TOOL.call(
+    [
+      "--gin_file=gin_configs/pretrain/moco_v2_folder.gin",
+      f"--gin_file={tmp_path}/my_monitors.gin",
+      *(f"--gin_bindings={binding}" for binding in bindings),
+      f"--model_dir={tmp_path}/run",
+    ]
+  )
+  gin.clear_config()
+  lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+  norms = [json.loads(line)["weight_norm"] for line in lines]
+  assert len(norms) == 3 and len(set(norms)) == 3 and min(norms) > 0
+  assert (tmp_path / "run" / "checkpoints" / "best").is_dir()
 
 
 if __name__ == "__main__":

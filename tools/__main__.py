@@ -1,4 +1,4 @@
-"""`python -m tools COMMAND ...`, and the program behind every Bazel target."""
+"""Runs `python -m tools COMMAND ...`, also for every Bazel target."""
 
 import os
 import sys
@@ -6,8 +6,8 @@ import sys
 try:
   import absl  # noqa: F401
 except ModuleNotFoundError:
-  # Bazel takes the `python3` on PATH. Where that one lacks the packages, the
-  # .venv of the checkout (`make train`, `make test`) has them.
+  # Bazel takes the `python3` on PATH. If that one lacks the packages, the
+  # checkout's .venv (made by `make train` or `make test`) has them.
   _PYTHON = os.path.join(
     os.environ.get("BUILD_WORKSPACE_DIRECTORY", "."), ".venv/bin/python"
   )

@@ -1,6 +1,6 @@
 """Runs a training as several worker processes on this machine.
 
-What follows -- are the flags of tools.train, or a whole command.
+The words after -- are flags of tools.train, or another command.
 """
 
 import sys
@@ -9,7 +9,7 @@ from ._cli import cli
 
 
 def main(invocation: cli.Invocation) -> None:
-  """Runs `training.launcher.launch` and ends with its exit code."""
+  """Runs `launcher.launch` and ends with its exit code."""
   from tf_ssl.training.distributed import launcher
 
   command = list(invocation.rest)
@@ -26,11 +26,11 @@ def main(invocation: cli.Invocation) -> None:
 
 
 TOOL = cli.Tool("launch", __doc__, main, takes_rest=True)
-TOOL.number_flag("workers", 2, "How many processes train together.")
+TOOL.number_flag("workers", 2, "Number of processes that train together.")
 TOOL.number_flag(
   "restarts",
   3,
-  "How often all are started again, from the last checkpoint, where one was"
+  "Number of restarts of all workers, from the last checkpoint, after one was"
   " killed or lost.",
 )
 

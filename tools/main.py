@@ -1,4 +1,4 @@
-"""One console command with the tools as subcommands: `tf-ssl train ...`."""
+"""The command `tf-ssl`, with the tools as subcommands: `tf-ssl train ...`."""
 
 import difflib
 import importlib
@@ -9,7 +9,7 @@ _NOT_TOOLS = ("__init__", "__main__", "main")
 
 
 def run() -> None:
-  """Runs the tool that the first argument names, with the other arguments."""
+  """Runs the tool named by the first argument, with the other arguments."""
   name, arguments = (*sys.argv[1:2], ""), sys.argv[2:]
   if name[0] in ("", "-h", "--help", "help"):
     print("Usage: tf-ssl COMMAND [--help] [flags]\n\nCommands:")
@@ -30,7 +30,7 @@ def run() -> None:
 
 
 def names() -> list[str]:
-  """Returns the tools: the modules beside this one that are not helpers."""
+  """Returns the names of the tools, which are the modules of this folder."""
   modules = pathlib.Path(__file__).parent.glob("*.py")
   return sorted(path.stem for path in modules if path.stem not in _NOT_TOOLS)
 

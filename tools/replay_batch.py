@@ -1,10 +1,10 @@
-"""Replays the batch at which a run's loss stopped being a number."""
+"""Replays the batch whose loss or gradient was not finite."""
 
 from ._cli import cli, gin_files
 
 
 def main(invocation: cli.Invocation) -> None:
-  """Rebuilds the run's method, loads what it saved, and says what breaks."""
+  """Rebuilds the run's method and prints which tensors are not finite."""
   import pathlib
 
   from tf_ssl import errors
@@ -14,9 +14,9 @@ def main(invocation: cli.Invocation) -> None:
   if not directory.non_finite.is_dir():
     raise errors.UsageError(
       f"--model_dir={invocation.flags.model_dir} has no {directory.non_finite}:"
-      " no loss of that run was other than finite."
+      " all losses of that run were finite."
     )
-  gin_files.load([str(directory.config)], [])
+  gin_files.load([str(directory.config)], [], of_run=True)
   run = invocation.configured(settings.Pretraining)()
   model = assembly.build_recorded_method(run, pathlib.Path(directory.path))
   assembly.compile_method(run, model)
@@ -24,7 +24,9 @@ def main(invocation: cli.Invocation) -> None:
 
 
 TOOL = cli.Tool("replay_batch", __doc__, main, required=["model_dir"])
-TOOL.text_flag("model_dir", "The folder of the run that stopped.")
+TOOL.text_flag(
+  "model_dir", "The folder of the run that stopped, such as runs/a."
+)
 
 if __name__ == "__main__":
   TOOL.run()

@@ -12,6 +12,8 @@ from tf_ssl.export import saved_model
 from tf_ssl.methods import base, moco
 from tf_ssl.ops import pixels
 
+pytestmark = pytest.mark.slow
+
 TINY = {"model_id": 10, "depth_multiplier": 0.0625}
 MOBILE = {"model_id": "MobileNetV2", "filter_size_scale": 0.1}
 

@@ -20,6 +20,8 @@ from tf_ssl.invariance import (
 )
 from tf_ssl.models import image_model
 
+pytestmark = pytest.mark.slow
+
 
 def _is_at_chance(found):
   # 5 permutations: their deviation is itself uncertain.

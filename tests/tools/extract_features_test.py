@@ -14,6 +14,8 @@ from PIL import Image
 from tf_ssl import errors
 from tools import extract_features
 
+pytestmark = pytest.mark.slow
+
 
 def _images(folder, count):
   """Noise in two classes; the second and the last but one cannot be read."""

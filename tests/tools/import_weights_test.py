@@ -14,6 +14,8 @@ from tf_ssl.export import foreign_resnet, torch_weights
 from tf_ssl.ops import pixels
 from tools import export_weights, import_weights
 
+pytestmark = pytest.mark.slow
+
 torch = torch_resnet.torch
 
 

@@ -12,6 +12,8 @@ from tf_ssl import errors
 from tf_ssl.rendering import workers
 from tools import measure_invariance
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def fixture_no_gin():

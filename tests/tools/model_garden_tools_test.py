@@ -15,6 +15,8 @@ from tf_ssl.training import settings
 from tools import export_weights, train_model_garden
 from tools._cli import gin_files
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def fixture_as_in_a_new_process():

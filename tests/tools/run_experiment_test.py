@@ -11,6 +11,8 @@ from tf_ssl import errors
 from tools import run_experiment
 from tools._cli import cli
 
+pytestmark = pytest.mark.slow
+
 _TOY = """
 # A toy.
 from __gin__ import dynamic_registration

@@ -28,6 +28,8 @@ from tf_ssl.training.monitors import base, representation
 from tf_ssl.training.monitors import tracks as monitors_tracks
 from tf_ssl.video.mining import track_records
 
+pytestmark = pytest.mark.slow
+
 LEFT, RIGHT = [0.0, 0.0, 1.0, 0.5], [0.0, 0.5, 1.0, 1.0]
 
 

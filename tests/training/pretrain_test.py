@@ -28,6 +28,8 @@ from tf_ssl.training import (
 )
 from tf_ssl.training.monitors import labeled, projector, representation, views
 
+pytestmark = pytest.mark.slow
+
 CONFIG = "settings.Pretraining.steps = 6\n"
 
 

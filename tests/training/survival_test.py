@@ -14,6 +14,8 @@ import tensorflow as tf
 
 from tf_ssl.training import metrics_log
 
+pytestmark = pytest.mark.slow
+
 STEPS = 24
 CONFIG = """
 from __gin__ import dynamic_registration

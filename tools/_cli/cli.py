@@ -1,6 +1,6 @@
-"""What every tool shares: flags, gin files, the caller's directory, errors.
+"""The command line of every tool: flags, gin files, folders, exit codes.
 
-A tool is a module of this package that makes one `Tool`. It runs as
+A tool is a module of `tools` that makes one `Tool`. It runs as
 `python -m tools.NAME`, as `tf-ssl NAME` where the package is installed, and as
 `bazel run //tools:NAME`.
 """
@@ -22,12 +22,12 @@ from . import gin_errors, gin_files, quiet
 
 
 class Invocation(NamedTuple):
-  """One use of a tool.
+  """One call of a tool.
 
   Attributes:
-    flags: the parsed flags; values are attributes.
-    command: what the user typed, as one line that a shell understands.
-    rest: the words after `--`, for a tool that takes them.
+    flags: parsed flags; their values are attributes.
+    command: command that the user typed, quoted for a shell.
+    rest: words after `--`, for a tool that takes them.
   """
 
   flags: flags.FlagValues
@@ -35,19 +35,19 @@ class Invocation(NamedTuple):
   rest: Sequence[str] = ()
 
   def configured(self, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Returns `function` with its parameters bound as the gin files say."""
+    """Returns `function` with its parameters bound by the gin files."""
     return gin_files.configured(function)
 
   def operative_config(self) -> str:
-    """Returns every parameter used so far, as the text of a gin file."""
+    """Returns all parameters used so far, as the text of a gin file."""
     return gin.operative_config_str()
 
 
 class Tool:
-  """A command line: flags, and the function that they are given to.
+  """A command line: flags, and the function that gets them.
 
   Attributes:
-    flags: absl flag values of this tool alone.
+    flags: absl flags of this tool.
   """
 
   def __init__(
@@ -65,15 +65,16 @@ class Tool:
     """Initializes the tool.
 
     Args:
-      name: of its module, which is also its subcommand.
-      purpose: what it does; its first line stands in the list of subcommands.
-      main: does the work. May raise `tf_ssl.errors.UsageError`.
-      config_folders: the folders of gin_configs/ whose files are meant for this
-        tool. With any, the tool takes --gin_file, --gin_bindings and --list.
-      default_config: the gin file that is read where the user gives none; None
-        where one must be given.
-      required: names of the flags that must be given.
-      takes_rest: whether words may follow after `--`.
+      name: name of its module and subcommand.
+      purpose: help text; its first line is in the list of subcommands.
+      main: function that does the work. It may raise
+        `tf_ssl.errors.UsageError`.
+      config_folders: folders of gin_configs/ with configs for this tool. With
+        any, the tool takes --gin_file, --gin_bindings and --list.
+      default_config: path of the gin file to read if the user gives none; None
+        if one is required.
+      required: names of the required flags.
+      takes_rest: whether words may follow `--`.
       takes_files: whether words without -- are gin files.
     """
     self.name = name
@@ -85,60 +86,60 @@ class Tool:
     self._required = required
     self._takes_rest = takes_rest
     self._takes_files = takes_files
-    self.switch("help", "Prints this.")
+    self.switch("help", "Prints this text.")
     if config_folders:
-      self.switch("list", "Prints the configs that come with the project.")
+      self.switch("list", "Prints the configs of this project for the tool.")
       _define_gin_flags(self.flags)
 
   def text_flag(self, name: str, help_text: str) -> None:
-    """Adds --name=TEXT, None where not given."""
+    """Adds --name=TEXT, None by default."""
     flags.DEFINE_string(name, None, help_text, flag_values=self.flags)
 
   def repeated_flag(self, name: str, help_text: str) -> None:
-    """Adds --name=TEXT that may be repeated: a list, empty where not given."""
+    """Adds --name=TEXT that may be repeated: a list, empty by default."""
     flags.DEFINE_multi_string(name, [], help_text, flag_values=self.flags)
 
   def number_flag(self, name: str, default: float, help_text: str) -> None:
-    """Adds --name=NUMBER, whole where the default is."""
+    """Adds --name=NUMBER, an int if the default is one."""
     define = (
       flags.DEFINE_integer if isinstance(default, int) else flags.DEFINE_float
     )
     define(name, default, help_text, flag_values=self.flags)
 
   def switch(self, name: str, help_text: str) -> None:
-    """Adds --name, False where not given."""
+    """Adds --name, False by default."""
     flags.DEFINE_bool(name, False, help_text, flag_values=self.flags)
 
   def run(self, arguments: Sequence[str] | None = None) -> None:
     """Runs the tool and ends the process.
 
     Exit code 0: done (an interrupted training has saved its state); 2: bad
-    input, told in one line on standard error; 75: another worker of the run was
-    lost, the same command goes on; 130: Ctrl-C before the start of
-    work. Any other exception keeps its traceback and gives 1.
+    input, explained in one line on standard error; 75: another worker of the
+    run was lost, and the same command resumes; 130: Ctrl-C before the start of
+    the work; 1: any other exception, with its traceback.
 
     Args:
-      arguments: the command line without the program; by default this
-        process's.
+      arguments: words of the command line after the program; None for those of
+        this process.
     """
     try:
       self.call(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:
       sys.stdout.flush()
       sys.stderr.flush()
-      os._exit(130)  # At once: threads that are left may never end.
+      os._exit(130)  # At once: remaining threads may never end.
     except errors.UsageError as exception:
       print(f"{self.name}: {_one_line(exception)}", file=sys.stderr)
       sys.exit(2)
     except errors.WorkerLostError as exception:
       print(f"{self.name}: {_one_line(exception)}", file=sys.stderr, flush=True)
-      # at once: TensorFlow's own end waits for the worker that is gone
+      # At once: TensorFlow's shutdown would wait for the lost worker.
       os._exit(errors.WorkerLostError.exit_code)
 
   def call(self, arguments: Sequence[str]) -> None:
     """Runs the tool; bad input raises `tf_ssl.errors.UsageError`."""
-    # Bazel starts a program in its own tree; the user's paths are relative to
-    # where the user stands.
+    # Bazel starts a program in its own tree, but the user's paths are relative
+    # to the user's working directory.
     os.chdir(os.environ.get("BUILD_WORKING_DIRECTORY", "."))
     parsed, rest = self._parse(arguments)
     if parsed.help:
@@ -148,12 +149,11 @@ class Tool:
       gin_files.print_list(self._config_folders)
       return
     self._check_required(parsed)
-    with quiet.known_lines_dropped():
-      quiet.import_tensorflow()
-      if self._config_folders:
-        files = parsed.gin_file or [self._default_config]
-        gin_files.load(files, parsed.gin_bindings)
-      self._main(Invocation(parsed, _command(self.name, arguments), rest))
+    quiet.import_tensorflow()
+    if self._config_folders:
+      files = parsed.gin_file or [self._default_config]
+      gin_files.load(files, parsed.gin_bindings)
+    self._main(Invocation(parsed, _command(self.name, arguments), rest))
 
   def _parse(
     self, arguments: Sequence[str]
@@ -181,8 +181,7 @@ class Tool:
         "(--help prints the flags); a value with spaces needs quotes"
       )
     if self._config_folders:
-      # An empty one is what Bazel passes where the user gives the flag
-      # after `--`.
+      # Bazel passes an empty one if the user gives the flag after `--`.
       self.flags.gin_file = [name for name in self.flags.gin_file if name]
     return self.flags, rest
 
@@ -210,7 +209,7 @@ class Tool:
 
 
 def _help_of(flag: flags.Flag) -> str:
-  """Without the line that absl adds for a flag that may be repeated."""
+  """The help text, without absl's own line about repeated flags."""
   return flag.help.split(";\n")[0]
 
 
@@ -218,13 +217,13 @@ def _define_gin_flags(flag_values: flags.FlagValues) -> None:
   flags.DEFINE_multi_string(
     "gin_file",
     [],
-    "A configuration: a path, or one that --list prints. May be repeated.",
+    "Path of a gin config, or one that --list prints. May be repeated.",
     flag_values=flag_values,
   )
   flags.DEFINE_multi_string(
     "gin_bindings",
     [],
-    "A setting that overrides the files, such as STEPS=100 or "
+    "Setting that overrides the files, such as STEPS=100 or "
     "'IMAGES=\"photos/\"'. May be repeated.",
     flag_values=flag_values,
   )
@@ -247,7 +246,7 @@ def _command(name: str, arguments: Sequence[str]) -> str:
 
 
 def _quoted(argument: str) -> str:
-  """Quotes --name=value as a person would: only the value."""
+  """Quotes only the value of --name=value."""
   flag = re.match(r"(--\w+=)(.+)", argument, re.DOTALL)
   if flag is None:
     return shlex.quote(argument)
@@ -255,6 +254,6 @@ def _quoted(argument: str) -> str:
 
 
 def _one_line(exception: Exception) -> str:
-  # Gin adds lines that say through which functions an error has passed.
+  # Gin adds lines about the functions that an error has passed.
   message = re.split(r"\n  In call to configurable ", str(exception))[0]
   return " ".join(message.split())

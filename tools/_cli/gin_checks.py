@@ -1,100 +1,76 @@
-"""Checks of a parsed gin configuration that gin itself does not make."""
+"""Checks of a gin configuration that gin itself does not make."""
 
 import inspect
-import re
 import types
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
-
-import gin
 
 from tf_ssl import errors
 
-from . import gin_errors
+from . import gin_errors, gin_statements
 
-_MACRO = "gin.macro"
 _PLAIN_TYPES = (bool, int, float, str, type(None))
 
 
-class _Binding(typing.NamedTuple):
-  """One line `name = value` of the configuration."""
-
-  name: str
-  value: Any
-  hint: Any  # The parameter's annotation, or None.
-
-
-def check_macros_are_used(texts: Sequence[str]) -> None:
-  """A macro that no file uses is a misspelt one.
+def check(
+  lines: Sequence[gin_statements.Binding], *, of_run: bool = False
+) -> None:
+  """Checks the bindings of all files together.
 
   Args:
-    texts: of all gin files read.
+    lines: bindings in the order in which gin has read them.
+    of_run: whether they are the config of an earlier run, in which macros of
+      settings that no longer exist are unused.
 
   Raises:
-    errors.UsageError: with the nearest macro that is used.
+    errors.UsageError: a macro is set but not used; a macro or a required
+      parameter has no value; or a literal does not fit its annotation. Only
+      annotations made of int, float, str, bool, None, tuples, sequences and
+      unions of these are checked; the library checks the rest.
   """
-  code = re.sub(r"#.*", "", "\n".join(texts))
-  used = set(re.findall(r"%([\w./]+)", code))
-  for scope, selector in gin.config._CONFIG:
-    if selector == _MACRO and scope not in used:
+  if not of_run:
+    _check_macros_are_used(lines)
+  last = {line.key: line for line in lines}  # Later lines replace earlier ones.
+  macros = {
+    line.name: line.value for line in last.values() if not line.argument
+  }
+  # Parameters come first: they know their types.
+  for line in sorted(last.values(), key=lambda line: not line.argument):
+    _check_binding(line, macros)
+
+
+def _check_macros_are_used(lines: Sequence[gin_statements.Binding]) -> None:
+  used = {name for line in lines for name in gin_statements.macros(line.value)}
+  for line in lines:
+    if not line.argument and line.name not in used:
       raise errors.UsageError(
-        f"{scope} is set, but no gin file uses it"
-        f"{gin_errors.did_you_mean(scope, used)}"
+        f"{line.name} is set, but no gin file uses it"
+        f"{gin_errors.did_you_mean(line.name, used)}"
       )
 
 
-def check_required_are_set() -> None:
-  """Raises UsageError where a macro or parameter still waits for a value."""
-  for binding in _bindings():
-    if _is_required(binding.value):
-      raise _unset(binding.name, binding.hint)
-    macro = _macro_name(binding.value)
-    if macro and (macro, _MACRO) not in gin.config._CONFIG:
-      raise _unset(macro, binding.hint)
-    if macro and _is_required(_macro_value(macro)):
-      raise _unset(macro, binding.hint)
-
-
-def check_types() -> None:
-  """Raises UsageError where a literal does not fit its annotation.
-
-  Only annotations made of int, float, str, bool, None, tuples, sequences and
-  unions of these are judged; the library judges the rest.
-  """
-  for binding in _bindings():
-    name, value = binding.name, binding.value
-    while macro := _macro_name(value):
-      name, value = macro, _macro_value(macro)
-    if not _is_literal(value) or _fits(value, binding.hint):
-      continue
-    parameter = "" if name == binding.name else f" ({binding.name})"
-    expected = getattr(binding.hint, "__name__", None)
-    if expected is None or typing.get_args(binding.hint):
-      expected = str(binding.hint).replace("typing.", "")
-    raise errors.UsageError(
-      f"{name}={value!r}: expected {expected}{parameter}; change it with "
-      f"--gin_bindings='{name}={_example(binding.hint)}'"
-    )
-
-
-def _bindings() -> Iterator[_Binding]:
-  """Yields all bindings, macros last: a parameter knows its type."""
-  macros = []
-  for (scope, selector), parameters in gin.config._CONFIG.items():
-    if selector == _MACRO:
-      macros.append(_Binding(scope, parameters["value"], None))
-      continue
-    hints = _hints(gin.config._REGISTRY[selector].wrapped)
-    prefix = "/".join(filter(None, [scope, _short(selector)]))
-    for name, value in parameters.items():
-      yield _Binding(f"{prefix}.{name}", value, hints.get(name))
-  yield from macros
-
-
-def _short(selector: str) -> str:
-  """Returns module.function, as gin files write it."""
-  return ".".join(selector.split(".")[-2:])
+def _check_binding(line: gin_statements.Binding, macros: dict[str, Any]):
+  hint = _hints(line.target).get(line.argument)
+  name, value = line.name, line.value
+  while isinstance(value, gin_statements.Macro):
+    if value.name != gin_statements.REQUIRED:
+      name = value.name
+    if value.name not in macros:
+      raise errors.UsageError(
+        f"{name} must be set: --gin_bindings='{name}={_example(hint)}'"
+      )
+    value = macros[value.name]
+  if not _is_literal(value) or _fits(value, hint):
+    return
+  parameter = "" if name == line.name else f" ({line.name})"
+  expected = getattr(hint, "__name__", None)
+  if expected is None or typing.get_args(hint):
+    expected = str(hint).replace("typing.", "")
+  raise errors.UsageError(
+    f"{name}={value!r}: expected {expected}{parameter}; change it with "
+    f"--gin_bindings='{name}={_example(hint)}'"
+  )
 
 
 def _hints(function: Any) -> dict[str, Any]:
@@ -106,41 +82,20 @@ def _hints(function: Any) -> dict[str, Any]:
     return {}
 
 
-def _macro_name(value: Any) -> str | None:
-  if not isinstance(value, gin.config.ConfigurableReference):
-    return None
-  return "/".join(value.scopes) if value.selector == _MACRO else None
-
-
-def _macro_value(name: str) -> Any:
-  return gin.config._CONFIG.get((name, _MACRO), {}).get("value")
-
-
-def _is_required(value: Any) -> bool:
-  return (
-    isinstance(value, gin.config.ConfigurableReference)
-    and value.scoped_selector == "gin.REQUIRED/gin.constant"
-  )
-
-
-def _unset(name: str, hint: Any) -> errors.UsageError:
-  return errors.UsageError(
-    f"{name} must be set: --gin_bindings='{name}={_example(hint)}'"
-  )
-
-
 def _example(hint: Any) -> str:
   return '"..."' if str in (hint, *typing.get_args(hint)) else "..."
 
 
 def _is_literal(value: Any) -> bool:
+  if isinstance(value, (gin_statements.Reference, gin_statements.Macro)):
+    return False
   if isinstance(value, (list, tuple)):
     return all(_is_literal(item) for item in value)
   return isinstance(value, _PLAIN_TYPES)
 
 
 def _fits(value: Any, hint: Any) -> bool:
-  """Whether a literal suits an annotation; True for one that is not judged."""
+  """Whether a literal fits an annotation; True for one that is not checked."""
   origin, inner = typing.get_origin(hint), typing.get_args(hint)
   if origin in (typing.Union, types.UnionType):
     return any(_fits(value, option) for option in inner)

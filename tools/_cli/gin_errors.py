@@ -1,4 +1,4 @@
-"""Turns what gin raises into one line that says what to mend.
+"""Turns gin's exceptions into one line that tells what to change.
 
 Only mistakes in a gin file or binding are turned; an exception from a module
 that a gin file imports is a defect of that module and passes unchanged.
@@ -8,6 +8,7 @@ import contextlib
 import difflib
 import inspect
 import os
+import pathlib
 import re
 import sys
 import traceback
@@ -20,35 +21,42 @@ from tf_ssl import errors
 
 _GIN_FOLDER = os.path.dirname(gin.__file__)
 _LOCATION = re.compile(
-  r'\n  In (?:file "(?P<file>[^"]*)",|bindings string)'
-  r" line (?P<line>\d+)\n\s*(?P<text>[^\n]*)"
+  r"\n  In bindings string line (?P<line>\d+)\n\s*(?P<text>[^\n]*)"
 )
 
 
 @contextlib.contextmanager
-def explained(source: str) -> Iterator[None]:
-  """Raises UsageError, naming the place, for gin's errors inside.
+def explained(
+  source: str,
+  *,
+  path: pathlib.Path | None = None,
+  imported: Iterable[str] = (),
+) -> Iterator[None]:
+  """Turns gin's errors inside into a UsageError that names the place.
 
   Args:
-    source: the flag that led here; the place, where gin does not name one.
+    source: flag that led here, such as "--gin_bindings=STEPS=3".
+    path: path of the gin file that is read; None for a binding.
+    imported: names that the files import, to suggest one of them.
   """
   try:
     yield
   except SyntaxError as exception:
     if not _is_of_gin(exception):
       raise
-    raise errors.UsageError(_syntax_error(exception, source)) from None
+    raise errors.UsageError(_syntax_error(exception, source, path)) from None
+  except errors.UsageError:
+    raise
   except (ImportError, NameError, AttributeError, ValueError, OSError) as error:
     message = str(error)
     location = _LOCATION.search(message)
     statement = location["text"] if location else ""
     if not (_is_of_gin(error) or _is_wrong_import(error, statement)):
       raise
-    place = f"{location['file']}:{location['line']}" if location else ""
-    if not location or not location["file"]:
-      place = source
-    reason = _reason(message.split("\n")[0])
-    if statement and place != source:
+    reason = _reason(message.split("\n")[0], imported)
+    place = source
+    if path and location:
+      place = f"{path}:{location['line']}"
       reason += f" [in: {statement}]"
     raise errors.UsageError(f"{place}: {reason}") from None
 
@@ -78,7 +86,7 @@ def with_missing_arguments_named(
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str:
-  """Returns "; did you mean X?", or nothing where nothing is close."""
+  """Returns "; did you mean X?", or "" if no candidate is close."""
   close = difflib.get_close_matches(name, list(candidates), n=1, cutoff=0.6)
   return f"; did you mean {close[0]}?" if close else ""
 
@@ -99,9 +107,9 @@ def _is_wrong_import(exception: BaseException, statement: str) -> bool:
   return f"{imported}.".startswith(f"{missing[1]}.")
 
 
-def _syntax_error(exception: SyntaxError, source: str) -> str:
-  if exception.filename:
-    source = f"{exception.filename}:{exception.lineno}"
+def _syntax_error(
+  exception: SyntaxError, source: str, path: pathlib.Path | None
+) -> str:
   message = " ".join(str(exception.msg).split())
   value = re.match(r'--gin_bindings=([\w./]+)\s*=\s*([^\s"\']+)$', source)
   if value:
@@ -109,10 +117,11 @@ def _syntax_error(exception: SyntaxError, source: str) -> str:
       f"{source}: {value[2]} is not a Python value; a text needs quotes of "
       f"its own: --gin_bindings='{value[1]}=\"{value[2]}\"'"
     )
-  return f"{source}: {message} [in: {(exception.text or '').strip()}]"
+  place = f"{path}:{exception.lineno}" if path else source
+  return f"{place}: {message} [in: {(exception.text or '').strip()}]"
 
 
-def _reason(message: str) -> str:
+def _reason(message: str, imported: Iterable[str]) -> str:
   """Adds the nearest existing name to a message of gin."""
   parameter = re.match(
     r"Configurable '(.*)' doesn't have a parameter named '(.*)'", message
@@ -135,11 +144,7 @@ def _reason(message: str) -> str:
     )
   name = re.match(r"'(\w+)' was not provided by an import", message)
   if name:
-    imported = [s.bound_name() for s in gin.config._IMPORTS]
     return f"{name[1]} is not imported{did_you_mean(name[1], imported)}"
-  missing = re.match(r"Unable to open file: (.*)\. Searched", message)
-  if missing:
-    return f"no such file: {missing[1]}"
   return message
 
 

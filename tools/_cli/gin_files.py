@@ -3,58 +3,105 @@
 import difflib
 import os
 import pathlib
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import gin
+from gin import config_parser
 
 from tf_ssl import errors
 
-from . import gin_checks, gin_errors
+from . import gin_checks, gin_errors, gin_statements, old_names
 
-# The folder that holds gin_configs/: the checkout, or the installed package.
+# Folder with gin_configs/: the checkout, or the installed package.
 _ROOT = pathlib.Path(__file__).parents[2]
 _CONFIGS = "gin_configs"
-_IMPORT = re.compile(r"^(?:import|from)\s.+$", re.MULTILINE)
+_DYNAMIC = "dynamic_registration"
 
 
-def load(files: Sequence[str], bindings: Sequence[str]) -> None:
-  """Reads gin files, then single bindings, and checks the whole.
+def load(
+  files: Sequence[str], bindings: Sequence[str], *, of_run: bool = False
+) -> None:
+  """Reads gin files, then single bindings, and checks them together.
 
   Args:
     files: paths relative to the working directory, else to the checkout.
-    bindings: such as `STEPS=100`; they may use every name that the files
+    bindings: lines such as `STEPS=100`; they may use every name that the files
       import.
+    of_run: whether the files are the config of an earlier run, whose settings
+      that no longer exist are ignored.
 
   Raises:
     errors.UsageError: a file is missing, does not parse, or names something
       that does not exist; a required macro is not set; a value has a type that
       its function does not take.
   """
-  paths = [find(name) for name in files]
-  # Gin's second reader looks into installed packages and logs an error for each
-  # path that it does not find there.
-  gin.config._FILE_READERS[:] = [(open, os.path.isfile)]
-  for root in _roots():
-    gin.add_config_file_search_path(str(root))
-  texts = []
-  for path in paths:
-    with gin_errors.explained(f"--gin_file={path}"):
-      texts.extend(_texts(gin.parse_config_file(str(path))))
-  imports = "\n".join(dict.fromkeys(_IMPORT.findall("\n".join(texts))))
+  reader = _Reader(of_run)
+  for path in [find(name) for name in files]:
+    reader.read_file(path, f"--gin_file={path}")
+  imports = [
+    gin_statements.format_import(module, name)
+    for name, module in reader.imports.items()
+  ]
+  if reader.registers_dynamically:
+    imports.insert(0, f"from __gin__ import {_DYNAMIC}")
+  header = "\n".join(imports)
   for binding in bindings:
-    with gin_errors.explained(f"--gin_bindings={binding}"):
-      gin.parse_config(f"{imports}\n{binding}\n")
-  gin_checks.check_macros_are_used(texts)
-  gin_checks.check_required_are_set()
-  gin_checks.check_types()
+    reader.read_text(f"{header}\n{binding}\n", f"--gin_bindings={binding}")
+  gin_checks.check(reader.bindings, of_run=of_run)
   # No gin.finalize(): it locks gin, and tf-models-official, which is imported
   # where it is first needed, registers functions of its own.
 
 
+class _Reader:
+  """Gives files to gin, and keeps their bindings and imports."""
+
+  def __init__(self, of_run: bool):
+    self.bindings: list[gin_statements.Binding] = []
+    self.imports: dict[str, str] = {}
+    self.registers_dynamically = False
+    self._of_run = of_run
+
+  def read_file(self, path: pathlib.Path, source: str) -> None:
+    with gin_errors.explained(source, path=path):
+      with open(path, encoding="utf-8") as file:
+        text = file.read()
+      self._read(text, source, path)
+
+  def read_text(self, text: str, source: str) -> None:
+    with gin_errors.explained(source, imported=self.imports):
+      self._read(text, source, None)
+
+  def _read(self, text: str, source: str, path: pathlib.Path | None):
+    text = old_names.translate(text, str(path or source), of_run=self._of_run)
+    statements = gin_statements.parse(text)
+    imports = gin_statements.imported_names(statements)
+    self.imports.update(imports)
+    self.registers_dynamically |= any(
+      getattr(each, "module", "") == f"__gin__.{_DYNAMIC}"
+      for each in statements
+    )
+    for piece in gin_statements.pieces(text, statements):
+      if isinstance(piece, config_parser.IncludeStatement):
+        self.read_file(_find_included(piece, path or source), source)
+      else:
+        gin.parse_config(piece.text)
+        self.bindings.extend(gin_statements.bindings(piece.statements, imports))
+
+
+def _find_included(
+  statement: config_parser.IncludeStatement, place: pathlib.Path | str
+) -> pathlib.Path:
+  for path in _candidates(statement.filename):
+    if path.is_file():
+      return path
+  raise errors.UsageError(
+    f"{place}:{statement.location.line_num}: no such file: {statement.filename}"
+  )
+
+
 def configured(function: Callable[..., Any]) -> Callable[..., Any]:
-  """Returns `function` with its parameters bound as the gin files say."""
+  """Returns `function` with its parameters bound by the gin files."""
   try:
     bound = gin.get_configurable(function)
   except ValueError:
@@ -68,7 +115,7 @@ def configured(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def find(name: str) -> pathlib.Path:
   """Returns the path of a gin file; a missing one raises UsageError."""
-  candidates = [pathlib.Path(name), *(root / name for root in _roots())]
+  candidates = _candidates(name)
   for path in candidates:
     if path.is_file():
       return path
@@ -97,21 +144,12 @@ def _purpose(path: pathlib.Path) -> str:
   return ""
 
 
-def _roots() -> list[pathlib.Path]:
-  # Set by `bazel run`: the checkout, of which _ROOT then is a copy.
+def _candidates(name: str) -> list[pathlib.Path]:
+  """The paths that a name may mean, the most likely first."""
+  # `bazel run` sets the checkout, of which _ROOT is then a copy.
   checkout = os.environ.get("BUILD_WORKSPACE_DIRECTORY")
-  return [pathlib.Path(checkout), _ROOT] if checkout else [_ROOT]
-
-
-def _texts(parsed: gin.config.ParsedConfigFileIncludesAndImports):
-  """Yields the text of a parsed file and of all that it includes."""
-  yield _read(parsed.filename)
-  for included in parsed.includes:
-    yield from _texts(included)
-
-
-def _read(name: str) -> str:
-  return find(name).read_text(encoding="utf-8")
+  roots = [pathlib.Path(checkout), _ROOT] if checkout else [_ROOT]
+  return [pathlib.Path(name), *(root / name for root in roots)]
 
 
 def _suggestion(name: str) -> str:

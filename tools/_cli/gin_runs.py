@@ -1,7 +1,7 @@
-"""Other configurations than the tool's own, which stays as it is meanwhile.
+"""Reads other gin configs than the tool's own, which stays in force.
 
-A helper of tools that read models, each built as its run's config says, and of
-those that run other tools.
+Tools that read models build each one from its run's config; run_experiment
+reads the configs of the tools it runs.
 """
 
 import contextlib
@@ -15,31 +15,32 @@ from tf_ssl import errors
 
 from . import gin_files
 
-if TYPE_CHECKING:  # TensorFlow is imported when a tool starts its work
+if TYPE_CHECKING:  # TensorFlow is imported when a tool starts its work.
   import tensorflow as tf
 
   from tf_ssl.methods import base
 
 
 def restore_encoder(path: str) -> "tf.keras.Model":
-  """The encoder of `restore`, for `tf_ssl.models.load`."""
+  """Returns the encoder of `restore`, for `tf_ssl.models.load`."""
   return restore(path)[0].encoder
 
 
 def restore(
   path: str,
 ) -> "tuple[base.ContrastiveModel, pathlib.Path, str]":
-  """Builds a run's method and loads its weights, without its images.
+  """Builds the method of a run and loads its weights, without its images.
 
   Args:
-    path: the run's model_dir (its newest checkpoint), or one checkpoint of it.
+    path: path of the run's model_dir (its newest checkpoint), or of one of its
+      checkpoints.
 
   Returns:
     The method, the model_dir, and the path of the checkpoint.
 
   Raises:
-    UsageError: no run or no checkpoint at `path`, or none that says how its
-      encoder is built.
+    UsageError: there is no run or no checkpoint at `path`, or the run has no
+      config.
   """
   from tf_ssl.training import assembly, run_directory, settings
 
@@ -48,24 +49,24 @@ def restore(
   if not config.is_file():
     raise errors.UsageError(
       f"{path}: the run {model_dir} has no {run_directory.CONFIG_FILE}, which "
-      "says how its encoder is built; copy the whole model_dir, or that file, "
-      "beside the checkpoints"
+      "describes its encoder; copy that file, or all of model_dir, to the "
+      "checkpoints"
     )
   with _own_config():
-    gin_files.load([str(config)], [])
+    gin_files.load([str(config)], [], of_run=True)
     run_settings = gin_files.configured(settings.Pretraining)()
     return assembly.restore_method(run_settings, path)
 
 
 def config_text(file: str, bindings: Sequence[str]) -> str:
-  """A configuration as it is after parsing; its own comments do not matter.
+  """Returns a config as gin prints it, without the file's comments.
 
   Args:
-    file: as of --gin_file.
-    bindings: as of --gin_bindings.
+    file: path of a gin file, as of --gin_file.
+    bindings: lines as of --gin_bindings.
 
   Raises:
-    UsageError: as `gin_files.load`.
+    UsageError: the config cannot be read; see `gin_files.load`.
   """
   with _own_config():
     gin_files.load([file], bindings)
@@ -74,23 +75,11 @@ def config_text(file: str, bindings: Sequence[str]) -> str:
 
 @contextlib.contextmanager
 def _own_config() -> Iterator[None]:
-  """Inside, gin has no settings; after it, those that it had before."""
-  kept = gin.config
-  before = [
-    (values, values.copy())
-    for values in (
-      kept._CONFIG,
-      kept._OPERATIVE_CONFIG,
-      kept._IMPORTS,
-      kept._SINGLETONS,
-    )
-  ]
-  locked = gin.config_is_locked()
+  """Empties gin's config inside the block, and restores it afterwards."""
+  before = gin.config_str()
   gin.clear_config()
   try:
     yield
   finally:
     gin.clear_config()
-    for values, old in before:
-      values.update(old)
-    kept._set_config_is_locked(locked)
+    gin.parse_config(before)

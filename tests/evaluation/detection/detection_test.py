@@ -23,6 +23,8 @@ from tf_ssl.evaluation.detection import coco_metrics, detection, retinanet
 
 pytestmark = pytest.mark.slow
 
+pytestmark = pytest.mark.slow
+
 _BOXES = [
   [(3, 6, 10, 28, 28)],
   [(18, 30, 24, 24, 32)],

@@ -1,4 +1,4 @@
-"""Reading gin files: every mistake of a user's is one clear line."""
+"""Tests of tools._cli.gin_files, gin_checks and gin_errors."""
 
 import sys
 
@@ -58,7 +58,7 @@ def library(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-  """A working directory with a config, and gin as good as new."""
+  """A working directory with a config, and gin without settings."""
   (tmp_path / "run.gin").write_text(_CONFIG)
   (tmp_path / "fragment.gin").write_text(_FRAGMENT)
   monkeypatch.chdir(tmp_path)
@@ -68,7 +68,6 @@ def folder(tmp_path, monkeypatch):
 
 def _forget():
   gin.clear_config()
-  gin.config._IMPORTS.clear()
 
 
 def _run(*bindings, files=("run.gin",), function="train"):
@@ -148,12 +147,34 @@ def test_a_wrong_file_is_named_with_its_line(folder, text, message):
     _run(files=["wrong.gin"])
 
 
-def test_a_file_for_another_tool_is_told_from_ours():
+def test_a_file_for_another_tool_is_refused():
   with pytest.raises(errors.UsageError, match="set nothing of .*inner"):
     _run('IMAGES="a"', function="inner")
 
 
-def test_a_missing_file_brings_up_the_near_ones(folder, monkeypatch):
+def test_later_lines_replace_included_and_earlier_ones(folder):
+  (folder / "later.gin").write_text(_CONFIG + "STEPS = 5\nRATE = 0.25\n")
+  assert _run('IMAGES="a"', files=["later.gin"]) == ("a", 5, 0.25)
+
+
+def test_an_include_replaces_earlier_lines_and_errors_keep_their_lines(folder):
+  text = (
+    "from __gin__ import dynamic_registration\n"
+    "import little_library\n"
+    "RATE = 7\n"
+    'include "fragment.gin"\n'
+    "little_library.train.steps = 3\n"
+    'little_library.train.images = "a"\n'
+    "little_library.train.optimizer = @little_library.Optimizer()\n"
+  )
+  (folder / "before.gin").write_text(text)
+  assert _run(files=["before.gin"]) == ("a", 3, 0.5)
+  (folder / "before.gin").write_text(text + "little_library.train.stps = 3\n")
+  with pytest.raises(errors.UsageError, match="before.gin:8.*steps"):
+    _run(files=["before.gin"])
+
+
+def test_a_missing_file_suggests_similar_ones(folder, monkeypatch):
   (folder / "gin_configs/pretrain").mkdir(parents=True)
   (folder / "gin_configs/pretrain/quickstart.gin").write_text("")
   monkeypatch.setattr(gin_files, "_ROOT", folder)

@@ -1,4 +1,4 @@
-"""A run's encoder, beside the settings of the tool that asks for it."""
+"""Tests of tools._cli.gin_runs."""
 
 import json
 import sys
@@ -64,28 +64,29 @@ def fixture_run(tmp_path):
   return tmp_path, method
 
 
-def test_a_checkpoint_is_a_model_and_the_tools_settings_stay(run):
+def test_a_checkpoint_is_a_model_and_the_tools_own_config_stays(run):
   folder, method = run
   gin.parse_config(
     "from __gin__ import dynamic_registration\n"
     "from tf_ssl.encoders import resnet\n"
-    "resnet.resnet18.width = 0.5\n"
+    "WIDTH = 0.5\n"
+    "resnet.resnet18.width = %WIDTH\n"
+    "resnet.resnet18.batch_norm = @resnet.resnet18\n"
   )
-  gin.finalize()
   before = gin.config_str()
 
   found = load.load_model(
     f"mine={folder}/checkpoints/step-5", restore_run=gin_runs.restore_encoder
   )
 
-  assert gin.config_str() == before and gin.config_is_locked()
-  assert gin.query_parameter("resnet.resnet18.width") == 0.5
+  assert gin.config_str() == before
+  assert "WIDTH = 0.5" in before
   images = np.random.default_rng(0).integers(0, 256, [2, 8, 8, 3], np.uint8)
   expected = method(pixels.normalize(images), training=False)
   np.testing.assert_allclose(found.features(images), expected, atol=1e-5)
   assert found.description.kind == "tf_ssl run"
   assert found.description.preprocessing == "imagenet"
-  with pytest.raises(errors.UsageError, match="layer='C6': an encoder of this"):
+  with pytest.raises(errors.UsageError, match="C6"):
     load.load_model(
       f"{folder}/checkpoints/step-5",
       layer="C6",
@@ -94,7 +95,7 @@ def test_a_checkpoint_is_a_model_and_the_tools_settings_stay(run):
 
 
 def test_a_folder_without_a_run_is_named(tmp_path):
-  with pytest.raises(errors.UsageError, match="has neither saved_model.pb nor"):
+  with pytest.raises(errors.UsageError, match="saved_model.pb"):
     load.load_model(str(tmp_path), restore_run=gin_runs.restore_encoder)
 
 

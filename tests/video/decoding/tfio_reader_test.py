@@ -9,6 +9,8 @@ import pytest
 from tf_ssl.video.decoding import decode, isolated
 from tf_ssl.video.source import videos
 
+pytestmark = pytest.mark.slow
+
 # Files that only one reader can read, with the reason; currently none.
 _ONE_READER: dict[str, str] = {}
 
