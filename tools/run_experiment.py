@@ -1,9 +1,9 @@
-"""Runs an experiment: pretraining, measuring, evaluating, and one page of it.
+"""Runs an experiment: pretraining, measurements, evaluation, page of results.
 
-The gin file names the steps, the seeds, the tables and what is expected. Each
-step's output is kept by a hash of all that it depends on: stopped or killed,
-the same command goes on, and what is finished is not done again. RESULTS.md is
-made of the numbers of all experiments in output_dir.
+The gin file lists steps, seeds, tables and expected orderings. Outputs are
+cached by everything they depend on: after an interruption, the same command
+resumes and finished steps are not run again. RESULTS.md has the results of all
+experiments in output_dir.
 """
 
 import sys
@@ -14,7 +14,7 @@ _OUTPUT_DIR = "runs/paper"
 
 
 def main(invocation: cli.Invocation) -> None:
-  """Runs `conduct.conduct` and ends with 1 where a step failed."""
+  """Runs `conduct.conduct`; exits with 1 if a step failed."""
   from tf_ssl.experiment import conduct, experiment
 
   from ._cli import gin_runs
@@ -46,14 +46,14 @@ TOOL = cli.Tool(
   takes_files=True,
 )
 TOOL.text_flag(
-  "output_dir", f"The folder of all experiments; {_OUTPUT_DIR} by default."
+  "output_dir", f"Folder of all experiments; default {_OUTPUT_DIR}."
 )
-TOOL.number_flag("jobs", 1, "How many steps run at once.")
-TOOL.switch("dry_run", "Prints the steps and what would run.")
+TOOL.number_flag("jobs", 1, "Number of steps that run at once.")
+TOOL.switch("dry_run", "Prints the steps without running them.")
 TOOL.repeated_flag(
-  "only", "Runs what this pattern matches, such as 'rendered/moco/*'."
+  "only", "Runs matching steps and their inputs, such as 'rendered/moco/*'."
 )
-TOOL.text_flag("results", "The page; RESULTS.md in output_dir by default.")
+TOOL.text_flag("results", "Path of the page; default RESULTS.md in output_dir.")
 
 if __name__ == "__main__":
   TOOL.run()

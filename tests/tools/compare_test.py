@@ -1,4 +1,4 @@
-"""The command that compares reports, on what the measuring command writes."""
+"""tools.compare on reports of tools.measure_invariance."""
 
 import csv
 import sys
@@ -12,7 +12,7 @@ from tools import compare, measure_invariance
 
 
 def _measure(tmp_path, name, variant):
-  """Four sets of three gray images: what a set is like, and how light."""
+  """Measures four sets of three plain images; returns the --report flag."""
   lines = ["path,set,class"]
   for group in range(4):
     for i in range(3):
@@ -37,9 +37,7 @@ def _measure(tmp_path, name, variant):
   return f"--report={tmp_path}/{name}"
 
 
-def test_measured_invariances_are_ranked_only_where_measured_alike(
-  tmp_path, capsys
-):
+def test_invariances_are_ranked_within_one_protocol_only(tmp_path, capsys):
   reports = [
     _measure(tmp_path, "a", "code"),
     _measure(tmp_path, "b", "code"),
@@ -47,9 +45,9 @@ def test_measured_invariances_are_ranked_only_where_measured_alike(
   ]
   out = tmp_path / "out"
   compare.TOOL.call([*reports, f"--output_dir={out}"])
-  told = capsys.readouterr().out
-  assert "differ in settings.variant: code / formula" in told
-  assert f"comparison: {out}/comparison.md" in told
+  printed = capsys.readouterr().out
+  assert "differ in settings.variant: code / formula" in printed
+  assert f"comparison: {out}/comparison.md" in printed
   with open(out / "comparison.csv", newline="", encoding="utf-8") as file:
     rows = list(csv.DictReader(file))
   assert [(row["protocol"], row["model"], row["rank"]) for row in rows] == [
@@ -60,13 +58,10 @@ def test_measured_invariances_are_ranked_only_where_measured_alike(
   assert (out / "comparison.png").is_file()
 
 
-def test_mistakes_are_named(tmp_path):
-  with pytest.raises(
-    errors.UsageError, match="--report=... is missing"
-  ) as told:
+def test_wrong_arguments_are_refused(tmp_path):
+  with pytest.raises(errors.UsageError, match="--report"):
     compare.TOOL.call([f"--output_dir={tmp_path}"])
-  assert "repeat this option" not in str(told.value)
-  with pytest.raises(errors.UsageError, match="nowhere: not there; expected"):
+  with pytest.raises(errors.UsageError, match="nowhere"):
     compare.TOOL.call(
       [f"--report={tmp_path}/nowhere", f"--output_dir={tmp_path}/out"]
     )

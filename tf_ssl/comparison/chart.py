@@ -1,29 +1,24 @@
-"""A comparison of reports as a picture: a panel for each protocol."""
+"""Chart of a comparison: a panel for each protocol."""
 
-import io
 import math
 
 from matplotlib import figure as figure_lib
 from matplotlib import lines as lines_lib
-from matplotlib.backends import backend_agg
 
-from tf_ssl.comparison import compare as comparison_lib
-from tf_ssl.reporting import colors
+from tf_ssl.comparison import compare
+from tf_ssl.reporting import charts
 
 _COLUMNS = 3
-_PANEL_WIDTH = 4.0  # inches
-_MODEL_HEIGHT = 0.17  # of a model's mark in a row
-_LEAST_SPAN = 10.0  # points of a share, or noise would fill a panel
-_LETTERS = 11  # of the legend to an inch
-_DPI = 150
+_PANEL_WIDTH = 4.0  # Inches.
+_MODEL_HEIGHT = 0.17  # Inches of a model's mark in a row.
+_MIN_SPAN = 10.0  # Percentage points; narrower axes would magnify noise.
 
 
-def draw(comparison: comparison_lib.Comparison) -> bytes:
-  """Draws all numbers as PNG; no display is needed.
+def draw(comparison: compare.Comparison) -> figure_lib.Figure:
+  """Draws all numbers.
 
-  A panel has a row for each result of one protocol, and an axis of its own: two
-  protocols share none. A dot is a mean, the bar Student's interval over seeds,
-  the ticks on it are reports.
+  A panel has the results of one protocol on its own axis. A dot is a mean, the
+  bar its interval, and the ticks on it are the reports.
   """
   panels = [
     (protocol, results)
@@ -34,33 +29,27 @@ def draw(comparison: comparison_lib.Comparison) -> bytes:
   rows = max(1, math.ceil(len(panels) / columns))
   most = max((len(results) for _, results in panels), default=1)
   height = 0.8 + most * (0.15 + _MODEL_HEIGHT * len(comparison.models))
-  figure = figure_lib.Figure(
-    figsize=(_PANEL_WIDTH * columns, height * rows + 0.4),
-    layout="constrained",
-  )
-  backend_agg.FigureCanvasAgg(figure)
-  axes = figure.subplots(rows, columns, squeeze=False)
-  for i, place in enumerate(axes.flat):
-    if i < len(panels):
-      _panel(place, comparison.models, *panels[i])
-    else:
-      place.set_visible(False)
-  _legend(figure, comparison.models)
-  buffer = io.BytesIO()
-  figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
-  return buffer.getvalue()
+  with charts.figure(_PANEL_WIDTH * columns, height * rows + 0.4) as figure:
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for i, place in enumerate(axes.flat):
+      if i < len(panels):
+        _panel(place, comparison.models, *panels[i])
+      else:
+        place.set_visible(False)
+    _legend(figure, comparison.models)
+  return figure
 
 
-def _of_one_unit(protocol: comparison_lib.Protocol) -> list[list[str]]:
-  """Names of results that may share an axis: all shares, others alone."""
+def _of_one_unit(protocol: compare.Protocol) -> list[list[str]]:
+  """Names of results by axis: all percentages on one, others on their own."""
   shown = [
     result
     for result, found in protocol.numbers.items()
     if any(number.mean is not None for number in found.values())
   ]
-  shares = [name for name in shown if comparison_lib.is_share(name)]
-  others = [[name] for name in shown if name not in shares]
-  return ([shares] if shares else []) + others
+  percentages = [name for name in shown if compare.is_percentage(name)]
+  others = [[name] for name in shown if name not in percentages]
+  return ([percentages] if percentages else []) + others
 
 
 def _panel(axes, models, protocol, results) -> None:
@@ -68,22 +57,18 @@ def _panel(axes, models, protocol, results) -> None:
     for i, model in enumerate(models):
       number = protocol.numbers[result].get(model)
       if number is not None and number.mean is not None:
-        # The models of a row stand below each other, in the legend's order.
+        # Models of a row from top to bottom in the order of the legend.
         place = row + 0.7 * ((i + 0.5) / len(models) - 0.5)
-        _mark(axes, place, number, colors.color(i))
-  axes.set_yticks(range(len(results)))
-  axes.set_yticklabels(
-    [_plain(comparison_lib.name_in_words(name)) for name in results]
-  )
-  axes.set_ylim(len(results) - 0.5, -0.5)  # the first on top
+        _mark(axes, place, number, charts.color(i))
+  axes.set_yticks(range(len(results)), [compare.readable(n) for n in results])
+  axes.set_ylim(len(results) - 0.5, -0.5)  # The first row on top.
   axes.margins(x=0.08)
   low, high = axes.get_xlim()
-  if comparison_lib.is_share(results[0]) and high - low < _LEAST_SPAN:
+  if compare.is_percentage(results[0]) and high - low < _MIN_SPAN:
     middle = (low + high) / 2
-    axes.set_xlim(middle - _LEAST_SPAN / 2, middle + _LEAST_SPAN / 2)
-  axes.grid(axis="x", color="#dddddd")
-  axes.spines[["top", "right"]].set_visible(False)
-  axes.set_title(_plain(protocol.label), fontsize=11)
+    axes.set_xlim(middle - _MIN_SPAN / 2, middle + _MIN_SPAN / 2)
+  charts.clean(axes, grid="x")
+  axes.set_title(protocol.label, fontsize=11)
 
 
 def _mark(axes, place, number, color) -> None:
@@ -96,20 +81,13 @@ def _mark(axes, place, number, color) -> None:
 
 
 def _legend(figure, models) -> None:
-  longest = max(len(model) for model in models) + 4
-  room = figure.get_figwidth() * _LETTERS
   figure.legend(
     handles=[
-      lines_lib.Line2D([], [], marker="o", color=colors.color(i))
+      lines_lib.Line2D([], [], marker="o", color=charts.color(i))
       for i in range(len(models))
     ],
-    labels=[_plain(model) for model in models],
+    labels=list(models),
     loc="outside upper center",
-    ncols=max(1, min(len(models), int(room / longest))),
+    ncols=charts.legend_columns(figure, models),
     frameon=False,
   )
-
-
-def _plain(text: str) -> str:
-  """Text that Matplotlib does not take for mathematics."""
-  return text.replace("$", r"\$")

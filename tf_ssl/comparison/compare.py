@@ -1,9 +1,8 @@
-"""Several reports side by side: what may be compared, and what came out.
+"""Compares the numbers of several reports within each protocol.
 
-Numbers are compared within one protocol, which is its name, its settings and
-its images: those of two are never ranked against each other. Reports of one
-model by one protocol differ in seeds, of the training or of the protocol; they
-are averaged.
+A protocol is its name, settings and images; numbers of different protocols are
+never ranked against each other. Reports of one model by one protocol differ in
+the seeds of the training or of the protocol and are averaged.
 """
 
 import json
@@ -14,22 +13,21 @@ from typing import Any, NamedTuple
 from tf_ssl import errors
 from tf_ssl.reporting import schema, statistics
 
-_SHARE = "_percent"  # at the end of the name of a share: more is better
-_WORSE = ("loss", "error")  # in the name: less is better
+_PERCENT = "_percent"  # Ends the name of a percentage: more is better.
+_LESS_IS_BETTER = ("loss", "error")  # Parts of names.
 
 
 class Number(NamedTuple):
-  """A result of a model, over its seeds.
+  """A result of a model over its seeds.
 
   Attributes:
-    values: [n], one of each report.
-    mean: of them; None where one of them was not finite.
-    low: lower end of Student's interval of the mean at 95 %, over the reports;
-      of a single report the one that it gives itself, over seeds of its
-      protocol; None without.
-    high: its upper end.
-    rank: from 1, among the models that the same protocol measured; None where
-      there is a single one, or more is not known to be better.
+    values: n values, one per report; None for one that was not finite.
+    mean: mean of the values; None if one of them was not finite.
+    low: lower end of the 95 % interval of the mean: over the reports, or with a
+      single report over the seeds of its protocol; None without an interval.
+    high: upper end of the interval; None without an interval.
+    rank: rank from 1 among the models of the protocol; None for a single model
+      and for results of which neither more nor less is known to be better.
   """
 
   values: Sequence[float | None]
@@ -40,14 +38,14 @@ class Number(NamedTuple):
 
 
 class Protocol(NamedTuple):
-  """A protocol, and all that it measured.
+  """A protocol with all numbers that it measured.
 
   Attributes:
-    label: its name, with a letter where protocols of that name differ.
-    name: its name.
-    fields: {field: JSON value}, all that its numbers depend on.
+    label: name of the protocol, with a letter if several have this name.
+    name: name of the protocol.
+    fields: {field: JSON value} on which its numbers depend.
     numbers: {name of the result: {label of the model: Number}}.
-    reports: {label of the model: what was measured, in the order given}.
+    reports: {label of the model: its measurements, in the order given}.
   """
 
   label: str
@@ -58,15 +56,14 @@ class Protocol(NamedTuple):
 
 
 class Comparison(NamedTuple):
-  """All reports.
+  """All reports, compared.
 
   Attributes:
-    models: labels, in the order of their first reports.
-    protocols: likewise.
-    differences: {name of a protocol: {field: its value in each protocol of that
-      name, in their order}}, of the fields that are not the same in all; only
-      names that stand for several protocols.
-    software: {name: versions}, where reports were made with different ones.
+    models: labels of the models, in the order of their first reports.
+    protocols: protocols, in the order of their first reports.
+    differences: {name: {field: value in each protocol of that name}} for names
+      of several protocols, with the fields in which these differ.
+    software: {name: versions} where several versions made the reports.
   """
 
   models: Sequence[str]
@@ -78,32 +75,35 @@ class Comparison(NamedTuple):
 def read(paths: Sequence[str]) -> list[schema.Measured]:
   """Reads reports, each once.
 
+  Args:
+    paths: paths of report.json and invariance.json files, or of their folders.
+
   Raises:
-    UsageError: as `schema.read`; none, or one of them twice.
+    UsageError: there is no report, one is given twice, or one is missing or
+      damaged.
   """
-  if not paths:
-    raise errors.UsageError("there is no report; expected at least one")
-  seen, measured = {}, []
+  errors.require(paths, "there is no report; expected at least one")
+  seen, measured = set(), []
   for path in paths:
     found = schema.read(path)
     place = os.path.realpath(found[0].path)
-    if place in seen:
-      raise errors.UsageError(
-        f"the report {found[0].path} is given twice; expected each once"
-      )
-    seen[place] = True
+    errors.require(
+      place not in seen,
+      f"the report {found[0].path} is given twice; expected each once",
+    )
+    seen.add(place)
     measured += found
   return measured
 
 
 def compare(measured: Sequence[schema.Measured]) -> Comparison:
-  """Puts what was measured side by side.
+  """Compares measurements within each protocol.
 
   Args:
-    measured: of `read`, at least one.
+    measured: measurements from `read`, at least one.
 
   Raises:
-    UsageError: two reports of the same measurement, which would count twice.
+    UsageError: two reports have the same measurement, which would count twice.
   """
   labels = _model_labels(measured)
   models = list(dict.fromkeys(labels))
@@ -116,7 +116,7 @@ def compare(measured: Sequence[schema.Measured]) -> Comparison:
       groups.append([*key, of_protocol])
     of_protocol.setdefault(label, []).append(each)
   names = [name for name, _, _ in groups]
-  groups.sort(key=lambda group: names.index(group[0]))  # of one name together
+  groups.sort(key=lambda group: names.index(group[0]))  # By name.
   names = [name for name, _, _ in groups]
   protocols = []
   for place, (name, fields, reports) in enumerate(groups):
@@ -133,24 +133,24 @@ def compare(measured: Sequence[schema.Measured]) -> Comparison:
   )
 
 
-def is_share(result: str) -> bool:
-  """Whether a result of this name is a share, in percent."""
-  return result.endswith(_SHARE)
+def is_percentage(result: str) -> bool:
+  """Whether a result of this name is in percent."""
+  return result.endswith(_PERCENT)
 
 
-def name_in_words(result: str) -> str:
-  """A result's name for people: "top1_percent" -> "top1, %"."""
-  unit = ", %" if is_share(result) else ""
-  return result.removesuffix(_SHARE).replace("_", " ") + unit
+def readable(result: str) -> str:
+  """Name of a result in tables: "top1_percent" -> "top1, %"."""
+  unit = ", %" if is_percentage(result) else ""
+  return result.removesuffix(_PERCENT).replace("_", " ") + unit
 
 
 def is_ranked(result: str) -> bool:
-  """Whether more, or less, of a result of this name is known to be better."""
-  return is_share(result) or _is_worse(result)
+  """Whether more or less of a result of this name is known to be better."""
+  return is_percentage(result) or _less_is_better(result)
 
 
-def _is_worse(result: str) -> bool:
-  return any(word in result for word in _WORSE)
+def _less_is_better(result: str) -> bool:
+  return any(word in result for word in _LESS_IS_BETTER)
 
 
 def _fields(each: schema.Measured) -> dict[str, Any]:
@@ -161,7 +161,7 @@ def _fields(each: schema.Measured) -> dict[str, Any]:
 
 
 def _model_labels(measured: Sequence[schema.Measured]) -> list[str]:
-  """Names of models, with how they were read where one name was read twice."""
+  """Names of models, with their layer or pixels if these differ for a name."""
   ways = {}
   for each in measured:
     known = ways.setdefault(each.model, [])
@@ -176,15 +176,15 @@ def _model_labels(measured: Sequence[schema.Measured]) -> list[str]:
 
 
 def _check_different(reports: Sequence[schema.Measured]) -> None:
-  """Raises UsageError where the same was measured twice."""
+  """Raises UsageError if two reports have the same measurement."""
   seen = {}
   for each in reports:
     key = each.digest, json.dumps(each.seeds, sort_keys=True)
     if key in seen:
       raise errors.UsageError(
-        f"{seen[key]} and {each.path} report the same: model {each.model!r} of "
-        f"the same weights by {each.protocol} with the same seeds; give one of "
-        "them, or runs with different seeds"
+        f"{seen[key]} and {each.path} have the same measurement: model "
+        f"{each.model!r} with the same weights and seeds by {each.protocol}; "
+        "give one of them, or runs with different seeds"
       )
     seen[key] = each.path
 
@@ -207,7 +207,7 @@ def _numbers(
 
 
 def _number(result: str, reports: Sequence[schema.Measured]) -> Number:
-  """The mean with its interval over the reports, or within the only one."""
+  """Mean with its interval over the reports, or within a single report."""
   values = [each.results[result] for each in reports]
   if any(value is None for value in values):
     return Number(values, None, None, None)
@@ -219,11 +219,11 @@ def _number(result: str, reports: Sequence[schema.Measured]) -> Number:
 
 
 def _ranked(result: str, found: Mapping[str, Number]) -> dict[str, Number]:
-  """Numbers of one protocol and result, with their ranks; equal ones share."""
+  """Numbers of one protocol and result with ranks; equal means share one."""
   means = [number.mean for number in found.values() if number.mean is not None]
   if len(means) < 2 or not is_ranked(result):
     return dict(found)
-  means.sort(reverse=not _is_worse(result))
+  means.sort(reverse=not _less_is_better(result))
   return {
     model: number._replace(
       rank=None if number.mean is None else means.index(number.mean) + 1
@@ -248,7 +248,7 @@ def _differences(
 
 
 def _several(dictionaries: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-  """{key: its distinct values} of keys that have several, or are not in all."""
+  """{key: distinct values} for keys with several values or not in all."""
   keys = dict.fromkeys(key for each in dictionaries for key in each)
   found = {}
   for key in keys:

@@ -1,156 +1,114 @@
-"""A comparison of reports as a table: Markdown for people, CSV for programs."""
+"""Files of a comparison: a Markdown page, a CSV table and a chart."""
 
-import csv
-import io
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import jinja2
+from tf_ssl.comparison import chart as chart_lib
+from tf_ssl.comparison import compare
+from tf_ssl.ops import workdir
+from tf_ssl.reporting import charts, pages, tables
 
-from tf_ssl.comparison import compare as comparison_lib
-
+PAGE_FILE = "comparison.md"
+TABLE_FILE = "comparison.csv"
+CHART_FILE = "comparison.png"
 _HASH = re.compile(r"[0-9a-f]{40,}")
-_TEMPLATE = """\
-# Comparison of {{ reports }} reports
-
-| protocol | result |{% for model in models %} {{ model | cell }} |{% endfor %}
-
-|---|---|{% for _ in models %}---|{% endfor %}
-
-{% for row in rows %}
-| {{ row.protocol | cell }} | {{ row.result | name }} |
-{%- for number in row.numbers %} {{ number }} |{% endfor %}
-
-{% endfor %}
-
-{% if ranked %}
-Bold: the first of the models in its row. Rows are never compared with each
-other.
-{% else %}
-Nothing is ranked: no two models were measured by the same protocol.
-{% endif %}
-{% if ranges %}
-A range is Student's 95 % interval of the mean: with n, over n reports of
-different seeds, else over seeds of the protocol within one report. Where ranges
-overlap, the order of two models is not decided.
-{% endif %}
-{% if single %}
-Without a range: a single measurement, so that nothing is known about chance.
-{% endif %}
-
-![All numbers]({{ chart }})
-
-## What is not comparable
-
-{% for names, letters, fields in differences %}
-{{ names | join(", ") | cell }}: {{ letters | join(", ") }} are different
-protocols, and their numbers are not ranked against each other. They differ in:
-
-| field |{% for letter in letters %} {{ letter }} |{% endfor %}
-
-|---|{% for _ in letters %}---|{% endfor %}
-
-{% for field, values in fields.items() %}
-| {{ field | cell }} |{% for value in values %} {{ value | cell }} |{% endfor %}
-
-{% endfor %}
-
-{% else %}
-All reports of one protocol agree in its settings and images.
-
-{% endfor %}
-{% if software %}
-Made with different software, which should not matter:
-{% for name, values in software.items() %}
-{{ name | cell }} {{ values | cell }}{{ "." if loop.last else ";" }}
-{% endfor %}
-
-{% endif %}
-## Protocols
-
-{% for protocol in protocols %}
-- **{{ protocol.label | cell }}**: {{ protocol.fields | cell }}
-{% endfor %}
-
-{% if command %}
-Made by
-
-    {{ command }}
-{% endif %}
-"""
 
 
-def markdown(
-  comparison: comparison_lib.Comparison, *, chart: str, command: str = ""
+def write(
+  paths: Sequence[str],
+  output_dir: str,
+  *,
+  command: str = "",
+  say: Callable[[str], None] = lambda line: None,
 ) -> str:
-  """The page.
+  """Compares reports and writes the files.
 
   Args:
-    comparison: of `comparison.compare`.
-    chart: name of the picture beside the page.
-    command: with which it was made.
+    paths: paths of report.json and invariance.json files, or of their folders.
+    output_dir: folder of the files, created where missing.
+    command: command line of the user, for the page.
+    say: takes a line for each group of protocols that cannot be compared.
 
   Returns:
-    Markdown, as GitHub and others read it.
+    Path of the page.
+
+  Raises:
+    UsageError: a report is missing, damaged or given twice, or the folder
+      cannot be written.
   """
-  environment = jinja2.Environment(
-    undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-  )
-  environment.filters |= {
-    "cell": _cell,
-    "name": lambda result: _cell(comparison_lib.name_in_words(result)),
-  }
+  comparison = compare.compare(compare.read(paths))
+  page = os.path.join(output_dir, PAGE_FILE)
+  with workdir.writable(output_dir, "output_dir"):
+    os.makedirs(output_dir, exist_ok=True)
+    chart = os.path.join(output_dir, CHART_FILE)
+    with workdir.replacing_file(chart) as temporary:
+      temporary.write_bytes(charts.png(chart_lib.draw(comparison)))
+    workdir.write_text(os.path.join(output_dir, TABLE_FILE), table(comparison))
+    workdir.write_text(page, markdown(comparison, command=command))
+  for line in difference_lines(comparison):
+    say(line)
+  return page
+
+
+def markdown(comparison: compare.Comparison, *, command: str = "") -> str:
+  """The page as Markdown.
+
+  Args:
+    comparison: result of `compare.compare`.
+    command: command line of the user; may be empty.
+  """
   numbers = [
     number
     for protocol in comparison.protocols
     for found in protocol.numbers.values()
     for number in found.values()
   ]
-  text = environment.from_string(_TEMPLATE).render(
+  return pages.render(
+    "comparison/comparison.md.j2",
     reports=len(reports(comparison)),
     models=comparison.models,
     rows=_rows(comparison),
     ranked=any(number.rank for number in numbers),
-    ranges=any(number.low is not None for number in numbers),
+    intervals=any(number.low is not None for number in numbers),
     single=any(number.low is None for number in numbers),
-    chart=chart,
+    chart=CHART_FILE,
     differences=_differences(comparison),
     software=comparison.software,
     protocols=comparison.protocols,
     command=" ".join(command.split()),
+    short=_short,
   )
-  return re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n"
 
 
-def table(comparison: comparison_lib.Comparison) -> str:
-  """CSV, one line for each protocol, result and model."""
-  text = io.StringIO()
-  writer = csv.writer(text, lineterminator="\n")
-  writer.writerow(
-    "protocol result model mean low high n rank values seeds reports".split()
-  )
+def table(comparison: compare.Comparison) -> str:
+  """CSV text, one line for each protocol, result and model."""
+  rows = []
   for protocol in comparison.protocols:
     for result, found in protocol.numbers.items():
       for model, number in found.items():
         measured = protocol.reports[model]
-        writer.writerow(
-          [
-            protocol.label,
-            result,
-            model,
-            *(_empty(v) for v in (number.mean, number.low, number.high)),
-            len(number.values),
-            _empty(number.rank),
-            " ".join("nan" if v is None else f"{v}" for v in number.values),
-            "; ".join(_seeds(each.seeds) for each in measured),
-            "; ".join(each.path for each in measured),
-          ]
+        values = ["nan" if v is None else f"{v}" for v in number.values]
+        rows.append(
+          {
+            "protocol": protocol.label,
+            "result": result,
+            "model": model,
+            "mean": number.mean,
+            "low": number.low,
+            "high": number.high,
+            "n": len(number.values),
+            "rank": number.rank,
+            "values": " ".join(values),
+            "seeds": "; ".join(_seeds(each.seeds) for each in measured),
+            "reports": "; ".join(each.path for each in measured),
+          }
         )
-  return text.getvalue()
+  return tables.csv_text(rows)
 
 
-def reports(comparison: comparison_lib.Comparison) -> list[str]:
+def reports(comparison: compare.Comparison) -> list[str]:
   """Paths of all reports, each once."""
   return list(
     dict.fromkeys(
@@ -162,25 +120,25 @@ def reports(comparison: comparison_lib.Comparison) -> list[str]:
   )
 
 
-def difference_lines(comparison: comparison_lib.Comparison) -> list[str]:
-  """What a terminal says of protocols that are not the same."""
+def difference_lines(comparison: compare.Comparison) -> list[str]:
+  """Lines for the terminal about protocols that cannot be compared."""
   lines = []
   for names, letters, fields in _differences(comparison):
-    told = "; ".join(
-      f"{field}: {' / '.join(map(_plain, values))}"
+    differing = "; ".join(
+      f"{field}: {' / '.join(pages.plain(_short(v)) for v in values)}"
       for field, values in fields.items()
     )
     lines.append(
       f"not ranked against each other: {', '.join(names)} {', '.join(letters)},"
-      f" which differ in {told}"
+      f" which differ in {differing}"
     )
   return lines
 
 
 def _differences(
-  comparison: comparison_lib.Comparison,
+  comparison: compare.Comparison,
 ) -> list[tuple[list[str], list[str], Mapping[str, Sequence[Any]]]]:
-  """Names of protocols that differ alike, their letters, and the fields."""
+  """Names of protocols with equal differences, their letters, the fields."""
   found = []
   for name, fields in comparison.differences.items():
     letters = [
@@ -196,13 +154,11 @@ def _differences(
   return found
 
 
-def _rows(
-  comparison: comparison_lib.Comparison,
-) -> list[dict[str, Any]]:
+def _rows(comparison: compare.Comparison) -> list[dict[str, Any]]:
   return [
     {
       "protocol": protocol.label,
-      "result": result,
+      "result": compare.readable(result),
       "numbers": [_number(found.get(model)) for model in comparison.models],
     }
     for protocol in comparison.protocols
@@ -210,7 +166,8 @@ def _rows(
   ]
 
 
-def _number(number: comparison_lib.Number | None) -> str:
+def _number(number: compare.Number | None) -> str:
+  """A cell of the table: mean, and interval if there is one."""
   if number is None:
     return ""
   if number.mean is None:
@@ -221,34 +178,20 @@ def _number(number: comparison_lib.Number | None) -> str:
     text = f"**{text}**"
   if number.low is not None:
     n = len(number.values)
-    told = f", n = {n}" if n > 1 else ""
-    text += f" ({number.low:.{digits}f}..{number.high:.{digits}f}{told})"
+    count = f", n = {n}" if n > 1 else ""
+    text += f" ({number.low:.{digits}f}..{number.high:.{digits}f}{count})"
   return text
 
 
-def _cell(value: Any) -> str:
-  """A value as text that Markdown leaves alone."""
-  return re.sub(r"([\\`*\[<|])", r"\\\1", _plain(value))
-
-
-def _plain(value: Any) -> str:
-  if value is None:
-    return "–"
-  if isinstance(value, bool):
-    return "yes" if value else "no"
-  if isinstance(value, float):
-    return f"{value:g}"
+def _short(value: Any) -> Any:
+  """The value with 12 digits of each hash."""
   if isinstance(value, Mapping):
-    return "; ".join(f"{name}: {_plain(v)}" for name, v in value.items())
+    return {name: _short(each) for name, each in value.items()}
   if isinstance(value, Sequence) and not isinstance(value, str):
-    return ", ".join(map(_plain, value))
-  text = " ".join(str(value).split())
-  return text[:12] if _HASH.fullmatch(text) else text
+    return [_short(each) for each in value]
+  is_hash = isinstance(value, str) and _HASH.fullmatch(value)
+  return value[:12] if is_hash else value
 
 
 def _seeds(seeds: Mapping[str, Any]) -> str:
-  return " ".join(f"{name}={_plain(v)}" for name, v in seeds.items())
-
-
-def _empty(value: Any) -> Any:
-  return "" if value is None else value
+  return " ".join(f"{name}={pages.plain(v)}" for name, v in seeds.items())
