@@ -1,8 +1,9 @@
-"""Renders pictures, scenes or videos with true labels: data without a download.
+"""Renders images, scenes, videos or invariance sets with ground truth.
 
-objects: class folders of single objects. scenes: several objects each, with
-boxes (COCO's JSON) and masks. videos: and their true tracks, as TFRecords.
-sets: in which one thing changes, for six invariances (SETS_DIR).
+No download is needed. objects: one object per image, in class folders. scenes:
+several objects per image, with boxes (COCO's JSON) and masks. videos: several
+moving objects, with true tracks as TFRecords. sets: invariance sets for six
+invariances, for SETS_DIR of tools.measure_invariance.
 """
 
 from ._cli import cli
@@ -31,16 +32,18 @@ def main(invocation: cli.Invocation) -> None:
 
 TOOL = cli.Tool("render", __doc__, main, required=["what", "output_dir"])
 TOOL.text_flag("what", "objects, scenes, videos or sets.")
-TOOL.text_flag("output_dir", "The folder to write, such as rendered/a.")
-TOOL.text_flag("split", "train (the default), labeled, held_out: instances.")
-TOOL.number_flag("number", 100, "Of pictures, scenes, videos, sets.")
-TOOL.number_flag("image_size", 96, "Pixels a side.")
-TOOL.number_flag("frames", 16, "Of a video.")
-TOOL.number_flag("fps", 8.0, "Frames a second of a video.")
-TOOL.number_flag("images_per_set", 24, "8 at most for occlusion.")
-TOOL.number_flag("seed", 0, "Of the world.")
-TOOL.number_flag("variety", 1.0, "Of objects' views and lights, 0 to 1.")
-TOOL.switch("black_background", "Of sets: nothing behind the object.")
+TOOL.text_flag("output_dir", "Folder to write, such as rendered/a.")
+TOOL.text_flag(
+  "split", "train (the default), labeled or held_out; they share no instance."
+)
+TOOL.number_flag("number", 100, "Number of images, scenes, videos or sets.")
+TOOL.number_flag("image_size", 96, "Height and width, pixels.")
+TOOL.number_flag("frames", 16, "Number of frames per video.")
+TOOL.number_flag("fps", 8.0, "Frame rate of videos, frames per second.")
+TOOL.number_flag("images_per_set", 24, "Images per set; 8 for occlusion.")
+TOOL.number_flag("seed", 0, "Seed of the rendered world.")
+TOOL.number_flag("variety", 1.0, "Range of views and lights, 0 to 1.")
+TOOL.switch("black_background", "Renders sets on a black background.")
 
 if __name__ == "__main__":
   TOOL.run()

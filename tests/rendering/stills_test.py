@@ -200,8 +200,8 @@ def test_a_change_of_the_pixels_needs_a_new_renderer_version():
 @pytest.mark.parametrize(
   ("change", "message"),
   [
-    ({"category": 10}, "category=10: expected 0 to 9; change category."),
-    ({"cover": 9}, "cover=9: expected 0 to 8; change cover."),
+    ({"category": 10}, "category=10: expected 0 to 9; change category"),
+    ({"cover": 9}, "cover=9: expected 0 to 8; change cover"),
     ({"instance": -1}, "instance=-1: expected 0 to"),
     ({"elevation": 90}, "elevation=90: expected -80 to 80"),
     ({"scale": 0}, "scale=0: expected 0.1 to 2"),

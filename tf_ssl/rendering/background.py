@@ -1,8 +1,7 @@
-"""Pictures to put behind an object, and to cut occluders from.
+"""Random pictures, as backgrounds and as the texture of occluders.
 
-A painter takes a generator, which decides everything, and the image size,
-which decides only how finely it is drawn: the same generator state gives the
-same picture at every size.
+A painter draws everything from its generator. The image size decides only the
+resolution: the same generator state gives the same picture at every size.
 """
 
 import functools
@@ -17,8 +16,8 @@ def paint(kind: int, rng: np.random.Generator, image_size: int) -> np.ndarray:
   """Paints a picture.
 
   Args:
-    kind: any whole number; `KINDS[kind % len(KINDS)]` is painted.
-    rng: decides colors and layout.
+    kind: any whole number; the kind of picture is `KINDS[kind % len(KINDS)]`.
+    rng: generator of colors and layout.
     image_size: H and W.
 
   Returns:
@@ -30,7 +29,7 @@ def paint(kind: int, rng: np.random.Generator, image_size: int) -> np.ndarray:
 
 @functools.lru_cache(maxsize=8)
 def grid(image_size: int) -> tuple[np.ndarray, np.ndarray]:
-  """Where the pixels are: x and y [H, W] float32, 0..1, right and down."""
+  """Pixel centers: x and y [H, W] float32, 0..1, to the right and down."""
   steps = (np.arange(image_size, dtype=np.float32) + 0.5) / image_size
   y, x = np.meshgrid(steps, steps, indexing="ij")
   x.flags.writeable = y.flags.writeable = False
@@ -38,7 +37,7 @@ def grid(image_size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _noise(rng, image_size, cells, channels=1):
-  """Smooth random values [channels, H, W], 0..1, with about `cells` bumps."""
+  """Smooth random values [channels, H, W], 0..1, with `cells` cells a side."""
   values = rng.random((channels, cells + 1, cells + 1), np.float32)
   weights = _interpolation(image_size, cells)
   return weights @ values @ weights.T
@@ -46,7 +45,7 @@ def _noise(rng, image_size, cells, channels=1):
 
 @functools.lru_cache(maxsize=64)
 def _interpolation(image_size, cells):
-  """[H, cells + 1]: each row mixes the two values that a pixel lies between."""
+  """[H, cells + 1]: weights of the two values around each pixel, per row."""
   place = (np.arange(image_size) + 0.5) / image_size * cells
   cell = np.minimum(place.astype(int), cells - 1)
   part = place - cell
@@ -59,7 +58,7 @@ def _interpolation(image_size, cells):
 
 
 def _mix(first, second, share):
-  """Colors [3, H, W] or [3, 1, 1] mixed; `share` [H, W] of the second."""
+  """Blend of colors [3, H, W] or [3, 1, 1]; `share` [H, W] is the second's."""
   return first + share * (second - first)
 
 
@@ -72,7 +71,7 @@ def _step(wave, sharpness):
 
 
 def _slanted(rng, image_size):
-  """Two coordinates [H, W], -0.7..0.7, at right angles, turned at random."""
+  """Two orthogonal coordinates [H, W], -0.7..0.7, at a random angle."""
   x, y = grid(image_size)
   angle = rng.uniform(0, 2 * math.pi)
   cos, sin = math.cos(angle), math.sin(angle)

@@ -1,4 +1,4 @@
-"""A pinhole camera, and the rays that leave through its pixels."""
+"""A pinhole camera and its rays."""
 
 import functools
 import math
@@ -8,13 +8,12 @@ import numpy as np
 
 
 class Camera(NamedTuple):
-  """Where the eye is and what it points at.
+  """A camera in the world.
 
   Attributes:
-    position: [3], in the world.
-    axes: [3, 3], rows: the camera's right, up and forward in the world.
-    focal: focal length, in image heights. 2 gives a field of view of 28
-      degrees.
+    position: [3], position in the world.
+    axes: [3, 3], rows: right, up and forward of the camera in the world.
+    focal: focal length, image heights; 2 is a field of view of 28 degrees.
   """
 
   position: np.ndarray
@@ -22,11 +21,11 @@ class Camera(NamedTuple):
   focal: float
 
   def at(self, x: float, y: float, depth: float) -> np.ndarray:
-    """The point [3] of the world seen at a place of a square image.
+    """Returns the point [3] of the world at a position in a square image.
 
     Args:
-      x: 0 (left edge) to 1 (right edge).
-      y: 0 (top) to 1 (bottom).
+      x: horizontal position, 0 (left edge) to 1 (right edge).
+      y: vertical position, 0 (top) to 1 (bottom).
       depth: distance along the optical axis.
     """
     right, up, forward = self.axes
@@ -36,7 +35,13 @@ class Camera(NamedTuple):
 
 
 def look_at(position, target, *, focal: float = 2.0) -> Camera:
-  """A camera at `position` [3] that looks at `target` [3], kept upright."""
+  """Returns an upright camera at `position` [3], facing `target` [3].
+
+  Args:
+    position: [3], position of the camera in the world.
+    target: [3], point in the middle of the image.
+    focal: focal length, image heights.
+  """
   position = np.asarray(position, np.float64)
   forward = np.asarray(target, np.float64) - position
   forward = forward / np.linalg.norm(forward)
@@ -53,20 +58,20 @@ def orbit(
   distance: float = 5.0,
   focal: float = 2.0,
 ) -> Camera:
-  """A camera on a sphere around the origin; at 0, 0 it sits on +z.
+  """Returns a camera on a sphere around the origin, facing the origin.
 
   Args:
-    elevation: degrees above the horizon, less than 90 either way.
-    azimuth: degrees about the vertical, counted from +z toward +x.
-    distance: from the origin.
-    focal: see `Camera`.
+    elevation: angle above the horizon, degrees, between -90 and 90.
+    azimuth: angle about the vertical axis, degrees, from +z toward +x.
+    distance: distance from the origin.
+    focal: focal length, image heights.
   """
   position = distance * direction(azimuth, elevation)
   return look_at(position, (0.0, 0.0, 0.0), focal=focal)
 
 
 def direction(azimuth: float, elevation: float) -> np.ndarray:
-  """The unit vector [3] float64 at two angles, in degrees."""
+  """Returns the unit vector [3] float64 at two angles in degrees."""
   azimuth = math.radians(azimuth % 360.0)
   elevation = math.radians(elevation)
   level = math.cos(elevation)
@@ -80,22 +85,22 @@ def direction(azimuth: float, elevation: float) -> np.ndarray:
 
 
 def turn(azimuth: float) -> np.ndarray:
-  """The rotation [3, 3] about the vertical that takes +z to this azimuth."""
+  """Returns the rotation [3, 3] about the vertical, from +z to `azimuth`."""
   side, _, front = direction(azimuth, 0.0)
   return np.array([[front, 0, side], [0, 1, 0], [-side, 0, front]])
 
 
 class Rays(NamedTuple):
-  """Rays through all pixels, and cones around neighboring ones.
+  """The rays through all pixels, and cones around neighboring rays.
 
   Attributes:
-    directions: [3, H * W] float32, unit, through the pixels' middles, row
-      after row.
-    cones: [3, C] float32, unit, the axes of the cones.
-    cone: [H * W] int64, the cone that each ray lies in.
-    pixel: float, the angle of a pixel in radians.
-    spread: float, the angle in radians between a cone's axis and its farthest
-      ray, and a pixel and a half more.
+    directions: [3, H * W] float32, unit vectors through the pixel centers, row
+      by row.
+    cones: [3, C] float32, unit vectors, axes of the cones.
+    cone: [H * W] int64, cone of each ray.
+    pixel: angle of a pixel, radians.
+    spread: largest angle between the axis and a ray of a cone, plus 1.5 pixels,
+      radians.
   """
 
   directions: np.ndarray
@@ -105,7 +110,7 @@ class Rays(NamedTuple):
   spread: float
 
   def turned(self, rotation: np.ndarray) -> "Rays":
-    """The same rays in other axes; `rotation` [3, 3] leads there."""
+    """Returns the rays in other axes, which `rotation` [3, 3] maps to."""
     rotation = np.float32(rotation)
     return self._replace(
       directions=rotation @ self.directions, cones=rotation @ self.cones
@@ -117,12 +122,12 @@ _CONE_SIDE = 4  # Pixels.
 
 @functools.lru_cache(maxsize=8)
 def rays(image_size: tuple[int, int], focal: float, margin: int = 0) -> Rays:
-  """The rays of a camera, in its own axes: right, up, forward.
+  """Returns the rays of a camera, in its axes: right, up, forward.
 
   Args:
     image_size: H and W.
-    focal: in image heights.
-    margin: how many pixels more to look at beyond each edge of the image.
+    focal: focal length, image heights.
+    margin: number of additional pixels beyond each edge of the image.
   """
   pixel = 1 / (focal * image_size[0])
   sides = [side + 2 * margin for side in image_size]
@@ -144,7 +149,13 @@ def rays(image_size: tuple[int, int], focal: float, margin: int = 0) -> Rays:
 
 
 def _directions(places, image_size, focal):
-  """Unit vectors [3, rows * columns] through a grid of places, in pixels."""
+  """Unit vectors [3, rows * columns] through a grid of positions in pixels.
+
+  Args:
+    places: positions of the rows and of the columns, pixels.
+    image_size: H and W.
+    focal: focal length, image heights.
+  """
   height, width = image_size
   rows, columns = places
   down, right = np.meshgrid(
@@ -154,5 +165,5 @@ def _directions(places, image_size, focal):
     [right.ravel(), -down.ravel(), np.full(right.size, focal)]
   )
   directions = np.float32(directions / np.linalg.norm(directions, axis=0))
-  directions.flags.writeable = False  # Everybody gets the same array.
+  directions.flags.writeable = False  # The cache shares this array.
   return directions

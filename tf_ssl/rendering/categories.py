@@ -1,4 +1,10 @@
-"""Ten object categories that differ in shape alone."""
+"""Ten object categories that differ in shape alone.
+
+A recipe draws the proportions and the variant of one instance and returns its
+parts in units of its own. The front faces +z, up is +y. A part's material is
+its surface number: 0 body, 1 second color, 2 small details. Color is
+independent of the category.
+"""
 
 from collections.abc import Callable
 
@@ -14,7 +20,7 @@ def build(category: int, rng: np.random.Generator) -> solids.Solid:
 
   Args:
     category: index into `CATEGORIES`.
-    rng: the instance's own generator; it alone decides the shape.
+    rng: generator of the instance, which alone decides the shape.
 
   Returns:
     The solid, in units of its own.
@@ -51,7 +57,7 @@ def _bottle(uniform: _Uniform) -> list[solids.Part]:
 
 
 def _cactus(uniform: _Uniform) -> list[solids.Part]:
-  """A trunk with two or three bent arms, in a pot."""
+  """Trunk with two or three bent arms, in a pot."""
   trunk, height = uniform(0.17, 0.26), uniform(1.3, 1.8)
   rods = [((0, 0, 0), (0, height, 0), trunk)]
   heading = uniform(0, 2 * np.pi)
@@ -104,7 +110,7 @@ def _car(uniform: _Uniform) -> list[solids.Part]:
 
 
 def _chain(uniform: _Uniform) -> list[solids.Part]:
-  """Three or four rings, each through the next."""
+  """Three or four interlocking rings."""
   ring, tube = uniform(0.28, 0.36), uniform(0.065, 0.11)
   links = 3 if uniform(0, 1) < 0.6 else 4
   spacing = 2 * ring - 2 * tube - uniform(0, 0.06)
@@ -164,7 +170,7 @@ def _chair(uniform: _Uniform) -> list[solids.Part]:
 
 
 def _lamp(uniform: _Uniform) -> list[solids.Part]:
-  """Foot, pole, an open shade with its bulb."""
+  """Foot, pole, open shade with a bulb."""
   height, base = uniform(0.55, 0.95), uniform(0.26, 0.42)
   bottom, shade = uniform(0.45, 0.65), uniform(0.22, 0.36)
   top = bottom * uniform(0.3, 0.75)
@@ -188,7 +194,7 @@ def _lamp(uniform: _Uniform) -> list[solids.Part]:
 
 
 def _mug(uniform: _Uniform) -> list[solids.Part]:
-  """A hollow cup with a handle, filled."""
+  """Hollow cup with a handle, filled."""
   radius, height = uniform(0.42, 0.58), uniform(0.42, 0.68)
   taper = uniform(0.8, 1.05)
   ring, tube = height * uniform(0.5, 0.64), uniform(0.06, 0.1)
@@ -249,7 +255,7 @@ def _plane(uniform: _Uniform) -> list[solids.Part]:
 
 
 def _table(uniform: _Uniform) -> list[solids.Part]:
-  """A round or square top on four legs or on one."""
+  """Round or rectangular top on four legs or one."""
   width, depth = uniform(0.75, 1.0), uniform(0.45, 0.75)
   leg, thick = uniform(0.28, 0.46), uniform(0.04, 0.08)
   post = uniform(0.04, 0.08)
@@ -276,7 +282,7 @@ def _table(uniform: _Uniform) -> list[solids.Part]:
 
 
 def _tower(uniform: _Uniform) -> list[solids.Part]:
-  """A pyramid of steps with a point on top."""
+  """Stepped pyramid with a pointed top."""
   levels = int(uniform(3, 5.99))
   width, rise = uniform(0.6, 0.85), uniform(0.13, 0.24)
   shrink = width * uniform(0.55, 0.85) / levels
@@ -313,5 +319,5 @@ _RECIPES = {
   "table": _table,
   "tower": _tower,
 }
-# In alphabetical order, which is also the order that a class folder gives.
+# Alphabetical, so that class ids equal those of a class folder.
 CATEGORIES = tuple(_RECIPES)

@@ -1,4 +1,4 @@
-"""The factors that a still is made of, and how they are drawn."""
+"""The factors of a still, and their random distribution."""
 
 from typing import NamedTuple
 
@@ -7,38 +7,40 @@ import numpy as np
 from tf_ssl import errors
 from tf_ssl.rendering import categories
 
-# Images with numbers in the same block of this size share a pool of
-# instances; different blocks share none.
+# Indices in one block of this size share a pool of instances; blocks share no
+# instance.
 BLOCK = 10**9
-# Instances of a category in one pool. Enough that two thousand images show
-# each about twice, few enough that the same thing is seen again.
+# Instances per category in one pool: two thousand images show each instance
+# about twice.
 POOL = 100
-# First number of every path, so that no two kinds of thing share a generator.
+# First number of each `path`, so that no two purposes share a generator.
 FACTORS, SHAPE, LOOKS, BACKGROUND, OCCLUDER, VIDEO = range(1, 7)
-# Backgrounds of a world. So few that a background does not tell an image from
-# all others: a contrastive method has to look at the object too.
+# Number of backgrounds of a world. It is small, so that a background does not
+# identify an image: a contrastive method must use the object as well.
 BACKGROUNDS = 70
-BLACK = -1  # The number of no background.
+BLACK = -1  # Number of the black background.
 
 
 class Factors(NamedTuple):
-  """Everything that decides how a still looks, given the seed of the world.
+  """All factors that decide a still, given the seed of the world.
 
   Attributes:
     category: index into `categories.CATEGORIES`.
-    instance: which one of its kind: proportions, colors and texture; >= 0.
-    azimuth: degrees that the object is turned about the vertical; at 0 its
+    instance: number of the instance in its category, which decides proportions,
+      colors and texture; >= 0.
+    azimuth: rotation of the object about the vertical axis, degrees; at 0 its
       front faces the camera.
-    elevation: degrees of the camera above the horizon, -80 to 80.
-    light_azimuth: degrees; at 0 the light stands behind the camera, at 90 on
-      the right.
+    elevation: elevation of the camera above the horizon, degrees, -80 to 80.
+    light_azimuth: azimuth of the light, degrees; 0 is behind the camera, 90 is
+      right.
     light_color: red, green, blue of the light, 0 to 2; 1, 1, 1 is white.
-    cover: eighths of the object that are visible, 0 to 8 (8: no occluder).
-    occluder: which occluder, where cover is less than 8; >= 0.
-    x: where the object's middle is seen, 0 (left edge) to 1 (right edge).
-    y: the same from the top, 0, to the bottom, 1.
-    scale: diameter of the object's bounding sphere, in image sides, 0.1 to 2.
-    background: which background; `BLACK` for none. The kind of others is
+    cover: visible eighths of the object, 0 to 8 (8: no occluder).
+    occluder: number of the occluder, used if cover is less than 8; >= 0.
+    x: horizontal position of the object's center, 0 (left edge) to 1 (right
+      edge).
+    y: vertical position of the object's center, 0 (top) to 1 (bottom).
+    scale: diameter of the object's bounding sphere, image sides, 0.1 to 2.
+    background: number of the background; `BLACK` for none. Its kind is
       `background.KINDS[background % len(background.KINDS)]`.
   """
 
@@ -71,37 +73,37 @@ _RANGES = {
 
 
 def check(factors: Factors) -> None:
-  """Raises UsageError if a factor is outside its range."""
+  """Raises UsageError if a factor is out of range."""
   for name, (low, high) in _RANGES.items():
     value = getattr(factors, name)
     if not low <= value <= high:
       raise errors.UsageError(
-        f"{name}={value!r}: expected {low} to {high}; change {name}."
+        f"{name}={value!r}: expected {low} to {high}; change {name}"
       )
   for value in factors.light_color:
     if not 0 <= value <= 2:
       raise errors.UsageError(
-        f"light_color={factors.light_color!r}: expected three values 0 to 2;"
-        " change light_color."
+        f"light_color={factors.light_color!r}: expected three values from 0 to"
+        " 2; change light_color"
       )
 
 
 def generator(seed: int, *path: int) -> np.random.Generator:
-  """The generator of one thing of the world: a pure function of its numbers.
+  """Returns a generator that is a pure function of the given numbers.
 
   Args:
-    seed: of the world, >= 0.
-    *path: numbers that tell this thing from all others, each >= 0.
+    seed: seed of the world, >= 0.
+    *path: numbers that identify what the generator draws, each >= 0.
 
   Raises:
-    UsageError: if seed is negative.
+    UsageError: the seed is negative.
   """
   if seed < 0:
     raise errors.UsageError(
-      f"seed={seed}: expected a whole number >= 0; change seed."
+      f"seed={seed}: expected a whole number >= 0; change seed"
     )
   entropy = [int(seed), *(int(number) for number in path)]
-  # With the length, as SeedSequence takes [1] and [1, 0] for the same.
+  # The length is included because SeedSequence treats [1] and [1, 0] alike.
   sequence = np.random.SeedSequence([*entropy, len(entropy)])
   return np.random.Generator(np.random.Philox(sequence))
 
@@ -109,33 +111,30 @@ def generator(seed: int, *path: int) -> np.random.Generator:
 def random_factors(seed: int, index: int, *, variety: float = 1.0) -> Factors:
   """Draws the factors of image number `index`.
 
-  Categories take turns, so any run of ten consecutive numbers has each once.
+  Categories alternate: any ten consecutive indices have each category once.
 
   Args:
-    seed: of the world, >= 0.
-    index: of the image, >= 0.
-    variety: how widely viewpoint, light and occlusion differ and how many
-      backgrounds there are: 1 for the whole world, toward 0 for a studio in
-      which only the objects themselves differ.
+    seed: seed of the world, >= 0.
+    index: index of the image, >= 0.
+    variety: range of viewpoint, light, occlusion and backgrounds, 0 to 1: 1 for
+      the full range, 0 for a studio where only the object differs.
 
   Returns:
-    The factors: a pure function of the arguments.
+    The factors, a pure function of the arguments.
 
   Raises:
-    UsageError: if index or variety is out of range.
+    UsageError: index or variety is out of range.
   """
-  if not 0 <= variety <= 1:
-    raise errors.UsageError(
-      f"variety={variety!r}: expected 0 to 1; change variety."
-    )
-  if index < 0:
-    raise errors.UsageError(
-      f"index={index}: expected a whole number >= 0; change index."
-    )
+  errors.require(
+    0 <= variety <= 1, f"variety={variety!r}: expected 0 to 1; change variety"
+  )
+  errors.require(
+    index >= 0, f"index={index}: expected a whole number >= 0; change index"
+  )
   rng = generator(seed, FACTORS, index)
   tint, power = rng.uniform(-0.2, 0.2), rng.uniform(0.75, 1.15)
   scale = rng.uniform(0.95, 1.25)
-  room = 0.03 + (1.25 - scale) * 0.2  # Smaller ones may stray farther.
+  room = 0.03 + (1.25 - scale) * 0.2  # Smaller objects may be farther off.
   return Factors(
     category=index % len(categories.CATEGORIES),
     instance=index // BLOCK * POOL + int(rng.integers(POOL)),
@@ -157,6 +156,6 @@ def random_factors(seed: int, index: int, *, variety: float = 1.0) -> Factors:
 
 
 def _nearer(angle: float, center: float, variety: float) -> float:
-  """Turns an angle toward another; unchanged where variety is 1."""
+  """Moves an angle toward `center`; not at all if variety is 1."""
   away = (angle - center + 180) % 360 - 180
   return angle - (1 - variety) * away

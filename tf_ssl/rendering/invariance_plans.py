@@ -1,7 +1,8 @@
-"""What to render so that one thing changes within a set: its factors.
+"""Factors of the images of each invariance set.
 
-Everything else in a set is drawn once, as `factors.random_factors` does, and
-stays. Sets of one category never show the same instance twice.
+Within a set only the factor of the invariance varies. The others are drawn once
+per set, as in `factors.random_factors`. Sets of one category never share an
+instance.
 """
 
 import math
@@ -12,21 +13,21 @@ import numpy as np
 
 from tf_ssl.rendering import categories, factors
 
-# Its own block of indices and instances: none is in `synthetic.SPLITS`.
+# Block of indices and instances of the sets, outside `synthetic.SPLITS`.
 _BLOCK = 3
-# Of the light, as far to either side as `factors.random_factors` goes.
+# Largest azimuth of the light, degrees, as in `factors.random_factors`.
 _LIGHT_REACH = 110.0
-# Share by which red gains and blue loses, or the reverse: clearly visible.
+# Largest fraction that red gains and blue loses, or the reverse.
 _TINT_REACH = 0.8
-_MOST_LIGHT = 2.0  # What `factors.check` allows of any color.
-# Sides of the image that the middle goes from its center, either way, and the
-# size at which the object is still whole there.
+_MOST_LIGHT = 2.0  # Maximum of each color in `factors.check`.
+# Largest shift of the object, image sides, and the scale at which the shifted
+# object is completely inside the image.
 _SHIFT_REACH, _SHIFT_SCALE = 0.25, 0.5
-_SCALES = 0.35, 1.0  # Smaller than usual up to whole in the image.
+_SCALES = 0.35, 1.0  # Image sides.
 
 
 class Member(NamedTuple):
-  """One image of a set: what it shows, and the value of what changes."""
+  """One image of a set: its factors, and the value of the varying factor."""
 
   factors: factors.Factors
   value: float
@@ -36,10 +37,10 @@ class _Kind(NamedTuple):
   """One invariance.
 
   Attributes:
-    vary: from a set's common factors, its generator and how many images to
-      its members.
-    factor: name, unit and period of the value.
-    most: how many images a set has at most.
+    vary: function from the common factors of a set, its generator and the
+      number of images to its members.
+    factor: name, unit and period of the varying factor.
+    most: maximum number of images per set; None for no limit.
   """
 
   vary: Callable[[factors.Factors, np.random.Generator, int], list[Member]]
@@ -50,17 +51,18 @@ class _Kind(NamedTuple):
 def plan(
   invariance: str, num_sets: int, images_per_set: int, seed: int
 ) -> list[list[Member]]:
-  """What the images of each set show.
+  """Draws the factors of the images of each set.
 
   Args:
     invariance: one of `KINDS`.
-    num_sets: how many; categories take turns.
-    images_per_set: how many, or as many as there are if that is fewer.
-    seed: of the world, >= 0.
+    num_sets: number of sets; categories alternate.
+    images_per_set: number of images per set; fewer if the invariance has fewer
+      values.
+    seed: seed of the world, >= 0.
 
   Returns:
-    The members of each set: a pure function of the arguments. Set number i is
-    the same however many there are.
+    The members of each set, a pure function of the arguments. Set i does not
+    depend on the number of sets.
   """
   kind = KINDS[invariance]
   count = min(images_per_set, kind.most or images_per_set)
@@ -70,7 +72,7 @@ def plan(
     common = factors.random_factors(seed, index)._replace(
       instance=_BLOCK * factors.POOL + _first_instance(number, count), cover=8
     )
-    # The numbers that made these factors, and one more.
+    # The path of `random_factors`, extended by one number.
     rng = factors.generator(seed, factors.FACTORS, index, 1)
     sets.append(kind.vary(common, rng, count))
   return sets
@@ -81,7 +83,7 @@ def _first_instance(number: int, count: int) -> int:
 
 
 def _spread(reach: float, count: int) -> list[float]:
-  """Values from -reach to reach; 0 if there is only one."""
+  """`count` evenly spaced values from -reach to reach; 0 if count is 1."""
   return np.linspace(-reach, reach, count).tolist() if count > 1 else [0.0]
 
 
@@ -125,7 +127,7 @@ def _illumination_colour(common, rng, count):
 
 
 def _others(shown):
-  """The same with one instance after the other."""
+  """The same factors with consecutive instances."""
   for number, seen in enumerate(shown):
     yield seen._replace(instance=seen.instance + number)
 

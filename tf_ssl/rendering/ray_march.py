@@ -1,8 +1,8 @@
-"""Sphere tracing: how far each ray travels before it meets a solid.
+"""Sphere tracing: the distance along each ray to a solid.
 
-A distance function says how far a ray may go without meeting anything. Cones
-of neighboring rays go first, as far as they can go together; only the rays
-of cones that come near the solid are followed one by one.
+A distance function bounds how far a ray may advance without meeting the solid.
+Cones of neighboring rays advance first, as far as all their rays can; only the
+rays of cones near the solid are followed individually.
 """
 
 from typing import NamedTuple
@@ -11,23 +11,23 @@ import numpy as np
 
 from tf_ssl.rendering import camera, solids
 
-# More steps than these change less than one pixel in a hundred.
+# More steps change less than one pixel in a hundred.
 _CONE_STEPS = 6
 _RAY_STEPS = 18
-# A ray has arrived when the surface is nearer than this part of a pixel.
+# A ray has arrived when the surface is nearer than this fraction of a pixel.
 _ARRIVED = 0.25
-# Those on their way are weeded out once fewer than this part of them is left.
+# Finished rays are removed once fewer than this fraction is still active.
 _CROWDED = 0.8
 
 
 class Hits(NamedTuple):
-  """The rays that meet a solid, or pass it within one pixel.
+  """Rays that meet a solid, or pass it within one pixel.
 
   Attributes:
-    ray: [n] int64, which of the rays given.
-    depth: [n], how far along the ray, where it comes nearest to the solid.
-    distance: [n], how near it comes.
-    coverage: [n] in (0, 1], how much of the pixel the solid covers.
+    ray: [n] int64, index of the ray.
+    depth: [n], distance along the ray to the point nearest to the solid.
+    distance: [n], distance of that point to the solid.
+    coverage: [n] in (0, 1], fraction of the pixel that the solid covers.
   """
 
   ray: np.ndarray
@@ -39,14 +39,13 @@ class Hits(NamedTuple):
 def march(
   solid: solids.Solid, origin: np.ndarray, rays: camera.Rays, pixel: float
 ) -> Hits:
-  """Follows rays until they meet the solid.
+  """Follows rays until they meet a solid.
 
   Args:
-    solid: what may be in the way.
-    origin: [3], where all rays start, outside the solid.
-    rays: the rays, in the solid's axes.
-    pixel: side of a pixel at the solid's distance, which is how exact the
-      answer needs to be.
+    solid: solid to intersect.
+    origin: [3], common start of the rays, outside the solid.
+    rays: rays in the solid's axes.
+    pixel: side of a pixel at the solid's distance, the required precision.
 
   Returns:
     The hits, in the order of the rays.
@@ -79,20 +78,21 @@ def march(
 
 
 def _follow(solid, origin, directions, start, end, *, arrived=0.0, spread=0.0):
-  """Moves along rays, or cones, in steps as long as the distances allow.
+  """Advances along rays, or cones, in steps of the distance to the solid.
 
   Args:
-    solid: what may be in the way.
-    origin: three floats.
-    directions: [3, n].
-    start: [n], where to begin on each.
-    end: [n], where to give up.
-    arrived: a ray stops when it is as near as this.
-    spread: of a cone; it stops when it nearly touches the solid. 0 for rays.
+    solid: solid to intersect.
+    origin: three floats, common start of the rays.
+    directions: [3, n] unit vectors.
+    start: [n], start of each ray, as a distance from the origin.
+    end: [n], distance from the origin at which to stop.
+    arrived: distance to the solid at which a ray stops.
+    spread: spread of a cone, radians; a cone stops when it nearly touches the
+      solid. 0 for rays.
 
   Returns:
-    The distance [n] to the solid and the place [n] on the ray: for rays those
-    of the nearest approach, for cones those of the last step.
+    The distance [n] to the solid and the position [n] on the ray: for rays
+    those of the nearest approach, for cones those of the last step.
   """
   ox, oy, oz = origin
   dx, dy, dz = directions
@@ -127,7 +127,7 @@ def _follow(solid, origin, directions, start, end, *, arrived=0.0, spread=0.0):
       dx, dy, dz = dx[keep], dy[keep], dz[keep]
       traveled = traveled + distance
     else:
-      # Those that have stopped stay where they are until they are weeded out.
+      # Finished rays do not advance until they are removed.
       traveled = traveled + distance * going
   closest[active], place[active] = here, where
   return closest, place
@@ -137,12 +137,12 @@ def normals(solid, x, y, z, distance, step: float) -> np.ndarray:
   """Outward unit normals [3, n] at points on the surface.
 
   Args:
-    solid: the shape.
-    x: [n]; and so are y and z.
-    y: as x.
-    z: as x.
-    distance: [n], of the points from the solid.
-    step: of the finite differences.
+    solid: solid of the surface.
+    x: [n], x of the points.
+    y: [n], y of the points.
+    z: [n], z of the points.
+    distance: [n], distance of the points from the solid.
+    step: step of the finite differences.
   """
   ahead = solid.distance(
     np.concatenate([x + step, x, x]),
@@ -155,11 +155,11 @@ def normals(solid, x, y, z, distance, step: float) -> np.ndarray:
 
 
 def _enter_box(solid, origin, directions, margin):
-  """Rays that meet the box around the solid, and where they go in and out."""
+  """Returns the rays that meet the solid's bounding box, entry and exit."""
   to_center = [c - o for c, o in zip(solid.center, origin, strict=True)]
   along = np.float32(to_center) @ directions
   reach = (solid.radius + margin) ** 2 - float(np.dot(to_center, to_center))
-  ray = np.flatnonzero(along * along + reach > 0)  # Those in the sphere's cone.
+  ray = np.flatnonzero(along * along + reach > 0)  # Rays that meet the sphere.
   near = np.zeros(ray.shape, np.float32)
   far = np.full(ray.shape, np.inf, np.float32)
   for axis in range(3):

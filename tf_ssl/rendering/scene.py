@@ -1,4 +1,4 @@
-"""A scene: posed objects, a light and a camera; and its picture."""
+"""Scenes of posed objects, a light and a camera, and their rendering."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,14 +10,14 @@ from tf_ssl.rendering import ray_march, shading, solids, texture
 
 
 class PosedObject(NamedTuple):
-  """A solid somewhere in the world.
+  """A solid in the world.
 
   Attributes:
-    solid: its shape.
-    surfaces: its looks, one for each material of the solid.
-    center: [3], where the middle of its bounding sphere is.
-    rotation: [3, 3], from the solid's own axes to the world's.
-    radius: of its bounding sphere in the world.
+    solid: shape of the object.
+    surfaces: appearance of each material of the solid.
+    center: [3], center of its bounding sphere in the world.
+    rotation: [3, 3], rotation from the solid's axes to the world's.
+    radius: radius of its bounding sphere in the world.
   """
 
   solid: solids.Solid
@@ -28,12 +28,12 @@ class PosedObject(NamedTuple):
 
 
 class Scene(NamedTuple):
-  """All that is in front of the background.
+  """Everything in front of the background.
 
   Attributes:
-    objects: in any order; depth decides which hides which.
+    objects: posed objects in any order; depth decides visibility.
     light: the one distant light.
-    camera: who looks at it.
+    camera: camera that sees the scene.
   """
 
   objects: Sequence[PosedObject]
@@ -46,9 +46,8 @@ class Picture(NamedTuple):
 
   Attributes:
     image: [H, W, 3] float32, display values 0..1.
-    masks: [objects, H, W] bool, what each object would cover if it were
-      alone; its true box is the box around these pixels.
-    front: [H, W] int32, which object is seen there, -1 for the background.
+    masks: [objects, H, W] bool, pixels that each object would cover alone.
+    front: [H, W] int32, index of the visible object, -1 for the background.
   """
 
   image: np.ndarray
@@ -60,9 +59,9 @@ def draw(scene: Scene, background: np.ndarray) -> Picture:
   """Renders a scene.
 
   Args:
-    scene: what to render.
-    background: [H, W, 3] float32, display values 0..1, seen where no object
-      is.
+    scene: scene to render.
+    background: [H, W, 3] float32, display values 0..1, visible where there is
+      no object.
 
   Returns:
     The picture, of the background's size.
@@ -74,7 +73,7 @@ def draw(scene: Scene, background: np.ndarray) -> Picture:
   nearest = np.full(pixels, np.inf, np.float32)
   front = np.full(pixels, -1, np.int32)
   layers = [_layer(scene, posed, image_size) for posed in scene.objects]
-  # Far objects first, so that soft edges blend with what is behind them.
+  # From far to near, so that soft edges blend with the objects behind them.
   order = np.argsort(
     [-np.linalg.norm(o.center - scene.camera.position) for o in scene.objects]
   )
@@ -98,13 +97,13 @@ def draw(scene: Scene, background: np.ndarray) -> Picture:
 def whole_size(
   scene: Scene, number: int, image_size: tuple[int, int], margin: int
 ) -> int:
-  """How many pixels an object would cover, those beyond the image too.
+  """Returns the number of pixels that an object would cover in a larger image.
 
   Args:
-    scene: what is rendered.
-    number: of the object.
+    scene: scene that holds the object.
+    number: index of the object.
     image_size: H and W.
-    margin: how many pixels beyond each edge are looked at.
+    margin: number of pixels beyond each edge to include.
   """
   rays = cameras.rays(image_size, scene.camera.focal, margin)
   hits = _meet(scene, scene.objects[number], rays)[0]
@@ -112,13 +111,14 @@ def whole_size(
 
 
 def bounding_box(mask: np.ndarray) -> tuple[int, int, int, int]:
-  """The box around the pixels that are set.
+  """Returns the bounding box of the pixels that are set.
 
   Args:
     mask: [H, W] bool.
 
   Returns:
-    xmin, ymin, xmax, ymax in pixels, maxima exclusive; zeros where none is.
+    xmin, ymin, xmax, ymax in pixels, maxima exclusive; zeros if no pixel is
+    set.
   """
   columns = np.flatnonzero(mask.any(axis=0))
   rows = np.flatnonzero(mask.any(axis=1))
@@ -128,14 +128,15 @@ def bounding_box(mask: np.ndarray) -> tuple[int, int, int, int]:
 
 
 def visible_boxes(scene: Scene, image_size: tuple[int, int]) -> np.ndarray:
-  """The boxes of what is seen of each object of a scene.
+  """Returns the boxes of the visible part of each object, without shading.
 
   Args:
-    scene: which objects, and who looks at them.
+    scene: scene that holds the objects.
     image_size: H and W.
 
   Returns:
-    [objects, 4] int32 boxes of `bounding_box`.
+    [objects, 4] int32, xmin, ymin, xmax, ymax in pixels, maxima exclusive;
+    zeros for objects that are not visible.
   """
   nothing = np.zeros([*image_size, 3], np.float32)
   front = draw(scene, nothing).front
@@ -146,15 +147,16 @@ def visible_boxes(scene: Scene, image_size: tuple[int, int]) -> np.ndarray:
 
 
 def _is_covered(hits):
-  """Which of the hits are more than a soft edge."""
+  """Whether each hit is more than a soft edge."""
   return hits.coverage >= 0.5
 
 
 def _meet(scene, posed, rays):
-  """Where the camera's rays meet an object, all in the solid's units and axes.
+  """Traces the camera's rays to an object, in the solid's units and axes.
 
   Returns:
-    The hits, the camera's place [3], the rays, and the side of a pixel there.
+    The hits, the camera's position [3], the rays, and the side of a pixel at
+    the object.
   """
   solid, camera = posed.solid, scene.camera
   scale = solid.radius / posed.radius  # From the world's units to the solid's.
@@ -167,7 +169,7 @@ def _meet(scene, posed, rays):
 
 
 def _layer(scene, posed, image_size):
-  """One object's hits, depths in world units, and their colors [3, n]."""
+  """Returns one object's hits, depths in world units, and colors [3, n]."""
   solid, to_solid = posed.solid, posed.rotation.T
   hits, origin, rays, pixel = _meet(
     scene, posed, cameras.rays(image_size, scene.camera.focal)

@@ -1,4 +1,9 @@
-"""What happens in a rendered video, as a function of time."""
+"""What happens in a rendered video: objects, their paths, light and camera.
+
+A script is a function of time, drawn once from the video's index. All motion is
+sinusoidal, and its periods divide one common period: what holds during that
+period holds forever.
+"""
 
 import math
 from collections.abc import Sequence
@@ -12,27 +17,27 @@ from tf_ssl.rendering import categories, scene, shading, stills
 from tf_ssl.rendering import factors as factors_lib
 
 PERIOD = 24.0  # Seconds.
-_CHECKS = 120  # Moments of a period at which paths are compared.
-_OFFERS = 100  # Paths that are tried at once.
-_GAP = 0.1  # Between two things; they come nearer between the moments.
-_FEWEST, _MOST = 3, 6  # Objects.
-_FOCAL = 1.5  # A field of view of 37 degrees.
-_SPREAD = 2.0  # How far objects stray; the camera sees about as far.
-_RADIUS = 0.7, 1.0  # Of bounding spheres.
-_TURN = 20.0, 75.0  # Degrees a second.
-_HOVERING = 0.25  # Share of objects that hover and lean.
-_LEAN = 30.0  # Degrees, at most.
+_CHECKS = 120  # Times per period at which paths are compared.
+_OFFERS = 100  # Candidate paths drawn at once.
+_GAP = 0.1  # Minimum gap between objects at those times.
+_FEWEST, _MOST = 3, 6  # Number of objects.
+_FOCAL = 1.5  # Image heights: a field of view of 37 degrees.
+_SPREAD = 2.0  # Distance of objects from the origin; about the camera's view.
+_RADIUS = 0.7, 1.0  # Radius of bounding spheres.
+_TURN = 20.0, 75.0  # Angular velocity, degrees per second.
+_HOVERING = 0.25  # Fraction of objects that hover and lean.
+_LEAN = 30.0  # Maximum lean, degrees.
 _LIGHT_ELEVATION = 50.0  # Degrees.
 
 
 class Swing(NamedTuple):
-  """Values that swing to and fro, each at its own pace.
+  """Values that oscillate sinusoidally, each with its own frequency.
 
   Attributes:
-    center: [..., n], middles.
-    reach: [..., n], how far to either side.
-    cycles: [..., n], swings in a period, whole numbers.
-    phase: [..., n], when they begin, in swings.
+    center: [..., n], mean values.
+    reach: [..., n], amplitudes.
+    cycles: [..., n], whole number of oscillations per period.
+    phase: [..., n], phase at time 0, oscillations.
   """
 
   center: np.ndarray
@@ -41,21 +46,21 @@ class Swing(NamedTuple):
   phase: np.ndarray
 
   def at(self, time) -> np.ndarray:
-    """The values [..., n] at a time, or times [...], in seconds."""
+    """Returns the values [..., n] at one or several times [...], seconds."""
     swings = self.cycles * np.asarray(time)[..., None] / PERIOD + self.phase
     return self.center + self.reach * np.sin(2 * math.pi * swings)
 
 
 class Actor(NamedTuple):
-  """An object and what it does.
+  """An object and its motion.
 
   Attributes:
     category: index into `categories.CATEGORIES`.
-    instance: which one of its kind.
+    instance: number of the instance in its category.
     posed: the object before it moves.
-    path: of x and z.
-    azimuth: degrees that it is turned at first.
-    turn: degrees a second that it turns about its own axis.
+    path: motion of x and z.
+    azimuth: azimuth at time 0, degrees.
+    turn: angular velocity about its own axis, degrees per second.
   """
 
   category: int
@@ -66,7 +71,7 @@ class Actor(NamedTuple):
   turn: float
 
   def at(self, time: float) -> scene.PosedObject:
-    """The object at a time in seconds."""
+    """Returns the object at a time in seconds."""
     x, z = self.path.at(time)
     return self.posed._replace(
       center=np.array([x, self.posed.center[1], z]),
@@ -76,15 +81,15 @@ class Actor(NamedTuple):
 
 
 class Script(NamedTuple):
-  """All that happens in a video.
+  """Everything that happens in a video.
 
   Attributes:
     actors: object 1, object 2, ...
     light: the one light.
-    eye: the camera's azimuth, elevation, distance, and the x and z of the place
-      on the floor that it looks at.
+    eye: motion of the camera: azimuth, elevation, distance, and x and z of the
+      point on the floor in the middle of the image.
     floor: number of the floor's picture.
-    wall: number of the wall's.
+    wall: number of the wall's picture.
   """
 
   actors: tuple[Actor, ...]
@@ -94,7 +99,7 @@ class Script(NamedTuple):
   wall: int
 
   def at(self, time: float) -> scene.Scene:
-    """The scene at a time in seconds."""
+    """Returns the scene at a time in seconds."""
     azimuth, elevation, distance, x, z = self.eye.at(time)
     target = np.array([x, 0.5, z])
     eye = target + distance * cameras.direction(azimuth, elevation)
@@ -106,14 +111,14 @@ class Script(NamedTuple):
 
 
 def random_script(seed: int, index: int) -> Script:
-  """Draws what happens in video number `index` of world `seed`.
+  """Draws the script of video number `index` of world `seed`.
 
   Raises:
-    UsageError: if seed or index is negative.
+    UsageError: seed or index is negative.
   """
   if index < 0:
     raise errors.UsageError(
-      f"index={index}: expected a whole number >= 0; change index."
+      f"index={index}: expected a whole number >= 0; change index"
     )
   rng = factors_lib.generator(seed, factors_lib.VIDEO, index)
   cast = [
@@ -129,7 +134,7 @@ def random_script(seed: int, index: int) -> Script:
       actor._replace(path=path) for actor, path in zip(cast, paths, strict=True)
     ),
     shading.Light(
-      # In front of the objects, as the camera sees them at first.
+      # In front of the objects, as seen from the camera at time 0.
       cameras.direction(azimuth + rng.uniform(-90, 90), _LIGHT_ELEVATION),
       power * np.array([1 + tint, 1.0, 1 - tint]),
     ),
@@ -140,7 +145,13 @@ def random_script(seed: int, index: int) -> Script:
 
 
 def random_swing(rng: np.random.Generator, center, reach) -> Swing:
-  """A swing with drawn phases and one or two cycles; center, reach [..., n]."""
+  """Returns a swing with random phases and one or two cycles per period.
+
+  Args:
+    rng: generator of cycles and phases.
+    center: [..., n], mean values.
+    reach: [..., n], amplitudes.
+  """
   return Swing(
     np.asarray(center, float),
     np.asarray(reach, float),
@@ -152,16 +163,16 @@ def random_swing(rng: np.random.Generator, center, reach) -> Swing:
 def paths_apart(
   rng: np.random.Generator, sizes: Sequence[float], spread: float
 ) -> list[Swing]:
-  """Paths on the ground along which things never meet.
+  """Draws paths on the ground along which objects never collide.
 
   Args:
-    rng: decides the paths.
-    sizes: radius of each thing.
-    spread: about how far from the origin they stray; more, where things are
-      too large to pass each other.
+    rng: generator of the paths.
+    sizes: radius of each object.
+    spread: approximate maximum distance from the origin; more if the objects
+      are too large to pass each other.
 
   Returns:
-    For each thing the swing of its two coordinates x and z.
+    The motion of x and z of each object.
   """
   times = np.linspace(0, PERIOD, _CHECKS, endpoint=False)
   paths, tracks = [], []
@@ -183,7 +194,7 @@ def paths_apart(
 
 
 def _offers(rng, away, reach):
-  """Many paths, around places at most `away` from the origin: [offers, 2]."""
+  """Draws paths with centers up to `away` from the origin: [offers, 2]."""
   angle = rng.uniform(0, 2 * math.pi, size=_OFFERS)
   radius = away * np.sqrt(rng.random(_OFFERS))
   center = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
@@ -215,7 +226,7 @@ def _random_actor(rng, seed, index):
 
 
 def _footprint(posed):
-  """Radius of the upright cylinder that the object turns within."""
+  """Radius of the vertical cylinder that contains the turning object."""
   if (posed.rotation != np.eye(3)).any():
     return posed.radius
   x, _, z = posed.solid.half

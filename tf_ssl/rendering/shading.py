@@ -1,4 +1,4 @@
-"""Light on surfaces: Lambert, a highlight, sky light and soft shadows."""
+"""Light on surfaces: Lambert, highlight, sky light and soft shadows."""
 
 from typing import NamedTuple
 
@@ -8,19 +8,19 @@ from tf_ssl.rendering import ray_march, solids, texture
 
 _SUN = 1.0
 _SKY, _GROUND = 0.42, 0.16  # Ambient light from straight above and below.
-# How far along the way to the light shadows are looked for, in radii of the
+# Distances toward the light at which shadows are sampled, in radii of the
 # bounding sphere, and how fast a near miss darkens.
 _SHADOW_REACH = (0.08, 0.2, 0.45)
 _SHADOW_HARDNESS = 5.0
-_CREVICE = 0.12  # Points with less free room than this are in a crevice.
+_CREVICE = 0.12  # Points with less free space, in radii, are in a crevice.
 
 
 class Light(NamedTuple):
   """A distant light.
 
   Attributes:
-    direction: [3], unit, from the scene toward the light.
-    color: [3], 1 is white light of full strength.
+    direction: [3], unit vector from the scene toward the light.
+    color: [3], 1, 1, 1 is white light of full strength.
   """
 
   direction: np.ndarray
@@ -39,18 +39,18 @@ def shade(
   light_color: np.ndarray,
   step: float,
 ) -> np.ndarray:
-  """Colors points of a solid. All vectors are in the solid's own axes.
+  """Returns the colors of points of a solid; vectors are in the solid's axes.
 
   Args:
-    solid: the shape.
-    surfaces: one for each material.
-    points: [3, n] float32, on the surface.
-    distance: [n], how far they really are from it: a fraction of a pixel.
-    toward_eye: [3, n] float32, unit.
-    toward_light: [3] float32, unit.
-    toward_sky: [3] float32, unit, up in the world.
-    light_color: [3].
-    step: for finite differences.
+    solid: solid of the points.
+    surfaces: appearance of each material.
+    points: [3, n] float32, points on the surface.
+    distance: [n], true distance of the points from it, a fraction of a pixel.
+    toward_eye: [3, n] float32, unit vectors.
+    toward_light: [3] float32, unit vector.
+    toward_sky: [3] float32, unit vector, up in the world.
+    light_color: [3], color of the light.
+    step: step of the finite differences.
 
   Returns:
     [3, n] float32, display values 0..1.
@@ -81,7 +81,7 @@ def shade(
 
 
 def _openness(solid, points, normal, toward_light):
-  """How much sky and how much of the light reaches each point: [n], [n]."""
+  """Returns the fractions [n], [n] of sky and light that reach each point."""
   radius = solid.radius
   room = _CREVICE * radius
   away = [room * normal] + [

@@ -1,4 +1,14 @@
-"""Solids: unions of signed distance functions."""
+"""Solids: unions of primitives, given by signed distance functions.
+
+A distance function maps three float32 arrays x, y, z [n] to [n], the distance
+of each point to the surface, negative inside. y points up. Coordinates are
+separate arrays because NumPy is fastest on contiguous memory.
+
+If an exact distance is expensive, a primitive uses a lower bound, with which
+sphere tracing is still correct. All primitives take `material`, the number of
+their surface, and most take the placement arguments of `_place`: `axis`, `turn`
+and `mirror`.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -14,10 +24,10 @@ class Part(NamedTuple):
   """One primitive of a solid.
 
   Attributes:
-    distance: its signed distance function.
-    low: least corner of a box around it.
-    high: greatest corner of that box.
-    material: which of the instance's surfaces covers it.
+    distance: signed distance function.
+    low: minimum corner of its bounding box.
+    high: maximum corner of its bounding box.
+    material: index of its surface among those of the instance.
   """
 
   distance: Distance
@@ -27,13 +37,13 @@ class Part(NamedTuple):
 
 
 class Solid(NamedTuple):
-  """Parts that make one object, with the box and the sphere around them.
+  """Parts that form one object, with bounding box and bounding sphere.
 
   Attributes:
-    parts: the primitives.
-    center: middle of the box around all parts.
-    half: half the sides of that box.
-    radius: of a sphere around `center` that holds all parts.
+    parts: primitives of the object.
+    center: center of the bounding box.
+    half: half the sides of the bounding box.
+    radius: radius of the bounding sphere around `center`.
   """
 
   parts: tuple[Part, ...]
@@ -49,14 +59,14 @@ class Solid(NamedTuple):
     return nearest
 
   def material(self, x, y, z) -> np.ndarray:
-    """Surface number [n] of the part that each point is nearest to."""
+    """Surface number [n] of the part nearest to each point."""
     distances = np.stack([part.distance(x, y, z) for part in self.parts])
     materials = np.array([part.material for part in self.parts])
     return materials[np.argmin(distances, axis=0)]
 
 
 def join(parts: Sequence[Part]) -> Solid:
-  """Makes one solid of parts that share a coordinate system."""
+  """Returns the solid of parts that share a coordinate system."""
   low = np.min([part.low for part in parts], axis=0)
   high = np.max([part.high for part in parts], axis=0)
   center = (high + low) / 2
@@ -73,7 +83,7 @@ def join(parts: Sequence[Part]) -> Solid:
 
 
 def hollow(part: Part, cavity: Part) -> Part:
-  """`part` with everything inside `cavity` taken away."""
+  """Returns `part` without the inside of `cavity`."""
 
   def distance(x, y, z):
     return np.maximum(part.distance(x, y, z), -cavity.distance(x, y, z))
@@ -82,7 +92,7 @@ def hollow(part: Part, cavity: Part) -> Part:
 
 
 def box(center, half, *, rounding=0.0, material=0, **placing) -> Part:
-  """A box with sides 2 * `half`; `rounding` is the radius of its edges."""
+  """Returns a box with sides 2 * `half` and edges of radius `rounding`."""
   hx, hy, hz = (size - rounding for size in half)
 
   def sharp(x, y, z):
@@ -101,7 +111,7 @@ def box(center, half, *, rounding=0.0, material=0, **placing) -> Part:
 
 
 def cone(center, bottom, top, half_height, *, material=0, **placing) -> Part:
-  """A cone cut off flat; `bottom` and `top` are the radii of its ends."""
+  """Returns a truncated cone; `bottom` and `top` are the radii of its ends."""
   slope = (bottom - top) / (2 * half_height)
   shrink = 1 / math.hypot(1, slope)
   middle = (bottom + top) / 2
@@ -116,7 +126,7 @@ def cone(center, bottom, top, half_height, *, material=0, **placing) -> Part:
 
 
 def cylinder(center, radius, half_height, *, material=0, **placing) -> Part:
-  """An upright cylinder."""
+  """Returns an upright cylinder."""
 
   def distance(x, y, z):
     return np.maximum(np.sqrt(x * x + z * z) - radius, np.abs(y) - half_height)
@@ -126,7 +136,7 @@ def cylinder(center, radius, half_height, *, material=0, **placing) -> Part:
 
 
 def torus(center, ring, tube, *, material=0, **placing) -> Part:
-  """A ring lying flat: `ring` to the middle of the tube of radius `tube`."""
+  """Returns a horizontal ring of radius `ring` with a tube of radius `tube`."""
 
   def distance(x, y, z):
     across = np.sqrt(x * x + z * z) - ring
@@ -137,7 +147,10 @@ def torus(center, ring, tube, *, material=0, **placing) -> Part:
 
 
 def ellipsoid(center, radii, *, material=0, **placing) -> Part:
-  """An ellipsoid, or with one number a sphere. Its distance is approximate."""
+  """Returns an ellipsoid, or a sphere if `radii` is one number.
+
+  The distance of an ellipsoid is approximate.
+  """
   radii = (radii,) * 3 if np.isscalar(radii) else radii
   ax, ay, az = (1 / radius for radius in radii)
   smallest = min(radii)
@@ -147,8 +160,8 @@ def ellipsoid(center, radii, *, material=0, **placing) -> Part:
     scaled = np.sqrt(x * x + y * y + z * z)
     x, y, z = x * ax, y * ay, z * az
     slope = np.sqrt(x * x + y * y + z * z)
-    # The first term of a series about the surface; in the middle it has no
-    # slope to divide by.
+    # First-order approximation about the surface; the slope vanishes at the
+    # center.
     return np.where(
       scaled < 0.5,
       (scaled - 1) * smallest,
@@ -164,12 +177,12 @@ def ellipsoid(center, radii, *, material=0, **placing) -> Part:
 
 
 def rods(segments, *, material=0, mirror="") -> Part:
-  """Rods with round ends.
+  """Returns rods with round ends.
 
   Args:
-    segments: (start, end, radius) of each rod.
+    segments: start, end and radius of each rod.
     material: surface number.
-    mirror: the axes, such as "xz", across which they have mirror images.
+    mirror: axes across which the rods are mirrored, such as "xz".
   """
   start = np.float32([segment[0] for segment in segments])
   end = np.float32([segment[1] for segment in segments])
@@ -196,16 +209,16 @@ def rods(segments, *, material=0, mirror="") -> Part:
 def _place(
   distance, extent, center, material, *, axis="y", turn=None, mirror=""
 ):
-  """Moves a primitive from the origin to where it belongs.
+  """Moves a primitive from the origin to its place.
 
   Args:
-    distance: of the primitive, centered, its own axis along y.
-    extent: half the sides of the box around it.
-    center: where its middle goes.
+    distance: distance function of the primitive, centered, its axis along y.
+    extent: half the sides of its bounding box.
+    center: [3], new center.
     material: surface number.
-    axis: the world axis that the primitive's y axis takes.
-    turn: (axis, degrees), a further rotation about a world axis.
-    mirror: the axes, such as "xz", across which it has mirror images.
+    axis: world axis that the primitive's y axis is mapped to.
+    turn: axis and degrees of a further rotation about a world axis.
+    mirror: axes across which the primitive is mirrored, such as "xz".
 
   Returns:
     The part.
@@ -251,7 +264,7 @@ def _place(
 
 
 def _mirror(part, axes):
-  """Adds mirror images by folding space, at the price of one primitive."""
+  """Adds mirror images by folding space, at the cost of one primitive."""
   if not axes:
     return part
   low, high = list(part.low), list(part.high)

@@ -1,7 +1,7 @@
-"""Where videos are played: a floor with a round wall, and soft shadows.
+"""The stage of videos: a floor with a cylindrical wall, and soft shadows.
 
-Both are textured and stand still in the world, so the whole picture shifts as
-the camera moves, the near floor more than the far wall.
+Both are textured and static, so the background moves with the camera, the near
+floor more than the far wall.
 """
 
 from collections.abc import Sequence
@@ -13,15 +13,15 @@ import numpy as np
 from tf_ssl.rendering import background, scene
 from tf_ssl.rendering import camera as cameras
 
-_WALL = 10.0  # Distance of the wall from the origin.
+_WALL = 10.0  # Radius of the wall around the origin.
 _TILES = 6  # Pairs of mirrored pictures along the wall.
-_TILE = np.pi * _WALL / _TILES  # Side of a picture, on wall and floor.
-# Pictures are drawn toward their own mean, and that toward gray, so that
-# objects stand out.
+_TILE = np.pi * _WALL / _TILES  # Side of a picture on wall and floor.
+# Contrast of the pictures and saturation of their mean, reduced so that objects
+# stand out.
 _CONTRAST, _SATURATION = 0.6, 0.7
-_DIM = 0.35  # How much darker the far floor and the wall are.
-_SHADOW = 0.6  # How much light a shadow takes away.
-_SHADOW_EDGES = 0.5, 1.15  # Where it is full, where it ends; 1: the outline.
+_DIM = 0.35  # Darkening of the far floor and the wall, a fraction.
+_SHADOW = 0.6  # Fraction of light that a shadow removes.
+_SHADOW_EDGES = 0.5, 1.15  # Full shadow, end of shadow; 1 is the outline.
 
 
 class Stage(NamedTuple):
@@ -39,14 +39,14 @@ def build(
   """Paints a stage.
 
   Args:
-    floor: kind and generator, as `background.paint` takes them.
-    wall: the same.
-    size: of the pictures, in pixels.
+    floor: kind and generator of the floor's picture, see `background.paint`.
+    wall: kind and generator of the wall's picture, see `background.paint`.
+    size: side of the pictures, pixels.
   """
   pictures = []
   for kind, rng in (floor, wall):
     if background.KINDS[kind % len(background.KINDS)] == "room":
-      kind -= 1  # A room has a floor and a wall itself.
+      kind -= 1  # A room has its own floor and wall.
     picture = background.paint(kind, rng, size)
     mean = picture.mean(axis=(0, 1))
     muted = mean.mean() + np.float32(_SATURATION) * (mean - mean.mean())
@@ -62,14 +62,14 @@ def paint(
   light: np.ndarray,
   objects: Sequence[scene.PosedObject],
 ) -> np.ndarray:
-  """What the camera sees of the stage.
+  """Renders the stage as seen by a camera.
 
   Args:
-    stage: as of `build`.
-    camera: within the wall and above the floor.
+    stage: stage from `build`.
+    camera: camera inside the wall and above the floor.
     image_size: H and W.
-    light: [3], unit, toward the light.
-    objects: what casts shadows on the floor.
+    light: [3], unit vector toward the light.
+    objects: objects that cast shadows on the floor.
 
   Returns:
     [H, W, 3] float32, display values 0..1.
@@ -103,7 +103,7 @@ def paint(
 
 
 def _look_up(picture, across, down, image_size):
-  """Colors [H, W, 3] at places [H * W], 1 to a picture, mirrored beyond."""
+  """Colors [H, W, 3] at positions [H * W] in pictures, mirrored beyond 0..1."""
   size = picture.shape[0]
   across, down = (
     np.float32(place * size - 0.5).reshape(image_size)
@@ -115,11 +115,11 @@ def _look_up(picture, across, down, image_size):
 
 
 def _lit(x, z, light, objects):
-  """The share [n] of light that reaches places on the floor."""
+  """Fraction [n] of the light that reaches points on the floor."""
   lit = np.ones_like(x)
   full, none = _SHADOW_EDGES
   for posed in objects:
-    # In axes in which the object is about a ball of radius 1.
+    # In axes in which the object is approximately a unit ball.
     half = np.array(posed.solid.half) * (posed.radius / posed.solid.radius)
     to_ball = posed.rotation.T / half[:, None]
     toward = to_ball @ light

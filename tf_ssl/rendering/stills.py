@@ -1,8 +1,4 @@
-"""Stills: pictures of one object, as a function of named factors.
-
-A still is a scene with one object; `videos` fills a `scene.Scene` with several
-that move.
-"""
+"""Stills: images of one object, as a function of named factors."""
 
 import functools
 import math
@@ -25,18 +21,18 @@ from tf_ssl.rendering import factors as factors_lib
 MIN_IMAGE_SIZE, MAX_IMAGE_SIZE = 16, 512
 _CAMERA_DISTANCE = 5.0
 _LIGHT_ELEVATION = 50.0  # Degrees.
-# A room's horizon would look odd on a thing.
+# The horizon of a room would look odd on an object.
 _OCCLUDER_KINDS = tuple(
   number for number, kind in enumerate(background.KINDS) if kind != "room"
 )
 
 
 def check_image_size(image_size: int) -> None:
-  """Raises UsageError if images of this size are not made."""
+  """Raises UsageError if the image size, in pixels, is out of range."""
   if not MIN_IMAGE_SIZE <= image_size <= MAX_IMAGE_SIZE:
     raise errors.UsageError(
-      f"image_size={image_size}: expected {MIN_IMAGE_SIZE} to "
-      f"{MAX_IMAGE_SIZE} pixels; change image_size."
+      f"image_size={image_size}: expected {MIN_IMAGE_SIZE} to"
+      f" {MAX_IMAGE_SIZE} pixels; change image_size"
     )
 
 
@@ -45,8 +41,8 @@ class Rendering(NamedTuple):
 
   Attributes:
     image: [H, W, 3] uint8.
-    mask: [H, W] bool, the object's pixels, hidden ones included.
-    visible: [H, W] bool, those of them that no occluder hides.
+    mask: [H, W] bool, pixels of the object, including occluded ones.
+    visible: [H, W] bool, pixels of the object that are not occluded.
   """
 
   image: np.ndarray
@@ -60,16 +56,16 @@ def render(
   """Renders one object.
 
   Args:
-    factors: what to show, and how.
+    factors: factors of the still.
     image_size: H and W, from `MIN_IMAGE_SIZE` to `MAX_IMAGE_SIZE`.
-    seed: of the world, >= 0: instances, backgrounds and occluders of the same
+    seed: seed of the world, >= 0: instances, backgrounds and occluders of one
       number differ between worlds.
 
   Returns:
-    [H, W, 3] uint8, the same bytes for the same arguments.
+    [H, W, 3] uint8, deterministic.
 
   Raises:
-    UsageError: if a factor, image_size or seed is out of range.
+    UsageError: a factor, image_size or seed is out of range.
   """
   return render_with_mask(factors, image_size=image_size, seed=seed).image
 
@@ -77,7 +73,16 @@ def render(
 def render_with_mask(
   factors: factors_lib.Factors, *, image_size: int, seed: int
 ) -> Rendering:
-  """Renders one object and says where it is. Arguments as of `render`."""
+  """Renders one object and its masks.
+
+  Args:
+    factors: factors of the still.
+    image_size: H and W, from `MIN_IMAGE_SIZE` to `MAX_IMAGE_SIZE`.
+    seed: seed of the world, >= 0.
+
+  Raises:
+    UsageError: a factor, image_size or seed is out of range.
+  """
   check_image_size(image_size)
   factors_lib.check(factors)
   picture = scene.draw(
@@ -103,13 +108,20 @@ def _behind(number: int, image_size: int, seed: int) -> np.ndarray:
 def render_index(
   seed: int, index: int, image_size: int, *, variety: float = 1.0
 ) -> np.ndarray:
-  """Renders image number `index` of world `seed`: [H, W, 3] uint8."""
+  """Renders image number `index` of world `seed`: [H, W, 3] uint8.
+
+  Args:
+    seed: seed of the world, >= 0.
+    index: index of the image, >= 0.
+    image_size: H and W.
+    variety: range of viewpoint, light, occlusion and backgrounds, 0 to 1.
+  """
   drawn = factors_lib.random_factors(seed, index, variety=variety)
   return render(drawn, image_size=image_size, seed=seed)
 
 
 def still(factors: factors_lib.Factors, *, seed: int) -> scene.Scene:
-  """The scene with the one object that the factors describe."""
+  """Returns the scene with the one object that the factors describe."""
   eye = camera.orbit(factors.elevation, distance=_CAMERA_DISTANCE)
   solid, surfaces = instance(seed, factors.category, factors.instance)
   posed = scene.PosedObject(
@@ -130,7 +142,7 @@ def still(factors: factors_lib.Factors, *, seed: int) -> scene.Scene:
 def instance(
   seed: int, category: int, number: int
 ) -> tuple[solids.Solid, tuple[texture.Surface, ...]]:
-  """The solid and the surfaces of one instance of a category."""
+  """Returns the solid and the surfaces of one instance of a category."""
   shape = factors_lib.generator(seed, factors_lib.SHAPE, category, number)
   looks = factors_lib.generator(seed, factors_lib.LOOKS, category, number)
   return (
@@ -145,21 +157,20 @@ def _cover(
   eighths: int,
   rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Puts an occluder before an object.
+  """Puts an occluder in front of an object.
 
-  The occluder is an ellipse or a box beside the object that grows until it
-  hides what it should: its size is a quantile over the object's own pixels,
-  so the hidden part is exact to the pixel.
+  The occluder is an ellipse or a box next to the object that grows until it
+  hides the required fraction. Its size is a quantile over the object's own
+  pixels, so the hidden part is exact to the pixel.
 
   Args:
     image: [H, W, 3] float32, display values 0..1.
-    mask: [H, W] bool, the object's pixels.
-    eighths: how much of the object stays visible, 0 (nothing) to 8 (all; no
-      occluder then).
-    rng: decides where the occluder stands and how it looks.
+    mask: [H, W] bool, pixels of the object.
+    eighths: visible eighths of the object, 0 (nothing) to 8 (all, no occluder).
+    rng: generator of the occluder's position and appearance.
 
   Returns:
-    The image, and [H, W] bool: the object's pixels that stay visible.
+    The image, and [H, W] bool, the pixels of the object that stay visible.
   """
   count = int(np.count_nonzero(mask))
   hidden = round(count * (8 - eighths) / 8)
@@ -174,7 +185,7 @@ def _cover(
   image_size = image.shape[0]
   kind = _OCCLUDER_KINDS[int(rng.integers(len(_OCCLUDER_KINDS)))]
   look = background.paint(kind, rng, image_size)
-  # Darker toward its edge, as something thick and round would be.
+  # Darker toward its edge, like a thick round object.
   depth = np.clip((edge - size) * 6, 0, 1)
   look = look * (0.55 + 0.45 * np.sqrt(depth))[..., None]
   share = np.clip((edge - size) * image_size + 0.5, 0, 1)
@@ -183,7 +194,7 @@ def _cover(
 
 
 def _growth(mask, rng):
-  """[H, W]: how large the occluder must be to reach each pixel."""
+  """[H, W]: size that the occluder needs to reach each pixel."""
   image_size = mask.shape[0]
   x, y = background.grid(image_size)
   middle_x, middle_y = float(x[mask].mean()), float(y[mask].mean())
@@ -196,8 +207,7 @@ def _growth(mask, rng):
   cos, sin = math.cos(tilt), math.sin(tilt)
   flat = rng.uniform(0.7, 1.4)
   along, across = (x * cos + y * sin) * flat, (y * cos - x * sin) / flat
-  # The exponent of the outline is 2 to the power of this: an ellipse, or
-  # nearly a box.
+  # The exponent of the outline is 2**doublings: an ellipse, or nearly a box.
   doublings = 1 if rng.random() < 0.5 else 3
   for _ in range(doublings):
     along, across = along * along, across * across

@@ -1,4 +1,4 @@
-"""What covers an object: colors and patterns fixed to its solid."""
+"""Surfaces of objects: colors and patterns in the object's coordinates."""
 
 import colorsys
 import math
@@ -7,17 +7,17 @@ from typing import NamedTuple
 import numpy as np
 
 _PATTERNS = ("plain", "stripes", "checker", "spots", "marble", "gradient")
-_SURFACES = 3  # The materials that recipes may name.
+_SURFACES = 3  # Number of materials in `categories`.
 
 
 class Surface(NamedTuple):
-  """How one material looks.
+  """Appearance of one material.
 
   Attributes:
-    pattern: one of plain, stripes, checker, spots, marble, gradient.
+    pattern: plain, stripes, checker, spots, marble or gradient.
     colors: [2, 3] float32, linear light, 0..1; the pattern mixes the two.
-    waves: [3, 3] float32, three vectors; patterns are made of sines of a
-      point's products with them.
+    waves: [3, 3] float32, three wave vectors; patterns are sines of their
+      products with a point.
     phases: [3] float32, radians.
     shine: strength of the highlight, 0..1.
     sharpness: exponent of the highlight.
@@ -32,7 +32,7 @@ class Surface(NamedTuple):
 
 
 def random_color(rng: np.random.Generator) -> np.ndarray:
-  """A color [3] float32 as displayed, 0..1; one in six is nearly gray."""
+  """Draws a display color [3] float32, 0..1; one in six is nearly gray."""
   saturation = (
     rng.uniform(0.0, 0.12) if rng.random() < 1 / 6 else rng.uniform(0.3, 0.95)
   )
@@ -41,7 +41,7 @@ def random_color(rng: np.random.Generator) -> np.ndarray:
 
 
 def random_surfaces(rng: np.random.Generator) -> tuple[Surface, ...]:
-  """Draws the looks of one instance, a surface for each material."""
+  """Draws the surfaces of one instance, one per material."""
   return tuple(_random_surface(rng) for _ in range(_SURFACES))
 
 
@@ -64,7 +64,7 @@ def _random_surface(rng):
 
 
 def _random_axes(rng):
-  """Three unit vectors at right angles, uniform: from a unit quaternion."""
+  """Draws three orthonormal vectors, uniformly: from a unit quaternion."""
   a, b, c, d = rng.normal(size=4).tolist()
   scale = 2 / (a * a + b * b + c * c + d * d)
   return [
@@ -87,11 +87,12 @@ def _random_axes(rng):
 
 
 def albedo(surface: Surface, points: np.ndarray) -> np.ndarray:
-  """The color of points of a surface.
+  """Returns the color of points of a surface.
 
   Args:
-    surface: how it looks.
-    points: [3, n], in the solid's own axes, its bounding sphere of radius 1.
+    surface: appearance of the surface.
+    points: [3, n], in the solid's axes, scaled to a bounding sphere of radius
+      1.
 
   Returns:
     [3, n], linear light.
@@ -106,7 +107,7 @@ def albedo(surface: Surface, points: np.ndarray) -> np.ndarray:
 
 
 def _edge(wave):
-  # A step, softened so that it does not flicker between pixels.
+  # A step, softened against aliasing.
   return np.clip(0.5 + 3 * wave, 0, 1)
 
 
@@ -116,7 +117,7 @@ def _marble(angle):
   )
 
 
-# From the three angles [3, n] at each point to the share [n] of the second
+# Functions from three angles [3, n] per point to the fraction [n] of the second
 # color, 0..1.
 _SHARES = {
   "stripes": lambda angle: _edge(np.sin(angle[0])),

@@ -1,7 +1,7 @@
 """Videos: several objects that turn and move under a moving camera.
 
-What is seen is a function of time, so a longer video begins with the frames of
-a shorter one.
+A frame is a function of time, so a longer video starts with the frames of a
+shorter one.
 """
 
 from collections.abc import Iterator
@@ -15,15 +15,15 @@ from tf_ssl.rendering import scene, scripts, stage, stills
 
 
 class Frame(NamedTuple):
-  """One picture of a video. N is the number of objects.
+  """One frame of a video with N objects.
 
   Attributes:
     image: [H, W, 3] uint8.
-    mask: [H, W] uint8, which object is seen there: 0 none, 1 the first, ...
-    boxes: [N, 4] int32, xmin, ymin, xmax, ymax of what is seen of each object,
-      in pixels, maxima exclusive; zeros where it is not seen.
-    visible_fraction: [N] float32, how many of the pixels that the object would
-      cover, alone and on an endless picture, are seen.
+    mask: [H, W] uint8, number of the visible object: 0 none, 1 the first, ...
+    boxes: [N, 4] int32, xmin, ymin, xmax, ymax of the visible part of each
+      object, pixels, maxima exclusive; zeros if it is not visible.
+    visible_fraction: [N] float32, fraction of the pixels that are visible, of
+      those that the object would cover alone in an unbounded image.
   """
 
   image: np.ndarray
@@ -33,15 +33,15 @@ class Frame(NamedTuple):
 
 
 class Video(NamedTuple):
-  """A rendered video. T counts frames, N objects.
+  """A rendered video with T frames and N objects.
 
   Attributes:
     frames: [T, H, W, 3] uint8.
-    masks: [T, H, W] uint8, as `Frame.mask`.
-    boxes: [T, N, 4] int32, as `Frame.boxes`.
-    visible_fraction: [T, N] float32, as `Frame.visible_fraction`.
+    masks: [T, H, W] uint8, number of the visible object, see `Frame.mask`.
+    boxes: [T, N, 4] int32, boxes in pixels, see `Frame.boxes`.
+    visible_fraction: [T, N] float32, visible fractions, see `Frame`.
     categories: [N] int64, indices into `categories.CATEGORIES`.
-    instances: [N] int64, which ones of their kind.
+    instances: [N] int64, number of each instance in its category.
   """
 
   frames: np.ndarray
@@ -63,14 +63,14 @@ def render_video(
   """Renders video number `index` of world `seed`.
 
   Args:
-    seed: of the world, >= 0; its stills show the same instances.
-    index: of the video, >= 0.
-    num_frames: how many, >= 1; more frames go on where fewer end.
+    seed: seed of the world, >= 0; its stills show the same instances.
+    index: index of the video, >= 0.
+    num_frames: number of frames, >= 1.
     image_size: H and W, or one number for both.
-    fps: frames a second, 0.1 to 1000.
+    fps: frame rate, frames per second, 0.1 to 1000.
 
   Raises:
-    UsageError: if an argument is out of range.
+    UsageError: an argument is out of range.
   """
   script = scripts.random_script(seed, index)
   shown = list(frames(script, num_frames, seed, size_of(image_size), fps))
@@ -82,12 +82,19 @@ def render_video(
 
 
 def size_of(image_size: int | tuple[int, int]) -> tuple[int, int]:
-  """H and W. Raises UsageError if videos of this size are not made."""
+  """Returns H and W.
+
+  Args:
+    image_size: H and W, or one number for both.
+
+  Raises:
+    UsageError: the size is out of range.
+  """
   sides = (image_size,) * 2 if np.ndim(image_size) == 0 else tuple(image_size)
   if len(sides) != 2:
     raise errors.UsageError(
-      f"image_size={image_size!r}: expected one number, or height and width; "
-      "change image_size."
+      f"image_size={image_size!r}: expected one number, or height and width;"
+      " change image_size"
     )
   for side in sides:
     stills.check_image_size(side)
@@ -95,13 +102,14 @@ def size_of(image_size: int | tuple[int, int]) -> tuple[int, int]:
 
 
 def check_time(num_frames: int, fps: float) -> None:
-  """Raises UsageError if videos are not made of so many frames, or so fast."""
-  if num_frames < 1:
-    raise errors.UsageError(
-      f"num_frames={num_frames}: expected 1 or more; change num_frames."
-    )
-  if not 0.1 <= fps <= 1000:
-    raise errors.UsageError(f"fps={fps!r}: expected 0.1 to 1000; change fps.")
+  """Raises UsageError if the number of frames or the frame rate is invalid."""
+  errors.require(
+    num_frames >= 1,
+    f"num_frames={num_frames}: expected 1 or more; change num_frames",
+  )
+  errors.require(
+    0.1 <= fps <= 1000, f"fps={fps!r}: expected 0.1 to 1000; change fps"
+  )
 
 
 def frames(
@@ -111,7 +119,18 @@ def frames(
   image_size: tuple[int, int],
   fps: float,
 ) -> Iterator[Frame]:
-  """Renders one frame after the other. Arguments as of `render_video`."""
+  """Renders frames one by one.
+
+  Args:
+    script: script of the video.
+    num_frames: number of frames, >= 1.
+    seed: seed of the world.
+    image_size: H and W.
+    fps: frame rate, frames per second, 0.1 to 1000.
+
+  Raises:
+    UsageError: num_frames or fps is out of range.
+  """
   check_time(num_frames, fps)
   background = factors_lib.BACKGROUND
   built = stage.build(
@@ -133,12 +152,12 @@ def _frame(shown, built, image_size):
   )
   picture = scene.draw(shown, behind)
   boxes, fractions = [], []
-  for number, whole in enumerate(picture.masks):
+  for number, mask in enumerate(picture.masks):
     seen = picture.front == number
     boxes.append(scene.bounding_box(seen))
-    covered = np.count_nonzero(whole)
-    if whole[[0, -1]].any() or whole[:, [0, -1]].any():
-      # Nothing is larger than the margin.
+    covered = np.count_nonzero(mask)
+    if mask[[0, -1]].any() or mask[:, [0, -1]].any():
+      # Objects are smaller than the margin.
       covered = max(
         covered, scene.whole_size(shown, number, image_size, max(image_size))
       )

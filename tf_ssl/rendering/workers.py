@@ -15,9 +15,7 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any
 
-import cv2
-
-from tf_ssl.ops import child_process, progress
+from tf_ssl.ops import child_process, progress, threads
 from tf_ssl.rendering import factors, files
 
 # One process renders this many images before another one has started.
@@ -54,8 +52,9 @@ def render(
   """
   total = len(items) * world.get("num_frames", 1)
   if processes is None:
-    cores = len(os.sched_getaffinity(0))
-    processes = min(cores, len(items), total // _IMAGES_PER_PROCESS)
+    processes = min(
+      threads.num_cores(), len(items), total // _IMAGES_PER_PROCESS
+    )
   unit = "frame" if kind == "video" else "image"
   with progress.bar(
     f"Rendering {title or kind + 's'}", total=total, unit=unit
@@ -76,7 +75,7 @@ def render(
 
 def main() -> None:
   """Runs a worker: reads its job from stdin, writes a dot per image."""
-  cv2.setNumThreads(1)
+  threads.use_one_for_opencv()
   try:
     for _ in _render(*json.load(sys.stdin)):
       sys.stdout.write(".")
