@@ -1,4 +1,4 @@
-"""Tests of tf_ssl.losses.info_nce."""
+"""InfoNCE and NT-Xent against slow NumPy references."""
 
 import sys
 
@@ -26,7 +26,7 @@ def slow_loss(queries, keys, negatives, temperature):
 
 @pytest.mark.parametrize("in_graph", [False, True])
 @pytest.mark.parametrize("temperature", [0.07, 0.2, 1.0])
-def test_it_equals_the_papers_equation_one_query_at_a_time(
+def test_info_nce_equals_mocos_equation_one_query_at_a_time(
   temperature, in_graph
 ):
   rng = np.random.default_rng(0)
@@ -71,6 +71,61 @@ def test_the_positive_stands_in_column_zero():
 def test_accuracy_counts_queries_closest_to_their_own_key():
   logits = tf.constant([[2.0, 1.0], [1.0, 2.0], [1.0, 1.0], [3.0, 0.0]])
   assert float(info_nce.contrastive_accuracy(logits)) == 0.5
+
+
+def seeded_rows(seed, rows, width):
+  return unit_rows(np.random.default_rng(seed), rows, width)
+
+
+def slow_nt_xent(queries, keys, temperature):
+  """Equation 1 of SimCLR over the 2B views, one at a time, in float64."""
+  views = np.concatenate([queries, keys]).astype("d")
+  size, losses = len(queries), []
+  for i, view in enumerate(views):
+    exponents = np.exp(views @ view / temperature)
+    others = exponents.sum() - exponents[i]
+    losses.append(-np.log(exponents[(i + size) % (2 * size)] / others))
+  return np.array(losses)
+
+
+def nt_xent_of(rows, queries, keys, temperature):
+  logits = info_nce.nt_xent_logits(
+    tf.gather(queries, rows),
+    tf.gather(keys, rows),
+    queries,
+    keys,
+    tf.constant(rows),
+    temperature=temperature,
+  )
+  return info_nce.info_nce(logits)
+
+
+@pytest.mark.parametrize("in_graph", [False, True])
+@pytest.mark.parametrize("temperature", [0.1, 0.5])
+def test_nt_xent_equals_simclrs_equation_one_view_at_a_time(
+  temperature, in_graph
+):
+  queries, keys = seeded_rows(0, 6, 4), seeded_rows(1, 6, 4)
+
+  def loss(queries, keys):
+    return nt_xent_of(np.arange(6), queries, keys, temperature)
+
+  ours = (tf.function(loss) if in_graph else loss)(queries, keys)
+  expected = slow_nt_xent(queries, keys, temperature).mean()
+  np.testing.assert_allclose(ours, expected, rtol=1e-5)
+
+
+def test_nt_xent_of_a_replica_is_the_loss_of_its_own_views():
+  queries, keys = seeded_rows(0, 6, 4), seeded_rows(1, 6, 4)
+  each = slow_nt_xent(queries, keys, 0.2)
+  ours = nt_xent_of(np.array([2, 3]), queries, keys, 0.2)
+  np.testing.assert_allclose(ours, each[[2, 3, 8, 9]].mean(), rtol=1e-5)
+
+
+def test_nt_xent_of_equal_views_is_the_log_of_their_number():
+  same = np.tile(seeded_rows(0, 1, 4), [5, 1])
+  loss = nt_xent_of(np.arange(5), same, same, 0.1)
+  np.testing.assert_allclose(loss, np.log(2 * 5 - 1), rtol=1e-5)
 
 
 if __name__ == "__main__":

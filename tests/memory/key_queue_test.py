@@ -1,4 +1,4 @@
-"""Tests of tf_ssl.memory.key_queue."""
+"""The key queue: order of overwriting, gradients, default length."""
 
 import sys
 
@@ -11,7 +11,7 @@ from tf_ssl.memory import key_queue
 
 
 def rows(first, count):
-  """Rows that are told apart by their one number."""
+  """Rows of one number each, which identifies them."""
   return tf.reshape(tf.range(first, first + count, dtype=tf.float32), [-1, 1])
 
 
@@ -39,23 +39,30 @@ def test_a_batch_larger_than_the_queue_leaves_its_last_keys():
   queue.enqueue(rows(0, 2))
   queue.enqueue(rows(10, 7))
   assert sorted(queue.keys[:, 0].numpy()) == [14, 15, 16]
-  queue.enqueue(rows(20, 1))  # goes where the oldest, 14, is
+  queue.enqueue(rows(20, 1))  # Overwrites the oldest, 14.
   assert sorted(queue.keys[:, 0].numpy()) == [15, 16, 20]
 
 
 def test_no_gradient_reaches_the_queue():
-  assert key_queue.KeyQueue(3, 1).trainable_variables == []
+  queue = key_queue.KeyQueue(3, 1)
+  assert not queue.trainable_variables
+  query = tf.Variable([[0.5]])
+  with tf.GradientTape() as tape:
+    loss = tf.reduce_sum(tf.matmul(query, queue.keys, transpose_b=True))
+  of_query, of_keys = tape.gradient(loss, [query, queue.keys])
+  np.testing.assert_allclose(of_query, [[tf.reduce_sum(queue.keys)]], rtol=1e-5)
+  assert of_keys is None
 
 
-def test_a_queue_without_room_is_refused():
-  with pytest.raises(errors.UsageError, match="QUEUE_SIZE"):
+def test_an_empty_queue_is_refused():
+  with pytest.raises(errors.UsageError, match="length 0.*QUEUE_SIZE"):
     key_queue.KeyQueue(0, 4)
 
 
 @pytest.mark.parametrize(
   ("num_images", "batch_size", "length"),
   [
-    (1_281_167, 256, 65_536),  # ImageNet: MoCo's own
+    (1_281_167, 256, 65_536),  # ImageNet, as in MoCo
     (10_000, 128, 4_096),
     (1_500, 64, 512),
     (100, 64, 64),  # at least one batch

@@ -101,7 +101,7 @@ def test_frames_and_regions_are_one_call_of_each_encoder_a_kind(
   assert sizes == [(BATCH, 16, 16, 3), (BATCH, 12, 12, 3)]
 
 
-def test_guessing_costs_the_weighted_logarithm():
+def test_chance_loss_is_the_weighted_logarithm():
   model = build(frame_weight=0.5, track_weight=0.25)
   assert model.chance_loss == pytest.approx(0.75 * math.log(QUEUE + 1))
 

@@ -1,6 +1,8 @@
-"""InfoNCE (van den Oord et al. 2018), as MoCo's equation 1 uses it."""
+"""InfoNCE (van den Oord et al. 2018) and the logits of MoCo and SimCLR."""
 
 import tensorflow as tf
+
+_NEVER = -1e9  # Logit of a view that does not compete.
 
 
 def contrastive_logits(
@@ -10,13 +12,13 @@ def contrastive_logits(
   *,
   temperature: float,
 ) -> tf.Tensor:
-  """Similarities of each query to its key and to the negatives.
+  """Similarities of each query to its key and to negatives: MoCo, equation 1.
 
   Args:
     queries: [B, E], unit length.
     keys: [B, E], unit length; row b is the positive of query b.
     negatives: [K, E], unit length.
-    temperature: divides the similarities.
+    temperature: divisor of the similarities.
 
   Returns:
     [B, 1+K] float32, the positive in column 0.
@@ -29,27 +31,72 @@ def contrastive_logits(
   return tf.concat([positive, negative], axis=1) / temperature
 
 
+def nt_xent_logits(
+  queries: tf.Tensor,
+  keys: tf.Tensor,
+  all_queries: tf.Tensor,
+  all_keys: tf.Tensor,
+  rows: tf.Tensor,
+  *,
+  temperature: float,
+) -> tf.Tensor:
+  """Similarities of views to all other views of the global batch.
+
+  With `info_nce` they are NT-Xent, the loss of SimCLR (Chen et al. 2020,
+  equation 1).
+
+  Args:
+    queries: [b, E], unit length: first views of this replica.
+    keys: [b, E], unit length: second views of this replica.
+    all_queries: [B, E], first views of the global batch.
+    all_keys: [B, E], second views of the global batch.
+    rows: [b] integer, rows of this replica's examples in the global batch.
+    temperature: divisor of the similarities.
+
+  Returns:
+    [2b, 1+2B] float32, queries first, the positive in column 0. Two of the
+    other 2B columns, the view itself and the positive, hold -1e9.
+  """
+  itself = tf.one_hot(rows, tf.shape(all_queries)[0], _NEVER)  # [b, B]
+
+  def one_side(mine, other, all_mine, all_other):
+    positive = tf.reduce_sum(mine * other, axis=1, keepdims=True)
+    same = tf.matmul(mine, all_mine, transpose_b=True)
+    across = tf.matmul(mine, all_other, transpose_b=True)
+    negative = tf.concat([same, across], axis=1) / temperature
+    negative += tf.concat([itself, itself], axis=1)
+    return tf.concat([positive / temperature, negative], axis=1)
+
+  return tf.concat(
+    [
+      one_side(queries, keys, all_queries, all_keys),
+      one_side(keys, queries, all_keys, all_queries),
+    ],
+    axis=0,
+  )
+
+
 def info_nce(logits: tf.Tensor) -> tf.Tensor:
-  """The mean of -log softmax of column 0, by a float32 log-sum-exp.
+  """Mean of -log softmax of column 0, by a float32 log-sum-exp.
 
   Args:
     logits: [B, 1+K], the positive in column 0.
 
   Returns:
-    [] float32. Where all 1+K similarities are equal it is log(K+1).
+    [] float32; log(K+1) if all 1+K similarities are equal.
   """
   logits = tf.cast(logits, tf.float32)
   return tf.reduce_mean(tf.reduce_logsumexp(logits, axis=1) - logits[:, 0])
 
 
 def contrastive_accuracy(logits: tf.Tensor) -> tf.Tensor:
-  """The share of queries that are closest to their own key.
+  """Fraction of queries that are closest to their own key.
 
   Args:
     logits: [B, 1+K], the positive in column 0.
 
   Returns:
-    [] float32 in 0..1; ties with a negative do not count.
+    [] float32 in 0..1; a tie with a negative is an error.
   """
   best_negative = tf.reduce_max(logits[:, 1:], axis=1)
   return tf.reduce_mean(tf.cast(logits[:, 0] > best_negative, tf.float32))

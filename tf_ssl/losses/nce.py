@@ -8,16 +8,16 @@ import tensorflow as tf
 def nce(
   logits: tf.Tensor, log_normalizer: tf.Tensor, *, num_images: int
 ) -> tf.Tensor:
-  """Tells each positive from M samples of uniform noise.
+  """Loss of telling a positive from M samples of uniform noise.
 
-  P = exp(logit) / Z is what the model thinks of a sample, M/N how often noise
-  would give it: the loss of an example is
+  With the model's probability P = exp(logit) / Z, and M/N for the expected
+  number of times that the noise draws an image, the loss of an example is
   -log(P₊ / (P₊ + M/N)) - Σ log((M/N) / (P₋ + M/N)).
 
   Args:
     logits: [B, 1+M] similarities / temperature, the positive in column 0.
     log_normalizer: [] float32, log Z.
-    num_images: N, what noise draws from.
+    num_images: N, number of images that the noise draws from.
 
   Returns:
     [] float32, the mean over the batch.
@@ -30,11 +30,11 @@ def nce(
 
 
 def log_normalizer(logits: tf.Tensor, *, num_images: int) -> tf.Tensor:
-  """Log Z = log(N · mean of exp(logit)), estimated from one batch.
+  """Estimates log Z = log(N · mean of exp(logit)) from one batch.
 
   Args:
-    logits: [B, 1+M].
-    num_images: N.
+    logits: [B, 1+M] similarities / temperature.
+    num_images: N, number of images that the noise draws from.
 
   Returns:
     [] float32, with no gradient.

@@ -9,33 +9,33 @@ from tf_ssl.ops import cross_replica
 class KeyQueue(tf.keras.layers.Layer):
   """The last K keys, which serve as negatives.
 
-  Starts with unit-length Gaussian rows. Every replica holds the same queue:
-  keys are gathered from all replicas before they are written.
+  It starts with Gaussian rows of unit length. Every replica holds the same
+  queue: keys are gathered from all replicas before they are written.
 
   Attributes:
     keys: variable [K, E] float32, unit length.
-    head: variable [] int64, the slot that is written next.
+    head: variable [] int64, row that is written next.
   """
 
   def __init__(
     self, length: int, embedding_size: int, *, seed: int = 0, name="queue"
   ):
-    """Fills the queue with random rows.
+    """Creates a queue of random rows.
 
     Args:
       length: K, at least 1.
       embedding_size: E.
-      seed: of the initial rows.
-      name: of the Keras layer.
+      seed: seed of the initial rows.
+      name: name of the Keras layer.
 
     Raises:
-      UsageError: length is below 1.
+      UsageError: `length` is below 1.
     """
     super().__init__(dtype="float32", name=name)
-    if length < 1:
-      raise errors.UsageError(
-        f"queue of length {length}: expected at least 1; change QUEUE_SIZE."
-      )
+    errors.require(
+      length >= 1,
+      f"queue of length {length}: expected at least 1; change QUEUE_SIZE",
+    )
     rows = tf.random.stateless_normal([length, embedding_size], [seed, 0])
     once = tf.VariableAggregation.ONLY_FIRST_REPLICA
     self.keys = tf.Variable(
@@ -47,7 +47,7 @@ class KeyQueue(tf.keras.layers.Layer):
     self.head = tf.Variable(
       0, dtype=tf.int64, trainable=False, aggregation=once, name="head"
     )
-    self.built = True  # never called, so Keras must not try to build it
+    self.built = True  # Never called, so Keras must not try to build it.
 
   @property
   def length(self) -> int:
@@ -58,8 +58,8 @@ class KeyQueue(tf.keras.layers.Layer):
     """Overwrites the oldest rows with the keys of all replicas.
 
     Args:
-      keys: [B, E] on each replica, under no gradient. A global batch larger
-        than K leaves its last K keys.
+      keys: [B, E] on each replica, outside of any gradient tape. Of a global
+        batch larger than K, the last K keys are kept.
     """
     keys = tf.cast(cross_replica.gather(keys), tf.float32)  # [R·B, E]
     count = tf.shape(keys, out_type=tf.int64)[0]
@@ -70,15 +70,15 @@ class KeyQueue(tf.keras.layers.Layer):
 
 
 def default_length(num_images: int, batch_size: int) -> int:
-  """The queue for a dataset of this size, where none is asked for.
+  """Length of the queue for a dataset of a given size.
 
-  MoCo's 65,536 for ImageNet's size; below that the largest power of two that
-  is at most half of the dataset, so that a key has left the queue when its own
-  image comes round again, and at least one batch.
+  For ImageNet it is MoCo's 65,536. For a smaller dataset it is the largest
+  power of two that is at most half of the number of images, so that a key has
+  left the queue before its own image returns, and at least one batch.
 
   Args:
-    num_images: N.
-    batch_size: global batch.
+    num_images: N, number of images of the dataset.
+    batch_size: global batch size.
   """
   half = max(num_images // 2, 1)
   power = 1 << (half.bit_length() - 1)

@@ -1,4 +1,4 @@
-"""A memory bank: one remembered embedding for each image of the dataset."""
+"""Memory bank: one embedding for each image of the dataset."""
 
 import tensorflow as tf
 
@@ -6,16 +6,17 @@ from tf_ssl import errors
 from tf_ssl.ops import cross_replica
 
 DTYPES = ("float32", "float16")
-_WORKING_BYTES = 64 << 20  # of bank rows held at a time, in float32
+_WORKING_BYTES = 64 << 20  # Bank rows in memory at a time, in float32.
 
 
 class MemoryBank(tf.keras.layers.Layer):
-  """N embeddings of unit length, read by number and written in place.
+  """N embeddings of unit length, read by row number and written in place.
 
-  Starts with rows whose numbers are uniform in -1..1, scaled to unit length.
-  Every replica holds the same bank: what is written is gathered from all.
-  Nothing ever copies the bank; of its rows at most 64 MiB are held at a time,
-  or one sample's negatives where those are more (16 MB for 32,000 of 128).
+  It starts with rows that are uniform in -1..1 and scaled to unit length. Every
+  replica holds the same bank: writes are gathered from all replicas. The bank
+  is never copied. At most 64 MiB of its rows are in memory a second time, or
+  the negatives of one example if they are larger (16 MB for 32,000 of width
+  128).
 
   Attributes:
     embeddings: variable [N, E].
@@ -30,29 +31,29 @@ class MemoryBank(tf.keras.layers.Layer):
     seed: int = 0,
     name="memory_bank",
   ):
-    """Fills the bank with random rows.
+    """Creates a bank of random rows.
 
     Args:
       num_images: N, at least 2.
       embedding_size: E.
       dtype: "float32", or "float16" for half of the memory.
-      seed: of the initial rows.
-      name: of the Keras layer.
+      seed: seed of the initial rows.
+      name: name of the Keras layer.
 
     Raises:
-      UsageError: N < 2, or another dtype.
+      UsageError: N < 2, or the dtype is unknown.
     """
     super().__init__(dtype="float32", name=name)
-    if num_images < 2:
-      raise errors.UsageError(
-        f"memory bank for {num_images} images: expected at least 2, or there is"
-        " nothing to compare with; change IMAGES."
-      )
-    if dtype not in DTYPES:
-      raise errors.UsageError(
-        f"memory bank of {dtype!r}: expected one of {', '.join(DTYPES)}; change"
-        " `bank_dtype`."
-      )
+    errors.require(
+      num_images >= 2,
+      f"memory bank for {num_images} images: expected at least 2, to have"
+      " negatives; change IMAGES",
+    )
+    errors.require(
+      dtype in DTYPES,
+      f"memory bank of {dtype!r}: expected one of {', '.join(DTYPES)}; change"
+      " `bank_dtype`",
+    )
     self.embeddings = tf.Variable(
       _random_rows(
         tf.constant([num_images, embedding_size]), tf.constant(seed), dtype
@@ -61,7 +62,7 @@ class MemoryBank(tf.keras.layers.Layer):
       aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
       name="embeddings",
     )
-    self.built = True  # never called, so Keras must not try to build it
+    self.built = True  # Never called, so Keras must not try to build it.
 
   @property
   def num_images(self) -> int:
@@ -69,7 +70,7 @@ class MemoryBank(tf.keras.layers.Layer):
     return self.embeddings.shape[0]
 
   def read(self, index: tf.Tensor) -> tf.Tensor:
-    """[...] integers -> [..., E] float32."""
+    """Rows by number: [...] integers -> [..., E] float32."""
     return tf.cast(tf.gather(self.embeddings, index), tf.float32)
 
   def negative_similarities(
@@ -81,17 +82,17 @@ class MemoryBank(tf.keras.layers.Layer):
     count: int,
     seed: int,
   ) -> tf.Tensor:
-    """Similarities to rows that are drawn for each example, never its own.
+    """Similarities to random rows, different for each example, never its own.
 
-    The rows are drawn and read again for the gradient, not kept.
+    For the gradient the rows are drawn and read a second time, not kept.
 
     Args:
       queries: [B, Q, E], Q embeddings of each example.
       index: [B] int64, each example's own row.
-      examples: [B] int64, numbers of the examples in the run, which with `seed`
-        determine the draws.
+      examples: [B] int64, numbers of the examples in the run. Together with
+        `seed` they determine the rows.
       count: M, negatives per example.
-      seed: of the draws.
+      seed: seed of the random rows.
 
     Returns:
       [B, Q, M] float32.
@@ -149,19 +150,19 @@ class MemoryBank(tf.keras.layers.Layer):
   def write(
     self, index: tf.Tensor, embeddings: tf.Tensor, *, momentum: float
   ) -> None:
-    """M ← normalize(momentum · m + (1 - momentum) · f), of all replicas.
+    """Writes rows of all replicas: m ← normalize(momentum·m + (1-momentum)·f).
 
     Args:
-      index: [B] int64 on each replica. Where a number comes twice in the global
+      index: [B] int64 on each replica. If a number occurs twice in the global
         batch, the last one is written.
-      embeddings: [B, E], unit length, under no gradient.
-      momentum: how much of the old stays.
+      embeddings: [B, E], unit length, f above; outside of any gradient tape.
+      momentum: weight of the old row, 0..1.
     """
     index = cross_replica.gather(index)  # [R·B]
     new = cross_replica.gather(tf.cast(embeddings, tf.float32))
     mixed = momentum * self.read(index) + (1.0 - momentum) * new
     mixed = tf.math.l2_normalize(mixed, axis=1)
-    # Twins all write what the last of them has: the order does not matter then.
+    # Duplicates all write the value of the last one: their order is free.
     twins = tf.cast(index[:, None] == index[::-1], tf.int32)  # [R·B, R·B]
     last = tf.size(index) - 1 - tf.argmax(twins, axis=1, output_type=tf.int32)
     values = tf.cast(tf.gather(mixed, last), self.embeddings.dtype)
@@ -176,7 +177,18 @@ def draw_negatives(
   num_images: int,
   seed: int,
 ) -> tf.Tensor:
-  """[B] own rows -> [B, count] int64: other rows, uniform, with repeats."""
+  """Draws rows of negatives, uniformly and with replacement.
+
+  Args:
+    index: [B] integer, the examples' own rows, which are never drawn.
+    examples: [B] integer, numbers of the examples in the run.
+    count: M, negatives per example.
+    num_images: N, number of rows.
+    seed: seed of the draws.
+
+  Returns:
+    [B, M] int64.
+  """
 
   def one(own_and_example):
     own, example = own_and_example
@@ -199,7 +211,7 @@ def draw_negatives(
 
 @tf.function
 def _random_rows(shape: tf.Tensor, seed: tf.Tensor, dtype: str) -> tf.Tensor:
-  """[N, E]; a graph, in which the scaled rows take the place of the others."""
+  """[N, E], unit length; a graph, which scales the rows in place."""
   rows = tf.random.stateless_uniform(
     shape, tf.stack([seed, 1]), -1.0, 1.0, dtype=dtype, alg="philox"
   )

@@ -1,4 +1,4 @@
-"""The key encoder: a moving average of the query encoder."""
+"""Momentum update: the key encoder is a moving average of the query encoder."""
 
 from collections.abc import Sequence
 
@@ -6,12 +6,21 @@ import tensorflow as tf
 
 
 def copy_weights(source: tf.keras.layers.Layer, target: tf.keras.layers.Layer):
-  """Sets every weight of `target`, moving averages too, to `source`'s.
+  """Copies every weight, those of moving averages included.
+
+  Args:
+    source: built layer.
+    target: layer of the same structure, whose weights are overwritten.
 
   Raises:
-    ValueError: the two are not built alike.
+    ValueError: the structures differ, or a layer has no weights yet.
   """
-  _check_alike(source.weights, target.weights)
+  shapes = [[tuple(v.shape) for v in x.weights] for x in (source, target)]
+  if shapes[0] != shapes[1] or not shapes[0]:
+    raise ValueError(
+      f"key and query side differ or are not built: {len(shapes[0])} and"
+      f" {len(shapes[1])} weights."
+    )
   for mine, other in zip(target.weights, source.weights, strict=True):
     mine.assign(other)
 
@@ -25,9 +34,9 @@ def momentum_update(
   """Target ← momentum · target + (1 - momentum) · source (MoCo, equation 2).
 
   Args:
-    source: the query side's trained variables.
-    target: the key side's, in the same order.
-    momentum: 0 copies, 1 leaves the target as it is.
+    source: trained variables of the query side.
+    target: variables of the key side, in the same order.
+    momentum: 0 copies the source, 1 keeps the target.
   """
 
   def update(strategy):
@@ -37,14 +46,5 @@ def momentum_update(
   def move(mine, other):
     return mine.assign(momentum * mine + (1.0 - momentum) * other)
 
-  # outside of a replica's own context, since mirrored variables have one value
+  # In cross-replica context, because a mirrored variable has one value.
   tf.distribute.get_replica_context().merge_call(update)
-
-
-def _check_alike(source, target):
-  shapes = [[tuple(v.shape) for v in side] for side in (source, target)]
-  if shapes[0] != shapes[1] or not shapes[0]:
-    raise ValueError(
-      f"key and query side differ or are not built: {len(shapes[0])} and"
-      f" {len(shapes[1])} weights."
-    )

@@ -1,4 +1,4 @@
-"""What every contrastive method shares: the train step, in one place."""
+"""Base class of all methods: the train step."""
 
 import types as types_lib
 from collections.abc import Callable, Mapping, Sequence
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from tf_ssl import batches
+from tf_ssl import batches, errors
 from tf_ssl.losses import info_nce
 from tf_ssl.ops import cross_replica
 
@@ -14,14 +14,14 @@ NON_FINITE = "the loss or its gradient is not finite"
 
 
 class Setup(NamedTuple):
-  """What a method's builder must know of the run.
+  """Facts about a run that the builder of a method needs.
 
   Attributes:
-    num_images: N, of the dataset.
-    num_classes: C, of its labels; 0 without labels.
-    batch_size: global batch.
+    num_images: N, number of images of the dataset.
+    batch_size: global batch size.
     image_size: side of the views, pixels.
-    seed: of everything random in the method.
+    num_classes: C, number of classes of the labels; 0 without labels.
+    seed: seed of everything random in the method.
     dtype: Keras dtype policy of the encoders.
   """
 
@@ -36,7 +36,14 @@ class Setup(NamedTuple):
 def build_pair(
   setup: Setup, encoder: Callable, projection_head: Callable, prefix: str = ""
 ) -> tuple[tf.keras.Model, tf.keras.layers.Layer]:
-  """An encoder and its head, with the variables made by a call on one image."""
+  """Builds an encoder and its projection head, variables included.
+
+  Args:
+    setup: facts about the run.
+    encoder: function of dtype and name that builds an encoder.
+    projection_head: function of a name that builds a projection head.
+    prefix: prefix of both names, such as "key_".
+  """
   pair = (
     encoder(dtype=setup.dtype, name=f"{prefix}backbone"),
     projection_head(name=f"{prefix}projection_head"),
@@ -46,15 +53,23 @@ def build_pair(
   return pair
 
 
+def check_temperature(temperature: float) -> None:
+  """Raises UsageError unless the temperature is above 0."""
+  errors.require(
+    temperature > 0.0,
+    f"temperature={temperature}: expected above 0; change `temperature`",
+  )
+
+
 class Contrast(NamedTuple):
-  """What a method's forward pass gives.
+  """Result of a method's forward pass.
 
   Attributes:
-    loss: [] float32, the mean over this replica's examples.
+    loss: [] float32, mean over the examples of this replica.
     logits: [B, 1+K], the positive in column 0.
-    to_remember: detached tensors for `on_train_step_end`, or None.
-    features: [B, D] of the first view, where another loss may be added on top.
-    metrics: further numbers for the log, [] each, by name.
+    to_remember: tensors without gradient for `on_train_step_end`, or None.
+    features: [B, D] of the first view, for losses on top of this one.
+    metrics: further numbers for the log by name, [] each.
   """
 
   loss: tf.Tensor
@@ -65,18 +80,19 @@ class Contrast(NamedTuple):
 
 
 class ContrastiveModel(tf.keras.Model):
-  """Learns an encoder from views: images [B, H, W, 3] -> feature [B, D].
+  """Learns an encoder from views.
 
-  A method overrides `contrast` and, where it remembers something, the two
-  hooks. The order of a step is that of MoCo's Algorithm 1: hook, forward pass
-  under the tape, gradients, hook.
+  A method overrides `contrast`, and both hooks if it has a memory. A step has
+  the order of MoCo's Algorithm 1: hook, forward pass under the tape,
+  gradients, hook.
 
   Attributes:
     encoder: images [B, H, W, 3] -> feature [B, D].
     projection_head: feature [B, D] -> embedding [B, E].
-    finish_views: None, or `(views, step) -> views`, the photometric half of
-      augmentation where it runs inside the train step; set before `fit`.
-    view_type: the batch of `types` that the method learns from.
+    finish_views: function (views, step) -> views, the photometric half of
+      augmentation if it runs inside the train step, else None; set before
+      `fit`.
+    view_type: class of `batches` that the method learns from.
   """
 
   view_type = batches.ImagePair
@@ -92,34 +108,39 @@ class ContrastiveModel(tf.keras.Model):
     self.encoder = encoder
     self.projection_head = projection_head
     self.finish_views: Callable | None = None
-    self.distribute_reduction_method = "first"  # they are means already
+    self.distribute_reduction_method = "first"  # The logs are means already.
 
   def call(self, images, training=None):
-    """[B, H, W, 3] normalized -> [B, D] float32: what evaluation uses."""
+    """Features for evaluation: [B, H, W, 3] normalized -> [B, D] float32."""
     return self.encoder(images, training=training)
 
   def embed(self, images, training=None):
-    """[B, H, W, 3] normalized -> [B, E] float32, unit length."""
+    """Embeddings: [B, H, W, 3] normalized -> [B, E] float32, unit length."""
     return self.project(self.encoder(images, training=training), training)
 
   def project(self, features, training=None):
-    """[B, D] -> [B, E] float32, unit length."""
+    """Embeddings of features: [B, D] -> [B, E] float32, unit length."""
     embeddings = self.projection_head(features, training=training)
     return tf.math.l2_normalize(tf.cast(embeddings, tf.float32), axis=1)
 
   def contrast(self, views: NamedTuple, training: bool) -> Contrast:
-    """The method's forward pass over one replica's share of a batch."""
+    """Forward pass over one replica's share of a batch.
+
+    Args:
+      views: batch of type `view_type`, finished.
+      training: whether batch norm uses and updates batch statistics.
+    """
     raise NotImplementedError
 
   def on_train_step_begin(self) -> None:
     """Runs before the forward pass."""
 
   def on_train_step_end(self, to_remember) -> None:
-    """Runs after the gradients are applied; gets `Contrast.to_remember`."""
+    """Runs after the update; receives `Contrast.to_remember`."""
 
   @property
   def learned_variables(self) -> Sequence[tf.Variable]:
-    """Exactly what the optimizer may touch."""
+    """Variables that the optimizer updates."""
     return (
       self.encoder.trainable_variables
       + self.projection_head.trainable_variables
@@ -127,7 +148,7 @@ class ContrastiveModel(tf.keras.Model):
 
   @property
   def chance_loss(self) -> float | None:
-    """The loss of guessing, where that is known."""
+    """Expected loss of random embeddings, None if unknown."""
     return None
 
   @property
@@ -136,12 +157,18 @@ class ContrastiveModel(tf.keras.Model):
     return {"backbone": self.encoder, "projection_head": self.projection_head}
 
   def train_step(self, data):
-    """One step on one replica's share of a batch.
+    """Trains one step on one replica's share of a batch.
+
+    Args:
+      data: batch of type `view_type`.
+
+    Returns:
+      Metrics of the global batch by name, [] each.
 
     Raises:
-      InvalidArgumentError: the loss or its gradient is not finite; no variable
-        that is learned has been changed by then (not checked under
-        `jit_compile`; under float16 loss scaling the gradient may overflow).
+      InvalidArgumentError: the loss or its gradient is not finite; no learned
+        variable has changed. It is not checked under `jit_compile`, and under
+        float16 loss scaling the gradient may overflow.
     """
     step = self.optimizer.iterations
     views = data if self.finish_views is None else self.finish_views(data, step)
@@ -164,11 +191,11 @@ class ContrastiveModel(tf.keras.Model):
     return {**metrics, "gradient_norm": norm}
 
   def test_step(self, data):
-    """The loss of a batch whose views are finished; nothing is learned."""
+    """Metrics of a batch of finished views, without an update."""
     return cross_replica.mean(_metrics(self.contrast(data, training=False)))
 
   def _apply(self, gradients, variables):
-    """Hands gradients that are summed already to the optimizer."""
+    """Updates the variables by gradients that are summed over replicas."""
     pairs = zip(gradients, variables, strict=True)
     inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
     if isinstance(inner, tf.keras.optimizers.legacy.Optimizer):
@@ -179,7 +206,7 @@ class ContrastiveModel(tf.keras.Model):
 
   @property
   def _scales_loss(self) -> bool:
-    """Whether the optimizer is float16's LossScaleOptimizer."""
+    """Whether the optimizer is a LossScaleOptimizer, for float16."""
     return hasattr(self.optimizer, "get_scaled_loss")
 
   def _scale(self, loss):
@@ -191,16 +218,16 @@ class ContrastiveModel(tf.keras.Model):
     return gradients
 
   def _check(self, loss, gradient_norm):
-    """Operations that fail where a step must not be taken."""
+    """Operations that fail if the loss or the gradient is not finite."""
     finite = tf.math.is_finite(loss)
-    if not self._scales_loss:  # which skips a step of infinite gradients itself
+    if not self._scales_loss:  # It skips steps with infinite gradients itself.
       finite &= tf.math.is_finite(gradient_norm)
     check = tf.debugging.assert_equal(finite, True, message=NON_FINITE)
     return [] if check is None else [check]
 
 
 def _metrics(contrast: Contrast) -> dict[str, tf.Tensor]:
-  """This replica's part of what is logged."""
+  """Metrics of this replica."""
   return {
     "loss": contrast.loss,
     "contrastive_accuracy": info_nce.contrastive_accuracy(contrast.logits),

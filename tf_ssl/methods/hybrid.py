@@ -1,4 +1,4 @@
-"""A supervised loss where there are labels, a contrastive one everywhere."""
+"""Contrastive loss of all images plus a supervised loss of the labeled ones."""
 
 from collections.abc import Callable
 
@@ -13,9 +13,9 @@ from tf_ssl.ops import cross_replica
 
 
 class Hybrid(base.ContrastiveModel):
-  """weight · cross-entropy of the labeled + (1 - weight) · contrastive loss.
+  """weight · cross-entropy of labeled images + (1 - weight) · contrastive loss.
 
-  One encoder serves both: the query views' features go to the classifier too.
+  Both share one encoder: the classifier gets the features of the query views.
   """
 
   view_type = batches.LabeledPair
@@ -28,48 +28,47 @@ class Hybrid(base.ContrastiveModel):
     weight: float = 0.5,
     name: str = "hybrid",
   ):
-    """Takes the parts.
+    """Creates the method.
 
     Args:
-      contrastive: a method that learns from `ImagePair`, such as MoCo.
-      classifier: [B, D] -> [B, C].
-      weight: of the supervised loss, 0..1.
-      name: of the Keras model.
+      contrastive: method that learns from `ImagePair`, such as MoCo.
+      classifier: feature [B, D] -> logits [B, C].
+      weight: weight of the supervised loss, 0..1.
+      name: name of the Keras model.
 
     Raises:
-      UsageError: the weight is out of range, or the method learns from
-        something else.
+      UsageError: the weight is out of range, or `contrastive` learns from
+        other batches.
     """
     super().__init__(
       contrastive.encoder,
       contrastive.projection_head,
       name=name,
     )
-    if not 0.0 <= weight <= 1.0:
-      raise errors.UsageError(
-        f"weight={weight}: expected 0..1; change `weight`."
-      )
-    if contrastive.view_type is not batches.ImagePair:
-      raise errors.UsageError(
-        f"hybrid of {contrastive.name}, which learns from"
-        f" {contrastive.view_type.__name__}: expected a method that learns from"
-        " ImagePair, such as MoCo or SimCLR; change `contrastive`."
-      )
+    errors.require(
+      0.0 <= weight <= 1.0, f"weight={weight}: expected 0..1; change `weight`"
+    )
+    errors.require(
+      contrastive.view_type is batches.ImagePair,
+      f"hybrid of {contrastive.name}, which learns from"
+      f" {contrastive.view_type.__name__}: expected a method that learns from"
+      " ImagePair, such as MoCo or SimCLR; change `contrastive`",
+    )
     self.contrastive = contrastive
     self.classifier = classifier
     self.weight = weight
 
   def compile(self, optimizer, **kwargs):
     super().compile(optimizer, **kwargs)
-    self.contrastive.optimizer = self.optimizer  # whose steps it counts
+    self.contrastive.optimizer = self.optimizer  # For its step count.
 
   def contrast(self, views: batches.LabeledPair, training: bool):
-    """Both losses; an unlabeled batch has the contrastive one alone."""
+    """Both losses; without any label the supervised one is 0."""
     pair = batches.ImagePair(views.query, views.key)
     contrast = self.contrastive.contrast(pair, training)
     logits = self.classifier(contrast.features, training=training)  # [B, C]
     total, count = supervised.cross_entropy_sum(logits, views.label)
-    # The mean over the labeled images of the global batch, wherever they are.
+    # The mean over the labeled images of the global batch, on any replica.
     everywhere = cross_replica.mean(tf.stop_gradient(count))
     labeled = tf.math.divide_no_nan(total, everywhere)
     loss = self.weight * labeled + (1.0 - self.weight) * contrast.loss
@@ -100,7 +99,7 @@ class Hybrid(base.ContrastiveModel):
 
 
 def _accuracy(logits, labels, count):
-  """The share of the labeled images that are classified right."""
+  """Fraction of the labeled images that are classified correctly."""
   known = labels >= 0
   logits = tf.boolean_mask(logits, known)
   first = supervised.true_class_first(logits, tf.boolean_mask(labels, known))
@@ -114,12 +113,13 @@ def build_hybrid(
   """Builds the hybrid of a classifier and a contrastive method.
 
   Args:
-    setup: what the run is like.
-    contrastive: builds the method, such as `moco.build_moco`.
-    weight: of the supervised loss, 0..1.
+    setup: facts about the run.
+    contrastive: function that builds the method, such as `moco.build_moco`.
+    weight: weight of the supervised loss, 0..1.
 
   Raises:
-    UsageError: an argument out of range, or fewer than two classes.
+    UsageError: an argument is out of range, or the dataset has fewer than two
+      classes.
   """
   supervised_method.check_classes(setup)
   method = contrastive(setup)

@@ -15,11 +15,11 @@ from tf_ssl.ops import cross_replica
 
 
 class MoCo(base.ContrastiveModel):
-  """A query must find its key among the keys of a queue.
+  """A query is classified as its own key among the keys of a queue.
 
-  In the paper's letters: `queue.length` is K, `momentum` m, `temperature` τ.
-  v1 and v2 differ in the projection head, the recipe, the temperature and the
-  learning rate's schedule, never here.
+  In the notation of the paper, `queue.length` is K, `momentum` m and
+  `temperature` τ. v1 and v2 differ in projection head, recipe, temperature and
+  learning-rate schedule, not in this class.
   """
 
   def __init__(
@@ -36,33 +36,31 @@ class MoCo(base.ContrastiveModel):
     seed: int = 0,
     name: str = "moco",
   ):
-    """The key side starts as a copy of the query side, which must be built.
+    """Copies the weights of the query side, which must be built, to the key's.
 
     Args:
-      encoder: the query encoder, trained by gradient.
-      projection_head: of the query side.
-      key_encoder: built like `encoder`; its weights are overwritten.
-      key_projection_head: built like `projection_head`; likewise.
-      queue: the negatives.
-      momentum: of the key side's moving average, 0..1.
-      temperature: divides similarities, above 0.
-      symmetric: adds the loss with the views' roles exchanged, and queues both
-        halves' keys (MoCo's CIFAR-10 notebook).
-      seed: of the order in which shuffling BN deals the keys.
-      name: of the Keras model.
+      encoder: query encoder, trained by gradient.
+      projection_head: projection head of the query side.
+      key_encoder: encoder of the same structure; its weights are overwritten.
+      key_projection_head: projection head of the same structure; its weights
+        are overwritten.
+      queue: queue of keys, the negatives.
+      momentum: momentum of the key encoder, 0..1.
+      temperature: divisor of the similarities, above 0.
+      symmetric: whether to add the loss with exchanged views, and to queue the
+        keys of both, as in MoCo's CIFAR-10 notebook.
+      seed: seed of the permutations of shuffling BN.
+      name: name of the Keras model.
 
     Raises:
       UsageError: momentum or temperature is out of range.
     """
     super().__init__(encoder, projection_head, name=name)
-    if not 0.0 <= momentum <= 1.0:
-      raise errors.UsageError(
-        f"momentum={momentum}: expected 0..1; change `momentum`."
-      )
-    if not temperature > 0.0:
-      raise errors.UsageError(
-        f"temperature={temperature}: expected above 0; change `temperature`."
-      )
+    errors.require(
+      0.0 <= momentum <= 1.0,
+      f"momentum={momentum}: expected 0..1; change `momentum`",
+    )
+    base.check_temperature(temperature)
     # They stay trainable: a frozen batch norm would use its moving averages.
     self.key_encoder = key_encoder
     self.key_projection_head = key_projection_head
@@ -75,10 +73,10 @@ class MoCo(base.ContrastiveModel):
     momentum_memory.copy_weights(projection_head, key_projection_head)
 
   def embed_keys(self, images, training=None):
-    """[B, H, W, 3] -> [B, E] unit length, by the key side, no gradient.
+    """Keys of images: [B, H, W, 3] -> [B, E], unit length, no gradient.
 
-    In training the examples change places across replicas, and inside of the
-    batch, so that no batch-norm group holds a query's own key's neighbors.
+    In training the examples are shuffled across all replicas (shuffling BN), so
+    that a key is not normalized together with the images of its query's batch.
     """
     if training:
       seed = tf.stack([self.seed, tf.cast(self.optimizer.iterations, tf.int32)])
@@ -91,7 +89,7 @@ class MoCo(base.ContrastiveModel):
     return tf.stop_gradient(keys)
 
   def contrast(self, views: batches.ImagePair, training: bool) -> base.Contrast:
-    """Equation 1: each query against its key and the queue."""
+    """Equation 1: each query against its own key and the queue."""
     one = self._contrast(views.query, views.key, training)
     if not self.symmetric:
       return one
@@ -113,7 +111,7 @@ class MoCo(base.ContrastiveModel):
     return base.Contrast(loss, logits, to_remember=keys, features=features)
 
   def on_train_step_begin(self) -> None:
-    """θ_k ← m θ_k + (1 - m) θ_q, before the keys are computed (equation 2)."""
+    """Equation 2, before the keys are computed: θ_k ← m θ_k + (1 - m) θ_q."""
     momentum_memory.momentum_update(
       self.learned_variables,
       self.key_encoder.trainable_variables
@@ -126,7 +124,7 @@ class MoCo(base.ContrastiveModel):
 
   @property
   def chance_loss(self) -> float:
-    """The loss of guessing: log(K + 1), for each direction."""
+    """log(K + 1), twice if symmetric: the loss of equal similarities."""
     return math.log(self.queue.length + 1) * (2 if self.symmetric else 1)
 
   @property
@@ -149,29 +147,30 @@ def build_moco(
   temperature: float = 0.2,
   symmetric: bool = False,
 ) -> MoCo:
-  """Builds MoCo for a run: the function that a config's `method` names.
+  """Builds MoCo for a run, as `Pretraining.method` does.
 
   Args:
-    setup: what the run is like.
-    encoder: builds an encoder, such as `resnet.resnet18`.
-    projection_head: builds a head, such as `heads.MlpHead`.
-    queue_size: K; None chooses by `key_queue.default_length`.
-    momentum: see `MoCo`.
-    temperature: see `MoCo`.
-    symmetric: see `MoCo`.
+    setup: facts about the run.
+    encoder: function that builds an encoder, such as `resnet.resnet18`.
+    projection_head: function that builds a projection head.
+    queue_size: K; None for `key_queue.default_length`.
+    momentum: momentum of the key encoder, 0..1.
+    temperature: divisor of the similarities, above 0. Default: MoCo v2's.
+    symmetric: whether to add the loss with exchanged views.
 
   Raises:
-    UsageError: the queue is not smaller than the dataset.
+    UsageError: an argument is out of range, or the queue is not smaller than
+      the dataset.
   """
   num_images = setup.num_images
   if queue_size is None:
     queue_size = key_queue.default_length(num_images, setup.batch_size)
-  if queue_size >= num_images:
-    raise errors.UsageError(
-      f"queue of {queue_size} keys for {num_images} images: expected fewer keys"
-      " than images, or an image meets its own key as a negative; change"
-      " QUEUE_SIZE."
-    )
+  errors.require(
+    queue_size < num_images,
+    f"queue of {queue_size} keys for {num_images} images: expected fewer keys"
+    " than images, so that no image meets its own key as a negative; change"
+    " QUEUE_SIZE",
+  )
   query_side = base.build_pair(setup, encoder, projection_head)
   key_side = base.build_pair(setup, encoder, projection_head, "key_")
   return MoCo(

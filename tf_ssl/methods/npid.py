@@ -16,12 +16,12 @@ LOSSES = ("nce", "info_nce")
 
 
 class ToRemember(NamedTuple):
-  """What a step leaves to the memory.
+  """Content of `Contrast.to_remember`.
 
   Attributes:
     index: [B] int64, rows of the bank.
-    embeddings: [B, E], of the images.
-    log_normalizers: [Q], one for each embedding of an example.
+    embeddings: [B, E], embeddings of the images.
+    log_normalizers: [Q], log Z, one for each embedding of an example.
   """
 
   index: tf.Tensor
@@ -30,10 +30,10 @@ class ToRemember(NamedTuple):
 
 
 class Npid(base.ContrastiveModel):
-  """An image must find what is remembered of it among other images' memories.
+  """An image is classified as its own row of the bank among other rows.
 
-  In the papers' letters: `bank.num_images` is N, `num_negatives` M,
-  `temperature` τ. Z of noise-contrastive estimation is set by the first batch.
+  In the notation of the papers, `bank.num_images` is N, `num_negatives` M and
+  `temperature` τ. The first batch sets Z of noise-contrastive estimation.
   """
 
   view_type = batches.IndexedImage
@@ -53,41 +53,39 @@ class Npid(base.ContrastiveModel):
     seed: int = 0,
     name: str = "npid",
   ):
-    """Takes the parts.
+    """Creates the method.
 
     Args:
-      encoder: trained by gradient.
-      projection_head: of the image; what it gives is remembered.
-      bank: one row for each image.
-      num_negatives: M, drawn from the bank anew for each example.
-      temperature: divides similarities, above 0.
-      bank_momentum: how much of a row stays when it is written, 0..1.
+      encoder: images [B, H, W, 3] -> feature [B, D].
+      projection_head: feature [B, D] -> embedding [B, E]; the embeddings of
+        images are written to the bank.
+      bank: memory bank with one row for each image.
+      num_negatives: M, number of rows drawn from the bank for each example.
+      temperature: divisor of the similarities, above 0.
+      bank_momentum: weight of the old row when a row is written, 0..1.
       loss: "nce" or "info_nce".
-      batch_size: global batch, which numbers the examples of a run.
-      seed: of the negatives.
-      name: of the Keras model.
+      batch_size: global batch size, which numbers the examples of a run.
+      seed: seed of the negatives.
+      name: name of the Keras model.
 
     Raises:
-      UsageError: a number out of range, or another loss.
+      UsageError: a number is out of range, or the loss is unknown.
     """
     super().__init__(encoder, projection_head, name=name)
-    if loss not in LOSSES:
-      raise errors.UsageError(
-        f"loss={loss!r}: expected one of {', '.join(LOSSES)}; change `loss`."
-      )
-    if num_negatives < 1:
-      raise errors.UsageError(
-        f"num_negatives={num_negatives}: expected at least 1; change"
-        " `num_negatives`."
-      )
-    if not temperature > 0.0:
-      raise errors.UsageError(
-        f"temperature={temperature}: expected above 0; change `temperature`."
-      )
-    if not 0.0 <= bank_momentum <= 1.0:
-      raise errors.UsageError(
-        f"bank_momentum={bank_momentum}: expected 0..1; change `bank_momentum`."
-      )
+    errors.require(
+      loss in LOSSES,
+      f"loss={loss!r}: expected one of {', '.join(LOSSES)}; change `loss`",
+    )
+    errors.require(
+      num_negatives >= 1,
+      f"num_negatives={num_negatives}: expected at least 1; change"
+      " `num_negatives`",
+    )
+    base.check_temperature(temperature)
+    errors.require(
+      0.0 <= bank_momentum <= 1.0,
+      f"bank_momentum={bank_momentum}: expected 0..1; change `bank_momentum`",
+    )
     self.bank = bank
     self.num_negatives = num_negatives
     self.temperature = temperature
@@ -96,14 +94,14 @@ class Npid(base.ContrastiveModel):
     self._batch_size = batch_size
     self._seed = seed
     self.log_normalizers = tf.Variable(
-      [float("nan")] * self._embeddings_per_example,  # until the first batch
+      [float("nan")] * self._embeddings_per_example,  # Until the first batch.
       trainable=False,
       aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
       name="log_normalizers",
     )
 
   def contrast(self, views: batches.IndexedImage, training: bool):
-    """Each image against its own row of the bank and M others."""
+    """Each image against its own row of the bank and M other rows."""
     features = self.encoder(views.image, training=training)
     embeddings = self.project(features, training=training)  # [B, E]
     losses, logits, normalizers = self.compare(
@@ -123,8 +121,9 @@ class Npid(base.ContrastiveModel):
 
     Args:
       embeddings: [B, Q, E], unit length.
-      index: [B] int64, own rows.
-      training: whether the step counts, and so which negatives are drawn.
+      index: [B] int64, the examples' own rows.
+      training: whether the negatives depend on the step; otherwise they are
+        those of step 0.
 
     Returns:
       Q losses, [] each; logits [B, Q, 1+M]; log Z, [Q].
@@ -155,20 +154,20 @@ class Npid(base.ContrastiveModel):
     return losses, logits, normalizers
 
   def _normalizers(self, sides, count):
-    """The log Z that the first batch fixed, or this batch's."""
+    """[Q], log Z of the first batch of the run, which may be this one."""
     known = tf.identity(self.log_normalizers)
     is_first = tf.math.is_nan(known[0])
 
     def estimate():
       return tf.stack([nce.log_normalizer(s, num_images=count) for s in sides])
 
-    # Z itself is what is averaged over replicas.
+    # Replicas average Z, not log Z.
     here = tf.cond(is_first, estimate, lambda: known)
     everywhere = tf.math.log(cross_replica.mean(tf.exp(here)))
     return tf.stop_gradient(tf.where(is_first, everywhere, known))
 
   def on_train_step_end(self, to_remember: ToRemember) -> None:
-    """Writes the images' rows, after they were read."""
+    """Writes the rows of the images, after they were read."""
     index, embeddings, normalizers = to_remember
     self.bank.write(
       index, tf.stop_gradient(embeddings), momentum=self.bank_momentum
@@ -195,20 +194,20 @@ def build_npid(
   bank_dtype: str = "float32",
   loss: str = "nce",
 ) -> Npid:
-  """Builds NPID for a run; defaults are the paper's (section 3.4).
+  """Builds NPID for a run; the defaults are the paper's (section 3.4).
 
   Args:
-    setup: what the run is like.
-    encoder: builds an encoder, such as `resnet.resnet18`.
-    projection_head: builds a head, such as `heads.LinearHead`.
-    num_negatives: M.
-    temperature: τ.
-    bank_momentum: see `Npid`.
-    bank_dtype: see `MemoryBank`.
+    setup: facts about the run.
+    encoder: function that builds an encoder, such as `resnet.resnet18`.
+    projection_head: function that builds a projection head.
+    num_negatives: M, number of negatives for each example.
+    temperature: τ, divisor of the similarities.
+    bank_momentum: weight of the old row when a row is written, 0..1.
+    bank_dtype: "float32", or "float16" for half of the memory.
     loss: "nce" or "info_nce".
 
   Raises:
-    UsageError: an argument out of range.
+    UsageError: an argument is out of range.
   """
   pair = base.build_pair(setup, encoder, projection_head)
   return Npid(

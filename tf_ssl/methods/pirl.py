@@ -1,4 +1,4 @@
-"""PIRL (Misra & van der Maaten 2020): an image agrees with its patches."""
+"""PIRL (Misra & van der Maaten 2020): images agree with their patches."""
 
 from collections.abc import Callable
 
@@ -11,10 +11,10 @@ from tf_ssl.methods import base, npid
 
 
 class Pirl(npid.Npid):
-  """Patches, and the image, must find what is remembered of the image.
+  """Patches and image are classified as the image's row of the bank.
 
   Loss = λ L(m, g(patches)) + (1 - λ) L(m, f(image)), equation 5; `weight` is λ.
-  Both losses have the same negatives and, with NCE, each its own Z.
+  Both losses have the same negatives; with NCE, each has its own Z.
   """
 
   view_type = batches.JigsawPair
@@ -31,30 +31,29 @@ class Pirl(npid.Npid):
     name: str = "pirl",
     **kwargs,
   ):
-    """Takes the parts.
+    """Creates the method.
 
     Args:
-      encoder: of images and of patches.
-      projection_head: f, of the image.
-      jigsaw_head: g, [B, P, D] -> [B, E], of the patches.
-      bank: one row for each image.
+      encoder: images or patches [B, H, W, 3] -> feature [B, D].
+      projection_head: f, feature of an image [B, D] -> embedding [B, E].
+      jigsaw_head: g, features of patches [B, P, D] -> embedding [B, E].
+      bank: memory bank with one row for each image.
       weight: λ, 0..1.
-      name: of the Keras model.
-      **kwargs: of `Npid`.
+      name: name of the Keras model.
+      **kwargs: further arguments of `Npid`.
 
     Raises:
-      UsageError: a number out of range.
+      UsageError: a number is out of range.
     """
     super().__init__(encoder, projection_head, bank, name=name, **kwargs)
-    if not 0.0 <= weight <= 1.0:
-      raise errors.UsageError(
-        f"weight={weight}: expected 0..1; change `weight`."
-      )
+    errors.require(
+      0.0 <= weight <= 1.0, f"weight={weight}: expected 0..1; change `weight`"
+    )
     self.jigsaw_head = jigsaw_head
     self.weight = weight
 
   def embed_patches(self, patches, training=None):
-    """[B, P, h, w, 3] -> [B, E], unit length, by one call of the encoder."""
+    """Embeddings of patches: [B, P, h, w, 3] -> [B, E], unit length."""
     count = patches.shape[1]
     flat = tf.reshape(patches, [-1, *patches.shape[2:]])  # [B·P, h, w, 3]
     features = self.encoder(flat, training=training)  # [B·P, D]
@@ -101,22 +100,23 @@ def build_pirl(
   bank_dtype: str = "float32",
   loss: str = "nce",
 ) -> Pirl:
-  """Builds PIRL for a run; defaults are VISSL's.
+  """Builds PIRL for a run; the defaults are VISSL's.
 
   Args:
-    setup: what the run is like.
-    encoder: builds an encoder, such as `resnet.resnet50`.
-    projection_head: builds f, and what g gives each patch to.
-    patches: P, of the recipe.
-    num_negatives: M; None for VISSL's 32,000, or all others of fewer images.
-    temperature: τ; 0.1 in the stronger variant.
-    weight: λ.
-    bank_momentum: see `Npid`.
-    bank_dtype: see `MemoryBank`.
+    setup: facts about the run.
+    encoder: function that builds an encoder, such as `resnet.resnet50`.
+    projection_head: function that builds f and the head that g applies to each
+      patch.
+    patches: P, number of patches of the recipe.
+    num_negatives: M; None for VISSL's 32,000, at most N - 1.
+    temperature: τ, divisor of the similarities; 0.1 in the stronger variant.
+    weight: λ, weight of the loss of the patches, 0..1.
+    bank_momentum: weight of the old row when a row is written, 0..1.
+    bank_dtype: "float32", or "float16" for half of the memory.
     loss: "nce"; "info_nce" in the stronger variant.
 
   Raises:
-    UsageError: an argument out of range.
+    UsageError: an argument is out of range.
   """
   pair = base.build_pair(setup, encoder, projection_head)
   size = pair[1].embedding_size

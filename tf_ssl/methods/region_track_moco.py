@@ -10,11 +10,11 @@ from tf_ssl.methods import moco as moco_lib
 
 
 class RegionTrackMoCo(moco_lib.MoCo):
-  """frame_weight · L_frame + track_weight · L_track, one queue for both.
+  """Loss = frame_weight · L_frame + track_weight · L_track, with one queue.
 
   L_frame contrasts whole frames at t and t + k, L_track one region at both
-  times (figure 2). Frames and regions may differ in size: each kind is one call
-  of the encoder.
+  times (figure 2). Frames and regions may differ in size, so each kind is a
+  call of the encoder.
   """
 
   view_type = batches.RegionTrackPair
@@ -27,32 +27,33 @@ class RegionTrackMoCo(moco_lib.MoCo):
     name: str = "region_track_moco",
     **options,
   ):
-    """Takes the parts and options of `MoCo`.
+    """Creates the method.
 
     Args:
-      *parts: encoders, heads and queue.
-      frame_weight: of the loss of frames, 0.5 in the paper; with 0 it is not
-        computed.
-      track_weight: of the loss of regions, likewise.
-      name: of the Keras model.
-      **options: momentum, temperature, symmetric, seed.
+      *parts: encoders, projection heads and queue, as in `MoCo`.
+      frame_weight: weight of the loss of frames; 0 skips their computation.
+        Default: the paper's.
+      track_weight: weight of the loss of regions; 0 skips their computation.
+        Default: the paper's.
+      name: name of the Keras model.
+      **options: momentum, temperature, symmetric and seed of `MoCo`.
 
     Raises:
       UsageError: a weight is negative, or both are 0.
     """
     super().__init__(*parts, name=name, **options)
-    if min(frame_weight, track_weight) < 0 or frame_weight + track_weight <= 0:
-      raise errors.UsageError(
-        f"frame_weight={frame_weight}, track_weight={track_weight}: expected at"
-        " least 0, one of them above; change them."
-      )
+    errors.require(
+      min(frame_weight, track_weight) >= 0 < frame_weight + track_weight,
+      f"frame_weight={frame_weight}, track_weight={track_weight}: expected both"
+      " at least 0 and one above; change them",
+    )
     self.frame_weight = frame_weight
     self.track_weight = track_weight
 
   def contrast(self, views: batches.RegionTrackPair, training: bool):
-    """Both losses; the keys of frames and of regions go to the queue.
+    """Both losses; the queue gets the keys of frames and of regions.
 
-    A half of weight 0 is left out, its keys too.
+    A loss with weight 0 and its keys are skipped.
     """
     halves = {
       "frame_loss": (self.frame_weight, views.query, views.key),
@@ -88,10 +89,10 @@ def build_region_track_moco(
   """Builds the method for a run.
 
   Args:
-    setup: what the run is like.
-    moco: builds MoCo, such as `moco.build_moco`.
-    frame_weight: see `RegionTrackMoCo`.
-    track_weight: see `RegionTrackMoCo`.
+    setup: facts about the run.
+    moco: function that builds MoCo, such as `moco.build_moco`.
+    frame_weight: weight of the loss of frames.
+    track_weight: weight of the loss of regions.
   """
   plain = moco(setup)
   return RegionTrackMoCo(

@@ -4,15 +4,15 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tf_ssl import batches, errors
+from tf_ssl import batches
 from tf_ssl.encoders import heads
-from tf_ssl.losses import info_nce, nt_xent
+from tf_ssl.losses import info_nce
 from tf_ssl.methods import base
 from tf_ssl.ops import cross_replica
 
 
 class SimClr(base.ContrastiveModel):
-  """Every view must find its twin among the 2B views of the global batch."""
+  """A view is classified as its pair among the 2B views of the global batch."""
 
   def __init__(
     self,
@@ -22,26 +22,27 @@ class SimClr(base.ContrastiveModel):
     temperature: float = 0.1,
     name: str = "simclr",
   ):
-    """Takes the parts.
+    """Creates the method.
 
     Args:
-      encoder: trained by gradient.
-      projection_head: likewise.
-      temperature: divides similarities, above 0.
-      name: of the Keras model.
+      encoder: images [B, H, W, 3] -> feature [B, D].
+      projection_head: feature [B, D] -> embedding [B, E].
+      temperature: divisor of the similarities, above 0.
+      name: name of the Keras model.
 
     Raises:
       UsageError: the temperature is out of range.
     """
     super().__init__(encoder, projection_head, name=name)
-    if not temperature > 0.0:
-      raise errors.UsageError(
-        f"temperature={temperature}: expected above 0; change `temperature`."
-      )
+    base.check_temperature(temperature)
     self.temperature = temperature
 
   def embed_both(self, views, training):
-    """Both sides in one call, as the batch norms of the paper see them.
+    """Embeds both views in one call, over which batch norm averages.
+
+    Args:
+      views: batch with `query` and `key`, [B, H, W, 3] each.
+      training: whether batch norm uses and updates batch statistics.
 
     Returns:
       Embeddings [B, E] of queries and of keys; features [B, D] of queries.
@@ -52,9 +53,9 @@ class SimClr(base.ContrastiveModel):
     return *tf.split(embeddings, 2), tf.split(features, 2)[0]
 
   def contrast(self, views: batches.ImagePair, training: bool) -> base.Contrast:
-    """Equation 1, the mean over the 2B views."""
+    """Equation 1: the mean over the 2B views."""
     queries, keys, features = self.embed_both(views, training)
-    logits = nt_xent.nt_xent_logits(
+    logits = info_nce.nt_xent_logits(
       queries,
       keys,
       cross_replica.gather(queries),
@@ -75,13 +76,14 @@ def build_simclr(
   """Builds SimCLR for a run.
 
   Args:
-    setup: what the run is like.
-    encoder: builds an encoder, such as `resnet.resnet50`.
-    projection_head: builds a head, such as `heads.BatchNormMlpHead`.
-    temperature: 0.1 on ImageNet, 0.5 on CIFAR-10.
+    setup: facts about the run.
+    encoder: function that builds an encoder, such as `resnet.resnet50`.
+    projection_head: function that builds a projection head.
+    temperature: divisor of the similarities; the paper's is 0.1 on ImageNet,
+      0.5 on CIFAR-10.
 
   Raises:
-    UsageError: an argument out of range.
+    UsageError: an argument is out of range.
   """
   return SimClr(
     *base.build_pair(setup, encoder, projection_head),

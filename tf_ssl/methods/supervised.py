@@ -1,4 +1,4 @@
-"""The paper's yardstick: a network that is told the labels."""
+"""Supervised classification, the baseline of self-supervised methods."""
 
 from collections.abc import Callable
 
@@ -11,14 +11,14 @@ from tf_ssl.methods import base
 class Supervised(base.ContrastiveModel):
   """Softmax cross-entropy over classes.
 
-  `projection_head` gives the class logits. `logits` of a contrast hold the true
-  class in column 0, so `contrastive_accuracy` is the accuracy on the batch.
+  `projection_head` outputs the class logits. Column 0 of a contrast's `logits`
+  is the true class, so `contrastive_accuracy` is the accuracy on the batch.
   """
 
   view_type = batches.LabeledImage
 
   def contrast(self, views: batches.LabeledImage, training: bool):
-    """The mean over the batch, in which every image has a label."""
+    """The mean over the batch; every image must have a label."""
     features = self.encoder(views.image, training=training)
     logits = self.projection_head(features, training=training)  # [B, C]
     total, count = supervised.cross_entropy_sum(logits, views.label)
@@ -33,8 +33,8 @@ def build_supervised(setup: base.Setup, *, encoder: Callable) -> Supervised:
   """Builds a classifier for a run.
 
   Args:
-    setup: what the run is like.
-    encoder: builds an encoder, such as `resnet.resnet50`.
+    setup: facts about the run.
+    encoder: function that builds an encoder, such as `resnet.resnet50`.
 
   Raises:
     UsageError: the dataset has fewer than two classes.
@@ -51,10 +51,10 @@ def build_supervised(setup: base.Setup, *, encoder: Callable) -> Supervised:
 
 
 def check_classes(setup: base.Setup) -> None:
-  """Refuses a dataset that gives a classifier nothing to tell apart."""
-  if setup.num_classes < 2:
-    raise errors.UsageError(
-      f"the images have {setup.num_classes} classes: expected at least 2; give"
-      " IMAGES as class folders (CLASS/image.jpg) or a manifest with a column"
-      " `label`, and set Pretraining.labels."
-    )
+  """Raises UsageError if the dataset has fewer than two classes."""
+  errors.require(
+    setup.num_classes >= 2,
+    f"the images have {setup.num_classes} classes: expected at least 2; set"
+    " IMAGES to class folders (CLASS/image.jpg) or a manifest with a column"
+    " `label`, and set Pretraining.labels",
+  )

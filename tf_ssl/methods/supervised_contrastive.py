@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tf_ssl import batches
 from tf_ssl.encoders import heads
-from tf_ssl.losses import nt_xent, supervised
+from tf_ssl.losses import info_nce, supervised
 from tf_ssl.methods import base, simclr
 from tf_ssl.ops import cross_replica
 
@@ -40,7 +40,7 @@ class SupervisedContrastive(simclr.SimClr):
       )
       for mine, places in ((queries, rows), (keys, rows + batch))
     ]
-    logits = nt_xent.nt_xent_logits(
+    logits = info_nce.nt_xent_logits(
       queries, keys, all_queries, all_keys, rows, temperature=self.temperature
     )
     loss = tf.reduce_mean(tf.concat(losses, axis=0))

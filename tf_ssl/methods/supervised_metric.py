@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tf_ssl import batches, errors
 from tf_ssl.encoders import heads
-from tf_ssl.losses import nt_xent, supervised
+from tf_ssl.losses import info_nce, supervised
 from tf_ssl.methods import base, simclr
 from tf_ssl.ops import cross_replica
 
@@ -54,7 +54,7 @@ class SupervisedMetric(simclr.SimClr):
       tf.concat([labels, labels], axis=0),
       tf.concat([all_queries, all_keys], axis=0),
     )
-    logits = nt_xent.nt_xent_logits(
+    logits = info_nce.nt_xent_logits(
       queries, keys, all_queries, all_keys, rows, temperature=self.temperature
     )
     return base.Contrast(tf.reduce_mean(loss), logits, features=features)
@@ -73,8 +73,9 @@ def build_supervised_metric(
     setup: facts about the run.
     encoder: function that builds an encoder, such as `resnet.resnet50`.
     projection_head: function that builds a projection head.
-    loss: see `SupervisedMetric`; by default the triplet loss with semi-hard
-      negatives (Schroff et al. 2015), margin 1, of tensorflow-addons.
+    loss: loss of (labels, embeddings), as in `SupervisedMetric`. Default: the
+      triplet loss with semi-hard negatives (Schroff et al. 2015) and margin 1
+      of tensorflow-addons.
 
   Raises:
     UsageError: the default is asked for and tensorflow-addons is missing.
@@ -102,10 +103,7 @@ def similarity_loss(loss: Loss, *, temperature: float = 0.1) -> Loss:
   Raises:
     UsageError: the temperature is out of range.
   """
-  errors.require(
-    temperature > 0.0,
-    f"temperature={temperature}: expected above 0; change `temperature`",
-  )
+  base.check_temperature(temperature)
 
   def of_embeddings(labels: tf.Tensor, embeddings: tf.Tensor) -> tf.Tensor:
     queries, keys = tf.split(embeddings, 2)
