@@ -1,9 +1,9 @@
-"""The contract: batches that travel from `input_pipeline` to `methods`.
+"""The contract: types of the batches from `input_pipeline` to `methods`.
 
-This module is the only thing that the data side and the model side share.
-Images are NHWC with three channels. They are uint8 (0..255) where the method
-finishes the views itself, inside the train step, and float32, normalized by
-`ops.pixels.normalize`, where the input pipeline has done so.
+This module is all that the data side and the model side share. Images are NHWC
+with three channels. They are uint8, 0..255, if the method finishes the views
+inside the train step. They are float32, normalized by `ops.pixels.normalize`,
+if the input pipeline has finished them.
 """
 
 from typing import NamedTuple
@@ -12,11 +12,11 @@ import tensorflow as tf
 
 
 class ImagePair(NamedTuple):
-  """Two views of the same thing: what makes a positive pair.
+  """Positive pairs: two views of the same image or object.
 
   Attributes:
-    query: [B, H, W, 3], the views that the query encoder sees.
-    key: [B, H, W, 3], the views that the key encoder sees.
+    query: [B, H, W, 3], views for the query encoder.
+    key: [B, H, W, 3], views for the key encoder.
   """
 
   query: tf.Tensor
@@ -24,13 +24,13 @@ class ImagePair(NamedTuple):
 
 
 class RegionTrackPair(NamedTuple):
-  """Two frames of a video, and one region followed from one to the other.
+  """Frame pairs, and one region tracked from the first to the second frame.
 
   Attributes:
-    query: [B, H, W, 3], the views of frames t.
-    key: [B, H, W, 3], the views of frames t + k.
-    query_region: [B, h, w, 3], a region in frame t.
-    key_region: [B, h, w, 3], the region of the same track in frame t + k.
+    query: [B, H, W, 3], views of the frames at t.
+    key: [B, H, W, 3], views of the frames at t + k.
+    query_region: [B, h, w, 3], views of a region at t.
+    key_region: [B, h, w, 3], views of the region of the same track at t + k.
   """
 
   query: tf.Tensor
@@ -40,12 +40,12 @@ class RegionTrackPair(NamedTuple):
 
 
 class JigsawPair(NamedTuple):
-  """An image and its shuffled patches, for methods with a memory bank.
+  """Images and their shuffled patches, for methods with a memory bank.
 
   Attributes:
-    image: [B, H, W, 3].
-    patches: [B, P, h, w, 3], the P windows of a grid, in random order.
-    index: [B] int64, which image of the dataset it is: its row of the bank.
+    image: [B, H, W, 3], views of the whole images.
+    patches: [B, P, h, w, 3], patches of the P cells of a grid, in random order.
+    index: [B] int64, number of the image in the dataset: its row of the bank.
   """
 
   image: tf.Tensor
@@ -54,11 +54,11 @@ class JigsawPair(NamedTuple):
 
 
 class IndexedImage(NamedTuple):
-  """One view of each image, and which image it is.
+  """Views with the number of their image, for methods with a memory bank.
 
   Attributes:
-    image: [B, H, W, 3].
-    index: [B] int64, the image's row of a memory bank.
+    image: [B, H, W, 3], one view of each image.
+    index: [B] int64, number of the image in the dataset: its row of the bank.
   """
 
   image: tf.Tensor
@@ -66,12 +66,12 @@ class IndexedImage(NamedTuple):
 
 
 class LabeledPair(NamedTuple):
-  """Two views of the same thing, with what is known about it.
+  """Positive pairs with labels, some of which may be unknown.
 
   Attributes:
-    query: [B, H, W, 3].
-    key: [B, H, W, 3].
-    label: [B] int32, the class id, -1 where unknown.
+    query: [B, H, W, 3], first views.
+    key: [B, H, W, 3], second views.
+    label: [B] int32, class id, -1 if unknown.
   """
 
   query: tf.Tensor
@@ -80,25 +80,25 @@ class LabeledPair(NamedTuple):
 
 
 class LabeledImage(NamedTuple):
-  """Images with what is known about them.
+  """Images with labels.
 
   Attributes:
-    image: [B, H, W, 3].
-    label: [B] int32, the class id.
+    image: [B, H, W, 3], one view of each image.
+    label: [B] int32, class id.
   """
 
   image: tf.Tensor
   label: tf.Tensor
 
 
-RECORD_FIELDS = ("index", "label")  # what comes from the record, not its pixels
+RECORD_FIELDS = ("index", "label")  # Fields that are not made from pixels.
 
 
 def view_fields(batch_type: type) -> tuple[str, ...]:
-  """The names of a batch's views: the fields that are made of pixels."""
+  """Names of the fields that hold views, in order."""
   return tuple(n for n in batch_type._fields if n not in RECORD_FIELDS)
 
 
 def is_labeled(batch_type: type) -> bool:
-  """Whether a batch tells its images' classes."""
+  """Whether a batch has labels."""
   return "label" in batch_type._fields

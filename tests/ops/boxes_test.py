@@ -38,7 +38,7 @@ def test_neighbors_are_shifted_by_sizes_of_the_box():
 
 def test_each_side_of_a_neighbor_goes_out_and_in():
   box = [10.0, 10, 20, 30]
-  near = boxes.neighbors(np.array([box]), shifts=(0.0,), stretch=0.1)
+  near = boxes.neighbors(np.array([box]), shifts=(0.0,), side_shift=0.1)
   expected = [box] + [
     [value + step * (side == i) for i, value in enumerate(box)]
     for side, step in [

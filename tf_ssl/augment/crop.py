@@ -1,7 +1,7 @@
-"""The geometric half of a recipe: which windows of an image the views show.
+"""The geometric half of a recipe: random windows of an image.
 
-Windows are drawn before the image is decoded, so that a JPEG is decoded only
-where a view looks.
+Windows are drawn before the image is decoded, so that only the part of a JPEG
+that a view shows is decoded.
 """
 
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ _ATTEMPTS = 10
 
 
 class CropRange(NamedTuple):
-  """What RandomResizedCrop draws from.
+  """Range of torchvision's RandomResizedCrop.
 
   Attributes:
-    area: smallest and largest area of a window, as a share of the region's.
-    aspect: smallest and largest width / height.
+    area: smallest and largest area of a window, as a fraction of the region's.
+    aspect: smallest and largest ratio of width to height.
   """
 
   area: tuple[float, float] = (0.2, 1.0)
@@ -26,7 +26,7 @@ class CropRange(NamedTuple):
 
 
 def draw(num_images: int | tf.Tensor, num_windows: int, seed: tf.Tensor):
-  """[num_images, num_windows, ...]: what `random_windows` takes to decide."""
+  """Random numbers [num_images, num_windows, 10, 4] for `random_windows`."""
   return tf.random.stateless_uniform(
     [num_images, num_windows, _ATTEMPTS, 4], seed, alg="philox"
   )
@@ -37,19 +37,21 @@ def random_windows(
 ) -> tf.Tensor:
   """Draws windows as torchvision's RandomResizedCrop does.
 
-  Ten times: area ~ U(area), log(width / height) ~ U(log aspect), sides rounded
-  to pixels; the first that fits is placed uniformly. Where none fits, the
-  largest centered window whose aspect is within bounds.
+  Up to ten attempts draw area ~ U(area) and log(width / height) ~ U(log
+  aspect) and round the sides to pixels; the first window that fits gets a
+  uniform position. If none fits, the result is the largest centered window
+  with an aspect ratio within the range.
 
   Args:
-    regions: [N, 4] int32, ymin, xmin, height, width of what may be shown.
-    draws: from `draw`, for N images and V windows.
-    crops: the ranges of each of the V windows.
+    regions: [N, 4] int32, ymin, xmin, height, width of the part of the image
+      that may be shown, in pixels.
+    draws: random numbers of `draw` for N images and V windows.
+    crops: ranges of the V windows.
 
   Returns:
-    [N, V, 4] int32: ymin, xmin, height, width.
+    [N, V, 4] int32, ymin, xmin, height, width in pixels.
   """
-  # Halves, because sides are the square roots of area * aspect and so on.
+  # Half of the logarithm, because height² = area / aspect.
   ranges = [[c.area, 0.5 * np.log(c.aspect)] for c in crops]  # [V, 2, 2]
   low, high = np.moveaxis(ranges, -1, 0)[:, :, None]  # [V, 1, 2] each
   area, log_aspect = tf.unstack(
@@ -63,7 +65,7 @@ def random_windows(
   fits = tf.reduce_all((drawn >= 1.0) & (drawn <= sides), axis=-1)
   place = tf.floor(draws[..., 2:] * (sides - drawn + 1.0))
   windows = tf.concat([start + place, drawn], axis=-1)
-  # The fallback stands last and always fits: argmax finds the first that does.
+  # The fallback is the last and always fits: argmax finds the first that fits.
   windows = tf.concat([windows, _centered(start, sides, crops)], axis=2)
   fits = tf.pad(fits, [[0, 0], [0, 0], [0, 1]], constant_values=True)
   first = tf.argmax(tf.cast(fits, tf.int8), axis=2, output_type=tf.int32)
@@ -73,7 +75,7 @@ def random_windows(
 def _centered(
   start: tf.Tensor, sides: tf.Tensor, crops: Sequence[CropRange]
 ) -> tf.Tensor:
-  """[N, V, 1, 4]: the largest centered windows with an aspect within bounds."""
+  """Fallback windows [N, V, 1, 4]: centered, aspect ratio within the range."""
   narrow, wide = np.float32([c.aspect for c in crops]).T[..., None]  # [V, 1]
   rows, columns = tf.unstack(sides, axis=-1)  # [N, 1, 1]
   fallback = tf.stack(
@@ -87,7 +89,7 @@ def _centered(
 
 
 def enclosing_window(windows: tf.Tensor) -> tf.Tensor:
-  """The smallest windows that hold V windows each; [..., V, 4] -> [..., 4]."""
+  """Smallest window that contains V windows: [..., V, 4] -> [..., 4]."""
   start = tf.reduce_min(windows[..., :2], axis=-2)
   end = tf.reduce_max(windows[..., :2] + windows[..., 2:], axis=-2)
   return tf.concat([start, end - start], axis=-1)

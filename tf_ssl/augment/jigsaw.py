@@ -1,7 +1,8 @@
-"""PIRL's pretext task: a grid of patches, each a little off, in random order.
+"""PIRL's pretext task: patches of a grid of cells, in random order.
 
-A window of the image is cut into cells, a patch into each cell, and the patches
-are dealt in any of their P! orders. All of it is tensor operations on a batch.
+A window of the image is divided into P cells. Each patch has a random position
+inside its cell, and the patches are in any of P! orders. All steps are tensor
+operations on a batch.
 """
 
 from typing import NamedTuple
@@ -13,14 +14,14 @@ from tf_ssl.augment import recipes
 
 
 class JigsawRecipe(NamedTuple):
-  """What turns an image into its shuffled patches.
+  """Recipe that turns an image into shuffled patches.
 
   Attributes:
-    crop: the window that becomes the grid.
-    patch: the photometric half, which each patch gets for itself.
-    grid: cells a side; P = grid².
-    cell_size: pixels a side of a cell.
-    patch_size: pixels a side of a patch, at most `cell_size`.
+    crop: range of the window that becomes the grid.
+    patch: recipe whose photometric half each patch gets on its own.
+    grid: number of cells along each side; P = grid².
+    cell_size: side of a cell, pixels.
+    patch_size: side of a patch, pixels, at most `cell_size`.
   """
 
   crop: crop_lib.CropRange
@@ -30,7 +31,7 @@ class JigsawRecipe(NamedTuple):
   patch_size: int = 64
 
   def crop_size(self, image_size: int) -> int:
-    """Pixels a side of the window; whatever the size of the other views."""
+    """Side of the window, pixels; it does not depend on `image_size`."""
     del image_size
     return self.grid * self.cell_size
 
@@ -43,12 +44,13 @@ class JigsawRecipe(NamedTuple):
     total: int | tf.Tensor | None = None,
     compiled: bool = False,
   ) -> tf.Tensor:
-    """Cuts, shuffles and colors patches; arguments as of `Recipe.finish`.
+    """Cuts and shuffles patches and applies the photometric half.
 
     Args:
-      images: [B, S, S, 3] uint8 or float, S = grid * cell_size.
-      seed: [2] integer.
-      offset: where in the global batch `images` begins.
+      images: [B, S, S, 3] uint8 or float, 0..255, S = grid * cell_size: rows
+        offset..offset+B of a global batch.
+      seed: [2] integer, seed of all random numbers.
+      offset: first row of `images` in the global batch.
       total: size of the global batch; B by default.
       compiled: whether XLA compiles the photometric steps.
 
@@ -72,7 +74,7 @@ class JigsawRecipe(NamedTuple):
 
 
 def draw(seed: tf.Tensor, total: int | tf.Tensor, patches: int) -> tf.Tensor:
-  """[total, P, 3] uniform numbers: each patch's row, column and turn."""
+  """Uniform numbers [total, P, 3]: row, column and sort key of each patch."""
   seed = tf.cast(seed, tf.int64) + [4 << 32, 0]
   return tf.random.stateless_uniform([total, patches, 3], seed, alg="philox")
 
@@ -80,17 +82,17 @@ def draw(seed: tf.Tensor, total: int | tf.Tensor, patches: int) -> tf.Tensor:
 def cut(
   images: tf.Tensor, draws: tf.Tensor, *, cell: int, patch: int
 ) -> tf.Tensor:
-  """Cuts a patch out of every cell and deals them anew.
+  """Cuts a patch from every cell and sorts the patches by their sort keys.
 
   Args:
     images: [B, grid * cell, grid * cell, C].
-    draws: [B, P, 3] in 0..1, from `draw`.
-    cell: pixels a side of a cell.
-    patch: pixels a side of a patch.
+    draws: [B, P, 3] in 0..1, random numbers of `draw`.
+    cell: side of a cell, pixels.
+    patch: side of a patch, pixels.
 
   Returns:
-    [B, P, patch, patch, C], of the images' type; place p shows the cell with
-    the p-th smallest turn.
+    [B, P, patch, patch, C], dtype of the images; patch p is from the cell with
+    the p-th smallest sort key.
   """
   size, channels = images.shape[1], images.shape[3]
   grid = size // cell
@@ -119,14 +121,14 @@ def pirl_patches(
   cell_size: int = 85,
   patch_size: int = 64,
 ) -> JigsawRecipe:
-  """PIRL's patches as VISSL makes them, from a window of 255 px.
+  """PIRL's patches as in VISSL, from a window of 255 px.
 
   Args:
-    patch: what each patch gets, such as `recipes.pirl()`; its crop is not used.
-    min_area: smallest area of the window, as a share of the image's.
-    grid: see `JigsawRecipe`.
-    cell_size: see `JigsawRecipe`.
-    patch_size: see `JigsawRecipe`.
+    patch: recipe of each patch, such as `recipes.pirl()`; its crop is unused.
+    min_area: smallest area of the window, as a fraction of the image's.
+    grid: number of cells along each side.
+    cell_size: side of a cell, pixels.
+    patch_size: side of a patch, pixels, at most `cell_size`.
   """
   return JigsawRecipe(
     crop=crop_lib.CropRange(area=(min_area, 1.0)),

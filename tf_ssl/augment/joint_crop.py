@@ -1,11 +1,11 @@
-"""An image and its mask, scaled, cut and mirrored alike."""
+"""Random scaling, cropping and mirroring of an image together with its mask."""
 
 import tensorflow as tf
 
 from tf_ssl.augment import resize
 from tf_ssl.ops import pixels
 
-NUM_DRAWS = 4  # scale, row, column, mirroring
+NUM_DRAWS = 4  # Scale, row, column, mirroring.
 
 
 def joint_crop(
@@ -18,25 +18,25 @@ def joint_crop(
   flip_probability: float = 0.5,
   void: int = -1,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-  """Shows a random part of an image, with the same part of its mask.
+  """Crops a random part of an image and the same part of its mask.
 
-  At scale 1 the image just fits into `sides`, its shape kept; log(scale) is
-  uniform. The window lies uniformly wherever it is full, or where the image is
-  smaller, wherever the image is whole. Around the image are ImageNet's mean
-  color and void.
+  At scale 1 the image is as large as fits into `sides`; log(scale) is uniform,
+  and the aspect ratio is kept. Along an axis on which the scaled image
+  is larger than the result, the window has a uniform position inside the image;
+  otherwise the image has a uniform position inside the window, surrounded by
+  ImageNet's mean color and void.
 
   Args:
     image: [H, W, 3] uint8.
     mask: [H, W] int32.
     draws: [4], uniform in 0..1.
     sides: height and width of the result, h and w.
-    scales: the smallest and the largest scale.
-    flip_probability: how often both are mirrored.
-    void: the mask's value outside of the image.
+    scales: smallest and largest scale.
+    flip_probability: probability that both are mirrored.
+    void: value of the mask outside of the image.
 
   Returns:
-    [h, w, 3] uint8, bilinear and antialiased; [h, w] int32, each the value of
-    the pixel that lies nearest.
+    [h, w, 3] uint8, bilinear and antialiased; [h, w] int32, nearest neighbor.
   """
   low, high = tf.unstack(tf.math.log(tf.constant(scales, tf.float32)))
   shape = tf.cast(tf.shape(image)[:2], tf.float32)
@@ -64,7 +64,7 @@ def joint_crop(
 
 
 def _nearest(count: int, scale, offset, size) -> tuple[tf.Tensor, tf.Tensor]:
-  """The pixels under the centers of `count` others, and which there are."""
+  """Source pixels of `count` target pixels, and whether they exist."""
   centers = (tf.range(count, dtype=tf.float32) + 0.5 + offset) / scale
   places = tf.cast(tf.floor(centers), tf.int32)
   inside = (places >= 0) & (places < size)

@@ -1,8 +1,7 @@
-"""Color operations on a batch, each image with its own parameters.
+"""Color operations on a batch, with parameters for each image.
 
-They work on planes (see `planes`). `tf.image` and
-`official.vision.ops.augment` have these operations with one parameter for the
-whole batch only.
+They work on the planes of `augment.planes`. In `tf.image` and
+`official.vision.ops.augment` these operations have one parameter for a batch.
 """
 
 import functools
@@ -11,17 +10,20 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tf_ssl.augment import fused
 from tf_ssl.augment import planes as planes_lib
 
-_LUMA = (0.2989, 0.587, 0.114)  # ITU-R BT.601, as torchvision and tf.image
+_LUMA = (0.2989, 0.587, 0.114)  # ITU-R BT.601, as in torchvision and tf.image.
 _OPERATIONS = 4
 
 
 class JitterStrength(NamedTuple):
   """Strengths s of torchvision's ColorJitter.
 
-  Factors are drawn from U(max(0, 1 - s), 1 + s); hue from U(-s, s), in turns.
+  Attributes:
+    brightness: strength of the factor, drawn from U(max(0, 1 - s), 1 + s).
+    contrast: strength of the factor, drawn from U(max(0, 1 - s), 1 + s).
+    saturation: strength of the factor, drawn from U(max(0, 1 - s), 1 + s).
+    hue: strength of the shift, drawn from U(-s, s), in turns.
   """
 
   brightness: float
@@ -31,17 +33,17 @@ class JitterStrength(NamedTuple):
 
 
 class Jitter(NamedTuple):
-  """Drawn parameters of a batch's color jitter.
+  """Random parameters of the color jitter of a batch.
 
   Attributes:
-    brightness: [B] factor; 1 changes nothing. So for the next two.
-    contrast: [B] factor.
-    saturation: [B] factor.
-    hue: [B], turns of the color circle; 0 changes nothing.
-    saturation_first: [B] bool, whether saturation takes brightness's place in
-      `order`, and brightness saturation's.
-    order: [4] int32, for the batch: the order of 0 brightness, 1 contrast,
-      2 saturation, 3 hue.
+    brightness: [B], factor of the brightness; 1 changes nothing.
+    contrast: [B], factor of the contrast; 1 changes nothing.
+    saturation: [B], factor of the saturation; 1 changes nothing.
+    hue: [B], shift of the hue in turns; 0 changes nothing.
+    saturation_first: [B] bool, whether saturation and brightness are exchanged
+      in `order`.
+    order: [4] int32, order of the operations in the batch: 0 brightness,
+      1 contrast, 2 saturation, 3 hue.
   """
 
   brightness: tf.Tensor
@@ -59,14 +61,14 @@ def draw_jitter(
   strength: JitterStrength,
   probability: float,
 ) -> Jitter:
-  """Turns uniform draws into jitter parameters.
+  """Converts uniform random numbers to jitter parameters.
 
   Args:
-    uniform: [B, 6] in 0..1.
-    order: [4] in 0..1.
-    strength: the strengths.
-    probability: share of the images to jitter; the others get parameters that
-      change nothing.
+    uniform: [B, 6], random numbers in 0..1.
+    order: [4], random numbers in 0..1.
+    strength: strengths of the four operations.
+    probability: probability of jitter; other images get parameters that change
+      nothing.
   """
   chosen = uniform[:, 0] < probability
   factors = []
@@ -91,22 +93,21 @@ def jitter(
   then_gray: tf.Tensor | None = None,
   compiled: bool = False,
 ) -> tf.Tensor:
-  """ColorJitter of torchvision, its four operations in a random order.
+  """Torchvision's ColorJitter: four operations in a random order.
 
-  The order is drawn once for the batch, but for brightness and saturation,
-  whose order each image draws for itself. Over many batches all 24 orders are
-  equally likely for an image.
+  The order is random for the batch; each image may exchange brightness and
+  saturation. Over many batches, all 24 orders of an image are equally likely.
 
   Args:
     planes: [B, 3, H', W'], 0..255.
-    draws: the parameters.
-    border: how many pixels on every side are padding.
-    then_gray: [B] bool, which images lose their color afterwards, in the same
-      pass as the last operation.
-    compiled: see `fused`.
+    draws: parameters of the images.
+    border: width of the border, pixels.
+    then_gray: [B] bool, images to convert to grayscale afterwards, in one pass
+      with the last operation.
+    compiled: whether XLA compiles the steps.
 
   Returns:
-    The same shape, float32, 0..255.
+    [B, 3, H', W'] float32, 0..255.
   """
   first = tf.where(draws.saturation_first, draws.saturation, draws.brightness)
   second = tf.where(draws.saturation_first, draws.brightness, draws.saturation)
@@ -122,8 +123,8 @@ def jitter(
 
     def branch(step, *args, x=planes, fuse_gray=fuse_gray):
       if fuse_gray:
-        return fused.call(_THEN_GRAY[step], compiled, x, then_gray, *args)
-      return fused.call(step, compiled, x, *args)
+        return planes_lib.call(_THEN_GRAY[step], compiled, x, then_gray, *args)
+      return planes_lib.call(step, compiled, x, *args)
 
     planes = tf.switch_case(
       draws.order[slot], [functools.partial(branch, *step) for step in steps]
@@ -133,13 +134,13 @@ def jitter(
 
 
 def luma(planes: tf.Tensor) -> tf.Tensor:
-  """[B, 3, H', W'] -> [B, 1, H', W']: the gray image."""
+  """Gray images: [B, 3, H', W'] -> [B, 1, H', W']."""
   red, green, blue = tf.split(planes, 3, axis=1)
   return _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
 
 
 def grayscale(planes: tf.Tensor, chosen: tf.Tensor) -> tf.Tensor:
-  """Replaces the chosen ([B] bool) images by their gray image."""
+  """Converts the chosen images, [B] bool, to grayscale."""
   planes = tf.cast(planes, tf.float32)
   return tf.where(planes_lib.per_image(chosen), luma(planes), planes)
 
@@ -147,14 +148,15 @@ def grayscale(planes: tf.Tensor, chosen: tf.Tensor) -> tf.Tensor:
 def blend(
   planes: tf.Tensor, factor: tf.Tensor, with_gray: tf.Tensor
 ) -> tf.Tensor:
-  """Saturation where `with_gray`, brightness elsewhere.
+  """Adjusts the saturation of some images and the brightness of the others.
 
-  clip(factor * x + (1 - factor) * other); `other` is the gray image or black.
+  The result is clip(factor * x + (1 - factor) * other), where `other` is the
+  gray image for saturation and black for brightness.
 
   Args:
     planes: [B, 3, H', W'], 0..255.
-    factor: [B].
-    with_gray: [B] bool.
+    factor: [B], factor of saturation or brightness.
+    with_gray: [B] bool, images whose saturation is adjusted.
   """
   planes = tf.cast(planes, tf.float32)
   rest = planes_lib.per_image(tf.where(with_gray, 1.0 - factor, 0.0))
@@ -165,7 +167,7 @@ def blend(
 def adjust_contrast(
   planes: tf.Tensor, factor: tf.Tensor, border: int = 0
 ) -> tf.Tensor:
-  """clip(factor * x + (1 - factor) * mean of the gray image)."""
+  """Contrast: clip(factor * x + (1 - factor) * mean of the gray image)."""
   planes = tf.cast(planes, tf.float32)
   mean = planes_lib.interior_mean(luma(planes), border)
   rest = planes_lib.per_image((1.0 - factor) * mean)
@@ -174,17 +176,17 @@ def adjust_contrast(
 
 
 def shift_hue(planes: tf.Tensor, turns: tf.Tensor) -> tf.Tensor:
-  """Turns the hue of HSV; value and saturation stay.
+  """Shifts the hue of HSV; value and saturation stay.
 
   Args:
     planes: [B, 3, H', W'], 0..255.
-    turns: [B], 1 is the whole color circle.
+    turns: [B], shift in turns of the color circle.
   """
   planes = tf.cast(planes, tf.float32)
   red, green, blue = tf.split(planes, 3, axis=1)
   value = tf.maximum(tf.maximum(red, green), blue)
   chroma = value - tf.minimum(tf.minimum(red, green), blue)
-  scale = 1.0 / tf.maximum(chroma, 1e-6)  # a gray has no hue
+  scale = 1.0 / tf.maximum(chroma, 1e-6)  # Gray has no hue.
   hue = tf.where(
     value == red,
     (green - blue) * scale,
@@ -193,9 +195,9 @@ def shift_hue(planes: tf.Tensor, turns: tf.Tensor) -> tf.Tensor:
       (blue - red) * scale + 2.0,
       (red - green) * scale + 4.0,
     ),
-  )  # sixths of a turn, -1..5
+  )  # In sixths of a turn, -1..5.
   k = hue + 6.0 * planes_lib.per_image(turns)
-  k += tf.constant([5.0, 3.0, 1.0])[:, None, None]  # one for each channel
+  k += tf.constant([5.0, 3.0, 1.0])[:, None, None]  # Red, green, blue.
   k -= 6.0 * tf.floor(k / 6.0)
   away = tf.clip_by_value(tf.minimum(k, 4.0 - k), 0.0, 1.0)
   return value - chroma * away
@@ -210,7 +212,7 @@ def _followed_by_gray(
   return both
 
 
-# Made once, because `fused` compiles a function once.
+# Created once, because `planes.call` compiles each function once.
 _THEN_GRAY = {
   step: _followed_by_gray(step) for step in (blend, adjust_contrast, shift_hue)
 }

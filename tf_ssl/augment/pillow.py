@@ -1,8 +1,8 @@
-"""PIRL's photometric operations, as Pillow computes them.
+"""PIRL's photometric operations with Pillow's results.
 
-VISSL applies all four to a share of the views, one after another: posterize,
-sharpness, solarize, autocontrast. `tfa.image` and
-`official.vision.ops.augment` have them with one parameter for a whole batch.
+VISSL applies four operations to a fraction of the views: posterize, sharpness,
+solarize, autocontrast. In `tfa.image` and `official.vision.ops.augment` they
+have one parameter for a batch.
 """
 
 from typing import NamedTuple
@@ -18,13 +18,13 @@ _THRESHOLDS = (0, 256)
 
 
 class Draws(NamedTuple):
-  """Drawn parameters, [B] each.
+  """Random parameters of the operations.
 
   Attributes:
-    chosen: bool, which images to change at all.
-    bits: float, 4..8 that posterize keeps of 8.
-    sharpness: 0 smooths, 1 changes nothing, 2 sharpens.
-    threshold: gray level from which on solarize inverts, 0..256.
+    chosen: [B] bool, images to change.
+    bits: [B] float, number of bits that posterize keeps, 4..8.
+    sharpness: [B], 0 smooths, 1 changes nothing, 2 sharpens.
+    threshold: [B], lowest gray level that solarize inverts, 0..256.
   """
 
   chosen: tf.Tensor
@@ -34,7 +34,7 @@ class Draws(NamedTuple):
 
 
 def draw(uniform: tf.Tensor, *, probability: float) -> Draws:
-  """[B, 4] uniform numbers -> the parameters of B images."""
+  """Converts uniform numbers [B, 4] to the parameters of B images."""
 
   def integer(column: int, ends: tuple[int, int]) -> tf.Tensor:
     low, high = ends
@@ -50,15 +50,15 @@ def draw(uniform: tf.Tensor, *, probability: float) -> Draws:
 
 
 def apply(planes: tf.Tensor, draws: Draws, border: int = 0) -> tf.Tensor:
-  """All four on the chosen images; the others stay.
+  """Applies all four operations to the chosen images.
 
   Args:
     planes: [B, 3, H', W'], 0..255.
-    draws: the parameters.
-    border: how many pixels on every side are padding.
+    draws: parameters of the images.
+    border: width of the border, pixels.
 
   Returns:
-    The same shape, float32; whole gray levels where chosen.
+    [B, 3, H', W'] float32; chosen images have integer values.
   """
   planes = tf.cast(planes, tf.float32)
   x = posterize(tf.round(planes), draws.bits)
@@ -69,16 +69,21 @@ def apply(planes: tf.Tensor, draws: Draws, border: int = 0) -> tf.Tensor:
 
 
 def posterize(planes: tf.Tensor, bits: tf.Tensor) -> tf.Tensor:
-  """Keeps the highest `bits` ([B], 1..8) of every gray level."""
+  """Keeps the highest `bits`, [B], 1..8, of each value."""
   step = planes_lib.per_image(tf.pow(2.0, 8.0 - bits))
   return tf.floor(planes / step) * step
 
 
 def sharpen(planes: tf.Tensor, factor: tf.Tensor, border: int) -> tf.Tensor:
-  """Away from (or, below 1, toward) a smoothed image; [B] factors.
+  """Extrapolates from a smoothed image (factor > 1) or blends with it (< 1).
 
-  The smoothed image is Pillow's SMOOTH: the mean over 3x3 pixels with the
-  middle one counted five times; an image's outermost pixels stay.
+  The smoothed image is Pillow's SMOOTH: the mean over 3x3 pixels with weight 5
+  for the center. The outermost pixels of an image stay.
+
+  Args:
+    planes: [B, 3, H', W'], 0..255.
+    factor: [B], 0 for the smoothed image, 1 for no change.
+    border: width of the border, pixels.
   """
   height, width = planes.shape[2:]
   rows = planes[:, :, :-2] + planes[:, :, 1:-1] + planes[:, :, 2:]
@@ -95,13 +100,13 @@ def sharpen(planes: tf.Tensor, factor: tf.Tensor, border: int) -> tf.Tensor:
 
 
 def solarize(planes: tf.Tensor, threshold: tf.Tensor) -> tf.Tensor:
-  """Inverts gray levels from `threshold` ([B]) on."""
+  """Inverts values of at least `threshold`, [B]."""
   bright = planes >= planes_lib.per_image(threshold)
   return tf.where(bright, 255.0 - planes, planes)
 
 
 def autocontrast(planes: tf.Tensor) -> tf.Tensor:
-  """Stretches each channel of each image to 0..255; flat ones stay."""
+  """Scales each channel of each image to 0..255; constant channels stay."""
   low = tf.reduce_min(planes, axis=[2, 3], keepdims=True)
   high = tf.reduce_max(planes, axis=[2, 3], keepdims=True)
   scale = 255.0 / tf.maximum(high - low, 1.0)

@@ -1,10 +1,14 @@
-"""The layout that the photometric half computes in.
+"""Memory layout and compilation of the photometric half of augmentation.
 
-Planes are [B, 3, H + 2 * border, W + 2 * border], 0..255: channels are
-contiguous, which is what vector units want, and the edge pixels are repeated
-outwards as far as a later blur reaches, so that nothing needs padding between.
-The first are of the images' type, which may be uint8; all others are float32.
+Planes are [B, 3, H + 2 * border, W + 2 * border], 0..255. The channels are
+contiguous, which suits vector units. The border repeats the edge pixels as far
+as a later blur reaches, so that no step needs padding. `to_planes` keeps the
+dtype of the images, which may be uint8; all other functions return float32.
 """
+
+import functools
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -12,16 +16,36 @@ import tensorflow as tf
 from tf_ssl.ops import pixels
 
 
+def call(step: Callable[..., Any], compiled: bool, *args: Any) -> Any:
+  """Calls a step of the photometric half, compiled by XLA or not.
+
+  TensorFlow's CPU kernels read and write all images for every operation; XLA
+  fuses a step into one loop, which takes most of the time off. Steps are
+  compiled one by one: in several at once XLA recomputes shared values.
+
+  Args:
+    step: function of a module, of which one compiled version is kept.
+    compiled: whether to compile it.
+    *args: arguments of the function.
+  """
+  return (_compile(step) if compiled else step)(*args)
+
+
+@functools.cache
+def _compile(step: Callable[..., Any]) -> Callable[..., Any]:
+  return tf.function(step, jit_compile=True)
+
+
 def to_planes(images: tf.Tensor, flip: tf.Tensor, border: int) -> tf.Tensor:
-  """Mirrors the chosen images and lays all out in planes.
+  """Mirrors some images and converts all to planes.
 
   Args:
     images: [B, H, W, 3], 0..255.
-    flip: [B] bool.
-    border: how many pixels to add on every side.
+    flip: [B] bool, images to mirror.
+    border: number of pixels to add on every side.
 
   Returns:
-    Planes.
+    [B, 3, H + 2 * border, W + 2 * border], dtype of the images.
   """
   _, height, width, _ = images.shape
   images = tf.where(flip[:, None, None, None], tf.reverse(images, [2]), images)
@@ -32,17 +56,17 @@ def to_planes(images: tf.Tensor, flip: tf.Tensor, border: int) -> tf.Tensor:
 
 
 def to_encoder(planes: tf.Tensor) -> tf.Tensor:
-  """Borderless planes in, normalized [B, H, W, 3] float32 out."""
+  """Normalizes planes without border: [B, 3, H, W] -> [B, H, W, 3]."""
   return pixels.normalize(tf.transpose(planes, [0, 2, 3, 1]))
 
 
 def per_image(values: tf.Tensor) -> tf.Tensor:
-  """[B] -> [B, 1, 1, 1]."""
+  """Reshapes [B] to [B, 1, 1, 1]."""
   return values[:, None, None, None]
 
 
 def interior_mean(plane: tf.Tensor, border: int) -> tf.Tensor:
-  """[B, 1, H', W'] -> [B]: the mean of what is not border."""
+  """Mean of the pixels inside the border: [B, 1, H', W'] -> [B]."""
   height, width = plane.shape[2:]
   weights = np.zeros((height, width), np.float32)
   inside = weights[border : height - border, border : width - border]

@@ -1,35 +1,35 @@
-"""The augmentation recipes, by the names of their papers.
+"""Augmentation recipes of the papers.
 
-A recipe has two halves. Geometry (`Recipe.crop`) needs the original image and
-runs per image in tf.data. Everything after it (`Recipe.finish`) runs on a whole
-batch with parameters drawn per image, at the end of tf.data or inside the train
-step: the same function.
+A recipe has two halves. The geometric half (`Recipe.crop`) needs the original
+image and runs for each image in tf.data. The photometric half (`Recipe.finish`)
+runs on a batch, with random parameters for each image, at the end of tf.data or
+inside the train step.
 """
 
 from typing import NamedTuple
 
 import tensorflow as tf
 
-from tf_ssl.augment import blur, fused, photometric, pillow
+from tf_ssl.augment import blur, photometric, pillow
 from tf_ssl.augment import crop as crop_lib
 from tf_ssl.augment import planes as planes_lib
 
 
 class Recipe(NamedTuple):
-  """What turns an image into a view.
+  """Recipe that turns an image into a view.
 
   Attributes:
-    crop: the windows to draw.
+    crop: range of the random window.
     jitter: strengths of the color jitter.
-    jitter_probability: share of the views that are jittered.
-    grayscale_probability: share of the views that lose their color.
-    grayscale_first: whether grayscale comes before the jitter.
-    blur_probability: share of the views that are blurred.
-    blur_sigma: smallest and largest standard deviation of the blur, in pixels.
-    flip_probability: share of the views that are mirrored.
-    pillow_probability: share of the views that pass through PIRL's operations
-      (`pillow`), between jitter and grayscale.
-    size: pixels a side of these views; None for the run's image size.
+    jitter_probability: probability of color jitter.
+    grayscale_probability: probability of grayscale.
+    grayscale_first: whether grayscale precedes the jitter.
+    blur_probability: probability of Gaussian blur.
+    blur_sigma: smallest and largest standard deviation of the blur, pixels.
+    flip_probability: probability of horizontal mirroring.
+    pillow_probability: probability of PIRL's operations (`augment.pillow`),
+      between jitter and grayscale.
+    size: side of the views, pixels; None for the image size of the run.
   """
 
   crop: crop_lib.CropRange
@@ -44,7 +44,7 @@ class Recipe(NamedTuple):
   size: int | None = None
 
   def crop_size(self, image_size: int) -> int:
-    """Pixels a side of the crop, and so of the view."""
+    """Side of the crop and of the view, pixels."""
     return image_size if self.size is None else self.size
 
   def finish(
@@ -56,20 +56,21 @@ class Recipe(NamedTuple):
     total: int | tf.Tensor | None = None,
     compiled: bool = False,
   ) -> tf.Tensor:
-    """The photometric half: cropped views in, what the encoder sees out.
+    """Applies the photometric half to crops.
 
-    Mirroring comes first here; it commutes with all that follows. A function
-    that is compiled as a whole (`jit_compile=True`) has XLA's random numbers,
-    and so other draws than one that is not.
+    Mirroring is first; it commutes with all other operations. Inside a function
+    that XLA compiles (`jit_compile=True`) the random numbers differ from those
+    outside.
 
     Args:
       images: [B, H, W, 3], uint8 or float, 0..255: rows offset..offset+B of a
-        global batch. H and W must be known statically.
-      seed: [2] integer; `input_pipeline.order.view_seed` in training.
-      offset: where in the global batch `images` begins, so that replicas with a
-        slice each see what one device with the whole batch would.
+        global batch. H and W must be static.
+      seed: [2] integer, seed of all random numbers; in training
+        `input_pipeline.order.view_seed`.
+      offset: first row of `images` in the global batch, so that replicas
+        compute what one device computes on the global batch.
       total: size of the global batch; B by default.
-      compiled: whether XLA compiles the steps: several times faster on a CPU.
+      compiled: whether XLA compiles the steps, several times faster on a CPU.
 
     Returns:
       [B, H, W, 3] float32, normalized by `ops.pixels.normalize`.
@@ -80,7 +81,7 @@ class Recipe(NamedTuple):
     return self.apply(images, draws, compiled=compiled)
 
   def draw(self, seed: tf.Tensor, total: int | tf.Tensor) -> "Draws":
-    """Draws the parameters of the `total` views of a global batch."""
+    """Draws the parameters of all `total` views of a global batch."""
     seed = tf.cast(seed, tf.int64)
     u = tf.random.stateless_uniform([total, 10], seed, alg="philox")
     order = tf.random.stateless_uniform([4], seed + [1 << 32, 0], alg="philox")
@@ -109,12 +110,14 @@ class Recipe(NamedTuple):
   def apply(
     self, images: tf.Tensor, draws: "Draws", *, compiled: bool = False
   ) -> tf.Tensor:
-    """Applies drawn parameters, one row an image; see `finish`."""
+    """Applies drawn parameters, one for each image, as `finish` does."""
     blurs = self.blur_probability > 0
     border = blur.border(self.blur_sigma[1]) if blurs else 0
-    x = fused.call(planes_lib.to_planes, compiled, images, draws.flip, border)
+    x = planes_lib.call(
+      planes_lib.to_planes, compiled, images, draws.flip, border
+    )
     if self.grayscale_first:
-      x = fused.call(photometric.grayscale, compiled, x, draws.grayscale)
+      x = planes_lib.call(photometric.grayscale, compiled, x, draws.grayscale)
     uses_pillow = self.pillow_probability > 0
     at_once = not self.grayscale_first and not uses_pillow
     x = photometric.jitter(
@@ -125,23 +128,23 @@ class Recipe(NamedTuple):
       compiled=compiled,
     )
     if uses_pillow:
-      x = fused.call(pillow.apply, compiled, x, draws.pillow, border)
+      x = planes_lib.call(pillow.apply, compiled, x, draws.pillow, border)
       if not self.grayscale_first:
-        x = fused.call(photometric.grayscale, compiled, x, draws.grayscale)
+        x = planes_lib.call(photometric.grayscale, compiled, x, draws.grayscale)
     if blurs:
       x = blur.gaussian_blur(x, draws.sigma, border, compiled=compiled)
-    return fused.call(planes_lib.to_encoder, compiled, x)
+    return planes_lib.call(planes_lib.to_encoder, compiled, x)
 
 
 class Draws(NamedTuple):
-  """Drawn parameters of a batch of views.
+  """Random parameters of a batch of views.
 
   Attributes:
-    flip: [B] bool.
-    jitter: of the color jitter.
-    grayscale: [B] bool.
-    sigma: [B], standard deviation of the blur in pixels; 0 for none.
-    pillow: of PIRL's operations.
+    flip: [B] bool, views to mirror.
+    jitter: parameters of the color jitter.
+    grayscale: [B] bool, views to convert to grayscale.
+    sigma: [B], standard deviation of the blur, pixels; 0 for none.
+    pillow: parameters of PIRL's operations.
   """
 
   flip: tf.Tensor
@@ -151,7 +154,7 @@ class Draws(NamedTuple):
   pillow: pillow.Draws
 
   def rows(self, offset: int | tf.Tensor, count: int | tf.Tensor) -> "Draws":
-    """The parameters of views offset..offset+count."""
+    """Parameters of views offset..offset+count."""
 
     def cut(values: tf.Tensor) -> tf.Tensor:
       return values[offset : offset + count]
@@ -170,8 +173,8 @@ def moco_v1(*, min_area: float = 0.2, jitter_strength: float = 1.0) -> Recipe:
   """MoCo (He et al. 2020, section 3.3): crop, grayscale, jitter, flip.
 
   Args:
-    min_area: smallest area of a crop, as a share of the image's.
-    jitter_strength: multiplies the strengths of the color jitter.
+    min_area: smallest area of a crop, as a fraction of the image's.
+    jitter_strength: factor of the strengths of the color jitter.
   """
   return Recipe(
     crop=crop_lib.CropRange(area=(min_area, 1.0)),
@@ -196,12 +199,12 @@ def moco_v2(
   """MoCo v2 (Chen et al. 2020, section 3): crop, jitter, grayscale, blur, flip.
 
   Args:
-    min_area: smallest area of a crop, as a share of the image's.
-    jitter_strength: multiplies the strengths of the color jitter.
-    blur_probability: share of the views that are blurred; small images are
-      better left sharp.
-    blur_sigma: smallest and largest standard deviation, in pixels.
-    size: of the views, such as those of regions; None for the run's image size.
+    min_area: smallest area of a crop, as a fraction of the image's.
+    jitter_strength: factor of the strengths of the color jitter.
+    blur_probability: probability of blur; 0 is better for small images.
+    blur_sigma: smallest and largest standard deviation of the blur, pixels.
+    size: side of the views, pixels, for example of regions; None for the image
+      size of the run.
   """
   s = jitter_strength
   return Recipe(
@@ -224,15 +227,15 @@ def pirl(
   pillow_probability: float = 0.66,
   blur_probability: float = 0.0,
 ) -> Recipe:
-  """PIRL (Misra & van der Maaten 2020) as VISSL has it, for image and patches.
+  """PIRL (Misra & van der Maaten 2020) as in VISSL, for images and patches.
 
-  Crop, jitter, posterize to autocontrast, grayscale, flip.
+  Crop, jitter, posterize, sharpness, solarize, autocontrast, grayscale, flip.
 
   Args:
-    min_area: smallest area of a crop, as a share of the image's.
-    jitter_strength: multiplies the strengths of the color jitter.
-    pillow_probability: see `Recipe`.
-    blur_probability: 0.5 in VISSL's stronger variant.
+    min_area: smallest area of a crop, as a fraction of the image's.
+    jitter_strength: factor of the strengths of the color jitter.
+    pillow_probability: probability of the four operations after the jitter.
+    blur_probability: probability of blur; 0.5 in VISSL's stronger variant.
   """
   s = jitter_strength
   return Recipe(
@@ -257,10 +260,12 @@ def simclr(
   """SimCLR (Chen et al. 2020, appendix A): crop, flip, jitter, grayscale, blur.
 
   Args:
-    strength: s, of the color jitter: 1 on ImageNet, 0.5 on CIFAR-10.
-    min_area: smallest area of a crop, as a share of the image's.
-    blur_probability: 0.5 on ImageNet, 0 on CIFAR-10. The kernel ends at three
-      standard deviations, theirs at a tenth of the image's height.
+    strength: s, factor of the strengths of the color jitter; the paper's is 1
+      on ImageNet, 0.5 on CIFAR-10.
+    min_area: smallest area of a crop, as a fraction of the image's.
+    blur_probability: probability of blur; the paper's is 0.5 on ImageNet, 0 on
+      CIFAR-10. The kernel ends at three standard deviations, the paper's at a
+      tenth of the height of the image.
   """
   s = strength
   return Recipe(
@@ -279,7 +284,7 @@ def supervised(*, min_area: float = 0.08) -> Recipe:
   """Torchvision's recipe for ImageNet classifiers: crop and flip.
 
   Args:
-    min_area: smallest area of a crop, as a share of the image's.
+    min_area: smallest area of a crop, as a fraction of the image's.
   """
   return Recipe(
     crop=crop_lib.CropRange(area=(min_area, 1.0)),

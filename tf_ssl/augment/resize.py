@@ -1,7 +1,7 @@
-"""Windows of an image, resized as PIL and torchvision resize.
+"""Resizing of windows of an image as in PIL and torchvision.
 
-Bilinear between half-pixel centers, with the kernel widened where a side
-shrinks (antialiased); to the nearest gray level.
+Interpolation is bilinear with half-pixel centers, antialiased where a side
+shrinks, and rounded to uint8.
 """
 
 from collections.abc import Sequence
@@ -17,17 +17,18 @@ def resize_windows(
   *,
   portable: bool = False,
 ) -> list[tf.Tensor]:
-  """Cuts windows out of an image and resizes each to a square.
+  """Crops windows of an image and resizes each to a square.
 
   TensorFlow's antialiased kernel is several times slower than the rest of the
-  geometry; where nothing shrinks, OpenCV's computes the same to one gray level.
+  geometric half. If no window shrinks, OpenCV is used, whose results differ by
+  at most one gray level.
 
   Args:
     image: [H, W, 3] uint8.
-    windows: [V, 4] int32: ymin, xmin, height, width.
-    sizes: pixels a side of each of the V results.
-    portable: TensorFlow's kernel for all: OpenCV can only be called in the
-      process that builds the graph.
+    windows: [V, 4] int32, ymin, xmin, height, width in pixels.
+    sizes: sides of the V results, pixels.
+    portable: whether to use TensorFlow's kernel in all cases, because OpenCV
+      can be called only in the process that builds the graph.
 
   Returns:
     V tensors, [size, size, 3] uint8.
@@ -49,7 +50,7 @@ def resize_windows(
       [tf.uint8] * len(sizes),
       stateful=False,
     )
-    return tf.nest.flatten(views)  # one alone does not come in a list
+    return tf.nest.flatten(views)  # A single view is not in a list.
 
   if portable:
     views = shrink()
@@ -76,10 +77,11 @@ def resize(
 
   Args:
     image: [h, w, 3] uint8.
-    sides: height and width of the result.
-    scale: [2], resized over original height and width; `sides` over the image's
+    sides: height and width of the result, pixels.
+    scale: [2], factors of height and width; by default those that fit the image
+      into `sides`.
+    offset: [2], top left corner of the result in the resized image, pixels; 0
       by default.
-    offset: [2], where in the resized image the result begins; 0 by default.
 
   Returns:
     [*sides, 3] uint8.
@@ -99,17 +101,18 @@ def resize(
     antialias=True,
   )[0]
   resized = tf.ensure_shape(resized, [*sides, 3])
-  return tf.cast(resized + 0.5, tf.uint8)  # rounds: no value is negative
+  return tf.cast(
+    resized + 0.5, tf.uint8
+  )  # Rounds, because no value is negative.
 
 
 def fit(image: tf.Tensor, size: int, *, color: Sequence[float]) -> tf.Tensor:
-  """Resizes an image, its shape kept, so that it just fits into a square.
+  """Resizes an image to fit into a square, keeping the aspect ratio.
 
   Args:
     image: [h, w, 3] uint8.
-    size: pixels a side; size over the image's longer side is what coordinates
-      are multiplied by.
-    color: what fills the rest, below or to the right: [3], 0..255.
+    size: side of the square, pixels; the scale is `size` over the longer side.
+    color: [3], 0..255, color of the rest of the square, below or to the right.
 
   Returns:
     [size, size, 3] uint8.
@@ -127,7 +130,7 @@ def fit(image: tf.Tensor, size: int, *, color: Sequence[float]) -> tf.Tensor:
 def _enlarge(
   image: np.ndarray, windows: np.ndarray, sizes: Sequence[int]
 ) -> list[np.ndarray]:
-  import cv2  # here: not everyone who imports this module resizes
+  import cv2  # Imported here, because few users of this module need it.
 
   return [
     cv2.resize(

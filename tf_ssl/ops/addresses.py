@@ -1,17 +1,17 @@
-"""Whether something listens at a network address."""
+"""Network addresses "host:port", and whether a server listens there."""
 
 import socket
 import time
 
-PAUSE = 0.2  # seconds between two attempts
-SECONDS = 30.0  # that a service has to answer
+PAUSE = 0.2  # Seconds between two attempts.
+SECONDS = 30.0  # Time that a service has to answer.
 
 
 def split(address: str) -> tuple[str, int]:
-  """Takes "host:port" apart; an IPv6 host stands in brackets.
+  """Splits "host:port"; an IPv6 host is in brackets.
 
   Raises:
-    ValueError: it is not of this form.
+    ValueError: the address has another form.
   """
   host, _, port = address.rpartition(":")
   if not host or not port.isdigit() or not 0 < int(port) < 65536:
@@ -20,11 +20,11 @@ def split(address: str) -> tuple[str, int]:
 
 
 def wait(address: str, *, seconds: float) -> None:
-  """Returns once something answers at `address`, "host:port".
+  """Waits until a server listens at `address`, "host:port".
 
   Raises:
-    ValueError: `address` is not of this form.
-    TimeoutError: nothing answered in time.
+    ValueError: the address has another form.
+    TimeoutError: no server listens after `seconds`.
   """
   until = time.monotonic() + seconds
   while not answers(address):
@@ -34,7 +34,7 @@ def wait(address: str, *, seconds: float) -> None:
 
 
 def answers(address: str) -> bool:
-  """Whether something listens at `address`, "host:port", now."""
+  """Whether a server listens at `address`, "host:port", now."""
   try:
     socket.create_connection(split(address), timeout=2).close()
   except OSError:

@@ -1,25 +1,26 @@
-"""Boxes as arrays: float pixels xmin, ymin, xmax, ymax, the maximum exclusive.
+"""Boxes as arrays [..., 4]: xmin, ymin, xmax, ymax in float pixels.
 
-Origin top left; a box may reach over the border of its image.
+The origin is the top left corner, the maximum is exclusive, and a box may
+extend beyond its image.
 """
 
 import numpy as np
 
 
 def area(boxes: np.ndarray) -> np.ndarray:
-  """[..., 4] -> [...], pixels squared; 0 for a box turned inside out."""
+  """Areas of boxes: [..., 4] -> [...], px²; 0 if a side is negative."""
   return np.prod(np.maximum(boxes[..., 2:] - boxes[..., :2], 0), axis=-1)
 
 
 def aligned_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-  """Intersection over union of boxes that broadcast against each other.
+  """Intersection over union (IoU) of pairs of boxes.
 
   Args:
     first: [..., 4].
-    second: [..., 4].
+    second: [..., 4], a shape that broadcasts against that of `first`.
 
   Returns:
-    [...], 0..1; 0 where both boxes are empty.
+    [...], 0..1; 0 if both boxes are empty.
   """
   low = np.maximum(first[..., :2], second[..., :2])
   high = np.minimum(first[..., 2:], second[..., 2:])
@@ -28,18 +29,18 @@ def aligned_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-  """[A, 4] and [R, 4] -> [A, R], the IoU of each with each."""
+  """IoU of all pairs of boxes: [A, 4] and [R, 4] -> [A, R]."""
   return aligned_iou(first[:, None], second[None])
 
 
 def clip(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-  """The part of each box that lies in an image of (height, width) `size`."""
+  """Parts of boxes inside an image of size (height, width), in pixels."""
   height, width = size
   return np.clip(boxes, 0, [width, height, width, height])
 
 
 def grow(boxes: np.ndarray, factor: float) -> np.ndarray:
-  """Scales boxes [..., 4] about their centers."""
+  """Scales boxes [..., 4] around their centers by a factor."""
   center = (boxes[..., :2] + boxes[..., 2:]) / 2
   half = (boxes[..., 2:] - boxes[..., :2]) / 2 * factor
   return np.concatenate([center - half, center + half], -1)
@@ -49,26 +50,27 @@ def neighbors(
   boxes: np.ndarray,
   *,
   shifts: tuple[float, ...],
-  stretch: float = 0.0,
+  side_shift: float = 0.0,
 ) -> np.ndarray:
-  """Shifted and stretched copies of each box.
+  """Shifted and resized copies of each box.
 
   Args:
     boxes: [A, 4].
-    shifts: in widths (and heights) of the box; all pairs of them are made.
-    stretch: each of the four sides of the box where it is goes out and in by
-      this share of the width (or height); 0 for none of these.
+    shifts: shifts along both axes, as fractions of the width and height of the
+      box; all pairs of a horizontal and a vertical one are made.
+    side_shift: distance by which a single side moves outward or inward, as a
+      fraction of the width or height; 0 for no such copies.
 
   Returns:
-    [A, J, 4] with J = len(shifts)², and 8 more if stretched.
+    [A, J, 4] with J = len(shifts)², and 8 more with a `side_shift`.
   """
   dx, dy = np.meshgrid(shifts, shifts)
   offsets = np.stack([dx, dy, dx, dy], -1).reshape(-1, 4)  # [J', 4]
   size = np.tile(boxes[:, 2:] - boxes[:, :2], 2)[:, None]
   moved = boxes[:, None] + offsets * size
-  if not stretch:
+  if not side_shift:
     return moved
-  sides = np.concatenate([np.eye(4), -np.eye(4)]) * stretch
+  sides = np.concatenate([np.eye(4), -np.eye(4)]) * side_shift
   return np.concatenate([moved, boxes[:, None] + sides * size], 1)
 
 
@@ -79,12 +81,12 @@ def suppress(
 
   Args:
     boxes: [R, 4].
-    rank: [R], highest first.
-    overlap: a box whose IoU with a kept one is at least this is dropped.
-    limit: how many to keep at most.
+    rank: [R], score of each box; a box competes with those of higher score.
+    overlap: smallest IoU with a kept box at which a box is dropped.
+    limit: largest number of boxes to keep.
 
   Returns:
-    Rows of the kept boxes, best first.
+    Rows of the kept boxes, highest score first.
   """
   kept = []
   apart = iou(boxes, boxes) < overlap

@@ -1,7 +1,7 @@
-"""A batch across replicas: gather it, shuffle it, put it back.
+"""Gathering, reducing and shuffling batches across replicas.
 
-On one device the global batch is the local one, and everything here still
-works; that is how a run on many replicas equals a run on one.
+On one device the global batch is the local one, so that a run on many replicas
+computes what a run on one computes.
 """
 
 from collections.abc import Callable
@@ -15,38 +15,38 @@ def _context():
 
 
 def _here(values):
-  """The same, on the replica's own device; several machines must be told."""
+  """Copies values to the replica's device, as several machines require."""
   return tf.nest.map_structure(tf.identity, values)
 
 
 def num_replicas() -> int:
-  """Replicas in sync, 1 outside of a strategy."""
+  """Number of replicas in sync; 1 outside of a strategy."""
   return _context().num_replicas_in_sync
 
 
 def gather(local: tf.Tensor) -> tf.Tensor:
-  """[B, ...] on each replica -> [R·B, ...], the same on every replica."""
+  """Global batch on every replica: [B, ...] -> [R·B, ...]."""
   if num_replicas() == 1:
     return local
   return _context().all_gather(_here(local), axis=0)
 
 
 def total(values):
-  """The sum over replicas of a structure of tensors."""
+  """Sum over replicas of a structure of tensors."""
   if num_replicas() == 1:
     return values
   return _context().all_reduce(tf.distribute.ReduceOp.SUM, _here(values))
 
 
 def mean(values):
-  """The mean over replicas of a structure of tensors."""
+  """Mean over replicas of a structure of tensors."""
   if num_replicas() == 1:
     return values
   return _context().all_reduce(tf.distribute.ReduceOp.MEAN, _here(values))
 
 
 def rows_of(local: tf.Tensor) -> tf.Tensor:
-  """[B, ...] on each replica -> [B] int32: where its rows stand in `gather`."""
+  """Rows of a local batch in `gather`: [B, ...] -> [B] int32."""
   size = tf.shape(local)[0]
   if num_replicas() == 1:
     return tf.range(size)
@@ -54,7 +54,7 @@ def rows_of(local: tf.Tensor) -> tf.Tensor:
 
 
 def _local_rows(tensor: tf.Tensor) -> tf.Tensor:
-  """This replica's contiguous share of the rows of a global [R·B, ...]."""
+  """This replica's contiguous rows of a global batch [R·B, ...]."""
   if num_replicas() == 1:
     return tensor
   size = tf.shape(tensor)[0] // num_replicas()
@@ -65,18 +65,18 @@ def _local_rows(tensor: tf.Tensor) -> tf.Tensor:
 def locally(
   strategy: tf.distribute.Strategy, function: Callable[..., tf.Tensor], *args
 ) -> tf.Tensor:
-  """Calls a function as one replica of this process, asking no other one.
+  """Calls a function in a replica of this process, without communication.
 
-  Outside of a replica, reading batch norm's moving averages is a mean over all
-  replicas of all machines, who would have to take part.
+  In cross-replica context, reading batch norm's moving averages is a mean over
+  all replicas of all machines, in which all machines must take part.
 
   Args:
-    strategy: whose variables the function reads.
-    function: computes what it returns without collectives.
-    *args: its arguments.
+    strategy: strategy of the variables that the function reads.
+    function: function without collective operations.
+    *args: arguments of the function.
 
   Returns:
-    What the first replica of this process found.
+    Result of the first replica of this process.
   """
   with strategy.scope():
     if not tf.distribute.in_cross_replica_context():
@@ -86,11 +86,12 @@ def locally(
 
 
 class Shuffled(NamedTuple):
-  """A batch whose examples have changed places across replicas.
+  """A batch that is shuffled across replicas.
 
   Attributes:
     examples: [B, ...], this replica's share after the shuffle.
-    permutation: [R·B] int32; place i now holds global example permutation[i].
+    permutation: [R·B] int32; row i is example permutation[i] of the original
+      global batch.
   """
 
   examples: tf.Tensor
@@ -98,14 +99,14 @@ class Shuffled(NamedTuple):
 
 
 def shuffle(local: tf.Tensor, *, seed: tf.Tensor) -> Shuffled:
-  """Deals the global batch anew: MoCo's shuffling BN, before the key forward.
+  """Shuffles the global batch: MoCo's shuffling BN, before the key encoder.
 
   Args:
     local: [B, ...] on each replica.
-    seed: [2] int, the same on every replica.
+    seed: [2] int, equal on all replicas.
 
   Returns:
-    Shuffled, to be undone by `unshuffle`.
+    Shuffled batch; `unshuffle` restores the order.
   """
   batch = gather(local)  # [R·B, ...]
   permutation = tf.random.experimental.stateless_shuffle(
@@ -116,14 +117,14 @@ def shuffle(local: tf.Tensor, *, seed: tf.Tensor) -> Shuffled:
 
 
 def unshuffle(local: tf.Tensor, permutation: tf.Tensor) -> tf.Tensor:
-  """Undoes `shuffle` on what was computed of the shuffled examples.
+  """Restores the order before `shuffle`.
 
   Args:
-    local: [B, ...], row i belongs to this replica's i-th shuffled example.
-    permutation: as `shuffle` returned it.
+    local: [B, ...], row i computed from this replica's i-th shuffled example.
+    permutation: `Shuffled.permutation`.
 
   Returns:
-    [B, ...], row i belongs to this replica's i-th example before the shuffle.
+    [B, ...], row i computed from this replica's i-th original example.
   """
   batch = gather(local)  # [R·B, ...]
   inverse = tf.math.invert_permutation(permutation)

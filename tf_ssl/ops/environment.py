@@ -1,4 +1,4 @@
-"""What a number depends on besides its settings: software and machine."""
+"""Software and hardware that results depend on."""
 
 import importlib.metadata
 import os
@@ -24,18 +24,18 @@ PACKAGES = (
 
 
 def versions() -> dict[str, str]:
-  """Versions of Python and of the packages that numbers depend on."""
+  """Versions of Python and of the packages that results depend on."""
   found = {"python": platform.python_version()}
   for package in PACKAGES:
     try:
       found[package] = importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
-      continue  # such as tf-ssl itself, run from a checkout
+      continue  # Such as tf-ssl itself in a checkout.
   return found
 
 
 def git_commit() -> str | None:
-  """Commit of the checkout that this code lies in; "-dirty" if changed."""
+  """Git commit of the checkout of this code, with "-dirty" if modified."""
   here = os.path.dirname(os.path.abspath(__file__))
   try:
     done = subprocess.run(

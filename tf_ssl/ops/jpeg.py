@@ -1,17 +1,17 @@
-"""Frames as JPEG, the one way that they are kept."""
+"""JPEG encoding and decoding of stored frames."""
 
 import cv2
 import numpy as np
 
-QUALITY = 95  # of 100: hardly to be told from what was decoded
+QUALITY = 95  # Of 100: differences are hardly visible.
 
 
 def encode(image: np.ndarray, quality: int = QUALITY) -> bytes:
-  """[H, W, 3] uint8, RGB -> the bytes of a JPEG file.
+  """Encodes an image as a JPEG file.
 
   Args:
-    image: the frame.
-    quality: 0..100.
+    image: [H, W, 3] uint8, RGB.
+    quality: JPEG quality, 0..100.
 
   Raises:
     ValueError: the image is empty, or too large for the format.
@@ -27,14 +27,14 @@ def encode(image: np.ndarray, quality: int = QUALITY) -> bytes:
 
 
 def decode(encoded: bytes) -> np.ndarray:
-  """The bytes of a JPEG file -> [H, W, 3] uint8, RGB.
+  """Decodes a JPEG file to [H, W, 3] uint8, RGB.
 
   Raises:
-    ValueError: they are no picture.
+    ValueError: the bytes are not an image.
   """
   image = None
   if encoded:
     image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
   if image is None:
-    raise ValueError(f"{len(encoded)} bytes that are no JPEG picture")
+    raise ValueError(f"{len(encoded)} bytes that are not a JPEG image")
   return image[..., ::-1]

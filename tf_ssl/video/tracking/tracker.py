@@ -331,7 +331,7 @@ def _best_near(expected, templates, frame, describe, settings) -> _Near:
   near = boxes_lib.neighbors(
     expected.reshape(-1, 4),
     shifts=settings.shifts,
-    stretch=settings.side_shift,
+    side_shift=settings.side_shift,
   ).reshape(len(expected), -1, 4)  # [A, E J, 4]
   features = describe(frame.image, near.reshape(-1, 4))
   features = features.reshape(*near.shape[:2], -1)  # [A, E J, F]
