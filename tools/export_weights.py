@@ -12,15 +12,16 @@ from ._cli import cli, gin_runs
 
 def main(invocation: cli.Invocation) -> None:
   """Rebuilds the encoder and writes its weights."""
-  from tf_ssl.export import model_garden_checkpoint, saved_model, torch_weights
+  from tf_ssl.export import model_garden_checkpoint, saved_model
+  from tf_ssl.export import weights as weights_lib
 
   parsed = invocation.flags
   path = parsed.checkpoint
   if os.path.isfile(os.path.join(path, saved_model.MODEL_FILE)):
-    encoder, _ = torch_weights.read_encoder(path)
+    encoder, _ = weights_lib.read_encoder(path)
   else:
     encoder = gin_runs.restore_encoder(path)
-  write = torch_weights.write_encoder
+  write = weights_lib.write_encoder
   if os.path.splitext(os.path.normpath(parsed.output))[1] == ".ckpt":
     write = model_garden_checkpoint.write
   write(encoder, parsed.output, overwrite=parsed.overwrite)

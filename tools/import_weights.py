@@ -10,10 +10,11 @@ from ._cli import cli
 
 def main(invocation: cli.Invocation) -> None:
   """Builds the encoder that the file describes and writes it."""
-  from tf_ssl.export import saved_model, torch_weights
+  from tf_ssl.export import saved_model
+  from tf_ssl.export import weights as weights_lib
 
   parsed = invocation.flags
-  encoder, weights = torch_weights.read_encoder(parsed.weights)
+  encoder, weights = weights_lib.read_encoder(parsed.weights)
   saved_model.export_encoder(
     encoder,
     None,

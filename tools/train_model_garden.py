@@ -17,9 +17,9 @@ def main(invocation: cli.Invocation) -> None:
   from official.common import flags as garden_flags
   from official.vision import train
 
-  from tf_ssl.encoders import model_garden_experiments  # registers them
+  from tf_ssl.encoders import model_garden_resnet
 
-  del model_garden_experiments
+  model_garden_resnet.register_experiments()
   if "experiment" not in flags.FLAGS:
     garden_flags.define_flags()
   flags.mark_flags_as_required(["experiment", "mode", "model_dir"])

@@ -82,7 +82,7 @@ def test_all_four_run_on_the_chosen_images_in_vissls_order(border):
     return ImageOps.autocontrast(image)
 
   expected = by_pillow(all_four, range(3))
-  # A level that rounds otherwise before solarize may be told apart by it.
+  # Solarize may amplify a difference in rounding before it.
   assert np.median(np.abs(found - expected)[[0, 2]]) <= 1
   assert (np.abs(found - expected)[[0, 2]] <= 6).mean() > 0.97
   np.testing.assert_array_equal(found[1], PICTURES[1])

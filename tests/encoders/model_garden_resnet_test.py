@@ -12,7 +12,6 @@ from official.vision.modeling.backbones import factory
 from tf_ssl import errors
 from tf_ssl.encoders import (
   heads,
-  model_garden_experiments,
   model_garden_resnet,
   resnet,
 )
@@ -128,7 +127,8 @@ def test_model_gardens_tasks_start_from_a_checkpoint_of_a_run(
 
 
 def test_the_experiments_are_model_gardens_own_but_for_the_backbone():
-  ours = model_garden_experiments.maskrcnn_coco().as_dict()
+  model_garden_resnet.register_experiments()
+  ours = exp_factory.get_exp_config("tf_ssl_maskrcnn_coco").as_dict()
   theirs = exp_factory.get_exp_config("maskrcnn_resnetfpn_coco").as_dict()
   backbone = ours["task"]["model"].pop("backbone")
   assert backbone == {

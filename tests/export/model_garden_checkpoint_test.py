@@ -1,4 +1,4 @@
-"""From an encoder to what Model Garden's trainers start from."""
+"""Export of encoders for Model Garden's trainers."""
 
 import shutil
 import sys
@@ -14,7 +14,7 @@ from official.vision.modeling.backbones import factory
 from tf_ssl import errors
 from tf_ssl.encoders import (
   model_garden,
-  model_garden_experiments,
+  model_garden_resnet,
   resnet,
 )
 from tf_ssl.export import foreign_resnet, model_garden_checkpoint
@@ -37,8 +37,8 @@ def theirs():
 @pytest.mark.parametrize(
   ("build", "experiment"),
   [
-    (ours, model_garden_experiments.retinanet_coco),
-    (theirs, lambda: exp_factory.get_exp_config("retinanet_resnetfpn_coco")),
+    (ours, "tf_ssl_retinanet_coco"),
+    (theirs, "retinanet_resnetfpn_coco"),
   ],
 )
 def test_the_config_builds_the_backbone_and_the_checkpoint_fills_it(
@@ -47,8 +47,9 @@ def test_the_config_builds_the_backbone_and_the_checkpoint_fills_it(
   encoder = build()
   path = model_garden_checkpoint.write(encoder, str(tmp_path / "a.ckpt"))
   config = yaml.safe_load((tmp_path / "a.ckpt" / "backbone.yaml").read_text())
-  experiment = experiment()
-  experiment.override(config)  # as --config_file does
+  model_garden_resnet.register_experiments()
+  experiment = exp_factory.get_exp_config(experiment)
+  experiment.override(config)  # As --config_file does.
   task = experiment.task
   assert task.init_checkpoint == path
   assert task.init_checkpoint_modules == "backbone"
@@ -64,7 +65,7 @@ def test_the_config_builds_the_backbone_and_the_checkpoint_fills_it(
     np.testing.assert_array_equal(mine, other)
 
 
-def test_what_model_garden_would_compute_otherwise_is_refused(tmp_path):
+def test_an_encoder_that_model_garden_cannot_build_is_refused(tmp_path):
   stack, blocks = resnet.LAYOUTS[18]
   settings = {"stack": stack, "width": 0.0625, "stem": "small"}
   settings["batch_norm"] = tf.keras.layers.BatchNormalization
@@ -76,7 +77,7 @@ def test_what_model_garden_would_compute_otherwise_is_refused(tmp_path):
       **settings,
     ),
   ):
-    with pytest.raises(errors.UsageError, match="none that Model Garden can"):
+    with pytest.raises(errors.UsageError, match=type(encoder).__name__):
       model_garden_checkpoint.write(encoder, str(tmp_path / "a.ckpt"))
   assert not [*tmp_path.iterdir()]
 

@@ -132,7 +132,7 @@ def test_a_module_of_an_allowed_name_is_not_imported(tmp_path, monkeypatch):
 def test_a_torchscript_archive_is_refused(tmp_path):
   path = str(tmp_path / "a.pt")
   torch.jit.script(torch.nn.Linear(2, 2)).save(path)
-  with pytest.raises(errors.UsageError, match="a TorchScript archive: save"):
+  with pytest.raises(errors.UsageError, match="TorchScript.*state_dict"):
     torch_files.read(path)
 
 

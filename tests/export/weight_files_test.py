@@ -1,4 +1,4 @@
-"""Formats of weights, told apart by content."""
+"""Formats of weights, recognized by content."""
 
 import hashlib
 import json
@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import safetensors.numpy
 import tensorflow as tf
 
 from tf_ssl import errors
@@ -51,6 +52,32 @@ def test_safetensors(tmp_path):
   np.testing.assert_array_equal(found["b"].read(), [1.5, -2])
 
 
+def test_values_of_safetensors_are_read_on_demand(tmp_path):
+  path = str(tmp_path / "a.safetensors")
+  arrays = {
+    name: np.arange(6).reshape(2, 3).astype(name)
+    for name in ("bool", "float16", "float64", "int8", "int64", "uint8")
+  }
+  safetensors.numpy.save_file(arrays, path)
+  found = weight_files.read(path)
+  assert set(found) == set(arrays)
+  for name, expected in arrays.items():
+    np.testing.assert_array_equal(found[name].read(), expected, strict=True)
+
+
+@pytest.mark.parametrize("header", [b'{"a"', b'{"__metadata__": 3}', b"{}" * 9])
+def test_a_damaged_header_of_safetensors_is_named(tmp_path, header):
+  path = _safetensors(tmp_path / "a", header, b"")
+  with pytest.raises(errors.UsageError, match=path):
+    weight_files.read(path)
+
+
+def test_a_header_larger_than_the_file_is_never_allocated(tmp_path):
+  (tmp_path / "a").write_bytes(struct.pack("<Q", 2**60) + b'{"a": 1}')
+  with pytest.raises(errors.UsageError, match=str(tmp_path / "a")):
+    weight_files.read(str(tmp_path / "a"))
+
+
 @pytest.mark.parametrize(
   "entry",
   [
@@ -60,7 +87,9 @@ def test_safetensors(tmp_path):
     {"dtype": "F32", "shape": [2, 3], "data_offsets": [24, 0]},
     {"dtype": "F32", "shape": [2, 3], "data_offsets": [-9, 15]},
     {"dtype": "F32", "shape": ["a"], "data_offsets": [0, 24]},
+    {"dtype": "F32", "shape": [2**62, 2**62], "data_offsets": [0, 24]},
     {"dtype": "F7", "shape": [2, 3], "data_offsets": [0, 24]},
+    {"dtype": "F8_E4M3", "shape": [24], "data_offsets": [0, 24]},
     {"dtype": "F32", "shape": [2, 3]},
     7,
   ],
@@ -96,7 +125,7 @@ def test_the_digest_is_the_files_own(tmp_path):
 
 
 def test_what_is_no_weights_is_named(tmp_path):
-  with pytest.raises(errors.UsageError, match="nothing: not there; expected"):
+  with pytest.raises(errors.UsageError, match="nothing: no such file"):
     weight_files.read(str(tmp_path / "nothing"))
   with pytest.raises(errors.UsageError, match="no checkpoint in it"):
     weight_files.read(str(tmp_path))

@@ -1,7 +1,7 @@
 """Batch normalization in three forms: plain, cross-replica, split.
 
-Each function builds one layer with PyTorch's settings (epsilon 1e-5, a new
-batch weighs 0.1 in the moving averages); encoders take one of them as their
+Each function builds a layer with PyTorch's settings: epsilon 1e-5, weight 0.1
+of a new batch in the moving averages. Encoders take such a function as their
 `batch_norm` argument.
 """
 
@@ -12,24 +12,24 @@ import tensorflow as tf
 
 from tf_ssl import errors
 
-EPSILON = 1e-5  # torch.nn.BatchNorm2d's default
-MOVING_AVERAGE_MOMENTUM = 0.9  # 1 - torch's `momentum` of 0.1
+EPSILON = 1e-5  # Default of torch.nn.BatchNorm2d.
+MOVING_AVERAGE_MOMENTUM = 0.9  # 1 - torch's `momentum` of 0.1.
 
 
 def plain(**kwargs) -> tf.keras.layers.Layer:
-  """Statistics over the examples that one replica sees."""
+  """Builds a layer with statistics over the batch of one replica."""
   return tf.keras.layers.BatchNormalization(
     epsilon=EPSILON, momentum=MOVING_AVERAGE_MOMENTUM, **kwargs
   )
 
 
 def cross_replica(**kwargs) -> tf.keras.layers.Layer:
-  """Statistics over the global batch."""
+  """Builds a layer with statistics over the global batch."""
   return plain(synchronized=True, **kwargs)
 
 
 def split(*, groups: int, **kwargs) -> tf.keras.layers.Layer:
-  """Statistics over each of `groups` contiguous parts of the batch."""
+  """Builds a layer with statistics over each of `groups` parts of the batch."""
   return SplitBatchNormalization(
     groups,
     epsilon=EPSILON,
@@ -39,65 +39,68 @@ def split(*, groups: int, **kwargs) -> tf.keras.layers.Layer:
 
 
 def split_in_place(model: tf.keras.Model, *, groups: int) -> None:
-  """Makes every plain batch norm of a built model one of `groups` parts.
+  """Converts every plain batch norm of a built model to split batch norm.
 
-  For networks of others, which take no builder of their normalization layers.
+  It is for networks that do not take a builder of normalization layers.
 
   Args:
-    model: its layers are changed; its variables stay.
-    groups: see `split`; 1 changes nothing.
+    model: model whose layers are changed; its variables stay.
+    groups: number of parts of the batch; 1 changes nothing.
 
   Raises:
-    UsageError: groups is below 1.
+    UsageError: `groups` is below 1.
   """
   _check(groups)
   for layer in model.submodules if groups > 1 else ():
     if type(layer) is tf.keras.layers.BatchNormalization:
-      # the two differ in `call` alone
+      # The two classes differ only in `call`.
       layer.__class__ = SplitBatchNormalization
       layer.groups = groups
 
 
 def _check(groups: int) -> None:
-  if groups < 1:
-    raise errors.UsageError(
-      f"split batch norm: groups={groups}, expected at least 1; change"
-      " `groups`."
-    )
+  errors.require(
+    groups >= 1,
+    f"split batch norm: groups={groups}, expected at least 1; change `groups`",
+  )
 
 
 class SplitBatchNormalization(tf.keras.layers.BatchNormalization):
-  """Batch normalization that behaves as if `groups` replicas stood behind it.
+  """Batch normalization of one device that acts like `groups` replicas.
 
   In training each contiguous group of B/G examples is normalized by its own
-  statistics, which keeps one device from leaking, through the batch, which key
+  statistics. On one device this keeps batch statistics from revealing which key
   belongs to which query (MoCo's CIFAR-10 notebook uses 8 groups). The moving
-  averages move by the mean of the groups' statistics. Inference is plain.
+  averages are updated by the mean over groups. Inference is plain.
   """
 
   def __init__(self, groups: int, **kwargs):
-    """Takes the number of parts, which must divide the batch.
+    """Creates the layer.
+
+    Args:
+      groups: number of parts of the batch; it must divide the batch size.
+      **kwargs: arguments of `tf.keras.layers.BatchNormalization`.
 
     Raises:
-      UsageError: groups is below 1.
+      UsageError: `groups` is below 1.
     """
     super().__init__(**kwargs)
     _check(groups)
     self.groups = groups
 
   def call(self, inputs, training=None):
-    """[B, ..., C] -> the same shape.
+    """Normalizes [B, ..., C].
 
     Raises:
-      UsageError: B is not a multiple of `groups` (in training).
+      UsageError: in training, B is not a multiple of `groups`.
     """
     if not training or not self.trainable:
       return super().call(inputs, training=training)
     batch = inputs.shape[0]
     if batch is not None and batch % self.groups:
       raise errors.UsageError(
-        f"split batch norm: a batch of {batch} cannot be cut into"
-        f" groups={self.groups} equal parts; change BATCH_SIZE or `groups`."
+        f"split batch norm: a batch of {batch} is not a multiple of"
+        f" groups={self.groups}; change BATCH_SIZE or `groups`"
       )
     images = inputs if inputs.shape.rank == 4 else inputs[:, None, None, :]
     outputs, means, variances = zip(
@@ -109,7 +112,7 @@ class SplitBatchNormalization(tf.keras.layers.BatchNormalization):
     return outputs if inputs.shape.rank == 4 else outputs[:, 0, 0, :]
 
   def _normalize(self, group: tf.Tensor):
-    # is_training=True returns the group's mean and its unbiased variance
+    # is_training=True returns the mean and the unbiased variance of the group.
     return tf.compat.v1.nn.fused_batch_norm(
       group,
       scale=self.gamma,
@@ -131,13 +134,13 @@ class SplitBatchNormalization(tf.keras.layers.BatchNormalization):
 
 @contextlib.contextmanager
 def working_plainly(encoder: tf.Module) -> Iterator[None]:
-  """Lets split and cross-replica batch norm work as plain batch norm.
+  """Makes split and cross-replica batch norm act as plain batch norm.
 
-  Both guard pretraining against a leak. Whoever fine-tunes has batches that
-  need not be a multiple of our number of groups, and replicas of their own.
+  Both forms serve pretraining only. In fine-tuning, the batch size may not be a
+  multiple of the number of groups.
 
   Args:
-    encoder: what is called, or traced, inside.
+    encoder: encoder that the body calls or traces.
   """
   changed = []
   for layer in encoder.submodules:

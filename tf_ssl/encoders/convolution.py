@@ -1,16 +1,18 @@
-"""Convolution and pooling that pad as PyTorch does.
+"""Convolution and pooling with PyTorch's padding.
 
-TensorFlow's SAME puts the odd pixel of a strided window's padding at the end;
-PyTorch pads both sides alike, so weights carry over only with explicit padding.
+With a stride, TensorFlow's SAME pads one pixel more at the end than at the
+start; PyTorch pads both sides equally. Weights transfer only with explicit
+padding.
 """
 
 import tensorflow as tf
 
 
 class Convolution(tf.keras.layers.Conv2D):
-  """Bias-free convolution of an odd kernel, padded by half of it on each side.
+  """Convolution without bias, with an odd kernel and PyTorch's padding.
 
-  Initialized as torchvision's ResNet: normal, variance 2 / fan-out.
+  Initial values are those of torchvision's ResNet: normal, variance 2 /
+  fan-out.
   """
 
   def __init__(self, filters: int, kernel_size: int, *, strides: int = 1, **kw):
@@ -24,30 +26,30 @@ class Convolution(tf.keras.layers.Conv2D):
       filters,
       kernel_size,
       strides=strides,
-      padding="same",  # gives the same output shape as the explicit padding
+      padding="same",  # Same output shape as the explicit padding.
       use_bias=False,
       **kw,
     )
 
   def convolution_op(self, inputs, kernel):
     stride, half = self.strides[0], self.kernel_size[0] // 2
-    if stride == 1:  # SAME is the same as PyTorch's where nothing is skipped
+    if stride == 1:  # SAME equals PyTorch's padding.
       return tf.nn.conv2d(inputs, kernel, 1, "SAME")
     if half == 0:
-      # not a stride of the convolution: TensorFlow 2.15's CPU kernel for its
-      # filter gradient (oneDNN) has a race, and is now and then 20 % off
+      # Not a strided convolution: TensorFlow 2.15's CPU kernel (oneDNN) of its
+      # filter gradient has a race and is sometimes off by 20 %.
       return tf.nn.conv2d(inputs[:, ::stride, ::stride], kernel, 1, "VALID")
-    # not padding="EXPLICIT", whose gradient is up to 30 times slower on CPUs
+    # Not padding="EXPLICIT": its gradient is up to 30 times slower on CPUs.
     inputs = tf.pad(inputs, [[0, 0], [half, half], [half, half], [0, 0]])
     return tf.nn.conv2d(inputs, kernel, stride, "VALID")
 
 
 def max_pool_after_relu(maps: tf.Tensor) -> tf.Tensor:
-  """3x3 maximum, stride 2, one pixel of padding on each side.
+  """3x3 max-pooling with stride 2 and one pixel of padding on each side.
 
   Args:
-    maps: [B, H, W, C], not negative, so that padding with 0 is the same as
-      PyTorch's padding with minus infinity.
+    maps: [B, H, W, C], not negative, so that padding with 0 equals PyTorch's
+      padding with minus infinity.
 
   Returns:
     [B, ceil(H/2), ceil(W/2), C].

@@ -1,8 +1,8 @@
-"""Projection heads: feature [B, D] -> embedding [B, E], not yet unit length.
+"""Projection heads: feature [B, D] -> embedding [B, E], not normalized.
 
-Dense layers start as torch.nn.Linear does: U(-1/sqrt(D), 1/sqrt(D)) for weight
-and bias. They compute in float32 under any precision policy: they are small and
-the loss is sensitive to them.
+Weights and biases of dense layers have the initial values of torch.nn.Linear:
+U(-1/sqrt(D), 1/sqrt(D)). Heads compute in float32 under any precision policy,
+because they are small and the loss is sensitive to them.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from tf_ssl.encoders import batch_norm as batch_norms
 
 
 class _Linear(tf.keras.layers.Dense):
-  """Dense with torch.nn.Linear's initial values."""
+  """Dense layer with the initial values of torch.nn.Linear."""
 
   def __init__(self, units: int, **kwargs):
     super().__init__(units, dtype="float32", **kwargs)
@@ -50,7 +50,13 @@ class MlpHead(tf.keras.layers.Layer):
     embedding_size: int = 128,
     name="projection_head",
   ):
-    """Takes the width between the two; None for the feature's D."""
+    """Creates the layers.
+
+    Args:
+      hidden_size: width of the hidden layer; None for D.
+      embedding_size: E.
+      name: name of the Keras layer.
+    """
     super().__init__(dtype="float32", name=name)
     self.hidden_size = hidden_size
     self.embedding_size = embedding_size
@@ -69,9 +75,9 @@ class MlpHead(tf.keras.layers.Layer):
 
 
 class BatchNormMlpHead(tf.keras.layers.Layer):
-  """SimCLR's: linear layers with batch norm after each (2048 -> 2048 -> 128).
+  """SimCLR's head: two linear layers, each with batch norm.
 
-  ReLU follows all but the last. The layers before a batch norm have no bias.
+  A ReLU is between them (2048 -> 2048 -> 128). The linear layers have no bias.
   """
 
   def __init__(
@@ -82,7 +88,14 @@ class BatchNormMlpHead(tf.keras.layers.Layer):
     batch_norm: Callable = batch_norms.plain,
     name="projection_head",
   ):
-    """Takes the width between the two (None for D) and the norms' builder."""
+    """Creates the layers.
+
+    Args:
+      hidden_size: width of the hidden layer; None for D.
+      embedding_size: E.
+      batch_norm: function of `encoders.batch_norm` that builds a layer.
+      name: name of the Keras layer.
+    """
     super().__init__(dtype="float32", name=name)
     self.hidden_size = hidden_size
     self.embedding_size = embedding_size
@@ -103,7 +116,7 @@ class BatchNormMlpHead(tf.keras.layers.Layer):
 
 
 class JigsawHead(tf.keras.layers.Layer):
-  """PIRL's g: a head for each patch, a layer for all in their order."""
+  """PIRL's g: a head for each patch, then a linear layer over all patches."""
 
   def __init__(
     self,
@@ -112,7 +125,13 @@ class JigsawHead(tf.keras.layers.Layer):
     embedding_size: int = 128,
     name="jigsaw_head",
   ):
-    """Takes what builds the head that all patches share, and E."""
+    """Creates the layers.
+
+    Args:
+      patch_head: function of a name that builds the head that patches share.
+      embedding_size: E.
+      name: name of the Keras layer.
+    """
     super().__init__(dtype="float32", name=name)
     self.embedding_size = embedding_size
     self.patch_head = patch_head(name="patch_head")

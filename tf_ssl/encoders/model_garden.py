@@ -1,7 +1,7 @@
-"""Any of Model Garden's image backbones as an encoder.
+"""Image backbones of Model Garden as encoders.
 
-The other direction, this project's ResNet in Model Garden's trainers, is
-`model_garden_resnet`.
+`model_garden_resnet` is the other direction: this project's ResNet in Model
+Garden's trainers.
 """
 
 import contextlib
@@ -16,24 +16,25 @@ from official.vision.modeling.backbones import factory
 from tf_ssl import errors
 from tf_ssl.encoders import batch_norm
 
-# backbones_3d.py's, which take videos, are in a config of their own
+# Those of backbones_3d.py, for videos, are in another config.
 KINDS = tuple(
   field.name
   for field in dataclasses.fields(backbones.Backbone)
   if field.name != "type"
 )
-_TOKENS = "pre_logits"  # what a vision transformer gives beside maps
-_EPSILON = 0.001  # of batch norm: Model Garden's default
+_TOKENS = "pre_logits"  # Output of a vision transformer besides its maps.
+_EPSILON = 0.001  # Model Garden's default for batch norm.
 
 
 class GardenEncoder(tf.keras.Model):
-  """An encoder: normalized images [B, H, W, 3] -> feature [B, D], float32.
+  """Encoder: normalized images [B, H, W, 3] -> feature [B, D], float32.
 
   Attributes:
     network: Model Garden's backbone, images -> maps by level.
-    config: of Model Garden, what `network` was built from.
+    config: Model Garden's configuration of `network`.
     feature_size: D.
-    image_size: pixels a side, where it takes images of one size only.
+    image_size: side of the images, pixels, for a network that takes one size
+      only; None for any size.
   """
 
   def __init__(
@@ -58,16 +59,17 @@ class GardenEncoder(tf.keras.Model):
     self.feature_size = outputs[self._last].shape[-1]
 
   def endpoints(self, images, training=None) -> dict[str, tf.Tensor]:
-    """The maps of every level.
+    """Feature maps of every level.
 
     Args:
       images: [B, H, W, 3], normalized.
       training: whether batch norm uses and updates batch statistics.
 
     Returns:
-      C2, C3, ...: [B, H/2^l, W/2^l, C], as far as the backbone has levels;
-      some backbones count a last convolution of C5's size as C6. Of one without
-      maps, such as a vision transformer, what its feature is made of.
+      C2, C3, ...: [B, H/2^l, W/2^l, C] for each level of the backbone; in some
+      backbones C6 is a last convolution of C5's size. For a backbone without
+      levels, such as a vision transformer, the tensor that the feature is the
+      mean of.
     """
     maps = self._maps(images, training)
     if not self._levels:
@@ -75,7 +77,7 @@ class GardenEncoder(tf.keras.Model):
     return {f"C{level}": maps[level] for level in self._levels}
 
   def call(self, images, training=None):
-    """[B, H, W, 3] -> [B, D] float32: the mean over the last map's places."""
+    """Feature: [B, H, W, 3] -> [B, D] float32, the mean over positions."""
     last = tf.cast(self._maps(images, training)[self._last], tf.float32)
     return tf.reduce_mean(last, axis=list(range(1, last.shape.rank - 1)))
 
@@ -86,7 +88,7 @@ class GardenEncoder(tf.keras.Model):
         raise errors.UsageError(
           f"images of {images.shape[1]}x{images.shape[2]} px for a backbone "
           f"that was built for {self.image_size} px; set IMAGE_SIZE and "
-          "model_garden.backbone.image_size alike"
+          "model_garden.backbone.image_size to the same value"
         )
       images = tf.ensure_shape(images, [None, *sides, 3])
     return self.network(images, training=training)
@@ -105,26 +107,27 @@ def backbone(
   dtype=None,
   name: str = "backbone",
 ) -> GardenEncoder:
-  """One of Model Garden's backbones, untrained, as a method's encoder.
+  """Builds an untrained backbone of Model Garden as an encoder.
 
   Args:
-    kind: one of `KINDS`.
-    settings: of that kind, as in `official.vision.configs.backbones`, such as
-      {"model_id": "MobileNetV2", "filter_size_scale": 0.5}.
-    image_size: pixels a side of all images; needed for vision transformers,
+    kind: kind of backbone, one of `KINDS`.
+    settings: settings of that kind in `official.vision.configs.backbones`, such
+      as {"model_id": "MobileNetV2", "filter_size_scale": 0.5}.
+    image_size: side of all images, pixels; required for vision transformers,
       which take one size only. None for any size.
-    activation: where the backbone leaves it open.
-    norm_momentum: of batch norm's moving averages.
-    norm_epsilon: of batch norm; Model Garden's default, so that its trainers
-      compute the same with these weights.
-    norm_groups: parts of a batch that batch norm treats alone; see
-      `batch_norm.split`.
-    cross_replica_norm: statistics over the global batch.
+    activation: name of the activation, for backbones that do not fix it.
+    norm_momentum: momentum of batch norm's moving averages.
+    norm_epsilon: epsilon of batch norm; Model Garden's default, so that its
+      trainers compute the same with these weights.
+    norm_groups: number of parts of the batch that batch norm normalizes
+      separately, as in `batch_norm.split`.
+    cross_replica_norm: whether batch norm uses the global batch.
     dtype: Keras dtype policy, such as "mixed_bfloat16".
-    name: of the Keras model.
+    name: name of the Keras model.
 
   Raises:
-    UsageError: unknown kind or settings, or Model Garden cannot build it.
+    UsageError: the kind or a setting is unknown, or Model Garden cannot build
+      the backbone.
   """
   config = _config(kind, settings or {})
   with _policy(dtype):
@@ -139,8 +142,12 @@ def backbone(
           norm_epsilon=norm_epsilon,
         ),
       )
-    except Exception as error:  # each backbone has its own for bad settings
-      size = "" if image_size else ", or name the only size with `image_size`"
+    except Exception as error:  # Each backbone raises other types.
+      size = (
+        ""
+        if image_size
+        else ", or set `image_size` if the backbone takes one size only"
+      )
       raise errors.UsageError(
         f"Model Garden cannot build {kind} with {config.get().as_dict()} "
         f"({type(error).__name__}: {' '.join(str(error).split())[:300]}); "
@@ -153,26 +160,26 @@ def backbone(
 
 
 def _config(kind: str, settings: Mapping[str, Any]) -> backbones.Backbone:
-  if kind not in KINDS:
-    raise errors.UsageError(
-      f"kind={kind!r}: Model Garden has no such image backbone; expected one "
-      f"of {', '.join(KINDS)}; change `kind`"
-    )
+  errors.require(
+    kind in KINDS,
+    f"kind={kind!r}: Model Garden has no such image backbone; expected one of"
+    f" {', '.join(KINDS)}; change `kind`",
+  )
   config = backbones.Backbone(type=kind)
   known = config.get().as_dict()
   unknown = [key for key in settings if key not in known]
-  if unknown:
-    raise errors.UsageError(
-      f"settings {unknown} of the backbone {kind} are unknown; expected some "
-      f"of {', '.join(known)}; change `settings`"
-    )
+  errors.require(
+    not unknown,
+    f"settings {unknown} of the backbone {kind} are unknown; expected some of"
+    f" {', '.join(known)}; change `settings`",
+  )
   config.get().override(dict(settings))
   return config
 
 
 @contextlib.contextmanager
 def _policy(dtype) -> Iterator[None]:
-  """Model Garden's layers take their dtype from the global policy alone."""
+  """Sets the global policy, from which Model Garden's layers take dtypes."""
   mixed = tf.keras.mixed_precision
   before = mixed.global_policy()
   if dtype is not None:

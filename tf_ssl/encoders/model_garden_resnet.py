@@ -1,13 +1,13 @@
-"""This project's ResNet as a backbone of Model Garden.
+"""This project's ResNet as a backbone of Model Garden's trainers.
 
-Importing this module registers it with Model Garden's factory, as
-`tf_ssl_resnet`; a task's config then names it:
+Importing this module registers `tf_ssl_resnet` with Model Garden's factory.
+The configuration of a task selects it:
 
   task.model.backbone = Backbone(tf_ssl_resnet=ResNetConfig(model_id=18))
 
-Its variables hang where those of `resnet.ResNet` hang, so that a run's own
-checkpoints, which have the root `backbone`, are what `task.init_checkpoint`
-with `init_checkpoint_modules: backbone` reads.
+Its variables have the same paths as those of `resnet.ResNet`. A checkpoint of a
+run, which has the root `backbone`, can therefore be `task.init_checkpoint` with
+`init_checkpoint_modules: backbone`.
 """
 
 import dataclasses
@@ -23,18 +23,17 @@ from tf_ssl.encoders import batch_norm, convolution, resnet
 
 NAME = "tf_ssl_resnet"
 
-# Level l of Model Garden is a map with a place for each 2^l pixels. The small
-# stem halves nothing before the first stage.
+# Level l of Model Garden is a map with stride 2^l. The small stem has stride 1.
 _FIRST_LEVEL = {"imagenet": 2, "small": 0}
 
 
 @dataclasses.dataclass
 class ResNetConfig(hyperparams.Config):
-  """What the weights were trained as.
+  """Architecture of the ResNet.
 
   Attributes:
-    model_id: depth: 18, 34 or 50.
-    width: multiplies the number of channels.
+    model_id: depth, 18, 34 or 50.
+    width: factor of the number of channels.
     stem: "imagenet" or "small".
   """
 
@@ -45,29 +44,34 @@ class ResNetConfig(hyperparams.Config):
 
 @dataclasses.dataclass
 class Backbone(backbones.Backbone):
-  """Model Garden's choice of backbones, and ours, which is the default."""
+  """Model Garden's backbones and this project's, which is the default."""
 
   type: str | None = NAME
   tf_ssl_resnet: ResNetConfig = dataclasses.field(default_factory=ResNetConfig)
 
 
 class GardenResNet(resnet.ResNet):
-  """ResNet as Model Garden calls it: images -> maps by level, no feature.
+  """ResNet with Model Garden's interface: images -> maps by level.
 
-  A subclass, not a wrapper: the paths of the variables in a checkpoint stay.
+  A subclass, not a wrapper, keeps the paths of variables in checkpoints.
   """
 
   def __init__(self, *, input_specs: tf.keras.layers.InputSpec, **kwargs):
-    """Builds the variables; the other arguments are `resnet.ResNet`'s."""
+    """Builds the variables.
+
+    Args:
+      input_specs: shape of the images, [B, H, W, 3].
+      **kwargs: arguments of `resnet.ResNet`.
+    """
     super().__init__(**kwargs)
     maps = self(tf.keras.Input(input_specs.shape[1:]))
     self._shapes = tuple((level, m.shape) for level, m in maps.items())
 
   def call(self, images, training=None):
-    """[B, H, W, 3] normalized -> {"2": [B, H/4, W/4, C], ... "5"}.
+    """Maps by level: [B, H, W, 3] normalized -> {"2": [B, H/4, W/4, C], ...}.
 
-    With the small stem "0" to "3": a map of level l has a place for each 2^l
-    pixels.
+    Levels are "2" to "5", with the small stem "0" to "3"; level l has stride
+    2^l.
     """
     maps = self.endpoints(images, training=training)
     first = _FIRST_LEVEL[self.stem]
@@ -77,7 +81,7 @@ class GardenResNet(resnet.ResNet):
 
   @property
   def output_specs(self) -> dict[str, tf.TensorShape]:
-    """From levels to the shapes of their maps, as decoders ask for them."""
+    """Shapes of the maps by level, which Model Garden's decoders need."""
     return dict(self._shapes)
 
 
@@ -88,26 +92,26 @@ def build(
   norm_activation_config: hyperparams.Config,
   l2_regularizer: tf.keras.regularizers.Regularizer | None = None,
 ) -> GardenResNet:
-  """Builds it for a task of Model Garden.
+  """Builds the backbone for a task of Model Garden.
 
   Args:
-    input_specs: of the images, [B, H, W, 3].
-    backbone_config: a `Backbone` of type `tf_ssl_resnet`.
-    norm_activation_config: of the task. Only `use_sync_bn` is heeded: with
-      another activation, or another epsilon than the weights were trained
-      with, they would give other features.
-    l2_regularizer: of the kernels.
+    input_specs: shape of the images, [B, H, W, 3].
+    backbone_config: `Backbone` of type `tf_ssl_resnet`.
+    norm_activation_config: settings of the task, of which only `use_sync_bn` is
+      used: with another activation or epsilon than in training, the weights
+      would give other features.
+    l2_regularizer: regularizer of the kernels.
 
   Raises:
-    UsageError: unknown depth or stem.
+    UsageError: the depth or the stem is unknown.
   """
   config = backbone_config.get()
-  if config.model_id not in resnet.LAYOUTS:
-    raise errors.UsageError(
-      f"model_id={config.model_id!r}: expected one of "
-      f"{', '.join(map(str, resnet.LAYOUTS))}; change "
-      f"task.model.backbone.{NAME}.model_id"
-    )
+  errors.require(
+    config.model_id in resnet.LAYOUTS,
+    f"model_id={config.model_id!r}: expected one of"
+    f" {', '.join(map(str, resnet.LAYOUTS))}; change"
+    f" task.model.backbone.{NAME}.model_id",
+  )
   stack, blocks = resnet.LAYOUTS[config.model_id]
   sync = norm_activation_config.use_sync_bn
   backbone = GardenResNet(
@@ -123,3 +127,30 @@ def build(
       if isinstance(layer, convolution.Convolution):
         layer.add_loss(functools.partial(l2_regularizer, layer.kernel))
   return backbone
+
+
+@functools.cache  # A name can be registered once.
+def register_experiments() -> None:
+  """Registers Model Garden's detectors on COCO with this backbone.
+
+  They differ from Model Garden's own experiments only in the backbone and in
+  starting from no checkpoint unless `task.init_checkpoint` is set:
+
+    tf_ssl_retinanet_coco   retinanet_resnetfpn_coco (Lin et al. 2017)
+    tf_ssl_maskrcnn_coco    maskrcnn_resnetfpn_coco (He et al. 2017)
+  """
+  from official.core import exp_factory
+  from official.vision.configs import maskrcnn, retinanet
+
+  def register(name, build_experiment):
+    def experiment():
+      config = build_experiment()
+      config.task.model.backbone = Backbone()
+      config.task.init_checkpoint = None
+      config.task.init_checkpoint_modules = "backbone"
+      return config
+
+    exp_factory.register_config_factory(name)(experiment)
+
+  register("tf_ssl_retinanet_coco", retinanet.retinanet_resnetfpn_coco)
+  register("tf_ssl_maskrcnn_coco", maskrcnn.maskrcnn_resnetfpn_coco)

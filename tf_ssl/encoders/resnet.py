@@ -1,7 +1,7 @@
-"""ResNet-18/34/50 (He et al. 2016), the same network as torchvision's.
+"""ResNet-18/34/50 (He et al. 2016), computing the same as torchvision's.
 
-Bottlenecks stride on their 3x3 convolution, padding is symmetric, batch norm's
-epsilon is 1e-5: weights from PyTorch give the same features.
+The stride of a bottleneck is in its 3x3 convolution, padding is symmetric, and
+batch norm's epsilon is 1e-5, so that PyTorch's weights give the same features.
 """
 
 from collections.abc import Callable
@@ -18,15 +18,15 @@ STAGE_WIDTHS = (64, 128, 256, 512)
 
 
 class Residual(tf.keras.layers.Layer):
-  """A sum of a stack of convolutions and a shortcut, then ReLU.
+  """Residual block: convolutions plus a shortcut, then ReLU.
 
   Attributes:
-    always_project: whether the shortcut is a convolution also where the sizes
-      do not ask for one; to be set before the layer is built.
+    always_project: whether the shortcut is a convolution even if input and
+      output have the same shape; set it before the layer is built.
   """
 
   def __init__(self, stack, *, out_channels, strides, batch_norm, dtype, name):
-    """Takes `stack`: [(filters, kernel_size, strides)], applied in turn."""
+    """Creates the layers; `stack` is [(filters, kernel_size, strides), ...]."""
     super().__init__(dtype=dtype, name=name)
     self.convolutions = [
       convolution.Convolution(
@@ -77,16 +77,16 @@ class Residual(tf.keras.layers.Layer):
 
 
 def basic_stack(width: int, strides: int):
-  """Two 3x3 convolutions: ResNet-18 and 34."""
+  """Layers of a basic block (ResNet-18 and 34): two 3x3 convolutions."""
   return [(width, 3, strides), (width, 3, 1)]
 
 
 def bottleneck_stack(width: int, strides: int):
-  """1x1, 3x3, 1x1 to four times the width: ResNet-50."""
+  """Layers of a bottleneck (ResNet-50): 1x1, 3x3, 1x1 of 4 times the width."""
   return [(width, 1, 1), (width, 3, strides), (4 * width, 1, 1)]
 
 
-# Depth -> what a residual block is made of, and how many each stage has.
+# Depth -> layers of a residual block, number of blocks in each stage.
 LAYOUTS = {
   18: (basic_stack, (2, 2, 2, 2)),
   34: (basic_stack, (3, 4, 6, 3)),
@@ -95,11 +95,14 @@ LAYOUTS = {
 
 
 class ResNet(tf.keras.Model):
-  """An encoder: normalized images [B, H, W, 3] -> feature [B, D], float32.
+  """Encoder: normalized images [B, H, W, 3] -> feature [B, D], float32.
 
   Attributes:
     feature_size: D.
-    stack, blocks, width, stem: as given.
+    stack: function of width and strides that returns the layers of a block.
+    blocks: number of residual blocks in each of the four stages.
+    width: factor of the number of channels.
+    stem: "imagenet" or "small".
   """
 
   def __init__(
@@ -113,21 +116,30 @@ class ResNet(tf.keras.Model):
     dtype=None,
     name: str = "backbone",
   ):
-    """Builds the layers; `resnet18` describes the other arguments.
+    """Creates the layers.
 
-    `stack` is `basic_stack` or `bottleneck_stack`, `blocks` the number of
-    residual blocks in each of the four stages.
+    Args:
+      stack: `basic_stack` or `bottleneck_stack`.
+      blocks: number of residual blocks in each of the four stages.
+      width: factor of the number of channels.
+      stem: "imagenet" or "small", as in `resnet18`.
+      batch_norm: function of `encoders.batch_norm` that builds a layer.
+      dtype: Keras dtype policy.
+      name: name of the Keras model.
+
+    Raises:
+      UsageError: the stem is unknown, or the width leaves no channel.
     """
-    if stem not in STEMS:
-      raise errors.UsageError(
-        f"stem={stem!r}: expected one of {', '.join(STEMS)}; change `stem`."
-      )
+    errors.require(
+      stem in STEMS,
+      f"stem={stem!r}: expected one of {', '.join(STEMS)}; change `stem`",
+    )
     widths = [int(round(w * width)) for w in STAGE_WIDTHS]
-    if min(widths) < 1:
-      raise errors.UsageError(
-        f"width={width}: leaves no channel in the first stage; expected more"
-        " than 1/128; change `width`."
-      )
+    errors.require(
+      min(widths) >= 1,
+      f"width={width}: the first stage has no channels; expected more than"
+      " 1/128; change `width`",
+    )
     super().__init__(dtype=dtype, name=name)
     self.stack = stack
     self.blocks = blocks
@@ -162,15 +174,15 @@ class ResNet(tf.keras.Model):
     self.feature_size = stack(widths[-1], 1)[-1][0]
 
   def endpoints(self, images, training=None) -> dict[str, tf.Tensor]:
-    """The maps after each stage.
+    """Feature maps after each stage.
 
     Args:
       images: [B, H, W, 3], normalized.
       training: whether batch norm uses and updates batch statistics.
 
     Returns:
-      C2, C3, C4, C5: [B, H/s, W/s, C], s = 4, 8, 16, 32 for the ImageNet stem
-      and 1, 2, 4, 8 for the small one.
+      C2, C3, C4, C5: [B, H/s, W/s, C], s = 4, 8, 16, 32 with the ImageNet stem
+      and 1, 2, 4, 8 with the small stem.
     """
     maps = self.stem_maps(tf.cast(images, self.compute_dtype), training)
     result = {}
@@ -181,7 +193,7 @@ class ResNet(tf.keras.Model):
     return result
 
   def stem_maps(self, images, training=None) -> tf.Tensor:
-    """What the first stage is given."""
+    """Input of the first stage: [B, H, W, 3] -> [B, H', W', C]."""
     maps = self.stem_norm(self.stem_conv(images), training=training)
     maps = tf.nn.relu(maps)
     if self.stem == "imagenet":
@@ -189,7 +201,7 @@ class ResNet(tf.keras.Model):
     return maps
 
   def call(self, images, training=None):
-    """[B, H, W, 3] -> [B, D] float32: the mean over C5's places."""
+    """Feature: [B, H, W, 3] -> [B, D] float32, the mean over C5's positions."""
     last = self.endpoints(images, training=training)["C5"]
     return tf.reduce_mean(tf.cast(last, tf.float32), axis=[1, 2])
 
@@ -205,44 +217,32 @@ def resnet18(
   """ResNet-18: D = 512 · width.
 
   Args:
-    width: multiplies the number of channels everywhere.
-    stem: "imagenet" (7x7 stride 2, max-pool) or "small" (3x3 stride 1, for
-      images of about 32 px, as in MoCo's CIFAR-10 notebook).
-    batch_norm: builds one normalization layer; see `encoders.batch_norm`.
+    width: factor of the number of channels in all layers.
+    stem: "imagenet" (7x7 with stride 2, max-pool) or "small" (3x3 with stride
+      1, for images of about 32 px, as in MoCo's CIFAR-10 notebook).
+    batch_norm: function of `encoders.batch_norm` that builds a layer.
     dtype: Keras dtype policy, such as "mixed_bfloat16".
     name: name of the Keras model.
 
   Raises:
-    UsageError: unknown stem, or a width that leaves no channel.
+    UsageError: the stem is unknown, or the width leaves no channel.
   """
-  stack, blocks = LAYOUTS[18]
-  return ResNet(
-    stack=stack,
-    blocks=blocks,
-    width=width,
-    stem=stem,
-    batch_norm=batch_norm,
-    dtype=dtype,
-    name=name,
+  return _resnet(
+    18, width=width, stem=stem, batch_norm=batch_norm, dtype=dtype, name=name
   )
 
 
 def resnet34(**kwargs) -> ResNet:
-  """ResNet-34: D = 512 · width. Arguments as `resnet18`."""
-  stack, blocks = LAYOUTS[34]
-  return ResNet(stack=stack, blocks=blocks, **_with_defaults(kwargs))
+  """ResNet-34: D = 512 · width, with the arguments of `resnet18`."""
+  return _resnet(34, **kwargs)
 
 
 def resnet50(**kwargs) -> ResNet:
-  """ResNet-50: D = 2048 · width. Arguments as `resnet18`."""
-  stack, blocks = LAYOUTS[50]
-  return ResNet(stack=stack, blocks=blocks, **_with_defaults(kwargs))
+  """ResNet-50: D = 2048 · width, with the arguments of `resnet18`."""
+  return _resnet(50, **kwargs)
 
 
-def _with_defaults(kwargs):
-  return {
-    "width": 1.0,
-    "stem": "imagenet",
-    "batch_norm": batch_norms.plain,
-    **kwargs,
-  }
+def _resnet(depth, *, width=1.0, stem="imagenet", **kwargs) -> ResNet:
+  stack, blocks = LAYOUTS[depth]
+  kwargs.setdefault("batch_norm", batch_norms.plain)
+  return ResNet(stack=stack, blocks=blocks, width=width, stem=stem, **kwargs)

@@ -1,7 +1,7 @@
-"""ResNets of other projects that are not quite torchvision's.
+"""ResNets of other projects that differ from torchvision's.
 
-Their weights in our encoder unchanged would give other features, so what
-differs is written down and computed as theirs.
+With their weights, torchvision's network would compute other features. The
+difference is recorded, and the encoder computes what the project computes.
 """
 
 import dataclasses
@@ -14,14 +14,15 @@ from tf_ssl.ops import pixels
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-  """How a network differs from torchvision's with the same weights.
+  """Difference of a network from torchvision's.
 
   Attributes:
-    unit_range: it takes pixels in 0..1, with no mean and deviation taken off.
-    same_max_pool: its max-pool pads as TensorFlow's SAME, not on both sides.
-    always_project: each stage's first shortcut is a convolution.
-    stem_padding: pixels around the image before the small stem's convolution.
-    stem_relu: whether a ReLU follows the small stem's normalization.
+    unit_range: whether pixels are scaled to 0..1 instead of normalized.
+    same_max_pool: whether the max-pool has TensorFlow's SAME padding instead of
+      padding on both sides.
+    always_project: whether the first shortcut of each stage is a convolution.
+    stem_padding: padding of the small stem's convolution, pixels.
+    stem_relu: whether a ReLU follows the normalization of the stem.
   """
 
   unit_range: bool = False
@@ -31,7 +32,7 @@ class Difference:
   stem_relu: bool = True
 
   def described(self) -> dict[str, object]:
-    """What differs, for provenance.json; empty for torchvision's network."""
+    """Values that differ from torchvision's by name, for provenance.json."""
     return {
       field.name: getattr(self, field.name)
       for field in dataclasses.fields(self)
@@ -40,10 +41,15 @@ class Difference:
 
 
 class ForeignResNet(resnet.ResNet):
-  """ResNet with a difference: normalized images [B, H, W, 3] -> [B, D]."""
+  """ResNet with a difference; normalized images [B, H, W, 3] -> [B, D]."""
 
   def __init__(self, *, difference: Difference, **kwargs):
-    """Builds the layers; the other arguments are `resnet.ResNet`'s."""
+    """Creates the layers.
+
+    Args:
+      difference: difference from torchvision's network.
+      **kwargs: arguments of `resnet.ResNet`.
+    """
     super().__init__(**kwargs)
     self.difference = difference
     for stage in self.stages:
@@ -52,11 +58,11 @@ class ForeignResNet(resnet.ResNet):
   def stem_maps(self, images, training=None):
     difference = self.difference
     if difference.unit_range:
-      # Undone, not folded into the weights: the padding of 0 is black there.
+      # Not folded into the weights, because the padding of 0 must be black.
       deviation = tf.constant(pixels.IMAGENET_STD, images.dtype)
       mean = tf.constant(pixels.IMAGENET_MEAN, images.dtype)
       images = (images * deviation + mean) / 255
-    more = difference.stem_padding - 1  # beside what the convolution pads
+    more = difference.stem_padding - 1  # The convolution pads by 1.
     if more:
       images = tf.pad(images, [[0, 0], [more, more], [more, more], [0, 0]])
     maps = self.stem_norm(self.stem_conv(images), training=training)

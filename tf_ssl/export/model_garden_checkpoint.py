@@ -1,8 +1,8 @@
-"""A trained encoder as what Model Garden's trainers start from.
+"""Exports an encoder for Model Garden's trainers.
 
-The folder holds a TensorFlow checkpoint with the root `backbone`, which
-`task.init_checkpoint` names and `init_checkpoint_modules: backbone` reads, and
-`backbone.yaml`, which says both, and what the backbone is, to `--config_file`.
+The folder has a TensorFlow checkpoint with the root `backbone`, and
+`backbone.yaml` for `--config_file`, which sets `task.init_checkpoint`,
+`init_checkpoint_modules: backbone` and the architecture of the backbone.
 """
 
 import os
@@ -20,20 +20,20 @@ CONFIG_FILE = "backbone.yaml"
 def write(
   encoder: tf.keras.Model, output_dir: str, *, overwrite: bool = False
 ) -> str:
-  """Writes the checkpoint and the config, all of it or nothing.
+  """Writes the checkpoint and the configuration atomically.
 
   Args:
-    encoder: a built `resnet.ResNet`, or one of Model Garden's own backbones
-      (`model_garden.GardenEncoder`).
-    output_dir: the folder to make.
-    overwrite: replace what stands at `output_dir`.
+    encoder: built `resnet.ResNet`, or a backbone of Model Garden in a
+      `model_garden.GardenEncoder`.
+    output_dir: path of the folder.
+    overwrite: whether to replace a file or folder at `output_dir`.
 
   Returns:
     output_dir.
 
   Raises:
-    UsageError: an encoder that Model Garden cannot build, or something stands
-      at `output_dir`, or it cannot be written.
+    UsageError: Model Garden cannot build the encoder, or `output_dir` exists or
+      cannot be written.
   """
   network, config = _for_model_garden(encoder)
   with workdir.replacing_folder(output_dir, overwrite=overwrite) as partial:
@@ -50,14 +50,10 @@ def write(
 
 
 def _for_model_garden(encoder):
-  """The network that Model Garden builds, and the config that it builds it by.
-
-  Raises:
-    UsageError: it cannot.
-  """
+  """The network, and the configuration from which Model Garden builds it."""
   if isinstance(encoder, model_garden.GardenEncoder):
     return encoder.network, encoder.config
-  # a subclass (`foreign_resnet`) computes something else with its weights
+  # A subclass (`foreign_resnet`) computes other features.
   if type(encoder) is resnet.ResNet:
     for depth, layout in resnet.LAYOUTS.items():
       if (encoder.stack, encoder.blocks) == layout:
@@ -66,8 +62,8 @@ def _for_model_garden(encoder):
         )
         return encoder, model_garden_resnet.Backbone(tf_ssl_resnet=config)
   raise errors.UsageError(
-    f"this encoder ({type(encoder).__name__}) is none that Model Garden can "
-    "build: expected a ResNet of torchvision's kind, "
-    f"{', '.join(map(str, resnet.LAYOUTS))} layers deep, or one of Model "
-    "Garden's own backbones; export a SavedModel instead (tools.export_encoder)"
+    f"Model Garden cannot build this encoder ({type(encoder).__name__}): "
+    f"expected torchvision's ResNet-{', '.join(map(str, resnet.LAYOUTS))}, or "
+    "one of Model Garden's own backbones; export a SavedModel instead "
+    "(tools.export_encoder)"
   )

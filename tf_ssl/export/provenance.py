@@ -1,4 +1,4 @@
-"""Where an exported encoder came from: read out of the run's directory."""
+"""Provenance of an exported encoder, from the folder of its run."""
 
 import json
 import os
@@ -13,20 +13,20 @@ METRICS_FILE = "metrics.jsonl"
 def provenance(
   model_dir: str, *, checkpoint: str | None = None
 ) -> dict[str, object]:
-  """Collects what the run wrote about itself.
+  """Collects the records of a run.
 
   Args:
-    model_dir: a run's directory. Files that are not there leave None: an
-      encoder can be exported from a run that was cut short.
-    checkpoint: path of the checkpoint that the weights were read from.
+    model_dir: folder of the run. Missing files give None, so that an encoder of
+      an interrupted run can be exported.
+    checkpoint: path of the checkpoint of the weights.
 
   Returns:
     JSON values:
-      "run": the content of run.json;
-      "operative_config": the text of operative_config.gin;
-      "metrics": for each number of metrics.jsonl its last value and the step it
-        was measured at, {"loss": {"value": 6.1, "step": 900}, ...};
-      "checkpoint": as given.
+      "run": content of run.json;
+      "operative_config": text of operative_config.gin;
+      "metrics": last value and step of each metric in metrics.jsonl, such as
+        {"loss": {"value": 6.1, "step": 900}, ...};
+      "checkpoint": `checkpoint`.
 
   Raises:
     UsageError: run.json is not JSON.
@@ -63,7 +63,7 @@ def _last_metrics(path: str) -> dict[str, dict[str, object]] | None:
     try:
       row = json.loads(line)
     except json.JSONDecodeError:
-      continue  # a line cut short when the run was killed
+      continue  # The last line of a run that was killed.
     step = row.pop("step", None)
     for name, value in row.items():
       latest[name] = {"value": value, "step": step}

@@ -1,21 +1,19 @@
-"""A trained encoder as a SavedModel that needs nothing of ours to run.
+"""Exports an encoder as a SavedModel that runs without this project.
 
-What the file offers, after `loaded = tf.saved_model.load(path)`:
+After `loaded = tf.saved_model.load(path)`:
 
   loaded.features(images)    [B, H, W, 3] -> [B, D]
   loaded.embedding(images)   [B, H, W, 3] -> [B, E], unit length
   loaded.endpoints(images)   [B, H, W, 3] -> {"C2": [B, H/4, W/4, C], ... "C5"}
-  loaded(images, training)   [B, H, W, 3] -> [B, D], differentiable; with
-                             training=True batch norm uses and updates its
-                             statistics; so does
+  loaded(images, training)   [B, H, W, 3] -> [B, D], differentiable
   loaded.endpoints(images, training), for float32 images
 
-Images are uint8 or float32, 0..255, of any number and size; the preprocessing
-is inside. It is a reusable SavedModel: `tensorflow_hub.KerasLayer(path,
-trainable=True)` fine-tunes it. The same three functions are signatures. A
-signature has one dtype by the format's definition: `features`, `embedding` and
-`endpoints` take float32; `features_uint8`, `embedding_uint8` and
-`endpoints_uint8` take uint8.
+With training=True batch norm uses and updates batch statistics. Images are
+uint8 or float32, 0..255, of any number and size; preprocessing is included. It
+is a reusable SavedModel: `tensorflow_hub.KerasLayer(path, trainable=True)`
+fine-tunes it. The three functions are also signatures. A signature takes one
+dtype: float32 in `features`, `embedding` and `endpoints`, uint8 in
+`features_uint8`, `embedding_uint8` and `endpoints_uint8`.
 """
 
 import json
@@ -34,21 +32,20 @@ _UINT8_IMAGES = tf.TensorSpec([None, None, None, 3], tf.uint8, "images")
 
 
 class ExportedEncoder(tf.Module):
-  """An encoder and its projection head, traced, with preprocessing inside.
+  """Traced functions of an encoder and its projection head.
 
-  Only functions and variables hang on this object, no Keras layer: that keeps
-  the file small and loadable without the code that made the layers.
+  Its attributes are functions and variables, not Keras layers, so that the file
+  is small and loads without the code of the layers. Preprocessing is included.
 
   Attributes:
-    variables: all of the encoder's, as `tensorflow_hub.KerasLayer` wants them.
-    trainable_variables: those that fine-tuning through `__call__` moves.
-    regularization_losses: none; weight decay is the fine-tuner's choice.
-    projection_head_variables: used by `embedding` only.
-    features, embedding, endpoints: see the module's docstring.
+    variables: all variables of the encoder, for `tensorflow_hub.KerasLayer`.
+    trainable_variables: variables that fine-tuning through `__call__` changes.
+    regularization_losses: empty list; the user chooses the weight decay.
+    projection_head_variables: variables of the projection head.
   """
 
-  # tf.Module has read-only properties of these names; a reusable SavedModel
-  # needs them as attributes, or they are not in the file.
+  # tf.Module has read-only properties of these names, but only attributes are
+  # saved.
   variables = ()
   trainable_variables = ()
 
@@ -57,20 +54,20 @@ class ExportedEncoder(tf.Module):
     encoder: tf.keras.Model,
     projection_head: Callable[..., tf.Tensor] | None,
   ):
-    """Traces everything; the variables are shared with what is given.
+    """Traces all functions; the variables are shared with the arguments.
 
     Args:
-      encoder: `encoder(images, training)`, normalized [B, H, W, 3] -> [B, D],
-        and `encoder.endpoints(images, training)` -> dict of maps.
-      projection_head: `projection_head(features, training)` [B, D] -> [B, E], a
-        Keras layer; None leaves `embedding` out.
+      encoder: model with `encoder(images, training)`, normalized [B, H, W, 3]
+        -> [B, D], and `encoder.endpoints(images, training)` -> dict of maps.
+      projection_head: Keras layer with `projection_head(features, training)`,
+        [B, D] -> [B, E]; None to export no `embedding`.
     """
     super().__init__(name="exported_encoder")
 
-    # Closures, not attributes: what hangs on self is written to the file.
+    # Closures, because attributes of self are saved.
     @tf.function
     def call(images, training):
-      # also when saving traces it anew
+      # Inside, because saving traces the function again.
       with batch_norm.working_plainly(encoder):
         features = encoder(pixels.normalize(images), training=training)
       return tf.cast(features, tf.float32)
@@ -86,8 +83,8 @@ class ExportedEncoder(tf.Module):
       embedding = projection_head(self.features(images), training=False)
       return tf.math.l2_normalize(tf.cast(embedding, tf.float32), axis=1)
 
-    # Each is traced for float32 alone; the public functions cast and call them,
-    # or saving a large encoder would take twice as long.
+    # Traced for float32 only: the public functions cast the images. It halves
+    # the time to save a large encoder.
     self._call = call
     self._maps = maps
     if projection_head is not None:
@@ -105,23 +102,23 @@ class ExportedEncoder(tf.Module):
 
   @tf.function
   def __call__(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
-    """Features [B, D] of images [B, H, W, 3], 0..255; see the module."""
+    """Features [B, D] of images [B, H, W, 3], 0..255."""
     return self._call(tf.cast(images, tf.float32), training)
 
   @tf.function
   def features(self, images: tf.Tensor) -> tf.Tensor:
-    """The same as `__call__` in inference."""
+    """Features [B, D] of images [B, H, W, 3], 0..255, in inference."""
     return self._call(tf.cast(images, tf.float32), False)
 
   @tf.function
   def endpoints(
     self, images: tf.Tensor, training: bool = False
   ) -> dict[str, tf.Tensor]:
-    """The maps after each stage; in training, of float32 images only."""
+    """Feature maps after each stage; in training, of float32 images only."""
     return self._maps(tf.cast(images, tf.float32), training)
 
   def signatures(self) -> dict[str, Callable]:
-    """Traces the concrete functions to save, by name; each returns a dict."""
+    """Concrete functions to save as signatures, by name."""
     named = {"features": self.features, "endpoints": self.endpoints}
     if hasattr(self, "embedding"):
       named["embedding"] = self.embedding
@@ -142,23 +139,23 @@ def export_encoder(
   provenance: Mapping[str, object],
   overwrite: bool = False,
 ) -> str:
-  """Writes the encoder as a SavedModel, all of it or nothing.
+  """Writes an encoder as a SavedModel atomically.
 
   Args:
-    encoder: see `ExportedEncoder`.
-    projection_head: see `ExportedEncoder`.
-    output_dir: where the SavedModel will stand.
-    provenance: where the weights came from, made by
-      `export.provenance.provenance`; JSON values. Goes, with preprocessing,
-      shapes and signatures added, into `provenance.json` inside.
-    overwrite: replace what stands at `output_dir`.
+    encoder: encoder for `ExportedEncoder`.
+    projection_head: projection head for `ExportedEncoder`, or None.
+    output_dir: path of the SavedModel.
+    provenance: JSON values about the origin of the weights, such as the result
+      of `export.provenance.provenance`. They are saved in provenance.json,
+      together with preprocessing, shapes and signatures.
+    overwrite: whether to replace a file or folder at `output_dir`.
 
   Returns:
     output_dir.
 
   Raises:
-    UsageError: something stands at `output_dir` and `overwrite` is False, or it
-      cannot be written (permission, full disk).
+    UsageError: `output_dir` exists and `overwrite` is False, or it cannot be
+      written.
   """
   with workdir.replacing_folder(output_dir, overwrite=overwrite) as partial:
     exported = ExportedEncoder(encoder, projection_head)
@@ -185,7 +182,7 @@ def _as_dict(function: Callable, name: str) -> Callable:
 
 
 def _interface(signatures: Mapping[str, Callable]) -> dict[str, object]:
-  """What a reader of provenance.json needs in order to call the model."""
+  """Entries of provenance.json that describe how to call the model."""
   outputs = {}
   for name, function in signatures.items():
     outputs[name] = {

@@ -1,7 +1,7 @@
-"""An array that still lies in its file: read when it is asked for.
+"""Arrays in files that are read on demand.
 
-Checkpoints hold an optimizer's state and a momentum encoder beside the weights
-that are wanted; these are never read.
+Checkpoints also have the state of an optimizer and a momentum encoder, which
+are never read.
 """
 
 import math
@@ -12,8 +12,7 @@ import numpy as np
 
 from tf_ssl import errors
 
-# Names shared by several formats -> how NumPy stores them. NumPy has no
-# bfloat16: the upper half of a float32.
+# NumPy has no bfloat16, which is the upper half of a float32.
 BFLOAT16 = "bfloat16"
 
 
@@ -21,8 +20,9 @@ class StoredArray(NamedTuple):
   """A named array of a file.
 
   Attributes:
-    shape: its shape.
-    read: reads it; raises UsageError where the file does not hold what it says.
+    shape: shape of the array.
+    read: function that reads the array; it raises UsageError if the file is
+      damaged.
   """
 
   shape: tuple[int, ...]
@@ -30,12 +30,12 @@ class StoredArray(NamedTuple):
 
 
 def in_memory(array: np.ndarray) -> StoredArray:
-  """An array that is read already."""
+  """Wraps an array that is already in memory."""
   return StoredArray(array.shape, lambda: array)
 
 
 def item_size(dtype: str) -> int:
-  """Bytes of one value; `dtype` is NumPy's name or "bfloat16"."""
+  """Size of a value in bytes; `dtype` is a name of NumPy or "bfloat16"."""
   return 2 if dtype == BFLOAT16 else np.dtype(dtype).itemsize
 
 
@@ -48,21 +48,22 @@ def strided(
   strides: Sequence[int],
   big_endian: bool = False,
 ) -> np.ndarray:
-  """Takes an array out of raw bytes, never reading beside them.
+  """Extracts an array from raw bytes, with all bounds checked.
 
   Args:
-    data: the values of a storage.
-    dtype: NumPy's name of their type, or "bfloat16", which becomes float32.
+    data: bytes of a storage.
+    dtype: NumPy's name of the type of the values, or "bfloat16", which becomes
+      float32.
     offset: index of the first value.
-    shape: of the result.
-    strides: in values, not bytes; one for each axis.
-    big_endian: order of the bytes of a value.
+    shape: shape of the result.
+    strides: stride of each axis, in values.
+    big_endian: whether the bytes of a value are in big-endian order.
 
   Returns:
-    A contiguous array in the machine's own byte order.
+    Contiguous array in the byte order of this machine.
 
   Raises:
-    UsageError: it would reach outside of `data`, or repeat values.
+    UsageError: the array would extend beyond `data` or repeat values.
   """
   numbers = [offset, *shape, *strides]
   if (
@@ -71,8 +72,8 @@ def strided(
     or len(data) % item_size(dtype)
   ):
     raise errors.UsageError(
-      f"an array of shape {tuple(shape)}, strides {tuple(strides)}, offset "
-      f"{offset} is not one; the file is damaged"
+      f"shape {tuple(shape)}, strides {tuple(strides)}, offset {offset} are "
+      "not an array; the file is damaged"
     )
   order = ">" if big_endian else "<"
   stored = np.dtype("u2" if dtype == BFLOAT16 else dtype).newbyteorder(order)
@@ -83,8 +84,8 @@ def strided(
   )
   if count and (last >= values.size or count > values.size):
     raise errors.UsageError(
-      f"an array of shape {tuple(shape)}, strides {tuple(strides)}, offset "
-      f"{offset} does not lie in its {values.size} values; the file is damaged"
+      f"shape {tuple(shape)}, strides {tuple(strides)}, offset {offset}: the "
+      f"storage has only {values.size} values; the file is damaged"
     )
   if not count:
     values = np.zeros(shape, stored)

@@ -1,4 +1,4 @@
-"""PyTorch's two containers: zip archives (since 1.6) and the older stream."""
+"""PyTorch's file formats: zip archives (since 1.6) and the older stream."""
 
 import collections
 import io
@@ -13,7 +13,7 @@ import numpy as np
 from tf_ssl import errors
 from tf_ssl.export import stored_arrays, torch_pickle
 
-# The two numbers that start a file of torch.save before 1.6.
+# The first two numbers of a file of torch.save before 1.6.
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
 _MAGIC_BYTES = b"\x8a\n" + _MAGIC.to_bytes(10, "little")
@@ -21,7 +21,7 @@ _CONTAINERS = (dict, collections.OrderedDict, list, tuple)
 
 
 def is_torch_file(path: str) -> bool:
-  """Whether a file starts as one of PyTorch's containers does."""
+  """Whether a file has one of PyTorch's formats."""
   with open(path, "rb") as file:
     start = file.read(64)
   if start.startswith(b"PK"):
@@ -30,18 +30,17 @@ def is_torch_file(path: str) -> bool:
 
 
 def read(path: str) -> dict[str, stored_arrays.StoredArray]:
-  """Lists the tensors of a file of `torch.save`; runs nothing of it.
+  """Lists the tensors of a file of `torch.save`; executes nothing of it.
 
   Args:
-    path: the file.
+    path: path of the file.
 
   Returns:
-    Each tensor by the dictionary keys that lead to it, joined by dots:
-    {"state_dict.module.conv1.weight": ...}. What is not a tensor is left out.
+    Tensors by the keys that lead to them, joined by dots, such as
+    {"state_dict.module.conv1.weight": ...}. Other values are skipped.
 
   Raises:
-    UsageError: damaged, of another format, or with code inside; see
-      `torch_pickle`.
+    UsageError: the file is damaged, of another format, or calls functions.
   """
   with open(path, "rb") as file:
     is_zip = file.read(2) == b"PK"
@@ -55,11 +54,10 @@ def _read_zip(path: str) -> tuple[Any, Callable]:
   name = _pickle_name(path)
   if name is None:
     raise errors.UsageError(
-      f"{path} is a zip archive without data.pkl; expected what torch.save "
-      "writes"
+      f"{path} is a zip archive without data.pkl; expected a file of torch.save"
     )
   folder = name.removesuffix("data.pkl")
-  # open as long as an array may be read; its index is long
+  # It stays open for the arrays, because its index is large.
   archive = zipfile.ZipFile(path)
   content = torch_pickle.load(io.BytesIO(_member(archive, name, path)), path)
   order = b"little"
@@ -81,8 +79,8 @@ def _read_stream(path: str) -> tuple[Any, Callable]:
     start = [torch_pickle.load(file, path) for _ in range(2)]
     if start != [_MAGIC, _PROTOCOL]:
       raise errors.UsageError(
-        f"{path} does not start as a PyTorch file does; expected what "
-        "torch.save writes"
+        f"{path} does not start like a PyTorch file; expected a file of "
+        "torch.save"
       )
     system = torch_pickle.load(file, path)
     dtypes = {}
@@ -106,13 +104,13 @@ def _read_stream(path: str) -> tuple[Any, Callable]:
 def _places(
   file: BinaryIO, keys: list, dtypes: Mapping[str, str], path: str
 ) -> dict[str, tuple[int, int]]:
-  """Where each storage starts, and its number of values."""
+  """Position and number of values of each storage by key."""
   end = os.fstat(file.fileno()).st_size
   places = {}
   for key in map(str, keys):
     header = file.read(8)
     if len(header) < 8 or key not in dtypes:
-      # without its type, its length and all that follows are unknown
+      # Without the type, the length and all later positions are unknown.
       raise _short(path)
     [count] = struct.unpack("<q", header)
     places[key] = file.tell(), count
@@ -124,7 +122,7 @@ def _places(
 
 
 def _tensors(content: Any) -> Iterator[tuple[str, torch_pickle.Tensor]]:
-  """All tensors with their names, in order; a container counts once."""
+  """All tensors with their names, in order; each container is read once."""
   waiting, seen = [("", content)], set()
   while waiting:
     name, value = waiting.pop()
@@ -132,7 +130,7 @@ def _tensors(content: Any) -> Iterator[tuple[str, torch_pickle.Tensor]]:
       yield name, value
     elif type(value) in _CONTAINERS and id(value) not in seen:
       seen.add(id(value))
-      # dict.items: a pickle may have put another `items` on an OrderedDict
+      # dict.items, because a pickle can set `items` of an OrderedDict.
       is_dict = isinstance(value, dict)
       pairs = list(dict.items(value) if is_dict else enumerate(value))
       waiting.extend(
@@ -162,7 +160,7 @@ def _array(
 
 
 def _pickle_name(path: str) -> str | None:
-  """The archive's main pickle, such as archive/data.pkl."""
+  """Name of the main pickle of an archive, such as archive/data.pkl."""
   try:
     with zipfile.ZipFile(path) as archive:
       names = [n for n in archive.namelist() if n.endswith("data.pkl")]
@@ -174,7 +172,7 @@ def _pickle_name(path: str) -> str | None:
 def _member(archive: zipfile.ZipFile, name: str, path: str) -> bytes:
   try:
     info = archive.getinfo(name)
-    # torch.save stores and never packs: a small file stays small in memory
+    # torch.save never compresses; without that a small file could fill memory.
     if info.compress_type == zipfile.ZIP_STORED:
       return archive.read(info)
   except (KeyError, zipfile.BadZipFile, EOFError, NotImplementedError):
@@ -184,6 +182,6 @@ def _member(archive: zipfile.ZipFile, name: str, path: str) -> bytes:
 
 def _short(path: str) -> errors.UsageError:
   return errors.UsageError(
-    f"{path} is damaged or was cut short: a tensor's values are not in it; "
-    "copy or download it again"
+    f"{path} is damaged or truncated: values of a tensor are missing; copy or "
+    "download it again"
   )

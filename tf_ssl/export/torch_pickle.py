@@ -1,9 +1,9 @@
-"""What PyTorch pickles, read without PyTorch and without running anything.
+"""Reads PyTorch's pickles without PyTorch and without executing them.
 
-A pickle is a program: it names functions, and loading calls them. Here the
-names stand for our own functions, which build tensors and nothing else; data
-carriers of known libraries become empty objects; any other name is refused. No
-module is imported.
+A pickle is a program: it names functions, and loading it calls them. Here the
+names of PyTorch's functions refer to functions of this module, which only build
+tensors. Data classes of known libraries become empty objects, and any other
+name is refused. No module is imported.
 """
 
 import collections
@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from tf_ssl import errors
 
-# Class of a storage -> NumPy's name of what it holds.
+# Class of a storage -> NumPy's name of the type of its values.
 _STORAGES = {
   "BFloat16Storage": "bfloat16",
   "BoolStorage": "bool",
@@ -27,8 +27,8 @@ _STORAGES = {
   "ShortStorage": "int16",
 }
 
-# What trainers put beside the weights: settings, dates, paths, counters. Their
-# names make empty objects here, of no class of theirs.
+# Packages of settings, dates, paths and counters that trainers save with the
+# weights. Their names become empty objects of no class of theirs.
 _INERT_PACKAGES = (
   "argparse",
   "classy_vision",
@@ -80,11 +80,11 @@ _TENSORS = (
 
 
 class Storage(NamedTuple):
-  """The values that tensors lie in.
+  """Values of one or more tensors.
 
   Attributes:
-    key: its name in the file.
-    dtype: NumPy's name of their type, or "bfloat16".
+    key: name of the storage in the file.
+    dtype: NumPy's name of the type of the values, or "bfloat16".
     count: number of values.
     offset: index of the first value in the storage `key`.
   """
@@ -96,7 +96,7 @@ class Storage(NamedTuple):
 
 
 class Tensor(NamedTuple):
-  """A view of a storage; offset and strides count values."""
+  """A view of a storage, with offset and strides in values."""
 
   storage: Storage
   offset: int
@@ -110,22 +110,23 @@ def load(
   """Reads one pickle.
 
   Args:
-    file: stands at its beginning; afterwards behind it.
-    path: for messages.
-    storages: takes the key and the type of each storage that is named.
+    file: file whose position is the start of the pickle; afterwards it is the
+      end.
+    path: path of the file, for errors.
+    storages: dictionary to fill with the type of each storage by key, or None.
 
   Returns:
     Dictionaries, lists, numbers, strings, and `Tensor` for each tensor.
 
   Raises:
-    UsageError: it names a function or class that is not known to be data, or
-      is damaged.
+    UsageError: the pickle names a function or class that is not known to be
+      data, or it is damaged.
   """
   try:
     return _Unpickler(file, path, {} if storages is None else storages).load()
   except errors.UsageError:
     raise
-  except Exception as error:  # damage shows as nearly any exception
+  except Exception as error:  # Damage raises nearly any type.
     raise errors.UsageError(
       f"{path} cannot be read as a PyTorch file ("
       f"{type(error).__name__}: {error}); it is damaged, or of another format"
@@ -133,10 +134,10 @@ def load(
 
 
 class _Unpickler(pickle.Unpickler):
-  """Knows names by the tables above, and imports nothing."""
+  """Resolves names by the tables above, without imports."""
 
   def __init__(self, file: BinaryIO, path: str, storages: dict[str, str]):
-    super().__init__(file, encoding="latin1")  # Python 2 wrote some of them
+    super().__init__(file, encoding="latin1")  # Some were written by Python 2.
     self._path = path
     self._storages = storages
 
@@ -157,26 +158,26 @@ class _Unpickler(pickle.Unpickler):
     if module.startswith("__torch__"):
       about = " (a TorchScript archive: save model.state_dict() instead)"
     raise errors.UsageError(
-      f"{self._path} asks for {full}, which is not known to be data"
-      f"{about}; a checkpoint may hold tensors, containers, numbers and text, "
-      "so nothing of it was loaded. If you trust the file, save only its "
-      "state_dict with torch.save, and import that"
+      f"{self._path} calls {full}, which is not known to be data{about}; "
+      "expected tensors, containers, numbers and text, so nothing was loaded. "
+      "If you trust the file, save only its state_dict with torch.save, and "
+      "import that"
     )
 
   def persistent_load(self, pid: Any) -> Storage:
     kind, storage, key, _, count, *view = pid
     if kind != "storage" or not hasattr(storage, "dtype"):
       raise errors.UsageError(
-        f"{self._path} holds {kind!r}, expected tensors; save model.state_dict"
-        "() instead of the model"
+        f"{self._path} has {kind!r}, expected tensors; save model.state_dict() "
+        "instead of the model"
       )
     offset = 0
-    if view and view[0] is not None:  # files of before 1.6 share storages so
+    if view and view[0] is not None:  # Before 1.6, a part of a storage.
       _, offset, count = view[0]
     if not all(type(n) is int and n >= 0 for n in (count, offset)):
       raise errors.UsageError(
-        f"{self._path}: a storage of {count} values from {offset} on; the file "
-        "is damaged"
+        f"{self._path}: a storage of {count} values from index {offset}; the "
+        "file is damaged"
       )
     self._storages[str(key)] = storage.dtype
     return Storage(str(key), storage.dtype, count, offset)
@@ -185,14 +186,14 @@ class _Unpickler(pickle.Unpickler):
 def _tensor(storage, offset, shape, strides, *unused) -> Tensor:
   if not isinstance(storage, Storage):
     raise errors.UsageError(
-      f"a tensor lies in {type(storage).__name__}, expected a storage; the file"
-      " is damaged"
+      f"a tensor in {type(storage).__name__}, expected a storage; the file is"
+      " damaged"
     )
   return Tensor(storage, offset, tuple(shape), tuple(strides))
 
 
 def _function(function: Callable) -> Callable:
-  """A callable that a pickle can call but not change."""
+  """Wraps a function so that a pickle can call but not change it."""
 
   class Function:
     __slots__ = ()
@@ -204,9 +205,10 @@ def _function(function: Callable) -> Callable:
 
 
 def _inert(full_name: str, **attributes) -> type:
-  """A class whose objects keep nothing; one for each use in a pickle.
+  """Creates a class whose objects store nothing.
 
-  Its own for each, since a pickle may set attributes of what it names.
+  Each use in a pickle gets a new class, because a pickle can set attributes of
+  the class.
   """
 
   def ignore(self, *arguments, **named):

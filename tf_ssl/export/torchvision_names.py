@@ -1,4 +1,4 @@
-"""Our ResNet's variables under the names that torchvision gives them."""
+"""Converts between the variables of our ResNet and torchvision's names."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -10,11 +10,11 @@ from tf_ssl import errors
 from tf_ssl.encoders import batch_norm, resnet
 from tf_ssl.export import foreign_resnet, stored_arrays
 
-_SHOWN = 12  # names in a message
+_SHOWN = 12  # Names in a message.
 
 
 def variables(encoder: resnet.ResNet) -> dict[str, tf.Variable]:
-  """Every variable of a built encoder by its name, in torchvision's order."""
+  """Variables of a built encoder by torchvision's names, in its order."""
   named = {"conv1.weight": encoder.stem_conv.kernel}
   named.update(_norm("bn1", encoder.stem_norm))
   for stage, blocks in enumerate(encoder.stages, 1):
@@ -32,7 +32,7 @@ def variables(encoder: resnet.ResNet) -> dict[str, tf.Variable]:
 
 
 def state_dict(encoder: resnet.ResNet) -> dict[str, np.ndarray]:
-  """The weights as torchvision has them: kernels [out, in, height, width]."""
+  """Weights in torchvision's form: kernels are [out, in, height, width]."""
   return {
     name: _to_torch(variable.numpy())
     for name, variable in variables(encoder).items()
@@ -45,30 +45,30 @@ def build(
   path: str,
   difference: foreign_resnet.Difference | None = None,
 ) -> resnet.ResNet:
-  """Builds the ResNet that the names and shapes describe, with its weights.
+  """Builds the ResNet that names and shapes describe, with its weights.
 
   Args:
-    weights: by torchvision's names, classifier left out. Kernels are
+    weights: arrays by torchvision's names, without a classifier. Kernels are
       [out, in, height, width].
-    path: of the file, for messages.
-    difference: from torchvision's network; None for none.
+    path: path of the file, for errors.
+    difference: difference of the network from torchvision's; None for none.
 
   Returns:
-    An encoder; with a difference a `foreign_resnet.ForeignResNet`.
+    Encoder; with a difference a `foreign_resnet.ForeignResNet`.
 
   Raises:
-    UsageError: a name left over or missing, or of another shape than such a
-      ResNet has; all are listed.
+    UsageError: names are unknown or missing, or arrays have wrong shapes; the
+      message lists them.
   """
   encoder = _build_untrained(weights, path, difference)
   ours = variables(encoder)
   missing = [name for name in ours if name not in weights]
-  left = [name for name in weights if name not in ours]
-  if missing or left:
-    told = [("missing", missing), ("left over", left)]
+  unknown = [name for name in weights if name not in ours]
+  if missing or unknown:
+    lists = [("missing", missing), ("unknown", unknown)]
     raise errors.UsageError(
       f"weights {path} are not a ResNet's: "
-      + "; ".join(f"{what}: {listed(names)}" for what, names in told if names)
+      + "; ".join(f"{kind}: {listed(names)}" for kind, names in lists if names)
       + ". Expected torchvision's ResNet of basic or bottleneck blocks"
     )
   wrong = [
@@ -87,7 +87,7 @@ def build(
 
 
 def listed(names: Iterable[str]) -> str:
-  """Names in one line, with a number for those beyond the first."""
+  """The first names and the number of the others, in one line."""
   names = list(names)
   more = len(names) - _SHOWN
   return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
@@ -151,7 +151,7 @@ def _checked(array: np.ndarray, name: str, path: str) -> np.ndarray:
   array = array.astype(np.float32)
   if not np.isfinite(array).all():
     raise errors.UsageError(
-      f"weights {path}: {name} holds values that are not finite; take an "
-      "earlier checkpoint of that training"
+      f"weights {path}: {name} has values that are not finite; use an earlier "
+      "checkpoint of that training"
     )
   return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array

@@ -1,13 +1,13 @@
-"""Weights of any file format, as named arrays; nothing in a file is run."""
+"""Reads weights from any file format as named arrays, executing nothing."""
 
 import collections
+import functools
 import hashlib
-import json
 import os
-import struct
 from collections.abc import Callable
 
 import numpy as np
+import safetensors
 import tensorflow as tf
 from google.protobuf import message
 from tensorflow.core.protobuf import trackable_object_graph_pb2
@@ -21,47 +21,44 @@ FORMATS = (
 )
 _GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _VARIABLE = "/.ATTRIBUTES/VARIABLE_VALUE"
-# What TensorFlow, Keras and exporters call lists of variables.
+# Names of lists of variables in TensorFlow, Keras and exporters.
 _LISTS = (
   "variables",
   "trainable_variables",
   "non_trainable_variables",
   "trainable_variables_list",
 )
-_MAX_HEADER = 100 << 20  # bytes; the safetensors library's own limit
-_SAFETENSORS = {
-  "BF16": "bfloat16",
-  "BOOL": "bool",
-  "F16": "float16",
-  "F32": "float32",
-  "F64": "float64",
-  "I16": "int16",
-  "I32": "int32",
-  "I64": "int64",
-  "I8": "int8",
-  "U8": "uint8",
-}
+# AttributeError and TypeError are raised for types that NumPy lacks.
+_SAFETENSORS_ERRORS = (
+  safetensors.SafetensorError,
+  OSError,
+  AttributeError,
+  TypeError,
+)
 
 Weights = dict[str, stored_arrays.StoredArray]
 
 
 def read(path: str) -> Weights:
-  """Lists the arrays of a file by their names; values are read when asked for.
+  """Lists the arrays of a file by name, without reading their values.
 
   Args:
-    path: see `FORMATS`. The content decides, not the suffix. In a TensorFlow
-      checkpoint names are paths of objects, such as "model/conv/kernel". A
-      variable that lies in a list alone has its own name after the list's path.
+    path: file or folder in one of `FORMATS`, recognized by its content.
+
+  Returns:
+    Arrays by name. The names in a TensorFlow checkpoint are paths of objects,
+    such as "model/conv/kernel"; the name of a variable that is only in a list
+    is the path of the list and the variable's own name.
 
   Raises:
-    UsageError: not there, of no known format, damaged, or (a pickle) with
-      functions inside.
+    UsageError: the file is missing, damaged, of an unknown format, or a pickle
+      that calls functions.
   """
   prefix = _checkpoint_prefix(path)
   if prefix is not None:
     return _tensorflow_checkpoint(prefix)
   if not os.path.isfile(path):
-    problem = "no checkpoint in it" if os.path.isdir(path) else "not there"
+    problem = "no checkpoint in it" if os.path.isdir(path) else "no such file"
     raise errors.UsageError(f"weights {path}: {problem}; expected {FORMATS}")
   if torch_files.is_torch_file(path):
     return torch_files.read(path)
@@ -72,12 +69,12 @@ def read(path: str) -> Weights:
   if start[8:9] == b"{":
     return _safetensors(path)
   raise errors.UsageError(
-    f"weights {path} are of no known format; expected {FORMATS}"
+    f"weights {path} have an unknown format; expected {FORMATS}"
   )
 
 
 def sha256(path: str) -> str:
-  """Digest of a file, or of a TensorFlow checkpoint's files in turn."""
+  """SHA-256 of a file, or of all files of a TensorFlow checkpoint, in hex."""
   prefix = _checkpoint_prefix(path)
   files = [path] if prefix is None else checkpoint_files(prefix)
   digest = hashlib.sha256()
@@ -89,7 +86,7 @@ def sha256(path: str) -> str:
 
 
 def checkpoint_files(prefix: str) -> list[str]:
-  """The files of a TensorFlow checkpoint: its index, then its data."""
+  """Files of a TensorFlow checkpoint: the index, then the data."""
   return [f"{prefix}.index", *sorted(tf.io.gfile.glob(f"{prefix}.data-*"))]
 
 
@@ -129,11 +126,14 @@ def _tensorflow_checkpoint(prefix: str) -> Weights:
 
 
 def _variable_names(reader) -> dict[str, str]:
-  """For variables that are numbers in a list, better names.
+  """Descriptive names of variables whose keys are numbers in a list.
 
-  That is their place in the object that was saved, where lists of variables are
-  passed over, as google-research/simclr's SavedModels need it; else the
-  variable's own name after the path of the list.
+  The name is the path to the variable that does not pass through a list of
+  variables, which google-research/simclr's SavedModels need. Without such a
+  path it is the path of the list and the variable's own name.
+
+  Returns:
+    Names by key of the checkpoint.
   """
   graph = trackable_object_graph_pb2.TrackableObjectGraph()
   try:
@@ -157,12 +157,12 @@ def _variable_names(reader) -> dict[str, str]:
 
 
 def _places(graph) -> dict[int, str]:
-  """Number of each node -> the shortest path to it that is not by a list."""
+  """Shortest path to each node, by number, that avoids lists of variables."""
   places, waiting = {0: ""}, collections.deque([0])
   while waiting:
     number = waiting.popleft()
     if number >= len(graph.nodes):
-      continue  # a damaged graph
+      continue  # The graph is damaged.
     for child in graph.nodes[number].children:
       if child.node_id not in places and child.local_name not in _LISTS:
         path = f"{places[number]}/{child.local_name}".lstrip("/")
@@ -181,50 +181,37 @@ def _npz(path: str) -> Weights:
       return {
         name: stored_arrays.in_memory(archive[name]) for name in archive.files
       }
-  except Exception as error:  # of zipfile, of the parser of headers, ...
+  except Exception as error:  # Of zipfile, of the header's parser, ...
     raise _damaged(path, error) from error
 
 
 def _safetensors(path: str) -> Weights:
-  """The format: length of the header, header in JSON, values."""
-  with open(path, "rb") as file:
-    [length] = struct.unpack("<Q", file.read(8))
-    header = file.read(length) if length <= _MAX_HEADER else b""
   try:
-    entries = json.loads(header)
-    entries.pop("__metadata__", None)
-    return {
-      name: _safetensor(path, 8 + length, **entry)
-      for name, entry in entries.items()
-    }
-  except (ValueError, KeyError, TypeError, AttributeError) as error:
+    # It checks all sizes against the file before it allocates anything.
+    file = safetensors.safe_open(path, framework="numpy")
+    shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}
+  except _SAFETENSORS_ERRORS as error:
     raise _damaged(path, error) from error
 
+  def read_one(name: str) -> np.ndarray:
+    try:
+      # NumPy knows bfloat16 from ml_dtypes, which TensorFlow imports.
+      array = file.get_tensor(name)
+    except _SAFETENSORS_ERRORS as error:
+      raise _damaged(path, f"{name}: {error}") from error
+    is_bfloat16 = array.dtype.name == stored_arrays.BFLOAT16
+    return array.astype(np.float32) if is_bfloat16 else array
 
-def _safetensor(
-  path: str, values: int, *, dtype: str, shape: list, data_offsets: list
-) -> stored_arrays.StoredArray:
-  name = _SAFETENSORS[dtype]
-  begin, end = data_offsets
-  if not all(type(n) is int for n in (begin, end)) or not 0 <= begin <= end:
-    raise ValueError(f"values from {begin} to {end}")
-  strides = [int(np.prod(shape[axis + 1 :])) for axis in range(len(shape))]
-
-  def read_it() -> np.ndarray:
-    with open(path, "rb") as file:
-      file.seek(values + begin)
-      data = file.read(end - begin)
-    if len(data) != end - begin:
-      raise _damaged(path, "it is cut short")
-    return stored_arrays.strided(
-      data, name, offset=0, shape=shape, strides=strides
+  return {
+    name: stored_arrays.StoredArray(
+      tuple(shape), functools.partial(read_one, name)
     )
-
-  return stored_arrays.StoredArray(tuple(shape), read_it)
+    for name, shape in shapes.items()
+  }
 
 
 def _damaged(path: str, error: object) -> errors.UsageError:
   return errors.UsageError(
-    f"weights {path} cannot be read ({error}); they are damaged, or of another "
-    f"format than {FORMATS}"
+    f"weights {path} cannot be read ({error}): they are damaged or in another "
+    f"format; expected {FORMATS}"
   )

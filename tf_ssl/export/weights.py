@@ -1,4 +1,4 @@
-"""Encoders out of other projects' weights, and back into their formats."""
+"""Imports encoders from other projects' weights and exports them again."""
 
 import json
 import os
@@ -11,50 +11,47 @@ from tf_ssl import errors
 from tf_ssl.encoders import resnet
 from tf_ssl.export import (
   foreign_resnet,
-  onnx_file,
+  layouts,
   saved_model,
-  tensorflow_layouts,
-  torch_layouts,
   torchvision_names,
   weight_files,
 )
-from tf_ssl.ops import workdir
+from tf_ssl.ops import pixels, workdir
 
 _KINDS = (
   "MoCo, VISSL, torchvision, lightly, solo-learn (PyTorch), SimCLR (TensorFlow "
   "2), or a SavedModel of tf_ssl"
 )
+_OPSET = 17  # Of ONNX 1.12, 2022.
 
 
 def read_encoder(path: str) -> tuple[resnet.ResNet, dict[str, object]]:
-  """Builds the encoder of a file of weights; nothing of the file is run.
+  """Builds the encoder whose weights a file has; executes nothing of the file.
 
   Args:
-    path: a file of `weight_files.FORMATS`, or a SavedModel of ours.
+    path: file or folder in one of `weight_files.FORMATS`, or a SavedModel of
+      this project.
 
   Returns:
-    The encoder, and what provenance.json says about it under "weights": file,
-    sha256, kind, ignored (reason -> names), assumed, and
-    differences_from_torchvision.
+    The encoder, and the entry "weights" for provenance.json: file, sha256,
+    kind, ignored (names by reason), assumed, and differences_from_torchvision.
 
   Raises:
-    UsageError: the file cannot be read, is of no known kind, or has names left
-      over or missing.
+    UsageError: the file cannot be read, its kind is unknown, or it has unknown
+      or missing names.
   """
   weights = weight_files.read(path)
-  found = tensorflow_layouts.recognize(weights)
-  if found is None:
-    found = torch_layouts.recognize(weights)
+  found = layouts.recognize(weights)
   if found is None:
     raise errors.UsageError(
-      f"weights {path} are of no known kind; expected {_KINDS}; found "
+      f"weights {path} are of an unknown kind; expected {_KINDS}; found "
       f"{len(weights)} arrays: {torchvision_names.listed(weights)}"
     )
-  if found.left:
+  if found.unknown:
     raise errors.UsageError(
-      f"weights {path}, read as {found.kind}: left over: "
-      f"{torchvision_names.listed(found.left)}; expected a ResNet, and nothing "
-      "beside it but heads, a momentum encoder, a queue and training state"
+      f"weights {path}, read as {found.kind}, have unknown names: "
+      f"{torchvision_names.listed(found.unknown)}; expected only a ResNet, "
+      "heads, a momentum encoder, a queue and training state"
     )
   difference = _recorded_difference(path) or found.difference
   encoder = torchvision_names.build(
@@ -73,25 +70,25 @@ def read_encoder(path: str) -> tuple[resnet.ResNet, dict[str, object]]:
 def write_encoder(
   encoder: tf.keras.Model, path: str, *, overwrite: bool = False
 ) -> None:
-  """Writes an encoder's weights in the format that the suffix names.
+  """Writes an encoder's weights in the format of the file's suffix.
 
   Args:
-    encoder: built; a `resnet.ResNet` unless for .onnx.
-    path: .pth or .pt (torchvision's state_dict; needs PyTorch), .npz (the same
-      names), or .onnx (the network itself; needs onnx and tf2onnx).
-    overwrite: replace what stands at `path`.
+    encoder: built encoder; a `resnet.ResNet` unless the format is .onnx.
+    path: path of the file. The suffix is .pth or .pt (torchvision's state_dict;
+      needs PyTorch), .npz (torchvision's names), or .onnx (the network; needs
+      onnx and tf2onnx).
+    overwrite: whether to replace a file at `path`.
 
   Raises:
-    UsageError: unknown suffix, a package that is missing, something stands at
-      `path` or it cannot be written, or a network that torchvision's names
-      cannot describe.
+    UsageError: the suffix is unknown, a package is missing, `path` exists or
+      cannot be written, or torchvision's names cannot describe the network.
   """
   suffix = os.path.splitext(path)[1].lower()
-  if suffix not in _WRITERS:
-    raise errors.UsageError(
-      f"output {path}: unknown suffix {suffix!r}; expected one of "
-      f"{', '.join(_WRITERS)}"
-    )
+  errors.require(
+    suffix in _WRITERS,
+    f"output {path}: unknown suffix {suffix!r}; expected one of"
+    f" {', '.join(_WRITERS)}",
+  )
   if suffix != ".onnx":
     _check_torchvisions(encoder)
   with workdir.writable(path, "the output"):
@@ -110,9 +107,9 @@ def _check_torchvisions(encoder: tf.keras.Model) -> None:
     )
   if isinstance(encoder, foreign_resnet.ForeignResNet):
     raise errors.UsageError(
-      "this encoder is not torchvision's ResNet "
-      f"({encoder.difference.described()}): with its weights, torchvision "
-      "would give other features; write .onnx instead"
+      "this encoder differs from torchvision's ResNet "
+      f"({encoder.difference.described()}): torchvision would compute other "
+      "features from its weights; write .onnx instead"
     )
 
 
@@ -133,16 +130,61 @@ def _write_npz(encoder: resnet.ResNet, path: str) -> None:
     np.savez(file, **torchvision_names.state_dict(encoder))
 
 
+def _write_onnx(encoder: tf.keras.Model, path: str) -> None:
+  """Writes the network for inference, preprocessing included.
+
+  The model computes `features` [B, D] from `images` [B, 3, H, W] float32, RGB,
+  0..255, of any number and size.
+  """
+  try:
+    import onnx
+    import tf2onnx
+  except ImportError:
+    raise errors.UsageError(
+      "writing .onnx needs the packages onnx and tf2onnx: pip install "
+      "tf_ssl[onnx]"
+    ) from None
+
+  def features(images):
+    images = tf.transpose(images, [0, 2, 3, 1])
+    found = encoder(pixels.normalize(images), training=False)
+    return {"features": tf.cast(found, tf.float32)}
+
+  signature = [tf.TensorSpec([None, 3, None, None], tf.float32, "images")]
+  model, _ = tf2onnx.convert.from_function(
+    tf.function(features, input_signature=signature),
+    input_signature=signature,
+    opset=_OPSET,
+  )
+  for values, names in (
+    (model.graph.input, ["B", None, "H", "W"]),
+    (model.graph.output, ["B", None]),
+  ):
+    dimensions = values[0].type.tensor_type.shape.dim
+    for dimension, name in zip(dimensions, names, strict=True):
+      if name is not None:  # tf2onnx numbers them.
+        dimension.dim_param = name
+  onnx.helper.set_model_props(
+    model,
+    {
+      "Image.BitmapPixelFormat": "Rgb8",
+      "Image.NominalPixelRange": "NominalRange_0_255",
+    },
+  )
+  onnx.checker.check_model(model)
+  onnx.save(model, path)
+
+
 _WRITERS: dict[str, Callable[[tf.keras.Model, str], None]] = {
   ".pth": _write_torch,
   ".pt": _write_torch,
   ".npz": _write_npz,
-  ".onnx": onnx_file.write,
+  ".onnx": _write_onnx,
 }
 
 
 def _recorded_difference(path: str) -> foreign_resnet.Difference | None:
-  """What a SavedModel of ours says about weights that were imported once."""
+  """Difference in the provenance of a SavedModel with imported weights."""
   record = os.path.join(path, saved_model.PROVENANCE_FILE)
   if not os.path.isfile(record):
     return None

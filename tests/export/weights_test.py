@@ -12,7 +12,8 @@ import tensorflow as tf
 from tests.export import torch_resnet_reference as torch_resnet
 from tf_ssl import errors
 from tf_ssl.encoders import resnet
-from tf_ssl.export import foreign_resnet, torch_weights, torchvision_names
+from tf_ssl.export import foreign_resnet, torchvision_names
+from tf_ssl.export import weights as weights_lib
 from tf_ssl.models import load
 from tf_ssl.ops import pixels
 
@@ -59,7 +60,7 @@ def test_features_equal_pytorchs(tmp_path, model, small, layout):
   network = small if layout == "MoCo notebook" else model
   content = torch_resnet.checkpoint(layout, network)
   path = _saved(content, tmp_path / "weights.pth.tar")
-  encoder, record = torch_weights.read_encoder(path)
+  encoder, record = weights_lib.read_encoder(path)
   images = torch_resnet.random_images()
   np.testing.assert_allclose(
     _features(encoder, images),
@@ -81,7 +82,7 @@ def test_features_equal_pytorchs(tmp_path, model, small, layout):
 def test_what_is_not_used_is_named_with_its_reason(tmp_path, model):
   content = torch_resnet.checkpoint("MoCo", model)
   path = _saved(content, tmp_path / "a.pth")
-  ignored = torch_weights.read_encoder(path)[1]["ignored"]
+  ignored = weights_lib.read_encoder(path)[1]["ignored"]
   assert ignored["head"] == [
     "state_dict.module.encoder_q.fc.0.weight",
     "state_dict.module.encoder_q.fc.2.bias",
@@ -113,7 +114,7 @@ def test_real_photos_through_networks_of_full_width(
   model = torch_resnet.ResNet(blocks, width=64, bottleneck=bottleneck)
   torch_resnet.trained(model, images)
   path = _saved(torch_resnet.checkpoint(layout, model), tmp_path / "a.torch")
-  encoder, _ = torch_weights.read_encoder(path)
+  encoder, _ = weights_lib.read_encoder(path)
   expected = torch_resnet.features(model, images)
   assert np.abs(expected).max() > 0.1
   np.testing.assert_allclose(_features(encoder, images), expected, atol=1e-4)
@@ -124,7 +125,7 @@ def test_a_small_stem_has_the_padding_of_its_project(tmp_path):
   model = torch_resnet.ResNet(stem="small", stem_padding=2)
   torch_resnet.trained(model, images)
   content = torch_resnet.checkpoint("solo-learn", model)
-  encoder, record = torch_weights.read_encoder(
+  encoder, record = weights_lib.read_encoder(
     _saved(content, tmp_path / "a.ckpt")
   )
   np.testing.assert_allclose(
@@ -138,7 +139,7 @@ def test_a_small_stem_has_the_padding_of_its_project(tmp_path):
 
 def test_lightlys_own_network_lacks_a_relu_when_numbered(tmp_path, small):
   content = torch_resnet.checkpoint("lightly's own ResNet", small)
-  encoder, record = torch_weights.read_encoder(
+  encoder, record = weights_lib.read_encoder(
     _saved(content, tmp_path / "a.ckpt")
   )
   assert record["kind"] == "lightly"
@@ -151,7 +152,7 @@ def test_lightlys_own_network_lacks_a_relu_when_numbered(tmp_path, small):
     small.relu = torch.nn.ReLU()
   np.testing.assert_allclose(_features(encoder, images), expected, atol=1e-4)
   with pytest.raises(errors.UsageError, match="stem_relu.*write .onnx"):
-    torch_weights.write_encoder(encoder, str(tmp_path / "b.npz"))
+    weights_lib.write_encoder(encoder, str(tmp_path / "b.npz"))
 
 
 def test_split_batch_norms_of_lightly_are_averaged(tmp_path, small):
@@ -160,7 +161,7 @@ def test_split_batch_norms_of_lightly_are_averaged(tmp_path, small):
   for name, value in state.items():
     if name.endswith(("running_mean", "running_var")):
       state[name] = torch.cat([value * 0.5, value * 1.5])
-  encoder, record = torch_weights.read_encoder(
+  encoder, record = weights_lib.read_encoder(
     _saved(content, tmp_path / "a.ckpt")
   )
   images = torch_resnet.random_images()
@@ -174,7 +175,7 @@ def test_split_batch_norms_of_lightly_are_averaged(tmp_path, small):
   with pytest.raises(
     errors.UsageError, match=r"bn1.running_mean \[7\] instead"
   ):
-    torch_weights.read_encoder(_saved(content, tmp_path / "b.ckpt"))
+    weights_lib.read_encoder(_saved(content, tmp_path / "b.ckpt"))
 
 
 def _state(model):
@@ -185,10 +186,10 @@ def _state(model):
   ("change", "message"),
   [
     (lambda s: s.pop("layer2.1.bn2.running_var"), "missing: layer2.1.bn2.run"),
-    (lambda s: s.update(extra=torch.ones(1)), "left over: extra"),
+    (lambda s: s.update(extra=torch.ones(1)), "unknown: extra"),
     (
       lambda s: s.update({"layer1.0.conv1.bias": torch.ones(4)}),
-      "left over: layer1.0.conv1.bias",
+      "unknown: layer1.0.conv1.bias",
     ),
     (
       lambda s: s.update({"layer1.0.bn1.weight": torch.ones(5)}),
@@ -196,14 +197,14 @@ def _state(model):
     ),
     (
       lambda s: s.update({"layer1.0.bn1.weight": torch.full([4], np.nan)}),
-      "layer1.0.bn1.weight holds values that are not finite",
+      "layer1.0.bn1.weight .*not finite",
     ),
     (
       lambda s: s.update({"conv1.weight": torch.ones(4, 3, 5, 5)}),
       r"conv1.weight of shape \[4, 3, 5, 5\]; expected",
     ),
-    (lambda s: s.pop("conv1.weight"), "no known kind.*bn1.weight"),
-    (lambda s: s.clear(), "no known kind"),
+    (lambda s: s.pop("conv1.weight"), "found .* arrays: bn1.weight"),
+    (lambda s: s.clear(), "0 arrays"),
   ],
 )
 def test_names_and_shapes_that_do_not_fit_are_listed(
@@ -212,7 +213,7 @@ def test_names_and_shapes_that_do_not_fit_are_listed(
   state = _state(model)
   change(state)
   with pytest.raises(errors.UsageError, match=message):
-    torch_weights.read_encoder(_saved(state, tmp_path / "a.pth"))
+    weights_lib.read_encoder(_saved(state, tmp_path / "a.pth"))
 
 
 def test_a_name_beside_the_encoder_with_no_known_meaning_is_listed(
@@ -220,16 +221,16 @@ def test_a_name_beside_the_encoder_with_no_known_meaning_is_listed(
 ):
   content = torch_resnet.checkpoint("MoCo", model)
   content["state_dict"]["module.decoder.weight"] = torch.ones(1)
-  with pytest.raises(errors.UsageError, match="left over: .*decoder.weight"):
-    torch_weights.read_encoder(_saved(content, tmp_path / "a.pth"))
+  with pytest.raises(errors.UsageError, match="unknown.*: .*decoder.weight"):
+    weights_lib.read_encoder(_saved(content, tmp_path / "a.pth"))
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".npz"])
 def test_weights_that_go_out_come_back(tmp_path, suffix):
   encoder = _encoder()
   path = str(tmp_path / "folder" / f"a{suffix}")
-  torch_weights.write_encoder(encoder, path)
-  back, record = torch_weights.read_encoder(path)
+  weights_lib.write_encoder(encoder, path)
+  back, record = weights_lib.read_encoder(path)
   assert record["kind"] == "torchvision"
   ours, theirs = map(torchvision_names.state_dict, (encoder, back))
   for name, array in ours.items():
@@ -261,7 +262,7 @@ def _encoder(difference=None, stem="imagenet", stack=resnet.basic_stack):
 def test_pytorch_loads_what_is_written_and_computes_the_same(tmp_path):
   encoder = _encoder()
   path = str(tmp_path / "a.pth")
-  torch_weights.write_encoder(encoder, path)
+  weights_lib.write_encoder(encoder, path)
   model = torch_resnet.ResNet()
   state = torch.load(path, weights_only=True)
   loaded = model.load_state_dict(state, strict=False)
@@ -303,7 +304,7 @@ def test_an_onnx_file_computes_the_same(tmp_path, difference, stem, stack):
   pytest.importorskip("onnxruntime", reason="needs ONNX Runtime to run it")
   encoder = _encoder(difference, stem, stack)
   path = str(tmp_path / "a.onnx")
-  torch_weights.write_encoder(encoder, path)
+  weights_lib.write_encoder(encoder, path)
   found = load.load_model(path)  # which takes the pixel range from the file
   assert found.description.preprocessing == "0..255"
   for images in (
@@ -324,15 +325,15 @@ def test_an_encoder_that_is_no_resnet_goes_out_as_onnx_alone(tmp_path):
       tf.keras.layers.GlobalAveragePooling2D(),
     ]
   )
-  torch_weights.write_encoder(encoder, str(tmp_path / "a.onnx"))
+  weights_lib.write_encoder(encoder, str(tmp_path / "a.onnx"))
   images = torch_resnet.random_images()
   np.testing.assert_allclose(
     load.load_model(str(tmp_path / "a.onnx")).features(images),
     _features(encoder, images),
     atol=1e-4,
   )
-  with pytest.raises(errors.UsageError, match="type Sequential; only ResNets"):
-    torch_weights.write_encoder(encoder, str(tmp_path / "a.npz"))
+  with pytest.raises(errors.UsageError, match="Sequential.*onnx"):
+    weights_lib.write_encoder(encoder, str(tmp_path / "a.npz"))
 
 
 def test_outputs_that_cannot_be_written_are_named(tmp_path, monkeypatch):
@@ -345,7 +346,7 @@ def test_outputs_that_cannot_be_written_are_named(tmp_path, monkeypatch):
     (taken / "b.npz", "cannot write"),
   ):
     with pytest.raises(errors.UsageError, match=message):
-      torch_weights.write_encoder(encoder, str(path))
+      weights_lib.write_encoder(encoder, str(path))
   assert taken.read_text() == "kept"
   ours = builtins.__import__
 
@@ -356,11 +357,11 @@ def test_outputs_that_cannot_be_written_are_named(tmp_path, monkeypatch):
 
   monkeypatch.setattr(builtins, "__import__", without)
   for suffix, message in (
-    (".pth", "needs PyTorch: pip install torch, or write .npz"),
+    (".pth", "pip install torch.*.npz"),
     (".onnx", r"pip install tf_ssl\[onnx\]"),
   ):
     with pytest.raises(errors.UsageError, match=message):
-      torch_weights.write_encoder(encoder, str(tmp_path / f"b{suffix}"))
+      weights_lib.write_encoder(encoder, str(tmp_path / f"b{suffix}"))
   assert [p.name for p in tmp_path.iterdir()] == ["a.npz"]
 
 
