@@ -1,12 +1,12 @@
-"""What PIRL costs beyond its encoder calls, and what its bank takes.
+"""Measures PIRL's train step against its encoder calls, and its memory.
 
-  python -m benchmarks.pirl_step           # the overhead, and the memory
+  python -m benchmarks.pirl_step             # Overhead and memory.
   python -m benchmarks.pirl_step --no_memory
 
-The overhead is the time of PIRL's train step over that of the bare encoder
-calls (image and patches, forward and backward, nothing else), in one process,
-the two in turn. The memory is the peak of a process that fills a bank of
-1.28 million images and reads and writes it with 32,000 negatives per image.
+The overhead is the time of PIRL's train step divided by that of its encoder
+calls (image and patches, forward and backward), alternating in one process. The
+memory is the peak of a process that fills a bank of 1.28 million images and
+reads and writes it with 32,000 negatives per image.
 """
 
 import argparse
@@ -32,7 +32,7 @@ _IMAGES, _SIZE, _NEGATIVES = 1_281_167, 128, 32_000
 
 
 def overhead(runs: int) -> None:
-  """Prints the step's cost over its encoder calls'."""
+  """Prints the overhead."""
   batch, images, patch = 32, 100_000, 64
   setup = base.Setup(num_images=images, batch_size=batch, image_size=224)
   model = pirl.build_pirl(
@@ -78,7 +78,7 @@ def _bare_step(model, views):
 
 
 def memory() -> None:
-  """Prints the peaks of processes that hold a bank of ImageNet's size."""
+  """Prints the peak memory of processes with a bank of ImageNet's size."""
   for dtype in memory_bank.DTYPES:
     bank = _IMAGES * _SIZE * (2 if dtype == "float16" else 4) / 2**20
     for batch in (1, 8, 64):
@@ -97,7 +97,7 @@ def memory() -> None:
 
 
 def _peak(dtype: str, batch: int) -> tuple[float, float]:
-  """MiB that the process has taken at most before the bank, and after use."""
+  """Peak memory of this process before the bank and after its use, MiB."""
   queries = tf.math.l2_normalize(tf.random.normal([batch, 2, _SIZE]), axis=2)
   index = tf.range(batch, dtype=tf.int64) * 1000
   before = _peak_so_far()
@@ -120,7 +120,7 @@ def _peak(dtype: str, batch: int) -> tuple[float, float]:
 
 
 def _peak_so_far() -> float:
-  """MiB of this program; getrusage would count what started it, too."""
+  """Peak memory of this process, MiB; getrusage would include the parent's."""
   lines = pathlib.Path("/proc/self/status").read_text().splitlines()
   [line] = [line for line in lines if line.startswith("VmHWM")]
   return int(line.split()[1]) / 1024
@@ -137,7 +137,7 @@ if __name__ == "__main__":
   if arguments.peak_of:
     print(*_peak(arguments.peak_of, arguments.batch))
     sys.exit()
-  view_batches.keep_freed_memory()  # as the input pipeline does in training
+  view_batches.keep_freed_memory()  # As the input pipeline does in training.
   if not arguments.no_speed:
     overhead(arguments.runs)
   if not arguments.no_memory:

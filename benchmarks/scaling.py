@@ -1,12 +1,14 @@
-"""What training on more replicas costs, measured and predicted.
+"""Measures and predicts the cost of training on more replicas.
 
   python -m benchmarks.scaling
 
-Three parts, each in fresh processes because a CPU is divided only once:
-- the time of an all-reduce against its size, on 2 and 4 logical devices;
-- MoCo's step with one global batch on 1, 2 and 4 of them, beside a model of it:
-  the time of one device (the cores are the same) and its collectives;
-- the same model for 8 to 256 GPUs, batch 32 each, with stated rates.
+It has three parts, each in new processes because a CPU can be split only once:
+- time of an all-reduce as a function of its size, on 2 and 4 logical devices;
+- time of MoCo's step with the same global batch on 1, 2 and 4 logical devices,
+  and of a model: the time on one device, which has the same cores, plus that of
+  the collective operations;
+- prediction of the model for 8 to 256 GPUs with 32 images each, for given
+  bandwidths.
 """
 
 import argparse
@@ -21,11 +23,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np  # noqa: E402
 
-_SIZES = [2**n for n in range(10, 27, 4)]  # bytes, 1 KiB to 64 MiB
+_SIZES = [2**n for n in range(10, 27, 4)]  # Bytes, 1 KiB to 64 MiB.
 _BATCH, _IMAGE = 64, 32
 _EMBEDDING = 128
 
-# ResNet-50 at 224 px: weights with head v2, and the views of an image.
+# ResNet-50 at 224 px: weights with MoCo v2's head, and one view.
 _RESNET50_BYTES = 4 * (23_508_032 + 2048 * 2048 + 2048 + 2048 * 128 + 128)
 _VIEW_BYTES = 4 * 224 * 224 * 3
 
@@ -39,19 +41,22 @@ def main() -> None:
     "--gpu_images_per_second",
     type=float,
     default=350.0,
-    help="of MoCo's step, ResNet-50, on one GPU (an assumption)",
+    help="assumed speed of MoCo's step with ResNet-50 on one GPU",
   )
   parser.add_argument(
-    "--node_gpus", type=int, default=8, help="GPUs that share fast links"
+    "--node_gpus", type=int, default=8, help="number of GPUs of a node"
   )
   parser.add_argument(
-    "--link_gb", type=float, default=100.0, help="GB/s inside of a node"
+    "--link_gb", type=float, default=100.0, help="bandwidth inside a node, GB/s"
   )
   parser.add_argument(
-    "--network_gb", type=float, default=12.5, help="GB/s of a node (100 Gbit/s)"
+    "--network_gb", type=float, default=12.5, help="bandwidth of a node, GB/s"
   )
   parser.add_argument(
-    "--latency_us", type=float, default=20.0, help="of a hop of a collective"
+    "--latency_us",
+    type=float,
+    default=20.0,
+    help="latency of a hop of a collective operation",
   )
   args = parser.parse_args()
   if args.part:
@@ -90,7 +95,7 @@ def main() -> None:
 
 
 def _batch_messages(batch: int, view_bytes: int) -> list[int]:
-  """What MoCo gathers of a global batch: key views, keys, keys to remember."""
+  """Bytes that MoCo gathers: key views, keys, keys for the queue."""
   keys = 4 * _EMBEDDING * batch
   return [view_bytes * batch, keys, keys]
 
@@ -100,8 +105,8 @@ def _predict(args) -> None:
   compute = per_gpu / args.gpu_images_per_second
   print(
     f"\nResNet-50, 224 px, {per_gpu} images a GPU: {compute:.3f} s computing;"
-    f" {args.link_gb:g} GB/s inside of {args.node_gpus} GPUs,"
-    f" {args.network_gb:g} GB/s between"
+    f" {args.link_gb:g} GB/s between the {args.node_gpus} GPUs,"
+    f" {args.network_gb:g} GB/s between nodes"
   )
   print("  GPUs  gradients  shuffle  keys  step   efficiency  limited by")
   for gpus in (8, 16, 32, 64, 128, 256):
@@ -110,7 +115,7 @@ def _predict(args) -> None:
     share = (gpus - 1) / gpus
     hops = 1e-6 * args.latency_us * np.log2(gpus)
     gradients = 2 * share * _RESNET50_BYTES / (1e9 * rate) + hops
-    # A node takes in the batch's views once, for all of its GPUs.
+    # A node receives the views of the batch once for all of its GPUs.
     views, *keys = _batch_messages(batch, _VIEW_BYTES)
     shuffle = share * views / (1e9 * rate) + hops
     keys = sum(share * m / (1e9 * rate) + hops for m in keys)
@@ -146,7 +151,7 @@ def _strategy(replicas: int):
 
 
 def all_reduce_seconds(replicas: int) -> list[float]:
-  """The time of an all-reduce for each of `_SIZES`."""
+  """Durations of an all-reduce for each of `_SIZES`."""
   strategy = _strategy(replicas)
   import tensorflow as tf
 
@@ -169,7 +174,7 @@ def all_reduce_seconds(replicas: int) -> list[float]:
 
 
 def step_seconds(replicas: int) -> dict:
-  """MoCo's step with a small ResNet-18, on a batch of noise."""
+  """Duration of MoCo's step with a small ResNet-18 on noise."""
   strategy = _strategy(replicas)
   import functools
 

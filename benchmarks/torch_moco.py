@@ -1,8 +1,8 @@
-"""MoCo's step in PyTorch, as a peer to measure against (channels last).
+"""MoCo's train step in PyTorch (channels last), for `benchmarks.train_step`.
 
-Runs in a process of its own, as its users run it: what our training sets for
-the process (the C library's heap, threads) is not lent to it. Answers each line
-on standard input with the seconds that one step took.
+It runs in its own process, so that settings of our training (heap of the C
+library, threads) do not affect it. For each line on standard input it runs one
+step and prints its duration in seconds.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from torch import nn
 
 
 class Bottleneck(nn.Module):
-  """ResNet-50's block, stride on the 3x3 convolution."""
+  """Residual block of ResNet-50, with the stride in the 3x3 convolution."""
 
   def __init__(self, inputs: int, width: int, stride: int):
     super().__init__()
@@ -38,12 +38,12 @@ class Bottleneck(nn.Module):
       )
 
   def forward(self, x):
-    """[B, C, H, W] -> the block's output."""
+    """[B, C, H, W] -> [B, 4 * width, H / stride, W / stride]."""
     return torch.relu(self.stack(x) + self.shortcut(x))
 
 
 def resnet50_with_head() -> nn.Module:
-  """Images to embeddings of 128 numbers, MoCo v2's head."""
+  """ResNet-50 with MoCo v2's head: [B, 3, H, W] -> [B, 128]."""
   layers = [
     nn.Conv2d(3, 64, 7, 2, 3, bias=False),
     nn.BatchNorm2d(64),
@@ -63,7 +63,7 @@ def resnet50_with_head() -> nn.Module:
 
 
 def step(batch: int, size: int, queue_size: int, *, bfloat16: bool):
-  """A function that takes one MoCo step on noise and returns its loss."""
+  """Function that runs a MoCo step on noise and returns its loss."""
   last = torch.channels_last
   query = resnet50_with_head().to(memory_format=last)
   key = copy.deepcopy(query)

@@ -1,13 +1,13 @@
-"""What momentum contrast costs beyond its encoders, and beside PyTorch.
+"""Measures MoCo's train step against its bare encoders and against PyTorch.
 
-  python -m benchmarks.train_step                   # the overhead, two minutes
-  python -m benchmarks.train_step --torch=float32   # ours over PyTorch's
+  python -m benchmarks.train_step                   # Overhead, two minutes.
+  python -m benchmarks.train_step --torch=float32   # Speed relative to PyTorch.
   python -m benchmarks.train_step --torch=bfloat16
 
-The overhead is the time of MoCo's whole train step over that of the bare
-encoders alone (query forward and backward, key forward, nothing else), in one
-process, the two in turn. The comparison trains MoCo's step with ResNet-50 at
-224 px, batch 16, K 65,536, ours and PyTorch's in turn, each in its own process.
+The overhead is the time of MoCo's train step divided by that of its encoder
+calls (query forward and backward, key forward), alternating in one process. The
+comparison with PyTorch uses ResNet-50 at 224 px, batch size 16 and K = 65,536;
+both steps alternate, each in its own process.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from tf_ssl.ops import optimizers, threads  # noqa: E402
 
 
 def pair(batch: int, size: int) -> batches.ImagePair:
-  """Two views of noise, [batch, size, size, 3]."""
+  """Two views of noise, [batch, size, size, 3] each."""
   views = [
     tf.random.stateless_normal([batch, size, size, 3], [0, i]) for i in (0, 1)
   ]
@@ -49,14 +49,14 @@ def build(encoder, size: int, batch: int, queue_size: int, dtype: str):
 
 
 def whole_step(model, views):
-  """The train step as `fit` runs it."""
+  """Function that runs the train step as `fit` does."""
   iterator = iter(tf.data.Dataset.from_tensors(views).cache().repeat())
   function = model.make_train_function()
   return lambda: function(iterator)["loss"].numpy()
 
 
 def bare_step(model, views):
-  """Query forward and backward, key forward; nothing is updated."""
+  """Function that runs query forward and backward and key forward."""
   variables = model.encoder.trainable_variables
 
   @tf.function
@@ -72,7 +72,7 @@ def bare_step(model, views):
 
 
 def timed(step):
-  """A function that runs `step` and returns the seconds it took."""
+  """Function that runs `step` and returns its duration in seconds."""
 
   def run() -> float:
     began = time.perf_counter()
@@ -83,13 +83,13 @@ def timed(step):
 
 
 def seconds(steps, runs: int) -> list[float]:
-  """Median time of each timed step, taken in turn; two more runs warm up."""
+  """Median duration of each step, alternating, after two warm-up runs."""
   times = [[step() for step in steps] for _ in range(runs + 2)][2:]
   return [statistics.median(taken) for taken in zip(*times, strict=True)]
 
 
 def overhead(runs: int) -> None:
-  """Prints the step's cost over its encoders' for a small and a real size."""
+  """Prints the overhead for a small and a realistic size."""
   for name, encoder, size, batch, queue in (
     ("ResNet-18, 64 px, batch 64, K 4,096", resnet.resnet18, 64, 64, 4096),
     ("ResNet-50, 224 px, batch 16, K 65,536", resnet.resnet50, 224, 16, 65536),
@@ -108,7 +108,7 @@ def overhead(runs: int) -> None:
 
 @contextlib.contextmanager
 def torch_step(batch: int, size: int, queue: int, dtype: str):
-  """PyTorch's step in a process of its own; a function as `timed` gives."""
+  """Yields a function that times PyTorch's step in another process."""
   command = [sys.executable, "-m", "benchmarks.torch_moco"]
   command += [f"--batch={batch}", f"--size={size}", f"--queue={queue}"]
   if dtype == "bfloat16":
@@ -120,7 +120,9 @@ def torch_step(batch: int, size: int, queue: int, dtype: str):
       print(file=peer.stdin, flush=True)
       answer = peer.stdout.readline()
       if not answer:
-        sys.exit("PyTorch's process ended; see above, or install torch")
+        sys.exit(
+          "the process of PyTorch has ended; see above, or install torch"
+        )
       return float(answer)
 
     yield run
@@ -128,7 +130,7 @@ def torch_step(batch: int, size: int, queue: int, dtype: str):
 
 
 def against_torch(dtype: str, runs: int) -> None:
-  """Prints our images/s over PyTorch's for the same step."""
+  """Prints the speed of this project's step relative to PyTorch's."""
   batch, size, queue = 16, 224, 65536
   limit = {"float32": 1.4, "bfloat16": 1.2}[dtype]
   policy = "float32" if dtype == "float32" else "mixed_bfloat16"
@@ -149,7 +151,7 @@ if __name__ == "__main__":
   parser.add_argument("--runs", type=int, default=5)
   parser.add_argument("--threads_per_operation", type=int, default=0)
   arguments = parser.parse_args()
-  view_batches.keep_freed_memory()  # as the input pipeline does in training
+  view_batches.keep_freed_memory()  # As the input pipeline does in training.
   threads.use_for_tensorflow(arguments.threads_per_operation)
   if arguments.torch:
     against_torch(arguments.torch, arguments.runs)

@@ -1,14 +1,14 @@
 """Exports the encoder of a pretraining run as a SavedModel.
 
-The SavedModel runs and fine-tunes without tf_ssl: tf.saved_model.load(DIR), or
-tensorflow_hub.KerasLayer(DIR, trainable=True).
+The SavedModel runs and can be fine-tuned without tf_ssl, by
+tf.saved_model.load(DIR) or tensorflow_hub.KerasLayer(DIR, trainable=True).
 """
 
 from ._cli import cli, gin_runs
 
 
 def main(invocation: cli.Invocation) -> None:
-  """Rebuilds the run's method from its own config and writes the encoder."""
+  """Builds the method from the run's configuration and writes the encoder."""
   from tf_ssl.export import provenance, saved_model
 
   parsed = invocation.flags
@@ -36,8 +36,8 @@ TOOL.text_flag(
   "A run's model_dir (its newest checkpoint), or one checkpoint in it, such as "
   "runs/a or runs/a/checkpoints/step-1000.",
 )
-TOOL.text_flag("output", "The folder to write, such as exported/a.")
-TOOL.switch("overwrite", "Replaces what stands at --output.")
+TOOL.text_flag("output", "Output folder, such as exported/a.")
+TOOL.switch("overwrite", "Replaces an existing --output.")
 
 if __name__ == "__main__":
   TOOL.run()

@@ -1,8 +1,8 @@
 """Exports an encoder's weights for PyTorch, NumPy, ONNX or Model Garden.
 
-The suffix of --output decides: .pth or .pt is torchvision's state_dict (needs
-PyTorch), .npz the same names without PyTorch, .onnx the network itself, and
-.ckpt a folder with the checkpoint that Model Garden's trainers start from.
+The suffix of --output selects the format: .pth or .pt for torchvision's
+state_dict (needs PyTorch), .npz for the same names without PyTorch, .onnx for
+the network, .ckpt for a folder with a checkpoint for Model Garden's trainers.
 """
 
 import os
@@ -36,8 +36,8 @@ TOOL.text_flag(
   "A run's model_dir (its newest checkpoint), one checkpoint in it, or a "
   "SavedModel of this project.",
 )
-TOOL.text_flag("output", "The file to write, such as exported/moco.pth.")
-TOOL.switch("overwrite", "Replaces what stands at --output.")
+TOOL.text_flag("output", "Output file, such as exported/moco.pth.")
+TOOL.switch("overwrite", "Replaces an existing --output.")
 
 if __name__ == "__main__":
   TOOL.run()

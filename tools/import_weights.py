@@ -1,15 +1,15 @@
 """Imports other projects' weights as a SavedModel.
 
-PyTorch checkpoints of MoCo v1 and v2, VISSL, torchvision, lightly and
+It reads PyTorch checkpoints of MoCo v1 and v2, VISSL, torchvision, lightly and
 solo-learn, TensorFlow 2 checkpoints of google-research/simclr, and .npz or
-.safetensors files with torchvision's names. Nothing in a file is executed.
+.safetensors files with torchvision's names. It executes nothing in a file.
 """
 
 from ._cli import cli
 
 
 def main(invocation: cli.Invocation) -> None:
-  """Builds the encoder that the file describes and writes it."""
+  """Builds the encoder from the file and writes it."""
   from tf_ssl.export import saved_model
   from tf_ssl.export import weights as weights_lib
 
@@ -28,7 +28,7 @@ def main(invocation: cli.Invocation) -> None:
   for line in weights["assumed"]:
     print(f"  assumed: {line}")
   for name, value in weights["differences_from_torchvision"].items():
-    print(f"  other than torchvision's network: {name}={value}")
+    print(f"  different from torchvision's network: {name}={value}")
 
 
 TOOL = cli.Tool("import_weights", __doc__, main, required=["weights", "output"])
@@ -36,8 +36,8 @@ TOOL.text_flag(
   "weights",
   "A checkpoint, such as moco_v2_800ep_pretrain.pth.tar or simclr/ckpt-100.",
 )
-TOOL.text_flag("output", "The folder to write, such as imported/moco_v2.")
-TOOL.switch("overwrite", "Replaces what stands at --output.")
+TOOL.text_flag("output", "Output folder, such as imported/moco_v2.")
+TOOL.switch("overwrite", "Replaces an existing --output.")
 
 if __name__ == "__main__":
   TOOL.run()

@@ -1,6 +1,6 @@
-"""Trains an experiment of Model Garden, whose backbones then include ours.
+"""Runs Model Garden's trainer, with this project's ResNet as a backbone.
 
-What follows -- are the flags of Model Garden's own trainer, such as
+The flags after -- are those of Model Garden's trainer, such as
 --experiment=tf_ssl_retinanet_coco --mode=train --model_dir=runs/retinanet
 --config_file=exported/moco.ckpt/backbone.yaml; see docs/model_garden.md.
 """
@@ -13,7 +13,7 @@ from ._cli import cli
 
 
 def main(invocation: cli.Invocation) -> None:
-  """Hands the flags to `official.vision.train`."""
+  """Passes the flags to `official.vision.train`."""
   from official.common import flags as garden_flags
   from official.vision import train
 
