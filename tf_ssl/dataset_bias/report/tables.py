@@ -20,13 +20,8 @@ CLASSES_FILE = "co_occurrence.csv"
 _NAMES = 50  # Names in the JSON file for each reason to skip.
 _PER_IMAGE = ("objects", "classes", "entropy", "largest_area", "centeredness")
 _CLASS_COLUMNS = (
-  "class",
-  "estimate",
-  "other",
-  "images_with_both",
-  "images_with_class",
-  "images_with_other",
-)
+  "class,estimate,other,images_with_both,images_with_class,images_with_other"
+).split(",")
 
 
 def write(diagnosis: diagnosis_lib.Diagnosis, output_dir: str) -> None:
@@ -135,28 +130,20 @@ def _image_rows(diagnosis) -> Iterable[dict[str, Any]]:
     yield tables.json_value(row)
 
 
-def _class_rows(diagnosis) -> list[dict[str, Any]]:
+def _class_rows(diagnosis) -> Iterable[dict[str, Any]]:
   """One row per pair of classes that share an image, with the diagonal."""
   names = diagnosis.dataset.objects.class_names
+  estimate = bool(diagnosis.dataset.estimated_by)
   together = diagnosis.own.co_occurrence
-  rows, columns = np.nonzero(np.triu(together.images))
-  return [
-    dict(
-      zip(
-        _CLASS_COLUMNS,
-        (
-          names[row],
-          bool(diagnosis.dataset.estimated_by),
-          names[column],
-          int(together.images[row, column]),
-          int(together.images_with[row]),
-          int(together.images_with[column]),
-        ),
-        strict=True,
-      )
+  for pair in zip(*np.nonzero(np.triu(together.images)), strict=True):
+    first, second = map(int, pair)
+    counts = (
+      together.images[first, second],
+      together.images_with[first],
+      together.images_with[second],
     )
-    for row, column in zip(rows.tolist(), columns.tolist(), strict=True)
-  ]
+    row = (names[first], estimate, names[second], *map(int, counts))
+    yield dict(zip(_CLASS_COLUMNS, row, strict=True))
 
 
 def _shares(counts: np.ndarray) -> list[float]:

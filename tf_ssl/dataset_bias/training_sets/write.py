@@ -336,18 +336,13 @@ def _example(
 ) -> tf.train.Example:
   labels = training_set.records.labels
   label = -1 if labels is None else int(labels[picture.row])
-  features = {
-    "image/encoded": _bytes(picture.encoded),
-    "image/filename": _bytes(os.fsencode(picture.name)),
-  }
+  example = tf.train.Example()
+  features = example.features.feature
+  features["image/encoded"].bytes_list.value.append(picture.encoded)
+  name = os.fsencode(picture.name)
+  features["image/filename"].bytes_list.value.append(name)
   if label >= 0:
-    text = training_set.records.class_names[label]
-    features["image/class/label"] = tf.train.Feature(
-      int64_list=tf.train.Int64List(value=[label])
-    )
-    features["image/class/text"] = _bytes(os.fsencode(text))
-  return tf.train.Example(features=tf.train.Features(feature=features))
-
-
-def _bytes(value: bytes) -> tf.train.Feature:
-  return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+    text = os.fsencode(training_set.records.class_names[label])
+    features["image/class/label"].int64_list.value.append(label)
+    features["image/class/text"].bytes_list.value.append(text)
+  return example
