@@ -119,7 +119,7 @@ def test_a_dry_run_and_a_part_of_the_steps(toy, capsys):
     ("experiment.Experiment.orderings=[('a', '>', 'model', 'look.x')]", "'a'"),
     ("SEEDS=[]", "change SEEDS"),
     ("model/steps.Comand.words=[]", "Comand"),
-    ('experiment.Experiment.steps={"a": @steps.Command}', "steps.Command()"),
+    ('experiment.Experiment.steps={"a": @steps.Command}', "is Command"),
     ("look/steps.Command.models=['modle']", "modle"),
   ],
 )

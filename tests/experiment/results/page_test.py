@@ -48,6 +48,11 @@ def test_the_summary_comes_before_folded_details(toy):
   assert text.index("orderings.png") < text.index("<details>")
   assert text.count("<details>") == text.count("</details>") == 4
   assert "\n\n\n" not in text
+  lines = text.splitlines()
+  for number, line in enumerate(lines):
+    if line.startswith("|---|"):  # Tables have no empty lines.
+      assert lines[number - 1].startswith("| ")
+      assert lines[number + 1].startswith("| ")
 
 
 def test_intervals_of_other_units_are_not_cut(toy):

@@ -110,7 +110,7 @@ def orderings(
         fontsize=7,
       )
       axes.set_ylim(len(measured) - 0.3, -0.7)
-      axes.set_title(title, fontsize=9)
+      axes.set_title(title, fontsize=9, loc="right")
       charts.clean(axes, grid="x")
     panels[-1].set_xlabel(
       "difference in the expected direction, points", fontsize=9
