@@ -10,7 +10,7 @@ from tf_ssl.datasets import manifest, records
 
 @pytest.fixture
 def write(tmp_path):
-  """Writes a manifest beside the images a.jpg (1 byte) and sub/b.jpg (2)."""
+  """Writes a manifest next to the images a.jpg (1 byte), sub/b.jpg (2)."""
   (tmp_path / "a.jpg").write_bytes(b"1")
   (tmp_path / "sub").mkdir()
   (tmp_path / "sub" / "b.jpg").write_bytes(b"22")
@@ -35,7 +35,7 @@ def test_paths_are_relative_to_the_manifest(write, tmp_path, monkeypatch):
   assert (found.labels, found.boxes, found.class_names) == (None, None, ())
 
 
-def test_absolute_paths_may_stand_among_relative_ones(write, tmp_path):
+def test_absolute_and_relative_paths_can_be_mixed(write, tmp_path):
   found = manifest.read(write("path", f"{tmp_path}/sub/b.jpg", "a.jpg"))
   # The pipeline joins root and file as text.
   assert [f"{found.root}{found.name(i)}" for i in range(2)] == [
@@ -67,7 +67,7 @@ def test_boxes_are_read_and_may_be_missing(write):
   assert found.boxes.dtype == np.int32
 
 
-def test_columns_may_stand_in_any_order(write):
+def test_columns_may_be_in_any_order(write):
   found = manifest.read(write("ymax,xmax,xmin,ymin,Path", "4,3,1,2,a.jpg"))
   np.testing.assert_array_equal(found.boxes, [[1, 2, 3, 4]])
 
@@ -87,7 +87,7 @@ def test_names_may_be_any_bytes(tmp_path):
   assert found.files[0] == b"\xff.jpg"
 
 
-def test_the_digest_follows_names_and_sizes(write):
+def test_the_digest_depends_on_names_and_sizes(write):
   one = records.digest(manifest.read(write("path", "a.jpg", "sub/b.jpg")))
   other = records.digest(manifest.read(write("path", "sub/b.jpg", "a.jpg")))
   assert one == other
@@ -113,7 +113,7 @@ def test_the_digest_follows_names_and_sizes(write):
     (["path", "a.jpg", '"a' + "x" * 200_000], "line 3: not CSV"),
   ],
 )
-def test_what_is_malformed_is_named_with_its_line(write, lines, message):
+def test_a_malformed_row_is_named_with_its_line(write, lines, message):
   with pytest.raises(errors.UsageError, match=f"images.csv, {message}"):
     manifest.read(write(*lines))
 

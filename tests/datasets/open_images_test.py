@@ -14,7 +14,7 @@ from tf_ssl.datasets import (
 
 @pytest.fixture
 def opened(monkeypatch):
-  """What the readers are called with; they read nothing."""
+  """The arguments of the readers, which read nothing."""
   calls = []
   for module in (image_folder, manifest, tfds_images, tfrecords):
     name = module.__name__.rpartition(".")[2]
@@ -42,7 +42,7 @@ def opened(monkeypatch):
   ],
 )
 @pytest.mark.parametrize("labeled", [False, True])
-def test_a_source_goes_to_its_reader(
+def test_each_source_is_read_by_its_reader(
   tmp_path, opened, files, source, expected, labeled
 ):
   for file in files:
@@ -70,7 +70,7 @@ def test_the_home_folder_may_be_abbreviated(tmp_path, opened, monkeypatch):
 
 
 @pytest.mark.parametrize("source", ["photos/", "gone.csv", "gone/*.tfrecord"])
-def test_what_is_missing_is_told_with_the_path_that_was_tried(
+def test_a_missing_source_is_named_with_its_absolute_path(
   tmp_path, monkeypatch, source
 ):
   monkeypatch.chdir(tmp_path)
@@ -88,14 +88,14 @@ def test_an_empty_name_is_refused():
     open_images.open_images("")
 
 
-def test_whoever_opens_images_says_what_named_them(tmp_path):
+def test_errors_name_the_setting_of_the_source(tmp_path):
   (tmp_path / "a.jpg").touch()
   for source in ("", "gone", str(tmp_path / "a.jpg")):
     with pytest.raises(errors.UsageError, match="; change --images$"):
       open_images.open_images(source, named_by="--images")
 
 
-def test_one_image_is_not_a_data_set(tmp_path):
+def test_a_single_image_is_refused(tmp_path):
   (tmp_path / "a.jpg").touch()
   with pytest.raises(errors.UsageError, match="a.jpg' is a single image"):
     open_images.open_images(str(tmp_path / "a.jpg"))

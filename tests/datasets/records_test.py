@@ -25,14 +25,14 @@ def _shards() -> records.ImageRecords:
   )
 
 
-def test_images_in_files_of_their_own_are_named_by_them():
+def test_images_in_single_files_are_named_after_the_files():
   found = _files("a/b.jpg", "c.jpg")
   assert found.num_images == 2
   assert found.name(1) == "c.jpg"
   assert found.path(0) == "/data/a/b.jpg"
 
 
-def test_images_in_shards_are_named_by_file_and_place():
+def test_images_in_shards_are_named_by_file_and_offset():
   found = _shards()
   assert found.num_images == 3
   assert [found.name(i) for i in range(3)] == ["x/one@12", "x/one@33", "two@12"]
@@ -59,12 +59,12 @@ def test_the_digest_depends_on_neither_order_nor_root():
     _files("a", sizes=[3]),
   ],
 )
-def test_the_digest_sees_every_name_and_size(changed):
+def test_the_digest_depends_on_each_name_and_size(changed):
   original = records.digest(_files("a", "b", sizes=[1, 2]))
   assert records.digest(changed)["sha256"] != original["sha256"]
 
 
-def test_the_digest_tells_images_of_one_shard_apart():
+def test_the_digest_distinguishes_images_of_one_shard():
   assert records.digest(_shards())["count"] == 3
   moved = _shards()._replace(
     shards=_shards().shards._replace(offset=np.array([12, 34, 12], np.int64))

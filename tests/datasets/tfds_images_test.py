@@ -18,7 +18,7 @@ def _pixels(value: int) -> np.ndarray:
 
 
 def _prepare(data_dir, name="tiny", image="image") -> None:
-  """Image i of train is of value i, of test 100 + i; labels alternate."""
+  """Image i of train has value i, of test 100 + i; labels alternate."""
   features = tfds.features.FeaturesDict(
     {
       image: tfds.features.Image(shape=[None, None, 3], encoding_format="png"),
@@ -49,7 +49,7 @@ def data_dir(tmp_path_factory):
 
 
 def _values(found) -> list[int]:
-  """Reads each image from where the records say that it is."""
+  """Reads each image at its recorded location."""
   values, shards = [], found.shards
   for i in range(found.num_images):
     with open(found.path(i), "rb") as file:
@@ -80,7 +80,7 @@ def test_a_source_names_dataset_and_split(data_dir, source, expected):
   assert found.labels is None and found.class_names == ()
 
 
-def test_labels_come_with_the_names_of_the_classes(data_dir):
+def test_labels_have_class_names(data_dir):
   found = tfds_images.read(
     "tfds:tiny:train[1:4]", labeled=True, data_dir=data_dir
   )
@@ -88,13 +88,15 @@ def test_labels_come_with_the_names_of_the_classes(data_dir):
   assert found.class_names == ("zebra", "ape")
 
 
-def test_datasets_are_looked_for_in_tfds_own_place(data_dir, monkeypatch):
-  # What TFDS takes from TFDS_DATA_DIR when it is imported.
+def test_datasets_are_found_in_the_default_folder_of_tfds(
+  data_dir, monkeypatch
+):
+  # TFDS reads TFDS_DATA_DIR when it is imported.
   monkeypatch.setattr(tfds.core.constants, "DATA_DIR", data_dir)
   assert tfds_images.read("tfds:tiny").num_images == 7
 
 
-def test_what_is_not_prepared_is_not_downloaded(tmp_path, monkeypatch):
+def test_an_unprepared_dataset_is_not_downloaded(tmp_path, monkeypatch):
   def refuse(*_, **__):
     raise AssertionError("a download")
 
@@ -108,7 +110,7 @@ def test_what_is_not_prepared_is_not_downloaded(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("split", ["valid", "train[", "train[:x]"])
-def test_an_unknown_split_is_told_with_those_there_are(data_dir, split):
+def test_an_unknown_split_is_named_with_the_known_ones(data_dir, split):
   with pytest.raises(errors.UsageError, match="no split .*one of test, train"):
     tfds_images.read(f"tfds:tiny:{split}", data_dir=data_dir)
 

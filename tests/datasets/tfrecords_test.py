@@ -30,7 +30,7 @@ def _write(path, *examples: bytes) -> str:
 
 
 def _images(first: int, count: int) -> list[bytes]:
-  """Examples whose images are of different lengths, some of them long."""
+  """Examples with images of different lengths, some of them long."""
   return [
     _example(image__encoded=b"x" * (i * 97), image__class__label=i % 5)
     for i in range(first, first + count)
@@ -43,7 +43,7 @@ def _payload(found: records.ImageRecords, index: int) -> bytes:
     return file.read(found.shards.length[index])
 
 
-def test_every_record_is_found_where_it_is(tmp_path):
+def test_each_record_is_located(tmp_path):
   examples = _images(0, 12)
   files = [
     _write(tmp_path / "one.tfrecord", *examples[:7]),
@@ -59,13 +59,13 @@ def test_every_record_is_found_where_it_is(tmp_path):
   assert found.shards.image_feature == "image/encoded"
 
 
-def test_files_may_be_given_relative_to_where_one_stands(tmp_path, monkeypatch):
+def test_relative_paths_are_made_absolute(tmp_path, monkeypatch):
   _write(tmp_path / "one.tfrecord", *_images(0, 1))
   monkeypatch.chdir(tmp_path)
   assert tfrecords.read(["one.tfrecord"]).root == str(tmp_path)
 
 
-def test_an_empty_file_among_others_holds_no_image(tmp_path):
+def test_an_empty_file_among_others_is_ignored(tmp_path):
   files = [
     _write(tmp_path / "0.tfrecord"),
     _write(tmp_path / "1.tfrecord", *_images(0, 3)),
@@ -103,11 +103,11 @@ def test_a_truncated_file_is_named(tmp_path, cut):
     tfrecords.read([str(path)])
 
 
-def test_a_wrong_length_is_noticed_though_it_stays_inside_the_file(tmp_path):
+def test_a_wrong_length_inside_the_file_is_detected(tmp_path):
   path = tmp_path / "wrong.tfrecord"
   _write(path, *_images(1, 2))
   content = bytearray(path.read_bytes())
-  # As if both records were one.
+  # The length of both records together.
   content[:8] = struct.pack("<Q", len(content) - 16)
   path.write_bytes(content)
   with pytest.raises(
@@ -117,7 +117,7 @@ def test_a_wrong_length_is_noticed_though_it_stays_inside_the_file(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"short", b"no records, but text" * 9])
-def test_another_kind_of_file_is_named(tmp_path, content):
+def test_a_file_of_another_format_is_named(tmp_path, content):
   (tmp_path / "a.tfrecord").write_bytes(content)
   with pytest.raises(
     errors.UsageError, match="a.tfrecord' is .* not a TFRecord"

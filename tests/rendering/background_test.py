@@ -7,7 +7,7 @@ from tf_ssl.rendering import background, texture
 
 
 @pytest.mark.parametrize("kind", range(len(background.KINDS)))
-def test_a_background_is_a_picture_in_range(kind):
+def test_values_are_in_range(kind):
   for seed in range(5):
     picture = background.paint(kind, np.random.default_rng(seed), 33)
     assert picture.shape == (33, 33, 3) and picture.dtype == np.float32
@@ -15,14 +15,14 @@ def test_a_background_is_a_picture_in_range(kind):
 
 
 @pytest.mark.parametrize("kind", range(len(background.KINDS)))
-def test_size_decides_only_how_finely_a_background_is_drawn(kind):
+def test_size_decides_only_the_resolution(kind):
   fine = background.paint(kind, np.random.default_rng(3), 128)
   coarse = background.paint(kind, np.random.default_rng(3), 64)
   fine = fine.reshape(64, 2, 64, 2, 3).mean(axis=(1, 3))
   assert np.abs(fine - coarse).mean() < 0.02
 
 
-def test_kinds_take_turns():
+def test_kinds_repeat():
   first = background.paint(1, np.random.default_rng(0), 16)
   again = background.paint(
     1 + len(background.KINDS), np.random.default_rng(0), 16

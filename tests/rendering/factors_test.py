@@ -28,7 +28,7 @@ def away(angle, center):
 
 
 @pytest.mark.parametrize("variety, backgrounds", [(0.2, 14), (0.0, 1)])
-def test_less_variety_keeps_the_objects_and_narrows_what_is_around_them(
+def test_less_variety_keeps_the_objects_and_narrows_the_other_factors(
   variety, backgrounds
 ):
   for index in range(300):
@@ -44,8 +44,8 @@ def test_less_variety_keeps_the_objects_and_narrows_what_is_around_them(
     assert one.background < backgrounds
 
 
-def test_the_whole_world_is_the_one_of_renderer_version_1():
-  # Change these and RENDERER_VERSION together, or caches show another world.
+def test_full_variety_gives_the_world_of_renderer_version_1():
+  # Change these together with RENDERER_VERSION, or caches become stale.
   one, other = (factors.random_factors(0, index) for index in (7, 11))
   drawn = (one.instance, one.cover, one.background, one.occluder)
   assert drawn == (5, 8, 68, 903791749)
@@ -62,12 +62,12 @@ def test_variety_out_of_range_is_named(variety):
     factors.random_factors(0, 0, variety=variety)
 
 
-def test_categories_take_turns():
+def test_categories_alternate():
   drawn = [factors.random_factors(0, index).category for index in range(20)]
   assert drawn == 2 * list(range(10))
 
 
-def test_generators_of_different_things_differ():
+def test_generators_of_different_paths_differ():
   paths = [(0,), (0, 0), (0, 0, 0), (1,), (1, 0), (0, 1)]
   drawn = [factors.generator(*path).random() for path in paths]
   assert len(set(drawn)) == len(paths)
@@ -89,7 +89,7 @@ def test_instances_of_a_category_differ_in_shape(category):
 
 
 @pytest.mark.parametrize("category", range(len(categories.CATEGORIES)))
-def test_a_solid_lies_within_its_sphere(category):
+def test_a_solid_is_inside_its_bounding_sphere(category):
   points = np.float32(np.random.default_rng(0).uniform(-2, 2, (3, 20000)))
   for seed in range(5):
     solid = categories.build(category, np.random.default_rng(seed))

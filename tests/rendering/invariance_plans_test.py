@@ -21,7 +21,7 @@ _SIZE = 48
 
 
 def _rendered(invariance, *, number, count=6):
-  """The members of a set of category `number`, and what they look like."""
+  """The members of a set of category `number`, and their stills."""
   members = invariance_plans.plan(invariance, 10, count, seed=4)[number]
   return members, [
     stills.render_with_mask(member.factors, image_size=_SIZE, seed=4)
@@ -30,7 +30,7 @@ def _rendered(invariance, *, number, count=6):
 
 
 def _near(mask):
-  """The mask and two pixels around it, where edges are soft."""
+  """The mask, extended by two pixels, where edges are soft."""
   return cv2.dilate(mask.astype(np.uint8), np.ones((5, 5))) > 0
 
 
@@ -39,7 +39,7 @@ def _same(images, where):
 
 
 @pytest.mark.parametrize("invariance", invariance_plans.KINDS)
-def test_only_what_the_invariance_is_to_varies_within_a_set(invariance):
+def test_only_the_factor_varies_within_a_set(invariance):
   for members in invariance_plans.plan(invariance, 20, 7, seed=1):
     assert len(members) == 7
     varying = {
@@ -53,7 +53,7 @@ def test_only_what_the_invariance_is_to_varies_within_a_set(invariance):
 
 
 @pytest.mark.parametrize("invariance", invariance_plans.KINDS)
-def test_a_set_hangs_on_seed_and_number_alone(invariance):
+def test_a_set_depends_on_seed_and_number_only(invariance):
   few = invariance_plans.plan(invariance, 3, 5, seed=1)
   many = invariance_plans.plan(invariance, 12, 5, seed=1)
   other = invariance_plans.plan(invariance, 3, 5, seed=2)
@@ -64,7 +64,7 @@ def test_a_set_hangs_on_seed_and_number_alone(invariance):
 
 
 @pytest.mark.parametrize("invariance", invariance_plans.KINDS)
-def test_no_two_sets_share_an_instance_nor_do_splits(invariance):
+def test_sets_and_splits_share_no_instance(invariance):
   seen = set()
   for members in invariance_plans.plan(invariance, 40, 5, seed=0):
     instances = {(m.factors.category, m.factors.instance) for m in members}
@@ -73,7 +73,7 @@ def test_no_two_sets_share_an_instance_nor_do_splits(invariance):
     seen |= instances
 
 
-def test_occlusion_hides_ever_more_of_the_same_picture():
+def test_occlusion_hides_more_and_more_of_one_picture():
   members, shown = _rendered("occlusion", number=4, count=24)
   assert [member.value for member in members] == list(range(1, 9))
   free = shown[-1]
@@ -82,7 +82,7 @@ def test_occlusion_hides_ever_more_of_the_same_picture():
     part = seen.visible.sum() / seen.mask.sum()
     assert part == pytest.approx(member.value / 8, abs=1 / seen.mask.sum())
   hidden = [np.any(seen.image != free.image, axis=-1) for seen in shown]
-  # The occluder grows, and what it does not cover stays as it is.
+  # The occluder grows; uncovered pixels stay.
   for larger, smaller in zip(hidden, hidden[1:], strict=False):
     assert not (smaller & ~_near(larger)).any()
     assert larger.sum() > smaller.sum()
@@ -91,7 +91,7 @@ def test_occlusion_hides_ever_more_of_the_same_picture():
 @pytest.mark.parametrize(
   "invariance", ["viewpoint", "instance", "instance_viewpoint", "position"]
 )
-def test_behind_an_object_that_changes_nothing_does(invariance):
+def test_the_background_stays_while_the_object_changes(invariance):
   _, shown = _rendered(invariance, number=4)
   images = [seen.image for seen in shown]
   union = np.any([seen.mask for seen in shown], axis=0)
@@ -100,7 +100,7 @@ def test_behind_an_object_that_changes_nothing_does(invariance):
   assert len(masks) == 6
 
 
-def test_views_go_all_around_in_even_steps():
+def test_viewpoints_are_evenly_spaced_over_360_degrees():
   members, _ = _rendered("viewpoint", number=4)
   angles = np.array([member.value for member in members])
   np.testing.assert_allclose(np.diff(angles) % 360, 60)
@@ -111,7 +111,7 @@ def test_views_go_all_around_in_even_steps():
   "invariance", ["illumination_direction", "illumination_colour"]
 )
 @pytest.mark.parametrize("number", [2, 6])
-def test_light_changes_the_object_but_not_its_outline(invariance, number):
+def test_light_changes_the_shading_but_not_the_mask(invariance, number):
   _, shown = _rendered(invariance, number=number)
   images = [seen.image for seen in shown]
   for seen in shown:
@@ -120,7 +120,7 @@ def test_light_changes_the_object_but_not_its_outline(invariance, number):
   assert len({image.tobytes() for image in images}) == 6
 
 
-def test_light_falls_from_the_side_that_the_factor_says():
+def test_the_factor_is_the_side_of_the_light():
   members, shown = _rendered("illumination_direction", number=6)
   assert [member.value for member in members] == [-110, -66, -22, 22, 66, 110]
   x = np.arange(_SIZE)[None]
@@ -135,7 +135,7 @@ def test_light_falls_from_the_side_that_the_factor_says():
   assert bright_side(shown[1]) < bright_side(shown[4])
 
 
-def test_redder_light_makes_redder_pictures():
+def test_redder_light_makes_redder_images():
   for number in range(10):
     members, shown = _rendered("illumination_colour", number=number)
     np.testing.assert_allclose(
@@ -145,7 +145,7 @@ def test_redder_light_makes_redder_pictures():
     assert (np.diff(red) > 0).all() and (np.diff(blue) < 0).all()
 
 
-def test_a_background_changes_all_but_the_object():
+def test_background_changes_everything_but_the_object():
   _, shown = _rendered("background", number=6)
   inside = cv2.erode(shown[0].mask.astype(np.uint8), np.ones((5, 5))) > 0
   images = [seen.image for seen in shown]
@@ -155,13 +155,13 @@ def test_a_background_changes_all_but_the_object():
     assert (image[outside] != images[0][outside]).mean() > 0.5
 
 
-def test_there_are_as_many_backgrounds_as_the_world_has():
+def test_background_sets_have_at_most_the_number_of_backgrounds():
   (members,) = invariance_plans.plan("background", 1, 1000, seed=0)
   numbers = [member.factors.background for member in members]
   assert sorted(numbers) == list(range(factors.BACKGROUNDS))
 
 
-def test_the_object_goes_along_a_line_by_the_shift_and_stays_whole():
+def test_the_object_moves_by_the_shift_and_stays_inside_the_image():
   for number in (2, 4, 7):
     members, shown = _rendered("position", number=number)
     shifts = [member.value for member in members]
@@ -177,7 +177,7 @@ def test_the_object_goes_along_a_line_by_the_shift_and_stays_whole():
     np.testing.assert_allclose(np.linalg.norm(way.sum(axis=0)), 0.5, atol=0.06)
 
 
-def test_scale_is_the_size_of_the_object():
+def test_scale_is_the_diameter_of_the_object():
   members, shown = _rendered("scale", number=6)
   scales = np.array([member.value for member in members])
   np.testing.assert_allclose(scales[1:] / scales[:-1], (1 / 0.35) ** 0.2)

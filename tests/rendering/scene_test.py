@@ -21,7 +21,7 @@ def _surface(red, green, blue):
 
 
 def _ball(x, y, z, radius, color=(1, 0, 0)):
-  # The bounding sphere goes around the ball's box, hence the factor.
+  # The bounding sphere contains the ball's box, hence the factor.
   return scene.PosedObject(
     _BALL,
     _surface(*color),
@@ -37,12 +37,12 @@ def _draw(*objects, eye=None):
 
 
 def _disc(x, y, radius):
-  """Pixels whose middles see a ball; x, y, radius by similar triangles."""
+  """Pixels whose centers see a ball; x, y, radius by similar triangles."""
   steps = (np.arange(_SIZE) + 0.5) / _SIZE - 0.5
   return np.hypot(steps - x, steps[:, None] - y) < radius
 
 
-def test_a_balls_mask_is_the_disc_that_geometry_says():
+def test_a_balls_mask_is_the_projected_disc():
   # Distance 5, focal length 2; a ball seen from 5 has a silhouette of
   # 1 / sqrt(5^2 - 1) in tangents.
   mask = _draw(_ball(0, 0, 0, 1)).masks[0]
@@ -53,7 +53,7 @@ def test_a_balls_mask_is_the_disc_that_geometry_says():
   assert not (expected & ~mask).any()
 
 
-def test_the_nearer_object_hides_the_farther_whatever_their_order():
+def test_the_nearer_object_hides_the_farther_in_any_order():
   near, far = _ball(0, 0, 1, 0.5, (0, 1, 0)), _ball(0.3, 0, -1, 0.9)
   first, second = _draw(near, far), _draw(far, near)
   np.testing.assert_array_equal(first.image, second.image)
@@ -65,7 +65,7 @@ def test_the_nearer_object_hides_the_farther_whatever_their_order():
   assert green > red
 
 
-def test_masks_are_of_whole_objects_hidden_or_not():
+def test_masks_include_hidden_pixels():
   near, far = _ball(0, 0, 1, 0.5), _ball(0.3, 0, -1, 0.9)
   together = _draw(near, far)
   np.testing.assert_array_equal(together.masks[1], _draw(far).masks[0])
@@ -80,14 +80,14 @@ def test_an_empty_scene_shows_its_background():
   assert picture.masks.shape == (0, _SIZE, _SIZE)
 
 
-def test_an_object_out_of_sight_leaves_no_trace():
+def test_an_object_outside_the_image_changes_nothing():
   for x, z in ((9.0, 0.0), (0.0, 9.0)):  # Beside the camera; behind it.
     picture = _draw(_ball(x, 0, z, 1))
     np.testing.assert_array_equal(picture.image, _BEHIND)
     assert not picture.masks.any()
 
 
-def test_turning_the_camera_is_turning_the_object_the_other_way():
+def test_turning_the_camera_equals_turning_the_object_the_other_way():
   box = solids.join([solids.box((0, 0, 0), (1, 0.4, 0.2))])
   turn = np.radians(-40)
   cos, sin = np.cos(turn), np.sin(turn)
@@ -110,7 +110,7 @@ def test_the_lit_side_is_brighter():
   assert image[32, 48, 0] > 1.3 * image[32, 16, 0]
 
 
-def test_a_camera_sees_a_point_where_at_says():
+def test_at_inverts_the_projection():
   eye = camera.look_at((1.0, 2.0, 6.0), (0.5, 0.0, 0.0))
   point = eye.at(0.7, 0.4, 5.0)
   picture = _draw(_ball(*point, 0.2), eye=eye)
@@ -119,7 +119,7 @@ def test_a_camera_sees_a_point_where_at_says():
   assert rows.mean() + 0.5 == pytest.approx(0.4 * _SIZE, abs=0.6)
 
 
-def test_a_wider_picture_shows_more_to_both_sides_and_the_same_between():
+def test_a_wider_picture_adds_to_both_sides_only():
   objects = _ball(0, 0, 1, 0.5, (0, 1, 0)), _ball(1.2, 0, -1, 0.9)
   seen = scene.Scene(objects, _LIGHT, camera.orbit(10))
   narrow = scene.draw(seen, _BEHIND)
@@ -130,7 +130,7 @@ def test_a_wider_picture_shows_more_to_both_sides_and_the_same_between():
   assert wide.masks[1].sum() > 1.2 * narrow.masks[1].sum()
 
 
-def test_the_whole_size_counts_what_is_hidden_or_beyond_the_edges():
+def test_the_whole_size_includes_hidden_pixels_and_pixels_off_the_image():
   near, far = _ball(0, 0, 1, 0.5), _ball(1.2, 0, -1, 0.9)
   seen = scene.Scene([near, far], _LIGHT, camera.orbit(0))
   masks = scene.draw(seen, _BEHIND).masks
@@ -145,14 +145,14 @@ def test_the_whole_size_counts_what_is_hidden_or_beyond_the_edges():
 
 @pytest.mark.parametrize("margin", [0, 7])
 @pytest.mark.parametrize("image_size", [(16, 16), (33, 33), (62, 49), (30, 51)])
-def test_every_ray_lies_in_its_cone(image_size, margin):
+def test_each_ray_is_inside_its_cone(image_size, margin):
   rays = camera.rays(image_size, 2.0, margin)
   cosine = np.sum(rays.directions * rays.cones[:, rays.cone], axis=0)
   angle = np.arccos(np.minimum(cosine, 1))
   assert angle.max() + rays.pixel < rays.spread
 
 
-def test_a_box_holds_all_pixels_that_are_set():
+def test_a_bounding_box_is_tight():
   mask = np.zeros([6, 8], bool)
   mask[2, 3] = mask[4, 6] = True
   assert scene.bounding_box(mask) == (3, 2, 7, 5)

@@ -6,7 +6,7 @@ import pytest
 from tf_ssl.rendering import scripts
 
 
-def test_a_swing_starts_at_its_phase_and_comes_back_after_a_period():
+def test_a_swing_starts_at_its_phase_and_repeats_after_a_period():
   swing = scripts.Swing(
     np.array([1.0, 0.0]),
     np.array([2.0, 3.0]),
@@ -23,7 +23,7 @@ def test_a_swing_starts_at_its_phase_and_comes_back_after_a_period():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_things_on_their_paths_never_meet(seed):
+def test_objects_on_their_paths_never_collide(seed):
   rng = np.random.default_rng(seed)
   sizes = rng.uniform(0.3, 1.0, size=6)
   paths = scripts.paths_apart(rng, sizes, spread=2.0)

@@ -29,7 +29,7 @@ def _points(count, seed=0):
 
 
 @pytest.mark.parametrize("name", _PARTS)
-def test_no_step_of_a_distances_length_passes_the_surface(name):
+def test_distances_are_lower_bounds(name):
   # Ellipsoids are approximate outside, by less than a quarter.
   slack = 1.25 if name == "ellipsoid" else 1.0
   distance = _PARTS[name].distance
@@ -43,14 +43,14 @@ def test_no_step_of_a_distances_length_passes_the_surface(name):
 
 
 @pytest.mark.parametrize("name", _PARTS)
-def test_the_box_around_a_part_holds_all_of_it(name):
+def test_the_bounding_box_of_a_part_is_tight(name):
   part = _PARTS[name]
   points = _points(20000, seed=1)
   inside = points[:, part.distance(*points) < 0]
   assert inside.shape[1] > 50
   assert (inside.min(axis=1) >= np.array(part.low) - 1e-6).all()
   assert (inside.max(axis=1) <= np.array(part.high) + 1e-6).all()
-  # And not much more than that.
+  # The box is not much larger.
   room = np.array(part.high) - part.low
   assert (np.ptp(inside, axis=1) > 0.75 * room).all()
 
@@ -78,7 +78,7 @@ def test_distances_along_an_axis_are_exact(name, point, expected):
   assert _distance(_PARTS[name], *point) == pytest.approx(expected, abs=1e-5)
 
 
-def test_a_hollow_part_is_empty_where_its_cavity_is():
+def test_a_hollow_part_is_empty_inside_its_cavity():
   ball = solids.ellipsoid((0, 0, 0), 0.5)
   shell = solids.hollow(ball, solids.ellipsoid((0, 0, 0), 0.4))
   assert _distance(shell, 0, 0, 0) == pytest.approx(0.4)

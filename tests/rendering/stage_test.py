@@ -24,7 +24,7 @@ def _paint(built, eye, objects=()):
   return stage.paint(built, eye, _SIZE, light=_LIGHT, objects=objects)
 
 
-def test_the_floor_ends_where_geometry_says():
+def test_the_floor_ends_at_the_projected_wall():
   # From height 2 at z = 5 the wall's foot, 15 away, is 2 / 15 below the
   # horizon in tangents; times the focal length, in image heights.
   eye = camera.look_at((0, 2, 5), (0, 2, 0), focal=2.0)
@@ -34,7 +34,7 @@ def test_the_floor_ends_where_geometry_says():
   assert column[0] == pytest.approx(column[10], abs=1e-6)
 
 
-def test_a_camera_that_orbits_fully_sees_the_same_again():
+def test_a_full_orbit_shows_the_first_picture_again():
   eye = camera.orbit(20, azimuth=30)
   again = camera.orbit(20, azimuth=390)
   np.testing.assert_array_equal(
@@ -50,14 +50,14 @@ def test_the_picture_shifts_with_the_camera():
 
 
 def test_the_wall_has_no_seam():
-  # Its back, azimuth 180, is where the angle jumps.
+  # The angle jumps at azimuth 180.
   eye = camera.look_at((0, 3, 5), (0, 3, 0), focal=1.0)
   rows = _paint(_built(2), eye)[:10]
   steps = np.abs(np.diff(rows, axis=1)).mean(axis=(0, 2))
   assert steps[29] <= steps.max() and steps[29] < 3 * steps.mean() + 0.02
 
 
-def test_an_object_darkens_the_floor_below_it_and_nothing_far_away():
+def test_an_object_casts_a_shadow_below_it_only():
   ball = solids.join([solids.ellipsoid((0, 0, 0), 1.0)])
   posed = scene.PosedObject(ball, (), np.array([0, 1.0, 0]), np.eye(3), 1.0)
   eye = camera.look_at((0, 8, 4), (0, 0, 0))
@@ -66,7 +66,7 @@ def test_an_object_darkens_the_floor_below_it_and_nothing_far_away():
   np.testing.assert_array_equal(shaded[:3], bare[:3])
 
 
-def test_a_room_is_no_picture_for_floor_or_wall():
+def test_rooms_are_not_used_on_floor_or_wall():
   kind = stage.background.KINDS.index("room")
   rooms, others = (
     stage.build(

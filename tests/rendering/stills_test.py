@@ -21,7 +21,7 @@ def _centroid(mask):
   return columns.mean() + 0.5, rows.mean() + 0.5
 
 
-def test_an_image_is_uint8_and_the_object_is_in_it():
+def test_an_image_is_uint8_and_shows_the_object():
   made = _render(image_size=33)
   assert made.image.dtype == np.uint8 and made.image.shape == (33, 33, 3)
   assert made.mask.dtype == bool and made.mask.shape == (33, 33)
@@ -69,7 +69,7 @@ def test_light_changes_the_shading_but_not_the_mask(change):
 
 
 def _without_edges(mask):
-  """What is not in the mask, nor so near that a soft edge may touch it."""
+  """Pixels outside the mask and away from its soft edges."""
   near = np.zeros_like(mask)
   for down in (-2, -1, 0, 1, 2):
     for right in (-2, -1, 0, 1, 2):
@@ -77,11 +77,11 @@ def _without_edges(mask):
   return ~near
 
 
-def test_background_changes_nothing_but_the_background():
+def test_background_changes_only_the_background():
   first, second = _render(), _render(background=3)
   np.testing.assert_array_equal(first.mask, second.mask)
   core = _without_edges(~first.mask)
-  # Nearly all: in holes smaller than a pixel a background shines through.
+  # Nearly all: the background shows through holes smaller than a pixel.
   same = (first.image == second.image).all(axis=-1)
   assert core.sum() > 100 and same[core].mean() > 0.97
   assert same[~first.mask].mean() < 0.1
@@ -89,7 +89,7 @@ def test_background_changes_nothing_but_the_background():
 
 @pytest.mark.parametrize("category", range(10))
 @pytest.mark.parametrize("occluder", [0, 1, 2])
-def test_cover_leaves_that_many_eighths_visible(category, occluder):
+def test_cover_is_the_number_of_visible_eighths(category, occluder):
   full = _render(category=category)
   for cover in range(9):
     made = _render(category=category, cover=cover, occluder=occluder)
@@ -114,7 +114,7 @@ def test_light_from_the_right_lights_the_right_side():
     assert (right - left) * brighter > 5
 
 
-def test_position_moves_the_object_by_that_part_of_the_image():
+def test_position_is_a_fraction_of_the_image():
   middle = _centroid(_render(image_size=64).mask)
   for x, y in ((0.6, 0.5), (0.4, 0.5), (0.5, 0.6), (0.5, 0.42)):
     moved = _centroid(_render(image_size=64, x=x, y=y).mask)
@@ -130,17 +130,17 @@ def test_scale_is_the_size_of_the_bounding_sphere_in_the_image():
     assert 0.75 * scale * 64 < distance < 1.1 * scale * 64
 
 
-def test_size_decides_only_how_finely_a_still_is_drawn():
+def test_size_decides_only_the_resolution():
   fine = _render(image_size=128).image.reshape(64, 2, 64, 2, 3).mean((1, 3))
   coarse = np.float64(_render(image_size=64).image)
   assert np.abs(fine - coarse).mean() < 4
 
 
-def test_worlds_differ_in_what_their_instances_look_like():
+def test_instances_differ_between_worlds():
   assert (_render(seed=0).mask != _render(seed=1).mask).any()
 
 
-def test_categories_are_told_apart_by_shape_alone():
+def test_shape_alone_identifies_the_category():
   # The nearest silhouette, averaged over views, finds the category of other
   # instances far more often than chance, 0.1.
   def silhouettes(instance):
@@ -166,8 +166,8 @@ def test_categories_are_told_apart_by_shape_alone():
   assert np.mean(right) > 0.75
 
 
-def test_color_does_not_give_the_category_away():
-  # Mean colors of the objects of a category are as those of all objects.
+def test_color_is_independent_of_the_category():
+  # The mean color of each category is close to the mean of all objects.
   means = np.stack(
     [
       np.mean(
@@ -188,7 +188,7 @@ def test_color_does_not_give_the_category_away():
 
 def test_a_change_of_the_pixels_needs_a_new_renderer_version():
   # Coarse means, so that the last bits of other processors' sines pass. If
-  # this fails, count up synthetic.RENDERER_VERSION and renew the numbers.
+  # this fails, increase synthetic.RENDERER_VERSION and update the numbers.
   means = [
     stills.render_index(0, index, 64).mean() for index in (0, 1, 2, 3, 4)
   ]

@@ -18,7 +18,7 @@ def _still_path(x, z):
 
 
 def _scripted(*places):
-  """Frame 0 of a script with actors at these places, the camera at z = 7."""
+  """Frame 0 of a script with actors at given x, z and the camera at z = 7."""
   drawn = scripts.random_script(0, 0)
   actors = tuple(
     drawn.actors[0]._replace(path=_still_path(x, z)) for x, z in places
@@ -64,13 +64,13 @@ def test_a_box_is_the_extent_of_its_mask(some):
   assert seen > 100
 
 
-def test_a_visible_fraction_lies_between_0_and_1(some):
+def test_visible_fractions_are_between_0_and_1(some):
   values = np.concatenate([v.visible_fraction.ravel() for v in some])
   assert values.min() >= 0 and values.max() <= 1
   assert 0.3 < (values > 0.95).mean() < 0.95
 
 
-def test_an_object_in_the_open_is_wholly_visible():
+def test_an_unoccluded_object_is_fully_visible():
   assert _scripted((0, 0)).visible_fraction.tolist() == [1]
 
 
@@ -98,13 +98,13 @@ def test_two_renderings_are_equal_bit_for_bit(some):
     np.testing.assert_array_equal(first, second)
 
 
-def test_a_longer_video_begins_with_the_same_frames(some):
+def test_a_longer_video_starts_with_the_frames_of_a_shorter_one(some):
   short = videos.render_video(0, 1, 3, image_size=48)
   for first, second in zip(short[:4], some[1][:4], strict=True):
     np.testing.assert_array_equal(first, second[:3])
 
 
-def test_motion_is_the_same_at_every_frame_rate(some):
+def test_motion_does_not_depend_on_the_frame_rate(some):
   slow = videos.render_video(0, 1, 4, image_size=48, fps=5)
   np.testing.assert_array_equal(slow.frames, some[1].frames[::2])
 
@@ -115,7 +115,7 @@ def test_seeds_and_indices_make_different_videos(some):
   assert len({image.tobytes() for image in first}) == 7
 
 
-def test_everything_moves_and_nothing_jumps(some):
+def test_objects_move_smoothly(some):
   moved = []
   for video in some:
     inside = (video.boxes[..., :2] > 0) & (video.boxes[..., 2:] < 48)
@@ -161,7 +161,7 @@ def test_blocks_of_indices_share_no_instances():
   assert len(set.union(*pools)) == sum(map(len, pools))
 
 
-def test_a_picture_may_be_wide():
+def test_frames_may_be_wide():
   video = videos.render_video(0, 0, 1, image_size=(32, 57))
   assert video.frames.shape == (1, 32, 57, 3)
 
@@ -181,7 +181,7 @@ def test_a_picture_may_be_wide():
     ),
   ],
 )
-def test_bad_arguments_are_named(change, message):
+def test_arguments_out_of_range_are_named(change, message):
   arguments = {"seed": 0, "index": 0, "num_frames": 1, **change}
   with pytest.raises(errors.UsageError, match=re.escape(message)):
     videos.render_video(**arguments)

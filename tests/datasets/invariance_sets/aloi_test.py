@@ -10,7 +10,7 @@ from tf_ssl.datasets.invariance_sets import aloi
 
 @pytest.fixture
 def root(tmp_path):
-  """Objects 2, 10 and 1000 as ALOI has them, fewer images of each."""
+  """Objects 2, 10 and 1000 in ALOI's layout, with few images each."""
   names = {
     "ALOI_viewpoint": ["r0", "r5", "r100", "r355"],
     "ALOI_illumdir": ["l1c1", "l1c2", "l8c3"],
@@ -41,7 +41,7 @@ def test_all_views_of_an_object_are_a_set_and_a_class(root):
   assert not found.skipped
 
 
-def test_lights_are_numbered_not_measured(root):
+def test_lights_have_no_factor(root):
   found = aloi.illumination_direction(str(root))
   assert found.invariance == "illumination_direction"
   np.testing.assert_array_equal(found.sets, np.repeat([0, 1, 2], 3))
@@ -49,14 +49,14 @@ def test_lights_are_numbered_not_measured(root):
   assert np.isnan(found.factor).all() and found.factor_name == ""
 
 
-def test_colors_have_the_setting_of_the_lamp(root):
+def test_the_factor_of_colors_is_the_lamp_setting(root):
   found = aloi.illumination_colour(str(root))
   assert found.invariance == "illumination_colour"
   np.testing.assert_array_equal(found.factor, [110, 190, 250] * 3)
   assert (found.factor_name, found.factor_period) == ("lamp setting", None)
 
 
-def test_files_with_other_names_are_counted_and_named(root):
+def test_files_with_unexpected_names_are_skipped(root):
   folder = root / "ALOI_viewpoint/2"
   for name in ("1_r0.png", "2_r0.png~", "2_l1c1.png"):
     (folder / name).touch()
@@ -79,7 +79,7 @@ def test_files_with_other_names_are_counted_and_named(root):
     (aloi.illumination_colour, "aloi_red2_col", "ALOI_illumcolor", "12,000"),
   ],
 )
-def test_where_it_is_missing_the_error_says_what_to_download(
+def test_the_error_for_missing_data_says_what_to_download(
   tmp_path, read, tar, folder, count
 ):
   with pytest.raises(errors.UsageError) as caught:

@@ -13,7 +13,7 @@ def _write(folder, *names):
     Image.new("L", (2, 2)).save(folder / name)
 
 
-def test_coil_20_counts_views(tmp_path):
+def test_coil_20_numbers_views(tmp_path):
   _write(tmp_path, "obj1__0.png", "obj1__10.png", "obj1__9.png")
   _write(tmp_path, "obj20__71.png", "obj3__2.png", "other.png")
   found = coil.viewpoint(str(tmp_path))
@@ -26,7 +26,7 @@ def test_coil_20_counts_views(tmp_path):
   assert found.skipped == {"unexpected file name": ("other.png",)}
 
 
-def test_coil_100_writes_degrees(tmp_path):
+def test_coil_100_names_degrees(tmp_path):
   _write(tmp_path, "obj100__0.png", "obj100__75.png", "obj2__5.png")
   (tmp_path / "convertGroupppm2png.pl").touch()  # As the archive has it.
   found = coil.viewpoint(str(tmp_path))
@@ -36,7 +36,7 @@ def test_coil_100_writes_degrees(tmp_path):
   assert not found.skipped
 
 
-def test_the_real_coil_20_is_read_whole(shared_data):
+def test_the_real_coil_20_is_complete(shared_data):
   found = coil.viewpoint(str(shared_data / "coil20"))
   assert found.images.num_images == 1440
   np.testing.assert_array_equal(np.bincount(found.sets), [72] * 20)
@@ -45,7 +45,7 @@ def test_the_real_coil_20_is_read_whole(shared_data):
   assert not found.skipped
 
 
-def test_where_it_is_missing_the_error_says_what_to_download(tmp_path):
+def test_the_error_for_missing_data_says_what_to_download(tmp_path):
   with pytest.raises(
     errors.UsageError,
     match=r"COIL.*: no images in .*obj1__0.png.*coil-20-proc.zip \(12 MB\)"

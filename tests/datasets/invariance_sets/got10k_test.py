@@ -24,7 +24,7 @@ def _video(root, name, cover, *, absent=(), boxes=None, label="sea lion"):
 
 
 def _chosen(found, *, video):
-  """From levels of cover to the frames chosen, from 0."""
+  """The chosen frames, from 0, by level of cover."""
   return {
     int(level): int(found.images.name(i)[-12:-4]) - 1
     for i, level in enumerate(found.factor)
@@ -54,7 +54,7 @@ def test_a_set_has_one_frame_of_each_level_with_its_box(tmp_path):
   assert found.skipped == {"cover varies by less than 4 levels": (C,)}
 
 
-def test_frames_are_random_but_the_same_for_the_same_seed(tmp_path):
+def test_frames_are_random_and_determined_by_the_seed(tmp_path):
   cover = [8] * 50 + [2] * 50
   _video(tmp_path / "one", A, cover)
   _video(tmp_path / "two", A, cover)
@@ -64,13 +64,13 @@ def test_frames_are_random_but_the_same_for_the_same_seed(tmp_path):
     for seed in range(6)
   ]
   two = got10k.occlusion(str(tmp_path / "two"), seed=0)
-  # A video's frames do not hang on what other videos there are.
+  # The frames of a video do not depend on the other videos.
   assert _chosen(two, video=A) == one[0] != _chosen(two, video=B)
   assert len({tuple(frames.items()) for frames in one}) == 6
   assert all(f[8] < 50 <= f[2] for f in one)
 
 
-def test_frames_marked_as_absent_count_unless_told_otherwise(tmp_path):
+def test_frames_marked_as_absent_are_used_by_default(tmp_path):
   _video(tmp_path, A, [0, 2, 6, 8], absent=[0])
   found = got10k.occlusion(str(tmp_path))
   np.testing.assert_array_equal(found.factor, [0, 2, 6, 8])
@@ -78,7 +78,7 @@ def test_frames_marked_as_absent_count_unless_told_otherwise(tmp_path):
   np.testing.assert_array_equal(found.factor, [2, 6, 8])
 
 
-def test_frames_with_an_empty_box_are_never_chosen(tmp_path):
+def test_frames_with_an_empty_box_are_never_used(tmp_path):
   boxes = ["0,0,0,0", "1,1,5,5", "nan,nan,nan,nan", "-3,-2,9,9", "5,5,5,0"]
   _video(tmp_path, A, [8, 8, 2, 2, 5], boxes=boxes)
   for seed in range(5):
@@ -113,7 +113,7 @@ def test_a_damaged_video_is_skipped_and_named(tmp_path, file, text, reason):
   assert why.startswith(reason) and names[0].startswith(B) and len(names) == 1
 
 
-def test_where_it_is_missing_the_error_says_what_to_download(tmp_path):
+def test_the_error_for_missing_data_says_what_to_download(tmp_path):
   with pytest.raises(
     errors.UsageError,
     match="GOT-10k: no images in .*GOT-10k_Train_000001/.*"
@@ -122,7 +122,7 @@ def test_where_it_is_missing_the_error_says_what_to_download(tmp_path):
     got10k.occlusion(str(tmp_path))
 
 
-def test_where_nothing_is_left_the_error_says_why(tmp_path):
+def test_the_error_for_no_usable_video_gives_the_reasons(tmp_path):
   _video(tmp_path, A, [7, 8])
   with pytest.raises(errors.UsageError, match=r"\(1 skipped: cover varies"):
     got10k.occlusion(str(tmp_path))

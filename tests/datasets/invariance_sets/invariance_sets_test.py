@@ -1,4 +1,4 @@
-"""What the digest of sets hangs on."""
+"""The digest of sets."""
 
 import sys
 
@@ -25,7 +25,7 @@ def fixture_digest(tmp_path):
 _ROWS = ("a.png,s,x", "b.png,s,x", "c.png,t,y", "d.png,t,y")
 
 
-def test_a_folder_that_moved_and_rows_in_another_order_are_the_same(digest):
+def test_the_digest_depends_on_neither_folder_nor_order(digest):
   assert digest(*_ROWS) == digest(*_ROWS, folder="two")
   assert digest(*_ROWS) == digest(*reversed(_ROWS))
 
@@ -38,11 +38,11 @@ def test_a_folder_that_moved_and_rows_in_another_order_are_the_same(digest):
     _ROWS[:3],  # an image less
   ],
 )
-def test_other_sets_of_the_same_images_are_others(digest, rows):
+def test_the_digest_depends_on_sets_and_classes(digest, rows):
   assert digest(*rows) != digest(*_ROWS)
 
 
-def test_boxes_count(digest):
+def test_the_digest_depends_on_boxes(digest):
   header = "path,set,xmin,ymin,xmax,ymax"
   one = digest("a.png,s,0,0,4,4", "b.png,s,0,0,4,4", header=header)
   other = digest("a.png,s,0,0,4,4", "b.png,s,0,0,4,5", header=header)

@@ -9,7 +9,7 @@ from tf_ssl.datasets.invariance_sets import pascal3d
 
 
 class _Data:
-  """A miniature of the dataset's folder, written entry by entry."""
+  """A miniature of the dataset's folder."""
 
   def __init__(self, root):
     self.root = root
@@ -53,7 +53,7 @@ BOX = (10.4, 20.6, 30, 40)
 
 @pytest.fixture
 def data(tmp_path):
-  """Five cars and a boat; azimuths 10 and 190 are of one bin."""
+  """Five cars and a boat; azimuths 10 and 190 share a bin."""
   data = _Data(tmp_path)
   data.category("car")
   data.category("boat")
@@ -68,7 +68,7 @@ def data(tmp_path):
 
 
 def _sets(found):
-  """From the names of sets to their images."""
+  """Images by set name."""
   sets = {name: [] for name in found.set_names}
   for i, number in enumerate(found.sets):
     sets[found.set_names[number]].append(found.images.name(i))
@@ -97,7 +97,7 @@ def test_instance_sets_share_category_azimuth_and_elevation(data):
   assert not found.skipped
 
 
-def test_every_box_of_a_file_is_an_image_of_its_own(data):
+def test_each_box_of_a_file_is_its_own_image(data):
   found = pascal3d.instance(str(data.root))
   boxes = [
     found.images.boxes[i].tolist()
@@ -125,7 +125,7 @@ def test_instance_viewpoint_sets_take_the_jth_of_each_bin(data):
   assert found.invariance == "instance_viewpoint"
 
 
-def test_what_cannot_be_used_is_counted_and_named(data):
+def test_unusable_objects_are_skipped_and_named(data):
   data.line("car", "imagenet_val", "n1_9")
   data.line("car", "imagenet_val", "../boat_imagenet/n2_1")
   data.line("car", "pascal", "2008_1 3")
@@ -175,7 +175,7 @@ def test_a_missing_list_is_named(data):
 @pytest.mark.parametrize(
   "read", [pascal3d.instance, pascal3d.instance_viewpoint]
 )
-def test_where_it_is_missing_the_error_says_what_to_download(tmp_path, read):
+def test_the_error_for_missing_data_says_what_to_download(tmp_path, read):
   with pytest.raises(
     errors.UsageError,
     match=r"PASCAL3D\+: no images in .*Annotations/ of release 1.1.*"

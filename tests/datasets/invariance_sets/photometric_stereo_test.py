@@ -33,7 +33,7 @@ def test_an_object_is_a_set_and_the_factor_the_angle_of_its_light(root):
   assert found.factor_unit == "degrees" and found.factor_period is None
 
 
-def test_the_real_pictures_have_the_angles_of_their_lights(shared_data):
+def test_the_real_images_have_the_angles_of_their_lights(shared_data):
   root = shared_data / "photometric_stereo"
   found = photometric_stereo.illumination_direction(str(root))
   assert found.set_names == ("buddha", "cat", "horse", "owl", "rock")
@@ -52,7 +52,7 @@ def test_the_real_pictures_have_the_angles_of_their_lights(shared_data):
 @pytest.mark.parametrize(
   "text", ["", "x", "2\n1 2 3", "1\n1 2", "1\n0 0 0", "1\n1 2 nan", "0"]
 )
-def test_lights_that_are_no_list_are_refused(root, text):
+def test_a_malformed_list_of_lights_is_refused(root, text):
   (root / "lights.txt").write_text(text)
   with pytest.raises(errors.UsageError, match="lights.txt.*no list of lights"):
     photometric_stereo.illumination_direction(str(root))
@@ -65,7 +65,7 @@ def test_an_image_of_an_unlisted_light_is_refused(root):
 
 
 @pytest.mark.parametrize("lights", [True, False])
-def test_where_it_is_missing_the_error_says_what_to_download(tmp_path, lights):
+def test_the_error_for_missing_data_says_what_to_download(tmp_path, lights):
   if lights:
     (tmp_path / "lights.txt").write_text(_LIGHTS)
   with pytest.raises(

@@ -34,7 +34,7 @@ def test_every_invariance_can_be_rendered(tmp_path, invariance):
   assert (found.image_size, found.cropped, found.skipped) == (16, False, {})
   valued = invariance not in ("instance", "background")
   assert np.isfinite(found.factor).all() == valued == bool(found.factor_name)
-  # Each file shows what the plan says.
+  # Each file shows its planned factors.
   planned = invariance_plans.plan(invariance, 12, 3, seed=5)
   for i in (0, 4, 35):
     member = planned[i // 3][i % 3]
@@ -47,8 +47,8 @@ def test_every_invariance_can_be_rendered(tmp_path, invariance):
     )
 
 
-def test_a_black_background_is_black_and_all_else_as_it_was(tmp_path):
-  # A bottle and a cactus: in finer things every pixel is an edge.
+def test_a_black_background_changes_only_the_background(tmp_path):
+  # A bottle and a cactus: finer objects consist of edges only.
   sizes = {"num_sets": 2, "images_per_set": 2, "image_size": 48}
   usual = _make(tmp_path, "occlusion", **sizes)
   black = _make(tmp_path, "occlusion", black_background=True, **sizes)
@@ -83,7 +83,7 @@ def test_images_are_rendered_once(tmp_path, monkeypatch):
       _make(tmp_path, **other)
 
 
-def test_what_was_tampered_with_is_rendered_again(tmp_path):
+def test_a_damaged_image_is_rendered_again(tmp_path):
   found = _make(tmp_path)
   file = pathlib.Path(found.images.path(7))
   data = file.read_bytes()
@@ -91,7 +91,7 @@ def test_what_was_tampered_with_is_rendered_again(tmp_path):
   assert pathlib.Path(_make(tmp_path).images.path(7)).read_bytes() == data
 
 
-def test_occlusion_has_no_more_than_eight_levels(tmp_path):
+def test_occlusion_has_at_most_eight_levels(tmp_path):
   found = _make(tmp_path, "occlusion", num_sets=1, images_per_set=24)
   np.testing.assert_array_equal(found.factor, range(1, 9))
   assert found.class_names == ("bottle",)
@@ -116,7 +116,7 @@ def test_arguments_out_of_range_are_named(tmp_path, changes, message):
     _make(tmp_path, **changes)
 
 
-def test_the_plans_are_those_of_all_invariances():
+def test_each_invariance_has_a_plan():
   assert tuple(invariance_plans.KINDS) == invariance_sets.INVARIANCES
 
 

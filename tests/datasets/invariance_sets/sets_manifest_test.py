@@ -9,7 +9,7 @@ from tf_ssl.datasets.invariance_sets import sets_manifest
 
 @pytest.fixture
 def write(tmp_path):
-  """Writes a manifest beside the images a.png (1 byte) and b.png (2)."""
+  """Writes a manifest next to the images a.png (1 byte) and b.png (2)."""
   (tmp_path / "a.png").write_bytes(b"1")
   (tmp_path / "b.png").write_bytes(b"22")
 
@@ -21,7 +21,7 @@ def write(tmp_path):
   return write
 
 
-def test_path_and_set_are_enough(write):
+def test_only_path_and_set_are_required(write):
   found = sets_manifest.read(write("path,set", "b.png,x", "a.png,y", "a.png,x"))
   assert found.set_names == found.class_names == ("x", "y")
   np.testing.assert_array_equal(found.sets, [0, 1, 0])
@@ -88,7 +88,7 @@ def test_all_columns_are_read_in_any_order(write):
     ),
   ],
 )
-def test_a_mistake_is_named_with_its_line(write, lines, message):
+def test_a_malformed_row_is_named_with_its_line(write, lines, message):
   with pytest.raises(errors.UsageError, match=f"sets.csv, {message}"):
     sets_manifest.read(write(*lines))
 

@@ -28,7 +28,7 @@ def root(tmp_path):
   return tmp_path
 
 
-def test_a_person_in_a_pose_is_a_set_and_the_person_the_class(root):
+def test_a_set_is_a_person_in_one_pose_and_the_class_is_the_person(root):
   found = yale_b.illumination_direction(str(root))
   assert found.set_names == (
     "yaleB01, pose 0",
@@ -53,7 +53,7 @@ def test_the_factor_is_the_angle_between_light_and_camera(root):
     assert found_angle == pytest.approx(angle, abs=1e-3)
 
 
-def test_what_has_no_direction_or_is_bad_is_counted(root):
+def test_ambient_and_bad_images_are_skipped(root):
   assert yale_b.illumination_direction(str(root)).skipped == {
     "ambient light": (
       "yaleB01/yaleB01_P00_Ambient.pgm",
@@ -72,7 +72,7 @@ def test_the_images_can_be_decoded(root):
   np.testing.assert_array_equal(image, np.repeat(expected, 3, axis=-1))
 
 
-def test_where_it_is_missing_the_error_says_what_to_download(tmp_path):
+def test_the_error_for_missing_data_says_what_to_download(tmp_path):
   with pytest.raises(
     errors.UsageError,
     match=r"Extended Yale B: no images in .*CroppedYale.zip \(2,414 images of "

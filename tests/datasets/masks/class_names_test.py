@@ -1,4 +1,4 @@
-"""Names of classes from files of any usual kind."""
+"""Class names from YAML, JSON and text files."""
 
 import sys
 
@@ -27,7 +27,7 @@ from tf_ssl.datasets.masks import class_names
     ),
   ],
 )
-def test_every_kind_of_file_is_read(tmp_path, name, text, expected):
+def test_all_formats_are_read(tmp_path, name, text, expected):
   (tmp_path / name).write_text(text)
   found = class_names.read(str(tmp_path / name))
   assert found == expected and list(found) == sorted(expected)

@@ -1,4 +1,4 @@
-"""Images with masks: pairs of folders, and the layouts of known datasets."""
+"""Pairs of images and masks, from folders and known datasets."""
 
 import os
 import sys
