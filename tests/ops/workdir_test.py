@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -63,6 +64,20 @@ with workdir.replacing_file(sys.argv[1]) as temporary:
   workdir.remove_temporaries(tmp_path)
 
   assert os.listdir(tmp_path) == ["file"]
+
+
+def test_temporaries_of_one_name_can_be_removed(tmp_path):
+  for name in ("a" * 60, "a" * 60 + "b"):
+    with workdir.replacing_folder(tmp_path / name) as temporary:
+      os.mkdir(temporary + "/sub")
+      shutil.copytree(temporary, temporary[: -len(".tmp")] + "0.tmp")
+  assert sum(map(workdir.is_temporary, os.listdir(tmp_path))) == 2
+
+  workdir.remove_temporaries(tmp_path, "a" * 60)
+
+  (left,) = filter(workdir.is_temporary, os.listdir(tmp_path))
+  workdir.remove_temporaries(tmp_path, "a" * 60 + "b")
+  assert left not in os.listdir(tmp_path)
 
 
 def test_a_file_is_replaced_only_if_asked(tmp_path):

@@ -17,14 +17,14 @@ from tf_ssl.rendering import folder_cache
 FILES = ("a/0.png", "a/1.png", "b/2.png")
 # Writes one of three files and never ends.
 KILLED = """
-import pathlib, sys, time
+import sys, time
 from tf_ssl.rendering import folder_cache
 def render(folder):
   (folder / "a/0.png").write_bytes(b"half")
   print("started", flush=True)
   time.sleep(600)
 folder_cache.folder(
-  pathlib.Path(sys.argv[1]), "images", ["a/0.png", "a/1.png", "b/2.png"], render
+  "made", "images", ["a/0.png", "a/1.png", "b/2.png"], render, sys.argv[1]
 )
 """
 
@@ -44,7 +44,10 @@ class Renderer:
 
 
 def make(place, render):
-  return pathlib.Path(folder_cache.folder(place, "images", FILES, render))
+  made = folder_cache.folder(
+    place.name, "images", FILES, render, str(place.parent)
+  )
+  return pathlib.Path(made)
 
 
 def contents(folder):
@@ -140,7 +143,7 @@ def test_an_interrupted_rendering_leaves_nothing_behind(tmp_path):
 def test_a_killed_rendering_is_cleaned_up_by_the_next(tmp_path):
   other = tmp_path / f".other.{'0' * 32}.tmp"
   other.mkdir()
-  child = child_process.start_python(KILLED, str(tmp_path / "made"), stdout=-1)
+  child = child_process.start_python(KILLED, str(tmp_path), stdout=-1)
   try:
     assert child.stdout.readline() == b"started\n"
     assert visible(tmp_path) == []

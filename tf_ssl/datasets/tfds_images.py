@@ -124,8 +124,7 @@ def _take(
   found: records.ImageRecords, files: Sequence[str], parts: Sequence[Any]
 ) -> records.ImageRecords:
   """Selects the images in `files` that belong to `parts`."""
-  shards = found.shards
-  starts = np.searchsorted(shards.file, np.arange(len(files)))
+  starts = np.searchsorted(found.shards.file, np.arange(len(files)))
   rows = np.concatenate(
     [
       starts[files.index(os.fspath(part.filename))]
@@ -133,12 +132,4 @@ def _take(
       for part in parts
     ]
   )
-  return found._replace(
-    sizes=found.sizes[rows],
-    labels=None if found.labels is None else found.labels[rows],
-    shards=shards._replace(
-      file=shards.file[rows],
-      offset=shards.offset[rows],
-      length=shards.length[rows],
-    ),
-  )
+  return records.take(found, rows)

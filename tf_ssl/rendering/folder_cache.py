@@ -19,10 +19,11 @@ _WAIT_SECONDS = 0.2
 
 
 def folder(
-  place: pathlib.Path,
+  name: str,
   kind: str,
   files: Collection[str],
   render: Callable[[pathlib.Path], None],
+  cache_dir: str | None = None,
 ) -> str:
   """Returns a folder with the given files; renders them on the first call.
 
@@ -30,31 +31,34 @@ def folder(
   processes may ask for one folder at once: one renders, the others wait.
 
   Args:
-    place: path of the cached folder; its name holds everything that decides its
-      content.
+    name: name of the cached folder; holds everything that decides its content.
     kind: name of the subfolder for the files, such as "images".
     files: names of the files.
     render: function that writes the files into a given folder, whose subfolders
       exist.
+    cache_dir: folder that holds the cached folders; by default
+      $XDG_CACHE_HOME/tf_ssl/rendered, or ~/.cache/tf_ssl/rendered.
 
   Returns:
-    Path of the folder that holds the files.
+    Path of the subfolder.
 
   Raises:
-    UsageError: the folder cannot be written.
+    UsageError: cache_dir cannot be written.
   """
+  if cache_dir is None:
+    home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    cache_dir = pathlib.Path(home) / "tf_ssl" / "rendered"
+  cache_dir = pathlib.Path(cache_dir)
+  place = cache_dir / name
   if not _is_intact(place, kind, files):
-    with workdir.writable(place.parent, "cache_dir"):
-      place.parent.mkdir(parents=True, exist_ok=True)
+    with workdir.writable(cache_dir, "cache_dir"):
+      cache_dir.mkdir(parents=True, exist_ok=True)
       with workdir.locked(
-        place.parent,
-        "cache_dir",
-        name=f".{place.name}.lock",
-        wait=_waiting_for(place),
+        cache_dir, "cache_dir", name=f".{name}.lock", wait=_waiting_for(place)
       ):
         # Another process may have rendered it in the meantime.
         if not _is_intact(place, kind, files):
-          workdir.remove_temporaries(place.parent, place.name)
+          workdir.remove_temporaries(cache_dir, name)
           _render(place, kind, files, render)
   return str(place / kind)
 

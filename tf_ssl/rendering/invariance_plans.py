@@ -93,27 +93,23 @@ def _turned(common, count):
     yield common._replace(azimuth=azimuth)
 
 
-def _viewpoint(common, rng, count):
-  del rng
+def _viewpoint(common, _, count):
   return [Member(seen, seen.azimuth) for seen in _turned(common, count)]
 
 
-def _occlusion(common, rng, count):
-  del rng
+def _occlusion(common, _, count):
   covers = np.unique(np.linspace(8, 1, count).round().astype(int)).tolist()
   return [Member(common._replace(cover=cover), cover) for cover in covers]
 
 
-def _illumination_direction(common, rng, count):
-  del rng
+def _illumination_direction(common, _, count):
   return [
     Member(common._replace(light_azimuth=angle % 360), angle)
     for angle in _spread(_LIGHT_REACH, count)
   ]
 
 
-def _illumination_colour(common, rng, count):
-  del rng
+def _illumination_colour(common, _, count):
   power = min(common.light_color[1], _MOST_LIGHT / (1 + _TINT_REACH))
   return [
     Member(
@@ -132,13 +128,11 @@ def _others(shown):
     yield seen._replace(instance=seen.instance + number)
 
 
-def _instance(common, rng, count):
-  del rng
+def _instance(common, _, count):
   return [Member(seen, math.nan) for seen in _others([common] * count)]
 
 
-def _instance_viewpoint(common, rng, count):
-  del rng
+def _instance_viewpoint(common, _, count):
   return [
     Member(seen, seen.azimuth) for seen in _others(_turned(common, count))
   ]
@@ -166,8 +160,7 @@ def _position(common, rng, count):
   ]
 
 
-def _scale(common, rng, count):
-  del rng
+def _scale(common, _, count):
   return [
     Member(common._replace(x=0.5, y=0.5, scale=scale), scale)
     for scale in np.geomspace(*_SCALES, count).tolist()

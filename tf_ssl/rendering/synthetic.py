@@ -8,9 +8,7 @@ in the last bit between types). Videos show several of these instances, which
 turn and move under a moving camera, with true tracks.
 """
 
-import os
 import pathlib
-from collections.abc import Callable, Collection
 
 from tf_ssl import errors
 from tf_ssl.rendering import (
@@ -39,6 +37,7 @@ render_with_mask = stills.render_with_mask
 still = stills.still
 video_names = files.video_names
 visible_boxes = scene.visible_boxes
+cached = folder_cache.folder
 
 # Part of every cached folder's name. Increase it when pixels change.
 RENDERER_VERSION = 1
@@ -254,68 +253,6 @@ def rendered_scenes(
     render_into,
     cache_dir,
   )
-
-
-def rendered_stills(
-  name: str,
-  shown: dict[str, Factors],
-  *,
-  seed: int,
-  image_size: int,
-  title: str,
-  cache_dir: str | None = None,
-) -> str:
-  """Returns a folder of stills of given factors, rendered on the first call.
-
-  Args:
-    name: name of the cached folder; determines `shown`, seed and image_size.
-    shown: factors by file name.
-    seed: seed of the world.
-    image_size: H and W.
-    title: what is rendered, for the progress bar.
-    cache_dir: folder to keep rendered folders in; default as in
-      `rendered_folder`.
-
-  Raises:
-    UsageError: an argument is out of range or cache_dir cannot be written.
-  """
-  stills.check_image_size(image_size)
-  world = {"seed": seed, "image_size": image_size}
-
-  def render_into(folder: pathlib.Path) -> None:
-    workers.render("still", folder, shown, world=world, title=title)
-
-  return cached(name, "images", shown, render_into, cache_dir)
-
-
-def cached(
-  name: str,
-  kind: str,
-  names: Collection[str],
-  render_into: Callable[[pathlib.Path], None],
-  cache_dir: str | None = None,
-) -> str:
-  """Returns the files of a cached folder, rendered on the first call.
-
-  Args:
-    name: name of the folder; holds everything that decides its content.
-    kind: name of the subfolder for the files, such as "images".
-    names: names of the files.
-    render_into: function that writes the files into a given folder.
-    cache_dir: folder to keep rendered folders in; default as in
-      `rendered_folder`.
-
-  Returns:
-    Path of the subfolder.
-
-  Raises:
-    UsageError: cache_dir cannot be written.
-  """
-  if cache_dir is None:
-    home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    cache_dir = pathlib.Path(home) / "tf_ssl" / "rendered"
-  place = pathlib.Path(cache_dir) / name
-  return folder_cache.folder(place, kind, names, render_into)
 
 
 def _split(split: str) -> str:

@@ -74,12 +74,10 @@ def read(
   labels = _class_lists(collected, main, classes, end)
   if not classes:
     labels = {name: {} for name in _names(collected, main, f"{split}.txt")}
-  found = {}  # Image index -> name and objects.
-  for name in sorted(labels):
-    size, objects = _annotation(collected, name)
-    index = collected.add_image(f"JPEGImages/{name}.jpg", name, size)
-    if index is not None:
-      found[index] = name, objects
+  files = {name: f"JPEGImages/{name}.jpg" for name in sorted(labels)}
+  found = _add_images(
+    collected, files, os.path.join(collected.root, "Annotations")
+  )
   class_names = classes or sorted(_class_names(found))
   _add_boxes(collected, found, class_names)
   targets = None
@@ -129,12 +127,11 @@ def read_folder(
   for file in missing.list_folder(collected.root):
     if os.fsencode(file).lower().endswith(image_folder.EXTENSIONS):
       files.setdefault(os.path.splitext(file)[0], file)
-  found = {}
-  for name in names:
-    size, objects = _annotation(collected, name, annotations_folder)
-    index = collected.add_image(files.get(name, f"{name}.jpg"), name, size)
-    if index is not None:
-      found[index] = name, objects
+  found = _add_images(
+    collected,
+    {name: files.get(name, f"{name}.jpg") for name in names},
+    annotations_folder,
+  )
   class_names = sorted(_class_names(found) - {""})
   _add_boxes(collected, found, class_names)
   folder = os.path.basename(os.path.abspath(annotations_folder))
@@ -198,11 +195,27 @@ def _plain(name: str) -> bool:
   return "/" not in name and "\\" not in name
 
 
+def _add_images(
+  collected: collector.Collector, files: dict[str, str], folder: str
+) -> dict[int, tuple[str, list[_Object]]]:
+  """Adds images, given by name, with annotations in `folder`.
+
+  Returns:
+    Name and objects of each image by its index.
+  """
+  found = {}
+  for name, file in files.items():
+    size, objects = _annotation(collected, name, folder)
+    index = collected.add_image(file, name, size)
+    if index is not None:
+      found[index] = name, objects
+  return found
+
+
 def _annotation(
-  collected: collector.Collector, name: str, folder: str | None = None
+  collected: collector.Collector, name: str, folder: str
 ) -> tuple[tuple[int, int] | None, list[_Object]]:
   """Returns size and objects of an image; None and [] if unreadable."""
-  folder = folder or os.path.join(collected.root, "Annotations")
   try:
     root = _parse_xml(os.path.join(folder, f"{name}.xml"))
   except FileNotFoundError:

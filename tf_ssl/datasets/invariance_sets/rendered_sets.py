@@ -10,7 +10,13 @@ import numpy as np
 from tf_ssl import errors
 from tf_ssl.datasets import records
 from tf_ssl.datasets.invariance_sets import invariance_sets
-from tf_ssl.rendering import factors, invariance_plans, stills, synthetic
+from tf_ssl.rendering import (
+  factors,
+  invariance_plans,
+  stills,
+  synthetic,
+  workers,
+)
 
 # Part of every cached folder's name. Increase it when a plan changes.
 PLAN_VERSION = 1
@@ -96,15 +102,14 @@ def rendered_sets(
     f"v{synthetic.RENDERER_VERSION}.{PLAN_VERSION}"
     f"{'-black' if black_background else ''}"
   )
+
+  def render_into(folder: pathlib.Path) -> None:
+    world = {"seed": seed, "image_size": image_size}
+    title = f"{invariance.replace('_', ' ')} sets"
+    workers.render("still", folder, shown, world=world, title=title)
+
   folder = pathlib.Path(
-    synthetic.rendered_stills(
-      name,
-      shown,
-      seed=seed,
-      image_size=image_size,
-      title=f"{invariance.replace('_', ' ')} sets",
-      cache_dir=cache_dir,
-    )
+    synthetic.cached(name, "images", shown, render_into, cache_dir)
   )
   factor_name, unit, period = invariance_plans.KINDS[invariance].factor
   return invariance_sets.InvarianceSets(

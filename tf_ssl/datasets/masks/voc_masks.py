@@ -13,28 +13,10 @@ import numpy as np
 from tf_ssl.datasets import missing, records
 from tf_ssl.datasets.masks import masked_images
 
-CLASSES = (
-  "background",
-  "aeroplane",
-  "bicycle",
-  "bird",
-  "boat",
-  "bottle",
-  "bus",
-  "car",
-  "cat",
-  "chair",
-  "cow",
-  "diningtable",
-  "dog",
-  "horse",
-  "motorbike",
-  "person",
-  "pottedplant",
-  "sheep",
-  "sofa",
-  "train",
-  "tvmonitor",
+CLASSES = tuple(
+  "background aeroplane bicycle bird boat bottle bus car cat chair cow "
+  "diningtable dog horse motorbike person pottedplant sheep sofa train "
+  "tvmonitor".split()
 )
 _VOID = 255
 _EXPECTED = (
