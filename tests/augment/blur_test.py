@@ -28,7 +28,7 @@ def slow_blur(image, sigma, radius):
 
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("sides", [(11, 8), (3, 2)])
-def test_every_image_is_blurred_by_its_own_width(sides, compiled):
+def test_every_image_has_its_own_standard_deviation(sides, compiled):
   x = np.random.default_rng(0).integers(0, 256, (4, *sides, 3), np.uint8)
   sigma = [0.0, 0.1, 0.8, 2.0]
   border = blur.border(2.0)
@@ -46,7 +46,7 @@ def test_every_image_is_blurred_by_its_own_width(sides, compiled):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-def test_planes_are_mirrored_padded_and_turned_back(dtype):
+def test_planes_are_mirrored_and_padded_and_converted_back(dtype):
   x = np.random.default_rng(0).integers(0, 256, (2, 4, 5, 3)).astype(dtype)
   ours = planes.to_planes(tf.constant(x), tf.constant([True, False]), 2)
   mirrored = x.copy()

@@ -78,9 +78,7 @@ def test_windows_are_distributed_as_random_resized_crops(height, width, area):
     ((2, 60), [0, 28, 2, 3]),
   ],
 )
-def test_where_nothing_fits_the_largest_centered_window_is_taken(
-  sides, expected
-):
+def test_if_no_window_fits_it_is_the_largest_centered_one(sides, expected):
   huge = crop.CropRange(area=(50.0, 60.0))  # never fits
   window = windows([[0, 0, *sides]], crop_range=huge).numpy()
   np.testing.assert_array_equal(window, [[expected, expected]])
@@ -119,7 +117,7 @@ def test_the_same_seed_gives_the_same_windows_in_tf_data():
   assert not np.array_equal(windows(regions, seed=(7, 9)), eager)
 
 
-def test_the_enclosing_window_just_holds_all():
+def test_the_enclosing_window_is_the_smallest():
   found = crop.enclosing_window(tf.constant([[3, 10, 5, 6], [1, 12, 2, 9]]))
   np.testing.assert_array_equal(found, [1, 10, 7, 11])
 

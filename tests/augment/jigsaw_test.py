@@ -19,7 +19,7 @@ def coordinates(count):
 
 
 @pytest.mark.parametrize("in_graph", [False, True])
-def test_each_patch_is_a_window_of_a_cell_and_all_cells_are_there(in_graph):
+def test_each_cell_has_one_patch_inside_it(in_graph):
   draws = jigsaw.draw(tf.constant([1, 2]), 40, GRID**2)
 
   def cut(images):

@@ -1,4 +1,4 @@
-"""Image and mask stay together, whatever is done to them."""
+"""Image and mask get the same random crop."""
 
 import sys
 
@@ -32,20 +32,20 @@ def _crop(draws, *, sides=(24, 32), scales=(1.0, 1.0), flip=0.5, data=None):
   return image.numpy(), mask.numpy()
 
 
-def test_at_scale_one_an_image_of_that_size_comes_out_as_it_is():
+def test_at_scale_one_an_image_of_the_target_size_is_unchanged():
   image, mask = _crop([0.3, 0.9, 0.9, 0.9])
   np.testing.assert_array_equal(image, _blocks()[0])
   np.testing.assert_array_equal(mask, _blocks()[1])
 
 
-def test_mirroring_takes_the_mask_along():
+def test_image_and_mask_are_mirrored_together():
   image, mask = _crop([0.3, 0.1, 0.1, 0.4])
   np.testing.assert_array_equal(image, _blocks()[0][:, ::-1])
   np.testing.assert_array_equal(mask, _blocks()[1][:, ::-1])
 
 
 @pytest.mark.parametrize(("row", "first"), [(0.0, 0), (0.999, 24)])
-def test_twice_as_large_the_window_shows_a_part(row, first):
+def test_at_scale_two_the_window_shows_a_part(row, first):
   image, mask = _crop([0.5, row, 0.0, 1.0], scales=(2.0, 2.0))
   doubled = np.kron(_blocks()[1], np.ones([2, 2], np.int32))
   np.testing.assert_array_equal(mask, doubled[first : first + 24, :32])
@@ -54,7 +54,7 @@ def test_twice_as_large_the_window_shows_a_part(row, first):
   np.testing.assert_array_equal(image[inner][..., 0], 20 * mask[inner])
 
 
-def test_half_as_large_void_and_the_mean_color_are_around():
+def test_at_scale_one_half_void_and_the_mean_color_surround_the_image():
   image, mask = _crop([0.0, 0.0, 0.999, 1.0], scales=(0.5, 0.5))
   np.testing.assert_array_equal(mask[:12, 16:], _blocks()[1][1::2, 1::2])
   assert (mask[12:] == _VOID).all() and (mask[:, :16] == _VOID).all()
@@ -63,7 +63,7 @@ def test_half_as_large_void_and_the_mean_color_are_around():
   )
 
 
-def test_shapes_are_kept_where_the_window_has_another():
+def test_the_aspect_ratio_is_kept_in_a_window_with_another():
   """48x24 in a window of 24x32: scale one half, so 24x12."""
   data = _blocks(48, 24)
   _, mask = _crop([0.5, 0.0, 0.0, 1.0], data=data)

@@ -131,7 +131,7 @@ def test_every_image_has_its_own_parameters():
     np.testing.assert_allclose(ours[0], expected, atol=1e-3, err_msg=name)
 
 
-def test_the_mean_of_contrast_leaves_the_border_out():
+def test_the_mean_of_contrast_excludes_the_border():
   x = np.zeros([1, 3, 6, 6], np.float32)
   x[:, :, 2:4, 2:4] = 100.0
   ours = photometric.adjust_contrast(tf.constant(x), tf.constant([0.5]), 2)

@@ -20,7 +20,7 @@ def _images():
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_slices_of_a_batch_get_what_the_whole_batch_gets(name, images):
+def test_slices_of_a_batch_equal_the_batch(name, images):
   recipe = RECIPES[name]
   whole = recipe.finish(images, SEED)
   assert whole.dtype == tf.float32 and whole.shape == images.shape
@@ -33,7 +33,7 @@ def test_slices_of_a_batch_get_what_the_whole_batch_gets(name, images):
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_it_is_the_same_in_tf_data_and_inside_a_train_step(name, images):
+def test_views_in_tf_data_equal_those_inside_a_train_step(name, images):
   recipe = RECIPES[name]
   eager = recipe.finish(images, SEED)
   dataset = tf.data.Dataset.from_tensors(images).map(
@@ -71,7 +71,7 @@ def test_views_differ_by_seed(images):
     assert not np.allclose(recipe.finish(images, tf.constant(other)), one)
 
 
-def test_nothing_chosen_leaves_the_normalized_image(images):
+def test_without_operations_the_view_is_the_normalized_image(images):
   recipe = RECIPES["v2"]._replace(
     jitter_probability=0.0,
     grayscale_probability=0.0,
@@ -89,7 +89,7 @@ def test_nothing_chosen_leaves_the_normalized_image(images):
     ("v2", {"jitter": 0.8, "grayscale": 0.2, "flip": 0.5, "blur": 0.5}),
   ],
 )
-def test_operations_are_as_frequent_as_the_paper_says(name, expected):
+def test_operations_have_the_papers_frequencies(name, expected):
   draws = RECIPES[name].draw(SEED, 4000)
   found = {
     "jitter": draws.jitter.brightness != 1.0,

@@ -70,14 +70,14 @@ def test_it_agrees_with_pillow(sides):
   assert difference(ours, theirs) <= 1
 
 
-def test_enlarging_and_shrinking_kernels_meet():
+def test_the_kernels_for_enlarging_and_shrinking_agree_at_scale_one():
   image = picture(24, 24)
   by_opencv = resize._enlarge(image, np.array([[2, 3, 20, 17]]), [24])[0]
   by_tensorflow = resize.resize(tf.constant(image[2:22, 3:20]), [24, 24])
   assert difference(by_opencv, by_tensorflow) <= 1
 
 
-def test_a_part_of_the_resized_image_can_be_computed_alone():
+def test_a_part_equals_that_part_of_the_resized_image():
   image = picture(60, 90)
   whole = resize.resize(tf.constant(image), [20, 30])
   part = resize.resize(
@@ -90,7 +90,7 @@ def test_a_part_of_the_resized_image_can_be_computed_alone():
 
 
 @pytest.mark.parametrize("sides", [(20, 30), (30, 20), (6, 6), (5, 10)])
-def test_a_fitted_image_keeps_its_shape_and_the_rest_has_one_color(sides):
+def test_a_fitted_image_keeps_its_aspect_and_the_rest_has_one_color(sides):
   image = picture(*sides)
   fitted = resize.fit(tf.constant(image), 12, color=[1.2, 2.0, 2.9]).numpy()
   assert fitted.shape == (12, 12, 3) and fitted.dtype == np.uint8

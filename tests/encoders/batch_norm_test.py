@@ -54,7 +54,7 @@ def test_one_group_is_plain_batch_norm_and_so_is_inference():
     )
 
 
-def test_it_normalizes_vectors_too():
+def test_vectors_are_normalized_like_maps():
   x = images()[:, 0, 0, :]
   expected = np.concatenate(
     [(g - g.mean(0)) / np.sqrt(g.var(0) + 1e-5) for g in np.split(x, 2)]
@@ -69,7 +69,7 @@ def test_a_batch_that_cannot_be_split_is_an_error_that_names_what_to_change():
     batch_norm.split(groups=4)(images(), training=True)
 
 
-def test_no_group_is_an_error():
+def test_zero_groups_are_an_error():
   with pytest.raises(errors.UsageError, match="groups"):
     batch_norm.split(groups=0)
 

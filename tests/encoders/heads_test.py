@@ -19,7 +19,7 @@ def test_the_mlp_head_is_linear_relu_linear():
   np.testing.assert_allclose(actual, expected, atol=1e-5)
 
 
-def test_the_hidden_layer_is_as_wide_as_the_feature_by_default():
+def test_the_default_hidden_size_is_that_of_the_feature():
   head = heads.MlpHead()
   assert head(tf.zeros([1, 7])).shape == [1, 128]
   assert head.hidden_layer.kernel.shape == [7, 7]

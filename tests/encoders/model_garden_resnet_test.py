@@ -1,4 +1,4 @@
-"""Our ResNet in Model Garden's own detectors."""
+"""Our ResNet as a backbone of Model Garden's detectors."""
 
 import sys
 
@@ -48,9 +48,7 @@ def images():
 @pytest.mark.parametrize(
   ("stem", "levels"), [("imagenet", "2345"), ("small", "0123")]
 )
-def test_maps_are_our_endpoints_by_the_levels_that_their_strides_have(
-  stem, levels
-):
+def test_maps_are_the_endpoints_by_level(stem, levels):
   encoder, backbone = trained(stem), built(stem=stem)
   for mine, other in zip(backbone.weights, encoder.weights, strict=True):
     mine.assign(other)
@@ -63,7 +61,7 @@ def test_maps_are_our_endpoints_by_the_levels_that_their_strides_have(
     assert backbone.output_specs[level].as_list() == [None, *found.shape[1:]]
 
 
-def test_weight_decay_is_of_the_kernels_alone():
+def test_weight_decay_affects_only_kernels():
   backbone = built(l2_regularizer=tf.keras.regularizers.L2(0.5))
   kernels = [v.numpy() for v in backbone.variables if "kernel" in v.name]
   assert len(kernels) == 20
@@ -126,7 +124,7 @@ def test_model_gardens_tasks_start_from_a_checkpoint_of_a_run(
     assert np.abs(after[level] - before[level]).max() > 0.1
 
 
-def test_the_experiments_are_model_gardens_own_but_for_the_backbone():
+def test_the_experiments_differ_from_model_gardens_only_in_the_backbone():
   model_garden_resnet.register_experiments()
   ours = exp_factory.get_exp_config("tf_ssl_maskrcnn_coco").as_dict()
   theirs = exp_factory.get_exp_config("maskrcnn_resnetfpn_coco").as_dict()

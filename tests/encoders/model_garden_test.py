@@ -44,7 +44,7 @@ def test_the_feature_is_the_mean_of_the_last_map_of_images_of_any_size():
   assert feature.shape == (2, encoder.feature_size)
 
 
-def test_moco_learns_it_and_its_checkpoint_and_saved_model_are_the_same(
+def test_moco_trains_it_and_checkpoint_and_saved_model_agree(
   tmp_path,
 ):
   tf.keras.utils.set_random_seed(1)
@@ -95,7 +95,7 @@ def test_moco_learns_it_and_its_checkpoint_and_saved_model_are_the_same(
   assert {*loaded.endpoints(images(1))} == {"C2", "C3", "C4", "C5"}
 
 
-def test_norm_groups_are_those_of_split_batch_norm_inside_of_its_blocks():
+def test_norm_groups_split_batch_norm_inside_its_blocks():
   tf.keras.utils.set_random_seed(1)
   together, apart = tiny(), tiny(norm_groups=2)
   for mine, other in zip(apart.weights, together.weights, strict=True):
@@ -112,7 +112,7 @@ def test_norm_groups_are_those_of_split_batch_norm_inside_of_its_blocks():
   )
 
 
-def test_a_precision_is_that_of_all_its_layers_and_of_nothing_else():
+def test_the_precision_applies_to_all_its_layers_and_nothing_else():
   encoder = tiny(dtype="mixed_bfloat16")
   maps = encoder.endpoints(pixels.normalize(images(1)))
   assert {m.dtype for m in maps.values()} == {tf.bfloat16}
@@ -120,7 +120,7 @@ def test_a_precision_is_that_of_all_its_layers_and_of_nothing_else():
   assert tf.keras.mixed_precision.global_policy().name == "float32"
 
 
-def test_a_transformer_takes_one_size_and_gives_its_token():
+def test_a_transformer_takes_one_size_and_returns_its_token():
   encoder = model_garden.backbone(
     kind="vit",
     settings={"model_name": "vit-ti16", "pooler": "gap"},
@@ -145,7 +145,7 @@ def test_a_transformer_takes_one_size_and_gives_its_token():
     ("vit", {}, "name the only size with `image_size`"),
   ],
 )
-def test_what_model_garden_has_not_is_named(kind, settings, message):
+def test_an_unknown_backbone_or_setting_is_named(kind, settings, message):
   with pytest.raises(errors.UsageError, match=message):
     model_garden.backbone(kind=kind, settings=settings)
 

@@ -91,12 +91,12 @@ def test_features_are_float32_under_any_precision(dtype):
 @pytest.mark.parametrize(
   ("setting", "value"), [("stem", "large"), ("width", 0.001)]
 )
-def test_a_setting_that_gives_no_network_is_named(setting, value):
+def test_an_impossible_setting_is_named(setting, value):
   with pytest.raises(errors.UsageError, match=setting):
     resnet.resnet18(**{setting: value})
 
 
-def test_it_equals_the_same_network_in_pytorch_where_that_is_installed():
+def test_it_equals_the_same_network_in_pytorch():
   torch = pytest.importorskip("torch", reason="PyTorch is not installed")
   conv = torch.nn.functional.conv2d
   images = np.random.default_rng(1).normal(size=[2, 33, 40, 3]).astype("f")

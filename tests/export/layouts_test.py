@@ -1,4 +1,4 @@
-"""google-research/simclr's checkpoints, against a network as theirs."""
+"""Import of google-research/simclr's checkpoints, against such a network."""
 
 import sys
 
@@ -188,7 +188,7 @@ class _Exported(tf.Module):
     return {"final_avg_pool": hidden}
 
 
-def test_a_saved_model_of_theirs_is_read_too(tmp_path):
+def test_a_saved_model_of_simclr_is_read(tmp_path):
   _, images, expected, model = _saved(tmp_path, True, False)
   module = _Exported(model)
   for trainable in (True, False):
@@ -213,7 +213,7 @@ def test_a_saved_model_of_theirs_is_read_too(tmp_path):
   ]
 
 
-def test_layers_that_are_not_of_a_plain_resnet_are_listed(tmp_path):
+def test_layers_that_a_plain_resnet_lacks_are_listed(tmp_path):
   _, _, _, model = _saved(tmp_path, True, False)
   block = model.resnet_model.block_groups[0].layers[0]
   block.se_layer = tf.keras.layers.Dense(2)

@@ -82,7 +82,7 @@ def test_an_encoder_that_model_garden_cannot_build_is_refused(tmp_path):
   assert not [*tmp_path.iterdir()]
 
 
-def test_what_stands_there_stays(tmp_path):
+def test_an_existing_output_is_kept(tmp_path):
   (tmp_path / "kept").touch()
   with pytest.raises(errors.UsageError, match="overwrite"):
     model_garden_checkpoint.write(theirs(), str(tmp_path))

@@ -1,4 +1,4 @@
-"""What a run's directory tells about the encoder."""
+"""Provenance from the folder of a run."""
 
 import sys
 
@@ -31,7 +31,7 @@ def test_the_last_value_of_every_metric_is_kept_with_its_step(tmp_path):
   }
 
 
-def test_a_run_that_was_cut_short_leaves_gaps(tmp_path):
+def test_missing_files_of_an_interrupted_run_give_none(tmp_path):
   assert provenance.provenance(str(tmp_path)) == {
     "run": None,
     "operative_config": None,

@@ -1,4 +1,4 @@
-"""The exported file, used as a stranger would use it."""
+"""Exported SavedModels, used without this project."""
 
 import json
 import os
@@ -102,7 +102,7 @@ def test_numpy_bytes_reach_the_float_signature_by_name(loaded):
   )
 
 
-def test_training_moves_statistics_and_any_batch_size_will_do(path):
+def test_training_updates_statistics_with_any_batch_size(path):
   loaded = tf.saved_model.load(path)
   images = tf.cast(_images(3), tf.float32)  # Not a multiple of the two groups.
   before = [v.numpy() for v in loaded.variables]
@@ -121,12 +121,12 @@ def test_training_moves_statistics_and_any_batch_size_will_do(path):
   assert len(loaded.projection_head_variables) == 2
 
 
-def test_split_batch_norm_is_left_as_it_was(model, path):
+def test_exporting_does_not_change_split_batch_norm(model, path):
   del path  # Only asked for so that the export has happened.
   assert model[0].norm.groups == 2
 
 
-def test_provenance_says_how_to_call_it(path):
+def test_provenance_describes_how_to_call_the_model(path):
   text = pathlib.Path(path, "provenance.json").read_text(encoding="utf-8")
   provenance = json.loads(text)
   assert provenance["run"] == {"seed": 7}
@@ -137,7 +137,7 @@ def test_provenance_says_how_to_call_it(path):
   assert set(signatures["endpoints"]["outputs"]) == {"C2", "C3"}
 
 
-def test_an_existing_output_is_replaced_only_when_asked(model, tmp_path):
+def test_an_existing_output_is_replaced_only_if_asked(model, tmp_path):
   (tmp_path / "precious").write_text("kept")
   with pytest.raises(errors.UsageError, match="overwrite"):
     saved_model.export_encoder(*model, str(tmp_path), provenance={})
@@ -198,7 +198,7 @@ print(json.dumps(report))
 """
 
 
-def test_a_stranger_loads_and_fine_tunes_it_on_one_and_two_devices(
+def test_it_is_fine_tuned_without_this_project_on_one_and_two_devices(
   model, path, tmp_path
 ):
   images = _images(30).astype(np.float32)

@@ -1,4 +1,4 @@
-"""PyTorch's files, read without PyTorch, and files that mean harm."""
+"""PyTorch's files, read without PyTorch, and malicious files."""
 
 import argparse
 import collections
@@ -23,7 +23,7 @@ def _save(content, path, *, is_zip=True):
 
 
 @pytest.mark.parametrize("is_zip", [True, False])
-def test_tensors_come_out_as_pytorch_has_them(tmp_path, is_zip):
+def test_tensors_equal_pytorchs(tmp_path, is_zip):
   base = torch.arange(24.0).reshape(4, 6)
   tensors = {
     "plain": base,
@@ -102,7 +102,7 @@ def test_a_file_that_calls_a_function_is_refused(tmp_path, name, is_zip):
 
 
 @pytest.mark.parametrize("is_zip", [True, False])
-def test_settings_beside_the_weights_are_not_built(tmp_path, is_zip):
+def test_settings_saved_with_the_weights_are_not_built(tmp_path, is_zip):
   content = {
     "args": argparse.Namespace(lr=0.1),
     "path": pathlib.PurePosixPath("a/b"),
@@ -163,7 +163,7 @@ def test_a_whole_model_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("is_zip", [True, False])
-def test_a_file_cut_short_is_named(tmp_path, is_zip):
+def test_a_truncated_file_is_named(tmp_path, is_zip):
   path = _save({"a": torch.ones(1000)}, tmp_path / "a.pth", is_zip=is_zip)
   whole = pathlib.Path(path).read_bytes()
   for size in (len(whole) // 2, len(whole) - 200, 30):
@@ -172,7 +172,7 @@ def test_a_file_cut_short_is_named(tmp_path, is_zip):
       torch_files.read(path)["a"].read()
 
 
-def test_a_packed_archive_is_refused(tmp_path):
+def test_a_compressed_archive_is_refused(tmp_path):
   path = _save({"a": torch.zeros(100_000)}, tmp_path / "a.pth")
   with zipfile.ZipFile(path) as archive:
     members = {name: archive.read(name) for name in archive.namelist()}
@@ -196,7 +196,7 @@ def test_a_packed_archive_is_refused(tmp_path):
     (True, [2], [1]),
   ],
 )
-def test_no_array_reaches_beside_its_values(offset, shape, strides):
+def test_no_array_extends_beyond_its_storage(offset, shape, strides):
   data = np.arange(10, dtype=np.float32).tobytes()
   with pytest.raises(errors.UsageError, match="damaged"):
     stored_arrays.strided(
@@ -204,7 +204,7 @@ def test_no_array_reaches_beside_its_values(offset, shape, strides):
     )
 
 
-def test_a_plain_pickle_is_no_pytorch_file(tmp_path):
+def test_a_plain_pickle_is_not_a_pytorch_file(tmp_path):
   (tmp_path / "a.pth").write_bytes(pickle.dumps({"a": 1}))
   assert not torch_files.is_torch_file(str(tmp_path / "a.pth"))
 

@@ -124,7 +124,7 @@ def test_the_digest_is_the_files_own(tmp_path):
   assert weight_files.sha256(str(tmp_path / "a")) == expected
 
 
-def test_what_is_no_weights_is_named(tmp_path):
+def test_files_without_weights_are_named(tmp_path):
   with pytest.raises(errors.UsageError, match="nothing: no such file"):
     weight_files.read(str(tmp_path / "nothing"))
   with pytest.raises(errors.UsageError, match="no checkpoint in it"):

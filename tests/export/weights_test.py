@@ -1,4 +1,4 @@
-"""Other projects' weights give the features that they give there."""
+"""Imported encoders compute the features of their projects."""
 
 import builtins
 import hashlib
@@ -79,7 +79,7 @@ def test_features_equal_pytorchs(tmp_path, model, small, layout):
   assert all(name.endswith("num_batches_tracked") for name in counts)
 
 
-def test_what_is_not_used_is_named_with_its_reason(tmp_path, model):
+def test_unused_arrays_are_listed_with_the_reason(tmp_path, model):
   content = torch_resnet.checkpoint("MoCo", model)
   path = _saved(content, tmp_path / "a.pth")
   ignored = weights_lib.read_encoder(path)[1]["ignored"]
@@ -137,7 +137,7 @@ def test_a_small_stem_has_the_padding_of_its_project(tmp_path):
   assert "2 px of padding" in record["assumed"][0]
 
 
-def test_lightlys_own_network_lacks_a_relu_when_numbered(tmp_path, small):
+def test_lightlys_numbered_network_has_no_relu_after_the_stem(tmp_path, small):
   content = torch_resnet.checkpoint("lightly's own ResNet", small)
   encoder, record = weights_lib.read_encoder(
     _saved(content, tmp_path / "a.ckpt")
@@ -216,9 +216,7 @@ def test_names_and_shapes_that_do_not_fit_are_listed(
     weights_lib.read_encoder(_saved(state, tmp_path / "a.pth"))
 
 
-def test_a_name_beside_the_encoder_with_no_known_meaning_is_listed(
-  tmp_path, model
-):
+def test_an_unknown_name_outside_the_encoder_is_listed(tmp_path, model):
   content = torch_resnet.checkpoint("MoCo", model)
   content["state_dict"]["module.decoder.weight"] = torch.ones(1)
   with pytest.raises(errors.UsageError, match="unknown.*: .*decoder.weight"):
@@ -226,7 +224,7 @@ def test_a_name_beside_the_encoder_with_no_known_meaning_is_listed(
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".npz"])
-def test_weights_that_go_out_come_back(tmp_path, suffix):
+def test_exported_weights_can_be_imported(tmp_path, suffix):
   encoder = _encoder()
   path = str(tmp_path / "folder" / f"a{suffix}")
   weights_lib.write_encoder(encoder, path)
@@ -316,7 +314,7 @@ def test_an_onnx_file_computes_the_same(tmp_path, difference, stem, stack):
     )
 
 
-def test_an_encoder_that_is_no_resnet_goes_out_as_onnx_alone(tmp_path):
+def test_an_encoder_that_is_not_a_resnet_can_only_be_exported_as_onnx(tmp_path):
   pytest.importorskip("tf2onnx", reason="needs tf2onnx to write the file")
   pytest.importorskip("onnxruntime", reason="needs ONNX Runtime to run it")
   encoder = tf.keras.Sequential(

@@ -48,7 +48,7 @@ def test_negatives_all_equal_to_the_positive_give_log_of_k_plus_one():
   np.testing.assert_allclose(info_nce.info_nce(logits), np.log(8), rtol=1e-6)
 
 
-def test_a_positive_far_above_all_negatives_gives_no_loss():
+def test_the_loss_of_a_far_more_similar_positive_is_zero():
   logits = tf.constant([[100.0, 0.0, 0.0]])
   assert float(info_nce.info_nce(logits)) == 0.0
 

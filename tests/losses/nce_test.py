@@ -32,7 +32,7 @@ def test_it_equals_the_formula_one_sample_at_a_time(in_graph):
   np.testing.assert_allclose(ours, slow_nce(logits, 30.0, 100), rtol=1e-5)
 
 
-def test_a_model_that_is_noise_loses_log_two_for_every_sample():
+def test_the_loss_of_a_model_equal_to_the_noise_is_log_two_per_sample():
   # P = Pn·M for all, so that each of the 1+M decisions is a fair coin.
   logits = tf.zeros([3, 1 + 7])
   log_z = tf.constant(np.log(100 / 7), tf.float32)

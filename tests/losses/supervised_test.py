@@ -57,7 +57,7 @@ def test_with_one_positive_each_it_is_nt_xent():
   np.testing.assert_allclose(ours, expected, rtol=1e-5)
 
 
-def test_cross_entropy_counts_the_labeled_alone():
+def test_cross_entropy_counts_only_labeled_examples():
   logits = np.float32([[2, 0, 0], [0, 9, 9], [0, 0, 1]])
   total, count = supervised.cross_entropy_sum(
     tf.constant(logits), tf.constant([0, -1, 1])

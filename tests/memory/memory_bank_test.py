@@ -51,7 +51,7 @@ def test_writing_mixes_old_and_new_and_leaves_the_others(in_graph):
   np.testing.assert_allclose(bank.embeddings, expected, atol=1e-6)
 
 
-def test_of_an_image_that_comes_twice_the_last_is_written():
+def test_of_duplicates_in_a_batch_the_last_is_written():
   bank = memory_bank.MemoryBank(4, 3)
   index = tf.constant([2, 0, 2], tf.int64)
   bank.write(index, tf.eye(3), momentum=0.0)
@@ -59,7 +59,7 @@ def test_of_an_image_that_comes_twice_the_last_is_written():
   np.testing.assert_allclose(bank.embeddings[0], [0, 1, 0], atol=1e-6)
 
 
-def test_negatives_are_other_images_uniformly():
+def test_negatives_are_uniform_over_other_images():
   index = tf.constant([0, 3, 9], tf.int64)
   drawn = memory_bank.draw_negatives(
     index, tf.range(3, dtype=tf.int64), count=9000, num_images=10, seed=1
@@ -71,7 +71,7 @@ def test_negatives_are_other_images_uniformly():
     assert ((others - 1000) ** 2 / 1000).sum() < 26  # chi², 8 degrees, p 0.001
 
 
-def test_draws_depend_on_the_example_and_the_seed_alone():
+def test_draws_depend_only_on_example_and_seed():
   def drawn(examples, seed):
     return memory_bank.draw_negatives(
       tf.zeros([len(examples)], tf.int64),
@@ -122,7 +122,7 @@ def test_similarities_and_their_gradient_equal_the_plain_computation(
   "arguments, message",
   [((1, 4), "1 images"), ((9, 4, "int8"), "'int8'.*float32.*bank_dtype")],
 )
-def test_what_cannot_work_is_refused(arguments, message):
+def test_invalid_arguments_are_refused(arguments, message):
   num_images, size, dtype = (*arguments, "float32")[:3]
   with pytest.raises(errors.UsageError, match=message):
     memory_bank.MemoryBank(num_images, size, dtype=dtype)

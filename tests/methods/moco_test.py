@@ -129,7 +129,7 @@ def test_the_key_side_starts_as_a_copy_of_the_query_side():
     np.testing.assert_array_equal(key[name], value)
 
 
-def test_the_optimizer_touches_the_query_side_alone():
+def test_the_optimizer_updates_only_the_query_side():
   model = tiny_moco()
   learned = {v.ref() for v in model.learned_variables}
   assert not learned & {v.ref() for v in model.key_encoder.weights}
@@ -177,7 +177,7 @@ def test_a_queue_as_long_as_the_dataset_is_refused():
     build(queue_size=100)
 
 
-def test_views_are_finished_in_the_train_step_where_asked():
+def test_views_can_be_finished_inside_the_train_step():
   seen = []
 
   def finish(views, step):

@@ -139,13 +139,13 @@ def test_five_steps_equal_an_independent_numpy_reference(kind):
       )
 
 
-def test_all_patches_take_one_call_of_the_encoder():
+def test_all_patches_are_one_call_of_the_encoder():
   model = tiny_pirl()
   model.contrast(batch(0), training=True)
   assert model.encoder.calls == [(BATCH, 2, 2, 3), (BATCH * PATCHES, 2, 2, 3)]
 
 
-def test_every_head_learns_and_the_bank_does_not():
+def test_heads_are_trained_by_gradient_and_the_bank_is_not():
   model = tiny_pirl()
   views = batch(0)
   with tf.GradientTape() as tape:
@@ -188,7 +188,7 @@ def test_a_setting_out_of_range_is_named(setting):
     (pirl.build_pirl, batches.JigsawPair),
   ],
 )
-def test_built_for_a_run_it_takes_a_step(build, batch_type):
+def test_a_method_built_for_a_run_trains_a_step(build, batch_type):
   setup = base.Setup(num_images=50, batch_size=4, image_size=16)
   encoder = functools.partial(resnet.resnet18, width=1 / 16, stem="small")
   model = build(setup, encoder=encoder, num_negatives=5)

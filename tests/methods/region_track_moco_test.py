@@ -86,7 +86,7 @@ def test_one_queue_takes_the_keys_of_frames_then_of_regions(views):
   assert logs["loss"][0] == pytest.approx(total, rel=1e-5)
 
 
-def test_frames_and_regions_are_one_call_of_each_encoder_a_kind(
+def test_each_encoder_is_called_once_for_frames_and_once_for_regions(
   views, monkeypatch
 ):
   model, sizes = build(), []
@@ -106,7 +106,7 @@ def test_chance_loss_is_the_weighted_logarithm():
   assert model.chance_loss == pytest.approx(0.75 * math.log(QUEUE + 1))
 
 
-def test_a_half_of_weight_0_is_left_out(views):
+def test_a_loss_with_weight_0_is_skipped(views):
   model = build(frame_weight=1.0, track_weight=0.0)
   expected = moco.MoCo.contrast(
     model, batches.ImagePair(views.query, views.key), training=True
@@ -120,7 +120,7 @@ def test_a_half_of_weight_0_is_left_out(views):
 
 
 @pytest.mark.parametrize("weights", [(-1.0, 1.0), (0.0, 0.0)])
-def test_weights_that_are_none_are_refused(weights):
+def test_invalid_weights_are_refused(weights):
   with pytest.raises(errors.UsageError, match="frame_weight.*at least 0"):
     build(frame_weight=weights[0], track_weight=weights[1])
 

@@ -1,4 +1,4 @@
-"""Trains small methods on N logical CPUs and saves all that they know.
+"""Trains small methods on N logical CPUs and saves their variables.
 
 A program of its own, because a process is divided into devices only once:
 python -m tests.methods.replicas --methods moco --replicas=2 --output=FOLDER
@@ -94,7 +94,7 @@ def build_supervised_metric(replicas):
 
 
 def build_hybrid(replicas):
-  classifier = heads.ClassifierHead(num_classes=3)
+  classifier = heads.LinearHead(embedding_size=3)
   classifier(tf.zeros([1, 6]))
   rng = np.random.default_rng(4)
   for variable in classifier.trainable_variables:

@@ -1,4 +1,4 @@
-"""Methods on several replicas against the same on one."""
+"""Methods on several replicas equal those on one."""
 
 import functools
 import subprocess

@@ -1,4 +1,4 @@
-"""Tests of methods that see labels: supervised, its contrast, the hybrid."""
+"""Methods that use labels: supervised, supervised contrastive, hybrid."""
 
 import functools
 import sys
@@ -105,7 +105,7 @@ def test_only_labeled_images_have_a_supervised_loss():
   np.testing.assert_allclose(contrast.loss, each.mean(), rtol=1e-5)
 
 
-def test_a_batch_without_any_label_has_the_contrastive_loss_alone():
+def test_a_batch_without_labels_has_only_the_contrastive_loss():
   views = batches.LabeledPair(images(1), images(2), tf.fill([8], -1))
   logs = step(build_hybrid(0.5), views)
   assert logs["supervised_loss"] == 0
@@ -114,7 +114,7 @@ def test_a_batch_without_any_label_has_the_contrastive_loss_alone():
   )
 
 
-def test_the_classifier_learns_beside_the_contrastive_parts():
+def test_the_classifier_is_trained_with_the_contrastive_parts():
   model = build_hybrid(0.5)
   inner = {v.ref() for v in model.contrastive.learned_variables}
   learned = {v.ref() for v in model.learned_variables}
@@ -147,7 +147,7 @@ def test_the_classifier_learns_beside_the_contrastive_parts():
     ),
   ],
 )
-def test_what_cannot_work_is_refused(build, message):
+def test_invalid_arguments_are_refused(build, message):
   with pytest.raises(errors.UsageError, match=message):
     build()
 

@@ -8,14 +8,14 @@ import pytest
 from tf_ssl.ops import boxes
 
 
-def test_half_a_box_overlaps_by_a_third():
+def test_iou_of_a_box_shifted_by_half_its_width_is_a_third():
   found = boxes.iou(
     np.array([[0.0, 0, 4, 4]]), np.array([[2.0, 0, 6, 4], [8, 8, 9, 9]])
   )
   np.testing.assert_allclose(found, [[1 / 3, 0]])
 
 
-def test_empty_boxes_overlap_with_nothing():
+def test_iou_of_empty_boxes_is_zero():
   empty = np.zeros([1, 4])
   assert boxes.iou(empty, empty) == 0
 
@@ -36,7 +36,7 @@ def test_neighbors_are_shifted_by_sizes_of_the_box():
   np.testing.assert_allclose(near, [expected])
 
 
-def test_each_side_of_a_neighbor_goes_out_and_in():
+def test_each_side_of_a_neighbor_moves_outward_and_inward():
   box = [10.0, 10, 20, 30]
   near = boxes.neighbors(np.array([box]), shifts=(0.0,), side_shift=0.1)
   expected = [box] + [
@@ -49,7 +49,7 @@ def test_each_side_of_a_neighbor_goes_out_and_in():
   np.testing.assert_allclose(near, [expected])
 
 
-def test_of_two_overlapping_boxes_the_better_ranked_stays():
+def test_suppression_keeps_the_higher_score_of_overlapping_boxes():
   found = boxes.suppress(
     np.array([[0.0, 0, 10, 10], [1, 0, 11, 10], [50, 50, 60, 60]]),
     np.array([1.0, 3.0, 2.0]),

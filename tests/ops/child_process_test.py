@@ -1,4 +1,4 @@
-"""Child processes: their environment, their end and what is told about it."""
+"""Child processes: environment, end, description of a crash."""
 
 import os
 import signal

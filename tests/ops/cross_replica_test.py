@@ -24,7 +24,7 @@ def test_unshuffling_undoes_shuffling(in_graph):
   np.testing.assert_array_equal(back, batch)
 
 
-def test_another_seed_deals_otherwise():
+def test_another_seed_gives_another_permutation():
   batch = tf.range(16)
   first = cross_replica.shuffle(batch, seed=[1, 2]).examples
   second = cross_replica.shuffle(batch, seed=[1, 3]).examples

@@ -9,7 +9,7 @@ import pytest
 from tf_ssl.ops import jpeg
 
 
-def test_what_is_encoded_is_red_where_it_was_red():
+def test_encoding_and_decoding_keep_the_colors_in_place():
   image = np.zeros([16, 24, 3], np.uint8)
   image[..., 0] = 200
   data = np.frombuffer(jpeg.encode(image), np.uint8)

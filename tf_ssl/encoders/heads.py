@@ -27,7 +27,7 @@ class _Linear(tf.keras.layers.Dense):
 
 
 class LinearHead(tf.keras.layers.Layer):
-  """One linear layer: MoCo v1 and PIRL."""
+  """One linear layer: the head of MoCo v1 and PIRL, and a classifier."""
 
   def __init__(self, *, embedding_size: int = 128, name="projection_head"):
     super().__init__(dtype="float32", name=name)
@@ -143,17 +143,3 @@ class JigsawHead(tf.keras.layers.Layer):
     flat = self.patch_head(tf.reshape(features, [-1, size]), training=training)
     joined = tf.reshape(flat, [-1, patches * flat.shape[1]])
     return self.output_layer(joined)
-
-
-class ClassifierHead(tf.keras.layers.Layer):
-  """One linear layer: the class logits of a supervised network."""
-
-  def __init__(self, *, num_classes: int, name="classifier"):
-    super().__init__(dtype="float32", name=name)
-    self.embedding_size = num_classes
-    self.output_layer = _Linear(num_classes, name="output")
-
-  def call(self, features, training=None):
-    """[B, D] -> [B, C]."""
-    del training
-    return self.output_layer(features)

@@ -123,6 +123,8 @@ def build_hybrid(
   """
   supervised_method.check_classes(setup)
   method = contrastive(setup)
-  classifier = heads.ClassifierHead(num_classes=setup.num_classes)
+  classifier = heads.LinearHead(
+    embedding_size=setup.num_classes, name="classifier"
+  )
   classifier(tf.zeros([1, method.encoder.feature_size]))
   return Hybrid(method, classifier, weight=weight)

@@ -41,7 +41,7 @@ def build_supervised(setup: base.Setup, *, encoder: Callable) -> Supervised:
   """
 
   def classifier(name):
-    return heads.ClassifierHead(num_classes=setup.num_classes, name=name)
+    return heads.LinearHead(embedding_size=setup.num_classes, name=name)
 
   check_classes(setup)
   return Supervised(
