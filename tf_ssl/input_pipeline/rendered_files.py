@@ -1,7 +1,7 @@
-"""Rendered data in a folder of the user's own, under names that do not change.
+"""Renders datasets into a folder of the user, under fixed names.
 
-What `datasets.synthetic` and `rendered_tracks` make lies in a cache, in folders
-whose names tell all that decides what is in them.
+`rendering.synthetic` and `rendered_tracks` instead use a cache, whose folder
+names encode everything that determines their content.
 """
 
 import os
@@ -9,15 +9,13 @@ import pathlib
 import shutil
 
 from tf_ssl import errors
-from tf_ssl.datasets.invariance_sets import (
-  invariance_sets,
-  rendered_sets,
-)
+from tf_ssl.datasets.invariance_sets import invariance_sets, rendered_sets
 from tf_ssl.input_pipeline import rendered_tracks
+from tf_ssl.ops import workdir
 from tf_ssl.rendering import synthetic
 
 KINDS = ("objects", "scenes", "videos", "sets")
-_OF_THE_PAPER = 6  # of `invariance_sets.INVARIANCES`
+_NUM_PAPER_INVARIANCES = 6  # The first of `invariance_sets.INVARIANCES`.
 
 
 def write(
@@ -34,44 +32,44 @@ def write(
   variety: float = 1.0,
   black_background: bool = False,
 ) -> None:
-  """Renders into a folder, anew unless it was interrupted.
+  """Renders a dataset, replacing an earlier one; resumes if interrupted.
 
     objects   images/CATEGORY/000123.png, one object each
     scenes    images/000012.png, masks/, boxes/, annotations.json, classes.json:
               see `synthetic.rendered_scenes`
-    videos    videos/000012.mp4, videos/boxes/, and tracks/tracks.tfrecord, the
-              true tracks: see `synthetic.rendered_videos` and
+    videos    videos/000012.mp4, videos/boxes/, and the ground-truth tracks in
+              tracks/tracks.tfrecord: see `synthetic.rendered_videos` and
               `video.track_records`
-    sets      of the paper's six invariances: what rendered_six.gin takes as
-              SETS_DIR; see `rendered_sets`
+    sets      image sets of the paper's six invariances, for SETS_DIR of
+              rendered_six.gin: see `rendered_sets`
 
   Args:
     kind: one of `KINDS`.
-    output_dir: made if it is not there.
-    split: one of `synthetic.SPLITS`; sets have instances of their own.
-    number: of images, scenes or videos; of sets, for each invariance.
-    image_size: H and W.
-    frames: of a video.
-    fps: frames a second of a video.
-    images_per_set: of a set.
-    seed: of the world.
-    variety: of objects, see `synthetic.rendered_folder`.
-    black_background: of sets, see `rendered_sets`.
+    output_dir: folder to write, created if missing.
+    split: one of `synthetic.SPLITS`; sets have their own instances.
+    number: number of images, scenes or videos, or of sets per invariance.
+    image_size: height and width of the images, pixels.
+    frames: number of frames of a video.
+    fps: frame rate of a video, frames per second.
+    images_per_set: number of images in a set.
+    seed: seed of the rendered world.
+    variety: variety of the objects' views and lights, 0..1.
+    black_background: whether sets have a black background.
 
   Raises:
-    UsageError: an argument out of range, or a folder that cannot be written.
+    UsageError: an argument is out of range, or the folder cannot be written.
   """
-  if kind not in KINDS:
-    raise errors.UsageError(
-      f"--what={kind}: expected one of {', '.join(KINDS)}; change --what"
-    )
-  if black_background and kind != "sets":
-    raise errors.UsageError(
-      f"--black_background with --what={kind}: only sets can do without a"
-      " background; change --what"
-    )
+  errors.require(
+    kind in KINDS,
+    f"--what={kind}: expected one of {', '.join(KINDS)}; change --what",
+  )
+  errors.require(
+    kind == "sets" or not black_background,
+    f"--black_background with --what={kind}: expected --what=sets; change"
+    " --what",
+  )
   if kind == "sets":
-    for invariance in invariance_sets.INVARIANCES[:_OF_THE_PAPER]:
+    for invariance in invariance_sets.INVARIANCES[:_NUM_PAPER_INVARIANCES]:
       rendered_sets.rendered_sets(
         invariance,
         num_sets=number,
@@ -94,23 +92,17 @@ def write(
     made = synthetic.rendered_folder(
       num_images=number, variety=variety, **world
     )
-    made_folders = [pathlib.Path(made)]
+    folders = [pathlib.Path(made)]
   elif kind == "scenes":
     made = synthetic.rendered_scenes(num_images=number, **world)
-    made_folders = list(pathlib.Path(made).iterdir())
+    folders = list(pathlib.Path(made).iterdir())
   else:
     moving = {"num_videos": number, "num_frames": frames, "fps": fps, **world}
     made = synthetic.rendered_videos(**moving)
     tracks = rendered_tracks.rendered_tracks(**moving)
-    made_folders = [pathlib.Path(made), pathlib.Path(tracks.root)]
-  try:
-    for path in made_folders:
-      place = target / path.name
-      shutil.rmtree(place, ignore_errors=True)
-      os.replace(path, place)
+    folders = [pathlib.Path(made), pathlib.Path(tracks.root)]
+  with workdir.writable(target, "--output_dir"):
+    for path in folders:
+      shutil.rmtree(target / path.name, ignore_errors=True)
+      os.replace(path, target / path.name)
     shutil.rmtree(parts)
-  except OSError as error:
-    raise errors.UsageError(
-      f"--output_dir={output_dir}: {error.strerror or error}; choose a folder"
-      " that you may write to"
-    ) from error
