@@ -1,7 +1,7 @@
-"""Makes the batches of trainings elsewhere: a tf.data service on this machine.
+"""Runs a tf.data service, which makes batches for training on other machines.
 
-It runs what trainings send it, so let only those reach its ports whom you would
-let run programs.
+It executes what training jobs send. Restrict access to its ports to people who
+may run programs on this machine.
 """
 
 import sys
@@ -24,15 +24,14 @@ def main(invocation: cli.Invocation) -> None:
 
 
 TOOL = cli.Tool("data_service", __doc__, main)
-TOOL.number_flag("port", 5050, "Where the dispatcher listens.")
-TOOL.number_flag("workers", 1, "How many processes make batches here.")
+TOOL.number_flag("port", 5050, "Port of the dispatcher.")
+TOOL.number_flag("workers", 1, "Number of processes that make batches here.")
 TOOL.text_flag(
-  "host", "By which name or address others reach this machine: localhost."
+  "host", "Name or address of this machine for others; default: localhost."
 )
 TOOL.text_flag(
   "dispatcher",
-  "host:port of the dispatcher on another machine, to work for it instead of"
-  " starting one here.",
+  "host:port of a dispatcher on another machine; default: one is started here.",
 )
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Finds region tracks in videos: what to learn from, without a label.
+"""Mines region tracks from videos, for training without labels.
 
 Reads raw videos and writes TFRecords (tf_ssl/video/mining/track_records.py),
-tracks.csv, summary.json and, if asked to, pictures. Interrupted, the same
-command goes on. Words after -- are options of Beam's runner, such as
---flink_master=localhost:8081; all its processes must see both folders.
+tracks.csv, summary.json and optional previews. After an interruption, the same
+command resumes. Arguments after -- are options of Beam's runner, such as
+--flink_master=localhost:8081; all its processes need access to both folders.
 """
 
 import functools
@@ -15,8 +15,8 @@ _NUMBERS = "rate width frame_size stretch_seconds tracks_per_stretch".split()
 
 
 def main(invocation: cli.Invocation) -> None:
-  """Runs `mine_videos.mine_videos` with the features asked for."""
-  os.environ.setdefault("PYTHONWARNINGS", "ignore")  # In the processes below.
+  """Runs `mine_videos.mine_videos`."""
+  os.environ.setdefault("PYTHONWARNINGS", "ignore")  # For child processes.
   from tf_ssl.features import encoder_regions as encoder_features
   from tf_ssl.video.mining import mine_videos, mining
   from tf_ssl.video.tracking import region_features, tracker
@@ -28,7 +28,7 @@ def main(invocation: cli.Invocation) -> None:
     describe = functools.partial(
       encoder_features.EncoderFeatures, path, endpoint=endpoint
     )
-    describe()  # To be told here what is wrong with it.
+    describe()  # Fails early if the encoder cannot be used.
     features = encoder_features.name(path, endpoint)
   matcher = flags.matcher or "greedy"
   mine_videos.mine_videos(
@@ -56,22 +56,22 @@ TOOL = cli.Tool(
   required=["videos", "output_dir"],
   takes_rest=True,
 )
-TOOL.number_flag("rate", 8.0, "Frames a second that are looked at.")
-TOOL.number_flag("width", 240, "Pixels across, where regions are followed.")
-TOOL.number_flag("frame_size", 256, "Pixels of a stored frame's shorter side.")
-TOOL.number_flag("stretch_seconds", 16.0, "Tracks end where a stretch ends.")
-TOOL.number_flag("tracks_per_stretch", 20, "The best so many are kept.")
-TOOL.number_flag("preview", 0, "Draws the tracks of so many videos.")
-TOOL.number_flag("processes", 0, "Of the direct runner; 0: one a core.")
-TOOL.text_flag("videos", "A folder of videos, one, or a manifest FILE.csv.")
-TOOL.text_flag("output_dir", "The folder to write, such as tracks/a.")
-TOOL.text_flag("encoder", "A SavedModel that describes regions; else colors.")
-TOOL.text_flag("endpoint", "Its map that is used: C4 (the default) or C5.")
-TOOL.text_flag("matcher", "greedy (the paper's, the default), mutual, optimal.")
-TOOL.switch("flow", "Expects a region where the optical flow takes it.")
-TOOL.text_flag("reader", "What decodes: auto (the default), pyav, tfio.")
-TOOL.text_flag("runner", "Of Beam: DirectRunner, FlinkRunner, SparkRunner ...")
-TOOL.switch("overwrite", "Begins anew, whatever output_dir holds of tracks.")
+TOOL.number_flag("rate", 8.0, "Sampling rate, frames per second.")
+TOOL.number_flag("width", 240, "Width of the frames that are tracked, pixels.")
+TOOL.number_flag("frame_size", 256, "Shorter side of stored frames, pixels.")
+TOOL.number_flag("stretch_seconds", 16.0, "Maximum length of a track, seconds.")
+TOOL.number_flag("tracks_per_stretch", 20, "Maximum tracks in that time.")
+TOOL.number_flag("preview", 0, "Number of videos whose tracks are drawn.")
+TOOL.number_flag("processes", 0, "Processes of DirectRunner; 0: one per core.")
+TOOL.text_flag("videos", "Folder of videos, one video, or manifest FILE.csv.")
+TOOL.text_flag("output_dir", "Folder to write, such as tracks/a.")
+TOOL.text_flag("encoder", "SavedModel for the region features; default: none.")
+TOOL.text_flag("endpoint", "Map of the encoder: C4 (default) or C5.")
+TOOL.text_flag("matcher", "greedy (the paper's, default), mutual or optimal.")
+TOOL.switch("flow", "Also expects regions where the optical flow moves them.")
+TOOL.text_flag("reader", "Decoder of videos: auto (default), pyav or tfio.")
+TOOL.text_flag("runner", "Beam runner: DirectRunner, FlinkRunner, ...")
+TOOL.switch("overwrite", "Discards tracks that are already in output_dir.")
 
 if __name__ == "__main__":
   TOOL.run()
