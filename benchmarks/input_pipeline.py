@@ -1,8 +1,8 @@
-"""How fast views are made on one core, and whether memory stays flat.
+"""Measures the speed of views on one core, and the growth of memory.
 
-Questions, each answered with a ratio measured in one run:
-- two MoCo v2 views of every image against the same recipe in Pillow and NumPy;
-- with the photometric half left to the accelerator, against decoding alone;
+It measures three ratios, each within one run:
+- two MoCo v2 views per image, compared with the recipe in Pillow and NumPy;
+- crops for photometric steps on the accelerator, compared with decoding alone;
 - peak memory with ten times the images.
 
 python benchmarks/input_pipeline.py --images=../shared/data/imagenette/train
@@ -29,7 +29,7 @@ _STEPS_TO_SETTLE = 200
 
 
 def main() -> None:
-  """Runs the comparisons that were not switched off."""
+  """Runs the comparisons that are not disabled."""
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument("--images", default="../shared/data/imagenette/train")
   parser.add_argument("--image_size", type=int, default=224)
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def _compare_speed(args: argparse.Namespace) -> None:
-  os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before TF counts
+  os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # Before TensorFlow counts cores.
   from tf_ssl.augment import recipes
   from tf_ssl.datasets import open_images
   from tf_ssl.input_pipeline import view_batches
@@ -86,13 +86,13 @@ def _compare_speed(args: argparse.Namespace) -> None:
     "decoding alone": decoded,
     "geometry alone": lambda steps: _consumer(pairs(steps, False)),
   }
-  # What a long run takes beyond a short one: steady state, nothing of starting.
+  # The difference of a long and a short run excludes the start.
   runs = {
     name: (make(1), make(1 + args.steps)) for name, make in makers.items()
   }
   for short, long in runs.values():
     short()
-    long()  # compiles, fills caches
+    long()  # Compiles and fills caches.
   wall = {name: [] for name in runs}
   cpu = {name: [] for name in runs}
   for _ in range(args.rounds):
@@ -106,13 +106,13 @@ def _compare_speed(args: argparse.Namespace) -> None:
       wall[name].append(spent[0] - base[0])
       cpu[name].append(spent[1] - base[1])
   count = args.steps * args.batch_size
-  print(f"{count} images a round, median of {args.rounds} rounds, one core")
+  print(f"{count} images per round, median of {args.rounds} rounds, one core")
   for name in runs:
     print(
       f"  {name:18s} {count / statistics.median(wall[name]):8.0f} images/s"
-      f"  {1e3 * statistics.median(cpu[name]) / count:7.3f} ms of CPU an image"
+      f"  {1e3 * statistics.median(cpu[name]) / count:7.3f} ms of CPU per image"
     )
-  # CPU time, so that other programs on the machine do not decide the ratio.
+  # CPU time is less sensitive to other programs on the machine.
   views = _ratio(cpu["Pillow, two views"], cpu["two views"])
   geometry = _ratio(cpu["decoding alone"], cpu["geometry alone"])
   print(f"two views / Pillow: {views:.2f} (expected >= 3)")
@@ -120,7 +120,7 @@ def _compare_speed(args: argparse.Namespace) -> None:
 
 
 def _ratio(one: list[float], other: list[float]) -> float:
-  """Of neighbors in time, the middle one of all rounds."""
+  """Returns the median ratio of measurements from the same round."""
   return statistics.median(a / b for a, b in zip(one, other, strict=True))
 
 
@@ -218,7 +218,7 @@ def _compare_memory(num_images: int) -> None:
       image.save(first)
       for i in range(1, count):
         os.link(first, os.path.join(folder, f"{i}.jpg"))
-      # A fresh process: a peak is never forgotten.
+      # A fresh process, since peak memory is never reset.
       done = subprocess.run(
         [sys.executable, "-W", "ignore", __file__, "--peak_memory_of", folder],
         stdout=subprocess.PIPE,
@@ -234,7 +234,7 @@ def _compare_memory(num_images: int) -> None:
 
 
 def _peak_memory(folder: str) -> float:
-  """MiB that this process took at most, for the same number of steps."""
+  """Returns the peak memory of this process after a fixed number of steps."""
   from tf_ssl.augment import recipes
   from tf_ssl.datasets import open_images
   from tf_ssl.input_pipeline import view_batches

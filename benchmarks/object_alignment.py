@@ -1,19 +1,19 @@
-"""Whether an encoder sees the same object in a moving one: on true boxes.
+"""Measures whether an encoder recognizes an object over time.
 
     python -m benchmarks.object_alignment --videos=davis2016 --videos=otb \
       --model=frames=runs/a/saved_model --model=tracks=runs/b/saved_model
 
-A folder holds NAME.mp4 and boxes/NAME.csv (see benchmarks/tracking.py). The
-object's box at t and at t + k is cut out, k being 0.5, 1 and 2 seconds, and
-given to the encoder at --size pixels. For each model, for its embedding and its
-feature, and for each k:
+A folder contains NAME.mp4 and boxes/NAME.csv (see benchmarks/tracking.py). The
+object's box is cropped at t and at t + k, for k = 0.5, 1 and 2 seconds, and
+resized to --size pixels. Prints for the embedding and the feature of each
+model, and for each k:
 
--   alignment: the mean cosine of an object and itself later, a: Wang & Isola's
-    (2020) alignment is 2 - 2a;
--   others: the mean cosine with the objects of other videos. Where all is alike
-    both are high;
--   retrieval: how often the object itself at t + k is nearer to it than one
-    crop of each other video. Chance is one in the number of videos.
+-   alignment: mean cosine a of an object with itself later; the alignment of
+    Wang & Isola (2020) is 2 - 2a;
+-   others: mean cosine with the objects of other videos; if all images have
+    similar features, both are high;
+-   retrieval: how often the object at t + k is nearer than one crop of each
+    other video. Chance is one divided by the number of videos.
 """
 
 import argparse
@@ -25,8 +25,8 @@ import numpy as np
 from benchmarks import tracking
 
 _SECONDS = (0.5, 1.0, 2.0)
-_EVERY = 0.25  # seconds between the moments t
-_LEAST = 8  # pixels of a side; smaller boxes are left out
+_EVERY = 0.25  # Seconds between the times t.
+_LEAST = 8  # Pixels; boxes with a smaller side are skipped.
 
 
 def main() -> None:
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def _crops(video: pathlib.Path, size: int):
-  """Times [n] and crops [n, size, size, 3] uint8 of the object."""
+  """Returns times [n] and crops [n, size, size, 3] uint8 of the object."""
   from tf_ssl.video.decoding import decode
   from tf_ssl.video.source import videos
 
@@ -90,14 +90,14 @@ def _unit(rows: np.ndarray) -> np.ndarray:
 
 
 def _pairs(times: np.ndarray, seconds: float) -> np.ndarray:
-  """[m, 2] rows of crops so many seconds apart, to half a distance."""
+  """Returns rows [m, 2] of crops at a distance in seconds."""
   later = np.argmin(np.abs(times[None] - times[:, None] - seconds), 1)
   fits = np.abs(times[later] - times - seconds) < _EVERY / 2
   return np.stack([np.arange(len(times)), later], 1)[fits]
 
 
 def _measure(vectors, pairs) -> tuple[float, float, float]:
-  """Means over the videos that have pairs; other crops are drawn, seed 0."""
+  """Returns means over videos with pairs; other crops are random, seed 0."""
   rng = np.random.default_rng(0)
   rows = []
   for number, found in enumerate(pairs):

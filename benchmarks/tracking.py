@@ -1,14 +1,15 @@
-"""How good region tracks are, against true boxes; and how fast they are made.
+"""Measures quality and speed of region tracks, with ground-truth boxes.
 
     python -m benchmarks.tracking --videos=davis2016 --videos=otb
 
-A folder holds NAME.mp4 and boxes/NAME.csv with the true box of one object a
-frame: columns frame, xmin, ymin, xmax, ymax (pixels, the maximum exclusive),
-empty where it is absent. Prints pair precision and recall (`track_quality`) at
-0.5, 1 and 2 seconds for each matcher with and without flow, the mean over
-videos beside the true box that is kept still, and one line a video for the
-default. In brackets: over how many videos, for one without pairs has no
-precision. With --encoder regions are described by its map C4.
+A folder contains NAME.mp4 and boxes/NAME.csv with the ground-truth box of one
+object per frame: columns frame, xmin, ymin, xmax, ymax (pixels, the maximum
+exclusive), blank if the object is absent. Prints pair precision and recall
+(`track_quality`) at 0.5, 1 and 2 seconds: means over videos for each matcher
+with and without flow, and for the ground-truth box that is not moved, and one
+line per video for the default. The number in parentheses is the number of
+videos with pairs, over which precision is averaged. With --encoder, regions are
+described by its map C4.
 """
 
 import argparse
@@ -42,7 +43,7 @@ def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument("--videos", action="append", required=True)
   parser.add_argument("--defaults_only", action="store_true")
-  parser.add_argument("--encoder", help="a SavedModel in place of histograms")
+  parser.add_argument("--encoder", help="SavedModel instead of histograms")
   arguments = parser.parse_args()
   cv2.setNumThreads(1)
   films = [
@@ -50,7 +51,7 @@ def main() -> None:
     for folder in arguments.videos
     for video in videos.find_videos(folder)
   ]
-  print(f"{'box that stays':24} {_mean([film.still() for film in films])}")
+  print(f"{'box not moved':24} {_mean([film.still() for film in films])}")
   default = tracker.Settings()
   for matcher in ("greedy", "mutual", "optimal"):
     for flow in (False, True):
@@ -67,14 +68,14 @@ def main() -> None:
   spent = np.array([film.seconds for film in films]).sum(0)
   proposing, observing, following = 1000 * spent / count
   print(
-    f"ms of one core a frame: selective search {proposing:.0f}, features and"
-    f" flow {observing - proposing:.0f}, following and selection"
+    f"ms of one core per frame: selective search {proposing:.0f}, features and"
+    f" flow {observing - proposing:.0f}, tracking and selection"
     f" {following / films[0].runs:.0f}"
   )
 
 
 class _Film:
-  """One video, looked at once, and its true boxes."""
+  """One video, observed once, with its ground-truth boxes."""
 
   def __init__(self, video: videos.Video, encoder: str | None):
     self.name = video.name
@@ -95,7 +96,7 @@ class _Film:
     self.describe = region_features.Histograms()
     if encoder is not None:
       self.describe = encoder_features.EncoderFeatures(encoder)
-    self.seconds = np.zeros(3)  # proposals, all of observing, following
+    self.seconds = np.zeros(3)  # Proposals, observing, tracking.
 
     def propose(image):
       began = time.process_time()
@@ -116,7 +117,7 @@ class _Film:
     self.seconds[1] += time.process_time() - began
 
   def quality(self, settings: tracker.Settings) -> list[float]:
-    """Precision and recall at each distance."""
+    """Returns precision and recall at each distance."""
     began = time.process_time()
     found = [
       track._replace(start=track.start + first)
@@ -140,7 +141,7 @@ class _Film:
     return result
 
   def still(self) -> list[float]:
-    """The share of true boxes that are still right after a distance."""
+    """Returns the fraction of boxes that are still correct later."""
     result = []
     for seconds in SECONDS:
       lag = round(seconds * RATE)
@@ -156,7 +157,7 @@ class _Film:
 
 
 def true_boxes(video: pathlib.Path, scale: float) -> dict[int, list[float]]:
-  """Frame -> xmin, ymin, xmax, ymax, divided by the scale."""
+  """Returns xmin, ymin, xmax, ymax by frame, divided by the scale."""
   with open(video.parent / "boxes" / f"{video.stem}.csv") as file:
     return {
       int(row["frame"]): [
@@ -170,7 +171,7 @@ def true_boxes(video: pathlib.Path, scale: float) -> dict[int, list[float]]:
 def _mean(rows: list[list[float]]) -> str:
   table = np.array(rows)
   with warnings.catch_warnings():
-    warnings.simplefilter("ignore", RuntimeWarning)  # of a mean of nothing
+    warnings.simplefilter("ignore", RuntimeWarning)  # For empty means.
     mean = np.nanmean(table, axis=0)
   return " | ".join(
     f"{seconds:g} s: precision {mean[2 * k]:.2f}"

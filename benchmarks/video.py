@@ -1,18 +1,18 @@
-"""How fast videos become batches and tracks, and in how much memory.
+"""Measures the speed of frame pairs and of track mining.
 
     python -m benchmarks.video --videos=../shared/data/videos/davis2016
 
-Questions, each answered with ratios measured in one run:
+It measures ratios, each within one run:
 
--   an epoch of frame pairs, from video files to training batches, against
-    PyAV's bare sequential decoding of the same files;
--   reading tracks' shards against decoding their frames again;
--   following regions: frames a second of one core, the share of selective
-    search, and two processes against one.
+-   an epoch of frame pairs, from video files to training batches, compared with
+    PyAV's sequential decoding of these files;
+-   reading the shards of tracks, compared with decoding their frames again;
+-   tracking: frames per second of one core, fraction of selective search, and
+    two processes compared with one.
 
-What an hour-long video takes of memory: benchmarks/video_memory.py.
-The videos are taken --repeat times over, so that starting does not count much;
-of mining, what a long run takes beyond a short one.
+benchmarks/video_memory.py measures the memory for an hour-long video. Videos
+are repeated --repeat times to amortize the start; the time of mining is the
+difference of a long and a short run.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def _repeated(source: str, times: int, folder: str) -> str:
-  """A manifest with every video so many times, by other names."""
+  """Writes a manifest that repeats every video under other names."""
   from tf_ssl.video.source import videos
 
   rows = ["path"]
@@ -83,11 +83,11 @@ def _pairs(source: str, rounds: int) -> None:
       )
       return sum(1 for _ in made)
 
-  batches()  # compiles
+  batches()  # Compiles.
   seconds = _in_turn(
     {"bare": lambda: _decode_all(found), "batches": batches}, rounds
   )
-  _say("pairs in batches over PyAV's bare decoding", seconds, "bare", "batches")
+  _say("pairs in batches over PyAV's decoding alone", seconds, "bare", "batches")
 
 
 def _decode_all(found) -> None:
@@ -162,7 +162,7 @@ def _read(shards) -> None:
 
 
 def _one_core(found, settings, describe, region_proposals) -> None:
-  """Mines in this process, by the processor's time."""
+  """Tracks in this process and measures CPU time."""
   from tf_ssl.video.decoding import decode
   from tf_ssl.video.tracking import tracker
 
@@ -202,15 +202,15 @@ def _one_core(found, settings, describe, region_proposals) -> None:
     total += clock() - began
     count += len(frames)
   print(
-    f"following regions, {settings.width} px wide: {count / total:.1f} frames/s"
-    f" a core; selective search {100 * proposing / total:.0f} % of it"
+    f"tracking, {settings.width} px wide: {count / total:.1f} frames/s"
+    f" per core; selective search {100 * proposing / total:.0f} % of it"
   )
 
 
 def _in_turn(
   ways: dict[str, Callable[[], object]], rounds: int
 ) -> dict[str, list[float]]:
-  """Seconds of each way, the ways in turn."""
+  """Measures each function in turn, seconds."""
   seconds = {name: [] for name in ways}
   for _ in range(rounds):
     for name, way in ways.items():

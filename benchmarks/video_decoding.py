@@ -1,6 +1,6 @@
-"""How fast frames come out of a process of their own, over PyAV's bare loop.
+"""Measures the speed of decoding in a child process, relative to PyAV's loop.
 
-Decodes one video again and again, the ways in turn, and prints medians:
+Decodes one video repeatedly in three ways and prints medians:
 
     python -m benchmarks.video_decoding --video=some.mp4 --rounds=5
 """
@@ -17,7 +17,7 @@ from tf_ssl.video.source import videos
 
 
 def main() -> None:
-  """Measures and prints frames a second and their ratios."""
+  """Measures and prints frames per second and ratios."""
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument("--video", required=True)
   parser.add_argument("--rounds", type=int, default=5)
@@ -25,22 +25,22 @@ def main() -> None:
   [video] = videos.find_videos(arguments.video)
   with isolated.Decoder() as decoder:
     ways = {
-      "PyAV's bare loop": lambda: _bare(video),
+      "PyAV's loop": lambda: _bare(video),
       "decode.iterate_frames": lambda: _count(decode.iterate_frames(video)),
       "isolated.Decoder": lambda: _count(decoder.iterate_frames(video)),
     }
     speeds = {name: [] for name in ways}
-    for way in ways.values():  # files into memory, the process started
+    for way in ways.values():  # Caches files and starts the process.
       way()
     for _ in range(arguments.rounds):
       for name, way in ways.items():
         speeds[name].append(_speed(way))
-  bare = speeds["PyAV's bare loop"]
+  bare = speeds["PyAV's loop"]
   for name, measured in speeds.items():
     ratios = [m / b for m, b in zip(measured, bare, strict=True)]
     print(
       f"{name:24} {statistics.median(measured):7.1f} frames/s, "
-      f"{statistics.median(ratios):.2f} of the bare loop"
+      f"{statistics.median(ratios):.2f} of PyAV's loop"
     )
 
 

@@ -1,11 +1,11 @@
-"""What an hour-long video takes of memory while its regions are followed.
+"""Measures the memory of mining an hour-long video.
 
     python -m benchmarks.video_memory
 
-Makes the video, and mines it in a process of its own. Only a frame every two
-seconds is looked at, in stretches of as many frames as usual, which is what
-memory depends on. Printed: the most memory of that process and its decoder's,
-beyond what they take together when idle.
+Writes the video and mines it in a child process. One frame per two seconds is
+sampled, in stretches of the usual number of frames, on which memory depends.
+Prints the peak memory of the process and its decoder, minus their memory when
+idle.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def _hour() -> None:
 
 
 def _write_hour(path: str) -> None:
-  """A disc that circles over a slowly moving ground, 640 x 360."""
+  """Writes a disc that circles over a moving background, 640 x 360."""
   rng = np.random.default_rng(0)
   ground = rng.integers(60, 190, [90, 320, 3], np.uint8)
   ground = cv2.resize(ground, (1280, 360), interpolation=cv2.INTER_CUBIC)
@@ -117,8 +117,8 @@ def _print_peak_memory(path: str) -> None:
   watcher.join()
   frames, tracks = np.sum(counts, 0)
   print(
-    f"an hour mined: {(peak - idle) / 1e6:.0f} MB beyond the idle process's"
-    f" {idle / 1e6:.0f}, with the decoder's own process; {frames} frames in"
+    f"an hour mined: {(peak - idle) / 1e6:.0f} MB above {idle / 1e6:.0f} MB when"
+    f" idle, including the decoder's process; {frames} frames in"
     f" {len(counts)} stretches, {tracks} tracks,"
     f" {time.perf_counter() - began:.0f} s"
   )
