@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def _compare_speed(args: argparse.Namespace) -> None:
-  os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # Before TensorFlow counts cores.
+  os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # Before TF.
   from tf_ssl.augment import recipes
   from tf_ssl.datasets import open_images
   from tf_ssl.input_pipeline import view_batches

@@ -87,7 +87,7 @@ def _pairs(source: str, rounds: int) -> None:
   seconds = _in_turn(
     {"bare": lambda: _decode_all(found), "batches": batches}, rounds
   )
-  _say("pairs in batches over PyAV's decoding alone", seconds, "bare", "batches")
+  _say("pairs in batches over PyAV decoding", seconds, "bare", "batches")
 
 
 def _decode_all(found) -> None:

@@ -117,8 +117,9 @@ def _print_peak_memory(path: str) -> None:
   watcher.join()
   frames, tracks = np.sum(counts, 0)
   print(
-    f"an hour mined: {(peak - idle) / 1e6:.0f} MB above {idle / 1e6:.0f} MB when"
-    f" idle, including the decoder's process; {frames} frames in"
+    f"an hour mined: {(peak - idle) / 1e6:.0f} MB above"
+    f" {idle / 1e6:.0f} MB when idle, including the decoder's"
+    f" process; {frames} frames in"
     f" {len(counts)} stretches, {tracks} tracks,"
     f" {time.perf_counter() - began:.0f} s"
   )
