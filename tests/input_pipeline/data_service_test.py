@@ -18,7 +18,12 @@ from tf_ssl import batches as types
 from tf_ssl import errors
 from tf_ssl.augment import recipes
 from tf_ssl.datasets import image_folder
-from tf_ssl.input_pipeline import data_service, loading, view_batches
+from tf_ssl.input_pipeline import (
+  data_service,
+  data_service_host,
+  loading,
+  view_batches,
+)
 from tf_ssl.input_pipeline import skipped as skipped_lib
 
 NUM_IMAGES = 20
@@ -156,7 +161,7 @@ def test_a_killed_worker_is_restarted_and_its_examples_counted(service, caplog):
 
 
 def test_addresses_that_do_not_answer_are_refused(monkeypatch):
-  monkeypatch.setattr(data_service.addresses, "SECONDS", 0.1)
+  monkeypatch.setattr(data_service_host.addresses, "SECONDS", 0.1)
   with pytest.raises(errors.UsageError, match="'nowhere'.*host:port"):
     data_service.DataService("nowhere")
   with socket.socket() as found:

@@ -12,9 +12,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from tf_ssl import errors
-from tf_ssl.input_pipeline import loading
-from tf_ssl.ops import addresses
+from tf_ssl.input_pipeline import data_service_host, loading
 
 # Seconds after which an overtaken chunk counts as lost. Loading one takes a
 # fraction of a second.
@@ -47,19 +45,7 @@ class DataService:
     self._chunk_size = 1
     self._logged = 0
     self._logged_at = time.monotonic()
-    try:
-      addresses.wait(self.address, seconds=addresses.SECONDS)
-    except ValueError:
-      raise errors.UsageError(
-        f"data_service_address {address!r}: expected host:port of the"
-        " dispatcher, such as 'localhost:5050'; change data_service_address."
-      ) from None
-    except TimeoutError:
-      raise errors.UsageError(
-        f"data_service_address {address!r}: no answer within"
-        f" {addresses.SECONDS:g} seconds; start it there with"
-        " python -m tools.data_service, or change data_service_address."
-      ) from None
+    data_service_host.find_dispatcher(self.address, "data_service_address")
 
   @property
   def lost(self) -> int:

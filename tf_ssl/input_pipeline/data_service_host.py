@@ -68,7 +68,7 @@ def serve(
         team.append(
           _Process("dispatcher", dispatcher, port=port, journal=journal)
         )
-      _find_dispatcher(dispatcher)
+      find_dispatcher(dispatcher, "--dispatcher")
       for _ in range(workers):
         free = _free_port()
         at = f"{host}:{free}"
@@ -150,16 +150,25 @@ def _free_port() -> int:
     return found.getsockname()[1]
 
 
-def _find_dispatcher(address: str) -> None:
+def find_dispatcher(address: str, argument: str) -> None:
+  """Waits until a dispatcher answers.
+
+  Args:
+    address: "host:port" of the dispatcher.
+    argument: name of the argument that holds the address.
+
+  Raises:
+    UsageError: `address` is malformed, or nothing answers there.
+  """
   try:
     addresses.wait(address, seconds=addresses.SECONDS)
   except ValueError:
     raise errors.UsageError(
-      f"--dispatcher={address}: expected host:port; change --dispatcher."
+      f"{argument}={address!r}: expected host:port of the dispatcher, such as"
+      f" 'localhost:5050'; change {argument}"
     ) from None
   except TimeoutError:
     raise errors.UsageError(
-      f"--dispatcher={address}: no answer within {addresses.SECONDS:g} seconds;"
-      " start it there with python -m tools.data_service, or change"
-      " --dispatcher."
+      f"{argument}={address!r}: no answer within {addresses.SECONDS:g} seconds;"
+      f" start it there with python -m tools.data_service, or change {argument}"
     ) from None

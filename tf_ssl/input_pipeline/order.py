@@ -38,13 +38,8 @@ def image_index(
     Image numbers, int64 in 0..N-1, with the shape of `examples`.
   """
   epoch, position = examples // num_images, examples % num_images
-  purpose = tf.fill(tf.shape(epoch), tf.constant(key(seed, "order"), tf.int64))
-  # tf.random.experimental.index_shuffle accepts only a single index.
-  indices = tf.raw_ops.RandomIndexShuffle(
-    index=position,
-    seed=tf.stack([purpose, epoch, tf.zeros_like(epoch)], axis=-1),
-    max_index=tf.constant(num_images - 1, tf.int64),
-    rounds=4,
+  indices = _shuffled(
+    key(seed, "order"), position, epoch, tf.zeros_like(epoch), num_images
   )
   if isinstance(attempt, int) and attempt == 0:
     return indices
@@ -106,30 +101,28 @@ class Groups:
     batches = self.count // self._batch_size  # Per round.
     step, row = examples // self._batch_size, examples % self._batch_size
     turn, place = step // batches, step % batches * self._batch_size + row
-    group = self._shuffled(
-      "group",
-      place,
-      turn,
-      tf.zeros_like(turn),
-      tf.fill(tf.shape(turn), self.count),
+    group = _shuffled(
+      key(self._seed, "group"), place, turn, tf.zeros_like(turn), self.count
     )
     count = tf.gather(self._counts, group)
     if not (isinstance(attempt, int) and attempt == 0):
       turn += tf.cast(attempt, tf.int64) * (1 + count // 2)
-    member = self._shuffled("member", turn % count, turn // count, group, count)
+    member = _shuffled(
+      key(self._seed, "member"), turn % count, turn // count, group, count
+    )
     return tf.gather(self._members, tf.gather(self._starts, group) + member)
 
-  def _shuffled(self, purpose, index, *seeds_and_count):
-    *seeds, count = seeds_and_count
-    purpose = tf.fill(
-      tf.shape(index), tf.constant(key(self._seed, purpose), tf.int64)
-    )
-    return tf.raw_ops.RandomIndexShuffle(
-      index=index,
-      seed=tf.stack([purpose, *seeds], axis=-1),
-      max_index=tf.cast(count, tf.int64) - 1,
-      rounds=4,
-    )
+
+def _shuffled(purpose: int, index, turn, group, count) -> tf.Tensor:
+  """Permutes 0..count-1 by the seed (purpose, turn, group); [n] or [] int64."""
+  # tf.random.experimental.index_shuffle accepts only a single index.
+  purpose = tf.fill(tf.shape(index), tf.constant(purpose, tf.int64))
+  return tf.raw_ops.RandomIndexShuffle(
+    index=index,
+    seed=tf.stack([purpose, turn, group], axis=-1),
+    max_index=tf.cast(tf.broadcast_to(count, tf.shape(index)), tf.int64) - 1,
+    rounds=4,
+  )
 
 
 def crop_seed(seed: int, first: tf.Tensor) -> tf.Tensor:

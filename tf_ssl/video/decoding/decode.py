@@ -8,7 +8,6 @@ tensorflow-io reader, which always runs in a child process.
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
 
 import numpy as np
 
@@ -126,37 +125,9 @@ def iterate_frames(
     yield from opened.frames(numbers, size=size, skip_missing=True)
 
 
-class Reader(Protocol):
-  """An open video, which is a context manager.
-
-  Attributes:
-    times: [T] float64, times of the frames of the part to use, seconds.
-    num_decoded: number of frames decoded so far.
-  """
-
-  times: np.ndarray
-  num_decoded: int
-
-  def info(self) -> VideoInfo:
-    """Returns number, rate and size of the frames; see `probe`."""
-
-  def frames(
-    self,
-    numbers: Iterable[int],
-    *,
-    size: int | None = None,
-    skip_missing: bool = False,
-  ) -> Iterator[Frame]:
-    """Yields frames; see `pyav_reader.PyavReader.frames`."""
-
-  def __enter__(self) -> "Reader": ...
-
-  def __exit__(self, *unused) -> None: ...
-
-
 def open_reader(
   video: videos.Video, reader: str = "auto", *, num_threads: int = 0
-) -> Reader:
+) -> frames.Reader:
   """Opens a video in this process.
 
   Args:

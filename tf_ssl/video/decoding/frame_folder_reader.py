@@ -16,15 +16,11 @@ _MAX_BYTES = 256 * 2**20
 _MAX_PIXELS = 2**27
 
 
-class FrameFolderReader:
+class FrameFolderReader(frames.Reader):
   """A folder of frames, opened as a video.
 
   Frame n is the nth in the order of the file numbers; gaps in them do not
   count.
-
-  Attributes:
-    times: [T] float64, times of the frames of the part to use, seconds.
-    num_decoded: number of images decoded so far.
   """
 
   def __init__(self, video: videos.Video):
@@ -39,7 +35,6 @@ class FrameFolderReader:
     self._video = video
     self._archive = None
     self._folder = video.path
-    self.num_decoded = 0
     archive, inside = videos.split_archive(video.path)
     try:
       if inside is None:
@@ -59,19 +54,11 @@ class FrameFolderReader:
     times = np.arange(len(self._files)) / video.folder_fps
     self._part, self.times = pyav_reader.part(video, times)
 
-  def __enter__(self):
-    return self
-
-  def __exit__(self, *unused):
-    self.close()
-
   def close(self) -> None:
-    """Closes the archive."""
     if self._archive is not None:
       self._archive.close()
 
   def info(self) -> frames.VideoInfo:
-    """Returns number, rate and size of the frames; decodes one of them."""
     image = next(self.frames(range(len(self.times)), skip_missing=True)).image
     count, fps = len(self.times), self._video.folder_fps
     return frames.VideoInfo(count, fps, *image.shape[:2], count / fps)
@@ -83,7 +70,6 @@ class FrameFolderReader:
     size: int | None = None,
     skip_missing: bool = False,
   ) -> Iterator[frames.Frame]:
-    """Yields frames one at a time; see `pyav_reader.PyavReader.frames`."""
     found_any = False
     for number in numbers:
       file = self._files[self._part[number]]

@@ -1,6 +1,7 @@
-"""Frames, video metadata and the one error that video readers raise."""
+"""Frames, the interface of video readers, and the one error they raise."""
 
-from collections.abc import Iterator, Sequence
+import abc
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -67,6 +68,51 @@ class Frames(NamedTuple):
   images: np.ndarray
   numbers: np.ndarray
   times: np.ndarray
+
+
+class Reader(abc.ABC):
+  """An open video, which is a context manager.
+
+  Attributes:
+    times: [T] float64, times of the frames of the part to use, seconds.
+    num_decoded: number of frames decoded so far.
+  """
+
+  times: np.ndarray
+  num_decoded: int = 0
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *unused):
+    self.close()
+
+  @abc.abstractmethod
+  def close(self) -> None:
+    """Closes the video."""
+
+  @abc.abstractmethod
+  def info(self) -> VideoInfo:
+    """Returns number, rate and size of the frames; decodes one of them."""
+
+  @abc.abstractmethod
+  def frames(
+    self,
+    numbers: Iterable[int],
+    *,
+    size: int | None = None,
+    skip_missing: bool = False,
+  ) -> Iterator[Frame]:
+    """Yields frames one at a time.
+
+    Args:
+      numbers: frame numbers within the part to use, ascending.
+      size: maximum length of the shorter side, pixels; see `scaled_size`.
+      skip_missing: whether to omit frames that cannot be decoded.
+
+    Raises:
+      DecodeError: a frame cannot be decoded; with `skip_missing`, none can.
+    """
 
 
 def gather(name: str, wanted: Sequence[int], found: Iterator[Frame]) -> Frames:

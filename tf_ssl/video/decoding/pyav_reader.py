@@ -17,13 +17,11 @@ _FORMATS = (
 )
 
 
-class PyavReader:
+class PyavReader(frames.Reader):
   """An open video file.
 
   Attributes:
     index: index of its frames.
-    times: [T] float64, times of the frames of the part to use, seconds.
-    num_decoded: number of frames decoded so far.
     rotation: rotation applied to the last frame, degrees counterclockwise.
   """
 
@@ -42,7 +40,6 @@ class PyavReader:
     self._container, self._stream = None, None
     self._may_seek = True
     self._reformatter = av.video.reformatter.VideoReformatter()
-    self.num_decoded = 0
     self.rotation = 0
     self._open()
     try:
@@ -52,14 +49,7 @@ class PyavReader:
       self.close()
       raise
 
-  def __enter__(self):
-    return self
-
-  def __exit__(self, *unused):
-    self.close()
-
   def close(self) -> None:
-    """Closes the file."""
     if self._container is not None:
       self._container.close()
       self._container = None
@@ -75,7 +65,6 @@ class PyavReader:
     return self._stream.codec_context.width
 
   def info(self) -> frames.VideoInfo:
-    """Returns number, rate and size of the frames; decodes one of them."""
     numbers = range(len(self.times))
     image = next(self.frames(numbers, skip_missing=True)).image
     fps = self.index.fps or float(self._stream.average_rate or 1)
@@ -90,17 +79,6 @@ class PyavReader:
     size: int | None = None,
     skip_missing: bool = False,
   ) -> Iterator[frames.Frame]:
-    """Yields frames one at a time.
-
-    Args:
-      numbers: frame numbers within the part to use, ascending.
-      size: maximum length of the shorter side, pixels; see
-        `frames.scaled_size`.
-      skip_missing: whether to omit frames that cannot be decoded.
-
-    Raises:
-      DecodeError: a frame cannot be decoded; with `skip_missing`, none can.
-    """
     found_any = False
     for number, frame in self._each(numbers, skip_missing):
       found_any = True

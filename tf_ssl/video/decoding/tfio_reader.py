@@ -50,13 +50,8 @@ def decode_file(path: tf.Tensor) -> tf.Tensor:
   return tf.ensure_shape(video, [None, None, None, 3])
 
 
-class TfioReader:
-  """A video file that is decoded completely when frames are requested.
-
-  Attributes:
-    times: [T] float64, times of the frames of the part to use, seconds.
-    num_decoded: number of frames decoded so far.
-  """
+class TfioReader(frames.Reader):
+  """A video file that is decoded completely when frames are requested."""
 
   def __init__(self, video: videos.Video):
     """Reads the index of the file's packets with PyAV.
@@ -72,7 +67,6 @@ class TfioReader:
     self._video = video
     self._pyav = pyav_reader.PyavReader(video)
     self.times = self._pyav.times
-    self.num_decoded = 0
     info = self._pyav.info()
     num_bytes = len(self._pyav.index.pts) * info.height * info.width * 3
     if num_bytes > MAX_BYTES:
@@ -84,14 +78,10 @@ class TfioReader:
         f" {MAX_BYTES / 2**30:g} GiB; use reader 'pyav'",
       )
 
-  def __enter__(self):
-    return self
-
-  def __exit__(self, *unused):
+  def close(self) -> None:
     self._pyav.close()
 
   def info(self) -> frames.VideoInfo:
-    """Returns number, rate and size of the frames; decodes one of them."""
     return self._pyav.info()
 
   def frames(
@@ -101,18 +91,8 @@ class TfioReader:
     size: int | None = None,
     skip_missing: bool = False,
   ) -> Iterator[frames.Frame]:
-    """Yields frames one at a time.
-
-    Args:
-      numbers: frame numbers within the part to use, ascending.
-      size: maximum length of the shorter side, pixels; see
-        `frames.scaled_size`.
-      skip_missing: ignored: a file that tensorflow-io does not decode
-        completely is not used at all.
-
-    Raises:
-      DecodeError: tensorflow-io returns too few frames or wrong ones.
-    """
+    # `skip_missing` is ignored: a file that tensorflow-io does not decode
+    # completely is not used at all.
     numbers = list(numbers)
     # tensorflow-io reports no damage and patches frames from others.
     self._pyav.check(numbers)

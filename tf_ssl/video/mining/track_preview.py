@@ -128,16 +128,7 @@ def _draw(image: np.ndarray, track: int, box: np.ndarray) -> None:
   color = _COLORS[track % len(_COLORS)]
   x0, y0, x1, y1 = _pixels(box, image)
   cv2.rectangle(image, (x0, y0), (x1 - 1, y1 - 1), color, 2)
-  cv2.putText(
-    image,
-    str(track),
-    (x0 + 3, y0 + 12),
-    cv2.FONT_HERSHEY_SIMPLEX,
-    0.4,
-    color,
-    1,
-    cv2.LINE_AA,
-  )
+  _write(image, str(track), (x0 + 3, y0 + 12), 0.4, color)
 
 
 def _row(clip, track: int, score: float) -> np.ndarray:
@@ -191,17 +182,13 @@ def _resized(image: np.ndarray) -> np.ndarray:
 
 def _captioned(text: str, picture: np.ndarray) -> np.ndarray:
   caption = _blank(_CAPTION, picture.shape[1])
-  cv2.putText(
-    caption,
-    text,
-    (4, _CAPTION - 5),
-    cv2.FONT_HERSHEY_SIMPLEX,
-    0.42,
-    _INK,
-    1,
-    cv2.LINE_AA,
-  )
+  _write(caption, text, (4, _CAPTION - 5), 0.42, _INK)
   return np.concatenate([caption, picture])
+
+
+def _write(image, text, place, scale, color) -> None:
+  font = cv2.FONT_HERSHEY_SIMPLEX
+  cv2.putText(image, text, place, font, scale, color, 1, cv2.LINE_AA)
 
 
 def _blank(height: int, width: int) -> np.ndarray:
