@@ -1,21 +1,21 @@
-"""What measuring a frozen encoder costs: each question a ratio from one run.
+"""Cost of evaluating a frozen encoder, as ratios measured in one run.
 
-    python -m benchmarks.downstream                 # all questions
-    python -m benchmarks.downstream --only=probe    # one of them
+    python -m benchmarks.downstream                 # everything
+    python -m benchmarks.downstream --only=probe    # one measurement
     python -m benchmarks.downstream --only=knn --full
 
-Questions:
--   knn: exact kNN over the machine's bare matrix product of the same size
+Measurements:
+-   knn: speed of exact kNN relative to a matrix product of the same size
     (expected >= 0.7), and memory beyond the mapped features
     (`downstream_knn`);
--   probe: the linear probe with 8 learning rates over that with one (expected
-    <= 1.3), from image files to trained classifiers;
--   svm: 20 classes x 11 costs x 3 folds on all cores over one process, nothing
-    kept or done twice (`downstream_svm`);
--   extraction: features after kill -9 are the same bits as without, no image
-    is left out, and what a kill costs.
+-   probe: time of the linear probe with 8 learning rates relative to one
+    (expected <= 1.3), from image files to trained classifiers;
+-   svm: speed-up of 20 classes x 11 costs x 3 folds on all cores over one
+    process, without copies and repeated fits (`downstream_svm`);
+-   extraction: features after kill -9 are equal to the bit, no image is
+    missing; time that a kill costs.
 
-Sizes are scaled down to minutes; --full takes those of ImageNet and VOC07.
+Sizes are scaled down to minutes; --full uses those of ImageNet and VOC07.
 """
 
 import argparse
@@ -40,34 +40,48 @@ _RATES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 
 
 def main() -> None:
-  """Answers the questions that were asked for."""
+  """Runs the chosen measurements."""
   parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
   )
-  questions = {
+  measurements = {
     "knn": downstream_knn.compare,
     "probe": _compare_probes,
     "svm": downstream_svm.compare,
     "extraction": _compare_extraction,
   }
-  parser.add_argument("--only", choices=list(questions))
-  parser.add_argument("--full", action="store_true", help="knn and svm")
+  parser.add_argument("--only", choices=list(measurements))
+  parser.add_argument(
+    "--full", action="store_true", help="full size of knn and svm"
+  )
   parser.add_argument("--rounds", type=int, default=3)
-  parser.add_argument("--queries", type=int, default=4096, help="of kNN")
-  parser.add_argument("--encoder", default="resnet18", help="of the probe")
-  parser.add_argument("--image_size", type=int, default=64, help="of the probe")
-  parser.add_argument("--classes", type=int, default=1000, help="of the probe")
-  parser.add_argument("--batch_size", type=int, default=256, help="likewise")
-  parser.add_argument("--steps", type=int, default=6, help="likewise")
-  parser.add_argument("--images", type=int, default=600, help="extraction")
+  parser.add_argument(
+    "--queries", type=int, default=4096, help="test features of kNN"
+  )
+  parser.add_argument(
+    "--encoder", default="resnet18", help="encoder of the probe"
+  )
+  parser.add_argument(
+    "--image_size", type=int, default=64, help="image side of the probe"
+  )
+  parser.add_argument(
+    "--classes", type=int, default=1000, help="classes of the probe"
+  )
+  parser.add_argument(
+    "--batch_size", type=int, default=256, help="batch of the probe"
+  )
+  parser.add_argument("--steps", type=int, default=6, help="steps of the probe")
+  parser.add_argument(
+    "--images", type=int, default=600, help="images to extract"
+  )
   arguments = parser.parse_args()
-  for name, compare in questions.items():
+  for name, compare in measurements.items():
     if arguments.only in (None, name):
       compare(arguments)
 
 
 def _compare_probes(arguments: argparse.Namespace) -> None:
-  """Trains with 8 learning rates and with one, by turns."""
+  """Alternates between training with 8 learning rates and with one."""
   from tf_ssl.datasets import image_folder
   from tf_ssl.evaluation.linear import linear_training
   from tf_ssl.input_pipeline import view_batches
@@ -100,9 +114,9 @@ def _compare_probes(arguments: argparse.Namespace) -> None:
         )
       return _seconds() - start
 
-    # What a long training takes beyond a short one: steps, nothing of starting.
+    # The difference of a long and a short training excludes the start-up.
     short, long = 1, arguments.steps + 1
-    train(_RATES, short)  # compiles, fills caches
+    train(_RATES, short)  # Compiles and fills caches.
     spent = {1: [], len(_RATES): []}
     for _ in range(arguments.rounds):
       for count, seconds in spent.items():
@@ -115,14 +129,14 @@ def _compare_probes(arguments: argparse.Namespace) -> None:
     f"linear probe, {arguments.encoder}, {size} px, {arguments.classes} classes"
     f", batches of {batch}: {one / arguments.steps:.2f} s a step with one"
     f" learning rate, {many / arguments.steps:.2f} s with {len(_RATES)}, ratio"
-    f" {ratio:.3f} (at most 1.3); of CPU seconds, which other work on the"
-    f" machine changes less, {of_cpu:.3f}",
+    f" {ratio:.3f} (at most 1.3); ratio of CPU seconds, which depend less on"
+    f" other load, {of_cpu:.3f}",
     flush=True,
   )
 
 
 def _seconds() -> np.ndarray:
-  """Of the clock, and of this process on all cores."""
+  """Wall-clock time, and CPU time of this process on all cores."""
   return np.array([time.perf_counter(), time.process_time()])
 
 
@@ -145,7 +159,7 @@ def _compare_extraction(arguments: argparse.Namespace) -> None:
     process.send_signal(signal.SIGKILL)
     process.communicate()
     if process.returncode != -signal.SIGKILL:
-      raise RuntimeError("it was over before the kill; raise --images")
+      raise RuntimeError("the extraction ended before the kill; raise --images")
     stopped = json.loads(state_file.read_text())
     rows = (killed / "features-0-a.npy").stat().st_size // (512 * 4)
     start = time.perf_counter()
@@ -164,9 +178,9 @@ def _compare_extraction(arguments: argparse.Namespace) -> None:
     raise AssertionError("a kill changed the features")
   print(
     f"extraction of {arguments.images} images, killed with {stopped['done']}"
-    f" safe and {rows} written: the same bits as undisturbed, every image once;"
-    f" {undisturbed:.1f} s undisturbed, {again:.1f} s to go on (both with"
-    " starting)",
+    f" safe and {rows} written: equal to the bit, every image once;"
+    f" {undisturbed:.1f} s without a kill, {again:.1f} s to resume (both with"
+    " start-up)",
     flush=True,
   )
 

@@ -1,10 +1,10 @@
-"""Exact kNN beside the bare matrix product; see `benchmarks.downstream`.
+"""Speed of exact kNN relative to a matrix product; see `benchmarks.downstream`.
 
-The bank is a memory map on disk, as features come: 131,072 x 2,048, or with
---full ImageNet's 1,281,167 x 2,048 (10.5 GB). 50,000 queries against that are
-262 TFLOP, an hour of a small machine's time; so a part of the queries, as many
-as the search takes at once (--queries), goes against the whole bank, and each
-other such part would cost the same.
+Training features are a memory map on disk: 131,072 x 2,048, or with --full
+ImageNet's 1,281,167 x 2,048 (10.5 GB). 50,000 test features would take 262
+TFLOP, an hour on a small machine. So the benchmark measures --queries of them,
+one batch of the search, against all training features; every batch costs the
+same.
 """
 
 import argparse
@@ -25,7 +25,7 @@ _K = 200
 _CLASSES = 1000
 _BANK = 131_072
 _FULL_BANK = 1_281_167
-_TILE_COLUMNS = (1024, 4096)  # of the bare product; the best counts
+_TILE_COLUMNS = (1024, 4096)  # Of the matrix product; the faster counts.
 
 
 def compare(arguments: argparse.Namespace) -> None:
@@ -43,13 +43,13 @@ def compare(arguments: argparse.Namespace) -> None:
     del bank, queries
     few = min(arguments.queries, 1024)
     for rows in (size // 4, size):
-      told = subprocess.run(
+      ended = subprocess.run(
         [sys.executable, "-m", "benchmarks.downstream_knn", folder, f"{rows}"]
         + [f"{few}"],
         stdout=subprocess.PIPE,
         check=True,
       )
-      idle, peak = json.loads(told.stdout.splitlines()[-1])
+      idle, peak = json.loads(ended.stdout.splitlines()[-1])
       print(
         f"  memory, {few} queries against {rows:,}"
         f" ({rows * _WIDTH * 4 / 2**20:,.0f} MiB mapped): {peak - idle:.0f} MiB"
@@ -59,7 +59,7 @@ def compare(arguments: argparse.Namespace) -> None:
 
 
 def _write(path: str, rows: int, seed: int) -> np.ndarray:
-  """Features as after a ReLU and an average, some classes near each other."""
+  """Writes features like those after a ReLU and pooling; returns a map."""
   rng = np.random.default_rng(seed)
   means = np.random.default_rng(9).gamma(1.0, 0.4, [_CLASSES, _WIDTH])
   means = means.astype(np.float32)
@@ -89,7 +89,7 @@ def _compare_speed(bank, queries, rounds: int) -> None:
     return time.perf_counter() - start
 
   _bare(bank, queries, 1)
-  ours(8192)  # compiles
+  ours(8192)  # Compiles.
   spent = {"bare": [], "knn": []}
   for _ in range(rounds):
     spent["bare"].append(_bare(bank, queries, len(bank)))
@@ -101,18 +101,18 @@ def _compare_speed(bank, queries, rounds: int) -> None:
   work = 2e-9 * len(bank) * len(queries) * _WIDTH
   print(
     f"kNN, {len(queries):,} queries against {len(bank):,} x {_WIDTH}, k {_K}:"
-    f" {whole:.1f} s ({work / whole:.0f} GFLOP/s), the bare product {bare:.1f}"
-    f" s ({work / bare:.0f} GFLOP/s), ratio {ratio:.3f} (at least 0.7); 50,000"
+    f" {whole:.1f} s ({work / whole:.0f} GFLOP/s), the matrix product"
+    f" {bare:.1f} s ({work / bare:.0f} GFLOP/s), ratio {ratio:.3f} (at least 0.7); 50,000"
     f" queries would take {whole * 50_000 / len(queries) / 60:.0f} minutes",
     flush=True,
   )
 
 
 def _bare(bank: np.ndarray, queries: np.ndarray, rows: int) -> float:
-  """Seconds for the product with so many rows of the bank, at its best.
+  """Seconds of the matrix product with `rows` rows of the bank, at its best.
 
-  Of arrays that are in memory and multiplied again and again: nothing is read
-  from the file, and nothing is done with the product.
+  The arrays are in memory and multiplied repeatedly: nothing is read from the
+  file, and the product is not used.
   """
   import tensorflow as tf
 
@@ -120,19 +120,19 @@ def _bare(bank: np.ndarray, queries: np.ndarray, rows: int) -> float:
   best = np.inf
   for columns in _TILE_COLUMNS:
     tile = tf.constant(bank[:columns])
-    tf.matmul(query, tile, transpose_b=True).numpy()  # warm
+    tf.matmul(query, tile, transpose_b=True).numpy()  # Warm-up.
     times = max(1, min(rows, 32_768) // columns)
     start = time.perf_counter()
     for _ in range(times):
       product = tf.matmul(query, tile, transpose_b=True)
-    _ = product[0, 0].numpy()  # on an accelerator: wait
+    _ = product[0, 0].numpy()  # Waits for an accelerator.
     spent = time.perf_counter() - start
     best = min(best, spent * rows / (times * columns))
   return best
 
 
 def _check_exact(bank, queries) -> None:
-  """The neighbors of some queries equal those by float64, one by one."""
+  """Compares the neighbors of some queries with those in float64."""
   from tf_ssl.evaluation.knn import neighbors
 
   few = queries[:: max(1, len(queries) // 8)][:8]
@@ -150,14 +150,14 @@ def _check_exact(bank, queries) -> None:
   if different or error > 1e-6:
     raise AssertionError(f"neighbors differ: cosines by {error}")
   print(
-    f"  exact: the {_K} neighbors of {len(few)} queries are those that float64"
-    f" finds, cosines within {error:.1e}",
+    f"  exact: the {_K} neighbors of {len(few)} queries equal those in float64,"
+    f" cosines within {error:.1e}",
     flush=True,
   )
 
 
 def _print_memory(folder: str, rows: int, count: int) -> None:
-  """Memory of this process that is no mapped file, idle and at most, MiB."""
+  """Prints the idle and the peak memory without mapped files, MiB."""
   from tf_ssl.evaluation.knn import classifier
 
   bank = np.load(os.path.join(folder, "bank.npy"), mmap_mode="r")[:rows]
@@ -170,7 +170,7 @@ def _print_memory(folder: str, rows: int, count: int) -> None:
       bank, labels, queries, truth, k=[_K], temperature=[0.07]
     )
 
-  classify(bank[:8192], labels[:8192])  # compiles
+  classify(bank[:8192], labels[:8192])  # Compiles.
   idle = peak = _anonymous()
   over = threading.Event()
 
@@ -188,7 +188,7 @@ def _print_memory(folder: str, rows: int, count: int) -> None:
 
 
 def _anonymous() -> float:
-  """MiB of this process without the files that it maps."""
+  """Memory of this process without mapped files, MiB."""
   for line in pathlib.Path("/proc/self/status").read_text().splitlines():
     if line.startswith("RssAnon"):
       return int(line.split()[1]) / 1024

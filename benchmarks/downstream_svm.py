@@ -1,7 +1,7 @@
-"""Linear SVMs on all cores; see `benchmarks.downstream`.
+"""Speed-up of linear SVMs on all cores; see `benchmarks.downstream`.
 
-20 classes x 11 costs x 3 folds, and the 20 final ones, as on VOC07. Its size is
-5,011 training images x 2,048 (--full); by default 1,200 x 256.
+20 classes x 11 costs x 3 folds and 20 final fits, as on VOC07: 5,011 training
+images x 2,048 with --full, 1,200 x 256 by default.
 """
 
 import argparse
@@ -19,11 +19,11 @@ import psutil
 
 _CLASSES = 20
 _SIZES = {False: (1200, 256), True: (5011, 2048)}
-_LARGE = 1 << 20  # bytes; smaller files are libraries' own
+_LARGE = 1 << 20  # Bytes; smaller files belong to libraries.
 
 
 def compare(arguments: argparse.Namespace) -> None:
-  """Measures cores, copies, and what a second call does."""
+  """Measures speed-up, copies of the features, and a second call."""
   from tf_ssl.evaluation.svm import annotated_examples, fits, linear_svm
 
   rows, width = _SIZES[arguments.full]
@@ -36,7 +36,7 @@ def compare(arguments: argparse.Namespace) -> None:
     side = annotated_examples.Side(features, np.arange(rows), targets)
 
     def run(log: str, workers: int):
-      with contextlib.redirect_stderr(io.StringIO()):  # bars
+      with contextlib.redirect_stderr(io.StringIO()):  # Progress bars.
         return linear_svm.evaluate(
           side,
           side,
@@ -45,7 +45,7 @@ def compare(arguments: argparse.Namespace) -> None:
           workers=workers,
         )
 
-    run("warm", cores)  # starts the workers, fills caches
+    run("warm", cores)  # Starts the workers and fills caches.
     os.remove(os.path.join(folder, "warm"))
     seen = {}
     for log, workers in (("one", 1), ("all", cores), ("all", cores)):
@@ -60,23 +60,22 @@ def compare(arguments: argparse.Namespace) -> None:
   for name in ("one", "again"):
     other = seen[name]["result"]
     if not np.array_equal(other.cross_validated, found.cross_validated):
-      raise AssertionError(f"{name}: other numbers")
+      raise AssertionError(f"{name}: the results differ")
   one, all_, again = (seen[name]["seconds"] for name in ("one", "all", "again"))
   used = seen["all"]["cpu"] / all_
   print(
     f"SVMs, {rows} x {width}, {found.fits} fits: {one:.1f} s in one process,"
     f" {all_:.1f} s in {cores}, {one / all_:.2f} times as fast, {used:.2f} of"
-    f" {cores} cores at work; other copies of the features in files of"
-    f" {cores} workers: {seen['all']['copies'] / 2**20:.1f} MiB, in theirs"
-    f" {seen['all']['private'] / 2**20:.0f} MiB of memory of their own at most;"
-    f" {len(lines)} jobs noted, each once: {len(set(lines)) == len(lines)}; the"
-    f" same call again {again:.1f} s",
+    f" {cores} cores busy; file copies of the features for {cores} workers:"
+    f" {seen['all']['copies'] / 2**20:.1f} MiB; private memory of the workers"
+    f" at most {seen['all']['private'] / 2**20:.0f} MiB; {len(lines)} jobs logged,"
+    f" each once: {len(set(lines)) == len(lines)}; a second call {again:.1f} s",
     flush=True,
   )
 
 
 def _write(path: str, rows: int, width: int) -> np.ndarray:
-  """Features that tell of their classes, with noise; [rows, C] targets."""
+  """Writes noisy features of random classes; returns targets [rows, C]."""
   rng = np.random.default_rng(0)
   targets = (rng.uniform(size=[rows, _CLASSES]) < 0.08).astype(np.int8)
   directions = rng.normal(size=[_CLASSES, width])
@@ -86,7 +85,7 @@ def _write(path: str, rows: int, width: int) -> np.ndarray:
 
 
 def _watched(run: Callable, path: str) -> dict:
-  """Runs it; seconds, seconds of all processes' CPU, memory and copies."""
+  """Runs and measures: result, seconds, CPU seconds, memory, copies."""
   me = psutil.Process()
   seen = {"private": 0, "copies": 0}
   over = threading.Event()
@@ -116,7 +115,7 @@ def _watched(run: Callable, path: str) -> dict:
 
 
 def _cpu_seconds(me: psutil.Process) -> float:
-  """Of this process and its children, those that are gone too."""
+  """CPU seconds of this process and its children, ended ones included."""
   total = 0.0
   for process in (me, *me.children(recursive=True)):
     with contextlib.suppress(psutil.Error):

@@ -1,7 +1,8 @@
-"""Measures what a model's features are good for, and writes a report.
+"""Evaluates a model with a downstream protocol and writes a report.
 
-The gin file names the protocol (kNN, a linear probe, ...) and the images.
-report.json and report.md carry the whole protocol. Interrupted, it goes on.
+The gin file names the protocol (kNN, a linear probe, ...) and the images. The
+report, report.json and report.md, includes all settings. The same command
+resumes an interrupted evaluation.
 """
 
 from ._cli import cli
@@ -42,13 +43,15 @@ TOOL.text_flag(
   "model",
   "NAME=PATH of a model: a SavedModel's folder, a .keras, .h5 or .onnx file, a "
   "run of tools.train, keras.applications:ResNet50, random:resnet50 "
-  "(untrained) or pixels.",
+  "(untrained) or pixels (raw pixels as features).",
 )
-TOOL.text_flag("output_dir", "The folder to write, such as evaluated/a-knn.")
-TOOL.text_flag("layer", "What to read of the model; chosen if not given.")
+TOOL.text_flag("output_dir", "Output folder, such as evaluated/a-knn.")
+TOOL.text_flag(
+  "layer", "Layer of the model to read; by default chosen from its structure."
+)
 TOOL.text_flag(
   "preprocessing",
-  "What the model's pixels must be: 0..255, 0..1, -1..1, imagenet, caffe.",
+  "Pixel values that the model expects: 0..255, 0..1, -1..1, imagenet, caffe.",
 )
 
 if __name__ == "__main__":

@@ -39,8 +39,8 @@ class Outcome(NamedTuple):
     title: title of the report, one line.
     settings: JSON values of all settings that change a result (k, temperature,
       learning rates, crop, image size, grid of C, seeds).
-    data: for each role of a set of images ("train", "test"), its digest
-      (`datasets.records.digest`) and other facts that identify it.
+    data: facts that identify each set of images, by role ("train", "test"),
+      such as its digest (`datasets.records.digest`).
     results: headline numbers by name. Names of percentages, 0..100, end in
       "_percent".
     details: further JSON values (by class, by seed, the whole grid). For means

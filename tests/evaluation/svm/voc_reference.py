@@ -1,7 +1,7 @@
 """A miniature of PASCAL VOC whose classes are colors, and models for it.
 
-An image is 32 x 16 px: a left and a right half of one color each, a box around
-either. Class red is shown where a half has much red in it, and so on.
+An image is 32 x 16 px: a left and a right half of one color each, and a box
+around each half. Class red is present if one of the halves is mostly red.
 """
 
 import types
@@ -18,17 +18,17 @@ _GRAY = (30, 30, 30)
 
 
 def write(root, *, counts=(("trainval", 40), ("test", 30)), seed=0):
-  """Writes the folders of VOC; the halves' classes are drawn.
+  """Writes the folders of VOC; the classes of the halves are random.
 
-  Every fifth image's right object is difficult.
+  The right object of every fifth image is difficult.
 
   Args:
-    root: the folder, of pathlib.
-    counts: splits, and how many images each has.
-    seed: of the draws.
+    root: pathlib path of the folder.
+    counts: names of the splits and their numbers of images.
+    seed: seed of the classes and colors.
 
   Returns:
-    From the names of images to the classes (None: nothing) of both halves.
+    Classes of both halves (None for no object) by image name.
   """
   rng = np.random.default_rng(seed)
   for folder in ("JPEGImages", "Annotations", "ImageSets/Main"):

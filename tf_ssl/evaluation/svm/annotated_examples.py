@@ -52,7 +52,7 @@ class Examples(NamedTuple):
 
   Attributes:
     class_names: [C] names of the classes.
-    splits: at least one split.
+    splits: one or several splits.
     data: value of `protocol.Outcome.data`.
     skipped: value of `protocol.Outcome.skipped`.
     notes: sentences for `protocol.Outcome.notes`.

@@ -144,7 +144,7 @@ def run(
       is; for an array, joblib writes one.
     test: [M, D] float, finite, of any length; may be the array `train`.
     jobs: SVMs to fit.
-    settings: how each SVM is trained.
+    settings: training settings of each SVM.
     log: path of the file of finished fits, created if missing. A fit is
       identified by a hash of everything it depends on.
     workers: number of processes; -1 for one per core, 1 for this process only.
@@ -206,7 +206,7 @@ def each_job(
     test: [M, D] float, test features.
     jobs: all jobs.
     numbers: indices of the jobs to run.
-    settings: how each SVM is trained.
+    settings: training settings of each SVM.
     workers: number of processes; -1 for one per core, 1 for this process only.
 
   Yields:
@@ -235,7 +235,7 @@ def fit(
     train: [N, D] float, training features.
     test: [M, D] float, test features.
     job: SVMs to fit.
-    settings: how each SVM is trained.
+    settings: training settings of each SVM.
 
   Returns:
     A result for each cost.

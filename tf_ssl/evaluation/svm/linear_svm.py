@@ -64,7 +64,7 @@ class LinearSvm:
 
   Attributes:
     examples: images or boxes, and how they are framed.
-    svm: how an SVM is trained, with the grid of costs.
+    svm: training settings of each SVM, with the grid of costs.
     folds: number of folds of the cross-validation that chooses the cost.
     workers: number of processes; -1 for one per core. Results do not depend on
       it.
@@ -193,7 +193,7 @@ def evaluate(
   Args:
     train: training examples; folds are cut in their order.
     test: test examples of the same C classes.
-    settings: how each SVM is trained.
+    settings: training settings of each SVM.
     folds: number of folds, at least 2.
     difficult: what ignored training targets are: "negative" or "ignored".
     log: path of the file of finished fits.

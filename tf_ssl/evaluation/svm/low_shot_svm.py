@@ -62,7 +62,7 @@ class LowShotSvm:
   Attributes:
     examples: images or boxes, already split or split by one seed. Difficult
       ones are never drawn, as in VISSL's code.
-    svm: how an SVM is trained, with the grid of costs.
+    svm: training settings of each SVM, with the grid of costs.
     ks: numbers of positives of each class.
     draws: number of draws.
     seed: seed of the draws.
@@ -189,7 +189,7 @@ def evaluate(
   Args:
     train: examples to draw from.
     test: test examples of the same C classes.
-    settings: how each SVM is trained.
+    settings: training settings of each SVM.
     ks: numbers of positives of each class; numbers above the smallest class's
       are dropped.
     draws: number of independent draws.
