@@ -102,8 +102,9 @@ def _compare_speed(bank, queries, rounds: int) -> None:
   print(
     f"kNN, {len(queries):,} queries against {len(bank):,} x {_WIDTH}, k {_K}:"
     f" {whole:.1f} s ({work / whole:.0f} GFLOP/s), the matrix product"
-    f" {bare:.1f} s ({work / bare:.0f} GFLOP/s), ratio {ratio:.3f} (at least 0.7); 50,000"
-    f" queries would take {whole * 50_000 / len(queries) / 60:.0f} minutes",
+    f" {bare:.1f} s ({work / bare:.0f} GFLOP/s), ratio {ratio:.3f} (at least"
+    " 0.7); 50,000 queries would take"
+    f" {whole * 50_000 / len(queries) / 60:.0f} minutes",
     flush=True,
   )
 

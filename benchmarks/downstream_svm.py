@@ -68,8 +68,9 @@ def compare(arguments: argparse.Namespace) -> None:
     f" {all_:.1f} s in {cores}, {one / all_:.2f} times as fast, {used:.2f} of"
     f" {cores} cores busy; file copies of the features for {cores} workers:"
     f" {seen['all']['copies'] / 2**20:.1f} MiB; private memory of the workers"
-    f" at most {seen['all']['private'] / 2**20:.0f} MiB; {len(lines)} jobs logged,"
-    f" each once: {len(set(lines)) == len(lines)}; a second call {again:.1f} s",
+    f" at most {seen['all']['private'] / 2**20:.0f} MiB; {len(lines)} jobs"
+    f" logged, each once: {len(set(lines)) == len(lines)}; a second call"
+    f" {again:.1f} s",
     flush=True,
   )
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tf_ssl.evaluation import classification, predictions
+from tf_ssl.evaluation import classification, predictions, protocol
 from tf_ssl.reporting import charts
 
 _LABELS = np.array([0, 0, 0, 0, 1, 1, 2, 2])
@@ -17,13 +17,17 @@ def _predictions(best, classes=3):
   return predictions.from_scores(scores, _LABELS)
 
 
+def _outcome(found, class_names, **options):
+  own = protocol.Outcome("knn", "kNN", {}, {}, {"own": 1.0}, notes=["own"])
+  return classification.outcome(found, _LABELS, class_names, own=own, **options)
+
+
 def test_one_repetition_by_hand():
-  found = classification.findings(
-    [_predictions([0, 0, 0, 1, 1, 0, 0, 0])], _LABELS, ["a", "b", "c"]
-  )
+  found = _outcome([_predictions([0, 0, 0, 1, 1, 0, 0, 0])], ["a", "b", "c"])
   assert found.results == {
     "top1_percent": 50.0,
     "mean_per_class_percent": pytest.approx((75 + 50 + 0) / 3),
+    "own": 1.0,
   }
   assert found.details["per_class_percent"] == {"a": 75.0, "b": 50.0, "c": 0.0}
   np.testing.assert_array_equal(
@@ -41,9 +45,7 @@ def test_one_repetition_by_hand():
 
 
 def test_the_interval_of_the_test_images_is_wilsons_by_its_formula():
-  found = classification.findings(
-    [_predictions([0, 0, 0, 1, 1, 0, 0, 0])], _LABELS, ["a", "b", "c"]
-  )
+  found = _outcome([_predictions([0, 0, 0, 1, 1, 0, 0, 0])], ["a", "b", "c"])
   z, n, p = stats.norm.ppf(0.975), 8, 0.5
   middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)
   half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
@@ -60,9 +62,7 @@ def test_several_repetitions_have_a_mean_and_students_interval():
     _predictions([0, 0, 0, 0, 1, 1, 0, 0]),
     _predictions([0, 0, 0, 0, 0, 0, 0, 0]),
   ]
-  found = classification.findings(
-    each, _LABELS, ["a", "b", "c"], names=["seed 0", "seed 1", "seed 2"]
-  )
+  found = _outcome(each, ["a", "b", "c"], names=["seed 0", "seed 1", "seed 2"])
   assert found.results["top1_percent"] == 75.0
   half = stats.t.ppf(0.975, 2) * 25.0 / np.sqrt(3)
   interval = found.details["intervals_95"]["top1_percent"]
@@ -74,7 +74,7 @@ def test_several_repetitions_have_a_mean_and_students_interval():
 
 def test_top_5_needs_more_than_five_classes():
   names = [f"c{i}" for i in range(7)]
-  found = classification.findings([_predictions([6] * 8, 7)], _LABELS, names)
+  found = _outcome([_predictions([6] * 8, 7)], names)
   # After class 6 come classes 0 to 3.
   assert found.results["top5_percent"] == 100.0
   assert "top5_percent" not in classification.measures(
@@ -83,11 +83,11 @@ def test_top_5_needs_more_than_five_classes():
 
 
 def test_a_class_whose_test_images_are_all_unreadable_is_named():
-  found = classification.findings(
-    [_predictions([0, 0, 0, 0, 1, 1, 2, 2], 4)], _LABELS, ["a", "b", "c", "d"]
+  found = _outcome(
+    [_predictions([0, 0, 0, 0, 1, 1, 2, 2], 4)], ["a", "b", "c", "d"]
   )
   assert found.results["mean_per_class_percent"] == 100.0
-  assert found.notes[-1].endswith(": d")
+  assert found.notes[-2].endswith(": d") and found.notes[-1] == "own"
 
 
 @pytest.mark.parametrize("number", [2, 40, 300])

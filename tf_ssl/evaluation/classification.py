@@ -6,7 +6,6 @@ or several repetitions.
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib import colors
@@ -30,29 +29,12 @@ _TOP_OF_MANY = 25.0  # Upper end of the color scale for many classes, %.
 _DARK = 0.6  # Of the color scale, above which numbers are white.
 
 
-class Findings(NamedTuple):
-  """Parts of a `protocol.Outcome`.
-
-  Attributes:
-    results: "top1_percent", "top5_percent" (for more than five classes) and
-      "mean_per_class_percent", means over repetitions.
-    details: JSON values by class and by repetition, intervals, counts.
-    tables: classes by accuracy, and the most frequent mistakes.
-    pictures: the confusion matrix as PNG.
-    notes: sentences about the intervals.
-  """
-
-  results: dict[str, float]
-  details: dict[str, Any]
-  tables: list[protocol.Table]
-  pictures: dict[str, bytes]
-  notes: list[str]
-
-
 def measures(
   found: predictions.Predictions, labels: np.ndarray, num_classes: int
 ) -> dict[str, float]:
-  """The headline numbers of one repetition, see `Findings.results`.
+  """Top-1, top-5 and mean per-class accuracy of one repetition, in percent.
+
+  Top-5 is omitted for up to five classes.
 
   Args:
     found: predictions for M test images.
@@ -67,20 +49,25 @@ def measures(
   return values
 
 
-def findings(
+def outcome(
   found: Sequence[predictions.Predictions],
   labels: np.ndarray,
   class_names: Sequence[str],
   *,
   names: Sequence[str] = ("",),
-) -> Findings:
-  """Summarizes the predictions of one or several repetitions.
+  own: protocol.Outcome,
+) -> protocol.Outcome:
+  """Adds the classification results of one or several repetitions.
+
+  The results are the means over repetitions of `measures`.
 
   Args:
     found: predictions of each repetition for the M test images.
     labels: [M] int, true classes, 0..C-1.
     class_names: [C] names of the classes.
     names: names of the repetitions, such as "seed 0".
+    own: the parts of the outcome that are specific to a protocol. Its results
+      and details follow the added ones, its tables precede them.
   """
   number = len(class_names)
   repeated = seeds.Repetitions(
@@ -116,15 +103,16 @@ def findings(
       f"no test image of {len(unseen)} classes could be read: "
       f"{', '.join(unseen[:5])}"
     )
-  return Findings(
-    repeated.results(),
-    details,
-    [
+  return own._replace(
+    results=repeated.results() | own.results,
+    details=details | own.details,
+    tables=[
+      *own.tables,
       _hardest(by_class, counts, class_names, len(found)),
       _mistakes(counts, class_names),
     ],
-    {PICTURE_FILE: charts.png(confusion_chart(counts, class_names))},
-    notes,
+    pictures={PICTURE_FILE: charts.png(confusion_chart(counts, class_names))},
+    notes=[*notes, *own.notes],
   )
 
 

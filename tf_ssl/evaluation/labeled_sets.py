@@ -3,6 +3,7 @@
 All checks that need no pixels run before the first image is read.
 """
 
+import dataclasses
 import hashlib
 import os
 from collections.abc import Sequence
@@ -164,56 +165,68 @@ def match(
   )
 
 
-def features(
-  subject: protocol.Subject,
-  sets: LabeledSets,
-  output_dir: str,
-  *,
-  image_size: int,
-  batch_size: int = 64,
-  max_skipped_fraction: float = 0.05,
-  roles: Sequence[str] = ("train", "test"),
-) -> dict[str, Features]:
-  """Extracts the frozen model's features, resuming where it was interrupted.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FeatureProtocol:
+  """Base of the protocols on features of labeled images.
 
-  The short side of an image is resized to `image_size` · 256/224 px and the
-  center is cropped.
-
-  Args:
-    subject: model to evaluate.
-    sets: sets from `match`.
-    output_dir: path of the folder below which the features are kept.
+  Attributes:
+    train: labeled training images.
+    test: labeled test images of the same classes.
     image_size: side of the crops in pixels.
     batch_size: images per forward pass.
     max_skipped_fraction: largest fraction of the images that may be unreadable.
-    roles: names of the sets to read, in order: "train", "test".
-
-  Returns:
-    Features by role.
-
-  Raises:
-    UsageError: too many images cannot be read, or the folder cannot be written
-      (`features.store.extract`).
   """
-  found = {}
-  for role in roles:
-    records = getattr(sets, role)
-    stored = store.extract(
-      [subject.frozen],
-      records,
-      os.path.join(output_dir, _FOLDER, role),
-      image_size=image_size,
-      framing="middle",
-      batch_size=batch_size,
-      max_skipped_fraction=max_skipped_fraction,
-    )
-    found[role] = Features(
-      stored.by_model[subject.frozen.name],
-      records.labels[stored.index].astype(np.int64),
-      np.asarray(stored.index),
-      stored.skipped,
-    )
-  return found
+
+  train: records_lib.ImageRecords
+  test: records_lib.ImageRecords
+  image_size: int = 224
+  batch_size: int = 64
+  max_skipped_fraction: float = 0.05
+
+  def features(
+    self,
+    subject: protocol.Subject,
+    sets: LabeledSets,
+    output_dir: str,
+    *,
+    roles: Sequence[str] = ("train", "test"),
+  ) -> dict[str, Features]:
+    """Extracts features of center crops, resuming an interrupted call.
+
+    The short side of an image is resized to `image_size` · 256/224 px first.
+
+    Args:
+      subject: model to evaluate.
+      sets: matched sets of the protocol.
+      output_dir: path of the folder below which the features are kept.
+      roles: names of the sets to read, in order: "train", "test".
+
+    Returns:
+      Features by role.
+
+    Raises:
+      UsageError: too many images cannot be read, or the folder cannot be
+        written (`features.store.extract`).
+    """
+    found = {}
+    for role in roles:
+      records = getattr(sets, role)
+      stored = store.extract(
+        [subject.frozen],
+        records,
+        os.path.join(output_dir, _FOLDER, role),
+        image_size=self.image_size,
+        framing="middle",
+        batch_size=self.batch_size,
+        max_skipped_fraction=self.max_skipped_fraction,
+      )
+      found[role] = Features(
+        stored.by_model[subject.frozen.name],
+        records.labels[stored.index].astype(np.int64),
+        np.asarray(stored.index),
+        stored.skipped,
+      )
+    return found
 
 
 def hold_out(

@@ -70,7 +70,7 @@ def _run(sets, folder, *, subject=None, said=None, **changes):
       "learning_rates": (1e-6, 0.3, 1e38),
       "schedule": _SCHEDULE,
       "image_size": 8,
-      "encoder_batch_size": 8,
+      "batch_size": 8,
     }
     | changes,
   )

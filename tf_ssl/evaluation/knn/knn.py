@@ -4,33 +4,22 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from tf_ssl import errors
-from tf_ssl.datasets import records
 from tf_ssl.evaluation import classification, labeled_sets, protocol
 from tf_ssl.evaluation.knn import classifier
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Knn:
+class Knn(labeled_sets.FeatureProtocol):
   """Weighted kNN (Wu et al. 2018, section 3.4), see `classifier.classify`.
 
   Attributes:
-    train: labeled images that vote.
-    test: labeled images of the same classes.
     k: numbers of neighbors; the first gives the headline. InstDisc uses 200.
     temperature: temperatures of the votes; the first gives the headline.
       InstDisc uses 0.07.
-    image_size: side of the center crops in pixels.
-    batch_size: images per forward pass.
-    max_skipped_fraction: largest fraction of the images that may be unreadable.
   """
 
-  train: records.ImageRecords
-  test: records.ImageRecords
   k: Sequence[int] = (200,)
   temperature: Sequence[float] = (0.07,)
-  image_size: int = 224
-  batch_size: int = 64
-  max_skipped_fraction: float = 0.05
 
   def __post_init__(self):
     """Checks the settings before any image is read."""
@@ -52,14 +41,7 @@ class Knn:
       f"k = {max(self.k)} neighbors among {sets.train.num_images} images of "
       "TRAIN_IMAGES; lower K",
     )
-    features = labeled_sets.features(
-      subject,
-      sets,
-      output_dir,
-      image_size=self.image_size,
-      batch_size=self.batch_size,
-      max_skipped_fraction=self.max_skipped_fraction,
-    )
+    features = self.features(subject, sets, output_dir)
     train, test = features["train"], features["test"]
     predicted = classifier.classify(
       train.values,
@@ -71,14 +53,11 @@ class Knn:
       show_progress=True,
     )
     first = self.k[0], self.temperature[0]
-    found = classification.findings(
-      [predicted[first]], test.labels, sets.class_names
-    )
     by_setting = {
       key: classification.measures(one, test.labels, len(sets.class_names))
       for key, one in predicted.items()
     }
-    return protocol.Outcome(
+    own = protocol.Outcome(
       protocol="knn",
       title="Weighted nearest neighbors",
       settings={
@@ -91,23 +70,22 @@ class Knn:
         "crop": "the middle, of the image resized by 256/224",
       },
       data=sets.data(),
-      results=found.results
-      | {
+      results={
         f"top1_k{k}_t{t:g}_percent": values["top1_percent"]
         for (k, t), values in by_setting.items()
         if (k, t) != first
       },
-      details=found.details
-      | {
+      details={
         "by_k_and_temperature": [
           {"k": k, "temperature": t, **values}
           for (k, t), values in by_setting.items()
         ]
       },
-      tables=[*_tables(by_setting), *found.tables],
-      pictures=found.pictures,
+      tables=_tables(by_setting),
       skipped=train.skipped | test.skipped,
-      notes=found.notes,
+    )
+    return classification.outcome(
+      [predicted[first]], test.labels, sets.class_names, own=own
     )
 
 

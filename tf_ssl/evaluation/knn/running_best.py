@@ -11,6 +11,8 @@ import tensorflow as tf
 BLOCK = 64  # Similarities of a row that share one maximum.
 _SPARSE = 8  # Blocks are searched if at most 1 of 8 has a better similarity.
 _DENSE = 4  # A tile with more than 1 of 4 better similarities is sorted.
+_TILE = tf.TensorSpec([None, None], tf.float32)  # [b, C]
+_WORST = tf.TensorSpec([None], tf.float32)  # [b]
 _NARROW, _WIDER = 16, 8  # Rows with 1..16, 17..128, ... candidates are merged.
 
 
@@ -114,11 +116,7 @@ class RunningBest:
 
 
 @tf.function(
-  input_signature=[
-    tf.TensorSpec([None], tf.int64),
-    tf.TensorSpec([None], tf.int64),
-  ],
-  autograph=False,
+  input_signature=[tf.TensorSpec([None], tf.int64)] * 2, autograph=False
 )
 def _places(row: tf.Tensor, before: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
   """Numbers the candidates within each row.
@@ -147,13 +145,7 @@ def _best_of(similarity, index, more, more_index, *, k):
   return similarity, tf.gather(index, place, batch_dims=1)
 
 
-@tf.function(
-  input_signature=[
-    tf.TensorSpec([None, None], tf.float32),
-    tf.TensorSpec([None], tf.float32),
-  ],
-  autograph=False,
-)
+@tf.function(input_signature=[_TILE, _WORST], autograph=False)
 def _better_blocks(similarity: tf.Tensor, worst: tf.Tensor) -> tf.Tensor:
   """[S, 2] int64: row and number of the blocks that exceed `worst` [b]."""
   blocks = tf.reduce_max(_in_blocks(similarity), axis=2)  # [b, C / block]
@@ -161,11 +153,7 @@ def _better_blocks(similarity: tf.Tensor, worst: tf.Tensor) -> tf.Tensor:
 
 
 @tf.function(
-  input_signature=[
-    tf.TensorSpec([None, None], tf.float32),
-    tf.TensorSpec([None], tf.float32),
-    tf.TensorSpec([None, 2], tf.int64),
-  ],
+  input_signature=[_TILE, _WORST, tf.TensorSpec([None, 2], tf.int64)],
   autograph=False,
 )
 def _better_in(similarity: tf.Tensor, worst: tf.Tensor, blocks: tf.Tensor):
@@ -177,13 +165,7 @@ def _better_in(similarity: tf.Tensor, worst: tf.Tensor, blocks: tf.Tensor):
   return tf.gather(row, place[:, 0]), tf.gather_nd(values, place), column
 
 
-@tf.function(
-  input_signature=[
-    tf.TensorSpec([None, None], tf.float32),
-    tf.TensorSpec([None], tf.float32),
-  ],
-  autograph=False,
-)
+@tf.function(input_signature=[_TILE, _WORST], autograph=False)
 def _better(similarity: tf.Tensor, worst: tf.Tensor):
   """Row, value and column of similarities [b, C] above `worst` [b]."""
   place = tf.where(similarity > worst[:, tf.newaxis])

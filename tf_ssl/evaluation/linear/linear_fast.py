@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from tf_ssl.datasets import records as records_lib
 from tf_ssl.evaluation import (
   classification,
   labeled_sets,
@@ -23,36 +22,26 @@ _FOLDER = "linear_fast"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LinearFast:
+class LinearFast(labeled_sets.FeatureProtocol):
   """L-BFGS on features of center crops, without augmentation [ours].
 
   The penalty is chosen on held-out training images; then all training images
   are fitted with it. Features are standardized to mean 0, deviation 1.
 
   Attributes:
-    train: labeled training images.
-    test: labeled test images of the same classes.
     inverse_penalties: grid of scikit-learn's C, numbers > 0.
     validation_fraction: fraction of each class of `train` to hold out, between
       0 and 1.
     seeds: seeds of the choice of held-out images, one choice and fit each.
     max_iterations: largest number of L-BFGS iterations of a fit.
     tolerance: largest component of the gradient at which a fit stops.
-    image_size: side of the center crops in pixels.
-    batch_size: images per forward pass.
-    max_skipped_fraction: largest fraction of the images that may be unreadable.
   """
 
-  train: records_lib.ImageRecords
-  test: records_lib.ImageRecords
   inverse_penalties: Sequence[float] = (1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0)
   validation_fraction: float = 0.2
   seeds: Sequence[int] = (0, 1, 2)
   max_iterations: int = 500
   tolerance: float = 1e-5
-  image_size: int = 224
-  batch_size: int = 64
-  max_skipped_fraction: float = 0.05
 
   def __post_init__(self):
     """Checks the settings before any image is read."""
@@ -76,14 +65,7 @@ class LinearFast:
       )
       for seed in self.seeds
     }
-    features = labeled_sets.features(
-      subject,
-      sets,
-      output_dir,
-      image_size=self.image_size,
-      batch_size=self.batch_size,
-      max_skipped_fraction=self.max_skipped_fraction,
-    )
+    features = self.features(subject, sets, output_dir)
     key = {**self._settings(), **sets.key(subject.frozen.description)}
     count = (len(self.inverse_penalties) + 1) * len(self.seeds)
     with (
@@ -154,10 +136,7 @@ class LinearFast:
 
   def _outcome(self, sets, features, fitted, predicted) -> protocol.Outcome:
     names = [f"seed {seed}" for seed in self.seeds]
-    found = classification.findings(
-      predicted, features["test"].labels, sets.class_names, names=names
-    )
-    return protocol.Outcome(
+    own = protocol.Outcome(
       protocol="linear_fast",
       title="Linear probe, L-BFGS",
       settings=self._settings()
@@ -166,18 +145,23 @@ class LinearFast:
         "seeds": list(self.seeds),
       },
       data=sets.data(),
-      results=found.results,
-      details=found.details
-      | {
+      results={},
+      details={
         "fits": {
           name: {k: v for k, v in each.items() if k not in ("best", "rank")}
           for name, each in zip(names, fitted, strict=True)
         }
       },
-      tables=[self._table(names, fitted), *found.tables],
-      pictures=found.pictures,
+      tables=[self._table(names, fitted)],
       skipped=features["train"].skipped | features["test"].skipped,
-      notes=[*found.notes, *self._notes(fitted)],
+      notes=self._notes(fitted),
+    )
+    return classification.outcome(
+      predicted,
+      features["test"].labels,
+      sets.class_names,
+      names=names,
+      own=own,
     )
 
   def _table(self, names, fitted) -> protocol.Table:

@@ -53,7 +53,7 @@ class Choice(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LinearProbe:
+class LinearProbe(labeled_sets.FeatureProtocol):
   """A linear classifier on the frozen model (He et al. 2020, section 4.1).
 
   All learning rates are trained side by side on the same crops. The reported
@@ -63,30 +63,20 @@ class LinearProbe:
   which the report states.
 
   Attributes:
-    train: labeled training images.
-    test: labeled test images of the same classes.
     learning_rates: learning rates for batches of `schedule.batch_size`; MoCo
       uses 30.
     schedule: length of the training and decay; by default MoCo's (METHODS 2).
     validation_fraction: fraction of each class of `train` to hold out, 0 to
       below 1.
     seeds: seeds of weights, order, crops and held-out images, one run each.
-    image_size: side of the crops in pixels.
     min_area: smallest area of a random crop, as a fraction of the image's area.
-    encoder_batch_size: images per forward pass.
-    max_skipped_fraction: largest fraction of the images that may be unreadable.
   """
 
-  train: records_lib.ImageRecords
-  test: records_lib.ImageRecords
   learning_rates: Sequence[float] = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
   schedule: linear_training.Schedule = linear_training.Schedule()
   validation_fraction: float = 0.1
   seeds: Sequence[int] = (0,)
-  image_size: int = 224
   min_area: float = 0.08
-  encoder_batch_size: int = 64
-  max_skipped_fraction: float = 0.05
 
   def __post_init__(self):
     """Checks the settings before any image is read."""
@@ -116,13 +106,10 @@ class LinearProbe:
     with seeds.open_results(
       os.path.join(output_dir, _FOLDER), key, say
     ) as kept:
-      features = labeled_sets.features(
+      features = self.features(
         subject,
         sets,
         output_dir,
-        image_size=self.image_size,
-        batch_size=self.encoder_batch_size,
-        max_skipped_fraction=self.max_skipped_fraction,
         roles=("test", "train") if self.validation_fraction else ("test",),
       )
       skipped = {}
@@ -177,7 +164,7 @@ class LinearProbe:
       image_size=self.image_size,
       seed=seed,
       min_area=self.min_area,
-      encoder_batch_size=self.encoder_batch_size,
+      encoder_batch_size=self.batch_size,
       skipped=skipped,
       title=f"Linear probe, seed {seed}",
     )
@@ -206,13 +193,7 @@ class LinearProbe:
     choice = choose(
       self.learning_rates, trained, on_test=not self.validation_fraction
     )
-    found = classification.findings(
-      [each.predictions[choice.number] for each in trained],
-      labels,
-      sets.class_names,
-      names=[f"seed {seed}" for seed in self.seeds],
-    )
-    return protocol.Outcome(
+    own = protocol.Outcome(
       protocol="linear",
       title="Linear probe, MoCo's protocol",
       settings=self._settings()
@@ -221,12 +202,18 @@ class LinearProbe:
         "seeds": list(self.seeds),
       },
       data=sets.data(),
-      results=found.results,
-      details=found.details | {"learning_rates": choice.details},
-      tables=[choice.table, *found.tables],
-      pictures=found.pictures,
+      results={},
+      details={"learning_rates": choice.details},
+      tables=[choice.table],
       skipped=skipped,
-      notes=[*found.notes, *choice.notes],
+      notes=choice.notes,
+    )
+    return classification.outcome(
+      [each.predictions[choice.number] for each in trained],
+      labels,
+      sets.class_names,
+      names=[f"seed {seed}" for seed in self.seeds],
+      own=own,
     )
 
   def _line(self, seed: int, tested: Tested) -> str:
