@@ -83,7 +83,10 @@ def test_without_boxes_it_is_an_estimate(data, capsys):
   [
     ([], "neither images nor annotations were given"),
     (["--images=DATA/none"], "none.*; change --images$"),
-    (["--images=DATA/images", "--annotations=DATA/none"], "nothing is there"),
+    (
+      ["--images=DATA/images", "--annotations=DATA/none"],
+      "none.*--annotations",
+    ),
     (["--annotations=DATA/boxes.json"], "--images=FOLDER"),
     (
       ["--images=DATA/images", "--annotations=DATA/boxes.json", "--area=2"],
@@ -101,7 +104,7 @@ def test_without_boxes_it_is_an_estimate(data, capsys):
       ],
       "leave --encoder out",
     ),
-    (["--images=DATA/images", "--encoder=DATA"], "no SavedModel there"),
+    (["--images=DATA/images", "--encoder=DATA"], "not a SavedModel"),
   ],
 )
 def test_mistakes_are_named(data, words, message):

@@ -125,7 +125,7 @@ def of_boxes(
     # Images in two folders may have the same name.
     stem = os.path.splitext(name)[0].replace("/", "__")
     names.append(f"{folders[cut.images.labels[row]]}/{stem}_{box:07d}")
-  excluded = dict(cut.left_out)
+  excluded = dict(cut.skipped)
   for reason, which in annotations.skipped.items():
     excluded[reason] = len(which)
   return TrainingSet(
