@@ -14,6 +14,21 @@ from typing import NamedTuple
 # Package of tf_ssl -> packages of tf_ssl that it may import. All may import
 # `errors`.
 MAY_IMPORT = {
+  "api": {
+    "augment",
+    "dataset_bias",
+    "datasets",
+    "encoders",
+    "evaluation",
+    "export",
+    "features",
+    "invariance",
+    "methods",
+    "models",
+    "ops",
+    "training",
+    "video",
+  },
   "augment": {"ops"},
   "batches": set(),
   "comparison": {"ops", "reporting"},

@@ -1,18 +1,17 @@
-"""What reading images and writing features cost beside the encoder alone.
+"""Measures the overhead of feature extraction: image files in, features out.
 
   python -m benchmarks.feature_extraction            # speed, then memory
 
-Questions, each answered with a ratio measured in one run:
-- images/s from files on disk to features on disk, over those of the bare
-  encoder on batches that are in memory already (expected >= 0.9);
-- the same for two models in one pass, over both bare encoders one after the
-  other;
-- peak memory with ten times the images (expected: no more than the list of
-  them).
+Each result is a ratio measured in one run:
+- throughput from files on disk to features on disk, relative to the encoder
+  alone on batches in memory (expected >= 0.9);
+- the throughput of two models in one pass, relative to both encoders alone;
+- peak memory with ten times the images (expected: only the list of images
+  grows).
 
-The images are rendered here, and need no download. With few, the last batches,
-which leave a core idle, weigh more than in any use: 0.76 with 256, 0.94 with
-1,024 for ResNet-18.
+The images are made here; nothing is downloaded. With few images the last
+batches, which leave a core idle, dominate: for ResNet-18 the ratio is 0.76 with
+256 images and 0.94 with 1,024.
 """
 
 import argparse
@@ -40,7 +39,7 @@ from tf_ssl.models import encoder_models, image_model, load
 
 
 def main() -> None:
-  """Runs the comparisons that were not switched off."""
+  """Runs the selected comparisons."""
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument("--images", type=int, default=1024)
   parser.add_argument("--file_size", type=int, default=192, help="px a side")
@@ -77,14 +76,14 @@ def _compare_speed(args: argparse.Namespace) -> None:
 
 def _encoder(name: str) -> tf.keras.Model:
   encoder = getattr(resnet, name)()
-  encoder(tf.zeros([1, 32, 32, 3]), training=False)  # makes the weights
+  encoder(tf.zeros([1, 32, 32, 3]), training=False)  # Creates the weights.
   return encoder
 
 
 def _compare_one(encoders, images, folder, args) -> None:
   count = images.num_images
   shape = [args.batch_size, args.image_size, args.image_size, 3]
-  batch = tf.random.stateless_normal(shape, [0, 1])  # as if normalized
+  batch = tf.random.stateless_normal(shape, [0, 1])  # Like normalized images.
   batches = [batch] * (count // args.batch_size)
   functions = [
     tf.function(lambda x, encoder=encoder: encoder(x, training=False))
@@ -114,11 +113,11 @@ def _compare_one(encoders, images, folder, args) -> None:
         batch_size=args.batch_size,
       )
 
-  # What a long run takes beyond a short one: steady state, nothing of starting.
+  # The difference of a long and a short run excludes the startup.
   short, long = args.batch_size, len(batches) * args.batch_size
   runs = (bare, stored)
   for run in runs:
-    run(short)  # compiles, fills caches
+    run(short)  # Compiles and fills caches.
   wall, cpu = ({run: [] for run in runs} for _ in range(2))
   starting = []
   for _ in range(args.rounds):
@@ -132,26 +131,26 @@ def _compare_one(encoders, images, folder, args) -> None:
     f"{' and '.join(encoders)}, {long - short} images of {args.image_size} px:"
     f" bare {rates[0]:.1f} images/s, from files to disk {rates[1]:.1f}"
     f" images/s, ratio {_ratio(wall[bare], wall[stored]):.3f} (at least 0.9),"
-    f" in CPU time {_ratio(cpu[bare], cpu[stored]):.3f}; {short} images with"
-    f" the starting {statistics.median(starting):.1f} s",
+    f" of CPU time {_ratio(cpu[bare], cpu[stored]):.3f}; {short} images with"
+    f" startup {statistics.median(starting):.1f} s",
     flush=True,
   )
 
 
 def _spent(run) -> tuple[float, float]:
-  """Seconds, and seconds of CPU."""
+  """Wall-clock and CPU time in seconds."""
   start = time.perf_counter(), time.process_time()
   run()
   return time.perf_counter() - start[0], time.process_time() - start[1]
 
 
 def _ratio(one: list[float], other: list[float]) -> float:
-  """Of neighbors in time, the middle one of all rounds."""
+  """Median over rounds of the ratio of two runs of one round."""
   return statistics.median(a / b for a, b in zip(one, other, strict=True))
 
 
 def write_images(folder: pathlib.Path, count: int, size: int) -> None:
-  """Writes JPEGs of smooth noise, which cost as much to decode as photos."""
+  """Writes JPEGs of smooth noise, as expensive to decode as photos."""
   folder.mkdir()
   rng = np.random.default_rng(0)
   for i in range(count):
@@ -177,24 +176,24 @@ def _compare_memory(count: int) -> None:
     peak, listed, written = map(float, done.stdout.split()[-3:])
     grown.append((peak, listed, written))
     print(
-      f"  {each:8d} images: peak {peak:.0f} MiB, of which the list of images"
-      f" {listed:.0f} MiB; features on disk {written:.0f} MiB",
+      f"  {each:8d} images: peak {peak:.0f} MiB, including {listed:.0f} MiB for"
+      f" the list of images; features on disk {written:.0f} MiB",
       flush=True,
     )
   more = (grown[1][0] - grown[1][1]) / (grown[0][0] - grown[0][1])
   print(
-    f"ten times the images: {100 * (more - 1):+.1f} % memory besides the list"
-    f" of them, {grown[1][2] - grown[0][2]:.0f} MiB more features written"
+    f"ten times the images: {100 * (more - 1):+.1f} % memory without the list"
+    f" of images, {grown[1][2] - grown[0][2]:.0f} MiB more features written"
   )
 
 
 def _peak(count: int) -> tuple[float, float, float]:
-  """MiB: the most of this process, the list of images, the files written."""
+  """Peak memory, list of images and written files, each in MiB."""
   with tempfile.TemporaryDirectory() as folder:
     write_images(pathlib.Path(folder, "images"), 1, 16)
     one = image_folder.read(str(pathlib.Path(folder, "images")), labeled=False)
     before = _resident()
-    images = records.ImageRecords(  # the same file under as many entries
+    images = records.ImageRecords(  # One file in all entries.
       root=one.root,
       files=np.repeat(one.files, count),
       sizes=np.repeat(one.sizes, count),
@@ -212,7 +211,7 @@ def _peak(count: int) -> tuple[float, float, float]:
 
 
 def _resident() -> float:
-  """MiB that this process has now."""
+  """Resident memory of this process in MiB."""
   pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
   return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 

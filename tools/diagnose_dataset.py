@@ -13,7 +13,7 @@ def main(invocation: cli.Invocation) -> None:
   from tf_ssl.dataset_bias import crop_statistics, diagnose, diagnosis
 
   flags = invocation.flags
-  path = diagnose.diagnose_dataset(
+  found = diagnose.diagnose_dataset(
     flags.images,
     flags.annotations,
     flags.output_dir,
@@ -31,7 +31,7 @@ def main(invocation: cli.Invocation) -> None:
     command=invocation.command,
     say=print,
   )
-  print(f"report: {path}")
+  print(f"report: {found.page}")
 
 
 TOOL = cli.Tool("diagnose_dataset", __doc__, main, required=["output_dir"])

@@ -22,14 +22,14 @@ def main(invocation: cli.Invocation) -> None:
     preprocessing=flags.preprocessing,
     restore_run=gin_runs.restore_encoder,
   )
-  page = evaluate.evaluate(
+  found = evaluate.evaluate(
     settings,
     subject,
     flags.output_dir,
     command=invocation.command,
     say=print,
   )
-  print(f"report: {page}")
+  print(f"report: {found.page}")
 
 
 TOOL = cli.Tool(

@@ -1,14 +1,15 @@
-"""Writes the features that models give for images: .npz, or maps of memory.
+"""Extracts features of images with one or more models.
 
-With the images' names, labels and boxes; read with NumPy alone. Several models
-share one pass over the images. Interrupted or killed, the same command goes on.
+Writes an .npz file or a folder of .npy files, which NumPy reads, with the
+images' names, labels and boxes. Several models share one pass over the images.
+After an interruption or a kill, the same command resumes.
 """
 
 from ._cli import cli
 
 
 def main(invocation: cli.Invocation) -> None:
-  """Loads the models, finds the images, and runs `feature_files.write`."""
+  """Loads the models and writes their features for all images."""
   from tf_ssl.features import feature_files
   from tf_ssl.models import load
 
@@ -55,33 +56,44 @@ TOOL = cli.Tool(
 )
 TOOL.repeated_flag(
   "model",
-  "NAME=PATH of a model; may be repeated. A SavedModel's folder, a .keras, .h5 "
-  "or .onnx file, a run of tools.train, keras.applications:ResNet50, "
+  "NAME=PATH of a model; may be repeated. PATH is a SavedModel's folder, a run "
+  "of tools.train, a .keras, .h5 or .onnx file, keras.applications:ResNet50, "
   "random:resnet50 (untrained) or pixels.",
 )
 TOOL.text_flag(
   "images",
-  "A folder (of class folders, for labels), a manifest FILE.csv "
+  "A folder (class folders give labels), a manifest FILE.csv "
   "(path[,label][,xmin,ymin,xmax,ymax]), TFRecords, or tfds:NAME[:SPLIT].",
 )
-TOOL.text_flag("output", "FILE.npz, or a folder of .npy files to be mapped.")
-TOOL.repeated_flag("layer", "What to read, LAYER or NAME=LAYER for one model.")
+TOOL.text_flag(
+  "output", "FILE.npz, or a folder of .npy files that can be memory-mapped."
+)
+TOOL.repeated_flag(
+  "layer", "Layer to read: LAYER, or NAME=LAYER for one model."
+)
 TOOL.repeated_flag(
   "preprocessing",
   "VALUE, or NAME=VALUE for one model: 0..255, 0..1, -1..1, imagenet, caffe.",
 )
-TOOL.number_flag("image_size", 224, "Pixels a side; 224 by default.")
+TOOL.number_flag(
+  "image_size", 224, "Side of the images in pixels; default 224."
+)
 TOOL.text_flag(
   "framing",
-  "middle (the default): short side to image_size * 256 / 224, the middle cut "
-  "out; whole: the whole image, resized to a square.",
+  "middle (default): resize the shorter side to image_size * 256 / 224 and "
+  "crop the center; whole: resize the full image to a square.",
 )
-TOOL.number_flag("batch_size", 64, "Images at once; 64 by default.")
+TOOL.number_flag("batch_size", 64, "Images per batch; default 64.")
 TOOL.number_flag(
-  "max_skipped_fraction", 0.05, "Of images that cannot be read, to go on; 0.05."
+  "max_skipped_fraction",
+  0.05,
+  "Fraction of unreadable images above which the command fails; default 0.05.",
 )
-TOOL.switch("require_labels", "Stops where an image has no label.")
-TOOL.switch("overwrite", "Replaces features of something else at --output.")
+TOOL.switch("require_labels", "Fails if an image has no label.")
+TOOL.switch(
+  "overwrite",
+  "Replaces features at --output that were made from something else.",
+)
 
 if __name__ == "__main__":
   TOOL.run()

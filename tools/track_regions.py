@@ -6,7 +6,6 @@ command resumes. Arguments after -- are options of Beam's runner, such as
 --flink_master=localhost:8081; all its processes need access to both folders.
 """
 
-import functools
 import os
 
 from ._cli import cli
@@ -17,19 +16,16 @@ _NUMBERS = "rate width frame_size stretch_seconds tracks_per_stretch".split()
 def main(invocation: cli.Invocation) -> None:
   """Runs `mine_videos.mine_videos`."""
   os.environ.setdefault("PYTHONWARNINGS", "ignore")  # For child processes.
-  from tf_ssl.features import encoder_regions as encoder_features
+  from tf_ssl.features import encoder_regions
   from tf_ssl.video.mining import mine_videos, mining
   from tf_ssl.video.tracking import region_features, tracker
 
   flags = invocation.flags
   features, describe = "histograms", region_features.Histograms
   if flags.encoder is not None:
-    path, endpoint = os.path.abspath(flags.encoder), flags.endpoint or "C4"
-    describe = functools.partial(
-      encoder_features.EncoderFeatures, path, endpoint=endpoint
+    features, describe = encoder_regions.open_encoder(
+      flags.encoder, flags.endpoint or "C4"
     )
-    describe()  # Fails early if the encoder cannot be used.
-    features = encoder_features.name(path, endpoint)
   matcher = flags.matcher or "greedy"
   mine_videos.mine_videos(
     flags.videos,

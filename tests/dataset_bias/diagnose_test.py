@@ -26,17 +26,17 @@ def test_skipped_boxes_are_named_before_the_three_sentences(tmp_path):
   content["annotations"][0]["iscrowd"] = 1
   file.write_text(json.dumps(content))
   said = []
-  page = diagnose.diagnose_dataset(
+  found = diagnose.diagnose_dataset(
     str(tmp_path / "images"),
     str(file),
     str(tmp_path / "out"),
     settings=_QUICK,
     say=said.append,
   )
-  assert page == str(tmp_path / "out/report.html")
+  assert found.page == str(tmp_path / "out/report.html")
   reason = "a crowd, which is not one object"
   assert said[0] == f"skipped 1: {reason} (0.png)"
-  assert said[1:] == _content(page)["sentences"] and len(said) == 4
+  assert said[1:] == _content(found.page)["sentences"] and len(said) == 4
 
 
 def test_an_estimate_uses_a_subset_by_default(tmp_path, monkeypatch):
@@ -49,14 +49,14 @@ def test_an_estimate_uses_a_subset_by_default(tmp_path, monkeypatch):
     picture = Image.new("RGB", (40, 30), (40 * number, 50, 90))
     picture.save(tmp_path / f"images/{number}.png")
   for max_images, expected in ((None, 3), (4, 4), (0, 5)):
-    page = diagnose.diagnose_dataset(
+    found = diagnose.diagnose_dataset(
       str(tmp_path / "images"),
       None,
       str(tmp_path / "out"),
       settings=_QUICK,
       max_images=max_images,
     )
-    own, *references = _content(page)["images"]
+    own, *references = _content(found.page)["images"]
     assert own["images"] == expected and own["objects"] == 1
     assert [row["images"] for row in references] == [2, 2]
 

@@ -1,6 +1,7 @@
 """Diagnoses a dataset: reads it, computes its statistics, writes the report."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from tf_ssl import errors
 from tf_ssl.dataset_bias import diagnosis as diagnosis_lib
@@ -12,6 +13,18 @@ from tf_ssl.datasets.annotations import open_annotations
 _ESTIMATED_IMAGES = 500  # Estimating their objects takes one or two minutes.
 _NAMED = 3  # Names printed for each reason.
 _MAX_REFERENCES = 50  # Painted pictures of each reference.
+
+
+class Diagnosed(NamedTuple):
+  """A diagnosis and its report.
+
+  Attributes:
+    diagnosis: all statistics.
+    page: path of the report's page.
+  """
+
+  diagnosis: diagnosis_lib.Diagnosis
+  page: str
 
 
 def diagnose_dataset(
@@ -27,7 +40,7 @@ def diagnose_dataset(
   max_skipped_fraction: float = 0.05,
   command: str = "",
   say: Callable[[str], None] = lambda line: None,
-) -> str:
+) -> Diagnosed:
   """Writes report.html, diagnosis.json, tables and charts.
 
   Args:
@@ -48,7 +61,7 @@ def diagnose_dataset(
     say: takes the summary sentences and what was skipped, line by line.
 
   Returns:
-    Path of the page.
+    The statistics and the path of the page.
 
   Raises:
     UsageError: there is nothing to diagnose, or a setting is out of range.
@@ -99,4 +112,4 @@ def diagnose_dataset(
   )
   for sentence in summary.sentences(diagnosis):
     say(sentence)
-  return report.write(diagnosis, output_dir)
+  return Diagnosed(diagnosis, report.write(diagnosis, output_dir))

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Callable
+from typing import NamedTuple
 
 from tf_ssl import errors
 from tf_ssl.evaluation import protocol as protocol_lib
@@ -31,6 +32,18 @@ class Evaluation:
       )
 
 
+class Evaluated(NamedTuple):
+  """A measurement and its report.
+
+  Attributes:
+    outcome: results of the protocol.
+    page: path of the report's page.
+  """
+
+  outcome: protocol_lib.Outcome
+  page: str
+
+
 def evaluate(
   settings: Evaluation,
   subject: protocol_lib.Subject,
@@ -38,7 +51,7 @@ def evaluate(
   *,
   command: str = "",
   say: Callable[[str], None] = lambda line: None,
-) -> str:
+) -> Evaluated:
   """Measures a model by a protocol and writes the report.
 
   Args:
@@ -50,7 +63,7 @@ def evaluate(
     say: prints one line about the model and one for each result.
 
   Returns:
-    The path of the page.
+    The outcome and the path of the page.
 
   Raises:
     UsageError: the model or the images cannot be used, or the folder cannot be
@@ -63,4 +76,4 @@ def evaluate(
   page = report.write(outcome, subject, command, output_dir)
   for name, value in outcome.results.items():
     say(f"{subject.name}: {report.result_line(name, value)}")
-  return page
+  return Evaluated(outcome, page)

@@ -5,6 +5,9 @@ of color histograms.
 """
 
 import collections
+import functools
+import os
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -127,6 +130,24 @@ def name(path: str, endpoint: str) -> str:
     endpoint: name of the map.
   """
   return f"{endpoint} of encoder {reader.path_digest(path)[:16]}"
+
+
+def open_encoder(
+  path: str, endpoint: str
+) -> tuple[str, Callable[[], EncoderFeatures]]:
+  """The name of these features, and a picklable function that makes them.
+
+  Args:
+    path: path of the SavedModel.
+    endpoint: name of the map.
+
+  Raises:
+    UsageError: missing SavedModel, signature or map.
+  """
+  path = os.path.abspath(path)
+  make = functools.partial(EncoderFeatures, path, endpoint=endpoint)
+  make()  # Fails in this process if the encoder cannot be used.
+  return name(path, endpoint), make
 
 
 @tf.function(

@@ -69,6 +69,15 @@ def representation_invariance_score(
 ) -> InvarianceScore:
   """Measures the Top-K Representation Invariance Score.
 
+  >>> rng = np.random.default_rng(0)
+  >>> features = np.repeat(rng.normal(size=[20, 64]), 5, axis=0)
+  >>> features += 0.3 * rng.normal(size=features.shape)
+  >>> found = tf_ssl.representation_invariance_score(
+  ...   features, sets=np.repeat(np.arange(20), 5)
+  ... )
+  >>> {k: round(float(score)) for k, score in found.scores.items()}
+  {10: 46, 25: 20}
+
   The global firing rate G of a unit is the share of all images on which it
   fires. Its local rate L for a class is the mean, over the sets of the class,
   of the share of the set's images on which it fires. Its invariance for the

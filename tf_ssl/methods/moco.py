@@ -20,6 +20,20 @@ class MoCo(base.ContrastiveModel):
   In the notation of the paper, `queue.length` is K, `momentum` m and
   `temperature` τ. v1 and v2 differ in projection head, recipe, temperature and
   learning-rate schedule, not in this class.
+
+  >>> import tensorflow as tf
+  >>> from tf_ssl import batches
+  >>> from tf_ssl.encoders import heads, resnet
+  >>> from tf_ssl.memory import key_queue
+  >>> def side():
+  ...   encoder, head = resnet.resnet18(width=1 / 8), heads.MlpHead()
+  ...   head(encoder(tf.zeros([1, 32, 32, 3])))
+  ...   return encoder, head
+  >>> method = tf_ssl.MoCo(*side(), *side(), key_queue.KeyQueue(64, 128))
+  >>> method.compile(tf.keras.optimizers.SGD(0.03))
+  >>> views = tf.random.stateless_normal([8, 32, 32, 3], [0, 0])
+  >>> pairs = tf.data.Dataset.from_tensors(batches.ImagePair(views, views))
+  >>> history = method.fit(pairs, verbose=0)
   """
 
   def __init__(

@@ -15,6 +15,26 @@ class Pirl(npid.Npid):
 
   Loss = λ L(m, g(patches)) + (1 - λ) L(m, f(image)), equation 5; `weight` is λ.
   Both losses have the same negatives; with NCE, each has its own Z.
+
+  >>> import tensorflow as tf
+  >>> from tf_ssl import batches
+  >>> from tf_ssl.encoders import heads, resnet
+  >>> from tf_ssl.memory import memory_bank
+  >>> encoder, head = resnet.resnet18(width=1 / 8), heads.LinearHead()
+  >>> head(encoder(tf.zeros([1, 32, 32, 3]))).shape
+  TensorShape([1, 128])
+  >>> jigsaw_head = heads.JigsawHead()
+  >>> jigsaw_head(tf.zeros([1, 9, 64])).shape
+  TensorShape([1, 128])
+  >>> bank = memory_bank.MemoryBank(num_images=100, embedding_size=128)
+  >>> method = tf_ssl.Pirl(
+  ...   encoder, head, jigsaw_head, bank, num_negatives=50, batch_size=4
+  ... )
+  >>> method.compile(tf.keras.optimizers.SGD(0.03))
+  >>> images = tf.random.stateless_normal([4, 32, 32, 3], [0, 0])
+  >>> patches = tf.random.stateless_normal([4, 9, 16, 16, 3], [0, 1])
+  >>> batch = batches.JigsawPair(images, patches, tf.range(4, dtype=tf.int64))
+  >>> history = method.fit(tf.data.Dataset.from_tensors(batch), verbose=0)
   """
 
   view_type = batches.JigsawPair

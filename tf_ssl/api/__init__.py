@@ -1,0 +1,1 @@
+"""The Python interface of `import tf_ssl`: one function per command."""
