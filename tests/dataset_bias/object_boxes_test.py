@@ -60,14 +60,14 @@ def test_crowds_are_not_objects(tmp_path):
 
 def test_a_random_subset_keeps_each_image_with_its_objects(tmp_path):
   annotations = training_sets_reference.coco_set(tmp_path)
-  whole = object_boxes.annotated_dataset(annotations)
-  assert whole.objects.counts.tolist() == [2] * 6
-  assert whole.name == "this dataset" and not whole.skipped
+  full = object_boxes.annotated_dataset(annotations)
+  assert full.objects.counts.tolist() == [2] * 6
+  assert full.name == "this dataset" and not full.skipped
   part = object_boxes.annotated_dataset(annotations, max_images=3, seed=1)
   names = [part.images.name(i) for i in range(3)]
   assert names == sorted(names) and part.objects.counts.tolist() == [2] * 3
-  np.testing.assert_array_equal(part.objects.boxes, whole.objects.boxes[:6])
-  assert part.digest != whole.digest
+  np.testing.assert_array_equal(part.objects.boxes, full.objects.boxes[:6])
+  assert part.digest != full.digest
 
 
 def _annotations(folder):

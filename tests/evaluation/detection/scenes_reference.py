@@ -16,9 +16,9 @@ def write(folder, boxes, sides=(64, 64), **changes):
 
   Args:
     folder: a path, where `images` and `boxes.json` will be.
-    boxes: of each image a list of (category, x, y, width, height).
+    boxes: for each image, a list of (category, x, y, width, height) in pixels.
     sides: height and width of the images.
-    changes: of the fields of every annotation.
+    changes: fields to set in every annotation.
 
   Returns:
     `annotations.Annotations`.
