@@ -32,6 +32,9 @@ _MODULES = {
   "tf_ssl.datasets.voc": "tf_ssl.datasets.annotations.voc",
   "tf_ssl.datasets.voc_masks": "tf_ssl.datasets.masks.voc_masks",
   "tf_ssl.datasets.yale_b": "tf_ssl.datasets.invariance_sets.yale_b",
+  "tf_ssl.evaluation.detection.architecture": (
+    "tf_ssl.evaluation.detection.retinanet"
+  ),
   "tf_ssl.evaluation.fitting": "tf_ssl.evaluation.fine_tune_loop",
   "tf_ssl.evaluation.linear_training": (
     "tf_ssl.evaluation.linear.linear_training"
