@@ -1,5 +1,5 @@
-# `make train` and `make test` need Python 3.11 and nothing else: both build
-# .venv from requirements.lock when it is missing or stale.
+# `make train` and `make test` need only Python 3.11: both build .venv from
+# requirements.lock if it is missing or outdated.
 
 # The first Python 3.11 on PATH that is not .venv's own.
 ifndef PYTHON
@@ -9,13 +9,13 @@ PYTHON := $(shell PATH=$$(echo "$$PATH" | sed 's|$(CURDIR)/.venv/bin:||g'); \
                       2>/dev/null && command -v $$python && break; \
                   done)
 endif
-# What .venv has to be made of. The stamp bears this name and is written last,
-# so that an interrupted or outdated installation is never taken for a good one.
+# Hash of the content of .venv. The stamp file is named after it and written last,
+# so that an interrupted or outdated installation is built again.
 VENV_KEY := $(shell { cat requirements.lock; $(PYTHON) --version; } 2>&1 \
                     | cksum | tr -d ' ')
 VENV_STAMP := .venv/complete-$(VENV_KEY)
 MODEL_DIR ?= runs/quickstart
-# Test files that run side by side.
+# Number of test files that run in parallel.
 TEST_PROCESSES ?= 2
 
 .PHONY: train test check venv lock build-files picture
@@ -29,7 +29,7 @@ test: $(VENV_STAMP)
 
 venv: $(VENV_STAMP)
 
-# What CI checks besides the tests.
+# The checks of CI other than tests.
 check: $(VENV_STAMP)
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -58,7 +58,7 @@ $(VENV_STAMP):
 	@$(PYTHON) -m venv .venv
 	@.venv/bin/python -m pip install -qq --disable-pip-version-check \
 	  --no-input --no-compile --no-deps -r requirements.lock
-	@# On all cores, and also where PYTHONDONTWRITEBYTECODE is set: TensorFlow
-	@# takes a quarter of a minute longer to start without.
+	@# On all cores, even if PYTHONDONTWRITEBYTECODE is set: without it, TensorFlow
+	@# takes 15 seconds longer to start.
 	@.venv/bin/python -m compileall -qq -j 0 .venv/lib || true
 	@touch $@

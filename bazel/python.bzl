@@ -1,4 +1,4 @@
-"""The Python rules: the one place to change where Bazel has moved them.
+"""The Python rules: the one place to change if Bazel moves them.
 
 From Bazel 8 on they are no longer built in; then the bodies become
 `load("@rules_python//python:defs.bzl", ...)` and the same three names.
@@ -14,23 +14,23 @@ def py_test(**kwargs):
     native.py_test(**kwargs)
 
 def expect_installed(names):
-    """Names what pip supplies: targets that a BUILD file can depend on.
+    """Defines targets for pip packages, for BUILD files to depend on.
 
     Args:
-      names: of distributions; "x" becomes //:expect_x_installed.
+      names: names of the packages; "x" becomes //:expect_x_installed.
     """
     for name in names:
         py_library(name = "expect_%s_installed" % name)
 
 def pytest_tests(srcs, data, deps, uncached = [], slow = []):
-    """One test target for each test file, which runs itself with pytest.
+    """Defines one test target for each test file, which runs itself with pytest.
 
     Args:
-      srcs: the test files.
-      data: conftest.py and what else all of them read.
-      deps: what they import.
-      uncached: those of srcs that read files Bazel does not know of.
-      slow: those of srcs that take minutes, for --test_tag_filters=-slow.
+      srcs: test files.
+      data: conftest.py and other files that all tests read.
+      deps: targets that the tests import.
+      uncached: tests among srcs that read files unknown to Bazel.
+      slow: tests among srcs that take minutes, for --test_tag_filters=-slow.
     """
     for src in srcs:
         py_test(

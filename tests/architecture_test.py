@@ -1,4 +1,4 @@
-"""Who may import whom, and that BUILD files and package list say the same."""
+"""Tests of the import rules, BUILD files, package list and slow marks."""
 
 import pathlib
 import re
@@ -10,8 +10,8 @@ import pytest
 from bazel import architecture_picture, build_files
 
 _GIN_AND_FLAGS = ("gin", "absl.flags", "absl.app")
-# Near the end of their lives: one module each, so that a newer TensorFlow costs
-# two files.
+# No longer developed: one module each imports them, so that few files change for
+# a newer TensorFlow.
 _ENCLOSED = {
   "tensorflow_addons": "tf_ssl/methods/supervised_metric.py",
   "tensorflow_io": "tf_ssl/video/",
@@ -27,12 +27,12 @@ def _is_in(module: str, names) -> bool:
   return any(module == name or module.startswith(name + ".") for name in names)
 
 
-def test_every_package_has_its_place_in_the_order(repository):
+def test_every_package_has_import_rules(repository):
   unknown = set(build_files.packages(repository)) - set(build_files.MAY_IMPORT)
   assert not unknown, f"add {unknown} to MAY_IMPORT in bazel/build_files.py"
 
 
-def test_the_order_has_no_cycle():
+def test_the_import_rules_have_no_cycle():
   done, waiting = set(), dict(build_files.MAY_IMPORT)
   while waiting:
     ready = {name for name, may in waiting.items() if may <= done}
@@ -69,7 +69,7 @@ def test_gin_and_flags_stay_in_tools_and_benchmarks(repository):
 
 
 @pytest.mark.parametrize("library", sorted(_ENCLOSED))
-def test_a_dying_library_is_imported_in_one_module(repository, library):
+def test_a_discontinued_library_is_imported_in_one_module(repository, library):
   sources = {
     source.as_posix()
     for source, module in _imports(repository, "tf_ssl", "tools", "benchmarks")
@@ -92,7 +92,7 @@ def test_tools_import_each_other_relatively(repository):
   assert not wrong, "\n".join(wrong)
 
 
-def test_build_files_are_what_the_sources_say(repository):
+def test_build_files_are_up_to_date(repository):
   stale = [
     name
     for name, content in build_files.build_files(repository).items()

@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Fixtures and settings of all tests."""
 
 import os
 import pathlib
@@ -7,7 +7,7 @@ import sys
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as the command line has
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # As tools._cli.quiet.
 
 # Resolved, because Bazel runs the tests through links.
 _REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
@@ -15,29 +15,29 @@ _REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="session")
 def repository() -> pathlib.Path:
-  """The checkout."""
+  """Path of the checkout."""
   return _REPOSITORY
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> pathlib.Path:
-  """Real pictures and videos, read-only, which are not part of the project.
+  """Folder of real images and videos, read-only, not part of the project.
 
-  Without them a test skips, unless TF_SSL_REQUIRE_SHARED_DATA=1 (CI) makes that
-  a failure. TF_SSL_SHARED_DATA names another place.
+  Without it a test is skipped, or fails if TF_SSL_REQUIRE_SHARED_DATA=1 (CI).
+  TF_SSL_SHARED_DATA names another folder.
   """
   default = _REPOSITORY.parent / "shared" / "data"
   folder = pathlib.Path(os.environ.get("TF_SSL_SHARED_DATA", default))
   if not folder.is_dir():
     if os.environ.get("TF_SSL_REQUIRE_SHARED_DATA") == "1":
-      pytest.fail(f"real data are required, but {folder} is not there")
+      pytest.fail(f"real data are required, but {folder} is missing")
     pytest.skip(f"needs real data in {folder}")
   return folder
 
 
 @pytest.fixture(autouse=True)
 def _precision():
-  """Model Garden's trainers set the precision of all that comes after them."""
+  """Resets the global precision, which Model Garden's trainers set."""
   yield
   if "keras" in sys.modules:
     policies = sys.modules["keras"].mixed_precision
@@ -47,7 +47,7 @@ def _precision():
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport():
-  """Captured output with names that are no text can go between processes."""
+  """Makes captured output valid UTF-8, for transfer between processes."""
   report = yield
   report.sections = [
     (title, text.encode("utf-8", "backslashreplace").decode("utf-8"))
