@@ -89,7 +89,15 @@ class Tool:
     self.switch("help", "Prints this text.")
     if config_folders:
       self.switch("list", "Prints the configs of this project for the tool.")
-      _define_gin_flags(self.flags)
+      self.repeated_flag(
+        "gin_file",
+        "Path of a gin config, or one that --list prints. May be repeated.",
+      )
+      self.repeated_flag(
+        "gin_bindings",
+        "Setting that overrides the files, such as STEPS=100 or "
+        "'IMAGES=\"photos/\"'. May be repeated.",
+      )
 
   def text_flag(self, name: str, help_text: str) -> None:
     """Adds --name=TEXT, None by default."""
@@ -211,22 +219,6 @@ class Tool:
 def _help_of(flag: flags.Flag) -> str:
   """The help text, without absl's own line about repeated flags."""
   return flag.help.split(";\n")[0]
-
-
-def _define_gin_flags(flag_values: flags.FlagValues) -> None:
-  flags.DEFINE_multi_string(
-    "gin_file",
-    [],
-    "Path of a gin config, or one that --list prints. May be repeated.",
-    flag_values=flag_values,
-  )
-  flags.DEFINE_multi_string(
-    "gin_bindings",
-    [],
-    "Setting that overrides the files, such as STEPS=100 or "
-    "'IMAGES=\"photos/\"'. May be repeated.",
-    flag_values=flag_values,
-  )
 
 
 def _command(name: str, arguments: Sequence[str]) -> str:

@@ -83,21 +83,11 @@ class _Reader:
     )
     for piece in gin_statements.pieces(text, statements):
       if isinstance(piece, config_parser.IncludeStatement):
-        self.read_file(_find_included(piece, path or source), source)
+        place = f"{path or source}:{piece.location.line_num}"
+        self.read_file(find(piece.filename, place), source)
       else:
         gin.parse_config(piece.text)
         self.bindings.extend(gin_statements.bindings(piece.statements, imports))
-
-
-def _find_included(
-  statement: config_parser.IncludeStatement, place: pathlib.Path | str
-) -> pathlib.Path:
-  for path in _candidates(statement.filename):
-    if path.is_file():
-      return path
-  raise errors.UsageError(
-    f"{place}:{statement.location.line_num}: no such file: {statement.filename}"
-  )
 
 
 def configured(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -113,13 +103,25 @@ def configured(function: Callable[..., Any]) -> Callable[..., Any]:
   return gin_errors.with_missing_arguments_named(bound, function.__name__)
 
 
-def find(name: str) -> pathlib.Path:
-  """Returns the path of a gin file; a missing one raises UsageError."""
-  candidates = _candidates(name)
-  for path in candidates:
+def find(name: str, place: str | None = None) -> pathlib.Path:
+  """Finds a gin file.
+
+  Args:
+    name: path relative to the working directory, else to the checkout.
+    place: file and line that include it; None for a flag.
+
+  Raises:
+    errors.UsageError: there is no such file.
+  """
+  # `bazel run` sets the checkout, of which _ROOT is then a copy.
+  checkout = os.environ.get("BUILD_WORKSPACE_DIRECTORY")
+  roots = [pathlib.Path(checkout), _ROOT] if checkout else [_ROOT]
+  for path in [pathlib.Path(name), *(root / name for root in roots)]:
     if path.is_file():
       return path
-  reason = "is a folder" if candidates[0].is_dir() else "no such file"
+  if place:
+    raise errors.UsageError(f"{place}: no such file: {name}")
+  reason = "is a folder" if os.path.isdir(name) else "no such file"
   raise errors.UsageError(
     f"--gin_file={name}: {reason}{_suggestion(name)} (--list prints all)"
   )
@@ -142,14 +144,6 @@ def _purpose(path: pathlib.Path) -> str:
     if line.startswith("#"):
       return line.lstrip("# ").rstrip()
   return ""
-
-
-def _candidates(name: str) -> list[pathlib.Path]:
-  """The paths that a name may mean, the most likely first."""
-  # `bazel run` sets the checkout, of which _ROOT is then a copy.
-  checkout = os.environ.get("BUILD_WORKSPACE_DIRECTORY")
-  roots = [pathlib.Path(checkout), _ROOT] if checkout else [_ROOT]
-  return [pathlib.Path(name), *(root / name for root in roots)]
 
 
 def _suggestion(name: str) -> str:
