@@ -76,7 +76,14 @@ _INCLUDES = {
 _PRETRAINING = "tf_ssl.training.settings.Pretraining"
 _ARGUMENTS = {
   f"{_PRETRAINING}.labelled_fraction": "labeled_fraction",
+  "tf_ssl.datasets.image_folder.read.labelled": "labeled",
+  "tf_ssl.datasets.manifest.read.labelled": "labeled",
   "tf_ssl.datasets.open_images.open_images.labelled": "labeled",
+  "tf_ssl.datasets.tfds_images.read.labelled": "labeled",
+  "tf_ssl.datasets.tfrecords.read.labelled": "labeled",
+  "tf_ssl.evaluation.linear.linear_probe.LinearProbe.encoder_batch_size": (
+    "batch_size"
+  ),
   "tf_ssl.video.tracking.tracker.Settings.stretch": "side_shift",
 }
 # Settings of Pretraining that its monitors have now, as a gin file names them.
