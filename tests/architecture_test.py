@@ -10,8 +10,8 @@ import pytest
 from bazel import architecture_picture, build_files
 
 _GIN_AND_FLAGS = ("gin", "absl.flags", "absl.app")
-# No longer developed: one module each imports them, so that few files change for
-# a newer TensorFlow.
+# No longer developed: one module each imports them, so that a newer TensorFlow
+# changes few files.
 _ENCLOSED = {
   "tensorflow_addons": "tf_ssl/methods/supervised_metric.py",
   "tensorflow_io": "tf_ssl/video/",
