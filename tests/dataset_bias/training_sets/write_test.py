@@ -219,7 +219,7 @@ def test_bad_images_are_skipped_counted_and_named(tmp_path):
   assert {
     row["source"] for row in training_sets_reference.rows_of(tmp_path / "out")
   } == {f"{i}.png" for i in range(30) if i != 3}
-  with pytest.raises(errors.UsageError, match="2 of 60.*max_skipped_fraction"):
+  with pytest.raises(errors.UsageError, match="1 of 60.*max_skipped_fraction"):
     training_sets_reference.write(
       chosen, tmp_path / "strict", max_skipped_fraction=0.01
     )
