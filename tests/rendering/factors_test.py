@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tf_ssl import errors
-from tf_ssl.rendering import categories, factors
+from tf_ssl.rendering import factors
 
 
 def test_factors_are_a_pure_function_of_seed_and_index():
@@ -77,26 +77,6 @@ def test_generators_of_different_paths_differ():
 def test_a_negative_index_is_named():
   with pytest.raises(errors.UsageError, match="index=-1: .* change index"):
     factors.random_factors(0, -1)
-
-
-@pytest.mark.parametrize("category", range(len(categories.CATEGORIES)))
-def test_instances_of_a_category_differ_in_shape(category):
-  radii = [
-    categories.build(category, np.random.default_rng(seed)).radius
-    for seed in range(20)
-  ]
-  assert len(set(radii)) == 20
-
-
-@pytest.mark.parametrize("category", range(len(categories.CATEGORIES)))
-def test_a_solid_is_inside_its_bounding_sphere(category):
-  points = np.float32(np.random.default_rng(0).uniform(-2, 2, (3, 20000)))
-  for seed in range(5):
-    solid = categories.build(category, np.random.default_rng(seed))
-    inside = points[:, solid.distance(*points) < 0].T
-    assert len(inside) > 10
-    assert np.linalg.norm(inside - solid.center, axis=1).max() < solid.radius
-    assert (np.abs(inside - solid.center) <= np.array(solid.half) + 1e-5).all()
 
 
 if __name__ == "__main__":

@@ -143,15 +143,6 @@ def test_the_whole_size_includes_hidden_pixels_and_pixels_off_the_image():
   assert whole > 1.1 * masks[1].sum()
 
 
-@pytest.mark.parametrize("margin", [0, 7])
-@pytest.mark.parametrize("image_size", [(16, 16), (33, 33), (62, 49), (30, 51)])
-def test_each_ray_is_inside_its_cone(image_size, margin):
-  rays = camera.rays(image_size, 2.0, margin)
-  cosine = np.sum(rays.directions * rays.cones[:, rays.cone], axis=0)
-  angle = np.arccos(np.minimum(cosine, 1))
-  assert angle.max() + rays.pixel < rays.spread
-
-
 def test_a_bounding_box_is_tight():
   mask = np.zeros([6, 8], bool)
   mask[2, 3] = mask[4, 6] = True
