@@ -39,12 +39,7 @@ TOOL = cli.Tool(
   config_folders=["evaluate"],
   required=["model", "output_dir"],
 )
-TOOL.text_flag(
-  "model",
-  "NAME=PATH of a model: a SavedModel's folder, a .keras, .h5 or .onnx file, a "
-  "run of tools.train, keras.applications:ResNet50, random:resnet50 "
-  "(untrained) or pixels (raw pixels as features).",
-)
+TOOL.model_flag(repeated=False)
 TOOL.text_flag("output_dir", "Output folder, such as evaluated/a-knn.")
 TOOL.text_flag(
   "layer", "Layer of the model to read; by default chosen from its structure."

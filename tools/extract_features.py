@@ -54,12 +54,7 @@ def main(invocation: cli.Invocation) -> None:
 TOOL = cli.Tool(
   "extract_features", __doc__, main, required=["model", "images", "output"]
 )
-TOOL.repeated_flag(
-  "model",
-  "NAME=PATH of a model; may be repeated. PATH is a SavedModel's folder, a run "
-  "of tools.train, a .keras, .h5 or .onnx file, keras.applications:ResNet50, "
-  "random:resnet50 (untrained) or pixels.",
-)
+TOOL.model_flag(repeated=True)
 TOOL.text_flag(
   "images",
   "A folder (class folders give labels), a manifest FILE.csv "

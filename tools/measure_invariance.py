@@ -49,12 +49,7 @@ TOOL = cli.Tool(
   default_config="gin_configs/invariance/rendered.gin",
   required=["model", "output_dir"],
 )
-TOOL.repeated_flag(
-  "model",
-  "NAME=PATH of a model; may be repeated. PATH is a SavedModel's folder, a run "
-  "of tools.train, a .keras, .h5 or .onnx file, keras.applications:ResNet50, "
-  "random:resnet50 (untrained) or pixels.",
-)
+TOOL.model_flag(repeated=True)
 TOOL.text_flag("output_dir", "Folder of the report, such as measured/a.")
 TOOL.text_flag("manifest", "CSV file of sets: path,set[,class][,box][,value].")
 TOOL.repeated_flag(

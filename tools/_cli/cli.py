@@ -107,6 +107,19 @@ class Tool:
     """Adds --name=TEXT that may be repeated: a list, empty by default."""
     flags.DEFINE_multi_string(name, [], help_text, flag_values=self.flags)
 
+  def model_flag(self, *, repeated: bool) -> None:
+    """Adds --model, one or several models of any kind."""
+    add = self.repeated_flag if repeated else self.text_flag
+    often = "; may be repeated" if repeated else ""
+    add(
+      "model",
+      f"NAME=PATH of a model{often}. PATH is a SavedModel's folder, a run of "
+      "tools.train, a .keras, .h5 or .onnx file, keras.applications:ResNet50, "
+      "random:resnet50 (untrained) or pixels (raw pixels as features). A "
+      "SavedModel executes its graph, which can read and write files: use only "
+      "those from people you trust.",
+    )
+
   def number_flag(self, name: str, default: float, help_text: str) -> None:
     """Adds --name=NUMBER, an int if the default is one."""
     define = (

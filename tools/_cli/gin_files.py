@@ -11,7 +11,13 @@ from gin import config_parser
 
 from tf_ssl import errors
 
-from . import gin_checks, gin_errors, gin_statements, old_names
+from . import (
+  gin_checks,
+  gin_errors,
+  gin_statements,
+  old_names,
+  untrusted_configs,
+)
 
 # Folder with gin_configs/: the checkout, or the installed package.
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -28,13 +34,13 @@ def load(
     files: paths relative to the working directory, else to the checkout.
     bindings: lines such as `STEPS=100`; they may use every name that the files
       import.
-    of_run: whether the files are the config of an earlier run, whose settings
-      that no longer exist are ignored.
+    of_run: whether the files are the config of an earlier run: settings that no
+      longer exist are ignored, and only functions of tf_ssl are called.
 
   Raises:
     errors.UsageError: a file is missing, does not parse, or names something
       that does not exist; a required macro is not set; a value has a type that
-      its function does not take.
+      its function does not take; the config of a run names other code.
   """
   reader = _Reader(of_run)
   for path in [find(name) for name in files]:
@@ -75,6 +81,8 @@ class _Reader:
   def _read(self, text: str, source: str, path: pathlib.Path | None):
     text = old_names.translate(text, str(path or source), of_run=self._of_run)
     statements = gin_statements.parse(text)
+    if self._of_run:
+      untrusted_configs.check(statements, str(path or source), _ROOT / _CONFIGS)
     imports = gin_statements.imported_names(statements)
     self.imports.update(imports)
     self.registers_dynamically |= any(
