@@ -65,28 +65,5 @@ def test_a_step_with_an_unknown_model_is_refused(toy):
     )
 
 
-def test_flags_take_text_numbers_switches_and_lists():
-  step = steps.TrackRegions(
-    videos="v",
-    flags={
-      "flow": True,
-      "x": None,
-      "y": False,
-      "rate": 8.0,
-      "layer": ["a", "b"],
-    },
-  )
-  assert step.request(name="", seed=None).words == (
-    "--videos=v",
-    "--output_dir={output}",
-    "--flow",
-    "--rate=8.0",
-    "--layer=a",
-    "--layer=b",
-  )
-  with pytest.raises(errors.UsageError, match="flags rate="):
-    steps.CutBoxes(flags={"rate": {}}).request(name="", seed=None)
-
-
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

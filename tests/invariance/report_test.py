@@ -1,49 +1,10 @@
 """Tables and the page of a measurement."""
 
-import csv
 import html.parser
-import json
 import sys
 
-import numpy as np
 import pytest
 from PIL import Image
-
-
-def _rows(folder, name):
-  with open(folder / name, newline="", encoding="utf-8") as file:
-    return list(csv.DictReader(file))
-
-
-def test_the_tables_have_every_score(measured):
-  folder = measured.folder
-  rows = _rows(folder, "invariance.csv")
-  assert len(rows) == len(measured.kinds) * 2 * 2
-  saved = json.loads((folder / "invariance.json").read_text())
-  assert saved["command"] == "the command"
-  assert len(saved["scores"]) == len(rows)
-  for row, other in zip(rows, saved["scores"], strict=True):
-    assert float(row["score"]) == other["score"]
-    # The interval is about other sets: the score may be at its very end.
-    assert float(row["low"]) <= float(row["high"])
-    assert int(row["sets"]) == 20 and int(row["classes"]) == 10
-    assert int(row["units"]) == 64 and row["firing_fraction"] == "0.1"
-
-
-def test_the_tables_by_class_and_unit_agree_with_the_score(measured):
-  found = measured.score("instance", "green").score
-  classes = [
-    row
-    for row in _rows(measured.folder, "per_class.csv")
-    if (row["model"], row["invariance"]) == ("green", "instance")
-  ]
-  mean = np.mean([float(row["score_top10"]) for row in classes])
-  assert mean == pytest.approx(found.scores[10])
-  unit = _rows(measured.folder, "per_unit.csv")[0]
-  best = measured.score("illumination_colour", "green").score
-  assert float(unit["unit_invariance"]) == pytest.approx(
-    best.unit_invariance.max()
-  )
 
 
 class _Page(html.parser.HTMLParser):

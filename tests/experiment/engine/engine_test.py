@@ -1,19 +1,17 @@
 """Running, resuming and refusing changed outputs, with real processes."""
 
-import fcntl
 import json
 import os
 import pathlib
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 import pytest
 
 from tf_ssl import errors
-from tf_ssl.experiment.engine import running, stamps
+from tf_ssl.experiment.engine import stamps
 
 _ALL = ["look one", "look one", "look two", "look two"] + [
   f"make {number} {seed}" for number in (1, 3) for seed in (0, 1)
@@ -48,67 +46,6 @@ def test_only_steps_that_depend_on_a_change_are_run_again(toy):
   # The outputs from before the change are still there.
   toy.conduct()
   assert toy.runs() == []
-
-
-def test_a_dry_run_prints_the_steps_and_runs_nothing(toy):
-  toy.conduct(dry_run=True)
-  assert toy.runs() == [] and not (toy.folder / "out").exists()
-  assert "would run one/seed0" in toy.said
-  assert toy.said[-1] == "8 steps: 0 done, 8 would run"
-  toy.conduct(only=["one/seed1"])
-  toy.conduct(dry_run=True)
-  assert "done      one/seed1" in toy.said
-  assert toy.said[-1] == "8 steps: 1 done, 7 would run"
-  command = toy.said[toy.said.index("would run look/two/seed0") + 1]
-  assert command.split()[-1] == "two"
-
-
-def test_a_missing_folder_of_data_is_an_error_before_anything_runs(toy):
-  given = toy.experiment(data=str(toy.folder / "nowhere"))
-  with pytest.raises(errors.UsageError, match="nowhere'.*change DATA"):
-    toy.conduct(given)
-  assert toy.runs() == []
-  toy.conduct(given, dry_run=True)  # Needs no data.
-
-
-def test_all_missing_data_are_in_one_error(toy):
-  (toy.folder / "data/there").mkdir(parents=True)
-  given = toy.experiment(
-    data=str(toy.folder / "data"),
-    steps={
-      "one": toy.program(_FAIL, "--x=data:there", "data:photos/train"),
-      "two": toy.program(_FAIL, "data:photos/train", "data:/boxes.json"),
-      "three": toy.program(_FAIL, "data:", "data:there"),
-    },
-    tables=[],
-    orderings=[],
-  )
-  with pytest.raises(
-    errors.UsageError,
-    match=r"photos/train \(for one, two\), .*boxes.json \(for two\).*DATA",
-  ):
-    toy.conduct(given)
-  assert not (toy.folder / "out").exists()
-  # A part of an experiment needs only its own data.
-  with pytest.raises(errors.UsageError, match=r"\(for one\);"):
-    toy.conduct(given, only=["one"])
-  assert list(toy.conduct(given, only=["three"])) == ["three"]
-
-
-def test_a_file_as_output_folder_is_refused(toy):
-  (toy.folder / "out").write_text("mine")
-  with pytest.raises(errors.UsageError, match="--output_dir=.*out"):
-    toy.conduct()
-  assert (toy.folder / "out").read_text() == "mine"
-
-
-def test_only_matching_steps_and_their_inputs_are_run(toy):
-  toy.conduct(only=["look/two/seed*"])
-  assert toy.runs() == ["look two", "look two", "make 3 0", "make 3 1"]
-  assert "look.score of two, seed 1: 8.0" in toy.said
-  assert not (toy.folder / "out/RESULTS.md").exists()
-  with pytest.raises(errors.UsageError, match="--only=lok.* one/seed"):
-    toy.conduct(only=["lok*"])
 
 
 @pytest.mark.parametrize(
@@ -199,22 +136,6 @@ def test_steps_that_need_a_failed_one_are_not_run_and_others_are(toy):
   assert "not measured" in page and "exit code 3" in page
 
 
-def test_a_step_without_its_product_has_failed(toy):
-  given = toy.experiment(
-    steps={"one": toy.model(1, "")}, tables=[], orderings=[]
-  )
-  failed = toy.conduct(given)
-  assert "one/seed0 ended without " in failed["one/seed0"]
-  assert "model.json; log: " in failed["one/seed0"]
-
-
-def test_a_missing_program_has_failed(toy):
-  step = toy.model(1)
-  step = type(step)(**{**vars(step), "words": ["no-such-program"]})
-  given = toy.experiment(steps={"one": step}, tables=[], orderings=[])
-  assert "no-such-program" in toy.conduct(given)["one/seed0"]
-
-
 def test_jobs_run_at_once(toy):
   # Each of two steps waits until the other has begun.
   code = (
@@ -234,31 +155,6 @@ def test_jobs_run_at_once(toy):
   assert toy.conduct(given, jobs=2) == {}
   with pytest.raises(errors.UsageError, match="--jobs=0"):
     toy.conduct(jobs=0)
-
-
-def test_a_node_that_another_process_runs_is_waited_for(toy, monkeypatch):
-  toy.conduct(only=["one/seed0"])
-  folder = _folder(toy, "one-seed0")
-  (folder / stamps.STAMP_FILE).unlink()
-  toy.runs()
-  waiting = threading.Event()
-
-  def wait(processes, node):
-    waiting.set()
-    time.sleep(0.02)
-
-  monkeypatch.setattr(running.Processes, "_wait", wait)
-  other = os.open(folder / running.LOCK_FILE, os.O_RDWR)
-  fcntl.flock(other, fcntl.LOCK_EX)
-  thread = threading.Thread(target=toy.conduct, kwargs={"only": ["one/seed0"]})
-  thread.start()
-  try:
-    assert waiting.wait(20)
-    assert thread.is_alive() and toy.runs() == []
-  finally:
-    os.close(other)
-    thread.join(20)
-  assert not thread.is_alive() and toy.runs() == ["make 1 0"]
 
 
 # Runs a pickled experiment; the arguments are its file and the output folder.

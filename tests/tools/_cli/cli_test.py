@@ -1,8 +1,6 @@
 """Tests of tools._cli.cli and quiet: flags, exit codes, messages."""
 
 import os
-import pathlib
-import re
 import subprocess
 import sys
 
@@ -112,78 +110,6 @@ def test_listing_configs_does_not_import_tensorflow(repository):
   done = _run(repository, "-X", "importtime", "-m", "tools.train", "--list")
   assert done.returncode == 0
   assert "tensorflow" not in done.stderr
-
-
-_QUIET = """
-import os, sys
-from tools._cli import quiet
-quiet.import_tensorflow()
-import tensorflow as tf
-import tensorflow_hub
-print(int(tf.constant(1) + 1))
-os.write(2, b"a real error\\n")
-"""
-
-
-def test_importing_tensorflow_prints_nothing_but_real_errors(repository):
-  done = _run(repository, "-c", _QUIET)
-  assert (done.stdout, done.stderr) == ("2\n", "a real error\n")
-
-
-def test_the_log_level_of_the_user_wins(repository):
-  done = _run(repository, "-c", _QUIET, TF_CPP_MIN_LOG_LEVEL="0")
-  assert "cpu_feature_guard" in done.stderr
-
-
-_ABORT = """
-import os
-from tools._cli import quiet
-with quiet.known_lines_dropped():
-  os.write(2, b"x Unable to register cuDNN factory: y\\nlast line\\n")
-  os.abort()
-"""
-
-
-def test_the_last_lines_of_a_crashing_import_are_shown(repository):
-  done = _run(repository, "-c", _ABORT)
-  assert done.returncode < 0
-  assert done.stderr == "last line\n"
-
-
-_LINGERING = """
-import os, subprocess, sys
-from tools._cli import quiet
-with quiet.known_lines_dropped():
-  lingering = subprocess.Popen(["sleep", "300"])  # Holds standard error.
-  os.write(2, b"inside\\n")
-os.write(2, b"outside\\n")
-lingering.kill()
-"""
-
-
-def test_a_process_that_stays_does_not_hold_up_the_end(repository):
-  done = _run(repository, "-c", _LINGERING)
-  assert done.returncode == 0
-  assert done.stderr == "inside\noutside\n"
-
-
-def test_the_dispatcher_knows_its_tools(repository):
-  done = _run(repository, "-m", "tools")
-  assert done.returncode == 2
-  assert "train " in done.stdout
-  done = _run(repository, "-m", "tools", "trian")
-  assert done.returncode == 2
-  assert "did you mean train?" in done.stderr
-
-
-def test_every_tool_is_short(repository):
-  for path in pathlib.Path(repository / "tools").glob("*.py"):
-    if path.stem not in ("main", "__init__"):
-      # A flag is a line; what is done with them is what must be short.
-      code = re.sub(
-        r"\nTOOL\.\w+\(.*?\)(?=\n)", "", path.read_text(), flags=re.S
-      )
-      assert len(code.splitlines()) <= 65, path
 
 
 if __name__ == "__main__":
