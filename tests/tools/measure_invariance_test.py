@@ -58,9 +58,8 @@ def test_a_manifest_is_measured(manifest, tmp_path, capsys):
     f"--output_dir={out}",
   )
   printed = capsys.readouterr().out
-  assert (
-    "b: untrained encoder random:resnet18; reads C2 (by `layer`)" in printed
-  )
+  [line] = [x for x in printed.splitlines() if x.startswith("b: untrained")]
+  assert "random:resnet18" in line and "layer C2 " in line
   assert "brightness: a: top 5: " in printed
   with open(out / "invariance.csv", newline="", encoding="utf-8") as file:
     rows = list(csv.DictReader(file))
@@ -107,11 +106,11 @@ def test_real_data_are_measured(shared_data, tmp_path):
     (["--model=pixels"], "--output_dir=... is missing"),
     (
       ["--model=m=nowhere", "--output_dir=o", "--manifest=MANIFEST"],
-      "model nowhere is not there",
+      "model nowhere ",
     ),
     (
       ["--model=m=pixels", "--model=m=pixels", "--output_dir=o"],
-      "each with a name of its own",
+      "models: m, m; ",
     ),
     (
       ["--model=pixels", "--layer=x=C4", "--output_dir=o"],
@@ -121,7 +120,7 @@ def test_real_data_are_measured(shared_data, tmp_path):
     (["--model=pixels", "--variant=x", "--output_dir=o"], "variant is 'x'"),
     (
       ["--model=m=nowhere", "--output_dir=o"],
-      "model nowhere is not there",
+      "model nowhere ",
     ),
     (
       ["--model=pixels", "--top_k=769", "--output_dir=o"],
@@ -175,7 +174,7 @@ def test_wrong_arguments_give_one_line_and_exit_code_2(
   def never(*_, **__):
     raise AssertionError("rendered before the error was found")
 
-  monkeypatch.setattr(workers, "render_stills", never)
+  monkeypatch.setattr(workers, "render", never)
   arguments = [word.replace("MANIFEST", manifest) for word in arguments]
   with pytest.raises(SystemExit) as end:
     measure_invariance.TOOL.run(arguments)
