@@ -1,12 +1,11 @@
 """Numbers from the outputs of steps."""
 
-import json
 import sys
 
 import pytest
 
 from tf_ssl import errors
-from tf_ssl.experiment import experiment, plan, steps
+from tf_ssl.experiment import experiment, plan
 from tf_ssl.experiment.engine import engine
 from tf_ssl.experiment.results import results
 
@@ -42,25 +41,6 @@ def test_a_damaged_output_is_an_error(toy):
   )
   with pytest.raises(errors.UsageError, match="look/one/seed0"):
     toy.conduct(given)
-
-
-def test_reports_of_the_tools_are_read(tmp_path):
-  (tmp_path / "report.json").write_text(
-    json.dumps({"results": {"top1_percent": 61.5, "lost": None}})
-  )
-  step = steps.Evaluate(config="x.gin")
-  assert step.measures(str(tmp_path)) == {"top1_percent": 61.5}
-  rows = [
-    {"invariance": "viewpoint", "k": k, "score": 50.0 + k, "chance": 10.0}
-    for k in (10, 25)
-  ]
-  (tmp_path / "invariance.json").write_text(json.dumps({"scores": rows}))
-  assert steps.MeasureInvariance(config="x").measures(str(tmp_path)) == {
-    "viewpoint_top10": 60.0,
-    "viewpoint_top10_chance": 10.0,
-    "viewpoint_top25": 75.0,
-    "viewpoint_top25_chance": 10.0,
-  }
 
 
 if __name__ == "__main__":

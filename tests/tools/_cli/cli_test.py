@@ -1,4 +1,4 @@
-"""Tests of tools._cli.cli and quiet: flags, exit codes, messages."""
+"""Tests of tools._cli.cli: flags, exit codes, messages."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Tests of tools._cli.gin_files, gin_checks and gin_errors."""
+"""From gin files and bindings to a configured function."""
 
 import sys
 
