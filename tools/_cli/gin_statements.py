@@ -81,7 +81,8 @@ def format_import(module: str, bound_name: str) -> str:
   """Returns an import statement that binds a module to a name."""
   parent, _, name = module.rpartition(".")
   alias = "" if name == bound_name else f" as {bound_name}"
-  return f"from {parent} import {name}{alias}" if parent else f"import {name}"
+  words = f"from {parent} import {name}" if parent else f"import {name}"
+  return words + alias
 
 
 def dotted(selector: str, imports: dict[str, str]) -> str:
