@@ -64,7 +64,7 @@ def test_good_pairs_are_counted(tmp_path):
     ),
     (
       _saved(Image.new("RGB", [8, 6])),
-      "the mask is a picture in colors (RGB)",
+      "the mask is a color image (RGB)",
     ),
     (_saved(Image.new("L", [8, 6], 255)), "the mask is all void"),
     (
