@@ -1,7 +1,4 @@
-"""From a run to a file of weights, by the command line.
-
-`model_garden_tools_test` exports a SavedModel.
-"""
+"""From a run or a SavedModel to a file of weights, by the command line."""
 
 import sys
 
@@ -11,7 +8,8 @@ import pytest
 
 from tests.tools import run_reference
 from tf_ssl import errors
-from tf_ssl.export import torchvision_names, weights
+from tf_ssl.encoders import batch_norm, resnet
+from tf_ssl.export import saved_model, torchvision_names, weights
 from tools import export_weights
 
 
@@ -53,6 +51,21 @@ def test_a_run_and_one_of_its_checkpoints_are_exported(
   _export(model_dir / below, output)
   _assert_weights(output, method.encoder)
   assert str(output) in capsys.readouterr().out
+
+
+def test_a_saved_model_is_exported_with_its_own_weights(tmp_path):
+  encoder = resnet.ResNet(
+    stack=resnet.basic_stack,
+    blocks=(1, 1, 1, 1),
+    width=0.03125,
+    stem="small",
+    batch_norm=batch_norm.plain,
+  )
+  encoder(np.random.default_rng(0).normal(size=[2, 8, 8, 3]), training=True)
+  saved = str(tmp_path / "saved")
+  saved_model.export_encoder(encoder, None, saved, provenance={})
+  _export(saved, tmp_path / "a.npz")
+  _assert_weights(tmp_path / "a.npz", encoder)
 
 
 def test_the_suffix_ckpt_makes_a_folder_for_model_garden(run, tmp_path):

@@ -84,6 +84,12 @@ def _truncated_jpeg(path):
   path.write_bytes(path.read_bytes()[:-1000])
 
 
+def _zero_filled_jpeg(path):
+  """As after a crash of the machine: the file has its length, not its end."""
+  _truncated_jpeg(path)
+  path.write_bytes(path.read_bytes() + b"\0" * 5000)
+
+
 def _huge_png(path):
   def chunk(kind, data):
     code = zlib.crc32(kind + data)
@@ -102,12 +108,20 @@ def _huge_png(path):
   "damage",
   [
     _truncated_jpeg,
+    _zero_filled_jpeg,
     _huge_png,
     lambda path: path.write_bytes(b""),
     lambda path: path.write_bytes(b"\x89PNG but no more"),
     lambda path: path.unlink(),
   ],
-  ids=["truncated JPEG", "huge PNG", "empty", "garbage", "gone"],
+  ids=[
+    "truncated JPEG",
+    "zero-filled JPEG",
+    "huge PNG",
+    "empty",
+    "garbage",
+    "gone",
+  ],
 )
 def test_a_damaged_frame_is_named_or_omitted(folder, damage):
   reader = _reader(folder)
