@@ -91,6 +91,7 @@ def test_weight_decay_affects_only_kernels():
 def test_model_gardens_tasks_start_from_a_checkpoint_of_a_run(
   tmp_path, experiment, small
 ):
+  model_garden_resnet.register_experiments()
   encoder = trained()
   run = tf.train.Checkpoint(  # the roots of ours, and of the training
     backbone=encoder,

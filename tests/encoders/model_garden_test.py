@@ -142,7 +142,7 @@ def test_a_transformer_takes_one_size_and_returns_its_token():
     ("resnet_3d", {}, "no such image backbone; expected one of .*mobilenet"),
     ("resnet", {"depth": 18}, r"settings \['depth'\].*expected some of model_"),
     ("resnet", {"model_id": 19}, "cannot build resnet .*KeyError: 19"),
-    ("vit", {}, "name the only size with `image_size`"),
+    ("vit", {}, "set `image_size`"),
   ],
 )
 def test_an_unknown_backbone_or_setting_is_named(kind, settings, message):
