@@ -3,6 +3,7 @@
 import os
 
 import numpy as np
+from absl import logging
 
 from tf_ssl import errors
 from tf_ssl.datasets import records as records_lib
@@ -58,6 +59,20 @@ def frame_pairs(
     )
     pairs.append(first[number] + rows)
     groups.append(np.full(len(rows), number, np.int32))
+  short = [
+    video.video.name
+    for video, rows in zip(stored, pairs, strict=True)
+    if not len(rows)
+  ]
+  if short:
+    logging.warning(
+      "%d of %d videos have no two frames %s apart: %r%s",
+      len(short),
+      len(stored),
+      _distance(seconds, frames),
+      short[:5],
+      f" and {len(short) - 5} more" if len(short) > 5 else "",
+    )
   pairs, groups = np.concatenate(pairs), np.concatenate(groups)
   if not len(pairs):
     raise errors.UsageError(

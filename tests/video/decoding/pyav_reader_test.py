@@ -3,10 +3,12 @@
 import subprocess
 import sys
 
+import av
 import numpy as np
 import pytest
 
 from tf_ssl.video.decoding import decode, pyav_reader
+from tf_ssl.video.source import videos
 
 # Prints the growth of peak memory, KiB.
 _MEMORY = """
@@ -87,3 +89,77 @@ def test_memory_does_not_grow_with_the_length_of_the_video(clips, tmp_path):
 
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))
+
+
+def _plain(path):
+  """Decodes every frame of the film's stream from first to last."""
+  with av.open(path) as container:
+    streams = container.streams.video
+    stream = next(
+      (s for s in streams if s.codec_context.name != "mjpeg"), streams[0]
+    )
+    return [f.to_ndarray(format="rgb24") for f in container.decode(stream)]
+
+
+def _frames_equal_a_plain_decode(video):
+  truth = _plain(video.path)
+  with pyav_reader.PyavReader(video) as reader:
+    assert len(reader.times) == len(truth)
+    assert (np.diff(reader.times) > 0).all()
+    found = list(reader.frames(range(len(truth))))
+    later = next(reader.frames([len(truth) - 2]))
+  for number, frame in enumerate(found):
+    np.testing.assert_array_equal(frame.image, truth[number])
+  np.testing.assert_array_equal(later.image, truth[-2])
+
+
+def test_h264_with_reordered_frames_in_avi_has_every_frame(clip):
+  video = clip("a.avi", codec="libx264", count=40, options={"bf": "3"})
+  _frames_equal_a_plain_decode(video)
+  with pyav_reader.PyavReader(video) as reader:
+    np.testing.assert_allclose(reader.times, np.arange(40) / 25)
+
+
+def test_joined_transport_streams_have_every_frame_in_decoded_order(clip):
+  first = clip("a.ts", count=20, options={"bf": "2"})
+  second = clip("b.ts", count=13, options={"bf": "2"})
+  with open(first.path, "ab") as joined, open(second.path, "rb") as more:
+    joined.write(more.read())
+  _frames_equal_a_plain_decode(first)
+
+
+def test_a_cover_picture_before_the_film_is_not_the_film(tmp_path):
+  path = str(tmp_path / "a.mkv")
+  with av.open(path, "w") as container:
+    cover = container.add_stream("mjpeg", rate=25)
+    cover.width = cover.height = 32
+    cover.pix_fmt = "yuvj420p"
+    film = container.add_stream("libx264", rate=25)
+    film.width = film.height = 64
+    gray = np.zeros([32, 32, 3], np.uint8)
+    frame = av.VideoFrame.from_ndarray(gray, format="rgb24")
+    container.mux(cover.encode(frame))
+    container.mux(cover.encode())
+    for number in range(10):
+      gray = np.full([64, 64, 3], 20 * number, np.uint8)
+      frame = av.VideoFrame.from_ndarray(gray, format="rgb24")
+      container.mux(film.encode(frame))
+    container.mux(film.encode())
+  _frames_equal_a_plain_decode(videos.Video(path, "a.mkv"))
+
+
+def test_a_title_that_is_not_utf8_does_not_end_reading(tmp_path, clip):
+  path = clip("a.mkv", count=5).path
+  titled = tmp_path / "titled.mkv"
+  with av.open(path) as source, av.open(str(titled), "w") as target:
+    target.metadata["title"] = "TITLETITLE"
+    stream = target.add_stream_from_template(source.streams.video[0])
+    for packet in source.demux(source.streams.video[0]):
+      if packet.size:
+        packet.stream = stream
+        target.mux(packet)
+  data = titled.read_bytes()
+  assert b"TITLETITLE" in data
+  titled.write_bytes(data.replace(b"TITLETITLE", b"\xff\xfeTLETITLE"))
+  with pyav_reader.PyavReader(videos.Video(str(titled), "titled")) as reader:
+    assert len(list(reader.frames(range(5)))) == 5

@@ -160,3 +160,18 @@ def test_the_part_of_a_folder_of_frames_follows_its_frame_rate(tmp_path):
 
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))
+
+
+def test_a_damaged_zip_among_videos_is_skipped_and_named(tmp_path, caplog):
+  (tmp_path / "a.mp4").write_bytes(b"")
+  (tmp_path / "b.zip").write_bytes(b"not a zip")
+  with caplog.at_level("WARNING"):
+    assert _names(tmp_path) == ["a.mp4"]
+  assert "b.zip" in caplog.text
+
+
+def test_films_of_camcorders_discs_and_the_web_are_found(tmp_path):
+  names = ["a.MTS", "b.VOB", "c.ogv", "d.gif", "e.m2ts"]
+  for name in names:
+    (tmp_path / name).write_bytes(b"")
+  assert _names(tmp_path) == names

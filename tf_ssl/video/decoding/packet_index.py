@@ -11,6 +11,9 @@ from tf_ssl.video.decoding import frames
 # Containers without presentation times: if frames are reordered, FFmpeg infers
 # the times, and for "packed B-frames" the inferred times are wrong.
 _WITHOUT_TIMES = {"avi", "h264", "hevc", "m4v", "mpegvideo"}
+# Codecs that reorder frames without a flag that is known before decoding.
+_MAY_REORDER = {"h264", "hevc", "vvc"}
+_FALLBACK_RATE = 25.0  # Frames per second, where the file has no rate.
 
 
 class PacketIndex(NamedTuple):
@@ -26,7 +29,7 @@ class PacketIndex(NamedTuple):
     time_base: unit of the time stamps, seconds.
     origin: time stamp of the start of the file, over all its streams.
     is_exact: whether `pts` identifies the frames. If not, frame n is the nth
-      frame that the decoder returns.
+      frame that the decoder returns, and its time is n / frame rate.
   """
 
   pts: np.ndarray
@@ -63,7 +66,8 @@ def build(
 ) -> PacketIndex:
   """Reads all packets of a stream; the container must be at its start.
 
-  Truncated packets and packets marked as not shown are ignored.
+  Packets marked as not shown are ignored; so are truncated packets, unless the
+  time stamps do not identify the frames.
 
   Args:
     name: name of the video, for errors.
@@ -74,11 +78,18 @@ def build(
     DecodeError: the stream has no packet.
   """
   pts, dts, keys = array("q"), array("q"), array("b")
-  has_all_times = True
+  has_all_times, runs_backwards, num_corrupt = True, False, 0
+  latest = None
   try:
     for packet in container.demux(stream):
-      if not packet.size or packet.is_discard or packet.is_corrupt:
+      if not packet.size or packet.is_discard:
         continue
+      if packet.is_corrupt:
+        num_corrupt += 1
+        continue
+      if packet.dts is not None:
+        runs_backwards |= latest is not None and packet.dts < latest
+        latest = packet.dts
       decoding_time = packet.dts if packet.dts is not None else packet.pts
       has_all_times &= packet.pts is not None
       pts.append(packet.pts if packet.pts is not None else len(pts))
@@ -94,22 +105,31 @@ def build(
   ascending = shown[order]
   is_reordered = bool((order[1:] < order[:-1]).any())
   is_exact = has_all_times and bool((ascending[1:] > ascending[:-1]).all())
-  if is_reordered and container.format.name in _WITHOUT_TIMES:
-    is_exact = False
+  if container.format.name in _WITHOUT_TIMES:
+    codec = stream.codec_context.name
+    is_exact &= not is_reordered and codec not in _MAY_REORDER
+  is_exact &= not runs_backwards  # Time stamps start again in joined files.
   keyframes = np.flatnonzero(np.frombuffer(keys, np.int8)[order])
+  if not is_exact:
+    rate = stream.average_rate or stream.base_rate or _FALLBACK_RATE
+    # Where files were joined, a whole packet may be marked as corrupt.
+    numbers = np.arange(len(shown) + num_corrupt)
+    return PacketIndex(
+      numbers, keyframes, numbers[keyframes], 1 / float(rate), 0, False
+    )
   time_base = float(stream.time_base or 1)
   return PacketIndex(
     ascending,
     keyframes,
     np.frombuffer(dts, np.int64)[order][keyframes],
     time_base,
-    _origin(container, time_base, int(ascending[0]), is_exact),
-    is_exact,
+    _origin(container, time_base, int(ascending[0])),
+    True,
   )
 
 
-def _origin(container, time_base: float, first: int, is_exact: bool) -> int:
-  if container.start_time is None or not is_exact:
+def _origin(container, time_base: float, first: int) -> int:
+  if container.start_time is None:
     return first
   origin = round(container.start_time / av.time_base / time_base)
   return min(origin, first)

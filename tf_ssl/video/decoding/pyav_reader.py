@@ -17,6 +17,10 @@ _FORMATS = (
 )
 
 
+# Codecs of cover pictures.
+_STILL = {"bmp", "gif", "mjpeg", "png", "tiff", "webp"}
+
+
 class PyavReader(frames.Reader):
   """An open video file.
 
@@ -127,7 +131,9 @@ class PyavReader(frames.Reader):
       if not os.path.getsize(path):
         raise frames.DecodeError(name, "empty file")
       self._container = av.open(
-        path, container_options={"format_whitelist": _FORMATS}
+        path,
+        container_options={"format_whitelist": _FORMATS},
+        metadata_errors="replace",  # A title may be in any encoding.
       )
     except (OSError, av.error.FFmpegError) as error:
       reason = error.strerror or type(error).__name__
@@ -142,7 +148,7 @@ class PyavReader(frames.Reader):
     if not streams or streams[0].codec_context is None:
       self.close()
       raise frames.DecodeError(name, "no video stream that can be decoded")
-    self._stream = streams[0]
+    self._stream = _film(streams)
     self._stream.thread_type = "AUTO"
     self._stream.codec_context.thread_count = self._num_threads
     # Makes a damaged frame an error; by default it is patched from the last.
@@ -185,7 +191,8 @@ class PyavReader(frames.Reader):
       for packet in self._container.demux(self._stream):
         # After an error, all frames up to the next keyframe are damaged.
         is_intact |= packet.is_keyframe
-        if packet.is_corrupt or not is_intact:
+        is_damaged = packet.is_corrupt and self.index.is_exact
+        if is_damaged or not is_intact:
           is_intact = False
           if packet.size:
             continue
@@ -220,6 +227,15 @@ class PyavReader(frames.Reader):
     if not self.rotation:
       return image
     return np.ascontiguousarray(np.rot90(image, self.rotation // 90))
+
+
+def _film(streams):
+  """Returns the first stream that is no cover picture, else the first."""
+  for stream in streams:
+    context = stream.codec_context
+    if context is not None and context.name not in _STILL:
+      return stream
+  return streams[0]
 
 
 def part(video: videos.Video, times: np.ndarray) -> tuple[range, np.ndarray]:

@@ -7,6 +7,8 @@ import zipfile
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from absl import logging
+
 from tf_ssl import errors
 from tf_ssl.video.source import frame_names, video_manifest
 
@@ -15,13 +17,18 @@ EXTENSIONS = (
   ".asf",
   ".avi",
   ".flv",
+  ".gif",
+  ".m2ts",
   ".m4v",
   ".mkv",
   ".mov",
   ".mp4",
   ".mpeg",
   ".mpg",
+  ".mts",
+  ".ogv",
   ".ts",
+  ".vob",
   ".webm",
   ".wmv",
 )
@@ -161,7 +168,10 @@ def _in_folder(root: str) -> Iterator[Video]:
         elif lower.endswith(EXTENSIONS):
           yield Video(os.path.join(root, name), name)
         elif lower.endswith(".zip"):
-          yield from _in_zip(os.path.join(root, name), name)
+          try:
+            yield from _in_zip(os.path.join(root, name), name)
+          except errors.UsageError as error:
+            logging.warning("skipped 1 archive: %s", error)
         else:
           files.append(entry.name)
     if len(frame_names.in_order(files)) > 1:
