@@ -99,3 +99,10 @@ def test_frames_have_the_labels_of_the_manifest(folder):
 
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))
+
+
+def test_a_video_without_a_pair_is_named(folder, caplog):
+  with caplog.at_level("WARNING"):
+    read(folder)
+  assert "1 of 5 videos" in caplog.text
+  assert "4.mp4" in caplog.text and "3.mp4" not in caplog.text
