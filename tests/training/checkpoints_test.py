@@ -92,3 +92,61 @@ def test_a_full_disk_leaves_the_previous_checkpoint_intact(tmp_path):
 
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))
+
+
+def test_a_folder_with_wildcards_in_its_name_resumes_and_drops_old_ones(
+  tmp_path,
+):
+  folder = tmp_path / "a[1]*?"
+  model = Model()
+  saved = checkpoints_lib.Checkpoints(model, folder, keep=2)
+  for step in (1, 2, 3):
+    model.step_to(step)
+    saved.save()
+  assert sorted(p.name for p in folder.glob("*.index")) == [
+    "step-2.index",
+    "step-3.index",
+  ]
+  other = Model()
+  assert checkpoints_lib.Checkpoints(other, folder).restore() == 3
+  np.testing.assert_array_equal(other.variable, np.full(100_000, 3.0))
+
+
+@pytest.mark.parametrize("how", ["lost", "cut", "empty", "data", "state"])
+def test_a_damaged_newest_checkpoint_falls_back_to_a_complete_one(
+  tmp_path, how
+):
+  model = Model()
+  saved = checkpoints_lib.Checkpoints(model, tmp_path)
+  for step in (1, 2):
+    model.step_to(step)
+    saved.save()
+  index = tmp_path / "step-2.index"
+  data = tmp_path / "step-2.data-00000-of-00001"
+  if how == "lost":
+    index.unlink()
+  elif how == "cut":
+    index.write_bytes(index.read_bytes()[:50])
+  elif how == "empty":
+    index.write_bytes(b"")
+  elif how == "data":
+    data.write_bytes(data.read_bytes()[:1000])
+  else:
+    (tmp_path / "checkpoint").write_text("model_check")
+  again = Model()
+  resumed = checkpoints_lib.Checkpoints(again, tmp_path)
+  expected = 2 if how == "state" else 1
+  assert resumed.restore() == expected
+  np.testing.assert_array_equal(again.variable, np.full(100_000, expected))
+  again.step_to(5)
+  resumed.save()
+  assert checkpoints_lib.Checkpoints(Model(), tmp_path).restore() == 5
+
+
+def test_files_of_checkpoints_without_a_complete_one_are_an_error(tmp_path):
+  model = Model()
+  model.step_to(1)
+  checkpoints_lib.Checkpoints(model, tmp_path).save()
+  (tmp_path / "step-1.index").unlink()
+  with pytest.raises(errors.UsageError, match=str(tmp_path)):
+    checkpoints_lib.Checkpoints(Model(), tmp_path).restore()

@@ -59,3 +59,10 @@ def test_timings_can_be_kept_apart(tmp_path):
 
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))
+
+
+@pytest.mark.parametrize("torn", ['{"step": 2, "lo\n', "\0\0\n", "5\n", '{"a"'])
+def test_a_damaged_last_line_is_left_out(tmp_path, torn):
+  path = tmp_path / "metrics.jsonl"
+  path.write_text('{"step": 1}\n' + torn)
+  assert metrics_log.read(path) == [{"step": 1}]

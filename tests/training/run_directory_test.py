@@ -1,12 +1,14 @@
 """Tests of tf_ssl.training.run_directory."""
 
 import json
+import os
 import sys
 
 import pytest
 
 from tf_ssl import errors
 from tf_ssl.training import run_directory
+from tf_ssl.training.distributed import cluster
 
 CONFIG = "# A comment.\nsettings.Pretraining.steps = \\\n    6\nSEED = 0\n"
 
@@ -81,3 +83,20 @@ def test_a_worker_has_its_own_folder_and_the_checkpoints_of_the_chief(tmp_path):
 
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_locked_folder_refuses_a_second_run_and_is_no_foreign_one(
+  tmp_path, overwrite
+):
+  alone = cluster.read()
+  path = tmp_path / "run"
+  with run_directory.locked(str(path), alone):
+    directory = run_directory.RunDirectory(str(path))
+    directory.open("a = 1", overwrite=overwrite)
+    directory.open("a = 1", overwrite=overwrite)
+    with (
+      pytest.raises(errors.UsageError, match=f"{os.getpid()}.*--model_dir"),
+      run_directory.locked(str(path), alone),
+    ):
+      pass

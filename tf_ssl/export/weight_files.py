@@ -2,6 +2,7 @@
 
 import collections
 import functools
+import glob
 import hashlib
 import os
 from collections.abc import Callable
@@ -87,7 +88,10 @@ def sha256(path: str) -> str:
 
 def checkpoint_files(prefix: str) -> list[str]:
   """Files of a TensorFlow checkpoint: the index, then the data."""
-  return [f"{prefix}.index", *sorted(tf.io.gfile.glob(f"{prefix}.data-*"))]
+  return [
+    f"{prefix}.index",
+    *sorted(glob.glob(f"{glob.escape(prefix)}.data-*")),
+  ]
 
 
 def _checkpoint_prefix(path: str) -> str | None:

@@ -1,6 +1,7 @@
 """Loads models of any kind by path or name."""
 
 import os
+import pathlib
 import re
 from collections.abc import Callable, Sequence
 
@@ -172,7 +173,7 @@ def _read_run(path: str, layer: str | None, restore_run) -> reader.Reader:
   )
   folders = (path, os.path.join(path, "checkpoints"))
   if not os.path.isfile(f"{path}.index") and not any(
-    map(tf.train.latest_checkpoint, folders)
+    any(pathlib.Path(folder).glob("*-*.index")) for folder in folders
   ):
     raise errors.UsageError(
       f"model {path} has neither {saved_models.MODEL_FILE} nor checkpoints of "

@@ -14,6 +14,7 @@ from keras.protobuf import saved_metadata_pb2
 
 from tf_ssl import errors
 from tf_ssl.models import keras_config, keras_models, reader
+from tf_ssl.ops import workdir
 
 MODEL_FILE = "saved_model.pb"
 _KERAS_FILE = "keras_metadata.pb"
@@ -66,7 +67,8 @@ def read(path: str, *, layer: str | None = None) -> reader.Reader:
         model, "Keras SavedModel", path, layer=layer, digest=digest
       )
   try:
-    loaded = tf.saved_model.load(path)
+    with workdir.without_wildcards(path) as readable:
+      loaded = tf.saved_model.load(readable)
   except Exception as error:  # OpError, OSError or ValueError.
     raise errors.UsageError(
       f"{path} cannot be loaded as a SavedModel: {reader.one_line(error)}"

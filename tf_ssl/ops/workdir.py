@@ -12,7 +12,9 @@ import os
 import pathlib
 import shutil
 import sys
+import tempfile
 import uuid
+import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -22,6 +24,8 @@ from tf_ssl import errors
 Path = str | os.PathLike
 
 LOCK_FILE = ".lock"
+# Errors of file systems that have no locks, such as some network drives.
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS)
 # An error of TensorFlow's file system ends with the operating system's text; a
 # full accelerator raises ResourceExhaustedError, too, but says something else.
 _WRITE_ERRORS = tuple(
@@ -242,12 +246,45 @@ def locked(
             f" change {argument}"
           ) from None
         wait()
+      except OSError as error:
+        if error.errno not in _NO_LOCKS:
+          raise
+        warnings.warn(
+          f"{os.fspath(folder)} is on a file system without locks"
+          f" ({error.strerror}); start no second process in this folder",
+          stacklevel=3,
+        )
+        break
     with contextlib.suppress(OSError):  # A full disk; the id is only a hint.
       os.ftruncate(descriptor, 0)
       os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     yield descriptor
   finally:
     os.close(descriptor)
+
+
+@contextlib.contextmanager
+def without_wildcards(path: Path) -> Iterator[str]:
+  """Yields a path to a file that TensorFlow cannot take for a pattern.
+
+  TensorFlow takes the paths of checkpoints and SavedModels for patterns when it
+  reads them. A path with such characters is reached through a temporary
+  symbolic link to its folder; other paths are yielded unchanged.
+
+  Args:
+    path: path of a file or folder, or the prefix of a checkpoint.
+  """
+  path = os.fspath(path)
+  if not set(path) & set("[]*?\\"):
+    yield path
+    return
+  folder, name = os.path.split(os.path.abspath(path))
+  if set(name) & set("[]*?\\"):  # A folder: link to it, not to its parent.
+    folder, name = os.path.join(folder, name), ""
+  with tempfile.TemporaryDirectory() as temporary:
+    link = os.path.join(temporary, "link")
+    os.symlink(folder, link)
+    yield os.path.join(link, name) if name else link
 
 
 def open_keyed(

@@ -7,7 +7,8 @@ import tensorflow as tf
 from tf_ssl import batches, errors
 from tf_ssl.input_pipeline import views as views_lib
 from tf_ssl.methods import base
-from tf_ssl.training import run_directory
+from tf_ssl.ops import workdir
+from tf_ssl.training import checkpoints, run_directory
 from tf_ssl.training import settings as settings_lib
 
 
@@ -115,7 +116,8 @@ def restore_method(
   """
   model_dir, checkpoint = locate_checkpoint(path)
   model = build_recorded_method(settings, model_dir)
-  restored = tf.train.Checkpoint(**model.checkpoint_roots).restore(checkpoint)
+  with workdir.without_wildcards(checkpoint) as readable:
+    restored = tf.train.Checkpoint(**model.checkpoint_roots).restore(readable)
   restored.assert_existing_objects_matched().expect_partial()
   return model, model_dir, checkpoint
 
@@ -146,9 +148,8 @@ def locate_checkpoint(path: str) -> tuple[pathlib.Path, str]:
     UsageError: there is no checkpoint, or it belongs to no run.
   """
   given = pathlib.Path(path)
-  checkpoint = tf.train.latest_checkpoint(
-    str(given / "checkpoints")
-  ) or tf.train.latest_checkpoint(str(given))
+  inside = checkpoints.found(given / "checkpoints") or checkpoints.found(given)
+  checkpoint = inside[0] if inside else None
   if checkpoint is None and given.with_name(given.name + ".index").exists():
     checkpoint = str(given)
   if checkpoint is None:

@@ -292,7 +292,7 @@ class ProgressBar(tf.keras.callbacks.Callback):
 
 
 class Interruption:
-  """Turns SIGTERM and SIGINT, inside a `with` block, into a request to stop.
+  """Turns SIGTERM, SIGHUP and SIGINT, in a `with` block, into a stop request.
 
   The first signal asks the training loop to save and stop after its step; a
   second SIGINT raises KeyboardInterrupt at once.
@@ -306,7 +306,11 @@ class Interruption:
     self._before = {}
 
   def __enter__(self):
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+      # nohup sets SIGHUP to ignore; the run then outlives its terminal.
+      ignored = signal.getsignal(number) == signal.SIG_IGN
+      if number == signal.SIGHUP and ignored:
+        continue
       self._before[number] = signal.signal(number, self._handle)
     return self
 

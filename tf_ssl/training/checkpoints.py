@@ -1,11 +1,13 @@
 """Checkpoints of a run: the most recent ones and the best."""
 
 import json
+import os
 import pathlib
 
 import tensorflow as tf
 
-from tf_ssl.ops import workdir
+from tf_ssl import errors
+from tf_ssl.ops import progress, workdir
 from tf_ssl.training import run_directory
 from tf_ssl.training.distributed import distribution
 
@@ -39,6 +41,7 @@ class Checkpoints:
     """
     self.memory = {}
     self._model = model
+    self._keep = keep
     self._directory = directory
     self._restore_from = restore_from or directory
     self._saved: str | None = None
@@ -58,7 +61,7 @@ class Checkpoints:
   @property
   def latest(self) -> str | None:
     """Path of the newest checkpoint; None before the first."""
-    return self._saved or tf.train.latest_checkpoint(str(self._restore_from))
+    return self._saved or next(iter(found(self._restore_from)), None)
 
   @property
   def saved_step(self) -> int:
@@ -67,13 +70,39 @@ class Checkpoints:
     return int(latest.rsplit("-", 1)[1]) if latest else -1
 
   def restore(self) -> int:
-    """Restores the newest checkpoint.
+    """Restores the newest checkpoint that is complete.
 
     Returns:
       Number of steps done; 0 without a checkpoint.
+
+    Raises:
+      UsageError: there are files of checkpoints, but none is complete.
     """
-    if self.latest:
-      self._checkpoint.restore(self.latest).assert_existing_objects_matched()
+    damaged = []
+    for path in found(self._restore_from):
+      try:
+        with workdir.without_wildcards(path) as readable:
+          status = self._checkpoint.restore(readable)
+      except tf.errors.ResourceExhaustedError:
+        raise
+      except Exception as error:  # TensorFlow raises many kinds for damage.
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        damaged.append(f"{os.path.basename(path)} ({reason})")
+        continue
+      status.assert_existing_objects_matched()
+      self._saved = path
+      if damaged:
+        progress.write(
+          f"resuming from {path}; newer checkpoints are damaged:"
+          f" {'; '.join(damaged)}"
+        )
+      return int(self._step.numpy())
+    if damaged or any(self._restore_from.glob("step-*.data-*")):
+      raise errors.UsageError(
+        f"{self._restore_from} has files of checkpoints, but none is complete:"
+        f" {'; '.join(damaged) or 'no index file'}. Delete that folder to train"
+        f" from scratch, or give another {run_directory.ARGUMENT}"
+      )
     return int(self._step.numpy())
 
   def save(self) -> str:
@@ -88,7 +117,7 @@ class Checkpoints:
     step = int(self._step.numpy())
     if self.saved_step == step:
       return self.latest
-    self._saved = self._write(self._last, step)
+    self._saved = self._write(self._last, step, self._keep)
     return self._saved
 
   def save_best(self, value: float) -> bool:
@@ -99,21 +128,50 @@ class Checkpoints:
     ):
       return False
     self.memory["best"] = value
-    self._write(self._best, int(self._step.numpy()))
+    self._write(self._best, int(self._step.numpy()), 1)
     return True
 
   def save_aside(self, directory: pathlib.Path) -> str:
     """Saves into another folder, outside the run's own sequence."""
     return self._checkpoint.write(str(directory / "checkpoint"))
 
-  def _write(self, manager, step):
+  def _write(self, manager, step, keep):
     distribution.agree_on_averages(self._model)
     try:
-      return manager.save(checkpoint_number=step)
+      path = manager.save(checkpoint_number=step)
     except (OSError, tf.errors.OpError) as error:
       raise workdir.unwritable(
         self._directory, run_directory.ARGUMENT, error
       ) from error
+    _remove_stale(pathlib.Path(manager.directory), step, keep)
+    return path
+
+
+def found(folder: pathlib.Path) -> list[str]:
+  """Paths of the checkpoints NAME-STEP in a folder, highest step first."""
+  steps = {}
+  for path in pathlib.Path(folder).glob("*-*.index"):
+    number = path.stem.rsplit("-", 1)[1]
+    if number.isascii() and number.isdecimal():
+      steps[str(path.with_suffix(""))] = int(number)
+  return sorted(steps, key=lambda path: (-steps[path], path))
+
+
+def _remove_stale(folder: pathlib.Path, step: int, keep: int) -> None:
+  """Removes old checkpoints, which TensorFlow misses in some folders.
+
+  Args:
+    folder: folder of the checkpoints.
+    step: step of the checkpoint just written; later ones are damaged.
+    keep: number of checkpoints to keep.
+  """
+  steps = [(int(path.rsplit("-", 1)[1]), path) for path in found(folder)]
+  kept = [path for number, path in steps if number <= step][:keep]
+  for _, path in steps:
+    if path not in kept:
+      name = os.path.basename(path)
+      for file in (*folder.glob(f"{name}.data-*"), folder / f"{name}.index"):
+        file.unlink(missing_ok=True)
 
 
 class _JsonState(tf.train.experimental.PythonState):

@@ -87,16 +87,20 @@ class MetricsLog:
 def read(path: str | os.PathLike) -> list[dict]:
   """Reads a metrics.jsonl; [] for a missing file.
 
-  A last line without a line end was cut off by a kill, and is left out.
+  Reading ends at the first line that a kill or a full disk has damaged.
   """
   path = pathlib.Path(path)
   if not path.exists():
     return []
   records = []
-  for line in path.read_text().splitlines(keepends=True):
-    if not line.endswith("\n"):
+  for line in path.read_text(errors="replace").split("\n")[:-1]:
+    try:
+      record = json.loads(line)
+    except (ValueError, RecursionError):
       break
-    records.append(json.loads(line))
+    if not isinstance(record, dict) or "step" not in record:
+      break
+    records.append(record)
   return records
 
 

@@ -1,5 +1,6 @@
 """Pretraining, from settings to an exported encoder."""
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -57,28 +58,30 @@ def pretrain(
   settings = settings_lib.locate(settings)
   assembly.seed_everything(settings)
   cluster = cluster_lib.read()
-  with (
-    callbacks.Interruption() as stop,
-    distribution.lost_workers(),
-    distribution.strategy(
-      settings.strategy, worker_seconds=settings.worker_seconds
-    ).scope(),
-  ):
-    distribution.check_batch(settings.batch_size)
-    records = data.read(settings)
-    model = assembly.build_method(
-      settings,
-      num_images=records.num_examples,
-      num_classes=data.num_classes(records),
-    )
-    assembly.compile_method(settings, model)
-    config = operative_config()
-    directory = run_directory.opened(
-      model_dir, cluster, config, overwrite=overwrite
-    )
-    run = _Run(settings, directory, records, model, command, stop, cluster)
-    checkpoint, history = run.train(config)
-  return run.result(checkpoint, history)
+  with contextlib.ExitStack() as lock:
+    with (
+      callbacks.Interruption() as stop,
+      distribution.lost_workers(),
+      distribution.strategy(
+        settings.strategy, worker_seconds=settings.worker_seconds
+      ).scope(),
+    ):
+      distribution.check_batch(settings.batch_size)
+      records = data.read(settings)
+      model = assembly.build_method(
+        settings,
+        num_images=records.num_examples,
+        num_classes=data.num_classes(records),
+      )
+      assembly.compile_method(settings, model)
+      config = operative_config()
+      lock.enter_context(run_directory.locked(model_dir, cluster))
+      directory = run_directory.opened(
+        model_dir, cluster, config, overwrite=overwrite
+      )
+      run = _Run(settings, directory, records, model, command, stop, cluster)
+      checkpoint, history = run.train(config)
+    return run.result(checkpoint, history)
 
 
 class _Run:

@@ -1,12 +1,13 @@
 """The folder of a run: what it keeps, and whether a run may resume in it."""
 
+import contextlib
 import difflib
 import json
 import pathlib
 import resource
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from tf_ssl import errors
 from tf_ssl.ops import environment, workdir
@@ -62,17 +63,38 @@ class RunDirectory:
     with workdir.writable(self.path, ARGUMENT):
       if overwrite and self.path.is_dir() and any(self.path.iterdir()):
         self._refuse_foreign()
-        shutil.rmtree(self.path)
+        for path in self.path.iterdir():
+          if path.name == workdir.LOCK_FILE:
+            continue  # A removed lock file would lock nobody out.
+          if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+          else:
+            path.unlink()
       self.path.mkdir(parents=True, exist_ok=True)
-      if any(self.path.iterdir()):
+      self._remove_temporaries()
+      if any(p.name != workdir.LOCK_FILE for p in self.path.iterdir()):
         self._refuse_foreign()
         self._refuse_other_config(config)
         self.resumed = True
       workdir.write_text(self.config, config)
 
+  def _remove_temporaries(self):
+    """Removes what a killed run left half written; nobody else writes here."""
+    workdir.remove_temporaries(self.path)
+    for pattern in ("step-*_temp", "*.tempstate*", "checkpoint.tmp*"):
+      for path in self.checkpoints.rglob(pattern):
+        if path.is_dir() and not path.is_symlink():
+          shutil.rmtree(path)
+        else:
+          path.unlink()
+
   def _refuse_foreign(self):
     # A run killed before it wrote its first config leaves a temporary file.
-    names = [p.name for p in self.path.iterdir() if not workdir.is_temporary(p)]
+    names = [
+      path.name
+      for path in self.path.iterdir()
+      if path.name != workdir.LOCK_FILE and not workdir.is_temporary(path)
+    ]
     if names and not self.config.exists():
       raise errors.UsageError(
         f"model_dir {self.path} is not empty and holds no {CONFIG_FILE}, so it"
@@ -103,6 +125,23 @@ class RunDirectory:
     """Writes run.json, with sorted keys."""
     text = json.dumps(record, indent=2, sort_keys=True)
     workdir.write_text(self.record, text + "\n")
+
+
+@contextlib.contextmanager
+def locked(model_dir: str, cluster: cluster_lib.Cluster) -> Iterator[None]:
+  """Keeps a second run out of `model_dir`; the chief holds the lock.
+
+  Raises:
+    UsageError: another run uses the folder, or it cannot be written.
+  """
+  if not cluster.is_chief:
+    yield
+    return
+  path = pathlib.Path(model_dir).expanduser()
+  with workdir.writable(path, ARGUMENT):
+    path.mkdir(parents=True, exist_ok=True)
+  with workdir.locked(path, ARGUMENT):
+    yield
 
 
 def opened(
