@@ -1,5 +1,6 @@
 """Checkpoints of a run: the most recent ones and the best."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -10,6 +11,8 @@ from tf_ssl import errors
 from tf_ssl.ops import progress, workdir
 from tf_ssl.training import run_directory
 from tf_ssl.training.distributed import distribution
+
+_DAMAGED = ".damaged"
 
 
 class Checkpoints:
@@ -78,7 +81,7 @@ class Checkpoints:
     Raises:
       UsageError: there are files of checkpoints, but none is complete.
     """
-    damaged = []
+    damaged: dict[str, str] = {}
     for path in found(self._restore_from):
       try:
         with workdir.without_wildcards(path) as readable:
@@ -87,21 +90,25 @@ class Checkpoints:
         raise
       except Exception as error:  # TensorFlow raises many kinds for damage.
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        damaged.append(f"{os.path.basename(path)} ({reason})")
+        damaged[path] = f"{os.path.basename(path)} ({reason})"
         continue
       status.assert_existing_objects_matched()
       self._saved = path
       if damaged:
         progress.write(
-          f"resuming from {path}; newer checkpoints are damaged:"
-          f" {'; '.join(damaged)}"
+          f"resuming from {path}; newer checkpoints are damaged and get the"
+          f" ending {_DAMAGED}: {'; '.join(damaged.values())}"
         )
+        for newer in damaged:  # Kept: reading may have failed only now.
+          with contextlib.suppress(OSError):
+            os.replace(f"{newer}.index", f"{newer}.index{_DAMAGED}")
       return int(self._step.numpy())
     if damaged or any(self._restore_from.glob("step-*.data-*")):
+      reasons = "; ".join(damaged.values()) or "no index file"
       raise errors.UsageError(
         f"{self._restore_from} has files of checkpoints, but none is complete:"
-        f" {'; '.join(damaged) or 'no index file'}. Delete that folder to train"
-        f" from scratch, or give another {run_directory.ARGUMENT}"
+        f" {reasons}. Delete that folder to train from scratch, or give another"
+        f" {run_directory.ARGUMENT}"
       )
     return int(self._step.numpy())
 
@@ -162,16 +169,14 @@ def _remove_stale(folder: pathlib.Path, step: int, keep: int) -> None:
 
   Args:
     folder: folder of the checkpoints.
-    step: step of the checkpoint just written; later ones are damaged.
+    step: step of the checkpoint just written.
     keep: number of checkpoints to keep.
   """
   steps = [(int(path.rsplit("-", 1)[1]), path) for path in found(folder)]
-  kept = [path for number, path in steps if number <= step][:keep]
-  for _, path in steps:
-    if path not in kept:
-      name = os.path.basename(path)
-      for file in (*folder.glob(f"{name}.data-*"), folder / f"{name}.index"):
-        file.unlink(missing_ok=True)
+  for path in [path for number, path in steps if number <= step][keep:]:
+    name = os.path.basename(path)
+    for file in (*folder.glob(f"{name}.data-*"), folder / f"{name}.index"):
+      file.unlink(missing_ok=True)
 
 
 class _JsonState(tf.train.experimental.PythonState):

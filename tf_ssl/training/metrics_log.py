@@ -87,7 +87,7 @@ class MetricsLog:
 def read(path: str | os.PathLike) -> list[dict]:
   """Reads a metrics.jsonl; [] for a missing file.
 
-  Reading ends at the first line that a kill or a full disk has damaged.
+  Lines that a kill or a full disk has damaged are left out.
   """
   path = pathlib.Path(path)
   if not path.exists():
@@ -97,10 +97,9 @@ def read(path: str | os.PathLike) -> list[dict]:
     try:
       record = json.loads(line)
     except (ValueError, RecursionError):
-      break
-    if not isinstance(record, dict) or "step" not in record:
-      break
-    records.append(record)
+      continue
+    if isinstance(record, dict) and "step" in record:
+      records.append(record)
   return records
 
 
