@@ -99,6 +99,7 @@ def test_a_run_writes_the_files_that_the_docs_name(finished):
   _, result = finished
   model_dir = pathlib.Path(result.model_dir)
   assert {p.name for p in model_dir.iterdir()} == {
+    ".lock",
     "checkpoints",
     "tensorboard",
     "metrics.jsonl",
