@@ -1,0 +1,148 @@
+"""Tests of tf_ssl.datasets.annotations.collector."""
+
+import math
+import os
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tf_ssl import errors
+from tf_ssl.datasets.annotations import collector
+
+
+@pytest.fixture(name="collected")
+def fixture_collected(tmp_path):
+  """A collector with one image of 20x10 px."""
+  Image.new("RGB", (20, 10)).save(tmp_path / "a.png")
+  found = collector.Collector(str(tmp_path))
+  assert found.add_image("a.png", 7, None) == 0
+  return found
+
+
+def _build(collected, **changes):
+  settings = {
+    "source": "mine",
+    "class_names": ("cat", "dog"),
+    "expected": "images; change MINE",
+    "max_skipped_fraction": 0.0,
+    **changes,
+  }
+  return collected.build(**settings)
+
+
+def test_sizes_come_from_the_header_or_from_the_source(collected, tmp_path):
+  (tmp_path / "b.jpg").write_bytes(b"12345")
+  assert collected.add_image("b.jpg", "b", (3, 4)) == 1
+  found = _build(collected)
+  assert found.image_sizes.tolist() == [[20, 10], [3, 4]]
+  assert found.image_ids == (7, "b")
+  assert found.images.sizes.tolist() == [os.path.getsize(tmp_path / "a.png"), 5]
+  assert found.images.path(1) == str(tmp_path / "b.jpg")
+
+
+@pytest.mark.parametrize(
+  ("file", "reason"),
+  [
+    ("../a.png", "outside"),
+    ("x/../../a.png", "outside"),
+    ("x\\..\\a.png", "outside"),
+    ("/etc/passwd", "outside"),
+    ("", "outside"),
+    ("gone.png", "no such image"),
+    ("folder", "no such image"),
+    ("nul\0.png", "no such image"),
+    ("text.png", "readable size"),
+  ],
+)
+def test_an_image_that_cannot_be_used_is_skipped(
+  collected, tmp_path, file, reason
+):
+  (tmp_path / "folder").mkdir()
+  (tmp_path / "text.png").write_text("no image")
+  assert collected.add_image(file, 0, None) is None
+  found = _build(collected, max_skipped_fraction=0.5)
+  [(told, names)] = found.skipped.items()
+  assert reason in told and names == (file,)
+  assert found.num_images == 1
+  with pytest.raises(errors.UsageError, match="1 of 2 images.*mine|mine.*1 of"):
+    _build(collected, max_skipped_fraction=0.49)
+
+
+@pytest.mark.parametrize(
+  ("corners", "inside", "clipped"),
+  [
+    ((1, 2, 3, 4), (1, 2, 3, 4), 0),
+    ((-3, -4, 30, 40), (0, 0, 20, 10), 1),
+    ((0, 0, 20.4, 10), (0, 0, 20, 10), 0),  # Rounding of the source.
+    ((19.5, 9.5, 21, 11), (19.5, 9.5, 20, 10), 1),
+  ],
+)
+def test_boxes_are_clipped_to_their_image(collected, corners, inside, clipped):
+  collected.add_box(0, corners, 1, "box")
+  found = _build(collected)
+  np.testing.assert_allclose(found.boxes, [inside])
+  xmin, ymin, xmax, ymax = inside
+  np.testing.assert_allclose(found.areas, [(xmax - xmin) * (ymax - ymin)])
+  assert found.clipped == clipped and not found.skipped
+
+
+@pytest.mark.parametrize("area", [0.0, -1.0, math.inf, math.nan])
+def test_an_impossible_area_becomes_that_of_the_box(collected, area):
+  collected.add_box(0, (0, 0, 4, 5), 0, "one", area=area)
+  collected.add_box(0, (0, 0, 4, 5), 0, "two", area=7.5)
+  assert _build(collected).areas.tolist() == [20.0, 7.5]
+
+
+@pytest.mark.parametrize(
+  ("corners", "reason"),
+  [
+    ((0, 0, math.nan, 1), "not finite"),
+    ((0, 0, math.inf, 1), "not finite"),
+    ((0, 0, 2.0**31, 1), "not finite"),
+    ((3, 0, 3, 1), "zero area"),
+    ((4, 0, 3, 1), "zero area"),
+    ((20, 0, 25, 1), "outside"),
+    ((-5, 0, 0, 1), "outside"),
+    ((0, 10, 1, 12), "outside"),
+  ],
+)
+def test_a_box_that_cannot_be_used_is_skipped(collected, corners, reason):
+  collected.add_box(0, corners, 0, "bad")
+  collected.add_box(0, (0, 0, 1, 1), 0, "good")
+  found = _build(collected, max_skipped_fraction=0.5)
+  [(told, names)] = found.skipped.items()
+  assert reason in told and names == ("bad",)
+  assert found.num_boxes == 1
+  with pytest.raises(
+    errors.UsageError, match="1 of 2 boxes .*max_skipped_fraction"
+  ):
+    _build(collected, max_skipped_fraction=0.49)
+
+
+def test_other_skipped_inputs_do_not_count(collected):
+  for number in range(9):
+    collected.skip("not XML", str(number))
+  assert _build(collected).skipped == {"not XML": tuple("012345678")}
+
+
+def test_without_an_image_or_a_class_nothing_is_returned(collected, tmp_path):
+  with pytest.raises(errors.UsageError, match="1 images, 0 boxes.*change MINE"):
+    _build(collected, class_names=())
+  empty = collector.Collector(str(tmp_path))
+  empty.skip_image("no such image", "x.png")
+  with pytest.raises(errors.UsageError, match="x.png.*change MINE"):
+    _build(empty, max_skipped_fraction=1.0)
+
+
+def test_given_targets_and_categories_are_kept(collected):
+  targets = np.array([[-1, 1]], np.int8)
+  found = _build(collected, targets=targets, category_ids=[3, 90])
+  np.testing.assert_array_equal(found.targets, targets)
+  assert found.category_ids.tolist() == [3, 90]
+  assert _build(collected).category_ids.tolist() == [0, 1]
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))
