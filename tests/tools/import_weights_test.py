@@ -114,7 +114,7 @@ def test_a_file_that_tries_to_run_something_is_refused(tmp_path, capsys):
     )
   assert end.value.code == 2
   message = capsys.readouterr().err
-  assert "a.pth.tar asks for posix.system, which is not known to be" in message
+  assert "a.pth.tar" in message and "posix.system" in message
   assert not proof.exists() and not (tmp_path / "out").exists()
   torch.load(tmp_path / "a.pth.tar", weights_only=False)
   assert proof.exists()  # the file would have done it
