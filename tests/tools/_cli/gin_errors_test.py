@@ -10,9 +10,16 @@ from tf_ssl import errors
 from tools._cli import gin_errors
 
 
-@gin.configurable("gin_errors_test_f", module="gin_errors_test")
 def _f(*, size, steps=3):
   return size, steps
+
+
+@pytest.fixture(name="configurable", autouse=True, scope="module")
+def fixture_configurable():
+  # Not a decorator of _f: a file that runs itself is imported a second time.
+  return gin.external_configurable(
+    _f, "gin_errors_test_f", module="gin_errors_test"
+  )
 
 
 @pytest.fixture(autouse=True)
@@ -96,8 +103,8 @@ def test_an_error_with_advice_passes_unchanged():
   assert failed.value is error
 
 
-def test_a_parameter_that_no_file_sets_is_named():
-  call = gin_errors.with_missing_arguments_named(_f, "f of m")
+def test_a_parameter_that_no_file_sets_is_named(configurable):
+  call = gin_errors.with_missing_arguments_named(configurable, "f of m")
   assert call(size=4) == (4, 3)
   with pytest.raises(errors.UsageError, match="f of m needs 'size' of"):
     call()

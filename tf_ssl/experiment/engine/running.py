@@ -1,6 +1,7 @@
 """Runs one node as a child process with a log, and stamps its product."""
 
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 
@@ -79,6 +80,10 @@ class Processes:
         node.command,
         end_with_parent=True,
         own_session=True,
+        # Else a child's buffered output follows its last words in the log.
+        env=child_process.environment(PYTHONUNBUFFERED="1")
+        if node.command[0] == sys.executable
+        else None,
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
