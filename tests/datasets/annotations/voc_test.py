@@ -1,5 +1,7 @@
 """Miniatures of PASCAL VOC's folders, intact and damaged."""
 
+import os
+import pathlib
 import sys
 
 import numpy as np
@@ -155,19 +157,74 @@ def test_missing_labels_and_malformed_lines_are_skipped(data):
   }
 
 
-def test_an_image_with_an_unusable_annotation_is_kept(data):
-  bomb = '<!DOCTYPE a [<!ENTITY b "c">]><annotation>&b;</annotation>'
-  data.annotation("000007", bomb)
+def test_an_image_without_an_annotation_is_kept(data):
   (data.root / "Annotations/000005.xml").unlink()
   found = _read(data)
-  assert found.num_images == 2 and found.num_boxes == 0
-  assert found.boxes.shape == (0, 4)
+  assert found.num_images == 2 and found.image_index.tolist() == [1]
   # The size is then that of the file.
   np.testing.assert_array_equal(found.image_sizes, [[20, 10], [20, 10]])
-  assert found.skipped == {
-    "no annotation": ("000005",),
-    "an annotation that is XML with a document type": ("000007",),
-  }
+  assert found.skipped == {"no annotation": ("000005",)}
+
+
+_TEXT = "<annotation><object><name>\u725b\u5976</name></object></annotation>"
+_LATIN = "<annotation><object><name>caf\xe9</name></object></annotation>"
+
+
+@pytest.mark.parametrize(
+  ("content", "reason"),
+  [
+    (b"", "not XML"),
+    (b"<annotation><object>", "not XML"),
+    (b"\xff\xd8\xff\xe0 a picture", "not XML"),
+    (b'{"objects": []}', "not XML"),
+    (b"\xff\xfe<\x00a", "not XML"),
+    (b"<html><p>not found</p></html>", "XML of another kind"),
+    (_TEXT.encode("gbk"), "not UTF-8 but perhaps GBK: save it as UTF-8"),
+    (
+      _LATIN.encode("cp1252"),
+      "not UTF-8 but perhaps Latin-1: save it as UTF-8",
+    ),
+    (
+      b'<?xml version="1.0" encoding="gb2312"?>' + _TEXT.encode("gb2312"),
+      "not UTF-8 but in gb2312: save it as UTF-8",
+    ),
+    (
+      b'<?xml version="1.0" encoding="klingon"?><annotation/>',
+      "not UTF-8 but in klingon: save it as UTF-8",
+    ),
+    (
+      b'<!DOCTYPE a [<!ENTITY b "c">]><annotation>&b;</annotation>',
+      "XML with a document type",
+    ),
+  ],
+)
+def test_an_unreadable_annotation_does_not_make_a_negative(
+  data, content, reason
+):
+  (data.root / "Annotations/000007.xml").write_bytes(content)
+  found = _read(data)
+  assert found.image_ids == ("000005",) and found.num_boxes == 2
+  np.testing.assert_array_equal(found.targets, [[1, -1]])
+  assert found.skipped == {f"an annotation that is {reason}": ("000007",)}
+  with pytest.raises(
+    errors.UsageError, match="1 of 2 images .*that is .*max_skipped_fraction"
+  ):
+    _read(data, max_skipped_fraction=0.4)
+
+
+def test_deep_xml_ends_no_run(data):
+  data.annotation("000007", "<annotation>" + "<a>" * 300_000)
+  assert _read(data).image_ids == ("000005",)
+  deep = "<a>" * 300_000 + "</a>" * 300_000
+  data.annotation("000007", f"<annotation>{deep}</annotation>")
+  assert _read(data).num_images == 2
+
+
+def test_a_pipe_among_the_annotations_is_not_opened(data):
+  file = data.root / "Annotations/000007.xml"
+  file.unlink()
+  os.mkfifo(file)
+  assert _read(data).skipped == {"an annotation that is no file": ("000007",)}
 
 
 def test_a_missing_size_is_read_from_the_image(data):
@@ -187,6 +244,73 @@ def test_without_class_lists_labels_come_from_the_objects(data):
   assert found.skipped == {
     "a line that is not a name": ("trainval.txt, line 3",)
   }
+
+
+@pytest.mark.parametrize(
+  ("listed", "file"),
+  [
+    ("a", "a.png"),
+    ("a", "a.JPG"),
+    ("a", "a.jpeg"),
+    ("a.jpg", "a.jpg"),
+    ("a.JPG", "a.JPG"),
+    ("my photo 1", "my photo 1.jpg"),
+    ("sub/a", "sub/a.jpg"),
+    ("sub\\a", "sub/a.jpg"),
+    ("a_jpg.rf.0a1b", "a_jpg.rf.0a1b.jpg"),
+    (" a ", "a.jpg"),
+  ],
+)
+@pytest.mark.parametrize("xml", [".xml", ".XML"])
+def test_other_tools_images_and_names_are_found(tmp_path, listed, file, xml):
+  data = _Data(tmp_path)
+  stem = file[: -len(pathlib.Path(file).suffix)]
+  for folder in ("JPEGImages", "Annotations"):
+    (tmp_path / folder / "sub").mkdir()
+  data.image(stem, [("cow", 1, 1, 20, 10, 0)])
+  written = tmp_path / f"JPEGImages/{stem}.jpg"
+  written.rename(tmp_path / "JPEGImages" / file)
+  annotation = tmp_path / f"Annotations/{stem}.xml"
+  annotation.rename(annotation.with_suffix(xml))
+  data.list("default", listed)
+  found = _read(data, split="default")
+  assert found.images.name(0) == f"JPEGImages/{file}"
+  assert found.num_boxes == 1 and not found.skipped
+  (tmp_path / "ImageSets/Main/default.txt").unlink()
+  data.list("cow_default", f"{listed} 1")
+  assert _read(data, split="default").images.name(0) == f"JPEGImages/{file}"
+
+
+def test_a_jpg_is_preferred_to_another_image_of_its_name(data):
+  (data.root / "JPEGImages/000005.bmp").write_bytes(b"another")
+  assert _read(data).images.name(0) == "JPEGImages/000005.jpg"
+
+
+def test_a_list_may_be_utf16(data):
+  for name in ("chair_trainval", "cow_trainval"):
+    (data.root / f"ImageSets/Main/{name}.txt").unlink()
+  lines = data.root / "ImageSets/Main/trainval.txt"
+  lines.write_text("000005\r\n000007\r\n", encoding="utf-16")
+  assert _read(data).num_boxes == 3
+  lines.write_bytes(b"\xff\xfe0")
+  with pytest.raises(errors.UsageError, match="trainval.txt.*list of images"):
+    _read(data)
+
+
+@pytest.mark.parametrize(
+  "size", [("0.5", "10"), ("0", "0"), ("-20", "10"), ("1099511627776", "10")]
+)
+def test_an_impossible_size_is_read_from_the_image(data, size):
+  width, height = size
+  data.annotation(
+    "000007",
+    f"<annotation><size><width>{width}</width><height>{height}</height></size>"
+    "<object><name>cow</name><bndbox><xmin>1</xmin><ymin>1</ymin>"
+    "<xmax>20.0</xmax><ymax>10</ymax></bndbox></object></annotation>",
+  )
+  found = _read(data)
+  np.testing.assert_array_equal(found.image_sizes, [[20, 10], [20, 10]])
+  np.testing.assert_array_equal(found.boxes[2], [0, 0, 20, 10])
 
 
 def test_the_error_for_missing_data_says_what_to_download(tmp_path):
@@ -229,7 +353,7 @@ def test_other_files_are_never_read(tmp_path):
 
 @pytest.mark.parametrize(
   "content",
-  [b"", b"<a>", b"\xff\xd8\xff", b"<a>&x;</a>", b"<?xml encoding='no-such'?>"],
+  [b"", b"<a>", b"\xff\xd8\xff", b"<a>&x;</a>", b"<?xml version='9'?>"],
 )
 def test_other_content_is_not_xml(tmp_path, content):
   with pytest.raises(ValueError, match="^not XML$"):
@@ -237,10 +361,8 @@ def test_other_content_is_not_xml(tmp_path, content):
 
 
 def test_large_and_unreadable_files_are_refused(tmp_path, monkeypatch):
-  with pytest.raises(ValueError, match="^unreadable$"):
+  with pytest.raises(ValueError, match="^no file$"):
     voc._parse_xml(str(tmp_path))
-  with pytest.raises(FileNotFoundError):
-    voc._parse_xml(str(tmp_path / "b.xml"))
   monkeypatch.setattr(voc, "_MAX_XML_BYTES", 7)
   with pytest.raises(ValueError, match="^larger than 7 bytes$"):
     parse(tmp_path, b"<a>1</a>")

@@ -4,6 +4,7 @@ import math
 import os
 import stat
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -11,6 +12,7 @@ from PIL import Image
 from tf_ssl import errors
 from tf_ssl.datasets import missing, records
 from tf_ssl.datasets.annotations import annotations as annotations_lib
+from tf_ssl.ops import numerals
 
 # Boxes may exceed their image by rounding of the source, pixels.
 _ROUNDING = 0.5
@@ -215,6 +217,23 @@ class Collector:
       clipped=self._clipped,
       skipped={name: tuple(of) for name, of in self._skipped.items()},
     )
+
+
+def size_of(width: Any, height: Any) -> tuple[int, int] | None:
+  """Returns the size that a source gives for an image.
+
+  Args:
+    width: width in pixels, a number or text.
+    height: height in pixels, a number or text.
+
+  Returns:
+    Width and height; None if they are not whole numbers from 1 that fit int32,
+    so that they are read from the image.
+  """
+  sides = numerals.whole(width), numerals.whole(height)
+  if any(side is None or not 0 < side <= _MAX_SIDE for side in sides):
+    return None
+  return sides
 
 
 def _is_below(file: str) -> bool:

@@ -55,7 +55,7 @@ def open_annotations(
       " names of the annotations are relative to; change --images"
     )
   elif os.path.isdir(path):
-    if not any(name.endswith(".xml") for name in os.listdir(path)):
+    if not any(name.lower().endswith(".xml") for name in os.listdir(path)):
       raise _error(annotations, "a folder without NAME.xml")
     found = voc.read_folder(path, images, **limit)
   elif path.lower().endswith(".json"):

@@ -9,10 +9,16 @@ Everingham et al. 2010, for example VOC2007:
 A line of the last file has an image name and 1 (shown), -1 (not shown) or 0
 (only difficult objects). Other tools write no file per class but one list of
 names, ImageSets/Main/trainval.txt; classes and labels then come from the
-objects.
+objects. Such names may have blanks, folders and the image's extension, and
+images may be of any kind that is read.
+
+An image whose annotation cannot be read is skipped: it is not known whether it
+shows an object.
 """
 
+import codecs
 import os
+import re
 from typing import NamedTuple
 from xml.etree import ElementTree
 
@@ -23,6 +29,7 @@ import numpy as np
 from tf_ssl import errors
 from tf_ssl.datasets import image_folder, missing
 from tf_ssl.datasets.annotations import annotations, collector
+from tf_ssl.ops import encodings, numerals
 
 _MAIN = os.path.join("ImageSets", "Main")
 _TARGETS = {
@@ -31,6 +38,8 @@ _TARGETS = {
   "0": annotations.IGNORED,
 }
 _MAX_XML_BYTES = 16 * 2**20  # Annotations have a few kilobytes.
+_IMAGES = tuple(os.fsdecode(name) for name in image_folder.EXTENSIONS)
+_DECLARED = re.compile(rb"""<\?xml[^>]{0,100}encoding=["']([\w.-]{1,40})["']""")
 _EXPECTED = (
   "JPEGImages/, Annotations/ and ImageSets/Main/*_{split}.txt, such as"
   " VOCdevkit/VOC2007/ (5,011 images in trainval, 4,952 in test). Download"
@@ -65,6 +74,7 @@ def read(
   """
   collected = collector.Collector(root)
   main = os.path.join(collected.root, _MAIN)
+  images = _Files(os.path.join(collected.root, "JPEGImages"), _IMAGES)
   end = f"_{split}.txt"
   classes = [
     name.removesuffix(end)
@@ -73,10 +83,15 @@ def read(
   ]
   labels = _class_lists(collected, main, classes, end)
   if not classes:
-    labels = {name: {} for name in _names(collected, main, f"{split}.txt")}
-  files = {name: f"JPEGImages/{name}.jpg" for name in sorted(labels)}
+    names = _names(collected, main, f"{split}.txt", images)
+    labels = {name: {} for name in names}
   found = _add_images(
-    collected, files, os.path.join(collected.root, "Annotations")
+    collected,
+    {
+      name: f"JPEGImages/{images.find(name) or f'{name}.jpg'}"
+      for name in sorted(labels)
+    },
+    os.path.join(collected.root, "Annotations"),
   )
   class_names = classes or sorted(_class_names(found))
   _add_boxes(collected, found, class_names)
@@ -118,18 +133,15 @@ def read_folder(
       used.
   """
   collected = collector.Collector(images)
+  files = _Files(collected.root, _IMAGES)
   names = [
-    name.removesuffix(".xml")
+    os.path.splitext(name)[0]
     for name in missing.list_folder(annotations_folder)
-    if name.endswith(".xml")
+    if name.lower().endswith(".xml")
   ]
-  files = {}
-  for file in missing.list_folder(collected.root):
-    if os.fsencode(file).lower().endswith(image_folder.EXTENSIONS):
-      files.setdefault(os.path.splitext(file)[0], file)
   found = _add_images(
     collected,
-    {name: files.get(name, f"{name}.jpg") for name in names},
+    {name: files.find(name) or f"{name}.jpg" for name in names},
     annotations_folder,
   )
   class_names = sorted(_class_names(found) - {""})
@@ -153,28 +165,32 @@ def _class_lists(
   labels: dict[str, dict[str, int]] = {}
   for class_name in classes:
     for number, line in enumerate(_lines(main, class_name + end), 1):
-      words = line.split()
+      words = line.rsplit(None, 1)
       if not words:
         continue
-      if len(words) != 2 or words[1] not in _TARGETS or not _plain(words[0]):
+      name = words[0].strip().replace("\\", "/")
+      if len(words) != 2 or words[1] not in _TARGETS or not _inside(name):
         collected.skip(
           "a line that is not a name and 1, 0 or -1",
           f"{class_name}{end}, line {number}",
         )
         continue
-      labels.setdefault(words[0], {})[class_name] = _TARGETS[words[1]]
+      labels.setdefault(name, {})[class_name] = _TARGETS[words[1]]
   return labels
 
 
-def _names(collected: collector.Collector, main: str, file: str) -> list[str]:
+def _names(
+  collected: collector.Collector, main: str, file: str, images: "_Files"
+) -> list[str]:
   """Returns the image names in a list without classes; none if missing."""
   if not os.path.exists(os.path.join(main, file)):
     return []
   names = []
   for number, line in enumerate(_lines(main, file), 1):
-    words = line.split()
-    if len(words) == 1 and _plain(words[0]):
-      names.append(words[0])
+    name = line.strip().replace("\\", "/")
+    words = name.split()
+    if _inside(name) and (len(words) == 1 or images.find(name)):
+      names.append(name)
     elif words:
       collected.skip("a line that is not a name", f"{file}, line {number}")
   return names
@@ -183,16 +199,58 @@ def _names(collected: collector.Collector, main: str, file: str) -> list[str]:
 def _lines(main: str, name: str) -> list[str]:
   path = os.path.join(main, name)
   try:
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+    with open(
+      path, encoding=encodings.of(path), errors="surrogateescape"
+    ) as file:
       return file.read().splitlines()
-  except OSError as error:
+  except (OSError, UnicodeError) as error:
     raise errors.UsageError(
-      f"VOC: cannot read {path!r} ({error.strerror}); expected a list of images"
+      f"VOC: cannot read {path!r} ({getattr(error, 'strerror', error)});"
+      " expected a list of images"
     ) from error
 
 
-def _plain(name: str) -> bool:
-  return "/" not in name and "\\" not in name
+def _inside(name: str) -> bool:
+  return not name.startswith("/") and ".." not in name.split("/")
+
+
+class _Files:
+  """Finds the files of a folder by their names without extension."""
+
+  def __init__(self, root: str, extensions: tuple[str, ...]):
+    """Starts without reading the folder.
+
+    Args:
+      root: path of the folder.
+      extensions: extensions in lower case; the files' may be in any.
+    """
+    self._root = root
+    self._extensions = extensions
+    self._folders: dict[str, dict[str, str]] = {}
+
+  def find(self, name: str) -> str | None:
+    """Returns the path of a file, relative to the folder; None if missing.
+
+    Args:
+      name: path in the folder, without extension or with that of an image.
+    """
+    folder, stem = os.path.split(name)
+    if folder not in self._folders:
+      self._folders[folder] = found = {}
+      # .jpg first, as in VOC, if there are several.
+      for file in sorted(
+        missing.list_folder(os.path.join(self._root, folder)),
+        key=lambda file: not file.endswith(".jpg"),
+      ):
+        one, extension = os.path.splitext(file)
+        if extension.lower() in self._extensions:
+          found.setdefault(one, file)
+    found = self._folders[folder]
+    shorter, extension = os.path.splitext(stem)
+    file = found.get(stem)
+    if file is None and extension.lower() in _IMAGES:
+      file = found.get(shorter)
+    return None if file is None else os.path.join(folder, file)
 
 
 def _add_images(
@@ -203,54 +261,86 @@ def _add_images(
   Returns:
     Name and objects of each image by its index.
   """
+  xml = _Files(folder, (".xml",))
   found = {}
   for name, file in files.items():
-    size, objects = _annotation(collected, name, folder)
+    path = xml.find(name)
+    size, objects = None, []
+    if path is None:
+      collected.skip("no annotation", name)
+    else:
+      try:
+        size, objects = _annotation(os.path.join(folder, path))
+      except ValueError as error:
+        collected.skip_image(f"an annotation that is {error}", name)
+        continue
     index = collected.add_image(file, name, size)
     if index is not None:
       found[index] = name, objects
   return found
 
 
-def _annotation(
-  collected: collector.Collector, name: str, folder: str
-) -> tuple[tuple[int, int] | None, list[_Object]]:
-  """Returns size and objects of an image; None and [] if unreadable."""
-  try:
-    root = _parse_xml(os.path.join(folder, f"{name}.xml"))
-  except FileNotFoundError:
-    collected.skip("no annotation", name)
-    return None, []
-  except ValueError as error:
-    collected.skip(f"an annotation that is {error}", name)
-    return None, []
-  sides = [_number(root.find("size"), side) for side in ("width", "height")]
-  size = None
-  if all(s is not None and 0 < s < 2**31 for s in sides):
-    size = int(sides[0]), int(sides[1])
-  return size, [_object(element) for element in root.findall("object")]
+def _annotation(path: str) -> tuple[tuple[int, int] | None, list[_Object]]:
+  """Returns size and objects of an image.
+
+  Raises:
+    ValueError: the file cannot be used; the message completes "that is ...".
+  """
+  root = _parse_xml(path)
+  objects = root.findall("object")
+  if root.tag != "annotation" and not objects:
+    raise ValueError("XML of another kind")
+  size = root.find("size")
+  sides = [None, None]
+  if size is not None:
+    sides = [size.findtext(side) for side in ("width", "height")]
+  return collector.size_of(*sides), [_object(each) for each in objects]
 
 
 def _parse_xml(path: str) -> ElementTree.Element:
   """Reads XML from an untrusted source; entities are never expanded.
 
   Raises:
-    FileNotFoundError: the file does not exist.
     ValueError: the file cannot be used; the message completes "that is ...".
   """
   try:
-    if os.path.getsize(path) > _MAX_XML_BYTES:
-      raise ValueError(f"larger than {_MAX_XML_BYTES:,} bytes")
+    if not os.path.isfile(path):
+      raise ValueError("no file")
     with open(path, "rb") as file:
-      return defusedxml.ElementTree.parse(file, forbid_dtd=True).getroot()
-  except FileNotFoundError:
-    raise
+      content = file.read(_MAX_XML_BYTES + 1)
   except OSError as error:
     raise ValueError("unreadable") from error
+  if len(content) > _MAX_XML_BYTES:
+    raise ValueError(f"larger than {_MAX_XML_BYTES:,} bytes")
+  try:
+    return defusedxml.ElementTree.fromstring(content, forbid_dtd=True)
   except defusedxml.DefusedXmlException as error:
     raise ValueError("XML with a document type") from error
-  except (ElementTree.ParseError, LookupError) as error:
-    raise ValueError("not XML") from error  # LookupError: unknown encoding.
+  except Exception as error:  # Python's reader has no common class of errors.
+    raise ValueError(_why_unreadable(content)) from error
+
+
+def _why_unreadable(content: bytes) -> str:
+  """Completes "that is ..." for a file that is not read as XML."""
+  declared = _DECLARED.search(content[:200])
+  encoding = declared.group(1).decode() if declared else "UTF-8"
+  if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+    return "not XML"
+  if encoding.lower() not in ("utf-8", "utf8"):
+    return f"not UTF-8 but in {encoding}: save it as UTF-8"
+  try:
+    content.decode()
+  except UnicodeDecodeError:
+    if b"<annotation" in content:
+      return f"not UTF-8 but perhaps {_guess(content)}: save it as UTF-8"
+  return "not XML"
+
+
+def _guess(content: bytes) -> str:
+  """Returns the likely encoding: Chinese has two bytes per character."""
+  runs = re.findall(rb"[\x80-\xff]+", content)
+  even = all(len(run) % 2 == 0 for run in runs)
+  return "GBK" if even else "Latin-1"
 
 
 def _object(element: ElementTree.Element) -> _Object:
@@ -268,12 +358,12 @@ def _object(element: ElementTree.Element) -> _Object:
 
 
 def _number(
-  element: ElementTree.Element | None, name: str, less: float = 0
+  element: ElementTree.Element | None, name: str, less: float
 ) -> float | None:
-  try:
-    return float(element.findtext(name)) - less
-  except (AttributeError, TypeError, ValueError):
-    return None
+  found = None
+  if element is not None:
+    found = numerals.number(element.findtext(name))
+  return None if found is None else found - less
 
 
 def _class_names(found: dict[int, tuple[str, list[_Object]]]) -> set[str]:

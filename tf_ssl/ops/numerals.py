@@ -1,0 +1,40 @@
+"""Numbers in files that people and tools write: JSON, XML and CSV.
+
+Tools write one number as 4, 4.0, "4" or "4.0"; all are read. Nothing else
+becomes a number: Python's own readers also take 1_0 for 10, and True for 1.
+"""
+
+from typing import Any
+
+
+def number(value: Any) -> float | None:
+  """Returns a number, also if it is text; None for anything else.
+
+  Args:
+    value: value from JSON, or a text; `nan` and `inf` are numbers.
+  """
+  if isinstance(value, bool) or not isinstance(value, int | float | str):
+    return None
+  if isinstance(value, str) and "_" in value:
+    return None
+  try:
+    return float(value)
+  except (ValueError, OverflowError):
+    return None
+
+
+def whole(value: Any) -> int | None:
+  """Returns a whole number that fits int64; None for anything else.
+
+  Args:
+    value: value from JSON, or a text; 4.0 and "4.0" are 4.
+  """
+  if isinstance(value, int) and not isinstance(value, bool):
+    return value if abs(value) < 2**63 else None
+  found = number(value)
+  if found is None or not found.is_integer():
+    return None
+  try:
+    return whole(int(value))  # Exact, unlike a float from 2**53.
+  except ValueError:  # Text such as "4.0" or "1e3".
+    return whole(int(found))
