@@ -1,0 +1,42 @@
+"""Tests of tf_ssl.ops.spelling."""
+
+import unicodedata
+
+import pytest
+
+from tf_ssl.ops import spelling
+
+
+def nfc(text):
+  return unicodedata.normalize("NFC", text)
+
+
+def nfd(text):
+  return unicodedata.normalize("NFD", text)
+
+
+@pytest.mark.parametrize("folder", [nfc("é"), nfd("é")])
+@pytest.mark.parametrize("file", [nfc("ü ー.jpg"), nfd("ü ー.jpg")])
+def test_a_file_is_found_in_any_spelling_of_its_parts(tmp_path, folder, file):
+  (tmp_path / folder).mkdir()
+  (tmp_path / folder / file).touch()
+  on_disk = f"{folder}/{file}"
+  for path in (nfc(on_disk), nfd(on_disk)):
+    assert spelling.on_disk(str(tmp_path), path) == on_disk
+    absolute = f"{tmp_path}/{path}"
+    assert spelling.on_disk("/", absolute) == f"{tmp_path}/{on_disk}"
+
+
+def test_the_listed_spelling_wins(tmp_path):
+  for name in (nfc("é"), nfd("é")):
+    (tmp_path / name).touch()
+    assert spelling.on_disk(str(tmp_path), name) == name
+
+
+@pytest.mark.parametrize("path", ["é/x", "é\0", "\ud800", "plain", "\udcff"])
+def test_a_path_without_a_file_stays(tmp_path, path):
+  assert spelling.on_disk(str(tmp_path), path) == path
+
+
+def test_keys_of_all_spellings_are_equal():
+  assert spelling.key(nfd("é")) == spelling.key(nfc("é")) == nfc("é")
