@@ -2,6 +2,7 @@ import os
 import pathlib
 import shutil
 import sys
+import unicodedata
 
 import numpy as np
 import pytest
@@ -85,6 +86,18 @@ def test_the_first_folder_names_the_class(tmp_path):
   assert [found.class_names[i] for i in found.labels] == [
     name.split("/")[0] for name in _names(found)
   ]
+
+
+def test_class_names_fit_every_report(tmp_path):
+  forms = [unicodedata.normalize(form, "é") for form in ("NFC", "NFD")]
+  for name in (*map(os.fsencode, forms), b"b\nb", b"\xff", "漢".encode()):
+    folder = os.path.join(os.fsencode(tmp_path), name)
+    os.mkdir(folder)
+    with open(os.path.join(folder, b"a.jpg"), "wb"):
+      pass
+  found = image_folder.read(str(tmp_path), labeled=True)
+  assert found.class_names == (r"b\nb", "é", "漢", r"\xff")
+  assert sorted(found.labels.tolist()) == [0, 1, 1, 2, 3]
 
 
 def test_a_labeled_image_outside_class_folders_is_an_error(tmp_path):

@@ -1,11 +1,14 @@
 import pathlib
 import sys
+import unicodedata
 
 import numpy as np
 import pytest
 
 from tf_ssl import errors
 from tf_ssl.datasets import manifest, records
+
+FORMS = ("NFD", "NFC")
 
 
 @pytest.fixture
@@ -85,6 +88,24 @@ def test_names_may_be_any_bytes(tmp_path):
   (tmp_path / "m.csv").write_bytes(b"path\n\xff.jpg\n")
   found = manifest.read(str(tmp_path / "m.csv"))
   assert found.files[0] == b"\xff.jpg"
+
+
+def test_a_listed_name_is_found_in_another_unicode_form(write, tmp_path):
+  stored, listed = (unicodedata.normalize(form, "é.jpg") for form in FORMS)
+  (tmp_path / stored).write_bytes(b"333")
+  found = manifest.read(write("path", listed))
+  assert found.path(0) == str(tmp_path / stored)
+  assert found.sizes.tolist() == [3]
+
+
+def test_class_names_fit_every_report(tmp_path):
+  (tmp_path / "a.jpg").touch()
+  forms = [unicodedata.normalize(form, "é") for form in FORMS]
+  lines = ["path,label", *(f"a.jpg,{label}" for label in (*forms, '"b\nb"'))]
+  (tmp_path / "m.csv").write_bytes("\n".join(lines).encode() + b"\na.jpg,\xff")
+  found = manifest.read(str(tmp_path / "m.csv"))
+  assert found.class_names == (r"\xff", r"b\nb", "é")
+  assert found.labels.tolist() == [2, 2, 1, 0]
 
 
 def test_the_digest_depends_on_names_and_sizes(write):

@@ -7,6 +7,7 @@ import numpy as np
 
 from tf_ssl import errors
 from tf_ssl.datasets import records
+from tf_ssl.ops import names as names_lib
 
 EXTENSIONS = (b".jpg", b".jpeg", b".jpe", b".jfif", b".png", b".bmp", b".gif")
 
@@ -96,6 +97,10 @@ def _class_folders(
         " folder per class (CLASS/image.jpg) in labeled images"
       )
   classes = [name.split(b"/", 1)[0] for name in names]
-  ids = {name: i for i, name in enumerate(sorted(set(classes)))}
-  labels = np.array([ids[name] for name in classes], np.int32)
-  return labels, tuple(os.fsdecode(name) for name in ids)
+  class_of = {
+    name: names_lib.of_class(os.fsdecode(name)) for name in sorted(set(classes))
+  }
+  # Two folders whose names differ only in their Unicode form are one class.
+  ids = {name: i for i, name in enumerate(dict.fromkeys(class_of.values()))}
+  labels = np.array([ids[class_of[name]] for name in classes], np.int32)
+  return labels, tuple(ids)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tf_ssl.datasets import records
-from tf_ssl.ops import table
+from tf_ssl.ops import names, spelling, table
 
 BOX = ("xmin", "ymin", "xmax", "ymax")
 _NO_BOX = (-1, -1, -1, -1)
@@ -89,7 +89,8 @@ def locate(
     root = "/"
   prefix = os.path.join(root, "")
   sizes = np.empty(len(paths), np.int64)
-  for i, path in enumerate(paths):
+  for i, listed in enumerate(paths):
+    path = paths[i] = spelling.on_disk(root, listed)
     try:
       info = os.stat(prefix + path)
     except (OSError, ValueError):  # ValueError: a null character.
@@ -133,11 +134,13 @@ def _labels(
   manifest: table.Table, labels: list[str], lines: Sequence[int]
 ) -> tuple[np.ndarray, tuple[str, ...]]:
   """Returns class ids [N] int32, and class names if labels are names."""
-  names = sorted(set(labels) - {""})
+  spelled = {label: names.of_class(label) for label in {*labels}}
+  labels = [spelled[label] for label in labels]
+  given = sorted(set(labels) - {""})
   try:
-    ids, class_names = {name: int(name) for name in names}, ()
+    ids, class_names = {name: int(name) for name in given}, ()
   except ValueError:
-    ids, class_names = {name: i for i, name in enumerate(names)}, tuple(names)
+    ids, class_names = {name: i for i, name in enumerate(given)}, tuple(given)
   wrong = {name for name, i in ids.items() if not 0 <= i <= _MAX_INT32}
   if wrong:
     row = next(i for i, name in enumerate(labels) if name in wrong)

@@ -72,7 +72,8 @@ class ImageRecords(NamedTuple):
     labels: [N] int32, class ids, -1 if unknown; None without labels.
     boxes: [N, 4] int32, region to use, pixels: xmin, ymin, xmax, ymax, maxima
       exclusive; xmin = -1 means the full image. None if no image has a box.
-    class_names: name of each class id; empty if classes have no names.
+    class_names: name of each class id, see `names.of_class`; empty if classes
+      have no names.
     shards: location of each image inside `files`; None for one image per file.
     examples: training examples; None if each image is an example.
   """

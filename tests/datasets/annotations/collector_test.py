@@ -3,6 +3,7 @@
 import math
 import os
 import sys
+import unicodedata
 
 import numpy as np
 import pytest
@@ -40,6 +41,18 @@ def test_sizes_come_from_the_header_or_from_the_source(collected, tmp_path):
   assert found.image_ids == (7, "b")
   assert found.images.sizes.tolist() == [os.path.getsize(tmp_path / "a.png"), 5]
   assert found.images.path(1) == str(tmp_path / "b.jpg")
+
+
+def test_an_image_is_found_in_another_unicode_form(collected, tmp_path):
+  stored, listed = (unicodedata.normalize(f, "é.jpg") for f in ("NFD", "NFC"))
+  (tmp_path / stored).touch()
+  index = collected.add_image(listed, 8, (3, 4))
+  assert _build(collected).images.path(index) == str(tmp_path / stored)
+
+
+def test_class_names_fit_every_report(collected):
+  found = _build(collected, class_names=("\udcff", "\ud800", "a\nb"))
+  assert found.class_names == (r"\xff", r"\ud800", r"a\nb")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import sys
+import unicodedata
 
 import numpy as np
 import pytest
@@ -366,6 +367,22 @@ def test_large_and_unreadable_files_are_refused(tmp_path, monkeypatch):
   monkeypatch.setattr(voc, "_MAX_XML_BYTES", 7)
   with pytest.raises(ValueError, match="^larger than 7 bytes$"):
     parse(tmp_path, b"<a>1</a>")
+
+
+def test_names_are_found_in_another_unicode_form(tmp_path):
+  nfc, nfd = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
+  data = _Data(tmp_path)
+  data.image(nfd, [("cow", 1, 1, 9, 9, 0)])
+  data.list("train", nfc)
+  found = voc.read(str(tmp_path), split="train")
+  assert (found.num_boxes, found.skipped) == (1, {})
+  (tmp_path / f"Annotations/{nfd}.xml").rename(
+    tmp_path / f"Annotations/{nfc}.xml"
+  )
+  found = voc.read_folder(
+    str(tmp_path / "Annotations"), str(tmp_path / "JPEGImages")
+  )
+  assert (found.num_boxes, found.skipped) == (1, {})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 import sys
+import unicodedata
 
 import numpy as np
 import pytest
@@ -96,6 +97,16 @@ def test_a_malformed_row_is_named_with_its_line(write, lines, message):
 def test_a_missing_manifest_is_an_error(tmp_path):
   with pytest.raises(errors.UsageError, match="cannot read the manifest"):
     sets_manifest.read(str(tmp_path / "no.csv"))
+
+
+def test_names_are_found_in_another_form_and_fit_every_report(write, tmp_path):
+  nfc, nfd = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
+  (tmp_path / f"{nfd}.png").write_bytes(b"333")
+  found = sets_manifest.read(
+    write("path,set,class", f"{nfc}.png,{nfd},x\\", f"a.png,{nfc},x\\")
+  )
+  assert found.images.sizes.tolist() == [3, 1]
+  assert (found.set_names, found.class_names) == ((nfc,), ("x\\\\",))
 
 
 if __name__ == "__main__":

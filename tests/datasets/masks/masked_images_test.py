@@ -2,6 +2,7 @@
 
 import os
 import sys
+import unicodedata
 
 import pytest
 from PIL import Image
@@ -28,6 +29,15 @@ def test_contradicting_class_ids_are_named(tmp_path):
     mask_folders.read(folder, folder, void_ids=(-1,))
   with pytest.raises(errors.UsageError, match="4, 4.*VOID_IDS"):
     mask_folders.read(folder, folder, void_ids=(4, 4))
+
+
+def test_names_in_two_unicode_forms_are_one(tmp_path):
+  nfc, nfd = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
+  images = _write(tmp_path / "images", f"{nfc}.jpg", f"a/{nfd}.jpg")
+  masks = _write(tmp_path / "masks", f"{nfd}.png", f"a/{nfc}.png")
+  found = mask_folders.read(images, masks)
+  assert not found.skipped
+  assert _names(found.masks) == [f"a/{nfc}.png", f"{nfd}.png"]
 
 
 def test_held_out_images_are_at_equal_distances(tmp_path):

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import unicodedata
 
 import pytest
 from PIL import Image
@@ -66,6 +67,19 @@ def test_images_keep_the_order_of_the_list_and_the_border_is_void(tmp_path):
   for part in (found.images, found.masks):
     sizes = [os.path.getsize(part.path(i)) for i in range(3)]
     assert part.sizes.tolist() == sizes
+
+
+def test_names_are_found_in_another_unicode_form(tmp_path):
+  nfc, nfd = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
+  root = _write(
+    tmp_path, f"JPEGImages/{nfc}.jpg", f"SegmentationClass/{nfd}.png"
+  )
+  lists = tmp_path / "ImageSets" / "Segmentation"
+  lists.mkdir(parents=True)
+  (lists / "train.txt").write_text(nfd + "\n")
+  found = voc_masks.read(root, split="train")
+  assert _names(found.images) == [f"JPEGImages/{nfc}.jpg"]
+  assert _names(found.masks) == [f"SegmentationClass/{nfd}.png"]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Tests of tf_ssl.video.source.videos."""
 
 import sys
+import unicodedata
 import zipfile
 
 import cv2
@@ -115,6 +116,15 @@ def test_a_source_without_videos_is_refused(tmp_path):
   (tmp_path / "a.zip").write_text("no zip")
   with pytest.raises(errors.UsageError, match="a.zip"):
     videos.find_videos(str(tmp_path))
+
+
+def test_a_manifest_finds_names_in_another_unicode_form(tmp_path):
+  nfc, nfd = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
+  (tmp_path / f"{nfd}.mp4").touch()
+  (tmp_path / "m.csv").write_text(f"path,label\n{nfc}.mp4,{nfd}\n")
+  (video,) = videos.find_videos(str(tmp_path / "m.csv"))
+  assert video.path == str(tmp_path / f"{nfd}.mp4")
+  assert (video.name, video.label) == (f"{nfc}.mp4", nfc)
 
 
 def test_a_missing_file_of_a_manifest_is_refused_with_its_line(tmp_path):

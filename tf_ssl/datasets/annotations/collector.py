@@ -12,7 +12,7 @@ from PIL import Image
 from tf_ssl import errors
 from tf_ssl.datasets import missing, records
 from tf_ssl.datasets.annotations import annotations as annotations_lib
-from tf_ssl.ops import numerals
+from tf_ssl.ops import names, numerals, spelling
 
 # Boxes may exceed their image by rounding of the source, pixels.
 _ROUNDING = 0.5
@@ -76,6 +76,7 @@ class Collector:
     if not _is_below(file):
       reason = "a path outside the folder of images"
     else:
+      file = spelling.on_disk(self.root, file)
       path = os.path.join(self.root, file)
       try:
         info = os.stat(path)
@@ -212,7 +213,7 @@ class Collector:
       crowd=crowd,
       difficult=difficult,
       areas=np.array(columns[4], np.float32)[order],
-      class_names=tuple(class_names),
+      class_names=tuple(map(names.of_class, class_names)),
       category_ids=np.array(category_ids, np.int64),
       clipped=self._clipped,
       skipped={name: tuple(of) for name, of in self._skipped.items()},

@@ -29,7 +29,7 @@ import numpy as np
 from tf_ssl import errors
 from tf_ssl.datasets import image_folder, missing
 from tf_ssl.datasets.annotations import annotations, collector
-from tf_ssl.ops import encodings, numerals
+from tf_ssl.ops import encodings, numerals, spelling
 
 _MAIN = os.path.join("ImageSets", "Main")
 _TARGETS = {
@@ -232,9 +232,11 @@ class _Files:
     """Returns the path of a file, relative to the folder; None if missing.
 
     Args:
-      name: path in the folder, without extension or with that of an image.
+      name: path in the folder, without extension or with that of an image, in
+        any Unicode form.
     """
     folder, stem = os.path.split(name)
+    folder, stem = spelling.on_disk(self._root, folder), spelling.key(stem)
     if folder not in self._folders:
       self._folders[folder] = found = {}
       # .jpg first, as in VOC, if there are several.
@@ -244,7 +246,7 @@ class _Files:
       ):
         one, extension = os.path.splitext(file)
         if extension.lower() in self._extensions:
-          found.setdefault(one, file)
+          found.setdefault(spelling.key(one), file)
     found = self._folders[folder]
     shorter, extension = os.path.splitext(stem)
     file = found.get(stem)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tf_ssl.datasets import missing, records
+from tf_ssl.ops import names, spelling
 
 # Purushwalkam & Gupta 2020, section 3.
 OF_THE_PAPER = (
@@ -118,6 +119,7 @@ class Collector:
       value: value of the factor.
       box: region to crop, see `records.ImageRecords.boxes`.
     """
+    file = spelling.on_disk(self.root, file)
     try:
       size = os.stat(os.path.join(self.root, file)).st_size
     except (OSError, ValueError):  # ValueError: a null character.
@@ -171,8 +173,8 @@ class Collector:
       ),
       sets=np.array(sets, np.int32),
       classes=np.array(classes, np.int32),
-      set_names=tuple(self._sets),
-      class_names=tuple(self._classes),
+      set_names=tuple(map(names.of_class, self._sets)),
+      class_names=tuple(map(names.of_class, self._classes)),
       factor=np.array(values, np.float64),
       factor_name=factor[0],
       factor_unit=factor[1],

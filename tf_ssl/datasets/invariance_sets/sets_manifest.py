@@ -6,7 +6,7 @@ import numpy as np
 
 from tf_ssl.datasets import manifest
 from tf_ssl.datasets.invariance_sets import invariance_sets
-from tf_ssl.ops import table
+from tf_ssl.ops import names, table
 
 IMAGE_SIZE = 224
 
@@ -50,8 +50,8 @@ def read(
   class_of: dict[str, str] = {}
   set_of_image: list[str] = []
   for line, row in rows.rows():
-    name = row["set"].strip()
-    class_name = row.get("class", name).strip()
+    name = names.of_class(row["set"].strip())
+    class_name = names.of_class(row.get("class", row["set"]).strip())
     if not class_name:
       raise rows.error(line, "no class; expected one in every row")
     first = class_of.setdefault(name, class_name)

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from tf_ssl import errors
+from tf_ssl.ops import names
 
 _EXPECTED = (
   "a .yaml or .json file with {ID: NAME}, [NAME, ...], COCO's categories"
@@ -77,7 +78,7 @@ def _by_id(content: Any) -> dict[int, str]:
     ]
   else:
     raise ValueError(f"found {type(content).__name__}")
-  found = {int(number): str(name) for number, name in pairs}
+  found = {int(number): names.of_class(str(name)) for number, name in pairs}
   if not found or min(found) < 0 or len(found) != len(pairs):
     raise ValueError("no class, a negative id, or a repeated id")
   return found

@@ -12,6 +12,7 @@ import numpy as np
 
 from tf_ssl import errors
 from tf_ssl.datasets import image_folder, missing, records
+from tf_ssl.ops import spelling
 
 VOID = -1  # Table value of pixels that are ignored.
 BEYOND = -2  # Table value of mask values that are neither a class nor void.
@@ -94,13 +95,13 @@ def pair(
   found = image_folder.read(masks)
   mask_index: dict[str, int] = {}
   for index in range(found.num_images):
-    stem, extension = os.path.splitext(found.name(index))
+    stem, extension = os.path.splitext(spelling.key(found.name(index)))
     if stem not in mask_index or extension.lower() == _PREFERRED:
       mask_index[stem] = index
   pairs, skipped = [], {}
   for index in range(images.num_images):
     name = images.name(index)
-    mask = mask_index.get(os.path.splitext(name)[0] + suffix)
+    mask = mask_index.get(spelling.key(os.path.splitext(name)[0] + suffix))
     if mask is None:
       skipped[name] = "no mask"
     else:

@@ -12,6 +12,7 @@ import numpy as np
 
 from tf_ssl.datasets import missing, records
 from tf_ssl.datasets.masks import masked_images
+from tf_ssl.ops import spelling
 
 CLASSES = tuple(
   "background aeroplane bicycle bird boat bottle bus car cat chair cow "
@@ -48,7 +49,8 @@ def read(root: str, *, split: str) -> masked_images.MaskedImages:
     raise missing.no_images("VOC", listed, expected) from error
   pairs, skipped = [], {}
   for name in names:
-    files = (f"JPEGImages/{name}.jpg", f"SegmentationClass/{name}.png")
+    listed = (f"JPEGImages/{name}.jpg", f"SegmentationClass/{name}.png")
+    files = tuple(spelling.on_disk(root, file) for file in listed)
     sizes = [_size(os.path.join(root, file)) for file in files]
     if None in sizes:
       skipped[files[0]] = ("no such image", "no mask")[sizes.index(None)]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from tf_ssl import errors
-from tf_ssl.ops import table
+from tf_ssl.ops import names, table
 
 
 class Row(NamedTuple):
@@ -61,7 +61,7 @@ def _row(rows: table.Table, line: int, cells: Mapping[str, str]) -> Row:
     raise rows.error(
       line, f"start {start or 0:g}, end {end:g}; expected start < end"
     )
-  label = cells.get("label", "").strip() or None
+  label = names.of_class(cells.get("label", "").strip()) or None
   return Row(line, cells["path"], label, start, end)
 
 

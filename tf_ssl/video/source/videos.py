@@ -10,6 +10,7 @@ from typing import NamedTuple
 from absl import logging
 
 from tf_ssl import errors
+from tf_ssl.ops import spelling
 from tf_ssl.video.source import frame_names, video_manifest
 
 EXTENSIONS = (
@@ -202,7 +203,7 @@ def _in_manifest(file: str, folder_fps: float) -> list[Video]:
   videos, names = [], set()
   root = os.path.dirname(os.path.abspath(file))
   for row in video_manifest.read(file):
-    path = os.path.join(root, row.path)
+    path = os.path.join(root, spelling.on_disk(root, row.path))
     if not os.path.exists(split_archive(path)[0]):
       raise video_manifest.error(
         file,
