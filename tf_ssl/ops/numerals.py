@@ -6,6 +6,8 @@ becomes a number: Python's own readers also take 1_0 for 10, and True for 1.
 
 from typing import Any
 
+_KINDS = (int, float, str)
+
 
 def number(value: Any) -> float | None:
   """Returns a number, also if it is text; None for anything else.
@@ -13,7 +15,7 @@ def number(value: Any) -> float | None:
   Args:
     value: value from JSON, or a text; `nan` and `inf` are numbers.
   """
-  if isinstance(value, bool) or not isinstance(value, int | float | str):
+  if isinstance(value, bool) or not isinstance(value, _KINDS):
     return None
   if isinstance(value, str) and "_" in value:
     return None

@@ -92,7 +92,7 @@ def test_unusable_boxes_are_skipped_and_named(data):
   data.box(5, 18, 5, 5, -2, 3)  # 105
   data.box(5, 18, 5, 5, 0, 3)  # 106
   data.box(5, 18, 5, 5, 3)  # 107
-  data.box(5, 18, 5, 5, 3, "4", area="large")  # 108
+  data.box(5, 18, 5, 5, 3, "wide", area="large")  # 108
   data.box(5, 99, 5, 5, 3, 3)  # 109
   data.box(6, 18, 5, 5, 3, 3)  # 110
   data.box(5, None, 5, 5, 3, 3)  # 111
@@ -168,10 +168,11 @@ def test_a_missing_size_is_read_from_the_image(data):
   ("part", "entry", "message"),
   [
     ("images", {"id": 7, "file_name": "a.jpg"}, "image id 7 twice"),
-    ("categories", {"id": 3, "name": "bus"}, r"category 3 \('bus'\) twice"),
-    ("categories", {"id": 4, "name": "dog"}, r"category 4 \('dog'\) twice"),
-    ("categories", {"id": "4", "name": "fox"}, "expected an id and a name"),
-    ("categories", 4, "a category of .* is 4; expected an id and a name"),
+    ("categories", {"id": 3, "name": "bus"}, "category 3 twice .*'car', 'bus'"),
+    ("categories", {"id": "c4", "name": "fox"}, "'c4'.*expected an id .*name"),
+    ("categories", {"id": 4.5, "name": "fox"}, "4.5.*expected an id .*name"),
+    ("categories", {"id": 4, "name": 4}, "4.*expected an id .* a name"),
+    ("categories", 4, "a category of .* is 4; expected an id .* a name"),
   ],
 )
 def test_ambiguous_ids_and_names_are_errors(data, part, entry, message):
@@ -184,6 +185,7 @@ def test_ambiguous_ids_and_names_are_errors(data, part, entry, message):
   ("text", "message"),
   [
     ("{", "is not JSON"),
+    ('{"images": [' + "9" * 5000 + "]}", "is not JSON"),
     ("[" * 100000, "is not JSON"),
     ("\udcff", "is not JSON"),
     ("[1]", "no list images and no list categories and no list annotations"),
@@ -191,9 +193,123 @@ def test_ambiguous_ids_and_names_are_errors(data, part, entry, message):
   ],
 )
 def test_other_files_are_refused(data, text, message):
-  data.file.write_text(text, errors="surrogateescape")
+  data.file.write_bytes(text.encode("utf-8", "surrogateescape"))
   with pytest.raises(errors.UsageError, match=message):
     coco.read(str(data.file), str(data.images))
+
+
+def test_a_class_that_is_listed_twice_is_one_class(data, caplog):
+  # As exports of Roboflow: a group without objects, and the class.
+  data.content["categories"].append({"id": 0, "name": "dog"})
+  plain = data.read()
+  assert plain.class_names == ("car", "dog")
+  np.testing.assert_array_equal(plain.category_ids, [3, 18])
+  np.testing.assert_array_equal(plain.class_ids, [1, 0, 0])
+  assert "'dog' with the ids [0, 18]; read as one class, id 18" in caplog.text
+  data.box(5, 0, 1, 1, 5, 5)
+  merged = data.read()
+  np.testing.assert_array_equal(merged.category_ids, [0, 3])
+  np.testing.assert_array_equal(merged.class_ids, [0, 1, 1, 0])
+  data.content["categories"].append({"id": 3, "name": "car"})
+  np.testing.assert_array_equal(data.read().category_ids, [0, 3])
+
+
+@pytest.mark.parametrize("convert", [str, float, lambda n: f" {float(n)} "])
+def test_numbers_may_be_floats_or_text(data, convert):
+  plain = data.read()
+
+  def converted(value):
+    if isinstance(value, dict):
+      return {k: converted(v) for k, v in value.items()}
+    if isinstance(value, list):
+      return [converted(each) for each in value]
+    return convert(value) if isinstance(value, int | float) else value
+
+  data.content = converted(data.content)
+  found = data.read()
+  for name in ("boxes", "class_ids", "category_ids", "crowd", "areas"):
+    np.testing.assert_array_equal(getattr(found, name), getattr(plain, name))
+  assert found.image_sizes.tolist() == plain.image_sizes.tolist()
+  assert list(map(float, found.image_ids)) == [7.0, 5.0]
+  assert not found.skipped
+
+
+def test_an_id_as_text_may_name_a_number_unless_it_is_ambiguous(data):
+  data.content["annotations"][0]["image_id"] = "7"
+  data.content["annotations"][1]["category_id"] = "3"
+  assert data.read().image_index.tolist() == [0, 0, 0]
+  data.content["images"][0]["id"] = "07"
+  data.content["images"][1]["id"] = "7"
+  found = data.read()
+  assert found.image_ids == ("07", "7") and found.image_index.tolist() == [1]
+  assert len(found.skipped["an annotation of an unlisted image"]) == 2
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_byte_order_mark_is_understood(data, encoding):
+  plain = data.read()
+  data.file.write_text(json.dumps(data.content), encoding=encoding)
+  found = coco.read(str(data.file), str(data.images))
+  np.testing.assert_array_equal(found.boxes, plain.boxes)
+
+
+@pytest.mark.parametrize("side", [2**31, 2**40, 10**30, -20, 0, 0.5, "wide"])
+def test_an_impossible_size_is_read_from_the_image(data, side):
+  data.content["images"][0]["width"] = side
+  np.testing.assert_array_equal(data.read().image_sizes, [[20, 10], [20, 10]])
+
+
+@pytest.mark.parametrize("value", [2**31, 2.0**40, 1e308, -(2**62)])
+def test_a_huge_coordinate_is_skipped(data, value):
+  data.box(5, 18, value, 1, 3, 3)
+  data.box(5, 18, 1, 1, value, 3)
+  found = data.read()
+  assert found.num_boxes == 3
+  assert sum(map(len, found.skipped.values())) == 2
+
+
+_STRANGE = [None, "\ud800", -1, 10**30, float("nan"), [[]], {"id": 7}]
+
+
+def _places(value, path=()):
+  yield path
+  if isinstance(value, dict | list):
+    keys = value if isinstance(value, dict) else range(len(value))
+    for key in keys:
+      yield from _places(value[key], (*path, key))
+
+
+def test_strange_values_at_any_place_give_an_error_or_sound_boxes(data):
+  del data.content["info"], data.content["annotations"][1:]
+  plain = json.dumps(data.content)
+  refused = 0
+  for path in list(_places(data.content))[1:]:
+    for strange in _STRANGE:
+      data.content = json.loads(plain)
+      at = data.content
+      for key in path[:-1]:
+        at = at[key]
+      at[path[-1]] = strange
+      try:
+        found = data.read(max_skipped_fraction=1.0)
+      except errors.UsageError as error:
+        assert "\n" not in str(error)
+        refused += 1
+        continue
+      np.testing.assert_array_equal(found.image_sizes[:, 0], 20)
+      assert (found.boxes[:, :2] < found.boxes[:, 2:]).all()
+      assert (found.boxes >= 0).all() and np.isfinite(found.areas).all()
+      assert (found.boxes[:, 2:] <= found.image_sizes[found.image_index]).all()
+  assert refused > len(_STRANGE)
+
+
+def test_a_deeply_nested_value_is_named_briefly(data):
+  deep = json.loads("[" * 900 + "]" * 900)
+  data.content["annotations"][0]["category_id"] = deep
+  assert len(str(data.read().skipped)) < 200
+  data.content["categories"][0] = deep
+  with pytest.raises(errors.UsageError, match=r"is \[\[.*expected an id"):
+    data.read()
 
 
 def test_missing_categories_are_an_error(data):

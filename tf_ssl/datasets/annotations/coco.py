@@ -3,16 +3,21 @@
 Lin et al. 2014; many other datasets use this format. The fields read are
 `images` (id, file_name, width, height), `categories` (id, name) and
 `annotations` (image_id, category_id, bbox as x, y, width, height, iscrowd,
-area).
+area). Numbers may also be floats or text.
 """
 
 import json
+import math
 import os
-from collections.abc import Mapping
+import reprlib
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+from absl import logging
 
 from tf_ssl import errors
 from tf_ssl.datasets.annotations import annotations, collector
+from tf_ssl.ops import numerals
 
 _EXPECTED = (
   "the images that the annotations name. For COCO: "
@@ -32,7 +37,8 @@ def read(
 ) -> annotations.Annotations | None:
   """Lists the images of an annotation file, in its order.
 
-  Images without boxes are included. Class ids follow the category ids.
+  Images without boxes are included. Class ids follow the category ids;
+  categories of one name are one class.
 
   Args:
     annotation_file: path of the JSON file, such as instances_train2017.json;
@@ -56,12 +62,18 @@ def read(
       " that its file names are relative to"
     )
   content = _load(os.path.expanduser(annotation_file))
-  categories = _categories(annotation_file, content["categories"])
+  used = {
+    numerals.whole(_field(entry, "category_id"))
+    for entry in content["annotations"]
+  }
+  categories, same = _categories(annotation_file, content["categories"], used)
   collected = collector.Collector(images)
   image_index = _add_images(annotation_file, collected, content["images"])
   class_ids = {number: i for i, number in enumerate(sorted(categories))}
+  class_ids |= {number: class_ids[kept] for number, kept in same.items()}
+  numbers = _by_number(image_index)
   for position, entry in enumerate(content["annotations"]):
-    _add_box(collected, position, entry, image_index, class_ids)
+    _add_box(collected, position, entry, image_index, numbers, class_ids)
   return collected.build(
     source=f"COCO {os.path.basename(annotation_file)}",
     class_names=[categories[number] for number in sorted(categories)],
@@ -74,8 +86,8 @@ def read(
 def _load(file: str) -> dict[str, list]:
   """Returns the lists of the file by name."""
   try:
-    with open(file, encoding="utf-8") as stream:
-      content = json.load(stream)
+    with open(file, "rb") as stream:
+      content = json.loads(stream.read())  # UTF-8, UTF-16 or UTF-32.
   except OSError as error:
     raise errors.UsageError(
       f"COCO: cannot read {file!r} ({error.strerror}); expected an annotation"
@@ -83,7 +95,7 @@ def _load(file: str) -> dict[str, list]:
       " http://images.cocodataset.org/annotations/annotations_trainval2017.zip"
       " (241 MB)"
     ) from error
-  except (ValueError, RecursionError) as error:
+  except Exception as error:  # Nesting and huge numbers have errors, too.
     raise errors.UsageError(
       f"COCO: {file!r} is not JSON ({str(error)[:80]}); expected an annotation "
       "file such as instances_train2017.json"
@@ -98,23 +110,44 @@ def _load(file: str) -> dict[str, list]:
   return found
 
 
-def _categories(file: str, entries: list) -> dict[int, str]:
-  """Returns category names by id."""
+def _categories(
+  file: str, entries: list, used: set[int | None]
+) -> tuple[dict[int, str], dict[int, int]]:
+  """Returns the class names by id, and further ids by the id they equal.
+
+  Args:
+    file: path of the annotation file, for errors.
+    entries: list of categories.
+    used: ids of categories that annotations name. Exports may list a name
+      twice, as a group without objects and as a class.
+  """
   found: dict[int, str] = {}
   for entry in entries:
-    number, name = _field(entry, "id"), _field(entry, "name")
-    if not _is_whole(number) or not isinstance(name, str) or not name:
+    number, name = numerals.whole(_field(entry, "id")), _field(entry, "name")
+    if number is None or not isinstance(name, str) or not name:
       raise errors.UsageError(
-        f"COCO: a category of {file!r} is {str(entry)[:80]}; expected an id"
-        " and a name"
+        f"COCO: a category of {file!r} is {reprlib.repr(entry)}; expected an id"
+        " (a whole number) and a name"
       )
-    if number in found or name in found.values():
+    if found.setdefault(number, name) != name:
       raise errors.UsageError(
-        f"COCO: {file!r} has category {number} ({name!r}) twice; expected"
-        " unique ids and names"
+        f"COCO: {file!r} has category {number} twice ({found[number]!r},"
+        f" {name!r}); expected unique ids"
       )
-    found[number] = name
-  return found
+  same: dict[int, int] = {}
+  for name in sorted(set(found.values())):
+    numbers = sorted(number for number in found if found[number] == name)
+    kept = next((n for n in numbers if n in used), numbers[0])
+    if len(numbers) > 1:
+      logging.warning(
+        "COCO: %r has category %r with the ids %s; read as one class, id %d",
+        file,
+        name,
+        numbers,
+        kept,
+      )
+    same |= {number: kept for number in numbers if number != kept}
+  return {n: name for n, name in found.items() if n not in same}, same
 
 
 def _add_images(
@@ -125,8 +158,8 @@ def _add_images(
   """Returns the index of each image by its id; None if it is skipped."""
   image_index: dict[int | str, int | None] = {}
   for position, entry in enumerate(entries):
-    image_id, name = _field(entry, "id"), _field(entry, "file_name")
-    if not _is_id(image_id) or not isinstance(name, str):
+    image_id, name = _id(_field(entry, "id")), _field(entry, "file_name")
+    if image_id is None or not isinstance(name, str):
       collected.skip_image(
         "an image without id or file_name", f"image {position}"
       )
@@ -136,12 +169,20 @@ def _add_images(
         f"COCO: {file!r} has the image id {image_id!r} twice; expected unique"
         " ids"
       )
-    sides = _field(entry, "width"), _field(entry, "height")
-    known = all(_is_whole(side) and side > 0 for side in sides)
-    image_index[image_id] = collected.add_image(
-      name, image_id, sides if known else None
-    )
+    size = collector.size_of(_field(entry, "width"), _field(entry, "height"))
+    image_index[image_id] = collected.add_image(name, image_id, size)
   return image_index
+
+
+def _by_number(ids: Iterable[int | str]) -> dict[int, int | str]:
+  """Returns the ids by their numbers, for 7 that is "7" elsewhere."""
+  found: dict[int, int | str] = {}
+  ambiguous = set()
+  for one in ids:
+    number = numerals.whole(one)
+    if found.setdefault(number, one) != one:
+      ambiguous.add(number)
+  return {n: one for n, one in found.items() if n not in {None, *ambiguous}}
 
 
 def _add_box(
@@ -149,35 +190,45 @@ def _add_box(
   position: int,
   entry: Any,
   image_index: dict[int | str, int | None],
+  numbers: dict[int, int | str],
   class_ids: dict[int, int],
 ) -> None:
-  name = f"annotation {_field(entry, 'id') or f'at position {position}'}"
-  image_id, category = _field(entry, "image_id"), _field(entry, "category_id")
-  box, area = _field(entry, "bbox"), _field(entry, "area")
-  if not _is_id(image_id) or image_id not in image_index:
+  name = _id(_field(entry, "id"))
+  name = f"annotation {name or f'at position {position}'}"
+  image_id, category = (
+    _id(_field(entry, "image_id")),
+    _field(entry, "category_id"),
+  )
+  box, area = _field(entry, "bbox"), numerals.number(_field(entry, "area"))
+  if image_id not in image_index:
+    image_id = numbers.get(numerals.whole(image_id))
+  if image_id is None:
     collected.skip_box("an annotation of an unlisted image", name)
     return
   if image_index[image_id] is None:  # Counted as an image.
     collected.skip("an annotation of a skipped image", name)
     return
-  if not _is_whole(category) or category not in class_ids:
+  class_id = class_ids.get(numerals.whole(category))
+  if class_id is None:
     collected.skip_box(
-      "unknown category", f"{name} (category {str(category)[:20]})"
+      "unknown category", f"{name} (category {reprlib.repr(category)[:20]})"
     )
     return
-  if not (
-    isinstance(box, list) and len(box) == 4 and all(map(_is_number, box))
+  sides = list(map(numerals.number, box)) if isinstance(box, list) else []
+  if len(sides) != 4 or not all(
+    s is not None and math.isfinite(s) for s in sides
   ):
     collected.skip_box("an annotation without a box of 4 numbers", name)
     return
-  x, y, width, height = box
+  x, y, width, height = sides
   collected.add_box(
     image_index[image_id],
     (x, y, x + width, y + height),
-    class_ids[category],
+    class_id,
     name,
-    crowd=_field(entry, "iscrowd") in (1, True),
-    area=area if _is_number(area) else None,
+    crowd=numerals.whole(_field(entry, "iscrowd")) == 1
+    or _field(entry, "iscrowd") is True,
+    area=area,
   )
 
 
@@ -185,18 +236,6 @@ def _field(entry: Any, name: str) -> Any:
   return entry.get(name) if isinstance(entry, Mapping) else None
 
 
-def _is_number(value: Any) -> bool:
-  # Very large integers cannot be converted to float.
-  return (
-    isinstance(value, int | float)
-    and not isinstance(value, bool)
-    and abs(value) < 2**63
-  )
-
-
-def _is_whole(value: Any) -> bool:
-  return isinstance(value, int) and _is_number(value)
-
-
-def _is_id(value: Any) -> bool:
-  return isinstance(value, str) or _is_whole(value)
+def _id(value: Any) -> int | str | None:
+  """Returns the id of an image or annotation; None if it is none."""
+  return value if isinstance(value, str) else numerals.whole(value)

@@ -17,6 +17,7 @@ from tf_ssl.ops import names, numerals, spelling
 # Boxes may exceed their image by rounding of the source, pixels.
 _ROUNDING = 0.5
 _MAX_SIDE = 2**31 - 1
+_MAX_AREA = 2.0**62
 
 
 class Collector:
@@ -133,7 +134,7 @@ class Collector:
     inside = (max(xmin, 0), max(ymin, 0), min(xmax, width), min(ymax, height))
     moved = max(abs(a - b) for a, b in zip(inside, corners, strict=True))
     self._clipped += moved > _ROUNDING
-    if area is None or not (math.isfinite(area) and area > 0):
+    if area is None or not 0 < area < _MAX_AREA:
       area = (inside[2] - inside[0]) * (inside[3] - inside[1])
     self._boxes.append(inside)
     self._rows.append((image, class_id, crowd, difficult, area))
