@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from tf_ssl import errors
-from tf_ssl.models import keras_config, load
+from tf_ssl.models import keras_config, keras_models, load
 
 _layers = tf.keras.layers
 
@@ -240,6 +240,59 @@ def _with_layer(tmp_path, layer):
 def test_forged_configurations_are_refused(tmp_path, layer, message):
   with pytest.raises(errors.UsageError, match=message):
     load.load_model(_with_layer(tmp_path, layer))
+
+
+def test_a_file_of_keras_3_names_both_versions(tmp_path):
+  path = tmp_path / "a.h5"
+  _classifier().save(path)
+  with h5py.File(path, "a") as file:
+    config = json.loads(file.attrs["model_config"])
+    config["config"]["layers"][0]["config"]["optional"] = False  # Keras 3's
+    file.attrs["model_config"] = json.dumps(config)
+    file.attrs["keras_version"] = "3.5.0"
+  with pytest.raises(
+    errors.UsageError,
+    match=r"a.h5 was saved by Keras 3.5.0 and cannot be built by this Keras, "
+    r"2\.15.*optional.*model\.export",
+  ) as info:
+    load.load_model(str(path))
+  assert "\n" not in str(info.value)
+
+
+def test_layers_larger_than_the_weights_are_not_built(tmp_path):
+  path = tmp_path / "a.keras"
+  _classifier().save(path)
+  with zipfile.ZipFile(path) as archive:
+    parts = {name: archive.read(name) for name in archive.namelist()}
+  config = json.loads(parts["config.json"])
+  config["config"]["layers"][-1]["config"]["units"] = 10**10
+  parts["config.json"] = json.dumps(config)
+  with zipfile.ZipFile(path, "w") as archive:
+    for name, content in parts.items():
+      archive.writestr(name, content)
+  with pytest.raises(errors.UsageError, match="a.keras has weights of .*build"):
+    load.load_model(str(path))
+
+
+def test_a_layer_that_is_used_twice_is_no_obstacle(tmp_path):
+  given = tf.keras.Input([6, 6, 3])
+  shared = _layers.Dense(3, name="shared")
+  pooled = _layers.GlobalAveragePooling2D(name="pool")(given)
+  model = tf.keras.Model(given, shared(shared(pooled)))
+  model.save(tmp_path / "a.keras")
+  path = str(tmp_path / "a.keras")
+  found = load.load_model(path, preprocessing="0..255")
+  np.testing.assert_allclose(
+    found.features(_images()), _images().mean(axis=(1, 2)), rtol=1e-5
+  )
+
+
+def test_weights_of_a_known_network_are_checked_before_they_are_read(tmp_path):
+  path = str(tmp_path / "a.h5")
+  with h5py.File(path, "w") as file:
+    file["kernel"] = h5py.ExternalLink("/etc/hostname", "/")
+  with pytest.raises(errors.UsageError, match="another file"):
+    keras_models.read_application("ResNet50", path)
 
 
 def test_what_keras_itself_writes_is_allowed(tmp_path):

@@ -264,5 +264,53 @@ def test_a_damaged_saved_model_is_refused(tmp_path):
     load.load_model(str(tmp_path / "a"))
 
 
+@pytest.fixture(scope="module", name="from_keras")
+def fixture_from_keras(tmp_path_factory):
+  """Path of a SavedModel that Keras wrote."""
+  given = tf.keras.Input([None, None, 3])
+  output = tf.keras.layers.GlobalAveragePooling2D()(given)
+  path = tmp_path_factory.mktemp("keras") / "saved"
+  tf.keras.Model(given, tf.keras.layers.Dense(2)(output)).save(path)
+  return path
+
+
+@pytest.mark.parametrize(
+  "content", [b"", b"\xff no message", b"\n\x05\x1a\x03{{{"]
+)
+def test_damaged_metadata_of_keras_leaves_the_graph(
+  from_keras, tmp_path, content
+):
+  path = tmp_path / "a"
+  shutil.copytree(from_keras, path)
+  (path / "keras_metadata.pb").write_bytes(content)
+  found = load.load_model(str(path), preprocessing="0..255")
+  whole = load.load_model(
+    str(from_keras), preprocessing="0..255", layer="output"
+  )
+  np.testing.assert_allclose(
+    found.features(_images()), whole.features(_images()), rtol=1e-5
+  )
+  assert found.description.kind == "SavedModel"
+  assert "as a Keras model it cannot be read" in found.description.layer_chosen
+
+
+@pytest.mark.parametrize(
+  "name",
+  [
+    "saved_model.pb",
+    "variables/variables.index",
+    "variables/variables.data-00000-of-00001",
+  ],
+)
+@pytest.mark.parametrize("damage", [lambda b: b"", lambda b: b[:99] + b[104:]])
+def test_a_damaged_part_is_one_line(from_keras, tmp_path, name, damage):
+  path = tmp_path / "a"
+  shutil.copytree(from_keras, path)
+  (path / name).write_bytes(damage((path / name).read_bytes()))
+  with pytest.raises(errors.UsageError, match="a cannot be loaded") as info:
+    load.load_model(str(path), preprocessing="0..255")
+  assert "\n" not in str(info.value) and info.value.__cause__ is not None
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

@@ -5,12 +5,9 @@ configuration to name any function of any installed module. Here the
 configuration is parsed as JSON first and may contain only what is listed below.
 """
 
-import json
 import re
-import zipfile
 from collections.abc import Iterator
 
-import h5py
 import tensorflow as tf
 
 from tf_ssl import errors
@@ -43,38 +40,12 @@ _MAY_RUN = (
 )
 
 
-def read(path: str) -> dict:
-  """Reads the configuration of a `.keras` or `.h5` file; builds nothing.
-
-  Raises:
-    UsageError: the file is not a Keras model, or contains only weights.
-  """
-  try:
-    if path.endswith(".keras"):
-      with zipfile.ZipFile(path) as archive:
-        return json.loads(archive.read("config.json"))
-    with h5py.File(path, "r") as file:
-      config = file.attrs.get("model_config")
-  except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-    raise errors.UsageError(
-      f"{path} cannot be read as a Keras model ({error}); expected what "
-      "model.save(...) writes"
-    ) from error
-  if config is None:
-    raise errors.UsageError(
-      f"{path} contains weights but no model; save the model with "
-      "model.save(...), or give the weights of a known network as "
-      "keras.applications:NAME:PATH"
-    )
-  return json.loads(config)
-
-
 def check(config: object, path: str) -> None:
   """Refuses a configuration that could run code or access files.
 
   Args:
     config: JSON value in any of Keras' formats.
-    path: path of the model, for the error.
+    path: path of the model, the start of an error.
 
   Raises:
     UsageError: it has a Lambda layer, a class or function from a module other

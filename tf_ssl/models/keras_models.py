@@ -4,10 +4,11 @@ import functools
 import re
 from collections.abc import Callable
 
+import keras
 import tensorflow as tf
 
 from tf_ssl import errors
-from tf_ssl.models import keras_config, reader
+from tf_ssl.models import keras_config, keras_file, reader
 
 _layers = tf.keras.layers
 _applications = tf.keras.applications
@@ -25,6 +26,11 @@ _CLASSIFIER = (
 # Stride of each map in px of the image, as in our ResNets.
 _STRIDES = {"C2": 4, "C3": 8, "C4": 16, "C5": 32}
 _PROBE_SIZE = 128  # px; a multiple of all strides
+# Bytes of variables that a model may have beyond those in its file, and how
+# many times larger they may be: a file may store float16.
+_MAX_VARIABLES = 2**26
+_MAX_WIDENED = 4
+_NUMBER_BYTES = 4
 
 
 def read_file(path: str, *, layer: str | None = None) -> reader.Reader:
@@ -38,24 +44,66 @@ def read_file(path: str, *, layer: str | None = None) -> reader.Reader:
     UsageError: the file is not a Keras model, could run code (Lambda layers),
       or has no such layer.
   """
-  config = keras_config.read(path)
-  keras_config.check(config, path)
-  model = load(path)
+  saved = keras_file.read(path)
+  described = path
+  major, ours = (
+    version.partition(".")[0]
+    for version in (saved.keras_version, keras.__version__)
+  )
+  if major not in ("", ours):
+    described = f"{path} was saved by Keras {saved.keras_version} and"
+  keras_config.check(saved.config, described)
+  model = load(
+    path, num_bytes=keras_file.check_weights(path), described=described
+  )
   return of_model(
     model, "Keras file", path, layer=layer, digest=reader.path_digest(path)
   )
 
 
-def load(path: str) -> tf.keras.Model:
-  """Builds a model whose configuration `keras_config` has checked."""
-  try:
-    return tf.keras.models.load_model(path, compile=False)
-  except Exception as error:  # Keras raises many types.
-    raise errors.UsageError(
-      f"Keras {tf.keras.__version__} cannot build {path}: "
-      f"{reader.one_line(error)}; export the model as a SavedModel with the "
-      "program that made it"
-    ) from error
+def load(
+  path: str, *, num_bytes: int, described: str | None = None
+) -> tf.keras.Model:
+  """Builds a model whose configuration `keras_config` has checked.
+
+  Args:
+    path: path of the file or folder.
+    num_bytes: size of its weights in bytes; the variables of the model may take
+      little more.
+    described: start of an error, the path by default.
+
+  Raises:
+    UsageError: Keras cannot build the model, or its configuration has more
+      weights than the file.
+  """
+  most = _MAX_VARIABLES + _MAX_WIDENED * num_bytes
+  created = 0
+
+  def create(next_creator, **options):
+    nonlocal created
+    shape = tf.TensorShape(options.get("shape"))
+    created += (shape.num_elements() or 0) * _NUMBER_BYTES
+    errors.require(
+      created <= most,
+      f"{path} has weights of {num_bytes} bytes, but its configuration builds "
+      f"layers of more than {most}; save the model with model.save(...)",
+    )
+    return next_creator(**options)
+
+  with (
+    reader.reading(
+      f"{described or path} cannot be built by this Keras, {keras.__version__}",
+      "export the model as a SavedModel (model.export(...)) with the program "
+      "that made it",
+    ),
+    tf.variable_creator_scope(create),
+  ):
+    model = tf.keras.models.load_model(path, compile=False)
+  errors.require(
+    isinstance(model, tf.keras.Model),
+    f"{path} has a {type(model).__name__} in place of a Keras model",
+  )
+  return model
 
 
 def read_application(
@@ -82,19 +130,19 @@ def read_application(
   )
   build = getattr(_applications, name)
   tf.keras.utils.set_random_seed(seed)
-  try:
+  with reader.reading(
+    f"the weights {weights!r} of keras.applications:{name} cannot be loaded",
+    "imagenet is downloaded once; without a network give "
+    f"keras.applications:{name}:PATH with a .h5 file of the weights without "
+    "the top, or random",
+  ):
+    if weights not in ("random", "imagenet"):
+      keras_file.check_weights(weights)
     model = build(
       weights=None if weights == "random" else weights,
       include_top=False,
       pooling="avg",
     )
-  except Exception as error:  # Downloads, HDF5 and Keras raise many types.
-    raise errors.UsageError(
-      f"the weights {weights!r} of keras.applications:{name} cannot be loaded: "
-      f"{reader.one_line(error)}; imagenet is downloaded once; without a "
-      f"network give keras.applications:{name}:PATH with a .h5 file of the "
-      "weights without the top, or random"
-    ) from error
   path = f"keras.applications:{name}:{weights}"
   digest = reader.weights_digest(path, model.get_weights())
   found = of_model(model, "Keras application", path, layer=layer, digest=digest)
@@ -219,7 +267,8 @@ def _before_classifier(model) -> tuple[tf.Tensor, str, str] | None:
     ) == [1, 1]
     if not isinstance(layer, _CLASSIFIER) and not is_point:
       break
-    given = layer.input
+    # A layer that the model uses several times has several inputs.
+    given = layer.get_input_at(history.node_index)
     if isinstance(given, (list, dict)):
       break
     if isinstance(layer, _layers.Dense) and dense is None:

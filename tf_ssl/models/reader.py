@@ -4,13 +4,20 @@ The module of each file format returns a `Reader`; `image_model` makes features
 of it, `trainable` a network to train.
 """
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
+
+from tf_ssl import errors
+
+# Pixels in the smallest batch of a model: 64 images of 1024x1024 px, 768 MiB.
+_MAX_PIXELS = 2**26
+_LONGEST = 300  # Characters of another library's error.
 
 
 class Network(NamedTuple):
@@ -78,6 +85,25 @@ def fixed_size(height: object, width: object) -> tuple[int, int] | None:
   return None
 
 
+def check_pixels(model: str, batch: int, height: int, width: int) -> None:
+  """Refuses images that would fill the memory before the model runs.
+
+  Args:
+    model: name of the model, the start of an error.
+    batch: number of images that the model takes at once.
+    height: height of the images in px.
+    width: width of the images in px.
+
+  Raises:
+    UsageError: a number is below 1, or there are more than 2**26 pixels.
+  """
+  errors.require(
+    min(batch, height, width) >= 1 and batch * height * width <= _MAX_PIXELS,
+    f"{model} takes {batch} images of {width}x{height} px at once; expected at "
+    f"least 1 of each and at most {_MAX_PIXELS} pixels",
+  )
+
+
 def path_digest(path: str) -> str:
   """SHA-256 of a file, or of all files of a folder and their names."""
   if os.path.isfile(path):
@@ -102,6 +128,33 @@ def weights_digest(description: str, weights: list[np.ndarray]) -> str:
   return sha256.hexdigest()
 
 
+@contextlib.contextmanager
+def reading(problem: str, advice: str = "") -> Iterator[None]:
+  """The boundary between a user's model and the library that reads or runs it.
+
+  Whatever the body raises becomes a UsageError of one line: a damaged file
+  makes libraries raise anything. Keep the body to the library's work.
+
+  Args:
+    problem: start of the message, such as "a.onnx cannot be read as an ONNX
+      file".
+    advice: what to change, or what was expected.
+
+  Raises:
+    UsageError: the body raised it, or another exception, which is its cause.
+  """
+  try:
+    yield
+  except errors.UsageError:
+    raise
+  except Exception as error:
+    advice = f"; {advice}" if advice else ""
+    raise errors.UsageError(f"{problem}: {one_line(error)}{advice}") from error
+
+
 def one_line(error: Exception) -> str:
   """The message of another library's error, shortened to one line."""
-  return " ".join(str(error).split())[:300]
+  text = " ".join(str(error).split())
+  if len(text) > _LONGEST:  # The start says where, the end often why.
+    text = f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
+  return text or type(error).__name__  # MemoryError has no message.

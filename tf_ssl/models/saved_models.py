@@ -7,6 +7,7 @@ that read and write files: load only models whose source you trust.
 import functools
 import json
 import os
+import pathlib
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -18,6 +19,7 @@ from tf_ssl.ops import workdir
 
 MODEL_FILE = "saved_model.pb"
 _KERAS_FILE = "keras_metadata.pb"
+_VARIABLES = "variables"
 _OUR_FILE = "provenance.json"  # Written by tf_ssl.export.
 # Preferred signatures: tf_ssl, TF-Hub of TensorFlow 1, TensorFlow 2.
 _SIGNATURES = ("features", "image_feature_vector", "default", "serving_default")
@@ -59,20 +61,18 @@ def read(path: str, *, layer: str | None = None) -> reader.Reader:
   if os.path.exists(os.path.join(path, _KERAS_FILE)):
     try:
       _check_keras(path)
-      model = keras_models.load(path)
+      model = keras_models.load(path, num_bytes=_variable_bytes(path))
     except errors.UsageError as error:
       refused = f"; as a Keras model it cannot be read: {error}"
     else:
       return keras_models.of_model(
         model, "Keras SavedModel", path, layer=layer, digest=digest
       )
-  try:
-    with workdir.without_wildcards(path) as readable:
-      loaded = tf.saved_model.load(readable)
-  except Exception as error:  # OpError, OSError or ValueError.
-    raise errors.UsageError(
-      f"{path} cannot be loaded as a SavedModel: {reader.one_line(error)}"
-    ) from error
+  with (
+    reader.reading(f"{path} cannot be loaded as a SavedModel"),
+    workdir.without_wildcards(path) as readable,
+  ):
+    loaded = tf.saved_model.load(readable)
   is_ours = os.path.exists(os.path.join(path, _OUR_FILE))
   found = _call(loaded) if _prefers_call(loaded, layer) else None
   if found is None:
@@ -98,11 +98,19 @@ def read(path: str, *, layer: str | None = None) -> reader.Reader:
 
 
 def _check_keras(path: str) -> None:
-  metadata = saved_metadata_pb2.SavedMetadata()
-  with open(os.path.join(path, _KERAS_FILE), "rb") as file:
-    metadata.ParseFromString(file.read())
-  for node in metadata.nodes:
-    keras_config.check(json.loads(node.metadata), path)
+  with reader.reading(f"{_KERAS_FILE} cannot be read"):
+    metadata = saved_metadata_pb2.SavedMetadata()
+    with open(os.path.join(path, _KERAS_FILE), "rb") as file:
+      metadata.ParseFromString(file.read())
+    configs = [json.loads(node.metadata) for node in metadata.nodes]
+  for config in configs:
+    keras_config.check(config, path)
+
+
+def _variable_bytes(path: str) -> int:
+  """Size of the files with a SavedModel's variables."""
+  files = pathlib.Path(path, _VARIABLES).glob("*")
+  return sum(file.stat().st_size for file in files)
 
 
 def _prefers_call(loaded: object, layer: str | None) -> bool:
