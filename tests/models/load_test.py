@@ -54,6 +54,70 @@ def test_an_untrained_encoder_has_the_weights_of_its_seed():
   assert np.abs(other.features(_images())).max() > 0
 
 
+@pytest.mark.parametrize("name", ["a.pth", "a.pth.tar", "a.SAFETENSORS"])
+def test_a_file_of_weights_leads_to_import_weights(tmp_path, name):
+  (tmp_path / name).write_bytes(b"weights")
+  with pytest.raises(errors.UsageError, match=f"{name} .*import_weights"):
+    load.load_model(str(tmp_path / name))
+
+
+def _reader(run, **fields):
+  return reader.Reader(
+    "test", run, "output", "", "", preprocessing="0..255", **fields
+  )
+
+
+def _mean(images):
+  return np.asarray(images).mean(axis=(1, 2))
+
+
+def test_a_model_that_takes_one_image_although_it_allows_more_gets_one():
+  def run(images):
+    if len(images) > 1:
+      raise RuntimeError("reshape to [1, 3]")
+    return _mean(images)
+
+  found = image_model.ImageModel("a", _reader(run, is_numpy=True))
+  np.testing.assert_allclose(found.features(_images()), _mean(_images()))
+  assert found.description.batch_size == 1
+
+
+def test_a_model_that_merges_the_images_of_a_batch_gets_one():
+  def run(images):
+    return _mean(images).reshape([1, -1])
+
+  found = image_model.ImageModel("a", _reader(run, is_numpy=True))
+  np.testing.assert_allclose(found.features(_images()), _mean(_images()))
+
+
+def test_what_a_model_raises_later_is_one_line_with_its_cause():
+  def run(images):
+    if images.shape[1] < 16:
+      raise RuntimeError("too small\nfor the pyramid")
+    return _mean(images)
+
+  found = image_model.ImageModel("a", _reader(run, is_numpy=True))
+  with pytest.raises(errors.UsageError, match="8x9 px: too small for") as info:
+    found.features(np.zeros([1, 9, 8, 3], np.uint8))
+  assert isinstance(info.value.__cause__, RuntimeError)
+
+
+@pytest.mark.parametrize(
+  "fields",
+  [
+    {"image_size": (100_000, 100_000)},
+    {"image_size": (0, 8)},
+    {"image_size": (1024, 1024), "batch_size": 65},
+  ],
+)
+def test_impossible_image_sizes_are_refused_before_the_model_runs(fields):
+  def run(images):
+    raise AssertionError("it ran")
+
+  with pytest.raises(errors.UsageError, match="67108864 pixels"):
+    image_model.ImageModel("a", _reader(run, **fields))
+
+
 def test_pixels_are_the_resized_image():
   found = load.load_model("pixels")
   blocks = _images().reshape(3, 16, 2, 16, 2, 3)

@@ -137,6 +137,51 @@ def test_damaged_files_and_unknown_tensors_are_refused(tmp_path):
     load.load_model(flat, preprocessing="0..1")
 
 
+def test_a_batch_that_is_fixed_inside_runs_image_by_image(tmp_path):
+  shape = helper.make_node(
+    "Constant",
+    [],
+    ["shape"],
+    value=numpy_helper.from_array(np.array([1, 3]), "value"),
+  )
+  nodes = [
+    helper.make_node("GlobalAveragePool", ["images"], ["pooled"]),
+    shape,
+    helper.make_node("Reshape", ["pooled", "shape"], ["scores"]),
+  ]
+  path = _save(tmp_path / "a.onnx", ["B", 3, "H", "W"], nodes)
+  found = load.load_model(path, preprocessing="0..255", layer="output")
+  np.testing.assert_allclose(
+    found.features(_images()), _images().mean(axis=(1, 2)), rtol=1e-5
+  )
+  assert found.description.batch_size == 1
+
+
+@pytest.mark.parametrize("location", ["/etc/hostname", "../a", "b/../../a"])
+@pytest.mark.parametrize("layer", [None, "output", "flat"])
+def test_weights_outside_the_folder_are_refused(tmp_path, location, layer):
+  path = _save(tmp_path / "a.onnx", ["B", 3, "H", "W"], _classifier())
+  model = onnx.load(path)
+  [weights] = model.graph.initializer
+  onnx.external_data_helper.set_external_data(weights, location)
+  weights.ClearField("raw_data")
+  (tmp_path / "a.onnx").write_bytes(model.SerializeToString())
+  with pytest.raises(errors.UsageError, match=f"'{location}'.*the folder of"):
+    load.load_model(path, preprocessing="0..1", layer=layer)
+
+
+def test_weights_in_a_file_next_to_the_model_are_read(tmp_path):
+  path = _save(tmp_path / "a.onnx", ["B", 3, "H", "W"], _classifier())
+  model = onnx.load(path)
+  onnx.save(
+    model, path, save_as_external_data=True, location="w", size_threshold=0
+  )
+  assert (tmp_path / "w").stat().st_size == _WEIGHTS.nbytes
+  found = load.load_model(path, preprocessing="0..255", layer="hidden")
+  expected = _images().mean(axis=(1, 2)) @ _WEIGHTS
+  np.testing.assert_allclose(found.features(_images()), expected, rtol=1e-4)
+
+
 def test_a_missing_package_is_an_error_that_names_it(tmp_path, monkeypatch):
   path = _save(tmp_path / "a.onnx", ["B", 3, "H", "W"], _classifier())
   ours = builtins.__import__

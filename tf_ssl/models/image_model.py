@@ -114,7 +114,7 @@ class ImageModel:
     )
     width = self._probe().shape[1]  # Also sets the note.
     self.description = describe(
-      name, reader, path, self._preparation, width, self._note
+      name, self._reader, path, self._preparation, width, self._note
     )
 
   def __repr__(self) -> str:
@@ -133,7 +133,8 @@ class ImageModel:
       [B, D] float32, finite.
 
     Raises:
-      UsageError: images of another shape, or features that are NaN or infinite.
+      UsageError: images of another shape, a model that fails on them, or
+        features that are NaN or infinite.
     """
     shape = tuple(images.shape)
     errors.require(
@@ -161,11 +162,25 @@ class ImageModel:
     if missing:  # Pads the batch with copies of the last image.
       last = tf.repeat(images[-1:], missing, axis=0)
       images = tf.concat([images, last], axis=0)
-    if self._reader.is_numpy:
-      output = self._reader.run(self._prepare(images).numpy())
-      features = self._vectors(tf.constant(output)).numpy()
-    else:
-      features = self._extractor.batch(images).numpy()
+    height, width = images.shape[1:3]
+    with reader_lib.reading(
+      f"model {self.name!r} fails on {images.shape[0]} images of "
+      f"{width}x{height} px",
+      "set image_size to a size that it accepts, or change `layer`",
+    ):
+      if self._reader.is_numpy:
+        output = self._reader.run(self._prepare(images).numpy())
+        features = self._vectors(tf.constant(output)).numpy()
+      else:
+        features = self._extractor.batch(images).numpy()
+    errors.require(
+      features.ndim == 2
+      and features.shape[0] == images.shape[0]
+      and features.size,
+      f"model {self.name!r}: {self._reader.layer} gives {features.shape} for "
+      f"{images.shape[0]} images; expected [{images.shape[0]}, D]; change "
+      "`layer`",
+    )
     return features[:count]
 
   def _prepared(self, images: tf.Tensor) -> tf.Tensor:
@@ -184,24 +199,19 @@ class ImageModel:
     return features
 
   def _probe(self) -> np.ndarray:
-    """Runs the model on one image of noise."""
+    """Runs the model on images of noise.
+
+    A model that fails on two images at once, although its file allows any
+    number, gets them one by one.
+    """
     size = self._preparation.size or (_PROBE_SIZE, _PROBE_SIZE)
-    image = np.random.default_rng(0).integers(0, 256, [1, *size, 3], np.uint8)
-    try:
-      features = self._part(image)
-    except errors.UsageError:
-      raise
-    except Exception as error:  # Graphs of others may raise anything.
-      raise errors.UsageError(
-        f"model {self.name!r} fails on an image of {size[1]}x{size[0]} px: "
-        f"{reader_lib.one_line(error)}; set image_size to a size that it "
-        "accepts, or change `layer`"
-      ) from error
-    errors.require(
-      features.ndim == 2 and features.shape[1],
-      f"model {self.name!r}: {self._reader.layer} gives {features.shape} for "
-      "one image; expected [1, D]; change `layer`",
-    )
+    images = np.random.default_rng(0).integers(0, 256, [2, *size, 3], np.uint8)
+    features = self._part(images[:1])
+    if self._reader.batch_size is None:
+      try:
+        self._part(images)
+      except errors.UsageError:
+        self._reader = self._reader._replace(batch_size=1)
     return features
 
 

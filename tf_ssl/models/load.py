@@ -23,6 +23,18 @@ KINDS = (
   "one of its checkpoints, keras.applications:ResNet50[:imagenet|:random|"
   ":FILE.h5], random:resnet50[:SEED], or pixels"
 )
+# Files that `tools.import_weights` reads.
+_WEIGHTS_ONLY = (
+  ".bin",
+  ".ckpt",
+  ".npz",
+  ".pkl",
+  ".pt",
+  ".pth",
+  ".safetensors",
+  ".tar",
+  ".torch",
+)
 
 
 def load_model(
@@ -161,6 +173,11 @@ def read(
       return keras_models.read_file(path, layer=layer)
   if os.path.isdir(path) or os.path.isfile(f"{path}.index"):
     return _read_run(path, layer, restore_run)
+  if os.path.isfile(path) and suffix in _WEIGHTS_ONLY:
+    raise errors.UsageError(
+      f"model {path} has weights but no network; make a model of it with "
+      "tools.import_weights, and give the folder that it writes"
+    )
   problem = "is of an unknown kind" if os.path.exists(path) else "was not found"
   raise errors.UsageError(f"model {path} {problem}; expected {KINDS}")
 

@@ -1,5 +1,8 @@
 """ONNX files, run by ONNX Runtime (the optional extra `onnx`)."""
 
+import contextlib
+import os
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -60,16 +63,13 @@ def read(path: str, *, layer: str | None = None) -> reader.Reader:
     ) from None
   model, tensor, chosen = choose_tensor(path, layer)
   options = onnxruntime.SessionOptions()
-  options.log_severity_level = 3  # errors
-  try:
+  options.log_severity_level = 4  # Only crashes: it raises its errors.
+  with reader.reading(
+    f"ONNX Runtime {onnxruntime.__version__} cannot load {path}"
+  ):
     session = onnxruntime.InferenceSession(
       model, options, providers=onnxruntime.get_available_providers()
     )
-  except Exception as error:  # ONNX Runtime's errors share no base class.
-    raise errors.UsageError(
-      f"ONNX Runtime {onnxruntime.__version__} cannot load {path}: "
-      f"{reader.one_line(error)}"
-    ) from error
   outputs = [output.name for output in session.get_outputs()]
   if tensor is None and len(outputs) == 1:
     tensor = outputs[0]
@@ -130,12 +130,10 @@ def choose_tensor(
     if layer not in (None, "output"):
       return path, layer, "by `layer`"
     return path, None, "the output; to look inside, pip install onnx"
-  try:
+  with _reading(path):
     graph = onnx.load(path, load_external_data=False).graph
-  except Exception as error:  # Errors of protobuf, onnx and the file system.
-    raise errors.UsageError(
-      f"{path} cannot be read as an ONNX file: {reader.one_line(error)}"
-    ) from error
+    for tensor in _tensors(graph):
+      _check_location(tensor, path)
   outputs = [output.name for output in graph.output]
   if layer == "output":
     return path, None, "by `layer`"
@@ -154,7 +152,8 @@ def choose_tensor(
     f"{path} has no tensor {tensor!r}; expected one of "
     f"{', '.join(names[-12:])} (the last of {len(names)}); change `layer`",
   )
-  model = onnx.load(path)  # With the weights in files next to it.
+  with _reading(path):
+    model = onnx.load(path)  # With the weights in files next to it.
   model.graph.output.append(onnx.ValueInfoProto(name=tensor))
   try:
     return model.SerializeToString(), tensor, chosen
@@ -164,6 +163,34 @@ def choose_tensor(
       "added; set `layer` to output, or export the model with that tensor as "
       "an output"
     ) from error
+
+
+def _reading(path: str) -> contextlib.AbstractContextManager[None]:
+  return reader.reading(f"{path} cannot be read as an ONNX file")
+
+
+def _tensors(graph: Any) -> Iterator[Any]:
+  """Constants of a graph and of the graphs inside it."""
+  yield from graph.initializer
+  for each in graph.sparse_initializer:
+    yield from (each.values, each.indices)
+  for node in graph.node:
+    for attribute in node.attribute:
+      yield from (attribute.t, *attribute.tensors)
+      for inner in (attribute.g, *attribute.graphs):
+        yield from _tensors(inner)
+
+
+def _check_location(tensor: Any, path: str) -> None:
+  """Refuses a tensor whose values are in a file outside the model's folder."""
+  for entry in tensor.external_data:
+    location = entry.value.replace("\\", "/")
+    errors.require(
+      entry.key != "location"
+      or not (os.path.isabs(location) or ".." in location.split("/")),
+      f"{path} has the values of {tensor.name!r} in {entry.value!r}; expected "
+      "a file in the folder of the model; export the model again",
+    )
 
 
 def _before_classifier(graph) -> tuple[str, str] | None:
@@ -210,6 +237,7 @@ def _channels_first(session: Any, image: Any, dtype: type, path: str) -> bool:
     sizes = [s if isinstance(s, int) else _PROBE_SIZE for s in [batch, *sides]]
     sizes[0] = batch if isinstance(batch, int) else 1
     try:
+      reader.check_pixels(path, *sizes)
       session.run(
         None, {image.name: _as_input(np.zeros([*sizes, 3]), first, dtype)}
       )

@@ -88,7 +88,7 @@ def prepare_for(
 
   Raises:
     UsageError: neither the file nor `preprocessing` specifies a preprocessing,
-      or the model does not accept `image_size`.
+      the model does not accept `image_size`, or its images are too large.
   """
   chosen, preprocess = "by `preprocessing`", None
   if preprocessing is None:
@@ -110,4 +110,7 @@ def prepare_for(
         f"but image_size={image_size}; remove image_size"
       )
     size = (image_size, image_size)
+  reader_lib.check_pixels(
+    f"model {name!r} ({path})", reader.batch_size or 1, *(size or (1, 1))
+  )
   return Preparation(preprocessing, chosen, preprocess, size)

@@ -65,7 +65,8 @@ class TrainableEncoder:
         f"model {name!r} ({path}) {why}; expected {_KINDS}"
       )
     self.name = name
-    self._network = reader.network()
+    with reader_lib.reading(f"model {name!r} ({path}) cannot be trained"):
+      self._network = reader.network()
     self._preparation = preprocessing_lib.prepare_for(
       reader, name=name, path=path, preprocessing=preprocessing
     )
@@ -73,7 +74,8 @@ class TrainableEncoder:
     self.trainable_variables: Sequence[tf.Variable] = list(
       self._network.trainable_variables
     )
-    features, note = self._vectors(self._probe_image(), False)
+    with reader_lib.reading(f"model {name!r} ({path}) fails on an image"):
+      features, note = self._vectors(self._probe_image(), False)
     self.description = image_model.describe(
       name,
       reader,
@@ -165,9 +167,11 @@ class TrainableEncoder:
   @functools.cached_property
   def _maps(self) -> dict[str, tuple[int, int]]:
     image = self._probe_image()
+    with reader_lib.reading(f"model {self.name!r} fails on an image"):
+      endpoints = self.endpoints(image, False)
     return {
       name: (-(-image.shape[1] // maps.shape[1]), maps.shape[3])
-      for name, maps in self.endpoints(image, False).items()
+      for name, maps in endpoints.items()
     }
 
 
