@@ -61,6 +61,40 @@ def test_integers_are_class_ids(write):
   np.testing.assert_array_equal(found.labels, [10, 9, -1])
 
 
+def test_integers_may_be_floats_as_pandas_writes_them(write):
+  found = manifest.read(
+    write("path,label", "a.jpg,10.0", "a.jpg,2.0", "a.jpg,", "a.jpg,nan")
+  )
+  assert found.class_names == ()
+  np.testing.assert_array_equal(found.labels, [10, 2, -1, -1])
+  file = write(
+    "path,xmin,ymin,xmax,ymax", "a.jpg,0.0,2.0,30.0,4.0", "a.jpg,NaN,NaN,nan,"
+  )
+  np.testing.assert_array_equal(
+    manifest.read(file).boxes, [[0, 2, 30, 4], [-1] * 4]
+  )
+
+
+@pytest.mark.parametrize("other", ["1.5", "1e3", "1_0", "x"])
+def test_one_label_that_is_no_integer_makes_all_names(write, other):
+  found = manifest.read(write("path,label", "a.jpg,2.0", f"a.jpg,{other}"))
+  assert sorted(found.class_names) == sorted(["2.0", other])
+
+
+def test_paths_may_have_blanks_around_them_and_backslashes(write, tmp_path):
+  rows = ["thing, a.jpg", "thing,sub\\b.jpg ", f"thing, {tmp_path}/a.jpg"]
+  found = manifest.read(write("label, path", *rows))
+  np.testing.assert_array_equal(found.sizes, [1, 2, 1])
+  assert found.path(1) == str(tmp_path / "sub/b.jpg")
+
+
+@pytest.mark.parametrize("gone", ["gone.jpg", "sub", "a\0.jpg"])
+def test_one_missing_file_is_kept_to_be_skipped_and_told(write, caplog, gone):
+  found = manifest.read(write("path", "a.jpg", gone, "sub/b.jpg"))
+  np.testing.assert_array_equal(found.sizes, [1, 0, 2])
+  assert "1 of 3 files do not exist, the first in line 3" in caplog.text
+
+
 def test_boxes_are_read_and_may_be_missing(write):
   file = write(
     "path,label,xmin,ymin,xmax,ymax", "a.jpg,1,0,2,30,4", "sub/b.jpg,1,,,,"
@@ -124,8 +158,8 @@ def test_the_digest_depends_on_names_and_sizes(write):
     (["path,xmin,ymin,xmax"], "line 1: header"),
     ([], "line 1: header"),
     (["path"], "line 1: no image follows"),
-    (["path", "a.jpg", "gone.jpg"], "line 3: no file '.*/gone.jpg'"),
-    (["path", "a.jpg", "sub"], "line 3: no file '.*/sub'"),
+    (["path", "gone.jpg", "old.jpg"], "line 2: no file '.*/gone.jpg'.* of 2"),
+    (["path", "", "sub"], "line 3: no file '.*/sub'"),
     (["path,label", "", "a.jpg"], "line 3: 1 cells; expected 2"),
     (["path,label", "a.jpg,1,2"], "line 2: 3 cells; expected 2"),
     (["path,label", ",1"], "line 2: no path"),

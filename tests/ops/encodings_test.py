@@ -14,6 +14,8 @@ from tf_ssl.ops import encodings
     ("utf-8-sig", "utf-8-sig"),
     ("utf-16", "utf-16"),
     ("utf-32", "utf-32"),
+    ("utf-16-le", "utf-16-le"),
+    ("utf-16-be", "utf-16-be"),
   ],
 )
 def test_the_text_is_read_as_it_was_written(tmp_path, written, found):

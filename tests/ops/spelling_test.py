@@ -33,6 +33,25 @@ def test_the_listed_spelling_wins(tmp_path):
     assert spelling.on_disk(str(tmp_path), name) == name
 
 
+@pytest.mark.parametrize(
+  "listed", [" a/b c.jpg", "a/b c.jpg\t", "a\\b c.jpg", " a\\b c.jpg "]
+)
+def test_blanks_around_paths_and_backslashes_are_understood(tmp_path, listed):
+  (tmp_path / "a").mkdir()
+  (tmp_path / "a/b c.jpg").touch()
+  assert spelling.on_disk(str(tmp_path), listed) == "a/b c.jpg"
+  (tmp_path / listed).parent.mkdir(exist_ok=True)
+  (tmp_path / listed).touch()
+  assert spelling.on_disk(str(tmp_path), listed) == listed
+
+
+def test_a_relative_path_never_becomes_absolute(tmp_path):
+  file = tmp_path / "a"
+  file.touch()
+  for listed in (f" {file}", str(file).replace("/", "\\")):
+    assert spelling.on_disk(str(tmp_path / "b"), listed) == listed
+
+
 @pytest.mark.parametrize("path", ["é/x", "é\0", "\ud800", "plain", "\udcff"])
 def test_a_path_without_a_file_stays(tmp_path, path):
   assert spelling.on_disk(str(tmp_path), path) == path

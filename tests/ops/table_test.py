@@ -39,6 +39,40 @@ def test_bytes_that_are_not_utf8_are_kept(read):
   assert row["path"].encode("utf-8", "surrogateescape") == b"\xff.jpg"
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
+def test_other_encodings_of_spreadsheets_are_understood(read, encoding):
+  content = "path,label\r\na.jpg,tüte\r\n".encode(encoding)
+  assert list(read(content).rows()) == [(2, {"path": "a.jpg", "label": "tüte"})]
+
+
+def test_a_cut_file_in_utf16_is_named_with_its_line(read):
+  content = "path\na\nb".encode("utf-16")[:-1]
+  with pytest.raises(errors.UsageError, match="things.csv, line .*truncated"):
+    list(read(content).rows())
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_other_separators_are_understood(read, separator):
+  content = "\npath,label\na,x\n\nb,\n".replace(",", separator)
+  assert list(read(content.encode()).rows()) == [
+    (3, {"path": "a", "label": "x"}),
+    (5, {"path": "b", "label": ""}),
+  ]
+  ((_, row),) = read(f"path\na{separator}b\n".encode()).rows()
+  assert row == {"path": f"a{separator}b"}
+
+
+@pytest.mark.parametrize("name", ["", "Unnamed: 0"])
+def test_the_index_that_pandas_writes_is_dropped(read, name):
+  found = read(f"{name},path,label\n0,a,x\n1,b,NaN\n2,c,nan\n".encode())
+  assert found.columns == ("path", "label")
+  assert [row["label"] for _, row in found.rows()] == ["x", "", ""]
+  with pytest.raises(errors.UsageError, match="line 2: no path"):
+    list(read(b"path\nNaN\n").rows())
+  with pytest.raises(errors.UsageError, match="line 2: 2 cells; expected 3"):
+    list(read(f"{name},path,label\n0,a\n".encode()).rows())
+
+
 @pytest.mark.parametrize(
   "header",
   ["", "label", "path,path", "path,color", "path,start", "path,label,end"],

@@ -6,9 +6,10 @@ from array import array
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from absl import logging
 
 from tf_ssl.datasets import records
-from tf_ssl.ops import names, spelling, table
+from tf_ssl.ops import names, numerals, spelling, table
 
 BOX = ("xmin", "ymin", "xmax", "ymax")
 _NO_BOX = (-1, -1, -1, -1)
@@ -22,13 +23,14 @@ def read(
 
   The first line names the columns: `path`, optionally `label`, optionally
   `xmin`, `ymin`, `xmax`, `ymax` (pixels, maxima exclusive). Paths are absolute
-  or relative to the folder of the manifest. Labels are class ids or class
-  names: if any label is not an integer, all are names, and ids follow the
-  sorted names. An empty label means unknown; four empty box cells mean the
-  whole image.
+  or relative to the folder of the manifest; files that do not exist are kept
+  with size 0, so that they are skipped and counted like damaged ones. Labels
+  are class ids or class names: if any label is not an integer, all are names,
+  and ids follow the sorted names. An empty label means unknown; four empty box
+  cells mean the whole image. Integers may be written as 3.0.
 
   Args:
-    file: path of the CSV file, UTF-8.
+    file: path of the CSV file (see `table.Table`).
     labeled: whether every row must have a label.
     root: folder that paths are relative to; None for the manifest's folder.
 
@@ -37,8 +39,8 @@ def read(
     column; an unknown label is -1.
 
   Raises:
-    UsageError: the manifest is malformed or an image is missing; the message
-      names file and line.
+    UsageError: the manifest is malformed or all images are missing; the
+      message names file and line.
   """
   required, optional = ["path"], [["label"], BOX]
   if labeled:
@@ -77,33 +79,57 @@ def locate(
     lines: line of each path in the manifest, for errors.
     root: folder that paths are relative to; None for the manifest's folder.
 
+  Returns:
+    The records; files that do not exist have the size 0.
+
   Raises:
-    UsageError: an image is missing.
+    UsageError: all images are missing.
   """
   root = os.path.abspath(
     os.path.dirname(manifest.file) if root is None else root
   )
+  paths = [_on_disk(root, path) for path in paths]
   # Root and path are joined as text, so one absolute path makes all absolute.
   if any(path.startswith("/") for path in paths):
     paths = [os.path.join(root, path)[1:] for path in paths]
     root = "/"
   prefix = os.path.join(root, "")
-  sizes = np.empty(len(paths), np.int64)
-  for i, listed in enumerate(paths):
-    path = paths[i] = spelling.on_disk(root, listed)
-    try:
-      info = os.stat(prefix + path)
-    except (OSError, ValueError):  # ValueError: a null character.
-      info = None
-    if info is None or not stat.S_ISREG(info.st_mode):
+  sizes = np.array([_size(prefix + path) for path in paths], np.int64)
+  missing = np.flatnonzero(sizes < 0)
+  if missing.size:
+    line, path = lines[missing[0]], prefix + paths[missing[0]]
+    if missing.size == len(paths):
       raise manifest.error(
-        lines[i],
-        f"no file {prefix + path!r}; expected absolute paths, or paths relative"
-        " to the manifest's folder (to the folder of images, if one is given)",
+        line,
+        f"no file {path!r}, nor any other of {len(paths)}; expected absolute"
+        " paths, or paths relative to the manifest's folder (to the folder of"
+        " images, if one is given)",
       )
-    sizes[i] = info.st_size
+    logging.warning(
+      "%s: %d of %d files do not exist, the first in line %d (%r)",
+      manifest.file,
+      missing.size,
+      len(paths),
+      line,
+      path,
+    )
   files = np.array([os.fsencode(path) for path in paths])
-  return records.ImageRecords(root, files, sizes)
+  return records.ImageRecords(root, files, np.maximum(sizes, 0))
+
+
+def _on_disk(root: str, path: str) -> str:
+  if path.lstrip().startswith("/"):
+    path = path.lstrip()
+  return spelling.on_disk(root, path)
+
+
+def _size(path: str) -> int:
+  """Returns the size of a file in bytes; -1 if there is none."""
+  try:
+    info = os.stat(path)
+  except (OSError, ValueError):  # ValueError: a null character.
+    return -1
+  return info.st_size if stat.S_ISREG(info.st_mode) else -1
 
 
 def parse_box(
@@ -115,17 +141,16 @@ def parse_box(
     UsageError: the cells are neither a box nor empty.
   """
   cells = [row[side] for side in BOX]
-  try:
-    xmin, ymin, xmax, ymax = map(int, cells)
-  except ValueError:
-    if not any(cell.strip() for cell in cells):
-      return _NO_BOX
-  else:
+  sides = tuple(map(numerals.whole, cells))
+  if None not in sides:
+    xmin, ymin, xmax, ymax = sides
     if 0 <= xmin < xmax <= _MAX_INT32 and 0 <= ymin < ymax <= _MAX_INT32:
-      return xmin, ymin, xmax, ymax
+      return sides
+  elif not any(cell.strip() for cell in cells):
+    return _NO_BOX
   raise manifest.error(
     line,
-    f"box {','.join(cells)!r}; expected whole pixels 0 <= xmin < xmax and"
+    f"box {','.join(cells)[:80]!r}; expected whole pixels 0 <= xmin < xmax and"
     " 0 <= ymin < ymax, or four empty cells",
   )
 
@@ -137,9 +162,8 @@ def _labels(
   spelled = {label: names.of_class(label) for label in {*labels}}
   labels = [spelled[label] for label in labels]
   given = sorted(set(labels) - {""})
-  try:
-    ids, class_names = {name: int(name) for name in given}, ()
-  except ValueError:
+  ids, class_names = {name: numerals.whole(name) for name in given}, ()
+  if None in ids.values():
     ids, class_names = {name: i for i, name in enumerate(given)}, tuple(given)
   wrong = {name for name, i in ids.items() if not 0 <= i <= _MAX_INT32}
   if wrong:

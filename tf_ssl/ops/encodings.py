@@ -1,4 +1,4 @@
-"""The encoding of a text file, as its byte-order mark tells it."""
+"""The encoding of a text file, as its first bytes tell it."""
 
 import codecs
 
@@ -20,7 +20,8 @@ def of(path: str) -> str:
     path: path of the file.
 
   Returns:
-    "utf-16", "utf-32" or, with or without a mark, "utf-8-sig".
+    "utf-16", "utf-32"; without a mark "utf-16-le" or "utf-16-be"; "utf-8-sig",
+    with or without a mark, for all other files.
 
   Raises:
     OSError: the file cannot be read.
@@ -30,4 +31,6 @@ def of(path: str) -> str:
   for mark, name in _MARKS.items():
     if start.startswith(mark):
       return name
+  if len(start) > 1 and bool(start[0]) != bool(start[1]):
+    return "utf-16-le" if start[0] else "utf-16-be"  # ASCII without a mark.
   return "utf-8-sig"

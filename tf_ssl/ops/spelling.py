@@ -1,8 +1,9 @@
-"""Finds listed files whose names are spelled in another Unicode form.
+"""Finds listed files whose names are spelled in another way than on disk.
 
 An accented letter is one character (form NFC) or a letter and an accent (NFD).
 Lists and archives that pass through macOS change the form, and most file
-systems then find no file of that name.
+systems then find no file of that name. Windows separates folders by
+backslashes, and lists may have blanks around paths.
 """
 
 import os
@@ -19,25 +20,36 @@ def on_disk(root: str, path: str) -> str:
     path: path as a list gives it.
 
   Returns:
-    `path` if it exists, or if no file of another form does.
+    `path` if it exists, or if no file of another spelling does.
   """
-  if path.isascii() or _exists(os.path.join(root, path)):
+  plain = path.strip().replace("\\", "/")
+  if (plain == path and path.isascii()) or _exists(os.path.join(root, path)):
     return path
-  found = "/" if path.startswith("/") else ""
-  for part in filter(None, path.split("/")):
-    spellings = (part, *(unicodedata.normalize(form, part) for form in _FORMS))
-    for spelling in spellings:
-      if _exists(os.path.join(root, found, spelling)):
-        found = os.path.join(found, spelling)
-        break
-    else:
-      return path
-  return found
+  for listed in dict.fromkeys((path, path.strip(), plain)):
+    found = _in_any_form(root, listed)
+    # A relative path never becomes absolute.
+    if found and found.startswith("/") == path.startswith("/"):
+      return found
+  return path
 
 
 def key(name: str) -> str:
   """A key that is equal for all spellings of a name."""
   return unicodedata.normalize("NFC", name)
+
+
+def _in_any_form(root: str, path: str) -> str | None:
+  """Returns the path as its parts are spelled on disk; None if missing."""
+  found = "/" if path.startswith("/") else ""
+  for part in filter(None, path.split("/")):
+    spellings = (part, *(unicodedata.normalize(form, part) for form in _FORMS))
+    for spelling in dict.fromkeys(spellings):
+      if _exists(os.path.join(root, found, spelling)):
+        found = os.path.join(found, spelling)
+        break
+    else:
+      return None
+  return found
 
 
 def _exists(path: str) -> bool:

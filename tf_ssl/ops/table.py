@@ -1,13 +1,23 @@
 """CSV tables with a header, such as manifests; errors name file and line."""
 
 import csv
+import itertools
 from collections.abc import Iterator, Sequence
 
 from tf_ssl import errors
+from tf_ssl.ops import encodings
+
+_SEPARATORS = (",", ";", "\t")
+_INDEX = ("", "Unnamed: 0")
+_MISSING = "nan"
 
 
 class Table:
   """The rows of a CSV file whose first line names its columns.
+
+  The separator is a comma; a semicolon or a tab if the first line has no comma.
+  A first column without a name, as pandas writes its index, is dropped, and
+  NaN, pandas' missing value, is an empty cell.
 
   Attributes:
     file: path of the file.
@@ -25,7 +35,7 @@ class Table:
     """Reads the header.
 
     Args:
-      file: path of the CSV file, UTF-8 with or without a byte-order mark.
+      file: path of the CSV file, UTF-8 or UTF-16.
       item: what a row describes, "image" or "video", for errors.
       required: columns that the file must have; their cells are never blank.
       optional: groups of columns; the file has all or none of each group.
@@ -38,7 +48,10 @@ class Table:
     self._required = required
     self._lines = self._read()
     self._header_line, header = next(self._lines, (1, []))
-    self.columns = tuple(name.strip().lower() for name in header)
+    self._indexed = len(header) > 1 and header[0].strip() in _INDEX
+    self.columns = tuple(
+      name.strip().lower() for name in header[self._indexed :]
+    )
     names = set(self.columns)
     groups = [set(required), *(set(g) for g in optional if names & set(g))]
     if set().union(*groups) != names or len(names) != len(self.columns):
@@ -46,7 +59,7 @@ class Table:
       expected += "".join(f"[,{','.join(group)}]" for group in optional)
       raise self.error(
         self._header_line,
-        f"header {','.join(header)!r}; expected columns {expected}",
+        f"header {','.join(header)[:200]!r}; expected columns {expected}",
       )
 
   def rows(self) -> Iterator[tuple[int, dict[str, str]]]:
@@ -60,11 +73,14 @@ class Table:
     """
     empty = True
     for line, cells in self._lines:
-      if len(cells) != len(self.columns):
-        raise self.error(
-          line, f"{len(cells)} cells; expected {len(self.columns)}"
-        )
-      row = dict(zip(self.columns, cells, strict=True))
+      expected = len(self.columns) + self._indexed
+      if len(cells) != expected:
+        raise self.error(line, f"{len(cells)} cells; expected {expected}")
+      known = (
+        "" if cell.strip().lower() == _MISSING else cell
+        for cell in cells[self._indexed :]
+      )
+      row = dict(zip(self.columns, known, strict=True))
       for name in self._required:
         if not row[name].strip():
           raise self.error(line, f"no {name}; expected one in every row")
@@ -84,20 +100,31 @@ class Table:
 
   def _read(self) -> Iterator[tuple[int, list[str]]]:
     """Yields line number and cells of every line that is not blank."""
+    line = 1
     try:
-      # File names may hold any bytes; spreadsheets write a byte-order mark.
+      # File names may hold any bytes.
       with open(
-        self.file, newline="", encoding="utf-8-sig", errors="surrogateescape"
+        self.file,
+        newline="",
+        encoding=encodings.of(self.file),
+        errors="surrogateescape",
       ) as stream:
-        reader = csv.reader(stream)
-        try:
-          for cells in reader:
-            if cells:
-              yield reader.line_num, cells
-        except csv.Error as error:
-          raise self.error(reader.line_num, f"not CSV ({error})") from error
+        start = []
+        for text in stream:
+          start.append(text)
+          if text.strip():
+            break
+        header = "".join(start)
+        separator = next((s for s in _SEPARATORS if s in header), ",")
+        reader = csv.reader(itertools.chain(start, stream), delimiter=separator)
+        for cells in reader:
+          line = reader.line_num + 1
+          if cells:
+            yield reader.line_num, cells
     except OSError as error:
       raise errors.UsageError(
         f"{self._item}s: cannot read the manifest {self.file!r}"
         f" ({error.strerror})"
       ) from error
+    except Exception as error:  # Of the module csv, or of the encoding.
+      raise self.error(line, f"not CSV ({error})") from error

@@ -84,6 +84,42 @@ def test_an_image_that_cannot_be_used_is_skipped(
 
 
 @pytest.mark.parametrize(
+  "listed",
+  [
+    "{root}/sub/b c.png",
+    "{root}/sub/../sub/b c.png",
+    "{link}/sub/b c.png",
+    "/data/old/{name}/sub/b c.png",
+    "C:\\data\\{name}\\sub\\b c.png",
+    "sub\\b c.png",
+    " sub/b c.png ",
+  ],
+)
+def test_paths_of_other_tools_are_found(tmp_path, listed):
+  folder, link = tmp_path / "images", tmp_path / "link"
+  (folder / "sub").mkdir(parents=True)
+  link.symlink_to(folder)
+  Image.new("RGB", (20, 10)).save(folder / "sub/b c.png")
+  names = {"root": folder, "link": link, "name": folder.name}
+  for root in (folder, link):
+    collected = collector.Collector(str(root))
+    file = listed.format(**names | {"name": root.name})
+    if "{link}" in listed and root == folder:
+      continue  # Only the root may be a link.
+    assert collected.add_image(file, 7, None) == 0
+    assert _build(collected).images.name(0) == "sub/b c.png"
+
+
+@pytest.mark.parametrize("listed", ["{root}/../a.png", "/old/{name}/../a.png"])
+def test_an_absolute_path_does_not_leave_the_root(tmp_path, listed):
+  (tmp_path / "images").mkdir()
+  Image.new("RGB", (20, 10)).save(tmp_path / "a.png")
+  collected = collector.Collector(str(tmp_path / "images"))
+  file = listed.format(root=tmp_path / "images", name="images")
+  assert collected.add_image(file, 7, None) is None
+
+
+@pytest.mark.parametrize(
   ("corners", "inside", "clipped"),
   [
     ((1, 2, 3, 4), (1, 2, 3, 4), 0),

@@ -75,9 +75,9 @@ def test_all_columns_are_read_in_any_order(write):
     (["path,set", "a.png,x", ",x"], "line 3: no path"),
     (["path,set", "a.png, "], "line 2: no set"),
     (["path,set,class", "a.png,x,"], "line 2: no class"),
-    (["path,set", "a.png,x", "c.png,x"], "line 3: no file '.*c.png'"),
+    (["path,set", "c.png,x", "d.png,x"], "line 2: no file '.*c.png'"),
     (["path,set,value", "a.png,x,high"], "line 2: value 'high'; expected a"),
-    (["path,set,value", "a.png,x,nan"], "line 2: value 'nan'"),
+    (["path,set,value", "a.png,x,inf"], "line 2: value 'inf'"),
     (["path,set,value", "a.png,x,-inf"], "line 2: value '-inf'"),
     (
       ["path,set,xmin,ymin,xmax,ymax", "a.png,x,1,2,1,4"],

@@ -17,7 +17,7 @@ from absl import logging
 
 from tf_ssl import errors
 from tf_ssl.datasets.annotations import annotations, collector
-from tf_ssl.ops import numerals
+from tf_ssl.ops import numerals, spelling
 
 _EXPECTED = (
   "the images that the annotations name. For COCO: "
@@ -129,6 +129,7 @@ def _categories(
         f"COCO: a category of {file!r} is {reprlib.repr(entry)}; expected an id"
         " (a whole number) and a name"
       )
+    name = spelling.key(name)
     if found.setdefault(number, name) != name:
       raise errors.UsageError(
         f"COCO: {file!r} has category {number} twice ({found[number]!r},"

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import stat
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +19,7 @@ from tf_ssl.ops import names, numerals, spelling
 _ROUNDING = 0.5
 _MAX_SIDE = 2**31 - 1
 _MAX_AREA = 2.0**62
+_ABSOLUTE = re.compile("/|[A-Za-z]:/")
 
 
 class Collector:
@@ -65,7 +67,7 @@ class Collector:
     """Adds an image, or skips it if it cannot be used.
 
     Args:
-      file: path relative to the root, inside the root.
+      file: path inside the root, relative or absolute.
       image_id: id of the image in the source.
       size: width and height in pixels, positive; None to read them from the
         image's header.
@@ -74,6 +76,7 @@ class Collector:
       Index of the image; None if it is skipped.
     """
     reason = None
+    file = self._relative(file)
     if not _is_below(file):
       reason = "a path outside the folder of images"
     else:
@@ -97,6 +100,25 @@ class Collector:
     self._ids.append(image_id)
     self._image_sizes.append(size)
     return len(self._files) - 1
+
+  def _relative(self, file: str) -> str:
+    """Makes an absolute path inside the root relative.
+
+    Tools write where the images were when they were annotated: below a folder
+    of the root's name.
+    """
+    path = file.strip().replace("\\", "/")
+    if not _ABSOLUTE.match(path):
+      return file
+    for root in (self.root, os.path.realpath(self.root)):
+      if path.startswith(os.path.join(root, "")):
+        return os.path.relpath(os.path.normpath(path), root)
+    _, found, below = path.rpartition(f"/{os.path.basename(self.root)}/")
+    if found and _is_below(below):
+      below = spelling.on_disk(self.root, below)
+      if os.path.isfile(os.path.join(self.root, below)):
+        return below
+    return file
 
   def add_box(
     self,

@@ -353,7 +353,7 @@ def _object(element: ElementTree.Element) -> _Object:
     for side, less in (("xmin", 1), ("ymin", 1), ("xmax", 0), ("ymax", 0))
   ]
   return _Object(
-    (element.findtext("name") or "").strip(),
+    spelling.key((element.findtext("name") or "").strip()),
     None if None in corners else tuple(corners),
     (element.findtext("difficult") or "0").strip() == "1",
   )
@@ -378,7 +378,7 @@ def _add_boxes(
   class_names: list[str],
 ) -> None:
   """Adds the boxes of images, given as name and objects by image index."""
-  ids = {name: i for i, name in enumerate(class_names)}
+  ids = {spelling.key(name): i for i, name in enumerate(class_names)}
   for index, (name, objects) in found.items():
     for number, each in enumerate(objects):
       box = f"{name}.xml, object {number}"
