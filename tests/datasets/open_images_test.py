@@ -1,4 +1,5 @@
 import sys
+import zipfile
 
 import pytest
 
@@ -99,6 +100,15 @@ def test_a_single_image_is_refused(tmp_path):
   (tmp_path / "a.jpg").touch()
   with pytest.raises(errors.UsageError, match="a.jpg' is a single image"):
     open_images.open_images(str(tmp_path / "a.jpg"))
+
+
+def test_an_archive_is_named_as_one(tmp_path):
+  with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+    archive.writestr("a.jpg", b"a")
+  with pytest.raises(
+    errors.UsageError, match="photos.zip' is a Zip archive; unpack it"
+  ):
+    open_images.open_images(str(tmp_path / "photos.zip"))
 
 
 if __name__ == "__main__":

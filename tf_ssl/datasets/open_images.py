@@ -10,6 +10,7 @@ from tf_ssl.datasets import (
   tfds_images,
   tfrecords,
 )
+from tf_ssl.ops import archives
 
 _EXPECTED = (
   "a folder of images, a manifest FILE.csv, TFRecords (file, glob or folder) "
@@ -58,6 +59,8 @@ def open_images(
   for file in files:
     if file.lower().endswith(_IMAGE_FILES):
       raise _error(source, f"{file!r} is a single image", named_by)
+    if archives.hint(file):
+      raise _error(source, f"{file!r} {archives.hint(file)}", named_by)
   return tfrecords.read(files, labeled=labeled)
 
 

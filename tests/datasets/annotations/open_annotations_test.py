@@ -2,6 +2,7 @@
 
 import json
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -156,6 +157,16 @@ def test_a_missing_folder_of_images_is_named(images, tmp_path):
     read(file)
   with pytest.raises(errors.UsageError, match="no such folder"):
     read(file, tmp_path / "none")
+
+
+def test_an_archive_is_named_as_one(images, tmp_path):
+  with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+    archive.writestr("a.jpg", b"a")
+  file = coco_file(tmp_path / "x.json", [[0, 0, 5, 5]])
+  with pytest.raises(errors.UsageError, match="annotations.*a Zip archive"):
+    read(tmp_path / "all.zip", images)
+  with pytest.raises(errors.UsageError, match="images.*a Zip archive; unpack"):
+    read(file, tmp_path / "all.zip")
 
 
 if __name__ == "__main__":

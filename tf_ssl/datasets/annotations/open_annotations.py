@@ -5,6 +5,7 @@ import os
 from tf_ssl import errors
 from tf_ssl.datasets.annotations import annotations as annotations_lib
 from tf_ssl.datasets.annotations import boxes_manifest, coco, voc
+from tf_ssl.ops import archives
 
 _EXPECTED = (
   "COCO's FILE.json, a folder of VOC's NAME.xml, a folder in VOC's layout "
@@ -42,6 +43,8 @@ def open_annotations(
     found = voc.read(path, split=split, **limit)
   elif not os.path.exists(path):
     raise _error(annotations, "no such file or folder")
+  elif archives.hint(path):
+    raise _error(annotations, archives.hint(path))
   elif path.lower().endswith(".csv"):
     found = boxes_manifest.read(path, images, **limit)
   elif images is None:
@@ -50,8 +53,9 @@ def open_annotations(
       " --images=FOLDER, which file names are relative to"
     )
   elif not os.path.isdir(os.path.expanduser(images)):
+    problem = archives.hint(os.path.expanduser(images)) or "no such folder"
     raise errors.UsageError(
-      f"images {images!r}: no such folder; expected the folder that the file"
+      f"images {images!r}: {problem}; expected the folder that the file"
       " names of the annotations are relative to; change --images"
     )
   elif os.path.isdir(path):
