@@ -188,5 +188,20 @@ def test_a_folder_without_tracks_is_refused(tmp_path):
     region_tracks.region_tracks(source=str(tmp_path))
 
 
+def test_a_box_that_is_not_finite_is_named_with_its_file(folder):
+  name = "3.tfrecord"
+  write(folder / name, 3)
+  (record,) = tf.data.TFRecordDataset(str(folder / name))
+  example = tf.train.SequenceExample.FromString(record.numpy())
+  boxes = example.feature_lists.feature_list["region/boxes"].feature[0]
+  boxes.float_list.value[0] = float("nan")
+  with tf.io.TFRecordWriter(str(folder / name)) as writer:
+    writer.write(example.SerializeToString())
+  with pytest.raises(
+    errors.UsageError, match="3.tfrecord.*a box is not finite.*change TRACKS"
+  ):
+    region_tracks.region_tracks(source=str(folder))
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

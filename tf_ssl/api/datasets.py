@@ -132,7 +132,12 @@ class RegionTracks:
   @property
   def rows(self) -> list[dict[str, str]]:
     """Rows of tracks.csv, one per region and frame."""
-    with open(os.path.join(self.path, "tracks.csv"), newline="") as file:
+    with open(
+      os.path.join(self.path, "tracks.csv"),
+      newline="",
+      encoding="utf-8",
+      errors="surrogateescape",
+    ) as file:
       return list(csv.DictReader(file))
 
   def __repr__(self) -> str:

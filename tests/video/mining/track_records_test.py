@@ -84,6 +84,58 @@ def test_lists_that_differ_in_length_are_refused():
     track_records.parse(example.SerializeToString())
 
 
+_FLOATS = ("video/fps", "track/score", "frame/time", "region/boxes")
+_SIZES = ("video/height", "video/width", "image/height", "image/width")
+_NAMES = (
+  *("video/name", "track/id", "image/encoded", "frame/number", "region/track"),
+  *_FLOATS,
+  *_SIZES,
+)
+
+
+def _changed(name):
+  """A record, and one of its features, to change."""
+  example = tf.train.SequenceExample.FromString(track_records.serialize(clip()))
+  if name in example.context.feature:
+    return example, example.context.feature[name]
+  return example, example.feature_lists.feature_list[name].feature[0]
+
+
+@pytest.mark.parametrize(
+  ("name", "value"),
+  [
+    *((name, None) for name in _NAMES),
+    *((name, value) for name in _FLOATS for value in (np.nan, -np.inf)),
+    *((name, value) for name in _SIZES for value in (0, -1, 2**40)),
+    ("region/track", 8),
+  ],
+)
+def test_an_empty_or_impossible_feature_is_refused(name, value):
+  example, feature = _changed(name)
+  values = getattr(feature, feature.WhichOneof("kind")).value
+  count = len(values)
+  del values[:]
+  if value is not None:
+    values.extend([value] * count)
+  with pytest.raises(ValueError) as raised:
+    track_records.parse(example.SerializeToString())
+  assert len(str(raised.value)) < 100 and "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_a_feature_of_another_type_or_none_is_refused(name):
+  for clear in (True, False):
+    example, feature = _changed(name)
+    kind = feature.WhichOneof("kind")
+    feature.Clear()
+    if not clear and kind == "bytes_list":
+      feature.int64_list.value.append(1)
+    elif not clear:
+      feature.bytes_list.value.append(b"1")
+    with pytest.raises(ValueError):
+      track_records.parse(example.SerializeToString())
+
+
 def test_rows_have_boxes_in_pixels_of_the_video():
   rows = track_records.rows_of(clip())
   name = "a/b \udcff.mp4"

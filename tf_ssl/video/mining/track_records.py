@@ -18,13 +18,22 @@ Feature lists with one entry per frame:
     region/boxes    float [R * 4]  ymin, xmin, ymax, xmax, each 0..1
 """
 
+import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 IMAGE = "image/encoded"
+_COLUMNS = (
+  IMAGE,
+  "frame/number",
+  "frame/time",
+  "region/track",
+  "region/boxes",
+)
+_MAX_SIDE = 2**31 - 1
 
 
 class TrackedFrame(NamedTuple):
@@ -106,54 +115,85 @@ def parse(serialized: bytes) -> TrackedClip:
     example = tf.train.SequenceExample.FromString(serialized)
   except Exception as error:  # Each protobuf version has its own DecodeError.
     raise ValueError("not a tf.train.SequenceExample") from error
+  try:
+    return _clip(example)
+  except ValueError:
+    raise
+  except Exception as error:  # Of anything that is no track record.
+    raise ValueError(f"it is no record of tracks ({error})") from error
+
+
+def _clip(example: tf.train.SequenceExample) -> TrackedClip:
+  """Returns the clip of an example.
+
+  Raises:
+    ValueError: a feature is missing, empty, of another type or not finite.
+  """
   context = example.context.feature
   lists = example.feature_lists.feature_list
   for name, found in (("video/name", context), (IMAGE, lists)):
     if name not in found:
       raise ValueError(f"it has no feature {name!r}")
-  frames = []
-  columns = [
-    lists[name].feature
-    for name in (
-      IMAGE,
-      "frame/number",
-      "frame/time",
-      "region/track",
-      "region/boxes",
-    )
-  ]
+  columns = [lists[name].feature for name in _COLUMNS]
   if len({len(column) for column in columns}) != 1:
     raise ValueError("its feature lists differ in length")
-  for image, number, time, tracks, boxes in zip(*columns, strict=True):
-    ids = np.array(tracks.int64_list.value, np.int64)
-    values = np.array(boxes.float_list.value, np.float32)
-    if values.size != 4 * ids.size:
-      raise ValueError("a frame has different numbers of boxes and regions")
-    frames.append(
-      TrackedFrame(
-        image.bytes_list.value[0],
-        number.int64_list.value[0],
-        time.float_list.value[0],
-        ids,
-        values.reshape(-1, 4),
-      )
-    )
   ids = context["track/id"].int64_list.value
   scores = context["track/score"].float_list.value
+  if len(ids) != len(scores) or not np.isfinite(scores).all():
+    raise ValueError("its tracks have no score each")
+  sizes = [
+    _one(context[name].int64_list, name)
+    for name in ("video/height", "video/width", "image/height", "image/width")
+  ]
+  if not all(0 < size <= _MAX_SIDE for size in sizes):
+    raise ValueError(f"its frames have the sizes {sizes}")
   return TrackedClip(
-    context["video/name"]
-    .bytes_list.value[0]
-    .decode("utf-8", "surrogateescape"),
-    context["video/fps"].float_list.value[0],
-    (
-      context["video/height"].int64_list.value[0],
-      context["video/width"].int64_list.value[0],
+    _one(context["video/name"].bytes_list, "video/name").decode(
+      "utf-8", "surrogateescape"
     ),
-    context["image/height"].int64_list.value[0],
-    context["image/width"].int64_list.value[0],
-    frames,
+    _one(context["video/fps"].float_list, "video/fps"),
+    (sizes[0], sizes[1]),
+    sizes[2],
+    sizes[3],
+    [_frame(set(ids), *row) for row in zip(*columns, strict=True)],
     dict(zip(ids, scores, strict=True)),
   )
+
+
+def _frame(
+  known: set[int],
+  image: tf.train.Feature,
+  number: tf.train.Feature,
+  time: tf.train.Feature,
+  tracks: tf.train.Feature,
+  boxes: tf.train.Feature,
+) -> TrackedFrame:
+  """Returns a frame from its features; `known` are the ids of the tracks."""
+  ids = np.array(tracks.int64_list.value, np.int64)
+  values = np.array(boxes.float_list.value, np.float32)
+  if values.size != 4 * ids.size:
+    raise ValueError("a frame has different numbers of boxes and regions")
+  if not np.isfinite(values).all():
+    raise ValueError("a box is not finite")
+  if not known.issuperset(ids.tolist()):
+    raise ValueError("a region has an unknown track")
+  return TrackedFrame(
+    _one(image.bytes_list, IMAGE),
+    _one(number.int64_list, "frame/number"),
+    _one(time.float_list, "frame/time"),
+    ids,
+    values.reshape(-1, 4),
+  )
+
+
+def _one(values: Any, name: str) -> Any:
+  """Returns the only value of a feature."""
+  if len(values.value) != 1:
+    raise ValueError(f"{name!r} has {len(values.value)} values instead of 1")
+  (value,) = values.value
+  if isinstance(value, float) and not math.isfinite(value):
+    raise ValueError(f"{name!r} is {value}")
+  return value
 
 
 def rows_of(clip: TrackedClip) -> Sequence[tuple]:

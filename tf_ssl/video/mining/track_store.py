@@ -129,7 +129,9 @@ class TrackStore:
         workdir.replacing_file(self._shard(stem)) as shard,
         workdir.replacing_file(self.folder / "videos" / f"{stem}.csv") as table,
         tf.io.TFRecordWriter(str(shard)) as writer,
-        open(table, "w", newline="", errors="surrogateescape") as text,
+        open(
+          table, "w", newline="", encoding="utf-8", errors="surrogateescape"
+        ) as text,
       ):
         rows = csv.writer(text, lineterminator="\n")
         for clip in _mined(clips):
