@@ -1,5 +1,7 @@
 """Tests of tf_ssl.video.source.videos."""
 
+import io
+import os
 import sys
 import unicodedata
 import zipfile
@@ -168,10 +170,6 @@ def test_the_part_of_a_folder_of_frames_follows_its_frame_rate(tmp_path):
   assert _values(video) == [2, 3, 4]
 
 
-if __name__ == "__main__":
-  sys.exit(pytest.main([__file__]))
-
-
 def test_a_damaged_zip_among_videos_is_skipped_and_named(tmp_path, caplog):
   (tmp_path / "a.mp4").write_bytes(b"")
   (tmp_path / "b.zip").write_bytes(b"not a zip")
@@ -185,3 +183,60 @@ def test_films_of_camcorders_discs_and_the_web_are_found(tmp_path):
   for name in names:
     (tmp_path / name).write_bytes(b"")
   assert _names(tmp_path) == names
+
+
+def test_what_is_found_and_passed_over_is_one_line(tmp_path, caplog):
+  for name in ("a.mp4", "b.MP4", "c.mkv", "t/x.txt", "t/y.TXT", "z.srt", "no"):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).touch()
+  _frames(tmp_path / "frames", ["0.png", "1.png", "o9.png"])
+  for name in ("@eaDir", "$RECYCLE.BIN", ".Trash-1000", "__MACOSX"):
+    _frames(tmp_path / name, ["0.png", "1.png"])
+    (tmp_path / name / "a.mp4").touch()
+  (tmp_path / "loop").symlink_to(tmp_path)
+  (tmp_path / "self.mp4").symlink_to("self.mp4")
+  os.mkfifo(tmp_path / "pipe.mp4")
+  with caplog.at_level("INFO"):
+    assert _names(tmp_path) == ["a.mp4", "b.MP4", "c.mkv", "frames"]
+  (line,) = [r.getMessage() for r in caplog.records]
+  found, passed = line.split("passed over")
+  for kind in (".mp4 (2)", ".mkv (1)", "folders of frames (1)"):
+    assert kind in found
+  for kind in (".txt (2)", "link loop (2)", "folder '$RECYCLE.BIN' (1)"):
+    assert kind in passed
+
+
+def test_a_pipe_among_frames_is_a_missing_frame(tmp_path):
+  folder = _frames(tmp_path / "v", ["0.png", "1.png", "2.png"])
+  os.mkfifo(folder / "3.png")
+  video = videos.Video(str(folder), "v")
+  assert [f.number for f in decode.iterate_frames(video)] == [0, 1, 2]
+
+
+def test_the_photographs_of_a_camera_are_no_video(tmp_path, caplog):
+  folder = tmp_path / "DCIM" / "100APPLE"
+  _frames(folder, [f"IMG_{i:04}.JPG" for i in range(1, 11)])
+  (folder / "IMG_0011.MOV").touch()
+  assert _names(tmp_path) == ["DCIM/100APPLE/IMG_0011.MOV"]
+  assert "DCIM/100APPLE" in caplog.text
+  assert "photographs (10)" in caplog.text
+  (folder / "IMG_0011.MOV").unlink()
+  with pytest.raises(errors.UsageError, match=r"photographs \(10\)"):
+    _names(tmp_path)
+  # Whoever means it says so.
+  (tmp_path / "list.csv").write_text("path\nDCIM/100APPLE\n")
+  video = videos.find_videos(str(tmp_path / "list.csv"))[0]
+  assert decode.probe(video).num_frames == 10
+
+
+def test_photographs_in_a_zip_are_no_video(tmp_path):
+  jpeg = io.BytesIO(cv2.imencode(".jpg", _image(9))[1])
+  with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+    for number in range(1, 4):
+      archive.writestr(f"a/DSC_{number:04}.jpg", jpeg.getvalue())
+      archive.writestr(f"b/{number}.jpg", jpeg.getvalue())
+  assert _names(tmp_path) == ["a.zip!b"]
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))

@@ -109,7 +109,10 @@ class FrameFolderReader(frames.Reader):
   def _read(self, file: str) -> bytes | None:
     try:
       if self._archive is None:
-        with open(os.path.join(self._folder, file), "rb") as stream:
+        path = os.path.join(self._folder, file)
+        if not os.path.isfile(path):  # Opening a pipe would wait forever.
+          return None
+        with open(path, "rb") as stream:
           return stream.read(_MAX_BYTES)
       path = f"{self._folder}/{file}" if self._folder else file
       with self._archive.open(path) as stream:

@@ -4,6 +4,8 @@ import posixpath
 import re
 from collections.abc import Iterable
 
+from tf_ssl.ops import walk
+
 # img_00012.jpg: the last number in the name counts.
 _FRAME = re.compile(
   r"(?P<prefix>(?:.*\D)?)(?P<number>\d{1,18})\.(?:jpe?g|png|bmp)",
@@ -50,8 +52,7 @@ def by_folder(paths: Iterable[str]) -> dict[str, list[str]]:
   folders: dict[str, list[str]] = {}
   for path in paths:
     folder, name = posixpath.split(path)
-    hidden = any(part.startswith((".", "__")) for part in folder.split("/"))
-    if name and not hidden:
+    if name and not any(map(walk.is_service, folder.split("/"))):
       folders.setdefault(folder, []).append(name)
   ordered = {folder: in_order(names) for folder, names in folders.items()}
   return {

@@ -1,33 +1,61 @@
 """Finds videos in files, folders, archives and manifests."""
 
+import collections
+import functools
 import hashlib
+import itertools
 import json
 import os
+import posixpath
 import zipfile
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import BinaryIO, NamedTuple
 
 from absl import logging
 
 from tf_ssl import errors
-from tf_ssl.ops import spelling
-from tf_ssl.video.source import frame_names, video_manifest
+from tf_ssl.ops import spelling, walk
+from tf_ssl.video.source import frame_names, photographs, video_manifest
 
 EXTENSIONS = (
+  ".264",
+  ".265",
+  ".3g2",
   ".3gp",
   ".asf",
   ".avi",
+  ".divx",
+  ".dv",
+  ".f4v",
   ".flv",
   ".gif",
+  ".h264",
+  ".h265",
+  ".hevc",
+  ".ivf",
+  ".m1v",
+  ".m2t",
   ".m2ts",
+  ".m2v",
   ".m4v",
+  ".mjpeg",
+  ".mjpg",
   ".mkv",
+  ".mod",
   ".mov",
   ".mp4",
+  ".mpe",
   ".mpeg",
   ".mpg",
   ".mts",
+  ".mxf",
+  ".nut",
+  ".ogm",
   ".ogv",
+  ".qt",
+  ".rm",
+  ".rmvb",
+  ".tod",
   ".ts",
   ".vob",
   ".webm",
@@ -69,8 +97,10 @@ def find_videos(source: str, *, folder_fps: float = 25.0) -> list[Video]:
   upper or lower case), for folders that directly hold at least 2 images with
   numbered names (TrackingNet frames/VIDEO/0.jpg, GOT-10k VIDEO/00000001.jpg,
   DAVIS JPEGImages/480p/VIDEO/00000.jpg, Kinetics frames VIDEO/img_00001.jpg),
-  and for such folders inside .zip files. Hidden files and folders are ignored,
-  links are followed.
+  and for such folders inside .zip files. Folders of photographs are no videos
+  (`photographs`), unless a manifest lists them. Hidden files and folders,
+  service folders, link loops and pipes are passed over (`ops.walk`). A line in
+  the log says what was found and what was passed over.
 
   A manifest has the columns path[,label][,start,end], see `video_manifest`.
 
@@ -88,12 +118,13 @@ def find_videos(source: str, *, folder_fps: float = 25.0) -> list[Video]:
   """
   path = os.path.expanduser(source)
   lower = path.lower()
+  search = _Search()
   if os.path.isdir(path):
-    found = _in_folder(path)
+    found = search.folder(path)
   elif lower.endswith(".csv") and os.path.exists(path):
     return _in_manifest(path, folder_fps)
   elif lower.endswith(".zip") and os.path.exists(path):
-    found = _in_zip(path, os.path.basename(path))
+    found = search.zip(path, os.path.basename(path))
   elif lower.endswith(EXTENSIONS) and os.path.exists(path):
     found = [Video(path, os.path.basename(path))]
   elif split_archive(path)[1] is not None:
@@ -108,8 +139,10 @@ def find_videos(source: str, *, folder_fps: float = 25.0) -> list[Video]:
     raise _error(
       source, f"cannot list {error.filename!r} ({error.strerror})"
     ) from error
+  search.report_photographs()
   if not videos:
-    raise _error(source, "no video found")
+    raise _error(source, f"no video found{search.passed_over}")
+  search.report(source, videos)
   return [video._replace(folder_fps=folder_fps) for video in videos]
 
 
@@ -151,52 +184,126 @@ def digest(text: str) -> str:
   return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:24]
 
 
-def _in_folder(root: str) -> Iterator[Video]:
-  folders = [("", frozenset({os.path.realpath(root)}))]
-  while folders:
-    relative, ancestors = folders.pop()
-    files = []
-    with os.scandir(os.path.join(root, relative)) as entries:
-      for entry in entries:
-        if entry.name.startswith("."):
-          continue
-        name = os.path.join(relative, entry.name)
-        lower = entry.name.lower()
-        if entry.is_dir():
-          real = os.path.realpath(entry.path)
-          if real not in ancestors:  # links to a parent would never end
-            folders.append((name, ancestors | {real}))
-        elif lower.endswith(EXTENSIONS):
+class _Search:
+  """Finds videos and counts what it passes over."""
+
+  def __init__(self):
+    self._passed: collections.Counter[str] = collections.Counter()
+    self._photographs: list[tuple[str, str]] = []
+
+  @property
+  def passed_over(self) -> str:
+    """What was passed over, as the end of a message; "" for nothing."""
+    kinds = walk.described(self._passed)
+    return f"; passed over {kinds}" if kinds else ""
+
+  def report_photographs(self) -> None:
+    """Logs folders of photographs, which look like folders of frames."""
+    for name, reason in self._photographs[:1]:
+      logging.warning(
+        "%d folders of numbered images are no videos, such as %r: they are %s;"
+        " list them in a manifest FILE.csv to read them as frames",
+        len(self._photographs),
+        name,
+        reason,
+      )
+
+  def report(self, source: str, found: Sequence[Video]) -> None:
+    """Logs what was found, by kind, and what was passed over."""
+    kinds = collections.Counter(
+      walk.kind(video.path)
+      if video.path.lower().endswith(EXTENSIONS)
+      else "folders of frames"
+      for video in found
+    )
+    log = logging.warning if self._passed else logging.info
+    log(
+      "videos %r: found %s%s", source, walk.described(kinds), self.passed_over
+    )
+
+  def folder(self, root: str) -> Iterator[Video]:
+    """Yields the videos of a folder at any depth, unsorted."""
+    files = walk.walk(root, self._passed)
+    for folder, group in itertools.groupby(
+      files, key=lambda file: os.path.dirname(file[0])
+    ):
+      others = []
+      for name, entry in group:
+        lower = name.lower()
+        if lower.endswith(EXTENSIONS):
           yield Video(os.path.join(root, name), name)
         elif lower.endswith(".zip"):
           try:
-            yield from _in_zip(os.path.join(root, name), name)
+            yield from self.zip(os.path.join(root, name), name)
           except errors.UsageError as error:
+            self._passed[".zip"] += 1
             logging.warning("skipped 1 archive: %s", error)
         else:
-          files.append(entry.name)
-    if len(frame_names.in_order(files)) > 1:
-      path = os.path.join(root, relative) if relative else root
-      name = relative or os.path.basename(os.path.abspath(root))
-      yield Video(path, name)
+          others.append(entry.name)
+      series = frame_names.in_order(others)
+      path = os.path.join(root, folder) if folder else root
+      name = folder or os.path.basename(os.path.abspath(root))
+      self._count(others, series)
+      if self._are_frames(name, series, functools.partial(_open, path)):
+        yield Video(path, name)
+
+  def zip(self, path: str, name: str) -> Iterator[Video]:
+    """Yields the folders of frames of a zip.
+
+    Raises:
+      UsageError: the zip cannot be read.
+    """
+    try:
+      with zipfile.ZipFile(path) as archive:
+        files = [file for file in archive.namelist() if file[-1:] != "/"]
+        folders = frame_names.by_folder(files)
+        paths = [
+          posixpath.join(folder, file)
+          for folder, series in folders.items()
+          for file in series
+        ]
+        self._count(files, paths)
+        frames = [
+          folder
+          for folder, series in folders.items()
+          if self._are_frames(
+            f"{name}{INSIDE}{folder}",
+            [posixpath.join(folder, file) for file in series],
+            archive.open,
+          )
+        ]
+    except Exception as error:  # The file may hold anything.
+      raise errors.UsageError(
+        f"videos: cannot list {path!r} ({error}); expected a zip with folders"
+        " of numbered frames; repair or remove it"
+      ) from error
+    for folder in frames:
+      yield Video(f"{path}{INSIDE}{folder}", f"{name}{INSIDE}{folder}")
+
+  def _count(self, files: Sequence[str], series: Sequence[str]) -> None:
+    """Counts the files that are not in a series of at least 2 images."""
+    numbered = set(series) if len(series) > 1 else ()
+    kinds = (walk.kind(file) for file in files if file not in numbered)
+    self._passed.update(kinds)
+
+  def _are_frames(
+    self,
+    name: str,
+    series: Sequence[str],
+    open_image: Callable[[str], BinaryIO],
+  ) -> bool:
+    """Whether a series is a video; counts photographs."""
+    if len(series) < 2:
+      return False
+    reason = photographs.reason(series, open_image)
+    if reason is not None:
+      self._photographs.append((name, reason))
+      self._passed["photographs"] += len(series)
+    return reason is None
 
 
-def _in_zip(path: str, name: str) -> Iterator[Video]:
-  try:
-    with zipfile.ZipFile(path) as archive:
-      folders = frame_names.by_folder(archive.namelist())
-  except (
-    OSError,
-    ValueError,
-    zipfile.BadZipFile,
-    NotImplementedError,
-  ) as error:
-    raise errors.UsageError(
-      f"videos: cannot list {path!r} ({error}); expected a zip with folders of "
-      "numbered frames; repair or remove it"
-    ) from error
-  for folder in folders:
-    yield Video(f"{path}{INSIDE}{folder}", f"{name}{INSIDE}{folder}")
+def _open(folder: str, name: str) -> BinaryIO:
+  return open(os.path.join(folder, name), "rb")
 
 
 def _in_manifest(file: str, folder_fps: float) -> list[Video]:
