@@ -108,6 +108,22 @@ def test_classes_become_folders_with_different_names(tmp_path):
   )
 
 
+def test_long_names_of_classes_and_images_are_shortened(tmp_path):
+  name, class_name = "ü" * 120 + "/" + "é" * 60 + ".png", "漢" * 100
+  file = tmp_path / name
+  file.parent.mkdir()
+  Image.new("RGB", (20, 20)).save(file)
+  boxes = tmp_path / "boxes.csv"
+  boxes.write_text(
+    f"path,label,xmin,ymin,xmax,ymax\n{name},{class_name},0,0,20,20\n"
+  )
+  chosen = training_sets.choose(str(boxes), None, None, None, min_size=8)
+  summary = training_sets_reference.write(chosen, tmp_path / "out")
+  assert summary["pictures"] == 1 and summary["skipped"]["count"] == 0
+  (written,) = (tmp_path / "out").glob("漢*/*é_0000000.jpg")
+  assert written.is_file()
+
+
 @pytest.mark.parametrize("count", [0, 41])
 def test_a_subset_larger_than_the_set_is_refused(tmp_path, count):
   for number in range(40):

@@ -20,6 +20,7 @@ from tf_ssl.datasets.annotations import (
 from tf_ssl.datasets.annotations import cut_boxes, open_annotations
 
 _NO_CLASS = "unknown"
+_MAX_NAME = 200  # Bytes, of 255; a number and an ending follow.
 
 
 class TrainingSet(NamedTuple):
@@ -123,7 +124,7 @@ def of_boxes(
   for row, box in enumerate(cut.box_index.tolist()):
     name = cut.images.name(row)
     # Images in two folders may have the same name.
-    stem = os.path.splitext(name)[0].replace("/", "__")
+    stem = _shortened(os.path.splitext(name)[0].replace("/", "__"))
     names.append(f"{folders[cut.images.labels[row]]}/{stem}_{box:07d}")
   excluded = dict(cut.skipped)
   for reason, which in annotations.skipped.items():
@@ -219,11 +220,20 @@ def size_of(match_to: str) -> int:
   return found.num_images
 
 
+def _shortened(name: str) -> str:
+  """Drops the start of a name that is too long for a file system."""
+  encoded = name.encode("utf-8", "surrogatepass")
+  if len(encoded) <= _MAX_NAME:
+    return name
+  return encoded[-_MAX_NAME:].decode("utf-8", "ignore")
+
+
 def _folders(class_names: Sequence[str]) -> tuple[str, ...]:
   """Makes class names into folder names: not hidden, no paths, unique."""
   found: list[str] = []
   for number, class_name in enumerate(class_names):
     name = re.sub(r"[/\\\0]", "_", class_name.strip()).lstrip(".")
+    name = _shortened(name)
     if not name or name in found:
       name = f"{name}_{number}"
     found.append(name)
