@@ -89,10 +89,21 @@ def test_paths_may_have_blanks_around_them_and_backslashes(write, tmp_path):
 
 
 @pytest.mark.parametrize("gone", ["gone.jpg", "sub", "a\0.jpg"])
-def test_one_missing_file_is_kept_to_be_skipped_and_told(write, caplog, gone):
-  found = manifest.read(write("path", "a.jpg", gone, "sub/b.jpg"))
-  np.testing.assert_array_equal(found.sizes, [1, 0, 2])
-  assert "1 of 3 files do not exist, the first in line 3" in caplog.text
+def test_one_missing_file_is_left_out_and_told(write, caplog, gone):
+  rows = ["a.jpg,x", f"{gone},y", "sub/b.jpg,z", f"{gone},z"]
+  found = manifest.read(write("path,label", *rows))
+  np.testing.assert_array_equal(found.sizes, [1, 2])
+  np.testing.assert_array_equal(found.labels, [0, 2])
+  assert "2 of 4 files do not exist, the first in line 3" in caplog.text
+
+
+def test_several_missing_files_are_kept_to_be_skipped_and_counted(
+  write, tmp_path, caplog
+):
+  (tmp_path / "empty.jpg").touch()
+  found = manifest.read(write("path", "b.jpg", "a.jpg", "empty.jpg", "c.jpg"))
+  np.testing.assert_array_equal(found.sizes, [0, 1, 0, 0])
+  assert "2 of 4 files do not exist, the first in line 2" in caplog.text
 
 
 def test_boxes_are_read_and_may_be_missing(write):

@@ -23,8 +23,9 @@ def read(
 
   The first line names the columns: `path`, optionally `label`, optionally
   `xmin`, `ymin`, `xmax`, `ymax` (pixels, maxima exclusive). Paths are absolute
-  or relative to the folder of the manifest; files that do not exist are kept
-  with size 0, so that they are skipped and counted like damaged ones. Labels
+  or relative to the folder of the manifest. A single file that does not exist
+  is left out with a warning; several are kept, with size 0, and count toward
+  max_skipped_fraction like damaged ones when they are to be read. Labels
   are class ids or class names: if any label is not an integer, all are names,
   and ids follow the sorted names. An empty label means unknown; four empty box
   cells mean the whole image. Integers may be written as 3.0.
@@ -61,7 +62,7 @@ def read(
   if "label" in rows.columns:
     ids, class_names = _labels(rows, labels, lines)
     found = found._replace(labels=ids, class_names=class_names)
-  return found
+  return _without_one(found)
 
 
 def locate(
@@ -115,6 +116,16 @@ def locate(
     )
   files = np.array([os.fsencode(path) for path in paths])
   return records.ImageRecords(root, files, np.maximum(sizes, 0))
+
+
+def _without_one(found: records.ImageRecords) -> records.ImageRecords:
+  """Leaves out the missing file, if it is only one."""
+  gone = [
+    i for i in np.flatnonzero(found.sizes == 0) if _size(found.path(i)) < 0
+  ]
+  if len({found.files[i] for i in gone}) != 1:
+    return found
+  return records.take(found, np.setdiff1d(np.arange(found.num_images), gone))
 
 
 def _on_disk(root: str, path: str) -> str:
