@@ -31,6 +31,49 @@ def test_a_resumed_run_remembers(tmp_path):
   assert len(open(path, "rb").read().splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+  ("name", "line"),
+  [
+    ("a\nb.jpg", r"a\nb.jpg"),
+    ("a\tb.jpg", r"a\tb.jpg"),
+    ("a\\nb.jpg", r"a\\nb.jpg"),
+    ("\udcff.jpg", r"\xff.jpg"),
+    ("\ud800\x85", r"\ud800\u0085"),
+    ("é 漢.jpg", "é 漢.jpg"),
+  ],
+)
+def test_a_name_takes_one_line_and_counts_once(tmp_path, caplog, name, line):
+  path = tmp_path / "skipped_files.txt"
+  for _ in range(3):
+    record = skipped.SkippedFiles(str(path), 100)
+    with caplog.at_level("WARNING"):
+      record.add(name, "error:\n  of\ttwo lines")
+    assert record.reasons == {name: "error: of two lines"}
+  assert path.read_text("utf-8") == f"{line}\terror: of two lines\n"
+  assert caplog.messages == [f"skipped {line}: error: of two lines"]
+
+
+def test_a_file_of_an_earlier_version_is_continued(tmp_path):
+  path = tmp_path / "skipped_files.txt"
+  path.write_bytes(b"a\tb.jpg\tempty file\n\xff.jpg\tempty file\n")
+  record = skipped.SkippedFiles(str(path), 100)
+  for name in ("a\tb.jpg", "\udcff.jpg", "c.jpg"):
+    record.add(name, "empty file")
+  assert list(record.reasons) == ["a\tb.jpg", "\udcff.jpg", "c.jpg"]
+  assert path.read_bytes().endswith(
+    b"\xff.jpg\tempty file\nc.jpg\tempty file\n"
+  )
+
+
+@pytest.mark.parametrize("cut", ["b.j", "b.jpg", "b.jpg\t", "b.jpg\tempt"])
+def test_a_line_that_a_kill_cut_spoils_no_other(tmp_path, cut):
+  path = tmp_path / "skipped_files.txt"
+  path.write_text(f"a.jpg\tempty file\n{cut}")
+  skipped.SkippedFiles(str(path), 100).add("c.jpg", "empty file")
+  names = skipped.SkippedFiles(str(path), 100).reasons
+  assert set(names) - {"b.jpg"} == {"a.jpg", "c.jpg"}
+
+
 def test_too_many_skipped_images_stop_the_run():
   record = skipped.SkippedFiles(None, 40, max_fraction=0.05)
   record.add("a", "r")

@@ -12,6 +12,7 @@ from absl import logging
 from tf_ssl import errors
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.input_pipeline import decoding, loading
+from tf_ssl.ops import names
 
 _MAGIC = {
   b"\xff\xd8\xff": "JPEG",
@@ -37,7 +38,8 @@ class SkippedFiles:
 
     Args:
       path: path of a file with lines `name<tab>reason`, which is continued if
-        it exists; None to keep the record in memory.
+        it exists; the names are escaped (`names.escaped`). None to keep the
+        record in memory.
       num_images: number of images in the dataset, N.
       max_fraction: fraction of N above which the run must stop, 0..1.
     """
@@ -48,10 +50,7 @@ class SkippedFiles:
     self._reasons: dict[str, str] = {}
     self._lock = threading.Lock()
     if path is not None and os.path.exists(path):
-      with open(path, encoding="utf-8", errors="surrogateescape") as file:
-        for line in file:
-          name, _, reason = line.rstrip("\n").partition("\t")
-          self._reasons[name] = reason
+      self._reasons = _read(path)
 
   @property
   def count(self) -> int:
@@ -80,13 +79,12 @@ class SkippedFiles:
     """
     with self._lock:
       if name not in self._reasons:
+        shown, reason = names.escaped(name), names.one_line(reason)
         self._reasons[name] = reason
-        logging.warning("skipped %s: %s", name, reason)
+        logging.warning("skipped %s: %s", shown, reason)
         if self._path is not None:
-          with open(
-            self._path, "a", encoding="utf-8", errors="surrogateescape"
-          ) as file:
-            file.write(f"{name}\t{reason}\n")
+          with open(self._path, "a", encoding="utf-8") as file:
+            file.write(f"{shown}\t{reason}\n")
       if self.count > self._max_fraction * self._num_images:
         self._stop(
           f"images: {self.count} of {self._num_images} could not be used, the "
@@ -183,6 +181,23 @@ def report(
   )
   with tf.control_dependencies([recorded]):
     return tf.nest.map_structure(tf.identity, chunk.loaded)
+
+
+def _read(path: str) -> dict[str, str]:
+  """Reads the reasons by name, and ends the last line if a kill cut it."""
+  with open(
+    path, "r+", encoding="utf-8", errors="surrogateescape", newline="\n"
+  ) as file:
+    text = file.read()
+    if text and not text.endswith("\n"):
+      file.write("\n")
+  found = {}
+  for line in text.split("\n"):
+    # Names in files of earlier versions may hold tabs.
+    name, tab, reason = line.rpartition("\t")
+    if tab:
+      found[names.unescaped(name)] = reason
+  return found
 
 
 def why_unusable(

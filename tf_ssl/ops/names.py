@@ -36,6 +36,11 @@ def printable(text: str) -> str:
   return _UNPRINTABLE.sub(_escape, text)
 
 
+def one_line(text: str) -> str:
+  """`printable` text on one line, with single spaces."""
+  return " ".join(printable(text).split())
+
+
 def of_class(name: str) -> str:
   """The name of a class as datasets give it: escaped, and in the form NFC.
 
