@@ -61,5 +61,35 @@ def test_an_estimate_uses_a_subset_by_default(tmp_path, monkeypatch):
     assert [row["images"] for row in references] == [2, 2]
 
 
+def test_names_that_are_not_unicode_reach_the_report(tmp_path):
+  training_sets_reference.coco_set(tmp_path)
+  file = tmp_path / "boxes.json"
+  content = json.loads(file.read_text())
+  for number, name in enumerate(("a\nb.png", "\udcff.png")):
+    path = tmp_path / "images" / f"{number}.png"
+    path.rename(path.with_name(name))
+    content["images"][number]["file_name"] = name
+  content["annotations"][0]["iscrowd"] = 1
+  content["annotations"][2]["iscrowd"] = 1
+  content["categories"][0]["name"] = "\ud800"
+  file.write_text(json.dumps(content))
+  said = []
+  found = diagnose.diagnose_dataset(
+    str(tmp_path / "images"),
+    str(file),
+    str(tmp_path / "out"),
+    settings=_QUICK,
+    say=said.append,
+  )
+  assert said[0].endswith(r"(a\nb.png; \xff.png)")
+  (skipped,) = _content(found.page)["skipped"].values()
+  assert skipped["some"] == [r"a\nb.png", r"\xff.png"]
+  for path in (tmp_path / "out").iterdir():
+    if path.suffix != ".png":
+      path.read_text(encoding="utf-8")
+  table = (tmp_path / "out/per_image.csv").read_text()
+  assert table.splitlines()[1].startswith(r"a\nb.png,")
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

@@ -124,5 +124,18 @@ def test_a_folder_that_cannot_be_written_is_an_error(subject, tmp_path):
     report_lib.write(_OUTCOME, subject, "", str(tmp_path / "nowhere"))
 
 
+def test_any_name_fits_the_report(subject, tmp_path):
+  hostile = "a\n\udcff"
+  outcome = _OUTCOME._replace(
+    data={"train": {"folder": hostile}},
+    skipped={hostile: "why"},
+    tables=[protocol.Table(hostile, [hostile], [[hostile]])],
+  )
+  report, page = _write(outcome, subject, tmp_path)
+  assert report["skipped"] == {r"a\n\xff": "why"}
+  assert report["data"]["train"]["folder"] == "a\n\\xff"
+  assert r"1 skipped: a\\n\\xff (why)" in page
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

@@ -226,5 +226,19 @@ def test_other_files_are_never_replaced(classes, model, tmp_path):
     _write([model], classes, tmp_path / "c")
 
 
+def test_names_that_are_not_unicode_are_read_and_escaped(tmp_path, model):
+  folder = tmp_path / "root \udcff" / "class \udcff\n"
+  for i in range(30):
+    _paint(folder / f"{i:02}.png", i)
+  (folder / "\udcff\n.png").write_bytes(b"no image")
+  output = tmp_path / "a.npz"
+  written = _write([model], folder.parent, output)
+  assert written.num_images == 30
+  (name,) = written.skipped
+  assert name == r"class \xff\n/\xff\n.png"
+  _, about = feature_files.read(str(output))
+  assert about["class_names"] == [r"class \xff\n"]
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

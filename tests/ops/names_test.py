@@ -55,3 +55,26 @@ def test_one_class_has_one_name():
   assert len(spellings) == 2
   assert {names.of_class(name) for name in spellings} == {"é"}
   assert names.of_class("\udcff\n") == r"\xff\n"
+
+
+def test_a_list_of_names_is_one_line():
+  assert names.listed(["a\nb", "c"], 2) == r"a\nb; c"
+  assert names.listed(iter(["a", "\udcff", "c"]), 2) == r"a; \xff; ..."
+  assert names.one_line("a\n  b\x1b\udcff") == r"a b\x1b\xff"
+
+
+@pytest.mark.parametrize(
+  ("text", "name"),
+  [
+    ("a b-é.x", "a b-é.x"),
+    (" x ", "x"),
+    ("./a", "_a"),
+    ("...", ""),
+    ("a/b\\c\n\udcff", "a_b__c_n_xff"),
+    ("ü" * 150 + "end", "ü" * 98 + "end"),
+  ],
+)
+def test_a_file_name_is_visible_short_and_no_path(tmp_path, text, name):
+  found = names.of_file(text)
+  assert found == name and len(found.encode()) <= 200
+  (tmp_path / f"{found}_0000001.jpg").touch()

@@ -340,5 +340,10 @@ def test_a_damaged_key_is_another_key(tmp_path):
     _open(tmp_path, {"seed": 1})
 
 
+def test_text_with_half_a_character_is_written(tmp_path):
+  workdir.write_text(tmp_path / "file", "a\ud800\udcffé")
+  assert (tmp_path / "file").read_bytes() == b"a\\ud800\xff" + "é".encode()
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

@@ -46,5 +46,10 @@ def test_numbers_have_no_negative_zero():
   assert pages.number(1.25, digits=2, signed=True) == "+1.25"
 
 
+def test_names_that_are_not_unicode_are_escaped():
+  page = pages.render("reporting/page.html.j2", title="\udcff\ud800\x1b é")
+  assert r"<title>\xff\ud800\x1b é</title>".encode() in page.encode()
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

@@ -39,5 +39,13 @@ def test_json_values_are_lists_objects_and_null_for_what_is_not_finite():
   }
 
 
+def test_names_that_are_not_unicode_are_escaped():
+  hostile = "\udcff \ud800 \x1b é"
+  shown = r"\xff \ud800 \x1b é"
+  text = tables.csv_text([{hostile: hostile}])
+  assert text.encode() == f"{shown}\n{shown}\n".encode()
+  assert json.loads(tables.json_text({hostile: [hostile]})) == {shown: [shown]}
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

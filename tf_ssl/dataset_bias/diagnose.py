@@ -9,6 +9,7 @@ from tf_ssl.dataset_bias import estimate, object_boxes, reference
 from tf_ssl.dataset_bias.report import report, summary
 from tf_ssl.datasets import open_images
 from tf_ssl.datasets.annotations import open_annotations
+from tf_ssl.ops import names
 
 _ESTIMATED_IMAGES = 500  # Estimating their objects takes one or two minutes.
 _NAMED = 3  # Names printed for each reason.
@@ -104,9 +105,8 @@ def diagnose_dataset(
     )
     count = min(settings.reference_images, _MAX_REFERENCES)
     references = estimate.references(count, estimator)
-  for reason, names in dataset.skipped.items():
-    more = "; ..." if len(names) > _NAMED else ""
-    say(f"skipped {len(names)}: {reason} ({'; '.join(names[:_NAMED])}{more})")
+  for reason, who in dataset.skipped.items():
+    say(f"skipped {len(who)}: {reason} ({names.listed(who, _NAMED)})")
   diagnosis = diagnosis_lib.diagnose(
     dataset, references, settings, command=command
   )

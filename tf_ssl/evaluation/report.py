@@ -11,7 +11,7 @@ from typing import Any
 
 from tf_ssl.evaluation import protocol
 from tf_ssl.models import provenance
-from tf_ssl.ops import environment, workdir
+from tf_ssl.ops import environment, names, workdir
 from tf_ssl.reporting import pages, schema, tables
 
 PAGE_FILE = "report.md"
@@ -89,7 +89,9 @@ def content(
       "details": outcome.details,
       "tables": outcome.tables,
       "pictures": sorted(outcome.pictures),
-      "skipped": outcome.skipped,
+      "skipped": {
+        names.escaped(name): reason for name, reason in outcome.skipped.items()
+      },
       "provenance": provenance.read(subject.path),
       "command": command,
       "versions": environment.versions(),

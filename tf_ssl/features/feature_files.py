@@ -31,7 +31,7 @@ from tf_ssl.datasets import open_images
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.features import store
 from tf_ssl.models import image_model
-from tf_ssl.ops import workdir
+from tf_ssl.ops import names, workdir
 
 _ABOUT_FILE = "about.json"
 _ARCHIVE = ".npz"
@@ -45,7 +45,7 @@ class Written(NamedTuple):
     path: path of the archive or folder.
     num_images: number of images with features, M.
     widths: feature width D of each model by name.
-    skipped: reasons by name of the images that could not be read.
+    skipped: reasons by name, escaped, of the images that could not be read.
   """
 
   path: str
@@ -145,7 +145,7 @@ def write(
     "class_names": list(records.class_names),
     "num_rows": len(features.index),
     "widths": {k: v.shape[1] for k, v in features.by_model.items()},
-    "skipped": features.skipped,
+    "skipped": {names.escaped(k): v for k, v in features.skipped.items()},
   }
   arrays = _described(records, features.index)
   with workdir.writable(output, "the output"):

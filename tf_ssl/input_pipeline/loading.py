@@ -56,7 +56,7 @@ class Source:
       self._examples = tf.constant(records.examples.images)
       self.num_places = self._examples.shape[1]
       boxes = records.examples.boxes
-    self._root = os.path.join(records.root, "")
+    self._root = os.fsencode(os.path.join(records.root, ""))
     # Eager tensors are captured; constants would be copied into every graph.
     self._files = tf.constant(records.files)
     shards = records.shards

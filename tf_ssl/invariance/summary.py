@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from tf_ssl.invariance import image_sets, measurement
+from tf_ssl.ops import names
 
 _NAMES = 5  # Images named in one sentence.
 
@@ -64,14 +65,14 @@ def exclusions(result: measurement.SetsResult) -> list[str]:
   """Sentences about images, sets and units that are excluded or count as 0."""
   first = next(iter(result.models.values()))
   found = [
-    f"{len(names)} skipped by the reader: {reason} ({_some(names)})"
-    for reason, names in result.data.skipped.items()
+    f"{len(who)} skipped by the reader: {reason} ({names.listed(who, _NAMES)})"
+    for reason, who in result.data.skipped.items()
   ]
   if result.unreadable:
     named = [f"{name}: {why}" for name, why in result.unreadable.items()]
     found.append(
       f"{len(named)} of {result.data.images.num_images} images could not be "
-      f"read and were skipped ({_some(named)})"
+      f"read and were skipped ({names.listed(named, _NAMES)})"
     )
   sets = first.score.sets
   least = image_sets.MIN_IMAGES
@@ -112,8 +113,3 @@ def _silent(name: str, found: measurement.ModelScore) -> Iterable[str]:
       f"no unit of {name} fires on any image of {len(none)} of "
       f"{len(score.sets.classes)} classes, which count as 0"
     )
-
-
-def _some(names: Iterable[str]) -> str:
-  names = list(names)
-  return "; ".join(names[:_NAMES]) + ("; ..." if len(names) > _NAMES else "")

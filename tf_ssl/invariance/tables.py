@@ -1,6 +1,5 @@
 """Results of a measurement as JSON and CSV files."""
 
-import json
 import math
 import os
 from collections.abc import Iterable
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tf_ssl.invariance import measurement, summary
-from tf_ssl.ops import workdir
+from tf_ssl.ops import names, workdir
 from tf_ssl.reporting import schema, tables
 
 CSV_FILE = "invariance.csv"
@@ -21,9 +20,8 @@ _NAMES = 50  # Skipped images that the JSON names for each reason.
 
 def write(results: measurement.Results, output_dir: str) -> None:
   """Writes the four files, each in one step."""
-  text = json.dumps(as_json(results), indent=2, allow_nan=False)
   for name, content in (
-    (schema.INVARIANCE_FILE, text + "\n"),
+    (schema.INVARIANCE_FILE, tables.json_text(as_json(results))),
     (CSV_FILE, tables.csv_text(score_rows(results))),
     (CLASSES_FILE, tables.csv_text(_class_rows(results))),
     (UNITS_FILE, tables.csv_text(_unit_rows(results))),
@@ -133,12 +131,15 @@ def _sets_json(result: measurement.SetsResult) -> dict[str, Any]:
     "sha256": result.digest,
     "exclusions": summary.exclusions(result),
     "skipped": {
-      reason: {"count": len(names), "names": list(names[:_NAMES])}
-      for reason, names in data.skipped.items()
+      reason: {"count": len(who), "names": [*map(names.escaped, who[:_NAMES])]}
+      for reason, who in data.skipped.items()
     },
     "unreadable": {
       "count": len(result.unreadable),
-      "reasons": dict(list(result.unreadable.items())[:_NAMES]),
+      "reasons": {
+        names.escaped(name): reason
+        for name, reason in list(result.unreadable.items())[:_NAMES]
+      },
     },
   }
 

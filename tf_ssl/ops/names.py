@@ -8,10 +8,12 @@ store. Such characters are written as escapes: \n, \r, \t, \\, \xff (a byte),
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 # \x85, \u2028 and \u2029 are line breaks to str.splitlines.
 _UNSAFE = re.compile("[\\\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_NO_FILE = re.compile(r"[/\\]")
 _ESCAPE = re.compile(r"\\(?:([\\nrt])|x([0-9a-f]{2})|u([0-9a-f]{4}))")
 _SHORT = {"\\": "\\", "\n": "n", "\r": "r", "\t": "t"}
 _LONG = {letter: character for character, letter in _SHORT.items()}
@@ -39,6 +41,32 @@ def printable(text: str) -> str:
 def one_line(text: str) -> str:
   """`printable` text on one line, with single spaces."""
   return " ".join(printable(text).split())
+
+
+def listed(some: Iterable[str], most: int) -> str:
+  """The first names, escaped, as "a; b; ...".
+
+  Args:
+    some: names.
+    most: number of names to give.
+  """
+  some = list(some)
+  rest = "; ..." if len(some) > most else ""
+  return "; ".join(map(escaped, some[:most])) + rest
+
+
+def of_file(text: str, *, max_bytes: int = 200) -> str:
+  """A name for an output file: visible, short, and no path.
+
+  Different texts may give one name, so the caller makes it unique.
+
+  Args:
+    text: any text, such as the name of a class or the path of an input.
+    max_bytes: most bytes of the name, whose end is kept; a file system allows
+      255.
+  """
+  name = _NO_FILE.sub("_", escaped(text.strip())).lstrip(".")
+  return name.encode()[-max_bytes:].decode(errors="ignore").lstrip(". ")
 
 
 def of_class(name: str) -> str:

@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import pathlib
+import re
 import shutil
 import sys
 import tempfile
@@ -20,8 +21,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from tf_ssl import errors
+from tf_ssl.ops import names
 
 Path = str | os.PathLike
+
+_HALVES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 LOCK_FILE = ".lock"
 # Errors of file systems that have no locks, such as some network drives.
@@ -125,7 +129,12 @@ def replacing_folder(
 
 
 def write_text(path: Path, text: str) -> None:
-  """Atomically replaces the content of a file with UTF-8 text."""
+  """Atomically replaces the content of a file with UTF-8 text.
+
+  Bytes that `os.fsdecode` could not decode are written as they were; other
+  halves of surrogate pairs, which no file can hold, as escapes.
+  """
+  text = _HALVES.sub(lambda half: names.escaped(half[0]), text)
   with replacing_file(path) as temporary:
     temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import jinja2
 
+from tf_ssl.ops import names
+
 _ROOT = pathlib.Path(__file__).parent.parent
 _SPECIAL = re.compile(r"([\\`*\[\]<|])")
 
@@ -24,7 +26,8 @@ def render(template: str, **values: Any) -> str:
     **values: values and functions by the names that the template uses.
 
   Returns:
-    The page. Markdown has no more than one empty line in a row.
+    The page, all of it printable (`names.printable`). Markdown has no more than
+    one empty line in a row.
   """
   environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(_ROOT),
@@ -37,7 +40,7 @@ def render(template: str, **values: Any) -> str:
   text = environment.get_template(template).render(**values)
   if template.endswith(".md.j2"):
     text = re.sub(r"\n{3,}", "\n\n", text)
-  return text.strip() + "\n"
+  return names.printable(text).strip() + "\n"
 
 
 def plain(value: Any, *, digits: int = 6) -> str:

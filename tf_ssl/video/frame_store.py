@@ -18,7 +18,7 @@ import tensorflow as tf
 from absl import logging
 
 from tf_ssl import errors
-from tf_ssl.ops import jpeg, progress, threads, workdir
+from tf_ssl.ops import jpeg, names, progress, threads, workdir
 from tf_ssl.video import frame_pairs
 from tf_ssl.video.decoding import frames, isolated
 from tf_ssl.video.source import videos
@@ -195,9 +195,12 @@ def _example(video: videos.Video, frame: frames.Frame) -> bytes:
 def _report_skipped(
   bad: dict[str, str], count: int, path: pathlib.Path
 ) -> None:
-  lines = [f"{name}\t{reason}\n" for name, reason in bad.items()]
-  workdir.write_text(path, "".join(lines))
-  name, reason = next(iter(bad.items()))
+  lines = [
+    f"{names.escaped(name)}\t{names.one_line(reason)}"
+    for name, reason in bad.items()
+  ]
+  workdir.write_text(path, "".join(f"{line}\n" for line in lines))
+  name, _, reason = lines[0].partition("\t")
   logging.warning(
     "skipped %d of %d videos, such as %s (%s); see the full list in %s",
     len(bad),

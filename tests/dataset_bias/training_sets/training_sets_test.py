@@ -1,5 +1,6 @@
 """The choice of the pictures of a training set."""
 
+import json
 import sys
 
 import numpy as np
@@ -10,6 +11,7 @@ from tests.dataset_bias import training_sets_reference
 from tf_ssl import errors
 from tf_ssl.dataset_bias.training_sets import training_sets
 from tf_ssl.datasets import open_images
+from tf_ssl.datasets.annotations import coco
 
 
 def test_boxes_are_cut_out_with_a_margin(tmp_path):
@@ -131,6 +133,36 @@ def test_a_subset_larger_than_the_set_is_refused(tmp_path, count):
   whole = training_sets.of_images(str(tmp_path))
   with pytest.raises(errors.UsageError, match="1 to 40.*match_to"):
     training_sets.random_part(whole, count)
+
+
+def test_pictures_of_any_path_are_visible_files(tmp_path):
+  training_sets_reference.coco_set(tmp_path)
+  file = tmp_path / "boxes.json"
+  content = json.loads(file.read_text())
+  deep = "d" * 250
+  for number, name in enumerate(
+    ("./0.png", ".1.png", "a\n\udcff.png", f"{deep}/3.png")
+  ):
+    path = tmp_path / "images" / name
+    path.parent.mkdir(exist_ok=True)
+    (tmp_path / "images" / f"{number}.png").rename(path)
+    content["images"][number]["file_name"] = name
+  content["categories"][0]["name"] = "\udcff"
+  content["categories"][1]["name"] = "c" * 300
+  file.write_text(json.dumps(content))
+  annotations = coco.read(str(file), str(tmp_path / "images"))
+  chosen = training_sets.of_boxes(annotations, min_size=8)
+  training_sets_reference.write(chosen, tmp_path / "out")
+  rows = training_sets_reference.rows_of(tmp_path / "out")
+  assert [row["file"] for row in rows[:6:2]] == [
+    "__xff/0_0000000.jpg",
+    "__xff/1_0000002.jpg",
+    "__xff/a_n_xff_0000004.jpg",
+  ]
+  assert rows[4]["source"] == r"a\n\xff.png"
+  assert len({row["file"] for row in rows}) == 12
+  found = open_images.open_images(str(tmp_path / "out"), labeled=True)
+  assert found.num_images == 12
 
 
 if __name__ == "__main__":

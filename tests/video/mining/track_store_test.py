@@ -176,5 +176,20 @@ def test_two_videos_with_one_name_are_refused(store, three, tmp_path):
     store.remaining([other])
 
 
+def test_names_that_are_not_unicode_are_escaped(store, tmp_path):
+  bad, good = (tmp_path / name for name in ("\udcff\n.mp4", "é\udcff.mp4"))
+  found = []
+  for path in (bad, good):
+    path.touch()
+    found.append(videos.Video(str(path), path.name))
+  store.add(found[1], [clip(found[1])])
+  store.add(found[0], iter(lambda: 1 / 0, None))
+  assert not store.remaining(found[1:])
+  summary = store.gather()
+  assert list(summary["failed"]) == [r"\xff\n.mp4"]
+  table = (store.folder / "tracks.csv").read_text(encoding="utf-8")
+  assert table.splitlines()[1].startswith(r"é\xff.mp4,0,0,")
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

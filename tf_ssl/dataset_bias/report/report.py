@@ -6,6 +6,7 @@ from tf_ssl.dataset_bias import crop_statistics, reference
 from tf_ssl.dataset_bias import diagnosis as diagnosis_lib
 from tf_ssl.dataset_bias.report import charts as diagnosis_charts
 from tf_ssl.dataset_bias.report import pictures, summary, tables
+from tf_ssl.ops import names as names_lib
 from tf_ssl.ops import workdir
 from tf_ssl.reporting import charts, pages
 
@@ -87,8 +88,7 @@ def page(diagnosis: diagnosis_lib.Diagnosis, drawn: dict[str, bytes]) -> str:
       for example in pictures.examples(diagnosis)
     ],
     skipped=[
-      f"{len(who)}: {reason} ({'; '.join(who[:_NAMED])}"
-      f"{'; ...' if len(who) > _NAMED else ''})"
+      f"{len(who)}: {reason} ({names_lib.listed(who, _NAMED)})"
       for reason, who in dataset.skipped.items()
     ],
     digest=str(dataset.digest["sha256"])[:12],

@@ -1,6 +1,5 @@
 """Diagnoses as JSON and CSV files."""
 
-import json
 import os
 from collections.abc import Iterable
 from typing import Any
@@ -10,7 +9,7 @@ import numpy as np
 from tf_ssl.dataset_bias import crop_statistics
 from tf_ssl.dataset_bias import diagnosis as diagnosis_lib
 from tf_ssl.dataset_bias.report import summary
-from tf_ssl.ops import workdir
+from tf_ssl.ops import names, workdir
 from tf_ssl.reporting import tables
 
 JSON_FILE = "diagnosis.json"
@@ -28,7 +27,7 @@ def write(diagnosis: diagnosis_lib.Diagnosis, output_dir: str) -> None:
   """Writes the JSON file and the three CSV files."""
   content = as_json(diagnosis)
   for name, text in (
-    (JSON_FILE, json.dumps(content, indent=2, allow_nan=False) + "\n"),
+    (JSON_FILE, tables.json_text(content)),
     (CURVES_FILE, tables.csv_text(content["crops"])),
     (IMAGES_FILE, tables.csv_text(_image_rows(diagnosis))),
     (CLASSES_FILE, tables.csv_text(_class_rows(diagnosis), _CLASS_COLUMNS)),
@@ -81,8 +80,8 @@ def as_json(diagnosis: diagnosis_lib.Diagnosis) -> dict[str, Any]:
     "estimate": dataset.estimated_by or None,
     "digest": dataset.digest,
     "skipped": {
-      reason: {"count": len(names), "some": list(names[:_NAMES])}
-      for reason, names in dataset.skipped.items()
+      reason: {"count": len(who), "some": [*map(names.escaped, who[:_NAMES])]}
+      for reason, who in dataset.skipped.items()
     },
     "settings": {
       "area": list(settings.crop.area),
@@ -118,7 +117,7 @@ def _image_rows(diagnosis) -> Iterable[dict[str, Any]]:
   place[described.inhabited] = np.arange(len(described.inhabited))
   for image, (height, width) in enumerate(dataset.objects.sizes.tolist()):
     row = {
-      "image": dataset.images.name(image),
+      "image": names.escaped(dataset.images.name(image)),
       "estimate": bool(dataset.estimated_by),
       "width": width,
       "height": height,
@@ -132,7 +131,7 @@ def _image_rows(diagnosis) -> Iterable[dict[str, Any]]:
 
 def _class_rows(diagnosis) -> Iterable[dict[str, Any]]:
   """One row per pair of classes that share an image, with the diagonal."""
-  names = diagnosis.dataset.objects.class_names
+  classes = diagnosis.dataset.objects.class_names
   estimate = bool(diagnosis.dataset.estimated_by)
   together = diagnosis.own.co_occurrence
   for pair in zip(*np.nonzero(np.triu(together.images)), strict=True):
@@ -142,7 +141,7 @@ def _class_rows(diagnosis) -> Iterable[dict[str, Any]]:
       together.images_with[first],
       together.images_with[second],
     )
-    row = (names[first], estimate, names[second], *map(int, counts))
+    row = (classes[first], estimate, classes[second], *map(int, counts))
     yield dict(zip(_CLASS_COLUMNS, row, strict=True))
 
 

@@ -5,7 +5,7 @@ dataset, scene-centric images, and boxes cut out of such images (METHODS 7).
 """
 
 import os
-import re
+import pathlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -18,9 +18,9 @@ from tf_ssl.datasets.annotations import (
   annotations as annotations_lib,
 )
 from tf_ssl.datasets.annotations import cut_boxes, open_annotations
+from tf_ssl.ops import names as names_lib
 
 _NO_CLASS = "unknown"
-_MAX_NAME = 200  # Bytes, of 255; a number and an ending follow.
 
 
 class TrainingSet(NamedTuple):
@@ -122,9 +122,9 @@ def of_boxes(
   folders = _folders(annotations.class_names)
   names = []
   for row, box in enumerate(cut.box_index.tolist()):
-    name = cut.images.name(row)
+    path = str(pathlib.PurePosixPath(cut.images.name(row)))  # Without "./".
     # Images in two folders may have the same name.
-    stem = _shortened(os.path.splitext(name)[0].replace("/", "__"))
+    stem = names_lib.of_file(os.path.splitext(path)[0].replace("/", "__"))
     names.append(f"{folders[cut.images.labels[row]]}/{stem}_{box:07d}")
   excluded = dict(cut.skipped)
   for reason, which in annotations.skipped.items():
@@ -220,20 +220,11 @@ def size_of(match_to: str) -> int:
   return found.num_images
 
 
-def _shortened(name: str) -> str:
-  """Drops the start of a name that is too long for a file system."""
-  encoded = name.encode("utf-8", "surrogatepass")
-  if len(encoded) <= _MAX_NAME:
-    return name
-  return encoded[-_MAX_NAME:].decode("utf-8", "ignore")
-
-
 def _folders(class_names: Sequence[str]) -> tuple[str, ...]:
   """Makes class names into folder names: not hidden, no paths, unique."""
   found: list[str] = []
   for number, class_name in enumerate(class_names):
-    name = re.sub(r"[/\\\0]", "_", class_name.strip()).lstrip(".")
-    name = _shortened(name)
+    name = names_lib.of_file(class_name)
     if not name or name in found:
       name = f"{name}_{number}"
     found.append(name)

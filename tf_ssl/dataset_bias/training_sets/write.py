@@ -21,7 +21,7 @@ from tf_ssl.dataset_bias.training_sets import training_sets
 from tf_ssl.input_pipeline import decoding, loading
 from tf_ssl.input_pipeline import skipped as skipped_lib
 from tf_ssl.models import feature_extractor
-from tf_ssl.ops import jpeg, progress, workdir
+from tf_ssl.ops import jpeg, names, progress, workdir
 
 FORMATS = ("folder", "tfrecord")
 SUMMARY_FILE = "summary.json"
@@ -260,7 +260,12 @@ def _fill(
     "pictures": len(rows),
     "classes": list(training_set.records.class_names),
     "left_out": training_set.excluded,
-    "skipped": {"count": skipped.count, "reasons": skipped.reasons},
+    "skipped": {
+      "count": skipped.count,
+      "reasons": {
+        names.escaped(name): reason for name, reason in skipped.reasons.items()
+      },
+    },
   }
 
 
@@ -272,9 +277,7 @@ def _write_tables(
   records = training_set.records
   with (
     workdir.replacing_file(partial / PICTURES_FILE) as path,
-    open(
-      path, "w", newline="", encoding="utf-8", errors="surrogateescape"
-    ) as file,
+    open(path, "w", newline="", encoding="utf-8") as file,
   ):
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(_COLUMNS)
@@ -283,7 +286,8 @@ def _write_tables(
       class_name = records.class_names[label] if label >= 0 else ""
       box = _box(records, row)
       corners = [""] * 4 if box is None else box.tolist()
-      writer.writerow([name, shard, class_name, records.name(row), *corners])
+      source = names.escaped(records.name(row))
+      writer.writerow([name, shard, class_name, source, *corners])
   if any(shard for _, _, shard in rows) and records.class_names:
     text = "".join(f"{name}\n" for name in records.class_names)
     workdir.write_text(partial / CLASSES_FILE, text)

@@ -25,7 +25,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_ssl import errors
-from tf_ssl.ops import workdir
+from tf_ssl.ops import names, workdir
 from tf_ssl.video.decoding import frames
 from tf_ssl.video.mining import track_records
 from tf_ssl.video.source import videos
@@ -137,7 +137,8 @@ class TrackStore:
         for clip in _mined(clips):
           if clip.scores:
             writer.write(track_records.serialize(clip))
-          rows.writerows(track_records.rows_of(clip))
+          for video_name, *row in track_records.rows_of(clip):
+            rows.writerow([names.escaped(video_name), *row])
           count += len(clip.frames)
           scores += clip.scores.values()
           lengths += _lengths(clip)
@@ -187,7 +188,11 @@ class TrackStore:
     counts = [entry["tracks"] for entry in good]
     summary = {
       "videos": len(good),
-      "failed": {e["video"]: e["failed"] for _, e in entries if "failed" in e},
+      "failed": {
+        names.escaped(entry["video"]): names.one_line(entry["failed"])
+        for _, entry in entries
+        if "failed" in entry
+      },
       "frames": sum(entry["frames"] for entry in good),
       "tracks": sum(counts),
       "tracks_per_video": {
@@ -196,7 +201,7 @@ class TrackStore:
         "none": counts.count(0),
       },
       "per_video": {
-        entry["video"]: {
+        names.escaped(entry["video"]): {
           name: entry[name]
           for name in ("frames", "tracks", "mean_score", "mean_seconds")
         }
