@@ -186,7 +186,7 @@ def writable(path: Path, argument: str) -> Iterator[None]:
   try:
     yield
   except Exception as error:
-    if not isinstance(error, OSError) and not _is_tensorflow_write_error(error):
+    if not isinstance(error, OSError) and _write_error(error) is None:
       raise
     raise unwritable(path, argument, error) from error
 
@@ -201,7 +201,11 @@ def unwritable(
     argument: name of the argument that chose the path.
     error: cause, an OSError or TensorFlow's error for one.
   """
-  reason = getattr(error, "strerror", None) or getattr(error, "message", None)
+  reason = (
+    getattr(error, "strerror", None)
+    or _write_error(error)
+    or getattr(error, "message", None)
+  )
   lines = str(reason or error).splitlines() or [type(error).__name__]
   return errors.UsageError(
     f"cannot write to {os.fspath(path)}: {lines[0]}; free some space, or change"
@@ -392,10 +396,9 @@ def _remove(path: pathlib.Path) -> None:
     path.unlink(missing_ok=True)
 
 
-def _is_tensorflow_write_error(error: Exception) -> bool:
+def _write_error(error: Exception) -> str | None:
+  """The operating system's text in an error of TensorFlow."""
   tf = sys.modules.get("tensorflow")  # Not imported, not raised.
-  return (
-    tf is not None
-    and isinstance(error, tf.errors.OpError)
-    and any(text in error.message for text in _WRITE_ERRORS)
-  )
+  if tf is None or not isinstance(error, tf.errors.OpError):
+    return None
+  return next((text for text in _WRITE_ERRORS if text in error.message), None)
