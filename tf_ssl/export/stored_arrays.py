@@ -14,6 +14,8 @@ from tf_ssl import errors
 
 # NumPy has no bfloat16, which is the upper half of a float32.
 BFLOAT16 = "bfloat16"
+# Of an array. NumPy's limit; it crashes where some functions get more sides.
+MAX_RANK = 32
 
 
 class StoredArray(NamedTuple):
@@ -68,6 +70,7 @@ def strided(
   numbers = [offset, *shape, *strides]
   if (
     len(shape) != len(strides)
+    or len(shape) > MAX_RANK
     or not all(type(n) is int and n >= 0 for n in numbers)
     or len(data) % item_size(dtype)
   ):

@@ -1,11 +1,14 @@
-"""PyTorch's file formats: zip archives (since 1.6) and the older stream."""
+"""PyTorch's file formats: zip archives (since 1.6) and the older stream.
 
-import collections
+A plain pickle with arrays of NumPy is read, too, as detectron2 writes it.
+"""
+
 import io
+import math
 import os
 import struct
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -17,7 +20,7 @@ from tf_ssl.export import stored_arrays, torch_pickle
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
 _MAGIC_BYTES = b"\x8a\n" + _MAGIC.to_bytes(10, "little")
-_CONTAINERS = (dict, collections.OrderedDict, list, tuple)
+_MAX_DEPTH = 32  # Of containers in containers.
 
 
 def is_torch_file(path: str) -> bool:
@@ -29,6 +32,13 @@ def is_torch_file(path: str) -> bool:
   return _MAGIC_BYTES in start
 
 
+def is_pickle(path: str) -> bool:
+  """Whether a file starts as a pickle of protocol 2 or later."""
+  with open(path, "rb") as file:
+    start = file.read(2)
+  return len(start) == 2 and start[0] == 0x80 and 2 <= start[1] <= 5
+
+
 def read(path: str) -> dict[str, stored_arrays.StoredArray]:
   """Lists the tensors of a file of `torch.save`; executes nothing of it.
 
@@ -36,18 +46,48 @@ def read(path: str) -> dict[str, stored_arrays.StoredArray]:
     path: path of the file.
 
   Returns:
-    Tensors by the keys that lead to them, joined by dots, such as
-    {"state_dict.module.conv1.weight": ...}. Other values are skipped.
+    Tensors and NumPy arrays by the keys that lead to them, joined by dots, such
+    as {"state_dict.module.conv1.weight": ...}. Other values are skipped.
 
   Raises:
-    UsageError: the file is damaged, of another format, or calls functions.
+    UsageError: the file is damaged, of another format, without arrays, or calls
+      functions of the system.
   """
   with open(path, "rb") as file:
     is_zip = file.read(2) == b"PK"
   content, bytes_of = _read_zip(path) if is_zip else _read_stream(path)
-  return {
-    name: _array(tensor, bytes_of, path) for name, tensor in _tensors(content)
+  return _listed(content, bytes_of, path)
+
+
+def read_pickle(path: str) -> dict[str, stored_arrays.StoredArray]:
+  """Lists the NumPy arrays of a pickle, as `read` lists tensors."""
+  with open(path, "rb") as file:
+    content = torch_pickle.load(file, path)
+
+  def bytes_of(storage):
+    raise _short(path)
+
+  found = _listed(content, bytes_of, path)
+  errors.require(
+    found,
+    f"weights {path} are a pickle without arrays of NumPy; expected such "
+    "arrays, or a file of torch.save",
+  )
+  return found
+
+
+def _listed(
+  content: Any, bytes_of: Callable, path: str
+) -> dict[str, stored_arrays.StoredArray]:
+  found = {
+    name: _array(array, bytes_of, path) for name, array in _arrays(content)
   }
+  if not found and isinstance(content, torch_pickle.Placeholder):
+    raise errors.UsageError(
+      f"{path} has an object of {content}, expected named tensors; save only "
+      "its state_dict with torch.save, and import that"
+    )
+  return found
 
 
 def _read_zip(path: str) -> tuple[Any, Callable]:
@@ -121,42 +161,64 @@ def _places(
   return places
 
 
-def _tensors(content: Any) -> Iterator[tuple[str, torch_pickle.Tensor]]:
-  """All tensors with their names, in order; each container is read once."""
-  waiting, seen = [("", content)], set()
+def _arrays(content: Any) -> Iterator[tuple[str, Any]]:
+  """All arrays with their names, in order; each container is read once."""
+  waiting, seen = [("", content, 0)], set()
   while waiting:
-    name, value = waiting.pop()
-    if isinstance(value, torch_pickle.Tensor):
+    name, value, depth = waiting.pop()
+    if isinstance(value, torch_pickle.Tensor) or (
+      isinstance(value, torch_pickle.Array) and value.dtype is not None
+    ):
       yield name, value
-    elif type(value) in _CONTAINERS and id(value) not in seen:
+      continue
+    if isinstance(value, dict):
+      pairs = value.items()
+    elif isinstance(value, torch_pickle.Placeholder):
+      pairs = value.entries
+    elif type(value) in (list, tuple):
+      pairs = enumerate(value)
+    else:
+      continue
+    if id(value) not in seen and depth < _MAX_DEPTH:
       seen.add(id(value))
-      # dict.items, because a pickle can set `items` of an OrderedDict.
-      is_dict = isinstance(value, dict)
-      pairs = list(dict.items(value) if is_dict else enumerate(value))
       waiting.extend(
-        (f"{name}.{key}" if name else f"{key}", item)
-        for key, item in reversed(pairs)
+        (f"{name}.{key}" if name else f"{key}", item, depth + 1)
+        for key, item in reversed(list(pairs))
       )
 
 
 def _array(
-  tensor: torch_pickle.Tensor, bytes_of: Callable, path: str
+  array: torch_pickle.Tensor | torch_pickle.Array, bytes_of: Callable, path: str
 ) -> stored_arrays.StoredArray:
   def read_it() -> np.ndarray:
-    data, big_endian = bytes_of(tensor.storage)
+    if isinstance(array, torch_pickle.Tensor):
+      data, big_endian = bytes_of(array.storage)
+      dtype, offset = array.storage.dtype, array.offset
+      strides = array.strides
+    else:
+      data, big_endian = array.data, array.big_endian
+      dtype, offset = array.dtype, 0
+      strides = _contiguous(array.shape, fortran=array.fortran)
     try:
       return stored_arrays.strided(
         data,
-        tensor.storage.dtype,
-        offset=tensor.offset,
-        shape=tensor.shape,
-        strides=tensor.strides,
+        dtype,
+        offset=offset,
+        shape=array.shape,
+        strides=strides,
         big_endian=big_endian,
       )
     except errors.UsageError as error:
-      raise errors.UsageError(f"{path}: {error}") from None
+      raise errors.UsageError(f"{path}: {error}") from error
 
-  return stored_arrays.StoredArray(tensor.shape, read_it)
+  return stored_arrays.StoredArray(array.shape, read_it)
+
+
+def _contiguous(shape: Sequence[int], *, fortran: bool) -> list[int]:
+  """Strides, in values, of an array without gaps."""
+  sides = list(shape) if fortran else list(shape)[::-1]
+  strides = [math.prod(sides[:axis]) for axis in range(len(sides))]
+  return strides if fortran else strides[::-1]
 
 
 def _pickle_name(path: str) -> str | None:
@@ -164,7 +226,7 @@ def _pickle_name(path: str) -> str | None:
   try:
     with zipfile.ZipFile(path) as archive:
       names = [n for n in archive.namelist() if n.endswith("data.pkl")]
-  except (zipfile.BadZipFile, EOFError):
+  except Exception:  # Damage raises nearly any type.
     return None
   return min(names, key=len, default=None)
 
@@ -173,10 +235,11 @@ def _member(archive: zipfile.ZipFile, name: str, path: str) -> bytes:
   try:
     info = archive.getinfo(name)
     # torch.save never compresses; without that a small file could fill memory.
-    if info.compress_type == zipfile.ZIP_STORED:
+    is_whole = info.header_offset + info.file_size <= os.path.getsize(path)
+    if info.compress_type == zipfile.ZIP_STORED and is_whole:
       return archive.read(info)
-  except (KeyError, zipfile.BadZipFile, EOFError, NotImplementedError):
-    pass
+  except Exception as error:  # Damage raises nearly any type.
+    raise _short(path) from error
   raise _short(path)
 
 
