@@ -1,9 +1,13 @@
 """Formats of weights, recognized by content."""
 
 import hashlib
+import io
 import json
+import os
+import pickle
 import struct
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -135,6 +139,119 @@ def test_files_without_weights_are_named(tmp_path):
       errors.UsageError, match="weights .*a .*(expected|damaged)"
     ):
       weight_files.read(str(tmp_path / "a"))
+
+
+@pytest.mark.parametrize("folder", ["[v1]", "a*b?", "back\\slash"])
+def test_a_checkpoint_in_a_folder_with_wildcards(tmp_path, folder):
+  module = tf.Module()
+  module.kernel = tf.Variable([1.0, 2.0])
+  plain = tf.train.Checkpoint(module=module).save(str(tmp_path / "x" / "ckpt"))
+  os.rename(tmp_path / "x", tmp_path / folder)
+  prefix = str(tmp_path / folder / os.path.basename(plain))
+  for path in (str(tmp_path / folder), prefix, f"{prefix}.index"):
+    found = weight_files.read(path)
+    np.testing.assert_array_equal(found["module/kernel"].read(), [1, 2])
+    assert len(weight_files.sha256(path)) == 64
+
+
+def _compressed(path, header, data=b""):
+  file = io.BytesIO()
+  np.lib.format.write_array_header_1_0(file, header)
+  with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    archive.writestr("a.npy", file.getvalue() + data)
+  return str(path)
+
+
+@pytest.mark.parametrize(
+  ("shape", "code", "data"),
+  [
+    ((2**38,), "<f4", b""),  # 1 TB.
+    ((2**20, 2**20, 2**20), "<f8", b""),
+    ((1,) * 80, "<f4", bytes(4)),
+    ((-1,), "<f4", b""),
+    ((0, 10**30), "<f4", b""),
+    ((2,), "<U1", bytes(8)),
+    ((2,), "<c8", bytes(16)),
+    ((10**8,), "<f4", bytes(4 * 10**8)),  # It is there, but of 400 kB.
+  ],
+)
+def test_npz_of_impossible_arrays_are_refused(tmp_path, shape, code, data):
+  header = {"descr": code, "fortran_order": False, "shape": shape}
+  path = _compressed(tmp_path / "a.npz", header, data)
+  with pytest.raises(errors.UsageError, match="a.npz"):
+    weight_files.read(path)["a"].read()
+
+
+def test_an_array_of_many_axes_in_safetensors_is_refused(tmp_path):
+  entry = {"dtype": "F32", "shape": [1] * 80, "data_offsets": [0, 4]}
+  path = _safetensors(tmp_path / "a", {"x": entry}, bytes(4))
+  with pytest.raises(errors.UsageError, match="x has 80 axes"):
+    weight_files.read(path)["x"].read()
+
+
+def _written(folder, kind):
+  arrays = {f"layer{i}.0.conv1.weight": np.ones([3, i + 1]) for i in range(3)}
+  path = folder / "a"
+  if kind == "tensorflow":
+    module = tf.Module()
+    module.kernels = {n: tf.Variable(a) for n, a in arrays.items()}
+    return f"{tf.train.Checkpoint(module=module).save(str(path))}.index"
+  with open(path, "wb") as file:
+    if kind == "npz":
+      np.savez(file, **arrays)
+    elif kind == "compressed":
+      np.savez_compressed(file, **arrays)
+    elif kind == "pickle":
+      pickle.dump({"model": arrays}, file)
+    elif kind == "safetensors":
+      file.write(safetensors.numpy.save(arrays))
+    else:
+      torch = pytest.importorskip("torch", reason="needs PyTorch to write it")
+      torch.save(
+        {name: torch.from_numpy(array) for name, array in arrays.items()},
+        file,
+        _use_new_zipfile_serialization=kind == "torch",
+      )
+  return str(path)
+
+
+def _damaged(data, rng):
+  """Bytes with one of five kinds of damage."""
+  data, place = bytearray(data), int(rng.integers(len(data)))
+  damage = rng.integers(5)
+  if damage == 0:
+    data[place] ^= 1 << int(rng.integers(8))
+  elif damage == 1:
+    del data[place:]
+  elif damage == 2:
+    data[place : place + 8] = bytes(8)
+  elif damage == 3:
+    data[place : place + 8] = b"\xff" * 8
+  else:
+    data[place:place] = data[place : place + 64]
+  return bytes(data)
+
+
+@pytest.mark.parametrize(
+  "kind",
+  "npz compressed pickle safetensors torch torch_old tensorflow".split(),
+)
+def test_a_damaged_file_gives_one_line_about_it(tmp_path, kind):
+  path = _written(tmp_path, kind)
+  with open(path, "rb") as file:
+    whole = file.read()
+  rng, refused = np.random.default_rng(0), 0
+  for _ in range(100):
+    with open(path, "wb") as file:
+      file.write(_damaged(whole, rng))
+    try:
+      for array in weight_files.read(path).values():
+        array.read()
+    except errors.UsageError as error:
+      assert path.removesuffix(".index") in str(error)
+      assert "\n" not in str(error)
+      refused += 1
+  assert refused > 20
 
 
 if __name__ == "__main__":

@@ -1,24 +1,32 @@
 """Reads weights from any file format as named arrays, executing nothing."""
 
 import collections
+import contextlib
 import functools
 import glob
 import hashlib
+import math
 import os
-from collections.abc import Callable
+import zipfile
+from collections.abc import Iterator
 
 import numpy as np
 import safetensors
 import tensorflow as tf
-from google.protobuf import message
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from tf_ssl import errors
 from tf_ssl.export import stored_arrays, torch_files
+from tf_ssl.ops import workdir
 
 FORMATS = (
-  "a PyTorch file (.pth, .pt, .tar, .ckpt, .torch), .npz, .safetensors, or a "
-  "TensorFlow checkpoint (its prefix, its .index file or its folder)"
+  "a PyTorch file (.pth, .pt, .tar, .ckpt, .torch), a .pkl with NumPy arrays, "
+  ".npz, .safetensors, or a TensorFlow checkpoint (its prefix, its .index file "
+  "or its folder)"
+)
+# Usual suffixes of such files; `read` does not need them.
+SUFFIXES = (
+  ".bin .ckpt .npz .pkl .pt .pth .safetensors .tar .torch .index".split()
 )
 _GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _VARIABLE = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -29,13 +37,11 @@ _LISTS = (
   "non_trainable_variables",
   "trainable_variables_list",
 )
-# AttributeError and TypeError are raised for types that NumPy lacks.
-_SAFETENSORS_ERRORS = (
-  safetensors.SafetensorError,
-  OSError,
-  AttributeError,
-  TypeError,
-)
+# Arrays that are read may have 16 times the bytes of their file, and 256 MiB.
+# Weights are hardly compressible; the rest is for small files and zeros.
+_MAX_EXPANSION = 16
+_MAX_SMALL_BYTES = 256 << 20
+_MAX_NAME = 1000
 
 Weights = dict[str, stored_arrays.StoredArray]
 
@@ -55,6 +61,20 @@ def read(path: str) -> Weights:
     UsageError: the file is missing, damaged, of an unknown format, or a pickle
       that calls functions.
   """
+  with _boundary(path):
+    found = _read(path)
+    longest = max(map(len, found), default=0)
+    if longest > _MAX_NAME:
+      raise ValueError(f"an array has a name of {longest} characters")
+  return {
+    name: stored_arrays.StoredArray(
+      array.shape, functools.partial(_read_array, array, name, path)
+    )
+    for name, array in found.items()
+  }
+
+
+def _read(path: str) -> Weights:
   prefix = _checkpoint_prefix(path)
   if prefix is not None:
     return _tensorflow_checkpoint(prefix)
@@ -63,6 +83,8 @@ def read(path: str) -> Weights:
     raise errors.UsageError(f"weights {path}: {problem}; expected {FORMATS}")
   if torch_files.is_torch_file(path):
     return torch_files.read(path)
+  if torch_files.is_pickle(path):
+    return torch_files.read_pickle(path)
   with open(path, "rb") as file:
     start = file.read(9)
   if start.startswith(b"PK"):
@@ -74,16 +96,71 @@ def read(path: str) -> Weights:
   )
 
 
+def _read_array(
+  array: stored_arrays.StoredArray, name: str, path: str
+) -> np.ndarray:
+  check_size({name: array}, path)
+  with _boundary(path):
+    if len(array.shape) > stored_arrays.MAX_RANK:
+      raise ValueError(f"{name} has {len(array.shape)} axes")
+    values = array.read()
+    if values.shape != array.shape or values.dtype.kind not in "biuf":
+      raise ValueError(
+        f"{name}: {values.dtype} {list(values.shape)}, expected numbers of "
+        f"shape {list(array.shape)}"
+      )
+    return values
+
+
+@contextlib.contextmanager
+def _boundary(path: str) -> Iterator[None]:
+  """Turns any error of a reader into the UsageError of the file."""
+  try:
+    yield
+  except errors.UsageError:
+    raise
+  except Exception as error:  # Damage raises nearly any type.
+    reason = str(error).strip().splitlines() or [type(error).__name__]
+    raise errors.UsageError(
+      f"weights {path} cannot be read ({reason[0]}): they are damaged or in "
+      f"another format; expected {FORMATS}"
+    ) from error
+
+
+def check_size(weights: Weights, path: str) -> None:
+  """Refuses arrays that are far larger than their file, before they are read.
+
+  Args:
+    weights: arrays of the file that are to be read.
+    path: path of the file.
+
+  Raises:
+    UsageError: as float32, they have more than 256 MiB and 16 times the bytes
+      of the file, so that the file is damaged or made to fill the memory.
+  """
+  needed = 4 * sum(math.prod(array.shape) for array in weights.values())
+  size = sum(map(os.path.getsize, _files(path)))
+  limit = _MAX_SMALL_BYTES + _MAX_EXPANSION * size
+  errors.require(
+    needed <= limit,
+    f"weights {path}: arrays of {needed} bytes in a file of {size}; expected "
+    f"at most {limit}. The file is damaged, or made to fill the memory",
+  )
+
+
 def sha256(path: str) -> str:
   """SHA-256 of a file, or of all files of a TensorFlow checkpoint, in hex."""
-  prefix = _checkpoint_prefix(path)
-  files = [path] if prefix is None else checkpoint_files(prefix)
   digest = hashlib.sha256()
-  for name in files:
+  for name in _files(path):
     with open(name, "rb") as file:
       while chunk := file.read(1 << 20):
         digest.update(chunk)
   return digest.hexdigest()
+
+
+def _files(path: str) -> list[str]:
+  prefix = _checkpoint_prefix(path)
+  return [path] if prefix is None else checkpoint_files(prefix)
 
 
 def checkpoint_files(prefix: str) -> list[str]:
@@ -99,31 +176,28 @@ def _checkpoint_prefix(path: str) -> str | None:
     inside = os.path.join(path, "variables", "variables")
     if os.path.isfile(f"{inside}.index"):
       return inside
-    return tf.train.latest_checkpoint(path)
+    with workdir.without_wildcards(path) as readable:
+      found = tf.train.latest_checkpoint(readable)
+    if found is None or os.path.dirname(found) != readable:
+      return found
+    return os.path.join(path, os.path.basename(found))
   prefix = path.removesuffix(".index")
   return prefix if os.path.isfile(f"{prefix}.index") else None
 
 
 def _tensorflow_checkpoint(prefix: str) -> Weights:
-  try:
-    reader = tf.train.load_checkpoint(prefix)
+  def read_one(name: str) -> np.ndarray:
+    # Opened for each array, because the readable path is a temporary one.
+    with workdir.without_wildcards(prefix) as readable:
+      return tf.train.load_checkpoint(readable).get_tensor(name)
+
+  with workdir.without_wildcards(prefix) as readable:
+    reader = tf.train.load_checkpoint(readable)
     shapes = reader.get_variable_to_shape_map()
-  except (tf.errors.OpError, ValueError, RuntimeError) as error:
-    raise _damaged(prefix, error) from error
-
-  def read_one(name: str) -> Callable[[], np.ndarray]:
-    def read_it():
-      try:
-        return reader.get_tensor(name)
-      except (tf.errors.OpError, ValueError, RuntimeError) as error:
-        raise _damaged(prefix, error) from error
-
-    return read_it
-
-  names = _variable_names(reader) if _GRAPH in shapes else {}
+    names = _variable_names(reader) if _GRAPH in shapes else {}
   return {
     names.get(name, name.removesuffix(_VARIABLE)): stored_arrays.StoredArray(
-      tuple(shape), read_one(name)
+      tuple(shape), functools.partial(read_one, name)
     )
     for name, shape in sorted(shapes.items())
   }
@@ -142,7 +216,7 @@ def _variable_names(reader) -> dict[str, str]:
   graph = trackable_object_graph_pb2.TrackableObjectGraph()
   try:
     graph.ParseFromString(reader.get_tensor(_GRAPH))
-  except (message.DecodeError, tf.errors.OpError, TypeError):
+  except Exception:  # The graph is damaged; the keys are names, too.
     return {}
   places = _places(graph)
   names = {}
@@ -180,42 +254,52 @@ def _places(graph) -> dict[int, str]:
 
 
 def _npz(path: str) -> Weights:
-  try:
-    with np.load(path, allow_pickle=False) as archive:
-      return {
-        name: stored_arrays.in_memory(archive[name]) for name in archive.files
-      }
-  except Exception as error:  # Of zipfile, of the header's parser, ...
-    raise _damaged(path, error) from error
+  # It stays open for the arrays.
+  archive = zipfile.ZipFile(path)
+
+  def read_one(name: str) -> np.ndarray:
+    with archive.open(name) as file:
+      return np.lib.format.read_array(file, allow_pickle=False)
+
+  return {
+    name.removesuffix(".npy"): stored_arrays.StoredArray(
+      _npy_shape(archive, name), functools.partial(read_one, name)
+    )
+    for name in archive.namelist()
+    if name.endswith(".npy")
+  }
+
+
+def _npy_shape(archive: zipfile.ZipFile, name: str) -> tuple[int, ...]:
+  with archive.open(name) as file:
+    version = np.lib.format.read_magic(file)
+    read_header = {
+      (1, 0): np.lib.format.read_array_header_1_0,
+      (2, 0): np.lib.format.read_array_header_2_0,
+    }[version]
+    shape, _, dtype = read_header(file)
+  if dtype.hasobject:
+    raise ValueError(f"{name} has Python objects, which are never loaded")
+  # Negative sides would be accepted by NumPy.
+  if any(side < 0 for side in shape):
+    raise ValueError(f"{name} has the shape {shape}")
+  return shape
 
 
 def _safetensors(path: str) -> Weights:
-  try:
-    # It checks all sizes against the file before it allocates anything.
-    file = safetensors.safe_open(path, framework="numpy")
-    shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}
-  except _SAFETENSORS_ERRORS as error:
-    raise _damaged(path, error) from error
+  # It checks all sizes against the file before it allocates anything.
+  file = safetensors.safe_open(path, framework="numpy")
 
   def read_one(name: str) -> np.ndarray:
-    try:
-      # NumPy knows bfloat16 from ml_dtypes, which TensorFlow imports.
-      array = file.get_tensor(name)
-    except _SAFETENSORS_ERRORS as error:
-      raise _damaged(path, f"{name}: {error}") from error
+    # NumPy knows bfloat16 from ml_dtypes, which TensorFlow imports.
+    array = file.get_tensor(name)
     is_bfloat16 = array.dtype.name == stored_arrays.BFLOAT16
     return array.astype(np.float32) if is_bfloat16 else array
 
   return {
     name: stored_arrays.StoredArray(
-      tuple(shape), functools.partial(read_one, name)
+      tuple(file.get_slice(name).get_shape()),
+      functools.partial(read_one, name),
     )
-    for name, shape in shapes.items()
+    for name in file.keys()
   }
-
-
-def _damaged(path: str, error: object) -> errors.UsageError:
-  return errors.UsageError(
-    f"weights {path} cannot be read ({error}): they are damaged or in another "
-    f"format; expected {FORMATS}"
-  )
