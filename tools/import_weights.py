@@ -1,8 +1,9 @@
 """Imports other projects' weights as a SavedModel.
 
-It reads PyTorch checkpoints of MoCo v1 and v2, VISSL, torchvision, lightly and
-solo-learn, TensorFlow 2 checkpoints of google-research/simclr, and .npz or
-.safetensors files with torchvision's names. It executes nothing in a file.
+It reads PyTorch checkpoints that have torchvision's ResNet under any prefix,
+such as those of MoCo, DINO, Barlow Twins, VISSL, lightly and solo-learn,
+TensorFlow 2 checkpoints of google-research/simclr, and .npz or .safetensors
+files with torchvision's names. It executes nothing in a file.
 """
 
 from ._cli import cli
@@ -14,7 +15,11 @@ def main(invocation: cli.Invocation) -> None:
   from tf_ssl.export import weights as weights_lib
 
   parsed = invocation.flags
-  encoder, weights = weights_lib.read_encoder(parsed.weights)
+  encoder, weights = weights_lib.read_encoder(
+    parsed.weights,
+    prefix=parsed.prefix,
+    stem_padding=parsed.stem_padding or None,
+  )
   saved_model.export_encoder(
     encoder,
     None,
@@ -23,8 +28,15 @@ def main(invocation: cli.Invocation) -> None:
     overwrite=parsed.overwrite,
   )
   print(f"Imported {parsed.weights} ({weights['kind']}) to {parsed.output}")
+  if weights["prefix"]:
+    print(f"  encoder: the arrays {weights['prefix']}*")
+  if weights["other_prefixes"]:
+    others = ", ".join(weights["other_prefixes"])
+    print(f"  other encoders, which --prefix can choose: {others}")
   for reason, names in weights["ignored"].items():
-    print(f"  not used: {len(names)} arrays, {reason}")
+    more = ", ..." if len(names) > 2 else ""
+    examples = ", ".join(names[:2])
+    print(f"  not used: {len(names)} arrays, {reason} ({examples}{more})")
   for line in weights["assumed"]:
     print(f"  assumed: {line}")
   for name, value in weights["differences_from_torchvision"].items():
@@ -37,6 +49,16 @@ TOOL.text_flag(
   "A checkpoint, such as moco_v2_800ep_pretrain.pth.tar or simclr/ckpt-100.",
 )
 TOOL.text_flag("output", "Output folder, such as imported/moco_v2.")
+TOOL.text_flag(
+  "prefix",
+  "Prefix of the encoder's names, such as teacher.backbone, if the file has "
+  "several encoders.",
+)
+TOOL.number_flag(
+  "stem_padding",
+  0,
+  "Padding of a 3x3 stem, px: 1, 2 or 3. 0: 2 for solo-learn, otherwise 1.",
+)
 TOOL.switch("overwrite", "Replaces an existing --output.")
 
 if __name__ == "__main__":

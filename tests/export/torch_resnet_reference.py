@@ -1,5 +1,9 @@
 """A plain PyTorch ResNet with torchvision's names, and states of it."""
 
+import argparse
+import collections
+import functools
+
 import numpy as np
 import pytest
 
@@ -197,4 +201,64 @@ def checkpoint(layout, model):
     names = prefixed("backbone.") | prefixed("momentum_backbone.")
     names |= {"classifier.weight": head, "projector.0.weight": head}
     return {"state_dict": names, "hyper_parameters": {"lr": 0.1}}
+  if layout == "torch.compile":
+    return prefixed("_orig_mod.")
+  if layout == "torch.compile in DDP":
+    return {"epoch": 3, "model": prefixed("module._orig_mod.")}
+  if layout == "DDP in torch.compile":
+    return {"model": prefixed("_orig_mod.module.")}
+  if layout == "torch.compile in Lightning":
+    return {"state_dict": prefixed("model._orig_mod.")}
+  if layout == "DINO":
+    student = prefixed("module.backbone.", changed)
+    student["module.head.last_layer.weight_g"] = head
+    teacher = prefixed("backbone.") | {"head.mlp.0.weight": head}
+    return {
+      "student": student,
+      "teacher": teacher,
+      "optimizer": optimizer,
+      "args": argparse.Namespace(arch="resnet50"),
+      "dino_loss": {"center": head},
+    }
+  if layout == "Barlow Twins":
+    names = prefixed("module.backbone.")
+    names |= {"module.projector.0.weight": head, "module.bn.bias": head}
+    return {"epoch": 3, "model": names, "optimizer": optimizer}
+  if layout == "SupContrast":  # It names its shortcuts so.
+    names = {
+      name.replace("downsample", "shortcut"): value
+      for name, value in prefixed("encoder.module.").items()
+    }
+    names["head.0.weight"] = head
+    return {"opt": argparse.Namespace(lr=0.1), "model": names}
+  if layout == "OpenSelfSup MoCo":
+    names = prefixed("backbone.") | prefixed("encoder_q.0.")
+    names |= prefixed("encoder_k.0.", changed)
+    names |= {"neck.mlp.0.weight": head, "encoder_q.1.mlp.0.weight": head}
+    return {"meta": {"time": "x"}, "state_dict": names | {"queue": head}}
+  if layout == "mmselfsup MoCo":
+    names = prefixed("backbone.") | prefixed("encoder_k.0.", changed)
+    names |= {"neck.mlp.0.weight": head, "queue": head}
+    return {"meta": {}, "state_dict": names}
+  if layout == "mmengine":
+    names = prefixed("backbone.") | {"data_preprocessor.mean": head}
+    return {
+      "meta": {"cfg": functools.partial(max, 1)},
+      "message_hub": {"log": collections.deque([np.ones(2)])},
+      "state_dict": names,
+      "ema_state_dict": prefixed("module.backbone.", changed),
+    }
+  if layout == "BYOL (lucidrains)":
+    names = prefixed("online_encoder.net.", changed)
+    names |= prefixed("target_encoder.net.") | prefixed("net.", changed)
+    return names | {"online_predictor.net.0.weight": head}
+  if layout == "BYOL (sthalles)":
+    online = numbered("encoder.") | {"projetion.net.0.weight": head}
+    return {
+      "online_network_state_dict": {k: v + 1 for k, v in online.items()},
+      "target_network_state_dict": online,
+      "optimizer_state_dict": optimizer,
+    }
+  if layout == "own project":
+    return {"any": [0, {"deep": {"net_a": prefixed("body.")}}], "b": {0: head}}
   raise ValueError(layout)

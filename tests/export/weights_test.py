@@ -1,7 +1,10 @@
 """Imported encoders compute the features of their projects."""
 
 import builtins
+import contextlib
 import hashlib
+import pickle
+import resource
 import sys
 
 import cv2
@@ -12,7 +15,12 @@ import tensorflow as tf
 from tests.export import torch_resnet_reference as torch_resnet
 from tf_ssl import errors
 from tf_ssl.encoders import resnet
-from tf_ssl.export import foreign_resnet, torchvision_names
+from tf_ssl.export import (
+  foreign_resnet,
+  model_garden_checkpoint,
+  torchvision_names,
+  weight_files,
+)
 from tf_ssl.export import weights as weights_lib
 from tf_ssl.models import load
 from tf_ssl.ops import pixels
@@ -77,6 +85,150 @@ def test_features_equal_pytorchs(tmp_path, model, small, layout):
   assert all("conv" not in name or "_" in name for name in ignored)
   counts = record["ignored"]["counts of batches"]
   assert all(name.endswith("num_batches_tracked") for name in counts)
+
+
+@pytest.mark.parametrize(
+  ("layout", "prefix", "others"),
+  [
+    ("torch.compile", "_orig_mod.", []),
+    ("torch.compile in DDP", "model.module._orig_mod.", []),
+    ("DDP in torch.compile", "model._orig_mod.module.", []),
+    ("torch.compile in Lightning", "state_dict.model._orig_mod.", []),
+    ("DINO", "teacher.backbone.", ["student.module.backbone."]),
+    ("Barlow Twins", "model.module.backbone.", []),
+    ("SupContrast", "model.encoder.module.", []),
+    (
+      "OpenSelfSup MoCo",
+      "state_dict.backbone.",
+      ["state_dict.encoder_q.0.", "state_dict.encoder_k.0."],
+    ),
+    ("mmselfsup MoCo", "state_dict.backbone.", ["state_dict.encoder_k.0."]),
+    (
+      "mmengine",
+      "state_dict.backbone.",
+      ["ema_state_dict.module.backbone."],
+    ),
+    (
+      "BYOL (lucidrains)",
+      "target_encoder.net.",
+      ["online_encoder.net.", "net."],
+    ),
+    (
+      "BYOL (sthalles)",
+      "target_network_state_dict.encoder.",
+      ["online_network_state_dict.encoder."],
+    ),
+    ("own project", "any.1.deep.net_a.body.", []),
+  ],
+)
+def test_an_encoder_is_found_under_any_prefix(
+  tmp_path, model, layout, prefix, others
+):
+  content = torch_resnet.checkpoint(layout, model)
+  path = _saved(content, tmp_path / "a.pth")
+  encoder, record = weights_lib.read_encoder(path)
+  assert record["prefix"] == prefix
+  assert record["other_prefixes"] == others
+  images = torch_resnet.random_images()
+  expected = torch_resnet.features(model, images)
+  np.testing.assert_allclose(_features(encoder, images), expected, atol=1e-4)
+  assert record["differences_from_torchvision"] == {}
+  unused = [name for names in record["ignored"].values() for name in names]
+  used = torchvision_names.variables(encoder)
+  assert len(unused) + len(used) == len(weight_files.read(path))
+
+
+def test_the_user_chooses_among_encoders_by_prefix(tmp_path, model):
+  content = torch_resnet.checkpoint("DINO", model)
+  path = _saved(content, tmp_path / "a.pth")
+  teacher, _ = weights_lib.read_encoder(path, prefix="teacher.backbone")
+  student, record = weights_lib.read_encoder(
+    path, prefix="student.module.backbone"
+  )
+  assert record["prefix"] == "student.module.backbone."
+  found, other = map(torchvision_names.state_dict, (student, teacher))
+  for name, array in found.items():
+    np.testing.assert_allclose(array, other[name] + 1, atol=1e-6)
+  with pytest.raises(
+    errors.UsageError, match="a.pth: .*'wrong'.*'teacher.backbone.'"
+  ):
+    weights_lib.read_encoder(path, prefix="wrong")
+
+
+def test_another_encoder_does_not_stand_in_for_a_damaged_one(tmp_path, model):
+  content = torch_resnet.checkpoint("MoCo", model)
+  del content["state_dict"]["module.encoder_q.bn1.weight"]
+  path = _saved(content, tmp_path / "a.pth")
+  with pytest.raises(errors.UsageError, match="missing: bn1.weight"):
+    weights_lib.read_encoder(path)
+
+
+@pytest.mark.parametrize("padding", [None, 1, 2])
+def test_the_padding_of_an_unknown_projects_small_stem_is_said_and_set(
+  tmp_path, padding
+):
+  images = torch_resnet.random_images()
+  model = torch_resnet.ResNet(stem="small", stem_padding=padding or 1)
+  torch_resnet.trained(model, images)
+  content = torch_resnet.checkpoint("Barlow Twins", model)
+  path = _saved(content, tmp_path / "a.pth")
+  encoder, record = weights_lib.read_encoder(path, stem_padding=padding)
+  expected = torch_resnet.features(model, images)
+  np.testing.assert_allclose(_features(encoder, images), expected, atol=1e-4)
+  [line] = record["assumed"]
+  assert f"3x3 stem has stride 1, {padding or 1} px" in line
+  assert "stem_padding" in line and record["kind"] == "backbone"
+
+
+def test_a_padding_is_refused_where_it_has_no_meaning(tmp_path, model, small):
+  for network, padding, message in (
+    (model, 1, "stem_padding=1: the stem is not of 3x3"),
+    (small, 9, "stem_padding=9: expected 1, 2 or 3"),
+  ):
+    path = _saved(network.state_dict(), tmp_path / "a.pth")
+    with pytest.raises(errors.UsageError, match=message):
+      weights_lib.read_encoder(path, stem_padding=padding)
+
+
+@pytest.mark.parametrize("layout", ["MoCo", "DINO"])
+def test_arrays_of_numpy_give_the_same_encoder(tmp_path, model, layout):
+  def as_arrays(value):
+    if isinstance(value, dict):
+      return {key: as_arrays(item) for key, item in value.items()}
+    return value.numpy() if torch.is_tensor(value) else value
+
+  content = torch_resnet.checkpoint(layout, model)
+  expected, _ = weights_lib.read_encoder(_saved(content, tmp_path / "a.pth"))
+  arrays = as_arrays(content)
+  with open(tmp_path / "b.pkl", "wb") as file:
+    pickle.dump(arrays, file)
+  for path in (_saved(arrays, tmp_path / "b.pth"), str(tmp_path / "b.pkl")):
+    encoder, _ = weights_lib.read_encoder(path)
+    for ours, theirs in zip(encoder.weights, expected.weights, strict=True):
+      np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 7, 7), (2**20, 3, 7, 7)])
+def test_a_stem_of_impossible_width_is_refused_before_it_is_built(
+  tmp_path, model, shape
+):
+  state = _state(model)
+  state["conv1.weight"] = torch.zeros(1).expand(shape)
+  path = _saved(state, tmp_path / "a.pth")
+  with pytest.raises(errors.UsageError, match="of shape|fill the memory"):
+    weights_lib.read_encoder(path)
+
+
+def test_arrays_far_larger_than_their_file_are_refused(tmp_path, monkeypatch):
+  arrays = torchvision_names.state_dict(_encoder())
+  path = str(tmp_path / "a.npz")
+  np.savez_compressed(path, **{n: np.zeros_like(a) for n, a in arrays.items()})
+  weights_lib.read_encoder(path)
+  monkeypatch.setattr(weight_files, "_MAX_SMALL_BYTES", 0)
+  monkeypatch.setattr(weight_files, "_MAX_EXPANSION", 1)
+  monkeypatch.setattr(torchvision_names, "build", pytest.fail)
+  with pytest.raises(errors.UsageError, match="made to fill the memory"):
+    weights_lib.read_encoder(path)
 
 
 def test_unused_arrays_are_listed_with_the_reason(tmp_path, model):
@@ -186,7 +338,11 @@ def _state(model):
   ("change", "message"),
   [
     (lambda s: s.pop("layer2.1.bn2.running_var"), "missing: layer2.1.bn2.run"),
-    (lambda s: s.update(extra=torch.ones(1)), "unknown: extra"),
+    (
+      lambda s: s.update({"layer1.0.se.weight": torch.ones(1)}),
+      "unknown: layer1.0.se.weight",
+    ),
+    (lambda s: s.update({"bn2.bias": torch.ones(4)}), "unknown: bn2.bias"),
     (
       lambda s: s.update({"layer1.0.conv1.bias": torch.ones(4)}),
       "unknown: layer1.0.conv1.bias",
@@ -216,11 +372,18 @@ def test_names_and_shapes_that_do_not_fit_are_listed(
     weights_lib.read_encoder(_saved(state, tmp_path / "a.pth"))
 
 
-def test_an_unknown_name_outside_the_encoder_is_listed(tmp_path, model):
+def test_what_is_outside_the_encoder_is_listed_as_unused(tmp_path, model):
   content = torch_resnet.checkpoint("MoCo", model)
   content["state_dict"]["module.decoder.weight"] = torch.ones(1)
-  with pytest.raises(errors.UsageError, match="unknown.*: .*decoder.weight"):
-    weights_lib.read_encoder(_saved(content, tmp_path / "a.pth"))
+  content["state_dict"]["module.encoder_q.extra"] = torch.ones(1)
+  path = _saved(content, tmp_path / "a.pth")
+  _, record = weights_lib.read_encoder(path)
+  assert record["ignored"]["no part of the encoder"] == [
+    "state_dict.module.decoder.weight"
+  ]
+  assert record["ignored"]["beside the encoder"] == [
+    "state_dict.module.encoder_q.extra"
+  ]
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".npz"])
@@ -361,6 +524,46 @@ def test_outputs_that_cannot_be_written_are_named(tmp_path, monkeypatch):
     with pytest.raises(errors.UsageError, match=message):
       weights_lib.write_encoder(encoder, str(tmp_path / f"b{suffix}"))
   assert [p.name for p in tmp_path.iterdir()] == ["a.npz"]
+
+
+@contextlib.contextmanager
+def _full_disk():
+  """No file can become larger than 4 KiB."""
+  before = resource.getrlimit(resource.RLIMIT_FSIZE)
+  resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+  try:
+    yield
+  finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".pth", ".onnx", ".ckpt"])
+def test_on_a_full_disk_the_earlier_file_stays_whole(tmp_path, suffix):
+  if suffix == ".onnx":
+    pytest.importorskip("tf2onnx", reason="needs tf2onnx to write the file")
+  encoder, path = _encoder(), tmp_path / f"a{suffix}"
+  write = weights_lib.write_encoder
+  if suffix == ".ckpt":
+    encoder = resnet.resnet18(width=1 / 16)
+    encoder(np.zeros([1, 32, 32, 3], np.float32))
+    write = model_garden_checkpoint.write
+  write(encoder, str(path))
+
+  def content():
+    return {
+      file.relative_to(tmp_path): file.read_bytes()
+      for file in tmp_path.rglob("*")
+      if file.is_file()
+    }
+
+  before = content()
+  assert max(map(len, before.values())) > 4096
+  with _full_disk(), pytest.raises(errors.UsageError) as failed:
+    write(encoder, str(path), overwrite=True)
+  message = str(failed.value)
+  assert f"cannot write to {path}: File too large" in message
+  assert "\n" not in message
+  assert content() == before
 
 
 if __name__ == "__main__":

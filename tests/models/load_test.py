@@ -226,5 +226,14 @@ def test_a_run_needs_restore_run(tmp_path):
     load.load_model(str(tmp_path))
 
 
+@pytest.mark.parametrize("name", ["dino.pth", "moco.pth.tar", "a.safetensors"])
+def test_weights_instead_of_a_model_get_a_hint(tmp_path, name):
+  (tmp_path / name).write_bytes(b"PK")
+  path = tmp_path / name
+  with pytest.raises(errors.UsageError) as failed:
+    load.load_model(str(path))
+  assert f"tools.import_weights --weights={path}" in str(failed.value)
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

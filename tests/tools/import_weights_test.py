@@ -80,6 +80,35 @@ def test_a_checkpoint_becomes_a_saved_model_and_a_state_dict_again(
     _call(export_weights, checkpoint=output, output=tmp_path / "b.pth")
 
 
+def test_the_encoder_taken_and_the_others_are_printed(tmp_path, capsys):
+  images = torch_resnet.random_images()
+  model = torch_resnet.trained(torch_resnet.ResNet(stem="small"), images)
+  weights = tmp_path / "dino.pth"
+  torch.save(torch_resnet.checkpoint("DINO", model), weights)
+  _call(import_weights, weights=weights, output=tmp_path / "a")
+  told = capsys.readouterr().out
+  assert "encoder: the arrays teacher.backbone.*" in told
+  assert "--prefix can choose: student.module.backbone." in told
+  assert "1 arrays, training state (optimizer.state.0." in told
+  loaded = tf.saved_model.load(str(tmp_path / "a"))
+  expected = torch_resnet.features(model, images)
+  np.testing.assert_allclose(loaded.features(images), expected, atol=1e-4)
+
+  prefix = "student.module.backbone"
+  _call(
+    import_weights,
+    weights=weights,
+    output=tmp_path / "b",
+    prefix=prefix,
+    stem_padding=2,
+  )
+  told = capsys.readouterr().out
+  assert f"encoder: the arrays {prefix}.*" in told
+  assert "different from torchvision's network: stem_padding=2" in told
+  record = json.loads((tmp_path / "b" / "provenance.json").read_text())
+  assert record["weights"]["other_prefixes"] == ["teacher.backbone."]
+
+
 def test_what_is_missing_is_named(tmp_path):
   with pytest.raises(errors.UsageError, match="--output=... is missing"):
     _call(import_weights, weights=tmp_path)

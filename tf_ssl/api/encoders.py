@@ -237,6 +237,8 @@ def import_weights(
   weights: str | os.PathLike,
   output: str | os.PathLike,
   *,
+  prefix: str | None = None,
+  stem_padding: int | None = None,
   overwrite: bool = False,
 ) -> SavedEncoder:
   """Imports another project's weights, as `tools.import_weights` does.
@@ -245,17 +247,22 @@ def import_weights(
   <SavedEncoder imported/resnet18 from resnet18.npz (torchvision)>
 
   Args:
-    weights: path of a checkpoint of PyTorch (MoCo, VISSL, torchvision, lightly,
-      solo-learn), of google-research/simclr, or a .npz or .safetensors file
-      with torchvision's names. No code in it is run.
+    weights: path of a checkpoint of PyTorch with torchvision's ResNet under any
+      prefix, of google-research/simclr, or a .npz or .safetensors file with
+      torchvision's names. No code in it is run.
     output: path of the SavedModel to write.
+    prefix: prefix of the encoder's names, such as "teacher.backbone"; None
+      chooses if the file has several encoders.
+    stem_padding: padding of a 3x3 stem, px; None takes the project's, or 1.
     overwrite: whether `output` is replaced.
 
   Raises:
     UsageError: the file is not one of these, or `output` exists or cannot be
       written.
   """
-  encoder, facts = weights_lib.read_encoder(os.fspath(weights))
+  encoder, facts = weights_lib.read_encoder(
+    os.fspath(weights), prefix=prefix, stem_padding=stem_padding
+  )
   path = saved_model.export_encoder(
     encoder,
     None,

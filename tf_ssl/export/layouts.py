@@ -1,15 +1,18 @@
 """Recognizes a ResNet in the weights of another project by its names.
 
-PyTorch: MoCo v1 and v2, VISSL, torchvision, lightly, solo-learn. They have
-torchvision's ResNet under a prefix, next to the state of training. TensorFlow:
+PyTorch: any file that has torchvision's names under a prefix, complete and of
+fitting shapes, next to anything else, such as those of MoCo, VISSL, lightly,
+solo-learn, DINO, Barlow Twins, OpenSelfSup and torch.compile. TensorFlow:
 google-research/simclr, and SavedModels of this project.
 """
 
+import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from tf_ssl.export import foreign_resnet, stored_arrays
+from tf_ssl import errors
+from tf_ssl.export import foreign_resnet, stored_arrays, torchvision_names
 
 Arrays = Mapping[str, stored_arrays.StoredArray]
 
@@ -41,11 +44,11 @@ _TENSORFLOW_UNUSED = {
 # Prefixes that torch.save and wrappers of models add to a name.
 _WRAPPERS = (
   r"(?:(?:state_dict|model_state_dict|model|network|\w+_parameters)\.)*"
-  r"(?:module\.)*(?:model\.)?"
+  r"(?:(?:module|_orig_mod)\.)*(?:model\.)?(?:_orig_mod\.)*"
 )
-# The order matters: the last has no prefix of its own. If lightly has both
-# `backbone` and `student_backbone`, it evaluates the former.
-_TORCH_LAYOUTS = (
+# Prefixes that are preferred, with the name of the project. The order matters.
+# Of lightly's `backbone` and `student_backbone`, lightly evaluates the former.
+_PREFERRED = (
   (
     "VISSL",
     r"(?:classy_state_dict\.base_model\.model\.)?(?:trunk\.)?(?:base_model\.)?"
@@ -54,10 +57,16 @@ _TORCH_LAYOUTS = (
   ("MoCo", r"encoder_q\.(?:net\.)?"),
   ("backbone", r"(?:backbone|encoder|base_encoder)\.(?:net\.)?"),
   ("backbone", r"student_backbone\.(?:net\.)?"),
-  ("torchvision", r"(?:net\.)?"),
 )
-_STEM = r"(conv1|0)\.weight"
-
+_PLAIN = r"(?:net\.)?"
+# Words of other prefixes: of the averaged encoder, which is preferred, and of
+# the trained one, which comes last.
+_AVERAGED = {"teacher", "ema", "momentum", "key", "k", "target", "averaged"}
+_TRAINED = {"student", "query", "q", "online"}
+_STEM = re.compile(r"(.*?)(conv1|0)\.weight")
+_MAX_CANDIDATES = 64
+# Modules that are on the way from the image to the feature.
+_BODY = re.compile(r"(?:conv\d*|(?:bn|norm|layer)\d+|stem\w*|downsample)\.")
 # Names that are not used, by reason: patterns of a name without wrappers.
 _TORCH_UNUSED = {
   "counts of batches": r".*\bnum_batches_tracked$",
@@ -90,7 +99,9 @@ class Recognized(NamedTuple):
     weights: arrays by torchvision's names, without a classifier; kernels are
       [out, in, height, width].
     ignored: names in the file that are not used, by the reason.
-    unknown: names in the file that have no known meaning.
+    unknown: names in the encoder that torchvision's network lacks.
+    prefix: prefix of the encoder's names in the file.
+    others: prefixes of other complete encoders in the file.
     difference: difference of the network from torchvision's.
     assumed: sentences about facts that the file does not contain.
   """
@@ -99,17 +110,40 @@ class Recognized(NamedTuple):
   weights: dict[str, stored_arrays.StoredArray]
   ignored: dict[str, list[str]]
   unknown: list[str]
+  prefix: str = ""
+  others: tuple[str, ...] = ()
   difference: foreign_resnet.Difference = foreign_resnet.Difference()
   assumed: tuple[str, ...] = ()
 
 
-def recognize(weights: Arrays) -> Recognized | None:
+def recognize(
+  weights: Arrays,
+  *,
+  prefix: str | None = None,
+  stem_padding: int | None = None,
+) -> Recognized | None:
   """Finds a ResNet among named arrays; None if there is none.
 
   Args:
     weights: arrays by the names in a file, from `weight_files.read`.
+    prefix: prefix of the encoder's names, such as "teacher.backbone"; None
+      chooses. Of several complete encoders, that of a known project is taken,
+      then an averaged one (teacher, momentum, key, target, ema).
+    stem_padding: padding of a 3x3 stem, px; None takes the project's, or 1.
+
+  Raises:
+    UsageError: there is no ResNet under `prefix`, or `stem_padding` is given
+      and the stem is not of 3x3.
   """
-  return _recognize_tensorflow(weights) or _recognize_torch(weights)
+  if prefix is None:
+    found = _recognize_tensorflow(weights)
+    if found is not None:
+      errors.require(
+        stem_padding is None,
+        f"stem_padding={stem_padding}: {found.kind} has its own; omit it",
+      )
+      return found
+  return _recognize_torch(weights, prefix, stem_padding)
 
 
 def _recognize_tensorflow(
@@ -132,7 +166,7 @@ def _recognize_tensorflow(
       else:
         named[new] = _as_torch(array)
     if "conv1.weight" in named:
-      return Recognized(kind, named, ignored, unknown, difference)
+      return Recognized(kind, named, ignored, unknown, difference=difference)
   return None
 
 
@@ -202,55 +236,179 @@ def _as_torch(array: stored_arrays.StoredArray) -> stored_arrays.StoredArray:
   )
 
 
+class _Candidate(NamedTuple):
+  """Arrays that may be a ResNet.
+
+  Attributes:
+    prefix: prefix of their names in the file.
+    arrays: arrays by torchvision's names, without heads and counts.
+    beside: reason by name of the arrays under the prefix that are not used.
+    is_numbered: whether the file has the numbers of an nn.Sequential.
+    difference: difference of the network from torchvision's.
+    assumed: sentences about facts that the file does not contain.
+  """
+
+  prefix: str
+  arrays: dict[str, stored_arrays.StoredArray]
+  beside: dict[str, str]
+  is_numbered: bool
+  difference: foreign_resnet.Difference
+  assumed: tuple[str, ...]
+
+  def is_complete(self) -> bool:
+    return torchvision_names.misfit(self.arrays, self.difference) is None
+
+
 def _recognize_torch(
-  weights: Arrays,
+  weights: Arrays, prefix: str | None, stem_padding: int | None
 ) -> Recognized | None:
-  found = _prefix(weights)
-  if found is None:
-    return None
-  kind, prefix = found
-  inner, ignored, unknown = {}, {}, []
-  for name, array in weights.items():
-    is_inner = name.startswith(prefix)
-    reason = _known(name.removeprefix(prefix) if is_inner else name)
-    if reason is not None:
-      ignored.setdefault(reason, []).append(name)
-    elif is_inner:
-      inner[name.removeprefix(prefix)] = array
+  candidates = list(_candidates(weights))
+  if prefix is not None:
+    wanted = {prefix, f"{prefix}."}
+    chosen = next((c for c in candidates if c.prefix in wanted), None)
+    errors.require(
+      chosen,
+      f"no ResNet under the prefix {prefix!r}; expected one of "
+      f"{', '.join(repr(c.prefix) for c in candidates) or 'none'}; change or "
+      "omit `prefix`",
+    )
+  else:
+    chosen = _chosen(candidates)
+    if chosen is None:
+      return None
+  kind = _kind(chosen, weights)
+  ignored = {}
+  for name in weights:
+    bare = name.removeprefix(chosen.prefix)
+    if not name.startswith(chosen.prefix):
+      reason = _known(name) or "no part of the encoder"
+    elif bare in chosen.beside:
+      reason = chosen.beside[bare]
     else:
-      unknown.append(name)
-  difference = foreign_resnet.Difference()
-  if "conv1.weight" not in inner:
-    kind = "lightly" if kind == "backbone" else kind
-    inner, stem_relu = _with_names(inner)
-    difference = foreign_resnet.Difference(stem_relu=stem_relu)
-  elif kind == "backbone":
-    kind = _project(weights)
-  inner = {
-    name.replace(".shortcut.", ".downsample."): array
-    for name, array in inner.items()
-  }
-  inner, assumed = _without_splits(inner)
-  if inner["conv1.weight"].shape[2:] == (3, 3):
+      continue
+    ignored.setdefault(reason, []).append(name)
+  difference, assumed = _stem(chosen, kind, stem_padding)
+  return Recognized(
+    kind,
+    chosen.arrays,
+    ignored,
+    unknown=[],
+    prefix=chosen.prefix,
+    others=tuple(
+      c.prefix for c in candidates if c is not chosen and c.is_complete()
+    ),
+    difference=difference,
+    assumed=(*chosen.assumed, *assumed),
+  )
+
+
+def _stem(
+  chosen: _Candidate, kind: str, padding: int | None
+) -> tuple[foreign_resnet.Difference, list[str]]:
+  """The difference with the padding of the stem, and what is assumed."""
+  if chosen.arrays["conv1.weight"].shape[-1] != 3:
+    errors.require(
+      padding is None,
+      f"stem_padding={padding}: the stem is not of 3x3; omit it",
+    )
+    return chosen.difference, []
+  if padding is None:
     # solo-learn, solo/methods/base.py: the CIFAR stem pads by two pixels.
     padding = 2 if kind == "solo-learn" else 1
-    difference = foreign_resnet.Difference(
-      stem_padding=padding, stem_relu=difference.stem_relu
-    )
-    assumed += (
-      f"the 3x3 stem has stride 1, {padding} px of padding, and no max-pool",
-    )
-  return Recognized(kind, inner, ignored, unknown, difference, assumed)
+  errors.require(
+    1 <= padding <= 3, f"stem_padding={padding}: expected 1, 2 or 3 px"
+  )
+  return dataclasses.replace(chosen.difference, stem_padding=padding), [
+    f"the 3x3 stem has stride 1, {padding} px of padding (stem_padding changes "
+    "it), and no max-pool"
+  ]
 
 
-def _prefix(weights) -> tuple[str, str] | None:
-  for kind, pattern in _TORCH_LAYOUTS:
-    stem = re.compile(f"({_WRAPPERS}{pattern}){_STEM}")
-    for name, array in weights.items():
-      match = stem.fullmatch(name)
-      if match and len(array.shape) == 4:
-        return kind, match[1]
-  return None
+def _candidates(weights: Arrays) -> Iterator[_Candidate]:
+  """Every place that may have a ResNet, in the order of the file."""
+  stems = {}
+  for name, array in weights.items():
+    match = _STEM.fullmatch(name)
+    # At most 4 channels: the others are of layers inside the network.
+    if match and len(array.shape) == 4 and array.shape[1] <= 4:
+      stems.setdefault(match[1], match[2])
+  for prefix in list(stems)[:_MAX_CANDIDATES]:
+    yield _candidate(weights, prefix, is_numbered=stems[prefix] == "0")
+
+
+def _candidate(weights, prefix: str, *, is_numbered: bool) -> _Candidate:
+  inner = {
+    name.removeprefix(prefix): array
+    for name, array in weights.items()
+    if name.startswith(prefix)
+  }
+  theirs = {name: name for name in inner}
+  difference = foreign_resnet.Difference()
+  if is_numbered:
+    theirs, stem_relu = _with_names(inner)
+    difference = foreign_resnet.Difference(stem_relu=stem_relu)
+  arrays, beside = {}, {}
+  for name, array in inner.items():
+    new = theirs[name].replace(".shortcut.", ".downsample.")
+    reason = _known(new)
+    if reason is None and not _BODY.match(new):
+      reason = "beside the encoder"
+    if reason is None:
+      arrays[new] = array
+    else:
+      beside[name] = reason
+  arrays, assumed = _without_splits(arrays)
+  return _Candidate(prefix, arrays, beside, is_numbered, difference, assumed)
+
+
+def _chosen(candidates: list[_Candidate]) -> _Candidate | None:
+  # An incomplete ResNet is an error that lists its names.
+  found = [
+    c for c in candidates if any(name.startswith("layer") for name in c.arrays)
+  ]
+  for _, pattern in _PREFERRED:
+    preferred = re.compile(_WRAPPERS + pattern)
+    for candidate in found:
+      if preferred.fullmatch(candidate.prefix):
+        return candidate  # Even if incomplete: another one would be a surprise.
+  found = [c for c in found if c.is_complete()] or found
+  plain = re.compile(_WRAPPERS + _PLAIN)
+  for candidate in found:
+    if plain.fullmatch(candidate.prefix) and _is_main(candidate, found):
+      return candidate
+  return min(found, key=lambda c: _rank(c.prefix), default=None)
+
+
+def _is_main(candidate: _Candidate, others: list[_Candidate]) -> bool:
+  """Whether each other encoder is one that its project keeps beside it."""
+  return all(
+    other is candidate or _known(f"{other.prefix}conv1.weight")
+    for other in others
+  )
+
+
+def _rank(prefix: str) -> int:
+  words = set(re.split(r"[._]", prefix))
+  return 1 - bool(words & _AVERAGED) + bool(words & _TRAINED)
+
+
+def _kind(chosen: _Candidate, weights: Arrays) -> str:
+  kinds = (*_PREFERRED, ("torchvision", _PLAIN), ("PyTorch", ".*"))
+  kind = next(
+    kind
+    for kind, pattern in kinds
+    if re.fullmatch(_WRAPPERS + pattern, chosen.prefix)
+  )
+  if kind != "backbone":
+    return kind
+  if chosen.is_numbered:
+    return "lightly"
+  parts = {part for name in weights for part in name.split(".")}
+  is_lightning = chosen.prefix in ("state_dict.backbone.", "backbone.")
+  if is_lightning and {"classifier", "momentum_projector"} & parts:
+    return "solo-learn"
+  lightlys = {"projection_head", "online_classifier", "student_head"}
+  return "lightly" if lightlys & parts else kind
 
 
 def _known(name: str) -> str | None:
@@ -259,15 +417,6 @@ def _known(name: str) -> str | None:
     if re.match(pattern, name) or re.match(pattern, name[bare:]):
       return reason
   return None
-
-
-def _project(weights) -> str:
-  """Project of an encoder named `backbone` or `encoder`, from its heads."""
-  parts = {part for name in weights for part in name.split(".")}
-  if {"projector", "classifier", "momentum_projector"} & parts:
-    return "solo-learn"
-  lightlys = {"projection_head", "online_classifier", "student_head"}
-  return "lightly" if lightlys & parts else "backbone"
 
 
 def _without_splits(
@@ -304,19 +453,19 @@ def _without_splits(
   )
 
 
-def _with_names(inner) -> tuple[dict[str, stored_arrays.StoredArray], bool]:
+def _with_names(inner: Arrays) -> tuple[dict[str, str], bool]:
   """Names the numbered children of a ResNet in an nn.Sequential.
 
   Returns:
-    The arrays, and whether a ReLU is between the normalization of the stem and
-    the first stage. lightly's own ResNet applies its ReLU in `forward`, so that
-    a Sequential of its children has none.
+    torchvision's name by name, and whether a ReLU is between the normalization
+    of the stem and the first stage. lightly's own ResNet applies its ReLU in
+    `forward`, so that a Sequential of its children has none.
   """
   numbers = sorted(
     {
       int(name.split(".")[0])
       for name in inner
-      if re.match(r"\d+\.\d+\.conv1\.", name)
+      if re.match(r"\d{1,3}\.\d+\.conv1\.", name)
     }
   )
   children = {"0": "conv1", "1": "bn1"}
@@ -324,7 +473,7 @@ def _with_names(inner) -> tuple[dict[str, stored_arrays.StoredArray], bool]:
     {str(number): f"layer{i}" for i, number in enumerate(numbers, 1)}
   )
   named = {}
-  for name, array in inner.items():
+  for name in inner:
     first, _, rest = name.partition(".")
-    named[f"{children.get(first, first)}.{rest}"] = array
+    named[name] = f"{children.get(first, first)}.{rest}"
   return named, not numbers or numbers[0] > 2

@@ -1,5 +1,6 @@
 """Imports encoders from other projects' weights and exports them again."""
 
+import io
 import json
 import os
 from collections.abc import Callable
@@ -19,29 +20,38 @@ from tf_ssl.export import (
 from tf_ssl.ops import pixels, workdir
 
 _KINDS = (
-  "MoCo, VISSL, torchvision, lightly, solo-learn (PyTorch), SimCLR (TensorFlow "
-  "2), or a SavedModel of tf_ssl"
+  "a ResNet with torchvision's names under any prefix (PyTorch), SimCLR "
+  "(TensorFlow 2), or a SavedModel of tf_ssl"
 )
 _OPSET = 17  # Of ONNX 1.12, 2022.
 
 
-def read_encoder(path: str) -> tuple[resnet.ResNet, dict[str, object]]:
+def read_encoder(
+  path: str, *, prefix: str | None = None, stem_padding: int | None = None
+) -> tuple[resnet.ResNet, dict[str, object]]:
   """Builds the encoder whose weights a file has; executes nothing of the file.
 
   Args:
     path: file or folder in one of `weight_files.FORMATS`, or a SavedModel of
       this project.
+    prefix: prefix of the encoder's names, such as "teacher.backbone"; None
+      chooses as `layouts.recognize`.
+    stem_padding: padding of a 3x3 stem, px; None takes the project's, or 1.
 
   Returns:
     The encoder, and the entry "weights" for provenance.json: file, sha256,
-    kind, ignored (names by reason), assumed, and differences_from_torchvision.
+    kind, prefix, other_prefixes (of other complete encoders), ignored (names by
+    reason), assumed, and differences_from_torchvision.
 
   Raises:
-    UsageError: the file cannot be read, its kind is unknown, or it has unknown
-      or missing names.
+    UsageError: the file cannot be read, its kind is unknown, the encoder has
+      unknown or missing names, or nothing is under `prefix`.
   """
   weights = weight_files.read(path)
-  found = layouts.recognize(weights)
+  try:
+    found = layouts.recognize(weights, prefix=prefix, stem_padding=stem_padding)
+  except errors.UsageError as error:
+    raise errors.UsageError(f"weights {path}: {error}") from error
   if found is None:
     raise errors.UsageError(
       f"weights {path} are of an unknown kind; expected {_KINDS}; found "
@@ -51,8 +61,9 @@ def read_encoder(path: str) -> tuple[resnet.ResNet, dict[str, object]]:
     raise errors.UsageError(
       f"weights {path}, read as {found.kind}, have unknown names: "
       f"{torchvision_names.listed(found.unknown)}; expected only a ResNet, "
-      "heads, a momentum encoder, a queue and training state"
+      "heads and training state"
     )
+  weight_files.check_size(found.weights, path)
   difference = _recorded_difference(path) or found.difference
   encoder = torchvision_names.build(
     found.weights, path=path, difference=difference
@@ -61,6 +72,8 @@ def read_encoder(path: str) -> tuple[resnet.ResNet, dict[str, object]]:
     "file": os.path.basename(os.path.normpath(path)),
     "sha256": weight_files.sha256(path),
     "kind": found.kind,
+    "prefix": found.prefix,
+    "other_prefixes": list(found.others),
     "ignored": found.ignored,
     "assumed": list(found.assumed),
     "differences_from_torchvision": difference.described(),
@@ -94,7 +107,8 @@ def write_encoder(
   with workdir.writable(path, "the output"):
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     with workdir.replacing_file(path, overwrite=overwrite) as temporary:
-      _WRITERS[suffix](encoder, os.fspath(temporary))
+      # The libraries hide the error of a full disk behind others.
+      temporary.write_bytes(_WRITERS[suffix](encoder))
 
 
 def _check_torchvisions(encoder: tf.keras.Model) -> None:
@@ -113,7 +127,7 @@ def _check_torchvisions(encoder: tf.keras.Model) -> None:
     )
 
 
-def _write_torch(encoder: resnet.ResNet, path: str) -> None:
+def _torch_file(encoder: resnet.ResNet) -> bytes:
   try:
     import torch
   except ImportError:
@@ -121,17 +135,19 @@ def _write_torch(encoder: resnet.ResNet, path: str) -> None:
       "writing .pth needs PyTorch: pip install torch, or write .npz, which has "
       "the same names and shapes"
     ) from None
-  state = torchvision_names.state_dict(encoder)
-  torch.save({name: torch.from_numpy(w) for name, w in state.items()}, path)
+  state, file = torchvision_names.state_dict(encoder), io.BytesIO()
+  torch.save({name: torch.from_numpy(w) for name, w in state.items()}, file)
+  return file.getvalue()
 
 
-def _write_npz(encoder: resnet.ResNet, path: str) -> None:
-  with open(path, "wb") as file:
-    np.savez(file, **torchvision_names.state_dict(encoder))
+def _npz_file(encoder: resnet.ResNet) -> bytes:
+  file = io.BytesIO()
+  np.savez(file, **torchvision_names.state_dict(encoder))
+  return file.getvalue()
 
 
-def _write_onnx(encoder: tf.keras.Model, path: str) -> None:
-  """Writes the network for inference, preprocessing included.
+def _onnx_file(encoder: tf.keras.Model) -> bytes:
+  """The network for inference, preprocessing included.
 
   The model computes `features` [B, D] from `images` [B, 3, H, W] float32, RGB,
   0..255, of any number and size.
@@ -172,14 +188,14 @@ def _write_onnx(encoder: tf.keras.Model, path: str) -> None:
     },
   )
   onnx.checker.check_model(model)
-  onnx.save(model, path)
+  return model.SerializeToString()
 
 
-_WRITERS: dict[str, Callable[[tf.keras.Model, str], None]] = {
-  ".pth": _write_torch,
-  ".pt": _write_torch,
-  ".npz": _write_npz,
-  ".onnx": _write_onnx,
+_WRITERS: dict[str, Callable[[tf.keras.Model], bytes]] = {
+  ".pth": _torch_file,
+  ".pt": _torch_file,
+  ".npz": _npz_file,
+  ".onnx": _onnx_file,
 }
 
 

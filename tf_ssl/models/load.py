@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 from tf_ssl import errors
+from tf_ssl.export import weight_files
 from tf_ssl.models import (
   encoder_models,
   image_model,
@@ -179,7 +180,13 @@ def read(
       "tools.import_weights, and give the folder that it writes"
     )
   problem = "is of an unknown kind" if os.path.exists(path) else "was not found"
-  raise errors.UsageError(f"model {path} {problem}; expected {KINDS}")
+  hint = ""
+  if os.path.isfile(path) and suffix in weight_files.SUFFIXES:
+    hint = (
+      f". Weights become a model with tools.import_weights --weights={path} "
+      "--output=FOLDER; then give the folder"
+    )
+  raise errors.UsageError(f"model {path} {problem}; expected {KINDS}{hint}")
 
 
 def _read_run(path: str, layer: str | None, restore_run) -> reader.Reader:
