@@ -71,7 +71,9 @@ def _mean(images):
   return np.asarray(images).mean(axis=(1, 2))
 
 
-def test_a_model_that_takes_one_image_although_it_allows_more_gets_one():
+def test_a_model_that_takes_one_image_although_it_allows_more_gets_one(
+  caplog,
+):
   def run(images):
     if len(images) > 1:
       raise RuntimeError("reshape to [1, 3]")
@@ -79,7 +81,8 @@ def test_a_model_that_takes_one_image_although_it_allows_more_gets_one():
 
   found = image_model.ImageModel("a", _reader(run, is_numpy=True))
   np.testing.assert_allclose(found.features(_images()), _mean(_images()))
-  assert found.description.batch_size == 1
+  np.testing.assert_allclose(found.features(_images(2)), _mean(_images(2)))
+  assert "one by one" in caplog.text and caplog.text.count("reshape") == 1
 
 
 def test_a_model_that_merges_the_images_of_a_batch_gets_one():

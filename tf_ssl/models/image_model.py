@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from tf_ssl import errors
 from tf_ssl.models import feature_extractor
@@ -114,7 +115,7 @@ class ImageModel:
     )
     width = self._probe().shape[1]  # Also sets the note.
     self.description = describe(
-      name, self._reader, path, self._preparation, width, self._note
+      name, reader, path, self._preparation, width, self._note
     )
 
   def __repr__(self) -> str:
@@ -141,9 +142,12 @@ class ImageModel:
       len(shape) == 4 and shape[3] == 3 and shape[0],
       f"images have shape {shape}; expected [B, H, W, 3] with B >= 1",
     )
-    step = self._reader.batch_size or shape[0]
-    parts = [self._part(images[i : i + step]) for i in range(0, shape[0], step)]
-    features = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    try:
+      features = self._parts(images)
+    except errors.UsageError as error:
+      if self._reader.batch_size is not None or shape[0] == 1:
+        raise
+      features = self._one_by_one(images, error)
     if not np.isfinite(features).all():
       bad = np.flatnonzero(~np.isfinite(features).all(axis=1))
       raise errors.UsageError(
@@ -153,6 +157,24 @@ class ImageModel:
         "not the one that it was trained with"
       )
     return features
+
+  def _parts(self, images) -> np.ndarray:
+    """Features of images, in batches of the size that the model requires."""
+    step = self._reader.batch_size or len(images)
+    parts = [
+      self._part(images[i : i + step]) for i in range(0, len(images), step)
+    ]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+  def _one_by_one(self, images, error: errors.UsageError) -> np.ndarray:
+    """Features of images on which the model fails as one batch.
+
+    Its file allows any number of images, but its computation one.
+    """
+    self._part(images[:1])  # Raises if the number is not the reason.
+    logging.warning("%s; from now on it gets images one by one", error)
+    self._reader = self._reader._replace(batch_size=1)
+    return self._parts(images)
 
   def _part(self, images) -> np.ndarray:
     """Features of at most as many images as the model takes."""
@@ -199,20 +221,10 @@ class ImageModel:
     return features
 
   def _probe(self) -> np.ndarray:
-    """Runs the model on images of noise.
-
-    A model that fails on two images at once, although its file allows any
-    number, gets them one by one.
-    """
+    """Runs the model on one image of noise."""
     size = self._preparation.size or (_PROBE_SIZE, _PROBE_SIZE)
-    images = np.random.default_rng(0).integers(0, 256, [2, *size, 3], np.uint8)
-    features = self._part(images[:1])
-    if self._reader.batch_size is None:
-      try:
-        self._part(images)
-      except errors.UsageError:
-        self._reader = self._reader._replace(batch_size=1)
-    return features
+    image = np.random.default_rng(0).integers(0, 256, [1, *size, 3], np.uint8)
+    return self._part(image)
 
 
 def describe(
