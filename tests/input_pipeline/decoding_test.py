@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, ImageOps
 
 from tf_ssl.input_pipeline import decoding
 
@@ -25,6 +25,13 @@ def encoded(image, kind, **options):
   file = io.BytesIO()
   image.save(file, kind, **options)
   return file.getvalue()
+
+
+def window_of(data, window):
+  """Decodes a window, with the orientation that the header says."""
+  stored = decoding.stored_sides(data)
+  turn = decoding.headers(data[None], stored[None]).orientation[0]
+  return decoding.decode_window(data, tf.constant(window), turn)
 
 
 def jpeg(image, **options):
@@ -109,7 +116,7 @@ def test_sides_are_read_from_the_header(name):
 @pytest.mark.parametrize("name", CASES)
 def test_a_window_equals_the_part_of_the_full_image(name):
   data = tf.constant(CASES[name][0])
-  part = decoding.decode_window(data, tf.constant([3, 2, 8, 5]))
+  part = window_of(data, [3, 2, 8, 5])
   whole = decoding.decode(data)[3:11, 2:7]
   # In JPEGs, upsampled color depends on pixels beyond the window.
   tolerance = 12 if name.startswith("jpeg") else 0
@@ -119,10 +126,49 @@ def test_a_window_equals_the_part_of_the_full_image(name):
 def test_a_large_jpeg_is_decoded_partially_to_the_same_pixels(shared_data):
   path = sorted((shared_data / "coco" / "train2017").glob("*.jpg"))[0]
   data = tf.constant(path.read_bytes())
-  part = decoding.decode_window(data, tf.constant([64, 128, 200, 160]))
+  part = window_of(data, [64, 128, 200, 160])
   whole = decoding.decode(data)[64:264, 128:288]
   inside = np.s_[2:-2, 2:-2]
   np.testing.assert_array_equal(part[inside], whole[inside])
+
+
+@pytest.fixture(scope="module", params=range(1, 9))
+def photograph(request):
+  """A JPEG with an EXIF orientation, and its upright pixels."""
+  large = RGB.resize((40, 64), Image.Resampling.BILINEAR)
+  exif = Image.Exif()
+  exif[0x0112] = request.param
+  data = encoded(large, "JPEG", quality=95, exif=exif)
+  upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+  return tf.constant(data), np.asarray(upright).astype(int)
+
+
+def test_a_photograph_is_decoded_upright(photograph):
+  data, upright = photograph
+  image = decoding.decode(data)
+  assert image.shape == upright.shape
+  assert np.abs(image.numpy() - upright).max() <= 3
+  assert decoding.sides(data).numpy().tolist() == list(upright.shape[:2])
+
+
+def test_a_window_of_a_photograph_is_upright(photograph):
+  data, upright = photograph
+  part = window_of(data, [5, 9, 20, 11]).numpy()
+  assert part.shape == (20, 11, 3)
+  assert np.abs(part[2:-2, 2:-2] - upright[7:23, 11:18]).max() <= 3
+
+
+def test_only_the_window_of_a_photograph_is_decoded(photograph, monkeypatch):
+  decoded = []
+  real = tf.io.decode_and_crop_jpeg
+
+  def spy(contents, window, *args, **kwargs):
+    decoded.append(window.numpy().tolist()[2:])
+    return real(contents, window, *args, **kwargs)
+
+  monkeypatch.setattr(tf.io, "decode_and_crop_jpeg", spy)
+  window_of(photograph[0], [5, 9, 20, 11])
+  assert sorted(*decoded) == [11, 20]
 
 
 def test_a_top_down_bmp_is_not_flipped():

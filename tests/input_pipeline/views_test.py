@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, ImageOps
 
 from tf_ssl import batches, errors
 from tf_ssl.augment import crop, recipes, resize
@@ -72,6 +72,29 @@ def test_each_view_is_the_window_of_its_draw(records):
       )
       assert one.crops[v].shape == (view.size, view.size, 3)
       _assert_equal(one.crops[v], expected)
+
+
+def test_views_of_photographs_are_windows_of_the_upright_images(tmp_path):
+  y, x = np.mgrid[:48, :80]
+  pixels = np.stack([5 * y, 3 * x, 2 * y + x], -1).astype(np.uint8)
+  for number in range(1, 9):
+    exif = Image.Exif()
+    exif[0x0112] = number
+    Image.fromarray(pixels).save(
+      tmp_path / f"{number}.jpg", exif=exif, quality=95, subsampling=0
+    )
+  records = image_folder.read(str(tmp_path))
+  boxes = np.int32([[-1] * 4, [6, 12, 40, 47]] * 4)  # Upright.
+  draws = _draws(8)
+  found = _load(records._replace(boxes=boxes), range(8), draws)
+  for row, one in enumerate(found):
+    with Image.open(records.path(row)) as stored:
+      image = np.asarray(ImageOps.exif_transpose(stored))
+    region = [12, 6, 35, 34] if row % 2 else [0, 0, *image.shape[:2]]
+    for v, view in enumerate(_VIEWS):
+      expected = _cut(image, region, draws[row, v][None, None], view)
+      difference = one.crops[v].numpy().astype(int) - expected
+      assert np.abs(difference).max() <= 4  # JPEG decoders differ.
 
 
 def test_views_of_an_example_of_two_images_come_one_from_each_box(records):

@@ -5,14 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
 from tf_ssl import errors
 from tf_ssl.augment import resize
 from tf_ssl.datasets.annotations import annotations as annotations_lib
 from tf_ssl.input_pipeline import decoding, loading, order
 from tf_ssl.input_pipeline import skipped as skipped_lib
-from tf_ssl.ops import pixels, progress
+from tf_ssl.ops import orientation, pixels, progress
 
 _CHUNK = 4  # Images loaded sequentially.
 _TOLERANCE = 0.02  # Relative deviation of an image's aspect ratio.
@@ -178,8 +177,8 @@ def of_annotated_shape(
 def _mismatch(data, index: int) -> str | None:
   width, height = data.image_sizes[index].tolist()
   try:
-    with Image.open(os.path.realpath(data.images.path(index))) as image:
-      found = image.size
+    path = os.path.realpath(data.images.path(index))
+    found = orientation.upright_size(path)
   except Exception:  # Pillow raises various errors on damaged files.
     return skipped_lib.why_unusable(data.images, index, None)
   if abs(found[0] * height / (found[1] * width) - 1) <= _TOLERANCE:

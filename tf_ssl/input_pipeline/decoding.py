@@ -1,17 +1,21 @@
 """Decodes images: JPEG, PNG, BMP, PGM and the first frame of a GIF; and masks.
 
 Images become [H, W, 3] uint8: gray is repeated, alpha dropped, palettes looked
-up, 16 bits truncated to 8, CMYK converted. Other files fail in the graph.
+up, 16 bits truncated to 8, CMYK converted. JPEGs are turned upright as their
+EXIF data say. Other files fail in the graph.
 
 BMP and PGM are decoded by graph operations rather than by Pillow in a Python
 function, because a graph also runs in the workers of a tf.data service.
 """
 
 import io
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image
+
+from tf_ssl.ops import orientation
 
 _DCT = "INTEGER_ACCURATE"  # As in Pillow; TensorFlow's default is coarser.
 _PGM_HEADER = 1024  # Maximum size of a PGM header with comments, bytes.
@@ -22,8 +26,42 @@ _LOSSY = ("JPEG", "WEBP", "JPEG2000")
 _LARGEST_ID = 2**16 - 1
 
 
+class Headers(NamedTuple):
+  """What the headers of n images say.
+
+  Attributes:
+    sides: [n, 2] int32, heights and widths of the upright images, pixels.
+    orientation: [n] int32, orientations of their files, see `ops.orientation`.
+  """
+
+  sides: tf.Tensor
+  orientation: tf.Tensor
+
+
+def headers(encoded: tf.Tensor, stored: tf.Tensor) -> Headers:
+  """Completes the headers of images; for many at once it costs little.
+
+  Args:
+    encoded: [n] string, contents of image files.
+    stored: [n, 2] int32, from `stored_sides`.
+  """
+  found = orientation.of_files(encoded)
+  return Headers(orientation.upright_sides(stored, found), found)
+
+
 def sides(encoded: tf.Tensor) -> tf.Tensor:
-  """Reads height and width, [2] int32, from the header of an image.
+  """Reads height and width, [2] int32, of an image as it is decoded.
+
+  Fails in the graph if the bytes are not an image.
+
+  Args:
+    encoded: [] string, content of an image file.
+  """
+  return headers(encoded[None], stored_sides(encoded)[None]).sides[0]
+
+
+def stored_sides(encoded: tf.Tensor) -> tf.Tensor:
+  """Reads height and width, [2] int32, before the image is turned upright.
 
   Fails in the graph if the bytes are not an image.
 
@@ -59,12 +97,15 @@ def sides(encoded: tf.Tensor) -> tf.Tensor:
   return tf.ensure_shape(found, [2])
 
 
-def decode_window(encoded: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
+def decode_window(
+  encoded: tf.Tensor, window: tf.Tensor, turn: tf.Tensor
+) -> tf.Tensor:
   """Decodes a window of an image; JPEGs are decoded partially.
 
   Args:
     encoded: [] string, content of an image file.
-    window: [4] int32: ymin, xmin, height, width, pixels.
+    window: [4] int32: ymin, xmin, height, width in the upright image, pixels.
+    turn: [] int32, orientation of the file, from `headers`.
 
   Returns:
     [height, width, 3] uint8.
@@ -79,11 +120,18 @@ def decode_window(encoded: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
     ):
       return image[y : y + h, x : x + w]
 
-  return tf.cond(
-    tf.io.is_jpeg(encoded),
-    lambda: tf.io.decode_and_crop_jpeg(encoded, window, 3, dct_method=_DCT),
-    cut,
-  )
+  def jpeg() -> tf.Tensor:
+    stored = tf.cond(
+      turn == orientation.UPRIGHT,
+      lambda: window,
+      lambda: orientation.stored_window(
+        window, tf.io.extract_jpeg_shape(encoded)[:2], turn
+      ),
+    )
+    image = tf.io.decode_and_crop_jpeg(encoded, stored, 3, dct_method=_DCT)
+    return orientation.upright(image, turn)
+
+  return tf.cond(tf.io.is_jpeg(encoded), jpeg, cut)
 
 
 def decode(encoded: tf.Tensor) -> tf.Tensor:
@@ -95,12 +143,15 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
   Returns:
     [H, W, 3] uint8.
   """
+
+  def jpeg() -> tf.Tensor:
+    stored = tf.io.decode_jpeg(encoded, 3, dct_method=_DCT)
+    turn = orientation.of_files(encoded[None])[0]
+    return orientation.upright(stored, turn)
+
   image = tf.case(
     [
-      (
-        tf.io.is_jpeg(encoded),
-        lambda: tf.io.decode_jpeg(encoded, 3, dct_method=_DCT),
-      ),
+      (tf.io.is_jpeg(encoded), jpeg),
       (_starts(encoded, b"BM"), lambda: _decode_bmp(encoded)),
       (_starts(encoded, b"P5"), lambda: _decode_pgm(encoded)),
     ],

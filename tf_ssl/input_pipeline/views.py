@@ -67,13 +67,15 @@ def view_loader(
   @tf.function(autograph=False)
   def read(location: loading.Location):
     encoded = source.read(location)
-    return encoded, decoding.sides(encoded), location.box
+    return encoded, decoding.stored_sides(encoded), location.box
 
   @tf.function(autograph=False)
   def draw(
-    sides: tf.Tensor, boxes: tf.Tensor, draws: tf.Tensor
-  ) -> tuple[tf.Tensor, tf.Tensor]:
-    regions = tf.reshape(loading.regions(boxes, sides), [-1, places, 4])
+    encoded: tf.Tensor, stored: tf.Tensor, boxes: tf.Tensor, draws: tf.Tensor
+  ) -> tuple[tf.Tensor, ...]:
+    headers = decoding.headers(encoded, stored)
+    regions = loading.regions(boxes, headers.sides)
+    regions = tf.reshape(regions, [-1, places, 4])
     outer, windows = [], [None] * len(views)
     for place, numbers in enumerate(shown):
       drawn = crop_lib.random_windows(
@@ -87,15 +89,24 @@ def view_loader(
         numbers, tf.unstack(drawn - start, len(numbers), axis=1), strict=True
       ):
         windows[v] = window
-    return tf.stack(outer, axis=1), tf.stack(windows, axis=1)
+    return (
+      tf.reshape(encoded, [-1, places]),
+      tf.reshape(headers.orientation, [-1, places]),
+      tf.stack(outer, axis=1),
+      tf.stack(windows, axis=1),
+    )
 
   @tf.function(autograph=False)
   def cut(
-    encoded: tf.Tensor, outer: tf.Tensor, windows: tf.Tensor, index: tf.Tensor
+    encoded: tf.Tensor,
+    turns: tf.Tensor,
+    outer: tf.Tensor,
+    windows: tf.Tensor,
+    index: tf.Tensor,
   ) -> Loaded:
     crops = [None] * len(views)
     for place, numbers in enumerate(shown):
-      image = decoding.decode_window(encoded[place], outer[place])
+      image = decoding.decode_window(encoded[place], outer[place], turns[place])
       found = resize.resize_windows(
         image,
         tf.ensure_shape(tf.gather(windows, numbers), [len(numbers), 4]),
@@ -112,9 +123,8 @@ def view_loader(
     count = tf.size(indices, tf.int64)
     dataset = dataset.map(read).batch(count * places, True)
     dataset = dataset.map(
-      lambda encoded, sides, boxes: (
-        tf.reshape(encoded, [-1, places]),
-        *draw(sides, boxes, draws),
+      lambda encoded, stored, boxes: (
+        *draw(encoded, stored, boxes, draws),
         indices,
       )
     )

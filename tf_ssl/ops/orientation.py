@@ -1,0 +1,217 @@
+"""Orientation of photographs: the EXIF tag that says how a picture is upright.
+
+A camera stores pixels as its sensor lies, and the turn as the tag Orientation
+(CIPA DC-008, tag 0x0112): a number from 1 to 8; 1 means that the stored picture
+is upright. Upright pixels are the stored ones, transposed for 5 to 8, and then
+mirrored.
+
+Graph operations read the tag, because a graph also runs in the workers of a
+tf.data service.
+"""
+
+import tensorflow as tf
+from PIL import Image
+
+UPRIGHT = 1
+_TAG = 0x0112
+_MIRRORED_Y = (3, 4, 7, 8)
+_MIRRORED_X = (2, 3, 6, 7)
+_FIRST_TRANSPOSED = 5
+_NAME = b"Exif\0\0"
+_PREFIX = 4 + len(_NAME)  # Marker, length and name of a segment, bytes.
+_MAX_SEGMENTS = 256  # Before the EXIF data; a color profile may take several.
+_ENTRY = 12  # Bytes of a directory entry: tag, type, count and value.
+_LONG = 4  # Type of a value; the others are short integers.
+
+
+def of_files(encoded: tf.Tensor) -> tf.Tensor:
+  """Reads the orientations of picture files, [n] int32, 1..8.
+
+  It is 1 for files other than JPEGs, and where EXIF data are missing or
+  damaged. They are searched among the application and comment segments at the
+  start of a file.
+
+  Args:
+    encoded: [n] string, contents of picture files.
+  """
+
+  def part(position: int, size: int) -> tf.Tensor:
+    start = tf.minimum(position, tf.strings.length(encoded))
+    return tf.strings.substr(encoded, start, tf.fill(tf.shape(start), size))
+
+  # Most files start with a JFIF segment, followed by tables: no EXIF data.
+  usual = (part(2, 4) == b"\xff\xe0\0\x10") & (part(20, 2) == b"\xff\xdb")
+  upright_ones = usual | (part(0, 3) != b"\xff\xd8\xff")
+  return tf.cond(
+    tf.reduce_all(upright_ones),
+    lambda: tf.fill(tf.shape(encoded), UPRIGHT),
+    lambda: tf.map_fn(
+      lambda pair: tf.cond(
+        pair[0], lambda: tf.constant(UPRIGHT), lambda: _of_jpeg(pair[1])
+      ),
+      (upright_ones, encoded),
+      fn_output_signature=tf.int32,
+    ),
+  )
+
+
+def _of_jpeg(encoded: tf.Tensor) -> tf.Tensor:
+  """The orientation of a JPEG file, [] string, of at least 3 bytes."""
+  end = tf.strings.length(encoded) - _PREFIX
+
+  def prefix(position: tf.Tensor) -> tf.Tensor:
+    start = tf.clip_by_value(position, 0, tf.maximum(end, 0))
+    part = tf.strings.substr(encoded, start, _PREFIX)
+    data = tf.cast(tf.io.decode_raw(part, tf.uint8), tf.int32)
+    return tf.pad(data, [[0, _PREFIX - tf.size(data)]])
+
+  def is_exif(segment: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_all(segment[4:] == list(_NAME)) & (segment[1] == 0xE1)
+
+  def is_passed(position: tf.Tensor, segment: tf.Tensor) -> tf.Tensor:
+    kind = segment[1]  # APP0 to APP15, COM, or a fill byte.
+    skippable = (kind >= 0xE0) & (kind <= 0xEF) | (kind >= 0xFE)
+    return (
+      skippable & (segment[0] == 0xFF) & ~is_exif(segment) & (position < end)
+    )
+
+  def following(position: tf.Tensor, segment: tf.Tensor):
+    length = tf.where(segment[1] == 0xFF, 1, 2 + _length(segment))
+    return position + length, prefix(position + length)
+
+  start = tf.constant(2)
+  position, segment = tf.while_loop(
+    is_passed,
+    following,
+    (start, prefix(start)),
+    shape_invariants=(tf.TensorShape([]), tf.TensorShape([None])),
+    maximum_iterations=_MAX_SEGMENTS,
+  )
+  return tf.cond(
+    is_exif(segment) & (segment[0] == 0xFF),
+    lambda: _of_exif(
+      tf.strings.substr(
+        encoded, position + _PREFIX, _length(segment) + 2 - _PREFIX
+      )
+    ),
+    lambda: tf.constant(UPRIGHT),
+  )
+
+
+def _length(segment: tf.Tensor) -> tf.Tensor:
+  """Bytes of a segment without its marker, from its first bytes."""
+  return tf.maximum(256 * segment[2] + segment[3], 2)
+
+
+def _of_exif(block: tf.Tensor) -> tf.Tensor:
+  """The orientation in EXIF data, [] string: a TIFF file without pixels."""
+  data = tf.cast(tf.io.decode_raw(block, tf.uint8), tf.int64)
+  data = tf.pad(data, [[0, 1]])  # A zero, which is read beyond the end.
+  last = tf.size(data, tf.int64) - 1
+  little = data[0] == ord("I")  # "II" or "MM".
+
+  def integers(positions: tf.Tensor, size: int) -> tf.Tensor:
+    """Integers of `size` bytes at positions [...] int64."""
+    places = tf.range(size, dtype=tf.int64)
+    digits = tf.gather(data, tf.minimum(positions[..., None] + places, last))
+    exponents = tf.where(little, places, size - 1 - places)
+    return tf.reduce_sum(digits * 256**exponents, axis=-1)
+
+  directory = integers(tf.constant(4, tf.int64), 4)
+  count = tf.minimum(integers(directory, 2), last // _ENTRY)
+  entries = directory + 2 + _ENTRY * tf.range(count)
+  entries = entries[integers(entries, 2) == _TAG]
+  values = tf.where(
+    integers(entries + 2, 2) == _LONG,
+    integers(entries + 8, 4),
+    integers(entries + 8, 2),
+  )
+  values = values[(values >= 1) & (values <= 8)]
+  found = tf.concat([values, [UPRIGHT]], axis=0)[0]
+  return tf.cast(found, tf.int32)
+
+
+def upright_sides(sides: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
+  """Heights and widths of upright pictures from those stored, or back.
+
+  Args:
+    sides: [..., 2] integer, heights and widths of the stored pictures.
+    orientation: [...] int32, 1..8.
+  """
+  return tf.where(
+    orientation[..., None] >= _FIRST_TRANSPOSED,
+    tf.reverse(sides, [-1]),
+    sides,
+  )
+
+
+def upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
+  """Turns a stored picture upright.
+
+  Args:
+    image: [H, W, C], pixels as stored.
+    orientation: [] int32, 1..8.
+
+  Returns:
+    [H, W, C] or [W, H, C].
+  """
+
+  def turned() -> tf.Tensor:
+    transposed = tf.cond(
+      orientation >= _FIRST_TRANSPOSED,
+      lambda: tf.transpose(image, [1, 0, 2]),
+      lambda: image,
+    )
+    step_y, step_x = tf.unstack(tf.where(_mirrored(orientation), -1, 1))
+    return transposed[::step_y, ::step_x]
+
+  return tf.cond(orientation == UPRIGHT, lambda: image, turned)
+
+
+def stored_window(
+  window: tf.Tensor, sides: tf.Tensor, orientation: tf.Tensor
+) -> tf.Tensor:
+  """Finds the pixels of a window of the upright picture in the stored one.
+
+  Args:
+    window: [4] int32, ymin, xmin, height, width in the upright picture, pixels.
+    sides: [2] int32, height and width of the stored picture, pixels.
+    orientation: [] int32, 1..8.
+
+  Returns:
+    [4] int32, a window of the stored picture.
+  """
+  start, size = window[:2], window[2:]
+  mirrored = upright_sides(sides, orientation) - start - size
+  start = tf.where(_mirrored(orientation), mirrored, start)
+  return tf.concat(
+    [upright_sides(start, orientation), upright_sides(size, orientation)], 0
+  )
+
+
+def upright_size(file: str) -> tuple[int, int]:
+  """Reads width and height of a picture as it is decoded, from its header.
+
+  Args:
+    file: path of a picture.
+
+  Raises:
+    Exception: the file cannot be read; Pillow raises various errors.
+  """
+  with Image.open(file) as image:
+    width, height = image.size
+    orientation = UPRIGHT
+    if image.format in ("JPEG", "MPO"):
+      exif = Image.Exif()
+      exif.load(image.info.get("exif", b""))
+      orientation = exif.get(_TAG)
+  if orientation in range(_FIRST_TRANSPOSED, 9):
+    return height, width
+  return width, height
+
+
+def _mirrored(orientation: tf.Tensor) -> tf.Tensor:
+  """[2] bool: whether the transposed picture is mirrored along y and x."""
+  return tf.reduce_any(
+    orientation == tf.constant([_MIRRORED_Y, _MIRRORED_X]), axis=1
+  )
