@@ -5,11 +5,18 @@ import importlib
 import pathlib
 import sys
 
+from ._cli import streams
+
 _NOT_TOOLS = ("__init__", "__main__", "main")
 
 
 def run() -> None:
   """Runs the tool named by the first argument, with the other arguments."""
+  with streams.prepared("tf-ssl"):
+    _run()
+
+
+def _run() -> None:
   name, arguments = (*sys.argv[1:2], ""), sys.argv[2:]
   if name[0] in ("", "-h", "--help", "help"):
     print("Usage: tf-ssl COMMAND [--help] [flags]\n\nCommands:")

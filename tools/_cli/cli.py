@@ -18,7 +18,7 @@ from absl import flags
 
 from tf_ssl import errors
 
-from . import gin_errors, gin_files, quiet
+from . import gin_errors, gin_files, quiet, streams
 
 
 class Invocation(NamedTuple):
@@ -137,25 +137,30 @@ class Tool:
     Exit code 0: done (an interrupted training has saved its state); 2: bad
     input, explained in one line on standard error; 75: another worker of the
     run was lost, and the same command resumes; 130: Ctrl-C before the start of
-    the work; 1: any other exception, with its traceback.
+    the work; 141: the reader of the output has left, as in `| head`; 1: any
+    other exception, with its traceback.
 
     Args:
       arguments: words of the command line after the program; None for those of
         this process.
     """
-    try:
-      self.call(sys.argv[1:] if arguments is None else arguments)
-    except KeyboardInterrupt:
-      sys.stdout.flush()
-      sys.stderr.flush()
-      os._exit(130)  # At once: remaining threads may never end.
-    except errors.UsageError as exception:
-      print(f"{self.name}: {_one_line(exception)}", file=sys.stderr)
-      sys.exit(2)
-    except errors.WorkerLostError as exception:
-      print(f"{self.name}: {_one_line(exception)}", file=sys.stderr, flush=True)
-      # At once: TensorFlow's shutdown would wait for the lost worker.
-      os._exit(errors.WorkerLostError.exit_code)
+    with streams.prepared(self.name):
+      try:
+        self.call(sys.argv[1:] if arguments is None else arguments)
+      except KeyboardInterrupt:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(130)  # At once: remaining threads may never end.
+      except errors.UsageError as exception:
+        if streams.reader_left(exception):
+          raise
+        print(f"{self.name}: {_one_line(exception)}", file=sys.stderr)
+        sys.exit(2)
+      except errors.WorkerLostError as exception:
+        message = f"{self.name}: {_one_line(exception)}"
+        print(message, file=sys.stderr, flush=True)
+        # At once: TensorFlow's shutdown would wait for the lost worker.
+        os._exit(errors.WorkerLostError.exit_code)
 
   def call(self, arguments: Sequence[str]) -> None:
     """Runs the tool; bad input raises `tf_ssl.errors.UsageError`."""
