@@ -63,6 +63,45 @@ def test_links_are_followed_but_not_in_cycles(tmp_path):
   assert _names(found) == ["a.jpg", "deep/b.jpg", "out/c.jpg"]
 
 
+def test_service_folders_are_no_class(tmp_path):
+  _write(tmp_path, cat__a=b"1", dog__a=b"1")
+  _write(tmp_path, **{"@eaDir__a": b"1", "cat__@eaDir__a": b"1"})
+  _write(tmp_path, **{"#recycle__a": b"1", "__MACOSX/b": b"1"})
+  found = image_folder.read(str(tmp_path), labeled=True)
+  assert _names(found) == ["cat/a.jpg", "dog/a.jpg"]
+  assert found.class_names == ("cat", "dog")
+
+
+def test_link_loops_and_pipes_are_passed_over(tmp_path):
+  _write(tmp_path, a=b"1")
+  (tmp_path / "self").symlink_to("self")
+  (tmp_path / "one").symlink_to("two")
+  (tmp_path / "two").symlink_to("one")
+  os.mkfifo(tmp_path / "pipe.jpg")
+  assert _names(image_folder.read(str(tmp_path))) == ["a.jpg"]
+
+
+def test_one_line_says_what_is_passed_over(tmp_path, caplog):
+  _write(tmp_path, a=b"1")
+  image_folder.read(str(tmp_path))
+  assert not caplog.records
+  for name in ("b.HEIC", "c.heic", "d.txt", "e.zip", "f"):
+    (tmp_path / name).touch()
+  (tmp_path / "loop").symlink_to("loop")
+  image_folder.read(str(tmp_path))
+  [line] = [record.getMessage() for record in caplog.records]
+  assert "found 1;" in line and "unpack" in line
+  for part in (".heic (2)", ".txt (1)", "link loop (1)", "no extension (1)"):
+    assert part in line
+
+
+def test_a_folder_of_other_files_names_their_kinds(tmp_path):
+  for name in ("b.heic", "c.heic"):
+    (tmp_path / name).touch()
+  with pytest.raises(errors.UsageError, match=r"\.heic \(2\)"):
+    image_folder.read(str(tmp_path))
+
+
 def test_a_dangling_link_is_listed(tmp_path):
   _write(tmp_path, a=b"1")
   (tmp_path / "b.jpg").symlink_to(tmp_path / "nowhere.jpg")

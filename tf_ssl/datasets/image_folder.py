@@ -1,21 +1,27 @@
 """A folder of images at any depth, with or without class folders."""
 
+import collections
 import os
 from collections.abc import Iterator
 
 import numpy as np
+from absl import logging
 
 from tf_ssl import errors
 from tf_ssl.datasets import records
 from tf_ssl.ops import names as names_lib
+from tf_ssl.ops import walk
 
 EXTENSIONS = (b".jpg", b".jpeg", b".jpe", b".jfif", b".png", b".bmp", b".gif")
+
+_ARCHIVES = (".7z", ".bz2", ".gz", ".rar", ".tar", ".tgz", ".xz", ".zip")
 
 
 def read(folder: str, *, labeled: bool = False) -> records.ImageRecords:
   """Lists the images under `folder`, in the order of their names.
 
-  Hidden files and folders are skipped; links are followed.
+  Links are followed. One line is logged of what was found and passed over:
+  files of other kinds, link loops, pipes, hidden and service folders (`walk`).
 
   Args:
     folder: folder to search, at any depth.
@@ -35,7 +41,8 @@ def read(folder: str, *, labeled: bool = False) -> records.ImageRecords:
       f"images: {folder!r} is not a folder; expected a folder of images"
     )
   try:
-    found = sorted(_scan(os.fsencode(root)))
+    passed = collections.Counter()
+    found = sorted(_scan(os.fsencode(root), passed))
   except OSError as error:
     raise errors.UsageError(
       f"images: cannot list {error.filename!r} ({error.strerror}); expected a"
@@ -45,13 +52,18 @@ def read(folder: str, *, labeled: bool = False) -> records.ImageRecords:
     names = ", ".join(os.fsdecode(e) for e in EXTENSIONS)
     raise errors.UsageError(
       f"images: found no image under {folder!r} (extensions {names}, at any"
-      " depth); expected a folder with at least one batch of images"
+      f" depth){_passed_over(passed)}; expected a folder with at least one"
+      " batch of images"
     )
   files = np.array([name for name, _ in found])
   sizes = np.array([size for _, size in found], np.int64)
   labels, class_names = None, ()
   if labeled:
     labels, class_names = _class_folders(folder, [name for name, _ in found])
+  if passed:
+    logging.warning(
+      "images %r: found %d%s", folder, len(found), _passed_over(passed)
+    )
   return records.ImageRecords(
     root, files, sizes, labels=labels, class_names=class_names
   )
@@ -59,25 +71,28 @@ def read(folder: str, *, labeled: bool = False) -> records.ImageRecords:
 
 def is_empty(folder: str) -> bool:
   """Whether there is no image at any depth below `folder`."""
-  return next(_scan(os.fsencode(folder)), None) is None
+  scan = _scan(os.fsencode(folder), collections.Counter())
+  return next(scan, None) is None
 
 
-def _scan(root: bytes) -> Iterator[tuple[bytes, int]]:
+def _scan(
+  root: bytes, passed: collections.Counter[str]
+) -> Iterator[tuple[bytes, int]]:
   """Yields path, relative to `root`, and bytes of each image below `root`."""
-  folders = [(b"", frozenset({os.path.realpath(root)}))]
-  while folders:
-    relative, ancestors = folders.pop()
-    with os.scandir(os.path.join(root, relative)) as entries:
-      for entry in entries:
-        if entry.name.startswith(b"."):
-          continue
-        name = os.path.join(relative, entry.name)
-        if entry.is_dir():
-          real = os.path.realpath(entry.path)
-          if real not in ancestors:  # A link to an ancestor is a cycle.
-            folders.append((name, ancestors | {real}))
-        elif entry.name.lower().endswith(EXTENSIONS):
-          yield name, _size(entry)
+  for name, entry in walk.walk(root, passed):
+    if name.lower().endswith(EXTENSIONS):
+      yield name, _size(entry)
+    else:
+      passed[walk.kind(os.fsdecode(entry.name))] += 1
+
+
+def _passed_over(passed: collections.Counter[str]) -> str:
+  """The end of a message: what was passed over, and what to do about it."""
+  if not passed:
+    return ""
+  archives = sum(passed[kind] for kind in _ARCHIVES)
+  hint = " (unpack the archives to read them)" if archives else ""
+  return f"; passed over {walk.described(passed)}{hint}"
 
 
 def _size(entry: os.DirEntry) -> int:

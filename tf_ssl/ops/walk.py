@@ -7,6 +7,8 @@ import stat
 from collections.abc import Iterator, Mapping
 from typing import AnyStr
 
+from tf_ssl.ops import names
+
 # Folders that storage devices, file managers and archivers add, in lower case.
 SERVICE_FOLDERS = frozenset(
   {
@@ -48,7 +50,8 @@ def walk(
   Raises:
     OSError: a folder cannot be listed.
   """
-  folders = [(root[:0], frozenset({os.path.realpath(root)}))]
+  start = os.path.realpath(root)
+  folders = [(root[:0], frozenset({start}))]
   while folders:
     relative, ancestors = folders.pop()
     with os.scandir(os.path.join(root, relative)) as entries:
@@ -57,7 +60,7 @@ def walk(
         reason = _passed_over(entry)
         if reason is None and entry.is_dir():
           real = os.path.realpath(entry.path)
-          if real not in ancestors:
+          if real not in ancestors and not _is_in(start, real):
             folders.append((path, ancestors | {real}))
           else:
             reason = "link loop"
@@ -75,7 +78,7 @@ def is_service(name: str) -> bool:
 def kind(name: str) -> str:
   """Returns the kind of a file in reports: its extension in lower case."""
   extension = os.path.splitext(name)[1].lower()
-  return extension or "no extension"
+  return names.escaped(extension) or "no extension"
 
 
 def described(passed: Mapping[str, int]) -> str:
@@ -90,6 +93,10 @@ def described(passed: Mapping[str, int]) -> str:
     rest = sum(count for _, count in ordered[_MAX_KINDS:])
     parts.append(f"other kinds ({rest})")
   return ", ".join(parts)
+
+
+def _is_in(path: AnyStr, folder: AnyStr) -> bool:
+  return os.path.commonpath([path, folder]) == folder
 
 
 def _passed_over(entry: os.DirEntry) -> str | None:
