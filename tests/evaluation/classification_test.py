@@ -44,6 +44,14 @@ def test_one_repetition_by_hand():
   assert "repetitions" not in found.details
 
 
+def test_constant_predictions_are_a_note():
+  found = _outcome([_predictions([1] * 8)] * 2, ["a", "b", "c"], names="xy")
+  assert any(
+    note.startswith("knn: all test images are predicted as one class, 'b'")
+    for note in found.notes
+  )
+
+
 def test_the_interval_of_the_test_images_is_wilsons_by_its_formula():
   found = _outcome([_predictions([0, 0, 0, 1, 1, 0, 0, 0])], ["a", "b", "c"])
   z, n, p = stats.norm.ppf(0.975), 8, 0.5

@@ -129,6 +129,15 @@ def test_divergence_is_named(tmp_path):
     problem.fit(tmp_path)
 
 
+def test_nothing_to_learn_is_named(tmp_path, monkeypatch):
+  problem = _Problem()
+  monkeypatch.setattr(
+    problem, "loss", lambda target: 0.0 * tf.reduce_sum(problem.head * target)
+  )
+  with pytest.raises(errors.UsageError, match="tiny: .* exactly 0 at 8 steps"):
+    problem.fit(tmp_path)
+
+
 @pytest.mark.parametrize(
   ("from_scratch", "start"), [(False, 3.0), (True, 20.0)]
 )

@@ -166,5 +166,19 @@ def test_invalid_regions_are_refused(before, after, tracks, message):
     representation.same_object_accuracy(before, after, tracks)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_not_finite_are_refused(value):
+  bad = np.ones([3, 4])
+  bad[1, 2] = value
+  for measure in (
+    representation.uniformity,
+    representation.rank_me,
+    representation.embedding_std,
+    representation.duplicate_share,
+  ):
+    with pytest.raises(errors.UsageError, match="NaN or infinity"):
+      measure(bad)
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

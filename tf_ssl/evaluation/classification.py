@@ -13,7 +13,7 @@ from matplotlib import figure as figure_lib
 from scipy import stats
 from sklearn import metrics
 
-from tf_ssl.evaluation import predictions, protocol, seeds
+from tf_ssl.evaluation import predictions, protocol, sanity, seeds
 from tf_ssl.reporting import charts, statistics
 
 PICTURE_FILE = "confusion.png"
@@ -103,6 +103,9 @@ def outcome(
       f"no test image of {len(unseen)} classes could be read: "
       f"{', '.join(unseen[:5])}"
     )
+  notes += sanity.warned(
+    own.protocol, sanity.of_predictions(counts, class_names)
+  )
   return own._replace(
     results=repeated.results() | own.results,
     details=details | own.details,

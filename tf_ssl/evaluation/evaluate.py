@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tf_ssl import errors
 from tf_ssl.evaluation import protocol as protocol_lib
-from tf_ssl.evaluation import report
+from tf_ssl.evaluation import report, sanity
 from tf_ssl.ops import workdir
 
 
@@ -73,6 +73,10 @@ def evaluate(
   with workdir.writable(output_dir, "--output_dir"):
     os.makedirs(output_dir, exist_ok=True)
   outcome = settings.protocol.run(subject, output_dir=output_dir, say=say)
+  notes = sanity.of_outcome(outcome.results, outcome.data)
+  outcome = outcome._replace(
+    notes=[*outcome.notes, *sanity.warned(outcome.protocol, notes)]
+  )
   page = report.write(outcome, subject, command, output_dir)
   for name, value in outcome.results.items():
     say(f"{subject.name}: {report.result_line(name, value)}")

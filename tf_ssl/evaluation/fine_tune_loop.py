@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_ssl import errors
+from tf_ssl.evaluation import sanity
 from tf_ssl.models import trainable
 from tf_ssl.ops import optimizers, progress
 
@@ -169,7 +170,7 @@ class FineTuneLoop:
       train, and the result of `test`.
 
     Raises:
-      UsageError: the loss became NaN or infinite.
+      UsageError: the loss became NaN or infinite, or is 0 from the start.
     """
     with self._encoder.restored():
       if from_scratch:
@@ -199,7 +200,7 @@ class FineTuneLoop:
       was left.
 
     Raises:
-      UsageError: the loss became NaN or infinite.
+      UsageError: the loss became NaN or infinite, or is 0 from the start.
     """
     for optimizer in self._optimizers:
       optimizer.reset()
@@ -216,15 +217,17 @@ class FineTuneLoop:
         for batch in batches(done) if done < steps else ():
           rate = tf.constant(self._sgd.rate(done, steps), tf.float32)
           loss = float(self._step(batch, rate))
-          if not np.isfinite(loss):
-            raise errors.UsageError(
-              f"{title}: the loss is {loss} at step {done + 1} of {steps}: "
-              "training has diverged; lower HEAD_LEARNING_RATE "
-              f"({self._sgd.head_learning_rate}) or ENCODER_LEARNING_RATE "
-              f"({self._sgd.encoder_learning_rate})"
-            )
           losses.append(loss)
           done += 1
+          sanity.check_loss(
+            losses,
+            step=done,
+            steps=steps,
+            title=title,
+            remedy="lower HEAD_LEARNING_RATE "
+            f"({self._sgd.head_learning_rate}) or ENCODER_LEARNING_RATE "
+            f"({self._sgd.encoder_learning_rate})",
+          )
           bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
           bar.update()
           if time.monotonic() - saved > _SAVE_SECONDS:

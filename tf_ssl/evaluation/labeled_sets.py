@@ -13,7 +13,7 @@ import numpy as np
 
 from tf_ssl import errors
 from tf_ssl.datasets import records as records_lib
-from tf_ssl.evaluation import protocol
+from tf_ssl.evaluation import protocol, sanity
 from tf_ssl.features import store
 from tf_ssl.models import image_model
 
@@ -145,11 +145,12 @@ def match(
       f"{_some(known - asked)}; add test images, or remove these classes from "
       "TRAIN_IMAGES"
     )
-  if len(known) < 2:
-    raise errors.UsageError(
-      f"TRAIN_IMAGES ({train.root}) has a single class, {_some(known)}; "
-      "expected at least two, each a folder of images"
-    )
+  sanity.check_classes(
+    _counts(train, names["TRAIN_IMAGES"]),
+    _counts(test, names["TEST_IMAGES"]),
+    sources=[f"TRAIN_IMAGES ({train.root})", f"TEST_IMAGES ({test.root})"],
+    advice="add a folder of images for each other class",
+  )
   # Without names by number: 2 comes before 10.
   order = sorted(known) if train.class_names else sorted(known, key=int)
   number = {name: i for i, name in enumerate(order)}
@@ -319,6 +320,9 @@ def _check(macro: str, records: records_lib.ImageRecords) -> None:
       f"{macro} ({records.root}) has no labels; expected class folders "
       "(CLASS/image.jpg), a manifest with a column `label`, or labeled records"
     )
+  errors.require(
+    len(labels), f"{macro} ({records.root}) has no images; expected some"
+  )
   negative = int(np.count_nonzero(labels < 0))
   if negative:
     first = records.name(int(np.argmax(labels < 0)))
@@ -336,6 +340,14 @@ def _names(records: records_lib.ImageRecords) -> dict[int, str]:
   if records.class_names:
     return {i: records.class_names[i] for i in present}
   return {i: str(i) for i in present}
+
+
+def _counts(
+  records: records_lib.ImageRecords, names: dict[int, str]
+) -> dict[str, int]:
+  """Number of images by class name."""
+  counts = np.bincount(records.labels)
+  return {name: int(counts[i]) for i, name in names.items()}
 
 
 def _mapped(

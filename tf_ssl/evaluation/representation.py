@@ -26,7 +26,8 @@ def alignment(
     mean of |q_i - k_i| ** exponent.
 
   Raises:
-    UsageError: the shapes differ or are not [B, E].
+    UsageError: the shapes differ or are not [B, E], or values are not
+      finite.
   """
   query, key = _unit(query, "query"), _unit(key, "key")
   errors.require(
@@ -52,7 +53,8 @@ def uniformity(embedding: np.ndarray, *, sharpness: float = 2.0) -> float:
     log mean exp(-sharpness * |x_i - x_j|^2) over i < j.
 
   Raises:
-    UsageError: there are fewer than two rows, or the shape is not [B, E].
+    UsageError: there are fewer than two rows, the shape is not [B, E], or
+      values are not finite.
   """
   unit = _unit(embedding, "embedding", rows=2)
   above = np.triu_indices(len(unit), k=1)
@@ -76,7 +78,7 @@ def rank_me(embedding: np.ndarray, *, epsilon: float = 1e-7) -> float:
     Effective rank, between 1 and min(B, E) (up to epsilon).
 
   Raises:
-    UsageError: the shape is not [B, E].
+    UsageError: the shape is not [B, E], or values are not finite.
   """
   singular_values = np.linalg.svd(
     _matrix(embedding, "embedding"), compute_uv=False
@@ -99,7 +101,7 @@ def embedding_std(embedding: np.ndarray) -> float:
     mean over channels of the standard deviation over rows.
 
   Raises:
-    UsageError: the shape is not [B, E].
+    UsageError: the shape is not [B, E], or values are not finite.
   """
   return float(np.mean(np.std(_unit(embedding, "embedding"), axis=0)))
 
@@ -118,7 +120,7 @@ def duplicate_share(
     Fraction of the sampled rows, 0..1; 0 for a single row.
 
   Raises:
-    UsageError: the shape is not [N, E].
+    UsageError: the shape is not [N, E], or values are not finite.
   """
   unit = _unit(embedding, "embedding").astype(np.float32)
   rows = np.unique(np.linspace(0, len(unit) - 1, sample).astype(int))  # [S]
@@ -187,6 +189,11 @@ def _matrix(values: np.ndarray, name: str, rows: int = 1) -> np.ndarray:
     matrix.ndim == 2 and len(matrix) >= rows and matrix.shape[1],
     f"{name} has shape {matrix.shape}; expected [B, E] with at least {rows} "
     "rows",
+  )
+  errors.require(
+    np.isfinite(matrix).all(),
+    f"{name} contains NaN or infinity; the encoder that computed it has "
+    "diverged, or its weights are damaged",
   )
   return matrix
 

@@ -62,6 +62,24 @@ def test_without_a_file_ids_count_from_zero(tmp_path):
   assert table[255] == masked_images.VOID
 
 
+def test_class_ids_choose_the_classes_and_are_not_void(tmp_path):
+  folder = _write(tmp_path / "images", "1.png")
+  found = mask_folders.read(folder, folder, class_ids=(0, 255))
+  assert found.class_ids == (0, 255) and found.void_ids == ()
+  assert found.class_names == ("class 0", "class 255")
+  (tmp_path / "names.txt").write_text("0: sky\n7: road\n255: car")
+  found = mask_folders.read(
+    folder,
+    folder,
+    classes=str(tmp_path / "names.txt"),
+    class_ids=(255, 0),
+    void_ids=(255, 7),
+  )
+  assert found.class_ids == (255, 0) and found.void_ids == (7,)
+  assert found.class_names == ("car", "sky")
+  assert found.table(2)[[0, 7, 255]].tolist() == [1, masked_images.VOID, 0]
+
+
 def test_the_error_for_unpaired_folders_says_what_to_change(tmp_path):
   images = _write(tmp_path / "images", "a/1.jpg")
   other = _write(tmp_path / "other", "1.png")

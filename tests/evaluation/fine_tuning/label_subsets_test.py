@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tf_ssl import errors
+from tf_ssl.datasets import records as records_lib
 from tf_ssl.evaluation.fine_tuning import label_subsets
 
 
@@ -57,6 +58,36 @@ def test_a_share_out_of_range_is_named(share):
 def test_a_class_without_images_is_named():
   with pytest.raises(errors.UsageError, match=r"\[2\].*3 classes"):
     label_subsets.balanced(np.array([0, 1]), 0.5, num_classes=3, seed=0)
+
+
+def _records(labels, names):
+  count = len(labels)
+  return records_lib.ImageRecords(
+    "/images",
+    np.array([b"%03d.png" % i for i in range(count)]),
+    np.arange(1, count + 1, dtype=np.int64),
+    labels=np.array(labels, np.int32),
+    class_names=names,
+  )
+
+
+def test_a_single_training_class_is_refused():
+  one = _records([0, 0, -1], ("dog",))
+  with pytest.raises(
+    errors.UsageError, match=r"/images\) has a single .*'dog'"
+  ):
+    label_subsets.match(one, one)
+
+
+def test_classes_without_test_images_are_named_and_counted(caplog):
+  found = label_subsets.match(
+    _records([0, 1, 2, 2], ("a", "b", "c")), _records([0, 1], ("a", "b"))
+  )
+  (note,) = found.notes
+  assert note.endswith(
+    "1 of 3 classes have no test images: 'c' (2 train images)"
+  )
+  assert note in caplog.text
 
 
 if __name__ == "__main__":

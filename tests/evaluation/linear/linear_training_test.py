@@ -139,6 +139,20 @@ def test_too_many_unreadable_images_are_an_error(records, tmp_path):
     _train(_model(), records, tmp_path / "grid.npz", skipped=skipped)
 
 
+def test_divergence_of_all_classifiers_stops_the_training(records, tmp_path):
+  grid = linear_training.LinearGrid(3, 2, (1e38, 3e38), seed=0)
+  with pytest.raises(errors.UsageError, match="diverged; lower LEARNING_RATES"):
+    linear_training.train(
+      _model(),
+      records,
+      grid,
+      _SCHEDULE,
+      file=str(tmp_path / "a.npz"),
+      image_size=8,
+      seed=0,
+    )
+
+
 def test_a_missing_folder_is_named(records, tmp_path):
   with pytest.raises(errors.UsageError, match="none/grid.npz"):
     _train(_model(), records, tmp_path / "none" / "grid.npz")

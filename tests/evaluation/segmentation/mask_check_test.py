@@ -122,6 +122,45 @@ def test_masks_of_void_alone_are_an_error(tmp_path):
     _check(data, tmp_path, max_skipped_fraction=1.0)
 
 
+def _binary(root, values=(0, 255), **reading):
+  """Four images with masks of two values."""
+  for name in ("images", "masks"):
+    (root / name).mkdir()
+  mask = np.full([6, 8], values[0], np.uint8)
+  mask[:3] = values[1]
+  for i in range(4):
+    Image.new("RGB", [8, 6]).save(root / "images" / f"{i}.png")
+    Image.fromarray(mask).save(root / "masks" / f"{i}.png")
+  return mask_folders.read(str(root / "images"), str(root / "masks"), **reading)
+
+
+def _roles(found):
+  return {"train": found, "test": found}
+
+
+def test_one_class_beside_void_is_refused_with_what_to_set(tmp_path):
+  found = _check(_binary(tmp_path), tmp_path)
+  with pytest.raises(
+    errors.UsageError,
+    match=r"MASKS \(.*masks\) has a single class, 'class 0' \(96 pixels\); .* "
+    r"50 % of the pixels are void.* 255; .*set CLASS_IDS=\(0, 255\)",
+  ):
+    mask_check.check_classes(_roles(found), ["class 0"])
+
+
+def test_one_class_without_void_is_refused(tmp_path):
+  found = _check(_binary(tmp_path, (0, 0)), tmp_path)
+  with pytest.raises(errors.UsageError, match="single class.*more classes$"):
+    mask_check.check_classes(_roles(found), ["class 0"])
+
+
+def test_class_ids_make_two_classes_of_0_and_255(tmp_path):
+  found = _check(_binary(tmp_path, class_ids=(0, 255)), tmp_path)
+  assert found.num_classes == 2 and found.void_pixels == 0
+  np.testing.assert_array_equal(found.pixels, [96, 96])
+  assert mask_check.check_classes(_roles(found), ["a", "b"]) == []
+
+
 def test_checked_masks_are_not_read_again(tmp_path):
   data = _write(tmp_path)
   first = _check(data, tmp_path)

@@ -239,6 +239,25 @@ def test_both_sides_must_have_the_same_classes(data, tmp_path):
     _run(_protocol(data, test=other), tmp_path)
 
 
+def test_masks_of_one_class_are_refused_before_training(data, tmp_path):
+  two = data.take([0, 1])._replace(void_ids=(1, 2, 255))
+  with pytest.raises(errors.UsageError, match=r"CLASS_IDS=\(0, 1, 2, 255\)"):
+    _run(_protocol(data, train=two, test=two), tmp_path)
+
+
+def test_constant_predictions_are_a_note(data, tmp_path, monkeypatch):
+  monkeypatch.setattr(
+    network.SegmentationNetwork,
+    "predict",
+    lambda self, image, sides: np.ones(sides, np.int32),
+  )
+  outcome, _ = _run(_protocol(data, steps=1), tmp_path)
+  assert any(
+    note.startswith("segmentation: seed 0: all test pixels are predicted as")
+    for note in outcome.notes
+  )
+
+
 def test_real_street_scenes_are_learned(shared_data, tmp_path):
   """Two CamVid images: better than predicting "road" everywhere."""
   data = camvid.read(str(shared_data / "camvid"), split="train").take([0, 1])

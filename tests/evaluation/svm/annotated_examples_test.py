@@ -109,6 +109,28 @@ def test_entries_that_the_reader_skipped_are_listed(data, tmp_path):
   assert found.skipped == {"000001.xml, object 1": "a box that is not finite"}
 
 
+def test_targets_that_measure_nothing_are_refused_before_images_are_read(
+  data, tmp_path
+):
+  train = data["trainval"]
+  everywhere = train._replace(targets=np.ones_like(train.targets))
+  for pair in ((everywhere, data["test"]), (everywhere, None)):
+    with pytest.raises(errors.UsageError, match="none of the .* classes"):
+      _extract(tmp_path / "out", *pair)
+  assert not (tmp_path / "out").exists()
+
+
+def test_equal_features_are_a_note(data, tmp_path):
+  examples = annotated_examples.AnnotatedExamples(
+    train=data["trainval"], test=data["test"], image_size=16
+  )
+  subject = voc_reference.subject(
+    lambda images: np.ones([len(images), 4], np.float32)
+  )
+  found = examples.extract(subject, str(tmp_path))
+  assert sum("have the same features" in note for note in found.notes) == 2
+
+
 def test_classes_are_matched_by_name(data, tmp_path):
   test = data["test"]._replace(class_names=("red", "green", "cow"))
   found = _extract(tmp_path, data["trainval"], test)

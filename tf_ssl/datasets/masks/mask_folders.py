@@ -12,6 +12,7 @@ def read(
   masks: str | None,
   *,
   classes: str | None = None,
+  class_ids: Sequence[int] | None = None,
   void_ids: Sequence[int] = (255,),
   mask_suffix: str = "",
   source: str = "",
@@ -28,6 +29,8 @@ def read(
       a/1.jpg.
     classes: file of class ids and names (`class_names`); void ids in it are not
       classes. None if ids are 0, 1, 2, ..., as found in the masks.
+    class_ids: mask values of the classes, in order, such as (0, 255), with the
+      names in `classes`, if any; None for all in `classes`. They are not void.
     void_ids: mask values of pixels to ignore.
     mask_suffix: end of the mask's name after the image's name, such as "_mask".
     source: name of the dataset, for reports; the folder of images by default.
@@ -47,6 +50,9 @@ def read(
       " neither; change IMAGES and MASKS, or TEST_IMAGES and TEST_MASKS"
     )
   names = {} if classes is None else class_names.read(classes)
+  if class_ids is not None:
+    names = {i: names.get(i, f"class {i}") for i in class_ids}
+    void_ids = [i for i in void_ids if i not in names]
   for number in void_ids:
     names.pop(number, None)
   return masked_images.pair(

@@ -200,12 +200,12 @@ def _check(data: MaskedImages) -> None:
   errors.require(
     all(isinstance(i, int) and 0 <= i < _VALUES for i in ids),
     f"{data.source}: class ids {ids}; expected whole numbers from 0 to"
-    f" {_VALUES - 1}; change CLASSES or VOID_IDS",
+    f" {_VALUES - 1}; change CLASSES, CLASS_IDS or VOID_IDS",
   )
   errors.require(
     len(set(ids)) == len(ids),
     f"{data.source}: class ids {data.class_ids} and void ids {data.void_ids};"
-    " expected each id once; change CLASSES or VOID_IDS",
+    " expected each id once; change CLASSES, CLASS_IDS or VOID_IDS",
   )
   errors.require(
     len(data.class_names) in (0, len(data.class_ids)),

@@ -13,7 +13,7 @@ from tf_ssl import errors
 from tf_ssl.datasets.annotations import (
   annotations as annotations_lib,
 )
-from tf_ssl.evaluation import fine_tune_loop, protocol, seeds
+from tf_ssl.evaluation import fine_tune_loop, protocol, sanity, seeds
 from tf_ssl.evaluation.detection import (
   coco_metrics,
   outcome,
@@ -110,6 +110,7 @@ class Detection:
       for role, each in sets.items():
         sets[role], reasons = self._usable(each, role)
         skipped |= reasons
+      doubts = sanity.one_sided(*map(_objects, sets.values()), unit="objects")
       runs = functools.cache(lambda: _Runs(self, encoder, **sets))
       for seed in self.seeds:
         stem = os.path.join(kept.folder, f"seed-{seed}")
@@ -118,6 +119,8 @@ class Detection:
           lambda folder, s=seed, path=stem: runs().run(s, path, folder),
         )
         say(f"seed {seed}: {outcome.headline(result['overall'])}")
+        if result["overall"]["AR100"] == 0:
+          doubts.append(f"seed {seed}: no detection is at an object")
         found.append(outcome.Run(seed, result, f"{stem}.png"))
     for role, each in sets.items():
       data[role] |= {"used": each.num_images, "classes": len(each.class_names)}
@@ -128,7 +131,7 @@ class Detection:
       settings=settings | {"seeds": list(self.seeds)},
       data=data,
       skipped=skipped,
-      notes=self._notes(encoder),
+      notes=[*self._notes(encoder), *sanity.warned("detection", doubts)],
     )
 
   def _sets(self) -> dict[str, annotations_lib.Annotations]:
@@ -371,6 +374,14 @@ class _Runs:
       images,
       skipped.reasons,
     )
+
+
+def _objects(data: annotations_lib.Annotations) -> dict[str, int]:
+  """Number of single objects by class name."""
+  counts = np.bincount(
+    data.class_ids[~data.crowd], minlength=len(data.class_names)
+  )
+  return dict(zip(data.class_names, counts.tolist(), strict=True))
 
 
 def _example(data, detections, index: int, image, size: int):

@@ -204,7 +204,7 @@ class _Runs:
       batch_size=min(_TEST_BATCH, settings.batch_size),
       skipped=skipped,
     )
-    count, top1, top5 = 0, 0, 0
+    count, top1, top5, predicted = 0, 0, 0, set()
     bar = progress.bar(title, total=test.num_images, unit="image")
     with bar, skipped.explained():
       for images, labels in dataset:
@@ -212,6 +212,7 @@ class _Runs:
         bar.update(len(labels))
         scores, labels = scores[labels >= 0], labels[labels >= 0]
         count += len(labels)
+        predicted.update(scores.argmax(axis=1).tolist())
         top1 += classifier.hits(scores, labels, 1)
         top5 += classifier.hits(scores, labels, outcome.TOP)
     errors.require(
@@ -223,6 +224,7 @@ class _Runs:
       "tested": count,
       "top1": 100 * top1 / count,
       "top5": 100 * top5 / count,
+      "predicted_classes": len(predicted),
       "skipped": _by_role("test", skipped),
     }
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from tf_ssl import errors
 from tf_ssl.datasets import records as records_lib
-from tf_ssl.evaluation import labeled_sets
+from tf_ssl.evaluation import labeled_sets, sanity
 
 
 class PartlyLabeled(NamedTuple):
@@ -45,8 +45,8 @@ def match(
     test: test images, the macro TEST_IMAGES.
 
   Raises:
-    UsageError: a set has no label, labels are beyond the named classes, or test
-      images have classes that no training image has.
+    UsageError: a set has no label, labels are beyond the named classes, test
+      images have classes that no training image has, or there is one class.
   """
   notes = []
   for role, found in (("train", train), ("test", test)):
@@ -77,12 +77,23 @@ def match(
       f"({', '.join(map(str, unknown[:5]))}); expected the same classes in "
       "TRAIN_IMAGES and TEST_IMAGES"
     )
+  num_classes = int(labels.max()) + 1
+  counts = [
+    np.bincount(each[each >= 0], minlength=num_classes).tolist()
+    for each in (labels, test_labels)
+  ]
+  names = train.class_names or tuple(map(str, range(num_classes)))
+  found = sanity.check_classes(
+    *(dict(zip(names, each, strict=False)) for each in counts),
+    sources=[f"TRAIN_IMAGES ({train.root})", f"TEST_IMAGES ({test.root})"],
+  )
+  notes += sanity.warned("fine_tuning", found)
   return PartlyLabeled(
     train,
     test._replace(
       labels=test_labels.astype(np.int32), class_names=train.class_names
     ),
-    int(labels.max()) + 1,
+    num_classes,
     notes,
   )
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib import figure as figure_lib
 
-from tf_ssl.evaluation import protocol
+from tf_ssl.evaluation import protocol, sanity
 from tf_ssl.reporting import charts, statistics
 
 TOP = 5  # Top-5 is reported for more than five classes.
@@ -28,6 +28,8 @@ class Run(NamedTuple):
     top1: percentage of test images whose class has the largest score.
     top5: percentage of test images whose class is among the five largest.
     skipped: {name of a skipped image: reason}.
+    predicted_classes: number of different predicted classes; None if an earlier
+      version kept the run.
   """
 
   share: float
@@ -40,6 +42,7 @@ class Run(NamedTuple):
   top1: float
   top5: float
   skipped: Mapping[str, str]
+  predicted_classes: int | None = None
 
   def text(self) -> str:
     """The result in one line."""
@@ -98,7 +101,11 @@ def outcome(
     tables=[_table(cells, intervals, measures)],
     pictures={_PICTURE: charts.png(_chart(cells, intervals), dpi=120)},
     skipped=skipped,
-    notes=[*notes, *_notes(cells, num_classes)],
+    notes=[
+      *notes,
+      *_notes(cells, num_classes),
+      *sanity.warned("fine_tuning", _constant(runs)),
+    ],
   )
 
 
@@ -113,6 +120,15 @@ def _notes(cells, num_classes) -> list[str]:
     "smallest possible subset"
     for (share, start), runs in cells.items()
     if start == "pretrained" and share < 1 and runs[0].images == num_classes
+  ]
+
+
+def _constant(runs: Sequence[Run]) -> list[str]:
+  constant = [run for run in runs if run.predicted_classes == 1]
+  return [
+    f"{run.text()} is no result of the model: all test images are predicted as "
+    "one class"
+    for run in constant
   ]
 
 

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from tf_ssl import errors
-from tf_ssl.evaluation import classification, labeled_sets, protocol
+from tf_ssl.evaluation import classification, labeled_sets, protocol, sanity
 from tf_ssl.evaluation.knn import classifier
 
 
@@ -83,6 +83,10 @@ class Knn(labeled_sets.FeatureProtocol):
       },
       tables=_tables(by_setting),
       skipped=train.skipped | test.skipped,
+      notes=sanity.warned(
+        "knn",
+        sanity.of_features({"train": train.values, "test": test.values}),
+      ),
     )
     return classification.outcome(
       [predicted[first]], test.labels, sets.class_names, own=own

@@ -13,6 +13,7 @@ from tf_ssl.evaluation import (
   labeled_sets,
   predictions,
   protocol,
+  sanity,
   seeds,
 )
 from tf_ssl.evaluation.linear import logistic
@@ -154,7 +155,13 @@ class LinearFast(labeled_sets.FeatureProtocol):
       },
       tables=[self._table(names, fitted)],
       skipped=features["train"].skipped | features["test"].skipped,
-      notes=self._notes(fitted),
+      notes=[
+        *self._notes(fitted),
+        *sanity.warned(
+          "linear_fast",
+          sanity.of_features({k: v.values for k, v in features.items()}),
+        ),
+      ],
     )
     return classification.outcome(
       predicted,

@@ -14,6 +14,7 @@ from tf_ssl.evaluation import (
   labeled_sets,
   predictions,
   protocol,
+  sanity,
   seeds,
 )
 from tf_ssl.evaluation.linear import linear_training
@@ -122,7 +123,11 @@ class LinearProbe(labeled_sets.FeatureProtocol):
         skipped |= unreadable
         trained.append(self._tested(grid, features, out))
         say(self._line(seed, trained[-1]))
-    return self._outcome(sets, features["test"].labels, trained, skipped)
+    notes = sanity.warned(
+      "linear",
+      sanity.of_features({k: v.values for k, v in features.items()}),
+    )
+    return self._outcome(sets, features["test"].labels, trained, skipped, notes)
 
   def _held_out(self, train, seed) -> np.ndarray:
     if not self.validation_fraction:
@@ -189,7 +194,7 @@ class LinearProbe(labeled_sets.FeatureProtocol):
         accuracies[-1] = grid.predict(*validation, number).accuracy()
     return Tested(accuracies, found)
 
-  def _outcome(self, sets, labels, trained, skipped) -> protocol.Outcome:
+  def _outcome(self, sets, labels, trained, skipped, notes) -> protocol.Outcome:
     choice = choose(
       self.learning_rates, trained, on_test=not self.validation_fraction
     )
@@ -206,7 +211,7 @@ class LinearProbe(labeled_sets.FeatureProtocol):
       details={"learning_rates": choice.details},
       tables=[choice.table],
       skipped=skipped,
-      notes=choice.notes,
+      notes=[*choice.notes, *notes],
     )
     return classification.outcome(
       [each.predictions[choice.number] for each in trained],

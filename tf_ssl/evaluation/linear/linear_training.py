@@ -17,7 +17,7 @@ import tensorflow as tf
 from tf_ssl import batches as batch_types
 from tf_ssl import errors
 from tf_ssl.datasets import records as records_lib
-from tf_ssl.evaluation import predictions
+from tf_ssl.evaluation import predictions, sanity
 from tf_ssl.input_pipeline import labeled_images
 from tf_ssl.input_pipeline import skipped as skipped_lib
 from tf_ssl.models import feature_extractor, image_model
@@ -243,7 +243,7 @@ def train(
 
   Raises:
     UsageError: too many images cannot be read, a batch is larger than the set,
-      or the folder cannot be written.
+      all classifiers have diverged, or the folder cannot be written.
   """
   num_images = records.num_examples
   steps = schedule.num_steps(num_images)
@@ -271,7 +271,7 @@ def train(
     ]
     return np.concatenate(parts), batch.label.numpy()
 
-  saved = time.monotonic()
+  saved, losses = time.monotonic(), []
   with progress.bar(
     title,
     total=steps * schedule.batch_size,
@@ -284,6 +284,14 @@ def train(
           features, labels, schedule.factor(grid.step, num_images)
         )
         least = np.min(loss, initial=np.inf, where=np.isfinite(loss))
+        losses.append(float(least))
+        sanity.check_loss(
+          losses,
+          step=grid.step,
+          steps=steps,
+          title=title,
+          remedy=f"lower LEARNING_RATES {grid.learning_rates}",
+        )
         bar.set_postfix_str(f"lowest loss {least:.3f}", refresh=False)
         bar.update(schedule.batch_size)
         if time.monotonic() - saved > _SAVE_SECONDS:

@@ -3,6 +3,7 @@
 Images that cannot be read or whose masks do not fit are skipped and named.
 """
 
+from collections.abc import Mapping, Sequence
 from concurrent import futures
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ import tensorflow as tf
 
 from tf_ssl import errors
 from tf_ssl.datasets.masks import masked_images
-from tf_ssl.evaluation import seeds
+from tf_ssl.evaluation import sanity, seeds
 from tf_ssl.input_pipeline import decoding, loading
 from tf_ssl.input_pipeline import skipped as skipped_lib
 from tf_ssl.ops import progress
@@ -89,6 +90,48 @@ def check(
     pixels,
     void,
     {**data.skipped, **skipped.reasons},
+  )
+
+
+def check_classes(
+  checked: Mapping[str, Checked], class_names: Sequence[str]
+) -> list[str]:
+  """Refuses training masks of one class.
+
+  Args:
+    checked: training and test images by role, "train" and "test".
+    class_names: [C] names of the classes.
+
+  Returns:
+    Sentences about classes that only one role has.
+
+  Raises:
+    UsageError: the training masks have one class besides void; the error says
+      how to make void values a class.
+  """
+  train = checked["train"]
+  advice = "give masks of more classes"
+  if train.void_pixels:
+    void = ", ".join(map(str, train.data.void_ids))
+    share = train.void_pixels / (train.void_pixels + train.pixels.sum())
+    seen = int(np.argmax(train.pixels))
+    ids = (*(train.data.class_ids or range(len(class_names))),)
+    both = ", ".join(map(str, [ids[seen], *train.data.void_ids]))
+    advice = (
+      f"{100 * share:.0f} % of the pixels are void, which is the mask value "
+      f"{void}; if that is a class, set CLASS_IDS=({both})"
+    )
+  return sanity.check_classes(
+    *(
+      dict(zip(class_names, checked[role].pixels.tolist(), strict=True))
+      for role in ("train", "test")
+    ),
+    sources=[
+      f"{macro} ({checked[role].data.masks.root})"
+      for macro, role in (("MASKS", "train"), ("TEST_MASKS", "test"))
+    ],
+    unit="pixels",
+    advice=advice,
   )
 
 

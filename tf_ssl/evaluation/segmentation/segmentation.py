@@ -10,7 +10,7 @@ import numpy as np
 
 from tf_ssl import errors
 from tf_ssl.datasets.masks import masked_images
-from tf_ssl.evaluation import fine_tune_loop, protocol, seeds
+from tf_ssl.evaluation import fine_tune_loop, protocol, sanity, seeds
 from tf_ssl.evaluation.segmentation import (
   mask_check,
   metrics,
@@ -97,12 +97,13 @@ class Segmentation:
       "data": data,
       "model": protocol.model_key(encoder.description),
     }
-    found = []
+    found, doubts = [], []
     with seeds.open_results(
       os.path.join(output_dir, _FOLDER), key, say
     ) as kept:
       checked = self._checked(train, test, kept)
       names = outcome.class_names(checked["train"])
+      doubts += mask_check.check_classes(checked, names)
       runs = functools.cache(lambda: _Runs(self, encoder, checked, names))
       for seed in self.seeds:
         picture = os.path.join(kept.folder, f"seed-{seed}.png")
@@ -110,7 +111,12 @@ class Segmentation:
           f"seed-{seed}",
           lambda folder, s=seed, p=picture: runs().run(s, p, folder),
         )
-        scores = metrics.scores(np.array(result["confusion"]))
+        counts = np.array(result["confusion"])
+        scores = metrics.scores(counts)
+        doubts += [
+          f"seed {seed}: {sentence}"
+          for sentence in sanity.of_predictions(counts, names, "pixels")
+        ]
         say(
           f"seed {seed}: mean IoU {100 * scores.mean_iou:.2f} %, "
           f"pixel accuracy {100 * scores.pixel_accuracy:.2f} %"
@@ -126,6 +132,7 @@ class Segmentation:
       )
     if encoder.description.note and not self.sgd.is_frozen:
       notes.append(encoder.description.note)
+    notes += sanity.warned("segmentation", doubts)
     return outcome.outcome(
       found,
       names,

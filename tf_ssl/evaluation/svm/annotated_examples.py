@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tf_ssl import errors
+from tf_ssl.datasets import records as records_lib
 from tf_ssl.datasets.annotations import annotations as annotations_lib
 from tf_ssl.datasets.annotations import cut_boxes
-from tf_ssl.evaluation import protocol
+from tf_ssl.evaluation import protocol, sanity
 from tf_ssl.evaluation.svm import average_precision
 from tf_ssl.features import store
 
@@ -63,6 +64,16 @@ class Examples(NamedTuple):
   data: Mapping[str, Mapping[str, Any]]
   skipped: Mapping[str, str]
   notes: Sequence[str]
+
+
+class _Chosen(NamedTuple):
+  """Images, targets [n, C] and image indices [n] of a set."""
+
+  images: records_lib.ImageRecords
+  targets: np.ndarray
+  image_index: np.ndarray
+  data: dict[str, Any]
+  skipped: dict[str, str]
 
 
 class _Set(NamedTuple):
@@ -151,13 +162,27 @@ class AnnotatedExamples:
 
     Raises:
       UsageError: no box is large enough, the two sets have no class in common,
-        or too many images cannot be read.
+        no class can be measured, or too many images cannot be read.
     """
-    train = self._extract(self.train, subject, output_dir, "train")
+    train = self._chosen(self.train)
     if self.test is None:
-      return self._split(train)
-    test = self._extract(self.test, subject, output_dir, "test")
+      doubts = self._check_splits(train)
+      found = self._extract(train, subject, output_dir, "train")
+      examples = self._split(found)
+      doubts += _doubts({"train and test": found.features})
+      return examples._replace(notes=[*examples.notes, *doubts])
+    test = self._chosen(self.test)
     columns, notes = _common(self.train, self.test)
+    notes += self._checked(
+      *(
+        chosen.targets[:, column]
+        for chosen, column in zip((train, test), columns, strict=True)
+      ),
+      [self.train.class_names[i] for i in columns[0]],
+    )
+    train = self._extract(train, subject, output_dir, "train")
+    test = self._extract(test, subject, output_dir, "test")
+    notes += _doubts({"train": train.features, "test": test.features})
     sides = [
       Side(
         found.features, np.arange(len(found.targets)), found.targets[:, column]
@@ -172,13 +197,22 @@ class AnnotatedExamples:
       notes,
     )
 
-  def _extract(
-    self,
-    annotations: annotations_lib.Annotations,
-    subject: protocol.Subject,
-    output_dir: str,
-    role: str,
-  ) -> _Set:
+  def _checked(self, train, test, class_names) -> list[str]:
+    """Notes on targets; UsageError if they measure nothing."""
+    found = sanity.check_targets(train, test, class_names, self.train.source)
+    return sanity.warned("svm", found)
+
+  def _check_splits(self, chosen: _Chosen) -> list[str]:
+    notes = []
+    for split in self._image_splits():
+      train, test = (
+        chosen.targets[np.isin(chosen.image_index, part)] for part in split
+      )
+      notes += self._checked(train, test, self.train.class_names)
+    return list(dict.fromkeys(notes))
+
+  def _chosen(self, annotations: annotations_lib.Annotations) -> _Chosen:
+    """The examples of a set, before any image is read."""
     images, targets = annotations.images, annotations.targets
     image_index = np.arange(annotations.num_images)
     data = annotations_lib.digest(annotations)
@@ -195,6 +229,16 @@ class AnnotatedExamples:
       )
       images, targets, image_index = cut.images, cut.targets, cut.image_index
       data["boxes_left_out"] = dict(cut.skipped)
+    return _Chosen(images, targets, image_index, data, skipped)
+
+  def _extract(
+    self,
+    chosen: _Chosen,
+    subject: protocol.Subject,
+    output_dir: str,
+    role: str,
+  ) -> _Set:
+    images, targets, image_index, data, skipped = chosen
     found = store.extract(
       [subject.frozen],
       images,
@@ -249,6 +293,10 @@ class AnnotatedExamples:
       found.skipped,
       [note],
     )
+
+
+def _doubts(features: Mapping[str, np.ndarray]) -> list[str]:
+  return sanity.warned("svm", sanity.of_features(features))
 
 
 def check_difficult(difficult: str) -> None:
