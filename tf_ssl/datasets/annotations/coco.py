@@ -170,7 +170,7 @@ def _add_images(
         f"COCO: {file!r} has the image id {image_id!r} twice; expected unique"
         " ids"
       )
-    size = collector.size_of(_field(entry, "width"), _field(entry, "height"))
+    size = _field(entry, "width"), _field(entry, "height")
     image_index[image_id] = collected.add_image(name, image_id, size)
   return image_index
 
