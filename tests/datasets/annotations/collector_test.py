@@ -131,7 +131,7 @@ def test_an_absolute_path_does_not_leave_the_root(tmp_path, listed):
     ((2**40, 10), (20, 10), "annotated as 1099511627776x10"),
     ((0.5, 10), (20, 10), "annotated as 0.5x10"),
     ((-20, 10), (20, 10), "annotated as -20x10"),
-    (("wide", 10), (20, 10), "annotated as widex10"),
+    (("wide", 10), (20, 10), "annotated as 'wide'x10"),
   ],
 )
 def test_a_size_that_is_not_the_images_is_told(

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from tf_ssl.datasets.annotations import frames
+from tf_ssl.ops import exif
 
 
 @pytest.mark.parametrize("number", range(1, 9))
@@ -14,7 +15,7 @@ def test_boxes_turn_as_pillow_turns_pixels(number):
   pixels = np.zeros([5, 9], np.uint8)
   pixels[1:3, 2:7] = 255
   image = Image.fromarray(pixels)
-  image.getexif()[0x0112] = number
+  image.getexif()[exif.TAG] = number
   upright = np.asarray(ImageOps.exif_transpose(image))
   frame = frames.Frame(upright.shape[::-1], number)
   xmin, ymin, xmax, ymax = frames.turn((2, 1, 7, 3), frame)
@@ -41,7 +42,7 @@ def test_boxes_turn_as_pillow_turns_pixels(number):
 def test_the_size_in_the_annotation_tells_the_frame(
   given, orientation, expected
 ):
-  assert frames.find(given, (9, 5), orientation) == expected
+  assert frames.find(given, exif.Header((9, 5), orientation)) == expected
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import math
 import os
 import re
+import reprlib
 import stat
 from collections.abc import Sequence
 from concurrent import futures
@@ -10,13 +11,12 @@ from typing import Any
 
 import numpy as np
 from absl import logging
-from PIL import Image
 
 from tf_ssl import errors
 from tf_ssl.datasets import missing, records
 from tf_ssl.datasets.annotations import annotations as annotations_lib
 from tf_ssl.datasets.annotations import frames
-from tf_ssl.ops import names, numerals, progress, spelling
+from tf_ssl.ops import exif, names, numerals, progress, spelling
 
 # Boxes may exceed their image by rounding of the source, pixels.
 _ROUNDING = 0.5
@@ -109,9 +109,9 @@ class Collector:
     self._sizes.append(info.st_size)
     self._ids.append(image_id)
     self._given.append(given)
-    self._frames.append(None if given else frames.find(None, *header))
+    self._frames.append(None if given else frames.find(None, header))
     if given is None and size is not None and any(map(_is_given, size)):
-      self._differing.append(_difference(file, self._frames[-1], size))
+      self._differing.append(_difference(file, header.upright, size))
     return len(self._files) - 1
 
   def _relative(self, file: str) -> str:
@@ -284,12 +284,11 @@ class Collector:
         if header is None:  # It is told when the image is decoded.
           frame = frames.Frame(given)
         else:
-          frame = frames.find(given, *header)
-          if frame.orientation != frames.UPRIGHT:
+          frame = frames.find(given, header)
+          if frame.orientation != exif.UPRIGHT:
             self._turned.append(name)
           if frame.differs:
-            upright = frames.find(None, *header)
-            self._differing.append(_difference(name, upright, given))
+            self._differing.append(_difference(name, header.upright, given))
         self._frames[i] = frame
         bar.update()
 
@@ -326,9 +325,11 @@ def _is_given(side: Any) -> bool:
   return side not in (None, "") and numerals.number(side) != 0
 
 
-def _difference(file: str, frame: frames.Frame, given: tuple[Any, Any]) -> str:
-  image = "x".join(map(str, frame.size))
-  annotated = "x".join(str(side)[:20] for side in given)
+def _difference(
+  file: str, size: tuple[int, int], given: tuple[Any, Any]
+) -> str:
+  image = "x".join(map(str, size))
+  annotated = "x".join(reprlib.repr(side) for side in given)
   return f"{file!r} ({image} px, annotated as {annotated})"
 
 
@@ -337,15 +338,9 @@ def _is_below(file: str) -> bool:
   return bool(file) and not os.path.isabs(file) and ".." not in parts
 
 
-def _header(path: str) -> tuple[tuple[int, int], int] | None:
-  """Returns stored size and EXIF orientation; None if it is no image."""
+def _header(path: str) -> exif.Header | None:
+  """Returns the header of an image; None if it is no image."""
   try:
-    with Image.open(path) as image:
-      number = 1
-      if image.format in ("JPEG", "MPO"):
-        exif = Image.Exif()
-        exif.load(image.info.get("exif", b""))
-        number = exif.get(0x0112)
-      return image.size, number if number in range(1, 9) else 1
+    return exif.read_header(path)
   except Exception:  # Pillow raises various errors on damaged files.
     return None

@@ -7,12 +7,7 @@ annotation gives tells which, because a quarter turn swaps width and height.
 
 from typing import NamedTuple
 
-# Orientations of EXIF whose upright pixels are the stored ones transposed, and
-# then mirrored; see `ops.orientation`.
-_TRANSPOSED = (5, 6, 7, 8)
-_MIRRORED_X = (2, 3, 6, 7)
-_MIRRORED_Y = (3, 4, 7, 8)
-UPRIGHT = 1
+from tf_ssl.ops import exif
 
 
 class Frame(NamedTuple):
@@ -21,31 +16,28 @@ class Frame(NamedTuple):
   Attributes:
     size: width and height in pixels that the boxes are clipped to, once they
       are upright.
-    orientation: EXIF orientation by which boxes are to be turned, `UPRIGHT` if
-      they are upright.
+    orientation: EXIF orientation by which boxes are to be turned; that of
+      upright pictures if the boxes are upright.
     differs: whether the image has another size than its annotation says.
   """
 
   size: tuple[int, int]
-  orientation: int = UPRIGHT
+  orientation: int = exif.UPRIGHT
   differs: bool = False
 
 
-def find(
-  given: tuple[int, int] | None, stored: tuple[int, int], orientation: int
-) -> Frame:
+def find(given: tuple[int, int] | None, header: exif.Header) -> Frame:
   """Compares the size in an annotation with that of the image.
 
   Args:
     given: width and height in the annotation, pixels; None if it has none.
-    stored: width and height of the stored image, pixels.
-    orientation: EXIF orientation of the image, 1..8.
+    header: header of the image.
   """
-  upright = stored[::-1] if orientation in _TRANSPOSED else stored
+  upright = header.upright
   if given in (None, upright):
     return Frame(upright)
-  if given == stored:
-    return Frame(upright, orientation)
+  if given == header.stored:
+    return Frame(upright, header.orientation)
   if given == upright[::-1]:  # Height and width, as arrays have them.
     return Frame(upright, differs=True)
   return Frame(given, differs=True)
@@ -65,10 +57,10 @@ def turn(
   """
   xmin, ymin, xmax, ymax = corners
   width, height = frame.size
-  if frame.orientation in _TRANSPOSED:
+  if frame.orientation in exif.TRANSPOSED:
     xmin, ymin, xmax, ymax = ymin, xmin, ymax, xmax
-  if frame.orientation in _MIRRORED_X:
+  if frame.orientation in exif.MIRRORED_X:
     xmin, xmax = width - xmax, width - xmin
-  if frame.orientation in _MIRRORED_Y:
+  if frame.orientation in exif.MIRRORED_Y:
     ymin, ymax = height - ymax, height - ymin
   return xmin, ymin, xmax, ymax
