@@ -1,7 +1,9 @@
 """Fixtures and settings of all tests."""
 
+import contextlib
 import os
 import pathlib
+import resource
 import sys
 
 import pytest
@@ -33,6 +35,25 @@ def shared_data() -> pathlib.Path:
       pytest.fail(f"real data are required, but {folder} is missing")
     pytest.skip(f"needs real data in {folder}")
   return folder
+
+
+@pytest.fixture
+def full_disk():
+  """Function full_disk(size): files cannot grow beyond `size` bytes in a body.
+
+  Writing fails there as on a full disk, with another error number.
+  """
+
+  @contextlib.contextmanager
+  def limited(size: int):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+      yield
+    finally:
+      resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+  return limited
 
 
 @pytest.fixture(autouse=True)

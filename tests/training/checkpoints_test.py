@@ -1,6 +1,5 @@
 """Tests of tf_ssl.training.checkpoints."""
 
-import resource
 import sys
 
 import numpy as np
@@ -71,27 +70,20 @@ def test_the_best_is_kept_apart_from_the_last(tmp_path):
   assert best.endswith("step-2")
 
 
-def test_a_full_disk_leaves_the_previous_checkpoint_intact(tmp_path):
+def test_a_full_disk_leaves_the_previous_checkpoint_intact(tmp_path, full_disk):
   model = Model()
   saved = checkpoints_lib.Checkpoints(model, tmp_path)
   model.step_to(1)
   saved.save()
   model.step_to(2)
-  limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-  resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
-  try:
-    with pytest.raises(errors.UsageError, match="--model_dir"):
+  with pytest.raises(errors.UsageError, match="--model_dir"):
+    with full_disk(100_000):
       saved.save()
-  finally:
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+  assert saved.saved_step == 1
   other = Model()
   restored = checkpoints_lib.Checkpoints(other, tmp_path)
   assert restored.restore() == 1
   np.testing.assert_array_equal(other.variable[:3], [1.0, 1.0, 1.0])
-
-
-if __name__ == "__main__":
-  sys.exit(pytest.main([__file__]))
 
 
 def test_a_folder_with_wildcards_in_its_name_resumes_and_drops_old_ones(
@@ -143,10 +135,92 @@ def test_a_damaged_newest_checkpoint_falls_back_to_a_complete_one(
   assert checkpoints_lib.Checkpoints(Model(), tmp_path).restore() == 5
 
 
-def test_files_of_checkpoints_without_a_complete_one_are_an_error(tmp_path):
+@pytest.mark.parametrize(
+  "state", [None, b"", b"\0" * 100, b"\xff\xfe", b'model_checkpoint_path: "ste']
+)
+def test_the_text_file_of_tensorflow_is_not_needed(tmp_path, state):
   model = Model()
   model.step_to(1)
   checkpoints_lib.Checkpoints(model, tmp_path).save()
-  (tmp_path / "step-1.index").unlink()
-  with pytest.raises(errors.UsageError, match=str(tmp_path)):
+  (tmp_path / "checkpoint").unlink()
+  if state is not None:
+    (tmp_path / "checkpoint").write_bytes(state)
+  again = Model()
+  resumed = checkpoints_lib.Checkpoints(again, tmp_path)
+  assert resumed.restore() == 1
+  again.step_to(2)
+  resumed.save()
+  newest = tf.train.latest_checkpoint(str(tmp_path))
+  assert newest == str(tmp_path / "step-2")
+
+
+def test_lost_newer_checkpoints_are_named_with_the_reason(tmp_path, capsys):
+  model = Model()
+  saved = checkpoints_lib.Checkpoints(model, tmp_path)
+  for step in (1, 2, 3):
+    model.step_to(step)
+    saved.save()
+  (tmp_path / "step-3.index").unlink()
+  (tmp_path / "step-2.index").write_bytes(b"")
+  assert checkpoints_lib.Checkpoints(Model(), tmp_path).restore() == 1
+  (line,) = capsys.readouterr().err.splitlines()
+  assert line.startswith(f"resuming from {tmp_path / 'step-1'}")
+  assert "step-2 is damaged (" in line and "step-3 has no index" in line
+  assert (tmp_path / "step-2.index.damaged").exists()
+  (tmp_path / "step-3.data-00000-of-00001").unlink()
+  assert checkpoints_lib.Checkpoints(Model(), tmp_path).restore() == 1
+  assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("saved_by", ["another size", "another part"])
+def test_a_checkpoint_of_another_model_is_refused_and_stays(tmp_path, saved_by):
+  model = Model()
+  if saved_by == "another size":
+    model.variable = tf.Variable(tf.zeros([3]))
+  else:
+    model.__class__ = type(
+      "Other",
+      (Model,),
+      {"checkpoint_roots": {"head": tf.Module()}},
+    )
+  saved = checkpoints_lib.Checkpoints(model, tmp_path)
+  for step in (1, 2):
+    model.optimizer.iterations.assign(step)
+    saved.save()
+  before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+  with pytest.raises(errors.UsageError, match="step-2.*--model_dir"):
     checkpoints_lib.Checkpoints(Model(), tmp_path).restore()
+  assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("left", ["data", "state", "damaged index", "empty"])
+def test_remains_without_a_whole_checkpoint_are_an_error(tmp_path, left):
+  model = Model()
+  model.step_to(1)
+  checkpoints_lib.Checkpoints(model, tmp_path).save()
+  index = tmp_path / "step-1.index"
+  if left == "empty":
+    index.write_bytes(b"")
+  elif left == "damaged index":
+    index.rename(f"{index}.damaged")
+  else:
+    index.unlink()
+  if left != "data":
+    (tmp_path / "step-1.data-00000-of-00001").unlink()
+  with pytest.raises(errors.UsageError, match=f"{tmp_path}.*--overwrite"):
+    checkpoints_lib.Checkpoints(Model(), tmp_path).restore()
+
+
+def test_the_best_checkpoint_is_offered_where_all_others_are_lost(tmp_path):
+  model = Model()
+  saved = checkpoints_lib.Checkpoints(model, tmp_path)
+  model.step_to(1)
+  saved.save()
+  saved.save_best(0.5)
+  (tmp_path / "step-1.index").unlink()
+  with pytest.raises(errors.UsageError, match="best/step-1"):
+    checkpoints_lib.Checkpoints(Model(), tmp_path).restore()
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))

@@ -7,8 +7,8 @@ import tensorflow as tf
 from tf_ssl import batches, errors
 from tf_ssl.input_pipeline import views as views_lib
 from tf_ssl.methods import base
-from tf_ssl.ops import workdir
-from tf_ssl.training import checkpoints, run_directory
+from tf_ssl.ops import numbered_checkpoints, workdir
+from tf_ssl.training import run_directory
 from tf_ssl.training import settings as settings_lib
 
 
@@ -148,7 +148,9 @@ def locate_checkpoint(path: str) -> tuple[pathlib.Path, str]:
     UsageError: there is no checkpoint, or it belongs to no run.
   """
   given = pathlib.Path(path)
-  inside = checkpoints.found(given / "checkpoints") or checkpoints.found(given)
+  inside = numbered_checkpoints.found(
+    given / "checkpoints"
+  ) or numbered_checkpoints.found(given)
   checkpoint = inside[0] if inside else None
   if checkpoint is None and given.with_name(given.name + ".index").exists():
     checkpoint = str(given)

@@ -4,22 +4,24 @@ import contextlib
 import json
 import os
 import pathlib
+from collections.abc import Mapping
 
 import tensorflow as tf
 
 from tf_ssl import errors
-from tf_ssl.ops import progress, workdir
+from tf_ssl.ops import numbered_checkpoints, progress
 from tf_ssl.training import run_directory
 from tf_ssl.training.distributed import distribution
 
+_BEST = "best"
 _DAMAGED = ".damaged"
 
 
 class Checkpoints:
   """Saves and restores a model, its optimizer and the loop's own state.
 
-  TensorFlow writes each file under a temporary name and updates the folder's
-  `checkpoint` file last, so a kill leaves the previous checkpoint intact.
+  An earlier checkpoint is removed when a newer one is whole, so a kill or a full
+  disk costs the steps since the last one.
 
   Attributes:
     memory: JSON values by name that are saved with the weights: the state that
@@ -54,63 +56,97 @@ class Checkpoints:
       **model.checkpoint_roots,
     )
     self._step = model.optimizer.iterations
-    self._last = tf.train.CheckpointManager(
-      self._checkpoint, str(directory), keep, checkpoint_name="step"
-    )
-    self._best = tf.train.CheckpointManager(
-      self._checkpoint, str(directory / "best"), 1, checkpoint_name="step"
-    )
 
   @property
   def latest(self) -> str | None:
     """Path of the newest checkpoint; None before the first."""
-    return self._saved or next(iter(found(self._restore_from)), None)
+    if self._saved is None:
+      return next(iter(numbered_checkpoints.found(self._restore_from)), None)
+    return self._saved
 
   @property
   def saved_step(self) -> int:
     """Step of the newest checkpoint; -1 before the first."""
-    latest = self.latest
-    return int(latest.rsplit("-", 1)[1]) if latest else -1
+    return numbered_checkpoints.number(self.latest) if self.latest else -1
 
   def restore(self) -> int:
-    """Restores the newest checkpoint that is complete.
+    """Restores the newest checkpoint that is whole.
+
+    Damaged ones are named and set aside; nothing is deleted.
 
     Returns:
       Number of steps done; 0 without a checkpoint.
 
     Raises:
-      UsageError: there are files of checkpoints, but none is complete.
+      UsageError: there are files of checkpoints, but none is whole; or the
+        newest whole one is of another model.
     """
     damaged: dict[str, str] = {}
-    for path in found(self._restore_from):
+    for path in numbered_checkpoints.found(self._restore_from):
       try:
-        with workdir.without_wildcards(path) as readable:
-          status = self._checkpoint.restore(readable)
-      except tf.errors.ResourceExhaustedError:
-        raise
-      except Exception as error:  # TensorFlow raises many kinds for damage.
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        damaged[path] = f"{os.path.basename(path)} ({reason})"
+        numbered_checkpoints.restore(self._checkpoint, path)
+      except numbered_checkpoints.DamagedError as error:
+        damaged[path] = str(error)
         continue
-      status.assert_existing_objects_matched()
+      except errors.UsageError as error:
+        raise errors.UsageError(
+          f"{error}; change the settings back, or give another"
+          f" {run_directory.ARGUMENT}"
+        ) from error
       self._saved = path
-      if damaged:
-        progress.write(
-          f"resuming from {path}; newer checkpoints are damaged and get the"
-          f" ending {_DAMAGED}: {'; '.join(damaged.values())}"
-        )
-        for newer in damaged:  # Kept: reading may have failed only now.
-          with contextlib.suppress(OSError):
-            os.replace(f"{newer}.index", f"{newer}.index{_DAMAGED}")
+      self._set_aside(path, damaged)
       return int(self._step.numpy())
-    if damaged or any(self._restore_from.glob("step-*.data-*")):
-      reasons = "; ".join(damaged.values()) or "no index file"
-      raise errors.UsageError(
-        f"{self._restore_from} has files of checkpoints, but none is complete:"
-        f" {reasons}. Delete that folder to train from scratch, or give another"
-        f" {run_directory.ARGUMENT}"
-      )
+    self._refuse_remains(damaged)
     return int(self._step.numpy())
+
+  def _set_aside(self, resumed: str, damaged: Mapping[str, str]) -> None:
+    """Names the newer checkpoints that are lost, and renames their indices."""
+    problems = [
+      f"{os.path.basename(path)} is damaged ({reason})"
+      for path, reason in damaged.items()
+    ]
+    first = numbered_checkpoints.number(resumed)
+    problems += [
+      f"{os.path.basename(path)} has no index file"
+      for path in numbered_checkpoints.without_index(self._restore_from)
+      if numbered_checkpoints.number(path) > first
+      and not os.path.lexists(f"{path}.index{_DAMAGED}")
+    ]
+    if not problems:
+      return
+    kept = f" (kept as .index{_DAMAGED})" if damaged else ""
+    progress.write(
+      f"resuming from {resumed}, because newer ones are not whole:"
+      f" {'; '.join(problems)}{kept}"
+    )
+    for path in damaged:  # Kept: reading may have failed only now.
+      with contextlib.suppress(OSError):
+        os.replace(f"{path}.index", f"{path}.index{_DAMAGED}")
+
+  def _refuse_remains(self, damaged: Mapping[str, str]) -> None:
+    """Raises UsageError if there were checkpoints, so that none is lost."""
+    folder = self._restore_from
+    state_file = numbered_checkpoints.STATE_FILE
+    remains = [
+      *folder.glob(f"{numbered_checkpoints.NAME}-*"),
+      folder / state_file,
+    ]
+    if not damaged and not any(map(os.path.lexists, remains)):
+      return
+    reasons = [
+      f"{os.path.basename(path)} is damaged ({reason})"
+      for path, reason in damaged.items()
+    ]
+    best = numbered_checkpoints.found(folder / _BEST)
+    copy = (
+      f"copy the files of {best[0]} to it to resume there, " if best else ""
+    )
+    raise errors.UsageError(
+      f"{folder} has files of checkpoints, but none is whole:"
+      f" {'; '.join(reasons) or 'no index file'}; {copy}train from scratch with"
+      f" --overwrite or after deleting {folder}, or give another"
+      f" {run_directory.ARGUMENT}"
+    )
 
   def save(self) -> str:
     """Saves a checkpoint of the current step, unless there is one.
@@ -119,12 +155,12 @@ class Checkpoints:
       Path of the checkpoint.
 
     Raises:
-      UsageError: the disk is full or not writable.
+      WriteError: the disk is full or not writable.
     """
     step = int(self._step.numpy())
     if self.saved_step == step:
       return self.latest
-    self._saved = self._write(self._last, step, self._keep)
+    self._saved = self._write(self._directory, step, self._keep)
     return self._saved
 
   def save_best(self, value: float) -> bool:
@@ -135,48 +171,21 @@ class Checkpoints:
     ):
       return False
     self.memory["best"] = value
-    self._write(self._best, int(self._step.numpy()), 1)
+    self._write(self._directory / _BEST, int(self._step.numpy()), 1)
     return True
 
   def save_aside(self, directory: pathlib.Path) -> str:
     """Saves into another folder, outside the run's own sequence."""
     return self._checkpoint.write(str(directory / "checkpoint"))
 
-  def _write(self, manager, step, keep):
+  def _write(self, folder: pathlib.Path, step: int, keep: int) -> str:
     distribution.agree_on_averages(self._model)
-    try:
-      path = manager.save(checkpoint_number=step)
-    except (OSError, tf.errors.OpError) as error:
-      raise workdir.unwritable(
-        self._directory, run_directory.ARGUMENT, error
-      ) from error
-    _remove_stale(pathlib.Path(manager.directory), step, keep)
+    path = numbered_checkpoints.write(
+      self._checkpoint, folder, step, keep=keep, argument=run_directory.ARGUMENT
+    )
+    # Its data are overwritten.
+    pathlib.Path(f"{path}.index{_DAMAGED}").unlink(missing_ok=True)
     return path
-
-
-def found(folder: pathlib.Path) -> list[str]:
-  """Paths of the checkpoints NAME-STEP in a folder, highest step first."""
-  steps = {}
-  for path in pathlib.Path(folder).glob("*-*.index"):
-    number = path.stem.rsplit("-", 1)[1]
-    if number.isascii() and number.isdecimal():
-      steps[str(path.with_suffix(""))] = int(number)
-  return sorted(steps, key=lambda path: (-steps[path], path))
-
-
-def _remove_stale(folder: pathlib.Path, step: int, keep: int) -> None:
-  """Removes old checkpoints, which TensorFlow misses in some folders.
-
-  Args:
-    folder: folder of the checkpoints.
-    step: step of the checkpoint just written.
-    keep: number of checkpoints to keep.
-  """
-  steps = [(int(path.rsplit("-", 1)[1]), path) for path in found(folder)]
-  for path in [path for number, path in steps if number <= step][keep:]:
-    name = os.path.basename(path)
-    for file in (*folder.glob(f"{name}.data-*"), folder / f"{name}.index"):
-      file.unlink(missing_ok=True)
 
 
 class _JsonState(tf.train.experimental.PythonState):
