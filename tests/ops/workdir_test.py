@@ -217,6 +217,17 @@ def test_other_errors_pass(error):
   assert caught.value is error
 
 
+def test_a_full_disk_is_told_apart_from_a_missing_file(full_disk, tmp_path):
+  with pytest.raises(workdir.WriteError, match="/a.*--out"):
+    with workdir.enough_space("/a", "--out"), full_disk(10):
+      (tmp_path / "file").write_bytes(bytes(20))
+  with pytest.raises(workdir.WriteError, match="/a.*--out"):
+    with workdir.enough_space("/a", "--out"), full_disk(10):
+      tf.io.write_file(str(tmp_path / "other"), "0" * 20_000)
+  with pytest.raises(FileNotFoundError), workdir.enough_space("/a", "--out"):
+    (tmp_path / "missing").read_bytes()
+
+
 _HOLD = """
 import sys, time
 from tf_ssl.ops import workdir

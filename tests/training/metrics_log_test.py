@@ -5,6 +5,7 @@ import sys
 import pytest
 import tensorflow as tf
 
+from tf_ssl.ops import workdir
 from tf_ssl.training import metrics_log
 
 
@@ -57,12 +58,37 @@ def test_timings_can_be_kept_apart(tmp_path):
   ]
 
 
-if __name__ == "__main__":
-  sys.exit(pytest.main([__file__]))
-
-
 @pytest.mark.parametrize("torn", ['{"step": 2, "lo\n', "\0\0\n", "5\n", '{"a"'])
 def test_a_damaged_last_line_is_left_out(tmp_path, torn):
   path = tmp_path / "metrics.jsonl"
   path.write_text('{"step": 1}\n' + torn)
   assert metrics_log.read(path) == [{"step": 1}]
+
+
+@pytest.mark.parametrize("size", [0, 30, 60])
+def test_a_full_disk_leaves_whole_records(tmp_path, full_disk, size):
+  log = log_in(tmp_path)
+  log.write(1, {"loss": 0.5})
+  before = (tmp_path / "metrics.jsonl").read_bytes()
+  with pytest.raises(workdir.WriteError, match="metrics.jsonl.*--model_dir"):
+    with full_disk(len(before) + size):
+      log.write(2, {"loss": 0.25, "a_name_of_many_letters": 0.123456789012345})
+  assert (tmp_path / "metrics.jsonl").read_bytes() == before
+
+
+def test_events_are_checked_after_each_record(tmp_path):
+  checked = []
+  log = log_in(tmp_path, check_events=lambda: checked.append(1))
+  log.write(1, {"loss": 0.5})
+  assert checked == [1]
+
+
+@pytest.mark.parametrize("step", ['"2"', "null", "true", "[]"])
+def test_a_record_without_a_step_is_left_out(tmp_path, step):
+  path = tmp_path / "metrics.jsonl"
+  path.write_text('{"step": 1}\n{"step": ' + step + "}\n")
+  assert metrics_log.read(path) == [{"step": 1}]
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))

@@ -138,6 +138,7 @@ def export_encoder(
   *,
   provenance: Mapping[str, object],
   overwrite: bool = False,
+  argument: str = "the output",
 ) -> str:
   """Writes an encoder as a SavedModel atomically.
 
@@ -149,6 +150,7 @@ def export_encoder(
       of `export.provenance.provenance`. They are saved in provenance.json,
       together with preprocessing, shapes and signatures.
     overwrite: whether to replace a file or folder at `output_dir`.
+    argument: name of the argument that chose `output_dir`, for errors.
 
   Returns:
     output_dir.
@@ -157,7 +159,9 @@ def export_encoder(
     UsageError: `output_dir` exists and `overwrite` is False, or it cannot be
       written.
   """
-  with workdir.replacing_folder(output_dir, overwrite=overwrite) as partial:
+  with workdir.replacing_folder(
+    output_dir, overwrite=overwrite, argument=argument
+  ) as partial:
     exported = ExportedEncoder(encoder, projection_head)
     signatures = exported.signatures()
     tf.saved_model.save(

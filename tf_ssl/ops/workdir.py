@@ -17,7 +17,7 @@ import tempfile
 import uuid
 import warnings
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from tf_ssl import errors
@@ -48,6 +48,13 @@ _WRITE_ERRORS = tuple(
     errno.EROFS,
   )
 )
+# Errors that reading does not have.
+_FULL = (errno.EDQUOT, errno.EFBIG, errno.ENOSPC, errno.EROFS)
+_FULL_TEXTS = (*map(os.strerror, _FULL), "Could not flush events file")
+
+
+class WriteError(errors.UsageError):
+  """A file or folder cannot be written: a full disk, or no permission."""
 
 
 @contextlib.contextmanager
@@ -181,36 +188,63 @@ def writable(path: Path, argument: str) -> Iterator[None]:
     argument: name of the argument that chose the path, such as "--output_dir".
 
   Raises:
-    UsageError: the body raised OSError, or TensorFlow's error for one.
+    WriteError: the body raised OSError, or TensorFlow's error for one.
   """
   try:
     yield
   except Exception as error:
-    if not isinstance(error, OSError) and _write_error(error) is None:
+    if not isinstance(error, OSError) and not _tensorflow_says(
+      error, _WRITE_ERRORS
+    ):
       raise
     raise unwritable(path, argument, error) from error
 
 
-def unwritable(
-  path: Path, argument: str, error: Exception
-) -> errors.UsageError:
-  """The UsageError for a path that cannot be written.
+@contextlib.contextmanager
+def enough_space(path: Path, argument: str) -> Iterator[None]:
+  """Turns a full disk into a WriteError, in a body that also reads files.
+
+  Unlike `writable`, it lets errors pass that reading has, too, such as a
+  missing file.
+
+  Args:
+    path: path of the folder that the body writes.
+    argument: name of the argument that chose the path, such as "--output_dir".
+
+  Raises:
+    WriteError: the disk is full or read-only, or a quota is used up.
+  """
+  try:
+    yield
+  except Exception as error:
+    if not is_full(error):
+      raise
+    raise unwritable(path, argument, error) from error
+
+
+def is_full(error: Exception) -> bool:
+  """Whether an error says that the disk is full, or cannot be written at all.
+
+  Args:
+    error: OSError, TensorFlow's error for one, or any other error.
+  """
+  if isinstance(error, OSError):
+    return error.errno in _FULL or any(t in str(error) for t in _FULL_TEXTS)
+  return _tensorflow_says(error, _FULL_TEXTS)
+
+
+def unwritable(path: Path, argument: str, error: Exception) -> WriteError:
+  """The WriteError for a path that cannot be written.
 
   Args:
     path: path of the file or folder.
     argument: name of the argument that chose the path.
     error: cause, an OSError or TensorFlow's error for one.
   """
-  reason = (
-    getattr(error, "strerror", None)
-    or _write_error(error)
-    or getattr(error, "message", None)
-  )
-  lines = str(reason or error).splitlines() or [type(error).__name__]
-  return errors.UsageError(
-    f"cannot write to {os.fspath(path)}: {lines[0]}; free some space, or change"
-    f" {argument} to a folder that can be written. Files saved earlier are"
-    " complete"
+  return WriteError(
+    f"cannot write to {os.fspath(path)}: {_reason(error)}; free some space, or"
+    f" change {argument} to a folder that can be written. Files saved earlier"
+    " are complete"
   )
 
 
@@ -396,9 +430,20 @@ def _remove(path: pathlib.Path) -> None:
     path.unlink(missing_ok=True)
 
 
-def _write_error(error: Exception) -> str | None:
-  """The operating system's text in an error of TensorFlow."""
+def _tensorflow_says(error: Exception, texts: Iterable[str]) -> bool:
   tf = sys.modules.get("tensorflow")  # Not imported, not raised.
-  if tf is None or not isinstance(error, tf.errors.OpError):
-    return None
-  return next((text for text in _WRITE_ERRORS if text in error.message), None)
+  return (
+    tf is not None
+    and isinstance(error, tf.errors.OpError)
+    and any(text in error.message for text in texts)
+  )
+
+
+def _reason(error: Exception) -> str:
+  """What the operating system says, without TensorFlow's operations."""
+  text = getattr(error, "strerror", None) or getattr(error, "message", None)
+  text = str(text or error) or type(error).__name__
+  for known in _WRITE_ERRORS:
+    if known in text:
+      return known
+  return text.splitlines()[0]

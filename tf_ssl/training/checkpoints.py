@@ -20,8 +20,8 @@ _DAMAGED = ".damaged"
 class Checkpoints:
   """Saves and restores a model, its optimizer and the loop's own state.
 
-  An earlier checkpoint is removed when a newer one is whole, so a kill or a full
-  disk costs the steps since the last one.
+  An earlier checkpoint is removed once a newer one is whole, so a kill or a
+  full disk costs the steps since the last one.
 
   Attributes:
     memory: JSON values by name that are saved with the weights: the state that

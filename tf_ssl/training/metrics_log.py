@@ -1,8 +1,10 @@
 """The log of a run: metrics.jsonl and TensorBoard's scalars."""
 
+import errno
 import json
 import os
 import pathlib
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -26,6 +28,7 @@ class MetricsLog:
     writer: tf.summary.SummaryWriter,
     *,
     timings_apart: bool = False,
+    check_events: Callable[[], None] = lambda: None,
   ):
     """Starts with no records.
 
@@ -34,7 +37,10 @@ class MetricsLog:
       writer: writer of TensorBoard's events.
       timings_apart: whether `TIMINGS` go to timings.jsonl in the same folder,
         so that two deterministic runs write the same metrics.jsonl.
+      check_events: function that raises if events are lost, called after each
+        record.
     """
+    self._check_events = check_events
     self._writer = writer
     self._path = path
     self._timings_path = (
@@ -71,16 +77,18 @@ class MetricsLog:
       _append(self._path, record)
       if timings:
         _append(self._timings_path, {"step": step, **timings})
-    with self._writer.as_default(step=step):
-      for name, value in values.items():
-        if not name.startswith("knn_"):
-          tf.summary.scalar(f"train/{name}", value)
-    self._writer.flush()
+      with self._writer.as_default(step=step):
+        for name, value in values.items():
+          if not name.startswith("knn_"):
+            tf.summary.scalar(f"train/{name}", value)
+      self._writer.flush()
+    self._check_events()
 
   def _keep(self, path, step):
     kept = [r for r in read(path) if r["step"] <= step] if step else []
     if path.exists():
-      workdir.write_text(path, "".join(json.dumps(r) + "\n" for r in kept))
+      with workdir.writable(path, run_directory.ARGUMENT):
+        workdir.write_text(path, "".join(json.dumps(r) + "\n" for r in kept))
     return kept
 
 
@@ -98,11 +106,16 @@ def read(path: str | os.PathLike) -> list[dict]:
       record = json.loads(line)
     except (ValueError, RecursionError):
       continue
-    if isinstance(record, dict) and "step" in record:
+    if isinstance(record, dict) and type(record.get("step")) is int:
       records.append(record)
   return records
 
 
 def _append(path, record):
-  with open(path, "a") as file:
-    file.write(json.dumps(record) + "\n")
+  """Appends a whole line, or nothing."""
+  line = (json.dumps(record) + "\n").encode()
+  with open(path, "ab", buffering=0) as file:
+    before = file.tell()
+    if file.write(line) < len(line):  # The disk is full.
+      file.truncate(before)
+      raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

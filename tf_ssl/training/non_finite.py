@@ -7,7 +7,9 @@ import tensorflow as tf
 
 from tf_ssl import batches, errors
 from tf_ssl.methods import base
+from tf_ssl.ops import workdir
 from tf_ssl.training import checkpoints as checkpoints_lib
+from tf_ssl.training import run_directory
 
 
 class NonFiniteLossError(errors.UsageError):
@@ -38,11 +40,14 @@ def save(
   Returns:
     Error to raise, which tells how to replay the batch.
   """
-  directory.mkdir(parents=True, exist_ok=True)
   path = directory / f"batch_{step}.npz"
   views = {name: np.asarray(v) for name, v in batch._asdict().items()}
-  np.savez(path, step=step, **views)
-  checkpoints.save_aside(directory)
+  with workdir.writable(directory, run_directory.ARGUMENT):
+    directory.mkdir(parents=True, exist_ok=True)
+    with workdir.replacing_file(path) as temporary:
+      with open(temporary, "wb") as file:
+        np.savez(file, step=step, **views)
+    checkpoints.save_aside(directory)
   return NonFiniteLossError(
     f"the loss of step {step + 1}, or its gradient, is not finite. Its batch is"
     f" in {path}, the weights before it in {directory}/checkpoint. To see"
@@ -73,7 +78,8 @@ def replay(model: base.ContrastiveModel, directory: pathlib.Path) -> list[str]:
     gradients: how many values are not finite, and the largest of the others.
   """
   checkpoint = tf.train.Checkpoint(**model.checkpoint_roots)
-  checkpoint.restore(str(directory / "checkpoint")).expect_partial()
+  with workdir.without_wildcards(directory / "checkpoint") as readable:
+    checkpoint.restore(readable).expect_partial()
   path = max(directory.glob("batch_*.npz"), key=lambda p: p.stat().st_mtime)
   with np.load(path, allow_pickle=False) as saved:
     step = tf.constant(saved["step"], tf.int64)

@@ -11,13 +11,14 @@ from tf_ssl import errors
 from tf_ssl.export import provenance, saved_model
 from tf_ssl.input_pipeline import view_batches, wait_clock
 from tf_ssl.methods import base
-from tf_ssl.ops import progress, threads
+from tf_ssl.ops import progress, threads, workdir
 from tf_ssl.training import (
   assembly,
   baseline,
   callbacks,
   checkpoints,
   data,
+  event_files,
   metrics_log,
   non_finite,
   run_directory,
@@ -79,9 +80,12 @@ def pretrain(
       directory = run_directory.opened(
         model_dir, cluster, config, overwrite=overwrite
       )
-      run = _Run(settings, directory, records, model, command, stop, cluster)
-      checkpoint, history = run.train(config)
-    return run.result(checkpoint, history)
+      with workdir.enough_space(directory.path, run_directory.ARGUMENT):
+        run = _Run(settings, directory, records, model, command, stop, cluster)
+      with run.naming_what_is_saved():
+        checkpoint, history = run.train(config)
+    with run.naming_what_is_saved():
+      return run.result(checkpoint, history)
 
 
 class _Run:
@@ -106,6 +110,9 @@ class _Run:
       directory.checkpoints,
       keep=settings.keep_checkpoints,
       restore_from=directory.chief_checkpoints,
+    )
+    self._events = event_files.EventFiles(
+      directory.tensorboard, run_directory.ARGUMENT
     )
     self._writer = tf.summary.create_file_writer(str(directory.tensorboard))
     self._context = monitors_base.Context(
@@ -135,6 +142,25 @@ class _Run:
         " or give another --model_dir."
       )
 
+  @contextlib.contextmanager
+  def naming_what_is_saved(self):
+    """Adds the newest checkpoint to the error of a full disk.
+
+    Raises:
+      WriteError: the disk is full or not writable.
+    """
+    try:
+      with workdir.enough_space(self._directory.path, run_directory.ARGUMENT):
+        yield
+    except workdir.WriteError as error:
+      newest = self._checkpoints.latest
+      saved = (
+        f"the newest checkpoint is {newest}: the same command resumes from it"
+        if newest
+        else "there is no checkpoint yet"
+      )
+      raise workdir.WriteError(f"{error}; {saved}") from error
+
   def train(self, config: str) -> tuple[str, Sequence[dict]]:
     """Trains the remaining steps.
 
@@ -144,7 +170,10 @@ class _Run:
     settings, directory = self._settings, self._directory
     self._record_run()
     log = metrics_log.MetricsLog(
-      directory.metrics, self._writer, timings_apart=settings.deterministic
+      directory.metrics,
+      self._writer,
+      timings_apart=settings.deterministic,
+      check_events=self._events.check,
     )
     log.resume(self._start)
     metrics = callbacks.StepMetrics(
@@ -183,7 +212,6 @@ class _Run:
       self._fit([metrics, logging, saving, *([bar] if chief else [])])
     finally:
       bar.close()
-      self._writer.flush()
     self._batches.end()
     checkpoint = self._checkpoints.save()
     self._record_run()
@@ -319,6 +347,7 @@ class _Run:
         provenance=provenance.provenance(
           str(directory.path), checkpoint=checkpoint
         ),
+        argument=run_directory.ARGUMENT,
       )
     before, after = {}, {}
     for record in history:

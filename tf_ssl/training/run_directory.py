@@ -122,9 +122,14 @@ class RunDirectory:
     return workdir.read_json(self.record) or {}
 
   def write_record(self, record: Mapping) -> None:
-    """Writes run.json, with sorted keys."""
+    """Writes run.json, with sorted keys.
+
+    Raises:
+      WriteError: the disk is full or not writable.
+    """
     text = json.dumps(record, indent=2, sort_keys=True)
-    workdir.write_text(self.record, text + "\n")
+    with workdir.writable(self.record, ARGUMENT):
+      workdir.write_text(self.record, text + "\n")
 
 
 @contextlib.contextmanager

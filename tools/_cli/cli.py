@@ -17,6 +17,7 @@ import gin
 from absl import flags
 
 from tf_ssl import errors
+from tf_ssl.ops import workdir
 
 from . import gin_errors, gin_files, quiet, streams
 
@@ -161,6 +162,13 @@ class Tool:
         print(message, file=sys.stderr, flush=True)
         # At once: TensorFlow's shutdown would wait for the lost worker.
         os._exit(errors.WorkerLostError.exit_code)
+      except Exception as exception:
+        if not workdir.is_full(exception):
+          raise
+        path = getattr(exception, "filename", None) or "the output"
+        problem = workdir.unwritable(path, "the output", exception)
+        print(f"{self.name}: {_one_line(problem)}", file=sys.stderr)
+        sys.exit(2)
 
   def call(self, arguments: Sequence[str]) -> None:
     """Runs the tool; bad input raises `tf_ssl.errors.UsageError`."""

@@ -1,5 +1,6 @@
 """Tests of tools._cli.cli: flags, exit codes, messages."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -52,6 +53,15 @@ def test_the_lines_that_gin_adds_are_not_part_of_the_message(capsys):
   with pytest.raises(SystemExit):
     _tool(_fail_with(errors.UsageError(message))).run([])
   assert capsys.readouterr().err == "work: queue_size=9\n"
+
+
+def test_a_full_disk_is_one_line_and_exit_code_2(capsys):
+  full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/a/b")
+  with pytest.raises(SystemExit) as end:
+    _tool(_fail_with(full)).run([])
+  assert end.value.code == 2
+  (line,) = capsys.readouterr().err.splitlines()
+  assert line.startswith("work: cannot write to /a/b: No space left on device;")
 
 
 def test_a_defect_keeps_its_exception():

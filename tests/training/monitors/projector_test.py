@@ -68,6 +68,24 @@ def test_the_projector_finds_features_labels_and_thumbnails(
   assert not [p for p in tmp_path.rglob("*") if workdir.is_temporary(p)]
 
 
+def test_a_full_disk_is_named_and_leaves_no_torn_file(make_context, full_disk):
+  probe = batches.ImagePair(*[tf.zeros([40, 6, 6, 3])] * 2)
+  context = make_context(encoder=_encoder, probe=probe)
+  folder = pathlib.Path(context.tensorboard)
+  monitor = monitors_projector.Projector()
+  with pytest.raises(workdir.WriteError, match=f"{folder}.*--model_dir"):
+    with full_disk(100):
+      monitor.start(context)
+  monitor.start(context)
+  monitor.measure(0)
+  before = (folder / "projector" / "features.tsv").read_bytes()
+  with pytest.raises(workdir.WriteError, match=f"{folder}.*--model_dir"):
+    with full_disk(len(before) - 1):
+      monitor.measure(50)
+  assert (folder / "projector" / "features.tsv").read_bytes() == before
+  assert not [p for p in folder.rglob("*") if workdir.is_temporary(p)]
+
+
 def test_a_sample_comes_from_all_over_the_dataset():
   images = _images(90)
   dataset = tf.data.Dataset.from_tensor_slices(

@@ -1,6 +1,8 @@
 """Mining a source of videos into a folder, with a pipeline of one thread."""
 
+import errno
 import json
+import os
 import shutil
 import sys
 
@@ -136,6 +138,35 @@ def test_an_interrupted_run_says_how_far_it_came_and_is_resumed(
   summary, _ = _mine(source, tmp_path / "out")
   assert pipeline.mined == [["a.mp4"], ["b.mp4", "text.mp4"]]
   assert summary["videos"] == 2
+
+
+def test_a_full_disk_at_the_end_keeps_the_videos(
+  source, tmp_path, pipeline, monkeypatch
+):
+  out = tmp_path / "out"
+  with monkeypatch.context() as patch:
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    patch.setattr(
+      track_store.TrackStore,
+      "gather",
+      lambda self: (_ for _ in ()).throw(full),
+    )
+    with pytest.raises(errors.UsageError, match=f"{out}.*--output_dir"):
+      _mine(source, out)
+  summary, _ = _mine(source, out)
+  assert pipeline.mined[1] == ["text.mp4"] and summary["videos"] == 2
+
+
+@pytest.mark.parametrize("entry", ["", "{", "[]", "{}"])
+def test_a_video_whose_entry_is_damaged_is_mined_again(
+  source, tmp_path, pipeline, entry
+):
+  out = tmp_path / "out"
+  summary, _ = _mine(source, out)
+  (path,) = (out / "videos").glob("a.mp4-*.json")
+  path.write_text(entry)
+  assert _mine(source, out)[0] == summary
+  assert pipeline.mined[1] == ["a.mp4", "text.mp4"]
 
 
 def test_a_source_without_a_readable_video_is_an_error_with_the_reasons(

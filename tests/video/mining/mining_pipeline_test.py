@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from tf_ssl import errors
+from tf_ssl.ops import workdir
 from tf_ssl.video.mining import mining, mining_pipeline, track_store
 from tf_ssl.video.source import videos
 from tf_ssl.video.tracking import region_features
@@ -99,6 +100,18 @@ def test_another_runner_gives_the_same_tracks(source, alone, tmp_path):
   finally:
     service.terminate()
     service.wait()
+  assert table(tmp_path) == table(alone)
+
+
+def test_a_full_disk_is_named_and_the_finished_videos_are_kept(
+  source, alone, tmp_path, full_disk
+):
+  shards = sorted(p.stat().st_size for p in (alone / "shards").iterdir())
+  with full_disk(shards[0] - 1):
+    with pytest.raises(workdir.WriteError, match=f"{tmp_path}.*--output_dir"):
+      mine(source, tmp_path, processes=1)
+  assert not list((tmp_path / "shards").iterdir())
+  mine(source, tmp_path, processes=1)
   assert table(tmp_path) == table(alone)
 
 

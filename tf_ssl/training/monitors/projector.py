@@ -11,6 +11,7 @@ from PIL import Image
 from tf_ssl import batches
 from tf_ssl.models import feature_extractor
 from tf_ssl.ops import workdir
+from tf_ssl.training import run_directory
 from tf_ssl.training.monitors import base, labeled, views
 
 _FOLDER = "projector"
@@ -62,17 +63,17 @@ class Projector(base.Monitor):
       )
       images = sample_images(dataset)
     self._images = np.asarray(images.image)
-    folder = os.path.join(context.tensorboard, _FOLDER)
-    os.makedirs(folder, exist_ok=True)
-    with workdir.replacing_file(os.path.join(folder, "sprite.png")) as path:
-      sprite(self._images, size=_THUMBNAIL).save(
-        path, format="png", optimize=True
-      )
     names = [_name(label, class_names) for label in np.asarray(images.label)]
-    # A table of one column has no header, by the projector's definition.
-    workdir.write_text(
-      os.path.join(folder, "labels.tsv"), "".join(f"{n}\n" for n in names)
-    )
+    thumbnails = sprite(self._images, size=_THUMBNAIL)
+    folder = os.path.join(context.tensorboard, _FOLDER)
+    with workdir.writable(folder, run_directory.ARGUMENT):
+      os.makedirs(folder, exist_ok=True)
+      with workdir.replacing_file(os.path.join(folder, "sprite.png")) as path:
+        thumbnails.save(path, format="png", optimize=True)
+      # A table of one column has no header, by the projector's definition.
+      workdir.write_text(
+        os.path.join(folder, "labels.tsv"), "".join(f"{n}\n" for n in names)
+      )
 
   def measure(self, step: int) -> Mapping[str, float]:
     """Replaces the features; returns no metric."""
@@ -80,10 +81,11 @@ class Projector(base.Monitor):
     found = self._features.array(self._images)
     np.savetxt(table, found, fmt="%.4g", delimiter="\t")
     folder = self.context.tensorboard
-    workdir.write_text(
-      os.path.join(folder, _FOLDER, "features.tsv"), table.getvalue()
-    )
-    workdir.write_text(os.path.join(folder, _CONFIG_FILE), _config(step))
+    with workdir.writable(folder, run_directory.ARGUMENT):
+      workdir.write_text(
+        os.path.join(folder, _FOLDER, "features.tsv"), table.getvalue()
+      )
+      workdir.write_text(os.path.join(folder, _CONFIG_FILE), _config(step))
     return {}
 
 

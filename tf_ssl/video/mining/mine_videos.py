@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tf_ssl import errors
+from tf_ssl.ops import workdir
 from tf_ssl.video.mining import (
   mining,
   mining_pipeline,
@@ -63,7 +64,10 @@ def mine_videos(
   del how["tracking"]
   how["stretch"] = how.pop("side_shift")  # The key in existing folders.
   store.open({**how, "features": features}, overwrite=overwrite)
-  with store.locked():
+  with (
+    store.locked(),
+    workdir.enough_space(store.folder, "--output_dir"),
+  ):
     remaining = store.remaining(found)
     if len(remaining) < len(found):
       say(f"{len(found) - len(remaining)} of {len(found)} videos are done")

@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 
 from tf_ssl import errors
-from tf_ssl.ops import child_process, progress, threads
+from tf_ssl.ops import child_process, progress, threads, workdir
 from tf_ssl.video.decoding import isolated
 from tf_ssl.video.mining import mining, track_store
 from tf_ssl.video.source import videos
@@ -26,10 +26,12 @@ from tf_ssl.video.tracking import region_features
 
 logging.getLogger("apache_beam").setLevel(logging.ERROR)  # Logs while imported.
 import apache_beam as beam  # noqa: E402
+from apache_beam import metrics as beam_metrics  # noqa: E402
 from apache_beam.options import pipeline_options  # noqa: E402
 
 _DIRECT = "DirectRunner"
 _POLL_SECONDS = 0.5
+_UNWRITABLE = "tf_ssl.unwritable"  # Counters, named after the problem.
 
 
 def run(
@@ -59,6 +61,8 @@ def run(
 
   Raises:
     UsageError: the runner or an option is unknown to Beam.
+    WriteError: the folder of the store cannot be written. Finished videos are
+      kept.
     RuntimeError: the runner failed. Finished videos are kept.
     KeyboardInterrupt: the worker processes are killed, but threads of Beam
       remain; end this process with `os._exit`.
@@ -73,7 +77,11 @@ def run(
     | "Mine" >> beam.ParDo(_Mine(store, settings, make_describe))
   )
   with _Progress(store, len(found)):
-    _run(pipeline)
+    result = _run(pipeline)
+  unwritable = beam_metrics.MetricsFilter().with_namespace(_UNWRITABLE)
+  for counter in result.metrics().query(unwritable)["counters"]:
+    problem = OSError(counter.key.metric.name)
+    raise workdir.unwritable(store.folder, "--output_dir", problem)
 
 
 def check(runner: str, runner_options: Sequence[str]) -> None:
@@ -106,13 +114,15 @@ def _pipeline(count, processes, runner, runner_options) -> beam.Pipeline:
     ) from error
 
 
-def _run(pipeline: beam.Pipeline) -> None:
+def _run(pipeline: beam.Pipeline):
   """Runs the pipeline in a thread, so that only this process handles Ctrl-C."""
   outcome = futures.Future()
 
   def work():
     try:
-      outcome.set_result(pipeline.run().wait_until_finish())
+      result = pipeline.run()
+      result.wait_until_finish()
+      outcome.set_result(result)
     except BaseException as error:
       outcome.set_exception(error)
 
@@ -133,7 +143,7 @@ def _run(pipeline: beam.Pipeline) -> None:
       with contextlib.suppress(psutil.NoSuchProcess):
         child.kill()
     raise
-  outcome.result()
+  return outcome.result()
 
 
 def _options(words: list[str]) -> pipeline_options.PipelineOptions:
@@ -203,6 +213,7 @@ class _Mine(beam.DoFn):
     self._make_describe = make_describe
     self._decoder = None
     self._describe = None
+    self._unwritable = False
 
   def setup(self) -> None:
     threads.use_one_for_opencv()  # The processes share the cores.
@@ -210,10 +221,20 @@ class _Mine(beam.DoFn):
     self._describe = self._make_describe()
 
   def process(self, video: videos.Video) -> Iterator[dict[str, Any]]:
+    if self._unwritable:
+      return
     clips = mining.mine(
       video, self._decoder, settings=self._settings, describe=self._describe
     )
-    yield self._store.add(video, clips)
+    try:
+      entry = self._store.add(video, clips)
+    except OSError as error:
+      # Not raised: runners print a traceback of each process, or try for ever.
+      self._unwritable = True
+      problem = error.strerror or str(error)
+      beam_metrics.Metrics.counter(_UNWRITABLE, problem).inc()
+      return
+    yield entry
 
   def teardown(self) -> None:
     if self._decoder is not None:

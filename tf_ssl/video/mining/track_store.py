@@ -153,11 +153,12 @@ class TrackStore:
       entry |= {"frames": count, "failed": str(error)}
     except tf.errors.OpError as error:
       raise OSError(error.message) from error
+    finally:
+      working.unlink(missing_ok=True)
     if not scores:
       self._shard(stem).unlink(missing_ok=True)
     path = self.folder / "videos" / f"{stem}.json"
     workdir.write_text(path, json.dumps(entry))
-    working.unlink(missing_ok=True)
     return entry
 
   def progress(self) -> tuple[int, int]:
@@ -227,8 +228,16 @@ class TrackStore:
       return f"{name}-{videos.digest(video.path)[:8]}"
 
   def _entries(self) -> list[tuple[pathlib.Path, dict[str, Any]]]:
-    paths = sorted((self.folder / "videos").glob("*.json"))
-    return [(path, json.loads(path.read_text())) for path in paths]
+    """The entries by path; a damaged one counts as missing."""
+    found = {
+      path: workdir.read_json(path)
+      for path in sorted((self.folder / "videos").glob("*.json"))
+    }
+    return [
+      (path, entry)
+      for path, entry in found.items()
+      if isinstance(entry, dict) and "video" in entry
+    ]
 
   def _clear(self) -> None:
     """Removes what a store writes, and nothing else."""
