@@ -13,6 +13,7 @@ def main(invocation: cli.Invocation) -> None:
   """Builds the encoder from the file and writes it."""
   from tf_ssl.export import saved_model
   from tf_ssl.export import weights as weights_lib
+  from tf_ssl.ops import names
 
   parsed = invocation.flags
   encoder, weights = weights_lib.read_encoder(
@@ -29,14 +30,13 @@ def main(invocation: cli.Invocation) -> None:
   )
   print(f"Imported {parsed.weights} ({weights['kind']}) to {parsed.output}")
   if weights["prefix"]:
-    print(f"  encoder: the arrays {weights['prefix']}*")
+    print(f"  encoder: the arrays {names.escaped(weights['prefix'])}*")
   if weights["other_prefixes"]:
-    others = ", ".join(weights["other_prefixes"])
+    others = names.listed(weights["other_prefixes"], 8)
     print(f"  other encoders, which --prefix can choose: {others}")
-  for reason, names in weights["ignored"].items():
-    more = ", ..." if len(names) > 2 else ""
-    examples = ", ".join(names[:2])
-    print(f"  not used: {len(names)} arrays, {reason} ({examples}{more})")
+  for reason, unused in weights["ignored"].items():
+    examples = names.listed(unused, 2)
+    print(f"  not used: {len(unused)} arrays, {reason} ({examples})")
   for line in weights["assumed"]:
     print(f"  assumed: {line}")
   for name, value in weights["differences_from_torchvision"].items():

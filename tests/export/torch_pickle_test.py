@@ -126,6 +126,9 @@ def test_a_whole_model_is_refused(tmp_path):
   path = _save(torch.nn.Linear(2, 2), tmp_path / "a.pth")
   with pytest.raises(errors.UsageError, match="torch.nn.*save only its state"):
     torch_files.read(path)
+  path = _save({"epoch": 1, "net": torch.nn.Linear(2, 2)}, tmp_path / "b.pth")
+  with pytest.raises(errors.UsageError, match="torch.nn.*save only its state"):
+    torch_files.read(path)
 
 
 class _Foreign:

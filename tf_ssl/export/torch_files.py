@@ -79,14 +79,20 @@ def read_pickle(path: str) -> dict[str, stored_arrays.StoredArray]:
 def _listed(
   content: Any, bytes_of: Callable, path: str
 ) -> dict[str, stored_arrays.StoredArray]:
+  values = dict(_values(content))
   found = {
-    name: _array(array, bytes_of, path) for name, array in _arrays(content)
+    name: _array(value, bytes_of, path)
+    for name, value in values.items()
+    if not isinstance(value, torch_pickle.Placeholder)
   }
-  if not found and isinstance(content, torch_pickle.Placeholder):
-    raise errors.UsageError(
-      f"{path} has an object of {content}, expected named tensors; save only "
-      "its state_dict with torch.save, and import that"
-    )
+  objects = sorted(
+    {value.name for value in values.values()} if not found else ()
+  )
+  errors.require(
+    not objects,
+    f"{path} has no arrays, but objects of {', '.join(objects[:3])}; expected "
+    "named tensors: save only its state_dict with torch.save, and import that",
+  )
   return found
 
 
@@ -161,8 +167,11 @@ def _places(
   return places
 
 
-def _arrays(content: Any) -> Iterator[tuple[str, Any]]:
-  """All arrays with their names, in order; each container is read once."""
+def _values(content: Any) -> Iterator[tuple[str, Any]]:
+  """All arrays and placeholders with their names, in order.
+
+  Each container is read once.
+  """
   waiting, seen = [("", content, 0)], set()
   while waiting:
     name, value, depth = waiting.pop()
@@ -174,6 +183,7 @@ def _arrays(content: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict):
       pairs = value.items()
     elif isinstance(value, torch_pickle.Placeholder):
+      yield name, value
       pairs = value.entries
     elif type(value) in (list, tuple):
       pairs = enumerate(value)

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tf_ssl import errors
 from tf_ssl.encoders import batch_norm, resnet
 from tf_ssl.export import foreign_resnet, stored_arrays
+from tf_ssl.ops import names as escapes
 
 _SHOWN = 12  # Names in a message.
 
@@ -119,7 +120,7 @@ def misfit(
 
 def listed(names: Iterable[str]) -> str:
   """The first names and the number of the others, in one line."""
-  names = list(names)
+  names = list(map(escapes.escaped, names))
   more = len(names) - _SHOWN
   return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
 

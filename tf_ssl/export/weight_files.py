@@ -5,6 +5,7 @@ import contextlib
 import functools
 import glob
 import hashlib
+import io
 import math
 import os
 import zipfile
@@ -16,7 +17,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from tf_ssl import errors
-from tf_ssl.export import stored_arrays, torch_files
+from tf_ssl.export import stored_arrays, tensor_bundle, torch_files
 from tf_ssl.ops import workdir
 
 FORMATS = (
@@ -42,6 +43,8 @@ _LISTS = (
 _MAX_EXPANSION = 16
 _MAX_SMALL_BYTES = 256 << 20
 _MAX_NAME = 1000
+_MAX_NPY_HEADER = 1 << 16
+_NPZ_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 Weights = dict[str, stored_arrays.StoredArray]
 
@@ -103,7 +106,10 @@ def _read_array(
   with _boundary(path):
     if len(array.shape) > stored_arrays.MAX_RANK:
       raise ValueError(f"{name} has {len(array.shape)} axes")
-    values = array.read()
+    values = np.asarray(array.read())
+    # NumPy knows bfloat16 from ml_dtypes, which TensorFlow imports.
+    if values.dtype.name == stored_arrays.BFLOAT16:
+      values = values.astype(np.float32)
     if values.shape != array.shape or values.dtype.kind not in "biuf":
       raise ValueError(
         f"{name}: {values.dtype} {list(values.shape)}, expected numbers of "
@@ -186,24 +192,23 @@ def _checkpoint_prefix(path: str) -> str | None:
 
 
 def _tensorflow_checkpoint(prefix: str) -> Weights:
+  entries = tensor_bundle.entries(prefix)
+
   def read_one(name: str) -> np.ndarray:
     # Opened for each array, because the readable path is a temporary one.
     with workdir.without_wildcards(prefix) as readable:
       return tf.train.load_checkpoint(readable).get_tensor(name)
 
-  with workdir.without_wildcards(prefix) as readable:
-    reader = tf.train.load_checkpoint(readable)
-    shapes = reader.get_variable_to_shape_map()
-    names = _variable_names(reader) if _GRAPH in shapes else {}
+  names = _variable_names(read_one(_GRAPH)) if _GRAPH in entries else {}
   return {
     names.get(name, name.removesuffix(_VARIABLE)): stored_arrays.StoredArray(
-      tuple(shape), functools.partial(read_one, name)
+      entry.shape, functools.partial(read_one, name)
     )
-    for name, shape in sorted(shapes.items())
+    for name, entry in sorted(entries.items())
   }
 
 
-def _variable_names(reader) -> dict[str, str]:
+def _variable_names(serialized: bytes) -> dict[str, str]:
   """Descriptive names of variables whose keys are numbers in a list.
 
   The name is the path to the variable that does not pass through a list of
@@ -215,7 +220,7 @@ def _variable_names(reader) -> dict[str, str]:
   """
   graph = trackable_object_graph_pb2.TrackableObjectGraph()
   try:
-    graph.ParseFromString(reader.get_tensor(_GRAPH))
+    graph.ParseFromString(serialized)
   except Exception:  # The graph is damaged; the keys are names, too.
     return {}
   places = _places(graph)
@@ -271,13 +276,16 @@ def _npz(path: str) -> Weights:
 
 
 def _npy_shape(archive: zipfile.ZipFile, name: str) -> tuple[int, ...]:
-  with archive.open(name) as file:
-    version = np.lib.format.read_magic(file)
-    read_header = {
-      (1, 0): np.lib.format.read_array_header_1_0,
-      (2, 0): np.lib.format.read_array_header_2_0,
-    }[version]
-    shape, _, dtype = read_header(file)
+  if archive.getinfo(name).compress_type not in _NPZ_COMPRESSIONS:
+    raise ValueError(f"{name} has a compression that NumPy does not write")
+  with archive.open(name) as member:
+    file = io.BytesIO(member.read(_MAX_NPY_HEADER))
+  version = np.lib.format.read_magic(file)
+  read_header = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+  }[version]
+  shape, _, dtype = read_header(file)
   if dtype.hasobject:
     raise ValueError(f"{name} has Python objects, which are never loaded")
   # Negative sides would be accepted by NumPy.
@@ -290,16 +298,10 @@ def _safetensors(path: str) -> Weights:
   # It checks all sizes against the file before it allocates anything.
   file = safetensors.safe_open(path, framework="numpy")
 
-  def read_one(name: str) -> np.ndarray:
-    # NumPy knows bfloat16 from ml_dtypes, which TensorFlow imports.
-    array = file.get_tensor(name)
-    is_bfloat16 = array.dtype.name == stored_arrays.BFLOAT16
-    return array.astype(np.float32) if is_bfloat16 else array
-
   return {
     name: stored_arrays.StoredArray(
       tuple(file.get_slice(name).get_shape()),
-      functools.partial(read_one, name),
+      functools.partial(file.get_tensor, name),
     )
     for name in file.keys()
   }

@@ -3,27 +3,22 @@
 import math
 import os
 import re
-import reprlib
 import stat
 from collections.abc import Sequence
-from concurrent import futures
 from typing import Any
 
 import numpy as np
-from absl import logging
+from PIL import Image
 
 from tf_ssl import errors
 from tf_ssl.datasets import missing, records
 from tf_ssl.datasets.annotations import annotations as annotations_lib
-from tf_ssl.datasets.annotations import frames
-from tf_ssl.ops import exif, names, numerals, progress, spelling
+from tf_ssl.ops import names, numerals, spelling
 
 # Boxes may exceed their image by rounding of the source, pixels.
 _ROUNDING = 0.5
 _MAX_SIDE = 2**31 - 1
 _MAX_AREA = 2.0**62
-_THREADS = 8  # That read headers, which wait for the disk.
-_MANY = 5000  # Images whose headers take long enough for a progress bar.
 _ABSOLUTE = re.compile("/|[A-Za-z]:/")
 
 
@@ -45,11 +40,7 @@ class Collector:
     self._files: list[bytes] = []
     self._sizes: list[int] = []
     self._ids: list[int | str] = []
-    self._given: list[tuple[int, int] | None] = []
-    self._frames: list[frames.Frame | None] = []  # None: not yet known.
-    self._num_known = 0
-    self._turned: list[str] = []
-    self._differing: list[str] = []
+    self._image_sizes: list[tuple[int, int]] = []
     self._boxes: list[tuple[float, ...]] = []
     self._rows: list[tuple[int, int, bool, bool, float]] = []
     self._clipped = 0
@@ -71,21 +62,20 @@ class Collector:
     self.skip(reason, name)
 
   def add_image(
-    self, file: str, image_id: int | str, size: tuple[Any, Any] | None
+    self, file: str, image_id: int | str, size: tuple[int, int] | None
   ) -> int | None:
     """Adds an image, or skips it if it cannot be used.
 
     Args:
       file: path inside the root, relative or absolute.
       image_id: id of the image in the source.
-      size: width and height in pixels as the source gives them, numbers or
-        text; None, or values that are no size, to read them from the image.
+      size: width and height in pixels, positive; None to read them from the
+        image's header.
 
     Returns:
       Index of the image; None if it is skipped.
     """
     reason = None
-    given = None if size is None else _size(*size)
     file = self._relative(file)
     if not _is_below(file):
       reason = "a path outside the folder of images"
@@ -96,9 +86,9 @@ class Collector:
         info = os.stat(path)
         if not stat.S_ISREG(info.st_mode):
           reason = "no such image"
-        elif given is None:
-          header = _header(path)
-          if header is None:
+        elif size is None:
+          size = _size_in_header(path)
+          if size is None:
             reason = "an image without a readable size"
       except (OSError, ValueError):  # ValueError: a null character.
         reason = "no such image"
@@ -108,10 +98,7 @@ class Collector:
     self._files.append(os.fsencode(file))
     self._sizes.append(info.st_size)
     self._ids.append(image_id)
-    self._given.append(given)
-    self._frames.append(None if given else frames.find(None, header))
-    if given is None and size is not None and any(map(_is_given, size)):
-      self._differing.append(_difference(file, header.upright, size))
+    self._image_sizes.append(size)
     return len(self._files) - 1
 
   def _relative(self, file: str) -> str:
@@ -158,14 +145,11 @@ class Collector:
     if not all(math.isfinite(c) and abs(c) < _MAX_SIDE for c in corners):
       self.skip_box("a box that is not finite", name)
       return
-    self._find_frames()
-    frame = self._frames[image]
-    corners = frames.turn(tuple(map(float, corners)), frame)
-    xmin, ymin, xmax, ymax = corners
+    xmin, ymin, xmax, ymax = map(float, corners)
     if xmin >= xmax or ymin >= ymax:
       self.skip_box("a box that is inverted or of zero area", name)
       return
-    width, height = frame.size
+    width, height = self._image_sizes[image]
     if xmin >= width or ymin >= height or xmax <= 0 or ymax <= 0:
       self.skip_box("a box outside its image", name)
       return
@@ -205,7 +189,6 @@ class Collector:
     """
     if not self._files:
       raise missing.no_images(source, self.root, expected, self._skipped)
-    self._find_frames()
     if not class_names:
       raise errors.UsageError(
         f"{source}: no class in the annotations of {self.root!r}"
@@ -223,7 +206,6 @@ class Collector:
           f" {max_skipped_fraction:g} under {self.root!r}; fix them, or"
           " increase max_skipped_fraction"
         )
-    self._tell(source)
     columns = list(zip(*self._rows, strict=True)) or [()] * 5
     index = np.array(columns[0], np.int64)
     order = np.argsort(index, kind="stable")
@@ -246,7 +228,7 @@ class Collector:
         self.root, np.array(self._files), np.array(self._sizes, np.int64)
       ),
       image_ids=tuple(self._ids),
-      image_sizes=np.array([f.size for f in self._frames], np.int32),
+      image_sizes=np.array(self._image_sizes, np.int32),
       targets=targets,
       boxes=np.array(self._boxes, np.float32).reshape(-1, 4)[order],
       class_ids=class_ids,
@@ -260,77 +242,22 @@ class Collector:
       skipped={name: tuple(of) for name, of in self._skipped.items()},
     )
 
-  def _find_frames(self) -> None:
-    """Reads the sizes of the images whose source gives one."""
-    added = range(self._num_known, len(self._files))
-    self._num_known = len(self._files)
-    unknown = [i for i in added if self._frames[i] is None]
-    if not unknown:
-      return
-    with (
-      futures.ThreadPoolExecutor(_THREADS) as pool,
-      progress.bar(
-        "Checking sizes",
-        total=len(unknown),
-        unit="image",
-        disable=len(unknown) < _MANY,
-      ) as bar,
-    ):
-      found = (os.fsdecode(self._files[i]) for i in unknown)
-      paths = (os.path.join(self.root, name) for name in found)
-      headers = pool.map(_header, paths)
-      for i, header in zip(unknown, headers, strict=True):
-        given, name = self._given[i], os.fsdecode(self._files[i])
-        if header is None:  # It is told when the image is decoded.
-          frame = frames.Frame(given)
-        else:
-          frame = frames.find(given, header)
-          if frame.orientation != exif.UPRIGHT:
-            self._turned.append(name)
-          if frame.differs:
-            self._differing.append(_difference(name, header.upright, given))
-        self._frames[i] = frame
-        bar.update()
 
-  def _tell(self, source: str) -> None:
-    """Warns of images of another size or frame than annotated."""
-    for found, what in (
-      (self._differing, "have another size than their annotations say"),
-      (
-        self._turned,
-        "are annotated as stored; their boxes are turned upright (EXIF)",
-      ),
-    ):
-      if found:
-        logging.warning(
-          "%s: %d of %d images %s, such as %s",
-          source,
-          len(found),
-          len(self._files),
-          what,
-          found[0],
-        )
+def size_of(width: Any, height: Any) -> tuple[int, int] | None:
+  """Returns the size that a source gives for an image.
 
+  Args:
+    width: width in pixels, a number or text.
+    height: height in pixels, a number or text.
 
-def _size(width: Any, height: Any) -> tuple[int, int] | None:
-  """Returns the size that a source gives; None if it is impossible."""
+  Returns:
+    Width and height; None if they are not whole numbers from 1 that fit int32,
+    so that they are read from the image.
+  """
   sides = numerals.whole(width), numerals.whole(height)
   if any(side is None or not 0 < side <= _MAX_SIDE for side in sides):
     return None
   return sides
-
-
-def _is_given(side: Any) -> bool:
-  """Returns whether a side is given; tools write 0 if they do not know it."""
-  return side not in (None, "") and numerals.number(side) != 0
-
-
-def _difference(
-  file: str, size: tuple[int, int], given: tuple[Any, Any]
-) -> str:
-  image = "x".join(map(str, size))
-  annotated = "x".join(reprlib.repr(side) for side in given)
-  return f"{file!r} ({image} px, annotated as {annotated})"
 
 
 def _is_below(file: str) -> bool:
@@ -338,9 +265,9 @@ def _is_below(file: str) -> bool:
   return bool(file) and not os.path.isabs(file) and ".." not in parts
 
 
-def _header(path: str) -> exif.Header | None:
-  """Returns the header of an image; None if it is no image."""
+def _size_in_header(path: str) -> tuple[int, int] | None:
   try:
-    return exif.read_header(path)
+    with Image.open(path) as image:
+      return image.size
   except Exception:  # Pillow raises various errors on damaged files.
     return None
