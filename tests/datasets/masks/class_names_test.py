@@ -19,6 +19,8 @@ from tf_ssl.datasets.masks import class_names
       '{"categories": [{"id": 7, "name": "cat"}, {"id": 1, "name": "dog"}]}',
       {1: "dog", 7: "cat"},
     ),
+    ("a.yaml", "[no, 007, 1e3, ~, 2020-01-01]", "no 007 1e3 ~ 2020-01-01"),
+    ("a.json", '{"2.0": 5, " 1 ": "a"}', {1: "a", 2: "5"}),
     ("a.txt", "cat\ndining table\n\n", {0: "cat", 1: "dining table"}),
     (
       "labels.txt",
@@ -28,9 +30,12 @@ from tf_ssl.datasets.masks import class_names
   ],
 )
 def test_all_formats_are_read(tmp_path, name, text, expected):
-  (tmp_path / name).write_text(text)
-  found = class_names.read(str(tmp_path / name))
-  assert found == expected and list(found) == sorted(expected)
+  if isinstance(expected, str):
+    expected = dict(enumerate(expected.split()))
+  for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+    (tmp_path / name).write_text(text, encoding=encoding)
+    found = class_names.read(str(tmp_path / name))
+    assert found == expected and list(found) == sorted(expected)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +49,14 @@ def test_all_formats_are_read(tmp_path, name, text, expected):
     ("a.json", '[{"id": 1}]'),
     ("a.json", '[{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]'),
     ("a.json", '{"-1": "a"}'),
+    ("a.json", '{"1_0": "a"}'),
+    ("a.json", '[{"id": 1.5, "name": "a"}]'),
+    ("a.json", '[{"id": null, "name": "a"}]'),
+    ("a.json", '[["a"]]'),
+    ("a.json", "[null]"),
+    ("a.json", "[" * 100_000),
+    ("a.yaml", "[" * 2_000),
+    ("a.yaml", "- &a [x]\n- [*a, *a]"),
     ("a.txt", ""),
   ],
 )

@@ -3,13 +3,14 @@
 import json
 import os
 import re
+import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
 
 from tf_ssl import errors
-from tf_ssl.ops import names
+from tf_ssl.ops import encodings, names, numerals
 
 _EXPECTED = (
   "a .yaml or .json file with {ID: NAME}, [NAME, ...], COCO's categories"
@@ -17,6 +18,12 @@ _EXPECTED = (
   " `categories`; or a text file with NAME or ID: NAME on each line"
 )
 _KEYS = ("classes", "names", "categories")
+
+
+class _Loader(yaml.SafeLoader):
+  """Reads scalars as text: YAML takes `no` for false and 007 for 7."""
+
+  yaml_implicit_resolvers: dict = {}
 
 
 def read(file: str) -> dict[int, str]:
@@ -37,19 +44,20 @@ def read(file: str) -> dict[int, str]:
   path = os.path.expanduser(file)
   suffix = os.path.splitext(path)[1].lower()
   try:
-    with open(path, encoding="utf-8") as stream:
-      if suffix in (".yaml", ".yml"):
-        content = yaml.safe_load(stream)
-      elif suffix == ".json":
-        content = json.load(stream)
-      else:
-        content = _lines(stream.read())
+    with open(path, encoding=encodings.of(path)) as stream:
+      text = stream.read()
+    if suffix in (".yaml", ".yml"):
+      content = yaml.load(text, Loader=_Loader)
+    elif suffix == ".json":
+      content = json.loads(text)
+    else:
+      content = _lines(text)
     found = _by_id(content)
   except OSError as error:
     raise errors.UsageError(
       f"classes: cannot read {file!r} ({error.strerror}); expected {_EXPECTED}"
     ) from error
-  except (ValueError, TypeError, KeyError, yaml.YAMLError) as error:
+  except Exception as error:  # Nested values have errors of their own.
     raise errors.UsageError(
       f"classes: {file!r} has no class names"
       f" ({' '.join(str(error).split())[:200]}); expected {_EXPECTED}"
@@ -78,7 +86,20 @@ def _by_id(content: Any) -> dict[int, str]:
     ]
   else:
     raise ValueError(f"found {type(content).__name__}")
-  found = {int(number): names.of_class(str(name)) for number, name in pairs}
+  found = {_id(number): names.of_class(_text(name)) for number, name in pairs}
   if not found or min(found) < 0 or len(found) != len(pairs):
     raise ValueError("no class, a negative id, or a repeated id")
   return found
+
+
+def _id(value: Any) -> int:
+  number = numerals.whole(value)
+  if number is None:
+    raise ValueError(f"the id {reprlib.repr(value)} is not a whole number")
+  return number
+
+
+def _text(value: Any) -> str:
+  if not isinstance(value, str | int | float):
+    raise ValueError(f"the name {reprlib.repr(value)} is not text")
+  return str(value)
