@@ -158,12 +158,14 @@ def test_an_impossible_area_becomes_that_of_the_box(collected, area):
   ],
 )
 def test_a_box_that_cannot_be_used_is_skipped(collected, corners, reason):
-  collected.add_box(0, corners, 0, "bad")
+  collected.add_box(0, corners, 1, "bad")
   collected.add_box(0, (0, 0, 1, 1), 0, "good")
   found = _build(collected, max_skipped_fraction=0.5)
   [(told, names)] = found.skipped.items()
   assert reason in told and names == ("bad",)
   assert found.num_boxes == 1
+  # The image is not known to show no object of the other class.
+  np.testing.assert_array_equal(found.targets, [[1, -1]])
   with pytest.raises(
     errors.UsageError, match="1 of 2 boxes .*max_skipped_fraction"
   ):

@@ -25,7 +25,7 @@ class Annotations(NamedTuple):
     image_ids: [N], ids of the images in the source, integers or strings.
     image_sizes: [N, 2] int32, width and height in pixels.
     targets: [N, C] int8: `PRESENT`, `ABSENT`, or `IGNORED` if the class is
-      shown only by difficult objects or crowds, or is unknown.
+      shown only by difficult objects, crowds or skipped boxes, or is unknown.
     boxes: [M, 4] float32, xmin, ymin, xmax, ymax in pixels from the top left,
       maxima exclusive; inside the image, of positive area.
     class_ids: [M] int32, class of each box, 0 to C - 1.

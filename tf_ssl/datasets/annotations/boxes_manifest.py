@@ -60,7 +60,7 @@ def read(
     if image_index[name] is None:  # Counted as an image.
       collected.skip("a box of a skipped image", box)
     elif label not in ids:
-      collected.skip_box("a box without a class", box)
+      collected.skip_box("a box without a class", box, image=image_index[name])
     else:
       collected.add_box(image_index[name], corners, ids[label], box)
   return collected.build(

@@ -219,7 +219,12 @@ def _add_box(
   if len(sides) != 4 or not all(
     s is not None and math.isfinite(s) for s in sides
   ):
-    collected.skip_box("an annotation without a box of 4 numbers", name)
+    collected.skip_box(
+      "an annotation without a box of 4 numbers",
+      name,
+      image=image_index[image_id],
+      class_id=class_id,
+    )
     return
   x, y, width, height = sides
   collected.add_box(

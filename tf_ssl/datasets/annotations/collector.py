@@ -1,5 +1,6 @@
 """Collects images and boxes for a reader, and skips unusable ones by reason."""
 
+import functools
 import math
 import os
 import re
@@ -43,6 +44,7 @@ class Collector:
     self._image_sizes: list[tuple[int, int]] = []
     self._boxes: list[tuple[float, ...]] = []
     self._rows: list[tuple[int, int, bool, bool, float]] = []
+    self._unsure: list[tuple[int, int | None]] = []
     self._clipped = 0
     self._bad_images = 0
     self._bad_boxes = 0
@@ -56,10 +58,27 @@ class Collector:
     self._bad_images += 1
     self.skip(reason, name)
 
-  def skip_box(self, reason: str, name: str) -> None:
-    """Records a skipped box."""
+  def skip_box(
+    self,
+    reason: str,
+    name: str,
+    *,
+    image: int | None = None,
+    class_id: int | None = None,
+  ) -> None:
+    """Records a skipped box.
+
+    Args:
+      reason: why it cannot be used.
+      name: name of the box, for `Annotations.skipped`.
+      image: index of the image, from `add_image`, that may therefore show an
+        object of the class; None if there is none.
+      class_id: class of the object; None if it may be any.
+    """
     self._bad_boxes += 1
     self.skip(reason, name)
+    if image is not None:
+      self._unsure.append((image, class_id))
 
   def add_image(
     self, file: str, image_id: int | str, size: tuple[int, int] | None
@@ -142,16 +161,19 @@ class Collector:
       difficult: whether the source marks the object as difficult.
       area: area of the object in pixels; None for the area of the box.
     """
+    skip = functools.partial(
+      self.skip_box, name=name, image=image, class_id=class_id
+    )
     if not all(math.isfinite(c) and abs(c) < _MAX_SIDE for c in corners):
-      self.skip_box("a box that is not finite", name)
+      skip("a box that is not finite")
       return
     xmin, ymin, xmax, ymax = map(float, corners)
     if xmin >= xmax or ymin >= ymax:
-      self.skip_box("a box that is inverted or of zero area", name)
+      skip("a box that is inverted or of zero area")
       return
     width, height = self._image_sizes[image]
     if xmin >= width or ymin >= height or xmax <= 0 or ymax <= 0:
-      self.skip_box("a box outside its image", name)
+      skip("a box outside its image")
       return
     inside = (max(xmin, 0), max(ymin, 0), min(xmax, width), min(ymax, height))
     moved = max(abs(a - b) for a, b in zip(inside, corners, strict=True))
@@ -220,6 +242,10 @@ class Collector:
         class_ids,
         crowd | difficult,
       )
+      for image, class_id in self._unsure:
+        classes = slice(class_id, None if class_id is None else class_id + 1)
+        shown = targets[image, classes]
+        shown[shown == annotations_lib.ABSENT] = annotations_lib.IGNORED
     if category_ids is None:
       category_ids = range(len(class_names))
     return annotations_lib.Annotations(

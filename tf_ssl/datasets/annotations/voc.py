@@ -383,9 +383,18 @@ def _add_boxes(
     for number, each in enumerate(objects):
       box = f"{name}.xml, object {number}"
       if each.class_name not in ids or not each.class_name:
-        collected.skip_box("unknown class", f"{box} ({each.class_name!r})")
+        collected.skip_box(
+          "unknown class",
+          f"{box} ({each.class_name!r})",
+          image=None if each.class_name else index,
+        )
       elif each.corners is None:
-        collected.skip_box("an object without a box", box)
+        collected.skip_box(
+          "an object without a box",
+          box,
+          image=index,
+          class_id=ids[each.class_name],
+        )
       else:
         collected.add_box(
           index,
