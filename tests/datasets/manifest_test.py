@@ -176,6 +176,7 @@ def test_the_digest_depends_on_names_and_sizes(write):
     (["path,label", ",1"], "line 2: no path"),
     (["path,label", "a.jpg,0", "a.jpg,-1"], "line 3: label -1; expected a cla"),
     (["path,label", "a.jpg,3000000000"], "line 2: label 3000000000"),
+    (["path,label", "a.jpg,10000000"], "line 2: label 10000000; .* 9999999"),
     (["path", "a.jpg", '"a' + "x" * 200_000], "line 3: not CSV"),
   ],
 )

@@ -132,22 +132,5 @@ def test_a_window_shows_its_part_of_the_upright_picture(number):
   np.testing.assert_array_equal(part, whole[1:4, 2:4])
 
 
-@pytest.mark.parametrize("number", ALL)
-def test_the_upright_size_is_that_of_the_turned_file(number, tmp_path):
-  file = tmp_path / "photo.jpg"
-  file.write_bytes(photograph(number))
-  with Image.open(file) as image:
-    expected = ImageOps.exif_transpose(image).size
-  assert orientation.upright_size(str(file)) == expected
-
-
-def test_the_upright_size_of_other_files_is_the_stored_one(tmp_path):
-  exif = Image.Exif()
-  exif[_TAG] = 6
-  for name, options in (("a.png", {"exif": exif}), ("b.jpg", {})):
-    Image.fromarray(PIXELS).save(tmp_path / name, **options)
-    assert orientation.upright_size(str(tmp_path / name)) == (7, 4)
-
-
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

@@ -14,6 +14,7 @@ from tf_ssl.ops import names, numerals, spelling, table
 BOX = ("xmin", "ymin", "xmax", "ymax")
 _NO_BOX = (-1, -1, -1, -1)
 _MAX_INT32 = 2**31 - 1
+_MAX_LABEL = 10**7 - 1  # Classes are counted from 0 to the largest label.
 
 
 def read(
@@ -176,13 +177,13 @@ def _labels(
   ids, class_names = {name: numerals.whole(name) for name in given}, ()
   if None in ids.values():
     ids, class_names = {name: i for i, name in enumerate(given)}, tuple(given)
-  wrong = {name for name, i in ids.items() if not 0 <= i <= _MAX_INT32}
+  wrong = {name for name, i in ids.items() if not 0 <= i <= _MAX_LABEL}
   if wrong:
     row = next(i for i, name in enumerate(labels) if name in wrong)
     raise manifest.error(
       lines[row],
-      f"label {labels[row]}; expected a class id from 0, a name, or an empty"
-      " cell if it is unknown",
+      f"label {labels[row]}; expected a class id from 0 to {_MAX_LABEL}, a"
+      " name, or an empty cell if it is unknown",
     )
   ids[""] = -1
   return np.array([ids[name] for name in labels], np.int32), class_names

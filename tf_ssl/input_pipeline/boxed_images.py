@@ -11,7 +11,7 @@ from tf_ssl.augment import resize
 from tf_ssl.datasets.annotations import annotations as annotations_lib
 from tf_ssl.input_pipeline import decoding, loading, order
 from tf_ssl.input_pipeline import skipped as skipped_lib
-from tf_ssl.ops import orientation, pixels, progress
+from tf_ssl.ops import exif, pixels, progress
 
 _CHUNK = 4  # Images loaded sequentially.
 _TOLERANCE = 0.02  # Relative deviation of an image's aspect ratio.
@@ -178,7 +178,7 @@ def _mismatch(data, index: int) -> str | None:
   width, height = data.image_sizes[index].tolist()
   try:
     path = os.path.realpath(data.images.path(index))
-    found = orientation.upright_size(path)
+    found = exif.read_header(path).upright
   except Exception:  # Pillow raises various errors on damaged files.
     return skipped_lib.why_unusable(data.images, index, None)
   if abs(found[0] * height / (found[1] * width) - 1) <= _TOLERANCE:

@@ -10,13 +10,11 @@ tf.data service.
 """
 
 import tensorflow as tf
-from PIL import Image
 
-UPRIGHT = 1
-_TAG = 0x0112
-_MIRRORED_Y = (3, 4, 7, 8)
-_MIRRORED_X = (2, 3, 6, 7)
-_FIRST_TRANSPOSED = 5
+from tf_ssl.ops import exif
+
+UPRIGHT = exif.UPRIGHT
+_FIRST_TRANSPOSED = exif.TRANSPOSED[0]
 _NAME = b"Exif\0\0"
 _PREFIX = 4 + len(_NAME)  # Marker, length and name of a segment, bytes.
 _MAX_SEGMENTS = 256  # Before the EXIF data; a color profile may take several.
@@ -120,7 +118,7 @@ def _of_exif(block: tf.Tensor) -> tf.Tensor:
   directory = integers(tf.constant(4, tf.int64), 4)
   count = tf.minimum(integers(directory, 2), last // _ENTRY)
   entries = directory + 2 + _ENTRY * tf.range(count)
-  entries = entries[integers(entries, 2) == _TAG]
+  entries = entries[integers(entries, 2) == exif.TAG]
   values = tf.where(
     integers(entries + 2, 2) == _LONG,
     integers(entries + 8, 4),
@@ -189,29 +187,8 @@ def stored_window(
   )
 
 
-def upright_size(file: str) -> tuple[int, int]:
-  """Reads width and height of a picture as it is decoded, from its header.
-
-  Args:
-    file: path of a picture.
-
-  Raises:
-    Exception: the file cannot be read; Pillow raises various errors.
-  """
-  with Image.open(file) as image:
-    width, height = image.size
-    orientation = UPRIGHT
-    if image.format in ("JPEG", "MPO"):
-      exif = Image.Exif()
-      exif.load(image.info.get("exif", b""))
-      orientation = exif.get(_TAG)
-  if orientation in range(_FIRST_TRANSPOSED, 9):
-    return height, width
-  return width, height
-
-
 def _mirrored(orientation: tf.Tensor) -> tf.Tensor:
   """[2] bool: whether the transposed picture is mirrored along y and x."""
   return tf.reduce_any(
-    orientation == tf.constant([_MIRRORED_Y, _MIRRORED_X]), axis=1
+    orientation == tf.constant([exif.MIRRORED_Y, exif.MIRRORED_X]), axis=1
   )

@@ -212,6 +212,8 @@ def test_a_class_that_is_listed_twice_is_one_class(data, caplog):
   np.testing.assert_array_equal(merged.class_ids, [0, 1, 1, 0])
   data.content["categories"].append({"id": 3, "name": "car"})
   np.testing.assert_array_equal(data.read().category_ids, [0, 3])
+  del data.content["annotations"][:]
+  np.testing.assert_array_equal(data.read().category_ids, [3, 18])
 
 
 @pytest.mark.parametrize("convert", [str, float, lambda n: f" {float(n)} "])

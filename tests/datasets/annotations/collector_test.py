@@ -7,7 +7,7 @@ import unicodedata
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from tf_ssl import errors
 from tf_ssl.datasets.annotations import collector
@@ -117,6 +117,62 @@ def test_an_absolute_path_does_not_leave_the_root(tmp_path, listed):
   collected = collector.Collector(str(tmp_path / "images"))
   file = listed.format(root=tmp_path / "images", name="images")
   assert collected.add_image(file, 7, None) is None
+
+
+@pytest.mark.parametrize(
+  ("given", "size", "told"),
+  [
+    ((20, 10), (20, 10), ""),
+    (("20", 10.0), (20, 10), ""),
+    ((0, None), (20, 10), ""),
+    (("", "0"), (20, 10), ""),
+    ((40, 20), (40, 20), "annotated as 40x20"),
+    ((10, 20), (20, 10), "annotated as 10x20"),
+    ((2**40, 10), (20, 10), "annotated as 1099511627776x10"),
+    ((0.5, 10), (20, 10), "annotated as 0.5x10"),
+    ((-20, 10), (20, 10), "annotated as -20x10"),
+    (("wide", 10), (20, 10), "annotated as 'wide'x10"),
+  ],
+)
+def test_a_size_that_is_not_the_images_is_told(
+  collected, tmp_path, caplog, given, size, told
+):
+  for name in ("b.png", "c.png"):
+    Image.new("RGB", (20, 10)).save(tmp_path / name)
+    collected.add_image(name, name, given)
+  collected.add_box(1, (0, 0, 20, 10), 0, "box")
+  found = _build(collected)
+  assert found.image_sizes[1:].tolist() == [list(size)] * 2
+  warnings = [record.getMessage() for record in caplog.records]
+  assert len(warnings) == bool(told)
+  if told:
+    assert "2 of 3 images have another size" in warnings[0]
+    assert f"'b.png' (20x10 px, {told})" in warnings[0]
+
+
+@pytest.mark.parametrize("number", range(1, 9))
+@pytest.mark.parametrize("stored", [False, True])
+def test_boxes_of_photographs_are_turned_upright(
+  tmp_path, caplog, number, stored
+):
+  exif = Image.Exif()
+  exif[0x0112] = number
+  pixels = Image.new("RGB", (32, 16))
+  pixels.paste((255, 0, 0), (4, 2, 14, 7))
+  pixels.save(tmp_path / "a.jpg", exif=exif, quality=95)
+  upright = ImageOps.exif_transpose(Image.open(tmp_path / "a.jpg"))
+  ys, xs = np.nonzero(np.asarray(upright)[..., 0] > 128)
+  box = (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1)
+  collected = collector.Collector(str(tmp_path))
+  collected.add_image("a.jpg", 0, pixels.size if stored else upright.size)
+  quarter = number >= 5
+  collected.add_box(0, (4, 2, 14, 7) if stored and quarter else box, 0, "box")
+  found = _build(collected)
+  np.testing.assert_array_equal(found.boxes, [box])
+  np.testing.assert_array_equal(found.image_sizes, [upright.size])
+  assert ("1 of 1 images are annotated as stored" in caplog.text) == (
+    stored and quarter
+  )
 
 
 @pytest.mark.parametrize(

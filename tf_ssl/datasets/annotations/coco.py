@@ -119,7 +119,7 @@ def _categories(
     file: path of the annotation file, for errors.
     entries: list of categories.
     used: ids of categories that annotations name. Exports may list a name
-      twice, as a group without objects and as a class.
+      twice, first as a group without objects, then as a class.
   """
   found: dict[int, str] = {}
   for entry in entries:
@@ -138,7 +138,7 @@ def _categories(
   same: dict[int, int] = {}
   for name in sorted(set(found.values())):
     numbers = sorted(number for number in found if found[number] == name)
-    kept = next((n for n in numbers if n in used), numbers[0])
+    kept = next((n for n in numbers if n in used), numbers[-1])
     if len(numbers) > 1:
       logging.warning(
         "COCO: %r has category %r with the ids %s; read as one class, id %d",
@@ -170,7 +170,7 @@ def _add_images(
         f"COCO: {file!r} has the image id {image_id!r} twice; expected unique"
         " ids"
       )
-    size = collector.size_of(_field(entry, "width"), _field(entry, "height"))
+    size = _field(entry, "width"), _field(entry, "height")
     image_index[image_id] = collected.add_image(name, image_id, size)
   return image_index
 

@@ -4,22 +4,27 @@ import functools
 import math
 import os
 import re
+import reprlib
 import stat
 from collections.abc import Sequence
+from concurrent import futures
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from absl import logging
 
 from tf_ssl import errors
 from tf_ssl.datasets import missing, records
 from tf_ssl.datasets.annotations import annotations as annotations_lib
-from tf_ssl.ops import names, numerals, spelling
+from tf_ssl.datasets.annotations import frames
+from tf_ssl.ops import exif, names, numerals, progress, spelling
 
 # Boxes may exceed their image by rounding of the source, pixels.
 _ROUNDING = 0.5
 _MAX_SIDE = 2**31 - 1
 _MAX_AREA = 2.0**62
+_THREADS = 8  # That read headers, which wait for the disk.
+_MANY = 5000  # Images whose headers take long enough for a progress bar.
 _ABSOLUTE = re.compile("/|[A-Za-z]:/")
 
 
@@ -41,7 +46,11 @@ class Collector:
     self._files: list[bytes] = []
     self._sizes: list[int] = []
     self._ids: list[int | str] = []
-    self._image_sizes: list[tuple[int, int]] = []
+    self._given: list[tuple[int, int] | None] = []
+    self._frames: list[frames.Frame | None] = []  # None: not yet known.
+    self._num_known = 0
+    self._turned: list[str] = []
+    self._differing: list[str] = []
     self._boxes: list[tuple[float, ...]] = []
     self._rows: list[tuple[int, int, bool, bool, float]] = []
     self._unsure: list[tuple[int, int | None]] = []
@@ -81,20 +90,21 @@ class Collector:
       self._unsure.append((image, class_id))
 
   def add_image(
-    self, file: str, image_id: int | str, size: tuple[int, int] | None
+    self, file: str, image_id: int | str, size: tuple[Any, Any] | None
   ) -> int | None:
     """Adds an image, or skips it if it cannot be used.
 
     Args:
       file: path inside the root, relative or absolute.
       image_id: id of the image in the source.
-      size: width and height in pixels, positive; None to read them from the
-        image's header.
+      size: width and height in pixels as the source gives them, numbers or
+        text; None, or values that are no size, to read them from the image.
 
     Returns:
       Index of the image; None if it is skipped.
     """
     reason = None
+    given = None if size is None else _size(*size)
     file = self._relative(file)
     if not _is_below(file):
       reason = "a path outside the folder of images"
@@ -105,9 +115,9 @@ class Collector:
         info = os.stat(path)
         if not stat.S_ISREG(info.st_mode):
           reason = "no such image"
-        elif size is None:
-          size = _size_in_header(path)
-          if size is None:
+        elif given is None:
+          header = _header(path)
+          if header is None:
             reason = "an image without a readable size"
       except (OSError, ValueError):  # ValueError: a null character.
         reason = "no such image"
@@ -117,7 +127,10 @@ class Collector:
     self._files.append(os.fsencode(file))
     self._sizes.append(info.st_size)
     self._ids.append(image_id)
-    self._image_sizes.append(size)
+    self._given.append(given)
+    self._frames.append(None if given else frames.find(None, header))
+    if given is None and size is not None and any(map(_is_given, size)):
+      self._differing.append(_difference(file, header.upright, size))
     return len(self._files) - 1
 
   def _relative(self, file: str) -> str:
@@ -167,11 +180,14 @@ class Collector:
     if not all(math.isfinite(c) and abs(c) < _MAX_SIDE for c in corners):
       skip("a box that is not finite")
       return
-    xmin, ymin, xmax, ymax = map(float, corners)
+    self._find_frames()
+    frame = self._frames[image]
+    corners = frames.turn(tuple(map(float, corners)), frame)
+    xmin, ymin, xmax, ymax = corners
     if xmin >= xmax or ymin >= ymax:
       skip("a box that is inverted or of zero area")
       return
-    width, height = self._image_sizes[image]
+    width, height = frame.size
     if xmin >= width or ymin >= height or xmax <= 0 or ymax <= 0:
       skip("a box outside its image")
       return
@@ -211,6 +227,7 @@ class Collector:
     """
     if not self._files:
       raise missing.no_images(source, self.root, expected, self._skipped)
+    self._find_frames()
     if not class_names:
       raise errors.UsageError(
         f"{source}: no class in the annotations of {self.root!r}"
@@ -228,6 +245,7 @@ class Collector:
           f" {max_skipped_fraction:g} under {self.root!r}; fix them, or"
           " increase max_skipped_fraction"
         )
+    self._tell(source)
     columns = list(zip(*self._rows, strict=True)) or [()] * 5
     index = np.array(columns[0], np.int64)
     order = np.argsort(index, kind="stable")
@@ -254,7 +272,7 @@ class Collector:
         self.root, np.array(self._files), np.array(self._sizes, np.int64)
       ),
       image_ids=tuple(self._ids),
-      image_sizes=np.array(self._image_sizes, np.int32),
+      image_sizes=np.array([f.size for f in self._frames], np.int32),
       targets=targets,
       boxes=np.array(self._boxes, np.float32).reshape(-1, 4)[order],
       class_ids=class_ids,
@@ -268,22 +286,77 @@ class Collector:
       skipped={name: tuple(of) for name, of in self._skipped.items()},
     )
 
+  def _find_frames(self) -> None:
+    """Reads the sizes of the images whose source gives one."""
+    added = range(self._num_known, len(self._files))
+    self._num_known = len(self._files)
+    unknown = [i for i in added if self._frames[i] is None]
+    if not unknown:
+      return
+    with (
+      futures.ThreadPoolExecutor(_THREADS) as pool,
+      progress.bar(
+        "Checking sizes",
+        total=len(unknown),
+        unit="image",
+        disable=len(unknown) < _MANY,
+      ) as bar,
+    ):
+      found = (os.fsdecode(self._files[i]) for i in unknown)
+      paths = (os.path.join(self.root, name) for name in found)
+      headers = pool.map(_header, paths)
+      for i, header in zip(unknown, headers, strict=True):
+        given, name = self._given[i], os.fsdecode(self._files[i])
+        if header is None:  # It is told when the image is decoded.
+          frame = frames.Frame(given)
+        else:
+          frame = frames.find(given, header)
+          if frame.orientation != exif.UPRIGHT:
+            self._turned.append(name)
+          if frame.differs:
+            self._differing.append(_difference(name, header.upright, given))
+        self._frames[i] = frame
+        bar.update()
 
-def size_of(width: Any, height: Any) -> tuple[int, int] | None:
-  """Returns the size that a source gives for an image.
+  def _tell(self, source: str) -> None:
+    """Warns of images of another size or frame than annotated."""
+    for found, what in (
+      (self._differing, "have another size than their annotations say"),
+      (
+        self._turned,
+        "are annotated as stored; their boxes are turned upright (EXIF)",
+      ),
+    ):
+      if found:
+        logging.warning(
+          "%s: %d of %d images %s, such as %s",
+          source,
+          len(found),
+          len(self._files),
+          what,
+          found[0],
+        )
 
-  Args:
-    width: width in pixels, a number or text.
-    height: height in pixels, a number or text.
 
-  Returns:
-    Width and height; None if they are not whole numbers from 1 that fit int32,
-    so that they are read from the image.
-  """
+def _size(width: Any, height: Any) -> tuple[int, int] | None:
+  """Returns the size that a source gives; None if it is impossible."""
   sides = numerals.whole(width), numerals.whole(height)
   if any(side is None or not 0 < side <= _MAX_SIDE for side in sides):
     return None
   return sides
+
+
+def _is_given(side: Any) -> bool:
+  """Returns whether a side is given; tools write 0 if they do not know it."""
+  return side not in (None, "") and numerals.number(side) != 0
+
+
+def _difference(
+  file: str, size: tuple[int, int], given: tuple[Any, Any]
+) -> str:
+  image = "x".join(map(str, size))
+  annotated = "x".join(reprlib.repr(side) for side in given)
+  return f"{file!r} ({image} px, annotated as {annotated})"
 
 
 def _is_below(file: str) -> bool:
@@ -291,9 +364,9 @@ def _is_below(file: str) -> bool:
   return bool(file) and not os.path.isabs(file) and ".." not in parts
 
 
-def _size_in_header(path: str) -> tuple[int, int] | None:
+def _header(path: str) -> exif.Header | None:
+  """Returns the header of an image; None if it is no image."""
   try:
-    with Image.open(path) as image:
-      return image.size
+    return exif.read_header(path)
   except Exception:  # Pillow raises various errors on damaged files.
     return None

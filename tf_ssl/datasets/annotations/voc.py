@@ -282,8 +282,10 @@ def _add_images(
   return found
 
 
-def _annotation(path: str) -> tuple[tuple[int, int] | None, list[_Object]]:
-  """Returns size and objects of an image.
+def _annotation(
+  path: str,
+) -> tuple[tuple[str | None, str | None] | None, list[_Object]]:
+  """Returns size and objects of an image, the size as it is written.
 
   Raises:
     ValueError: the file cannot be used; the message completes "that is ...".
@@ -293,10 +295,10 @@ def _annotation(path: str) -> tuple[tuple[int, int] | None, list[_Object]]:
   if root.tag != "annotation" and not objects:
     raise ValueError("XML of another kind")
   size = root.find("size")
-  sides = [None, None]
+  sides = None
   if size is not None:
-    sides = [size.findtext(side) for side in ("width", "height")]
-  return collector.size_of(*sides), [_object(each) for each in objects]
+    sides = size.findtext("width"), size.findtext("height")
+  return sides, [_object(each) for each in objects]
 
 
 def _parse_xml(path: str) -> ElementTree.Element:
