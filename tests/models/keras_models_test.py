@@ -287,6 +287,38 @@ def test_a_layer_that_is_used_twice_is_no_obstacle(tmp_path):
   )
 
 
+@pytest.mark.parametrize("name", ["a.keras", "a.h5", "a"])
+def test_weights_that_are_nan_are_refused(tmp_path, name):
+  # Convolution and ReLU, fused on a CPU, turn NaN into 0.
+  given = tf.keras.Input([6, 6, 3])
+  maps = _layers.Conv2D(4, 3, activation="relu", name="maps")(given)
+  model = tf.keras.Model(given, _layers.GlobalAveragePooling2D()(maps))
+  kernel, bias = model.get_layer("maps").get_weights()
+  kernel[0, 0] = np.nan
+  model.get_layer("maps").set_weights([kernel, bias])
+  model.save(tmp_path / name)
+  with pytest.raises(errors.UsageError, match="12 of 108 .*maps/kernel.* NaN"):
+    load.load_model(str(tmp_path / name), preprocessing="0..255")
+
+
+def test_a_name_that_is_no_text_is_no_obstacle(tmp_path):
+  path = tmp_path / "a.h5"
+  _classifier().save(path)
+  with h5py.File(path, "a") as file:
+    config = json.loads(file.attrs["model_config"])
+    config["config"]["name"] = 7
+    file.attrs["model_config"] = json.dumps(config)
+  assert load.load_model(str(path)).features(_images()).shape == (3, 4)
+
+
+def test_the_suffix_in_capitals_is_named(tmp_path):
+  path = tmp_path / "a.KERAS"
+  _classifier().save(tmp_path / "a.keras")
+  (tmp_path / "a.keras").rename(path)
+  with pytest.raises(errors.UsageError, match="a.KERAS.*rename"):
+    load.load_model(str(path))
+
+
 def test_weights_of_a_known_network_are_checked_before_they_are_read(tmp_path):
   path = str(tmp_path / "a.h5")
   with h5py.File(path, "w") as file:

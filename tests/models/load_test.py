@@ -54,13 +54,6 @@ def test_an_untrained_encoder_has_the_weights_of_its_seed():
   assert np.abs(other.features(_images())).max() > 0
 
 
-@pytest.mark.parametrize("name", ["a.pth", "a.pth.tar", "a.SAFETENSORS"])
-def test_a_file_of_weights_leads_to_import_weights(tmp_path, name):
-  (tmp_path / name).write_bytes(b"weights")
-  with pytest.raises(errors.UsageError, match=f"{name} .*import_weights"):
-    load.load_model(str(tmp_path / name))
-
-
 def _reader(run, **fields):
   return reader.Reader(
     "test", run, "output", "", "", preprocessing="0..255", **fields

@@ -169,6 +169,16 @@ def test_weights_outside_the_folder_are_refused(tmp_path, location, layer):
     load.load_model(path, preprocessing="0..1", layer=layer)
 
 
+def test_weights_that_are_nan_are_refused(tmp_path):
+  path = _save(tmp_path / "a.onnx", ["B", 3, "H", "W"], _classifier())
+  model = onnx.load(path)
+  bad = numpy_helper.from_array(np.full([3, 4], np.nan, np.float32), "weights")
+  model.graph.initializer[0].CopyFrom(bad)
+  onnx.save(model, path)
+  with pytest.raises(errors.UsageError, match="12 of 12 .*weights are NaN"):
+    load.load_model(path, preprocessing="0..1")
+
+
 def test_weights_in_a_file_next_to_the_model_are_read(tmp_path):
   path = _save(tmp_path / "a.onnx", ["B", 3, "H", "W"], _classifier())
   model = onnx.load(path)

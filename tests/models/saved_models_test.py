@@ -264,6 +264,15 @@ def test_a_damaged_saved_model_is_refused(tmp_path):
     load.load_model(str(tmp_path / "a"))
 
 
+def test_variables_that_are_nan_are_refused(tmp_path):
+  module = _Plain()
+  module.scale.assign(np.nan)
+  signatures = {"default": module.pooled.get_concrete_function()}
+  tf.saved_model.save(module, str(tmp_path / "a"), signatures)
+  with pytest.raises(errors.UsageError, match="a: 1 of 1 .*scale are NaN"):
+    load.load_model(str(tmp_path / "a"), preprocessing="0..1")
+
+
 @pytest.fixture(scope="module", name="from_keras")
 def fixture_from_keras(tmp_path_factory):
   """Path of a SavedModel that Keras wrote."""

@@ -89,7 +89,13 @@ def check_weights(path: str) -> int:
 
 
 def _is_archive(path: str) -> bool:
-  return path.endswith(".keras")  # As Keras decides.
+  """Whether Keras reads the file as an archive."""
+  errors.require(
+    path.endswith(".keras") or not path.lower().endswith(".keras"),
+    f"{path}: Keras reads only names that end in .keras, in small letters; "
+    "rename the file",
+  )
+  return path.endswith(".keras")
 
 
 def _reading(path: str):

@@ -174,8 +174,17 @@ def of_model(
     digest: hash of the model.
 
   Raises:
-    UsageError: the model does not take images, or has no such layer.
+    UsageError: weights are NaN, or the model does not take images, or has no
+      such layer.
   """
+  reader.check_numbers(
+    path,
+    zip(
+      (weight.name for weight in model.weights),
+      model.get_weights(),
+      strict=True,
+    ),
+  )
   inputs = getattr(model, "inputs", None)
   if not inputs:
     errors.require(
@@ -286,7 +295,7 @@ def _preprocessing(model: tf.keras.Model) -> dict:
         "preprocessing_chosen": f"the model has a layer {layer.name} for that",
       }
   # A network's default name, such as mobilenetv2_1.00_224, identifies it.
-  bare = re.sub(r"_\d\.\d+_\d+$", "", model.name)
+  bare = re.sub(r"_\d\.\d+_\d+$", "", str(model.name))
   bare = re.sub(r"[-_]", "", bare).lower()
   name = next((name for name in _APPLICATIONS if name.lower() == bare), None)
   if name is None:

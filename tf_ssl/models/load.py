@@ -24,18 +24,6 @@ KINDS = (
   "one of its checkpoints, keras.applications:ResNet50[:imagenet|:random|"
   ":FILE.h5], random:resnet50[:SEED], or pixels"
 )
-# Files that `tools.import_weights` reads.
-_WEIGHTS_ONLY = (
-  ".bin",
-  ".ckpt",
-  ".npz",
-  ".pkl",
-  ".pt",
-  ".pth",
-  ".safetensors",
-  ".tar",
-  ".torch",
-)
 
 
 def load_model(
@@ -174,11 +162,6 @@ def read(
       return keras_models.read_file(path, layer=layer)
   if os.path.isdir(path) or os.path.isfile(f"{path}.index"):
     return _read_run(path, layer, restore_run)
-  if os.path.isfile(path) and suffix in _WEIGHTS_ONLY:
-    raise errors.UsageError(
-      f"model {path} has weights but no network; make a model of it with "
-      "tools.import_weights, and give the folder that it writes"
-    )
   problem = "is of an unknown kind" if os.path.exists(path) else "was not found"
   hint = ""
   if os.path.isfile(path) and suffix in weight_files.SUFFIXES:
@@ -204,6 +187,8 @@ def _read_run(path: str, layer: str | None, restore_run) -> reader.Reader:
       f"a run; expected {KINDS}"
     )
   encoder = restore_run(path)
+  names = (weight.name for weight in encoder.weights)
+  reader.check_numbers(path, zip(names, encoder.get_weights(), strict=True))
   digest = reader.weights_digest("tf_ssl run", encoder.get_weights())
   return encoder_models.of_encoder(encoder, "tf_ssl run", digest, layer=layer)
 

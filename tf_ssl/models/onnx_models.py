@@ -40,6 +40,7 @@ _TYPES = {
   "tensor(double)": np.float64,
   "tensor(uint8)": np.uint8,
 }
+_FLOATS = (1, 10, 11, 16)  # ONNX' float, float16, double and bfloat16
 _PROBE_SIZE = 224  # px; used where the file does not specify a size
 
 
@@ -134,6 +135,15 @@ def choose_tensor(
     graph = onnx.load(path, load_external_data=False).graph
     for tensor in _tensors(graph):
       _check_location(tensor, path)
+    folder = os.path.dirname(path)
+    reader.check_numbers(
+      path,
+      (
+        (tensor.name, onnx.numpy_helper.to_array(tensor, folder))
+        for tensor in _tensors(graph)
+        if tensor.data_type in _FLOATS
+      ),
+    )
   outputs = [output.name for output in graph.output]
   if layer == "output":
     return path, None, "by `layer`"

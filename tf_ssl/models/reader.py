@@ -7,7 +7,7 @@ of it, `trainable` a network to train.
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -102,6 +102,26 @@ def check_pixels(model: str, batch: int, height: int, width: int) -> None:
     f"{model} takes {batch} images of {width}x{height} px at once; expected at "
     f"least 1 of each and at most {_MAX_PIXELS} pixels",
   )
+
+
+def check_numbers(path: str, weights: Iterable[tuple[str, np.ndarray]]) -> None:
+  """Refuses weights with NaN, which fused operations may turn into zeros.
+
+  Args:
+    path: path of the model, the start of the error.
+    weights: names and arrays of any shape and type.
+
+  Raises:
+    UsageError: a floating-point array contains NaN.
+  """
+  for name, array in weights:
+    # Also of bfloat16, which NumPy does not count as floating.
+    bad = int(np.count_nonzero(array != array))
+    errors.require(
+      not bad,
+      f"{path}: {bad} of {array.size} values of the weights {name} are NaN: "
+      "the file is damaged, or its training has diverged; give another file",
+    )
 
 
 def path_digest(path: str) -> str:

@@ -8,8 +8,9 @@ import functools
 import json
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+import numpy as np
 import tensorflow as tf
 from keras.protobuf import saved_metadata_pb2
 
@@ -20,6 +21,7 @@ from tf_ssl.ops import workdir
 MODEL_FILE = "saved_model.pb"
 _KERAS_FILE = "keras_metadata.pb"
 _VARIABLES = "variables"
+_ATTRIBUTE = "/.ATTRIBUTES/VARIABLE_VALUE"  # End of a variable's name.
 _OUR_FILE = "provenance.json"  # Written by tf_ssl.export.
 # Preferred signatures: tf_ssl, TF-Hub of TensorFlow 1, TensorFlow 2.
 _SIGNATURES = ("features", "image_feature_vector", "default", "serving_default")
@@ -73,6 +75,7 @@ def read(path: str, *, layer: str | None = None) -> reader.Reader:
     workdir.without_wildcards(path) as readable,
   ):
     loaded = tf.saved_model.load(readable)
+    reader.check_numbers(path, _weights(readable))
   is_ours = os.path.exists(os.path.join(path, _OUR_FILE))
   found = _call(loaded) if _prefers_call(loaded, layer) else None
   if found is None:
@@ -105,6 +108,16 @@ def _check_keras(path: str) -> None:
     configs = [json.loads(node.metadata) for node in metadata.nodes]
   for config in configs:
     keras_config.check(config, path)
+
+
+def _weights(path: str) -> Iterator[tuple[str, np.ndarray]]:
+  """Names and values of the variables in a SavedModel's files."""
+  prefix = os.path.join(path, _VARIABLES, _VARIABLES)
+  if os.path.exists(f"{prefix}.index"):
+    file = tf.train.load_checkpoint(prefix)
+    for name, dtype in file.get_variable_to_dtype_map().items():
+      if dtype.is_floating:
+        yield name.removesuffix(_ATTRIBUTE), file.get_tensor(name)
 
 
 def _variable_bytes(path: str) -> int:
