@@ -282,6 +282,14 @@ def test_other_tools_images_and_names_are_found(tmp_path, listed, file, xml):
   assert _read(data, split="default").images.name(0) == f"JPEGImages/{file}"
 
 
+@pytest.mark.parametrize("name", ["a\0/b", "x" * 300 + "/b", "/", "sub/", "."])
+def test_a_name_that_no_file_can_have_is_a_missing_image(data, name):
+  data.list("chair_trainval", "000005 1", f"{name} 1")
+  found = _read(data)
+  assert found.num_images == 2
+  assert sum(map(len, found.skipped.values())) <= 4
+
+
 def test_a_jpg_is_preferred_to_another_image_of_its_name(data):
   (data.root / "JPEGImages/000005.bmp").write_bytes(b"another")
   assert _read(data).images.name(0) == "JPEGImages/000005.jpg"

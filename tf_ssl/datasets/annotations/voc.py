@@ -239,9 +239,10 @@ class _Files:
     folder, stem = spelling.on_disk(self._root, folder), spelling.key(stem)
     if folder not in self._folders:
       self._folders[folder] = found = {}
+      path = os.path.join(self._root, folder)
       # .jpg first, as in VOC, if there are several.
       for file in sorted(
-        missing.list_folder(os.path.join(self._root, folder)),
+        missing.list_folder(path) if os.path.isdir(path) else [],
         key=lambda file: not file.endswith(".jpg"),
       ):
         one, extension = os.path.splitext(file)
