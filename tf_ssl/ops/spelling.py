@@ -23,7 +23,7 @@ def on_disk(root: str, path: str) -> str:
     `path` if it exists, or if no file of another spelling does.
   """
   plain = path.strip().replace("\\", "/")
-  if (plain == path and path.isascii()) or _exists(os.path.join(root, path)):
+  if (plain == path and path.isascii()) or exists(os.path.join(root, path)):
     return path
   for listed in dict.fromkeys((path, path.strip(), plain)):
     found = _in_any_form(root, listed)
@@ -44,7 +44,7 @@ def _in_any_form(root: str, path: str) -> str | None:
   for part in filter(None, path.split("/")):
     spellings = (part, *(unicodedata.normalize(form, part) for form in _FORMS))
     for spelling in dict.fromkeys(spellings):
-      if _exists(os.path.join(root, found, spelling)):
+      if exists(os.path.join(root, found, spelling)):
         found = os.path.join(found, spelling)
         break
     else:
@@ -52,7 +52,8 @@ def _in_any_form(root: str, path: str) -> str | None:
   return found
 
 
-def _exists(path: str) -> bool:
+def exists(path: str) -> bool:
+  """Returns whether a path exists, also for text that no path can be."""
   try:
     return os.path.exists(path)
   except ValueError:  # A null character, or half of a surrogate pair.

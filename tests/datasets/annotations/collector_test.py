@@ -91,6 +91,8 @@ def test_an_image_that_cannot_be_used_is_skipped(
     "{link}/sub/b c.png",
     "/data/old/{name}/sub/b c.png",
     "C:\\data\\{name}\\sub\\b c.png",
+    "{name}/sub/b c.png",
+    "../data/{name}/sub/b c.png",
     "sub\\b c.png",
     " sub/b c.png ",
   ],

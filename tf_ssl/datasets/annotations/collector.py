@@ -105,11 +105,10 @@ class Collector:
     """
     reason = None
     given = None if size is None else _size(*size)
-    file = self._relative(file)
+    file = self._find(file)
     if not _is_below(file):
       reason = "a path outside the folder of images"
     else:
-      file = spelling.on_disk(self.root, file)
       path = os.path.join(self.root, file)
       try:
         info = os.stat(path)
@@ -133,22 +132,26 @@ class Collector:
       self._differing.append(_difference(file, header.upright, size))
     return len(self._files) - 1
 
-  def _relative(self, file: str) -> str:
-    """Makes an absolute path inside the root relative.
+  def _find(self, file: str) -> str:
+    """Returns the path of an image relative to the root.
 
-    Tools write where the images were when they were annotated: below a folder
-    of the root's name.
+    Tools write the path, absolute or not, that the images had when they were
+    annotated; it counts from a folder of the root's name.
     """
     path = file.strip().replace("\\", "/")
-    if not _ABSOLUTE.match(path):
-      return file
-    for root in (self.root, os.path.realpath(self.root)):
-      if path.startswith(os.path.join(root, "")):
-        return os.path.relpath(os.path.normpath(path), root)
-    _, found, below = path.rpartition(f"/{os.path.basename(self.root)}/")
+    if _ABSOLUTE.match(path):
+      for root in (self.root, os.path.realpath(self.root)):
+        if path.startswith(os.path.join(root, "")):
+          below = os.path.relpath(os.path.normpath(path), root)
+          return spelling.on_disk(self.root, below)
+    elif _is_below(file):
+      file = spelling.on_disk(self.root, file)
+      if spelling.exists(os.path.join(self.root, file)):
+        return file
+    _, found, below = f"/{path}".rpartition(f"/{os.path.basename(self.root)}/")
     if found and _is_below(below):
       below = spelling.on_disk(self.root, below)
-      if os.path.isfile(os.path.join(self.root, below)):
+      if spelling.exists(os.path.join(self.root, below)):
         return below
     return file
 
