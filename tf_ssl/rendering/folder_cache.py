@@ -12,7 +12,7 @@ import time
 import zlib
 from collections.abc import Callable, Collection
 
-from tf_ssl.ops import progress, workdir
+from tf_ssl.ops import home, progress, workdir
 
 _MANIFEST = "manifest.json"
 _WAIT_SECONDS = 0.2
@@ -46,8 +46,7 @@ def folder(
     UsageError: cache_dir cannot be written.
   """
   if cache_dir is None:
-    home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    cache_dir = pathlib.Path(home) / "tf_ssl" / "rendered"
+    cache_dir = home.cache("rendered")
   cache_dir = pathlib.Path(cache_dir)
   place = cache_dir / name
   if not _is_intact(place, kind, files):

@@ -3,14 +3,13 @@
 import contextlib
 import difflib
 import json
-import pathlib
 import resource
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
 
 from tf_ssl import errors
-from tf_ssl.ops import environment, workdir
+from tf_ssl.ops import environment, home, workdir
 from tf_ssl.training.distributed import cluster as cluster_lib
 from tf_ssl.training.distributed import distribution
 
@@ -31,7 +30,7 @@ class RunDirectory:
   """
 
   def __init__(self, model_dir: str):
-    self.path = pathlib.Path(model_dir).expanduser()
+    self.path = home.expand(model_dir, ARGUMENT)
     self.checkpoints = self.path / "checkpoints"
     self.tensorboard = self.path / "tensorboard"
     self.saved_model = self.path / "saved_model"
@@ -142,7 +141,7 @@ def locked(model_dir: str, cluster: cluster_lib.Cluster) -> Iterator[None]:
   if not cluster.is_chief:
     yield
     return
-  path = pathlib.Path(model_dir).expanduser()
+  path = home.expand(model_dir, ARGUMENT)
   with workdir.writable(path, ARGUMENT):
     path.mkdir(parents=True, exist_ok=True)
   with workdir.locked(path, ARGUMENT):

@@ -18,7 +18,7 @@ import tensorflow as tf
 from absl import logging
 
 from tf_ssl import errors
-from tf_ssl.ops import jpeg, names, progress, threads, workdir
+from tf_ssl.ops import home, jpeg, names, progress, threads, workdir
 from tf_ssl.video import frame_pairs
 from tf_ssl.video.decoding import frames, isolated
 from tf_ssl.video.source import videos
@@ -80,7 +80,7 @@ def store(
   frame_pairs.check_distance(every_frames, every_seconds)
   sampling = {"frames": every_frames, "seconds": every_seconds, "size": size}
   key = json.dumps([_VERSION, jpeg.QUALITY, sampling], sort_keys=True)
-  place = pathlib.Path(folder).expanduser() / videos.digest(key)
+  place = home.expand(folder, "frames_dir") / videos.digest(key)
   with workdir.writable(folder, "frames_dir"):
     place.mkdir(parents=True, exist_ok=True)
     entries = _store_all(found, place, sampling, reader, processes)
@@ -107,8 +107,7 @@ def store(
 
 def default_folder() -> str:
   """Returns $XDG_CACHE_HOME/tf_ssl/frames, or ~/.cache/tf_ssl/frames."""
-  home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-  return str(pathlib.Path(home) / "tf_ssl" / "frames")
+  return str(home.cache("frames"))
 
 
 def _store_all(found, place, sampling, reader, processes):

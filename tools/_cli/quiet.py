@@ -11,6 +11,8 @@ import sys
 import warnings
 from collections.abc import Iterator
 
+from tf_ssl.ops import home
+
 # TensorFlow's own levels: 1 drops information, 2 also warnings, 3 also errors.
 _LOG_LEVEL = "2"
 
@@ -34,6 +36,11 @@ def import_tensorflow() -> None:
   # TensorFlow turns these kernels on by itself only where the CPU has AVX-512;
   # on others too they train up to three times faster.
   os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+  if not home.is_writable():
+    # Keras would make a folder "~" in the working directory, and Matplotlib
+    # warn and look for all fonts again in each run.
+    for name in ("KERAS_HOME", "MPLCONFIGDIR"):
+      os.environ.setdefault(name, str(home.temporary() / name.lower()))
   if not sys.warnoptions:
     for message in _KNOWN_WARNINGS:
       warnings.filterwarnings("ignore", message=message)

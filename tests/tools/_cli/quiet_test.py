@@ -43,6 +43,25 @@ def test_the_log_level_of_the_user_wins(repository):
   assert "cpu_feature_guard" in done.stderr
 
 
+_NO_HOME = """
+import os, pwd, tempfile
+def no_entry(number):
+  raise KeyError(number)
+pwd.getpwuid = no_entry
+from tools._cli import quiet
+quiet.import_tensorflow()
+import matplotlib
+print(matplotlib.get_cachedir().startswith(tempfile.gettempdir()))
+"""
+
+
+def test_a_user_without_a_home_gets_no_folder_named_tilde(repository, tmp_path):
+  code = f"import os; os.chdir({str(tmp_path)!r})\n{_NO_HOME}"
+  done = _run(repository, code, TMPDIR=str(tmp_path))
+  assert (done.stdout, done.stderr) == ("True\n", "")
+  assert not (tmp_path / "~").exists()
+
+
 _ABORT = """
 import os
 from tools._cli import quiet

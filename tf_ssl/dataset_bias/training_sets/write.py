@@ -21,7 +21,7 @@ from tf_ssl.dataset_bias.training_sets import training_sets
 from tf_ssl.input_pipeline import decoding, loading
 from tf_ssl.input_pipeline import skipped as skipped_lib
 from tf_ssl.models import feature_extractor
-from tf_ssl.ops import jpeg, names, progress, workdir
+from tf_ssl.ops import home, jpeg, names, progress, workdir
 
 FORMATS = ("folder", "tfrecord")
 SUMMARY_FILE = "summary.json"
@@ -97,7 +97,7 @@ def write(
     f"format={form!r}: expected {' or '.join(FORMATS)}; change --format",
   )
   key = json.loads(json.dumps({**training_set.key, "format": form}))
-  place = pathlib.Path(output_dir).expanduser().absolute()
+  place = home.expand(output_dir, _ARGUMENT).absolute()
   with workdir.writable(place, _ARGUMENT):
     if not overwrite:
       known = _summary(place)

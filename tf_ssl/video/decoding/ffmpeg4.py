@@ -20,7 +20,7 @@ import tempfile
 import zipfile
 
 from tf_ssl import errors
-from tf_ssl.ops import child_process, workdir
+from tf_ssl.ops import child_process, home, workdir
 
 # In the order in which they depend on each other.
 LIBRARIES = (
@@ -47,8 +47,7 @@ def default_folder() -> pathlib.Path:
   """
   if os.environ.get("TF_SSL_FFMPEG4"):
     return pathlib.Path(os.environ["TF_SSL_FFMPEG4"])
-  cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-  return pathlib.Path(cache) / "tf_ssl" / "ffmpeg4"
+  return home.cache_home() / "tf_ssl" / "ffmpeg4"
 
 
 def is_available() -> bool:

@@ -25,7 +25,7 @@ from typing import Any
 import tensorflow as tf
 
 from tf_ssl import errors
-from tf_ssl.ops import names, workdir
+from tf_ssl.ops import home, names, workdir
 from tf_ssl.video.decoding import frames
 from tf_ssl.video.mining import track_records
 from tf_ssl.video.source import videos
@@ -42,7 +42,7 @@ class TrackStore:
     Args:
       folder: path, absolute or relative to the working directory.
     """
-    self.folder = pathlib.Path(folder).expanduser().absolute()
+    self.folder = home.expand(folder, "--output_dir").absolute()
 
   def open(self, settings: dict[str, Any], *, overwrite: bool = False) -> None:
     """Creates the folder, or checks that it was made with the same settings.
