@@ -195,6 +195,14 @@ def test_boxes_are_clipped_to_their_image(collected, corners, inside, clipped):
   assert found.clipped == clipped and not found.skipped
 
 
+@pytest.mark.parametrize("unit", [1, 10])
+def test_boxes_as_fractions_are_told(collected, caplog, unit):
+  for corner in (0.5, 0.75):
+    collected.add_box(0, (0, 0, corner * unit, 0.5 * unit), 0, "box")
+  _build(collected)
+  assert ("2 boxes lie within the first pixel" in caplog.text) == (unit == 1)
+
+
 @pytest.mark.parametrize("area", [0.0, -1.0, math.inf, math.nan])
 def test_an_impossible_area_becomes_that_of_the_box(collected, area):
   collected.add_box(0, (0, 0, 4, 5), 0, "one", area=area)

@@ -322,7 +322,7 @@ class Collector:
         bar.update()
 
   def _tell(self, source: str) -> None:
-    """Warns of images of another size or frame than annotated."""
+    """Warns of boxes in another size, frame or unit than expected."""
     for found, what in (
       (self._differing, "have another size than their annotations say"),
       (
@@ -339,6 +339,13 @@ class Collector:
           what,
           found[0],
         )
+    if self._boxes and max(max(box) for box in self._boxes) <= 1:
+      logging.warning(
+        "%s: all %d boxes lie within the first pixel of their images; expected"
+        " pixels, not fractions of the image",
+        source,
+        len(self._boxes),
+      )
 
 
 def _size(width: Any, height: Any) -> tuple[int, int] | None:
