@@ -62,6 +62,13 @@ def test_other_separators_are_understood(read, separator):
   assert row == {"path": f"a{separator}b"}
 
 
+def test_empty_cells_that_spreadsheets_leave_are_passed_over(read):
+  found = read(b"path,label,, \na,x,,\nb,\n,,,\nc,z, \n")
+  assert [row["path"] for _, row in found.rows()] == ["a", "b", "c"]
+  with pytest.raises(errors.UsageError, match="line 2: 3 cells; expected 2"):
+    list(read(b"path,label,\na,x,y\n").rows())
+
+
 @pytest.mark.parametrize("name", ["", "Unnamed: 0"])
 def test_the_index_that_pandas_writes_is_dropped(read, name):
   found = read(f"{name},path,label\n0,a,x\n1,b,NaN\n2,c,nan\n".encode())

@@ -17,7 +17,8 @@ class Table:
 
   The separator is a comma; a semicolon or a tab if the first line has no comma.
   A first column without a name, as pandas writes its index, is dropped, and
-  NaN, pandas' missing value, is an empty cell.
+  NaN, pandas' missing value, is an empty cell. Empty cells at the end of lines
+  and lines of empty cells, which spreadsheets leave, are passed over.
 
   Attributes:
     file: path of the file.
@@ -48,6 +49,7 @@ class Table:
     self._required = required
     self._lines = self._read()
     self._header_line, header = next(self._lines, (1, []))
+    header = _without_end(header, 1)
     self._indexed = len(header) > 1 and header[0].strip() in _INDEX
     self.columns = tuple(
       name.strip().lower() for name in header[self._indexed :]
@@ -74,6 +76,7 @@ class Table:
     empty = True
     for line, cells in self._lines:
       expected = len(self.columns) + self._indexed
+      cells = _without_end(cells, expected)
       if len(cells) != expected:
         raise self.error(line, f"{len(cells)} cells; expected {expected}")
       known = (
@@ -119,7 +122,7 @@ class Table:
         reader = csv.reader(itertools.chain(start, stream), delimiter=separator)
         for cells in reader:
           line = reader.line_num + 1
-          if cells:
+          if any(map(str.strip, cells)):
             yield reader.line_num, cells
     except OSError as error:
       raise errors.UsageError(
@@ -128,3 +131,10 @@ class Table:
       ) from error
     except Exception as error:  # Of the module csv, or of the encoding.
       raise self.error(line, f"not CSV ({error})") from error
+
+
+def _without_end(cells: list[str], count: int) -> list[str]:
+  """Drops empty cells at the end, as long as there are more than `count`."""
+  while len(cells) > count and not cells[-1].strip():
+    cells.pop()
+  return cells
