@@ -145,30 +145,34 @@ class Tool:
       arguments: words of the command line after the program; None for those of
         this process.
     """
-    with streams.prepared(self.name):
-      try:
-        self.call(sys.argv[1:] if arguments is None else arguments)
-      except KeyboardInterrupt:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(130)  # At once: remaining threads may never end.
-      except errors.UsageError as exception:
-        if streams.reader_left(exception):
-          raise
-        print(f"{self.name}: {_one_line(exception)}", file=sys.stderr)
-        sys.exit(2)
-      except errors.WorkerLostError as exception:
-        message = f"{self.name}: {_one_line(exception)}"
-        print(message, file=sys.stderr, flush=True)
-        # At once: TensorFlow's shutdown would wait for the lost worker.
-        os._exit(errors.WorkerLostError.exit_code)
-      except Exception as exception:
-        if not workdir.is_full(exception):
-          raise
-        path = getattr(exception, "filename", None) or "the output"
-        problem = workdir.unwritable(path, "the output", exception)
-        print(f"{self.name}: {_one_line(problem)}", file=sys.stderr)
-        sys.exit(2)
+    try:
+      with streams.prepared(self.name):
+        self._run(sys.argv[1:] if arguments is None else arguments)
+    except Exception as exception:
+      if not workdir.is_full(exception):
+        raise
+      path = getattr(exception, "filename", None) or "the output"
+      problem = workdir.unwritable(path, "the output", exception)
+      print(f"{self.name}: {_one_line(problem)}", file=sys.stderr)
+      sys.exit(2)
+
+  def _run(self, arguments: Sequence[str]) -> None:
+    try:
+      self.call(arguments)
+    except KeyboardInterrupt:
+      sys.stdout.flush()
+      sys.stderr.flush()
+      os._exit(130)  # At once: remaining threads may never end.
+    except errors.UsageError as exception:
+      if streams.reader_left(exception):
+        raise
+      print(f"{self.name}: {_one_line(exception)}", file=sys.stderr)
+      sys.exit(2)
+    except errors.WorkerLostError as exception:
+      message = f"{self.name}: {_one_line(exception)}"
+      print(message, file=sys.stderr, flush=True)
+      # At once: TensorFlow's shutdown would wait for the lost worker.
+      os._exit(errors.WorkerLostError.exit_code)
 
   def call(self, arguments: Sequence[str]) -> None:
     """Runs the tool; bad input raises `tf_ssl.errors.UsageError`."""

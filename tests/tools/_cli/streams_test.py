@@ -94,8 +94,11 @@ def test_a_reader_that_leaves_ends_the_tool_quietly(
   assert b"Error" not in err and b"Traceback" not in err
 
 
-def test_a_full_disk_under_standard_output_is_told(tmp_path):
-  code, _, err = _run(tmp_path, ">/dev/full", "--help")
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_a_full_disk_under_standard_output_is_told(tmp_path, buffered):
+  code, _, err = _run(
+    tmp_path, ">/dev/full", "--help", PYTHONUNBUFFERED=buffered
+  )
   assert code == 2
   assert err.startswith(b"tool: cannot write to standard output: No space")
   assert err.count(b"\n") == 1
