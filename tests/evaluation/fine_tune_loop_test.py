@@ -111,6 +111,34 @@ def test_a_resumed_run_ends_like_an_uninterrupted_one(
   assert np.isfinite(loss)
 
 
+@pytest.mark.parametrize("damage", [b"", b"cut"])
+def test_a_damaged_checkpoint_is_named_and_trained_without(
+  tmp_path, capsys, damage
+):
+  expected = _Problem()
+  expected.fit(tmp_path / "steady")
+  stopped = _Problem()
+  with pytest.raises(KeyboardInterrupt):
+    stopped.fit(tmp_path / "cut", stop=2)
+  (index,) = (tmp_path / "cut").glob("*.index")
+  index.write_bytes(damage)
+  again = _Problem()
+  again.fit(tmp_path / "cut")
+  np.testing.assert_array_equal(again.weights(), expected.weights())
+  assert str(index.with_suffix("")) in capsys.readouterr().err
+
+
+def test_a_folder_with_wildcards_in_its_name_is_resumed(tmp_path):
+  folder = tmp_path / "a[1]*?"
+  expected = _Problem()
+  expected.fit(tmp_path / "steady")
+  with pytest.raises(KeyboardInterrupt):
+    _Problem().fit(folder, stop=2)
+  again = _Problem()
+  again.fit(folder, stop=1)  # The batches before step 2 are not drawn again.
+  np.testing.assert_array_equal(again.weights(), expected.weights())
+
+
 def test_the_next_run_starts_with_no_momentum(tmp_path):
   problem = _Problem()
   problem.fit(tmp_path / "first")

@@ -1,6 +1,7 @@
 """Tests of tf_ssl.features.encoder_regions."""
 
 import itertools
+import shutil
 import sys
 
 import numpy as np
@@ -168,6 +169,17 @@ def test_maps_are_cached_up_to_a_size(path, monkeypatch):
   assert encodings() == 3
   # A cache of one map hits only for the last frame.
   assert encodings(cache_bytes=1) == 5
+
+
+def test_an_encoder_in_a_folder_with_wildcards_is_loaded(path, tmp_path):
+  folder = tmp_path / "a[1]*?"
+  shutil.copytree(path, folder / "m[2]")
+  image = np.zeros([32, 32, 3], np.uint8)
+  boxes = [[0, 0, 16, 16]]
+  np.testing.assert_array_equal(
+    encoder_regions.EncoderFeatures(str(folder / "m[2]"))(image, boxes),
+    encoder_regions.EncoderFeatures(path)(image, boxes),
+  )
 
 
 def test_a_float32_signature_suffices(path, tmp_path):

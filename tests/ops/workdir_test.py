@@ -228,6 +228,33 @@ def test_a_full_disk_is_told_apart_from_a_missing_file(full_disk, tmp_path):
     (tmp_path / "missing").read_bytes()
 
 
+@pytest.mark.parametrize("name", ["a[1]", "b*", "c?.d", "plain", "e\\f"])
+def test_tensorflow_reads_paths_with_wildcards(tmp_path, name):
+  folder = tmp_path / "r[0]"
+  variable = tf.Variable([1.0, 2.0])
+  prefix = str(folder / name)
+  tf.train.Checkpoint(v=variable).write(prefix)
+  (folder / f"{name}2.index").write_text("another")
+  with workdir.without_wildcards(prefix) as readable:
+    reader = tf.train.load_checkpoint(readable)
+    assert reader.get_tensor("v/.ATTRIBUTES/VARIABLE_VALUE").tolist() == [1, 2]
+  module = tf.Module()
+  module.v = variable
+  saved = folder / name / "model"
+  tf.saved_model.save(module, str(saved))
+  for path in (saved, saved.parent):
+    with workdir.without_wildcards(path) as readable:
+      assert os.path.isdir(readable)
+  with workdir.without_wildcards(saved) as readable:
+    assert tf.saved_model.load(readable).v.numpy().tolist() == [1, 2]
+
+
+def test_a_missing_path_with_wildcards_is_missing(tmp_path):
+  for path in (tmp_path / "a[1]", tmp_path / "no[1]" / "b"):
+    with workdir.without_wildcards(path) as readable:
+      assert not os.path.exists(readable)
+
+
 _HOLD = """
 import sys, time
 from tf_ssl.ops import workdir
@@ -260,6 +287,45 @@ def test_kill_9_releases_the_lock(tmp_path):
     holder.kill()
     holder.wait()
     holder.stdout.close()
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS])
+def test_a_file_system_without_locks_is_warned_about_once(
+  tmp_path, monkeypatch, code
+):
+  def flock(*ignored):
+    raise OSError(code, os.strerror(code))
+
+  monkeypatch.setattr(workdir.fcntl, "flock", flock)
+  with pytest.warns(UserWarning, match=str(tmp_path)) as warned:
+    with workdir.locked(tmp_path, "--out"):
+      (tmp_path / "file").write_text("written")
+  assert len(warned) == 1
+
+
+def test_a_lock_file_that_its_holder_removes_locks_nobody_in(tmp_path):
+  with workdir.locked(tmp_path, "--out"):
+    (tmp_path / workdir.LOCK_FILE).unlink()
+    with workdir.locked(tmp_path, "--out"):
+      assert (tmp_path / workdir.LOCK_FILE).exists()
+
+
+def test_a_lock_that_is_removed_while_another_waits_is_made_again(
+  tmp_path, monkeypatch
+):
+  flock, calls = workdir.fcntl.flock, []
+
+  def removed_in_between(descriptor, operation):
+    if not calls:
+      (tmp_path / workdir.LOCK_FILE).unlink()
+    calls.append(descriptor)
+    flock(descriptor, operation)
+
+  monkeypatch.setattr(workdir.fcntl, "flock", removed_in_between)
+  with workdir.locked(tmp_path, "--out"):
+    with pytest.raises(errors.UsageError, match="in use"):
+      with workdir.locked(tmp_path, "--out"):
+        pytest.fail("must not be reached")
 
 
 def test_a_lock_is_free_after_the_body(tmp_path):

@@ -6,7 +6,6 @@ interrupted run resumes from its last checkpoint.
 """
 
 import dataclasses
-import os
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
@@ -17,7 +16,7 @@ import tensorflow as tf
 from tf_ssl import errors
 from tf_ssl.evaluation import sanity
 from tf_ssl.models import trainable
-from tf_ssl.ops import optimizers, progress
+from tf_ssl.ops import numbered_checkpoints, optimizers, progress
 
 _SAVE_SECONDS = 60.0  # Longest training time that a kill can cost.
 _SCHEDULES = ("cosine", "step", "constant")
@@ -205,11 +204,7 @@ class FineTuneLoop:
     for optimizer in self._optimizers:
       optimizer.reset()
     self._steps_done.assign(0)
-    manager = tf.train.CheckpointManager(self._checkpoint, folder, 1)
-    if manager.latest_checkpoint:
-      self._checkpoint.restore(
-        manager.latest_checkpoint
-      ).assert_existing_objects_matched()
+    self._resume(folder)
     done, losses = int(self._steps_done), []
     saved = time.monotonic()
     with progress.bar(title, total=steps, done=done, unit="step") as bar:
@@ -231,14 +226,34 @@ class FineTuneLoop:
           bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
           bar.update()
           if time.monotonic() - saved > _SAVE_SECONDS:
-            manager.save(done)
+            self._save(folder)
             saved = time.monotonic()
       except KeyboardInterrupt:
-        os.makedirs(folder, exist_ok=True)
-        manager.save(int(self._steps_done))
+        self._save(folder)
         raise
     last = losses[-max(1, len(losses) // 10) :]
     return float(np.mean(last)) if last else None
+
+  def _resume(self, folder: str) -> None:
+    """Restores the newest whole checkpoint, if there is one."""
+    for path in numbered_checkpoints.found(folder):
+      try:
+        # Before anything is restored, so that no variable is half changed.
+        numbered_checkpoints.check_whole(path)
+      except numbered_checkpoints.DamagedError as error:
+        progress.write(f"{path} is damaged ({error}); training without it")
+        continue
+      numbered_checkpoints.restore(self._checkpoint, path)
+      return
+
+  def _save(self, folder: str) -> None:
+    numbered_checkpoints.write(
+      self._checkpoint,
+      folder,
+      int(self._steps_done),
+      keep=1,
+      argument="--output_dir",
+    )
 
   def _one_step(self, batch, rate: tf.Tensor) -> tf.Tensor:
     with tf.GradientTape() as tape:

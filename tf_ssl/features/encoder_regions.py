@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tf_ssl import errors
 from tf_ssl.models import reader
+from tf_ssl.ops import workdir
 
 # Sampling points per side of a cell: RoIAlign averages 4 per cell (He et al.
 # 2017, section 3).
@@ -213,7 +214,8 @@ def _signature(path: str, endpoint: str):
       " saved_model.pb, such as a run's saved_model/; change --encoder"
     )
   # The loaded object owns the variables and must outlive the signature.
-  loaded = tf.saved_model.load(path)
+  with workdir.without_wildcards(path) as readable:
+    loaded = tf.saved_model.load(readable)
   names = sorted(loaded.signatures)
   wanted = [name for name in ("endpoints_uint8", "endpoints") if name in names]
   if not wanted:

@@ -121,12 +121,13 @@ def restore(checkpoint: tf.train.Checkpoint, path: str) -> None:
   """
   with workdir.without_wildcards(path) as readable:
     try:
+      checkpoint.save_counter  # noqa: B018  Created here, so that it is found.
       status = checkpoint.restore(readable)
       status.assert_existing_objects_matched()
     except tf.errors.ResourceExhaustedError:  # The accelerator's memory.
       raise
     except Exception as error:  # TensorFlow raises many kinds for damage.
-      _check_whole(readable)
+      check_whole(path)
       raise errors.UsageError(
         f"{path} is whole, but was saved by another model or with other"
         f" settings ({_line(error)}); expected the model that it was saved"
@@ -134,12 +135,21 @@ def restore(checkpoint: tf.train.Checkpoint, path: str) -> None:
       ) from error
 
 
-def _check_whole(path: str) -> None:
-  """Reads all bytes of a checkpoint, which have checksums."""
+def check_whole(path: str) -> None:
+  """Reads all bytes of a checkpoint, which have checksums.
+
+  Args:
+    path: path of a checkpoint, without the endings of its files.
+
+  Raises:
+    DamagedError: the files are not whole.
+    UsageError: the files may not be read.
+  """
   try:
-    reader = tf.train.load_checkpoint(path)
-    for name in reader.get_variable_to_shape_map():
-      reader.get_tensor(name)
+    with workdir.without_wildcards(path) as readable:
+      reader = tf.train.load_checkpoint(readable)
+      for name in reader.get_variable_to_shape_map():
+        reader.get_tensor(name)
   except (tf.errors.ResourceExhaustedError, MemoryError):
     raise
   except Exception as error:

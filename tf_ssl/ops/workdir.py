@@ -28,6 +28,7 @@ Path = str | os.PathLike
 _HALVES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 LOCK_FILE = ".lock"
+_WILDCARDS = frozenset("[]*?\\")
 # Errors of file systems that have no locks, such as some network drives.
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS)
 # An error of TensorFlow's file system ends with the operating system's text; a
@@ -275,15 +276,21 @@ def locked(
     UsageError: another process holds the lock and `wait` is None, or the folder
       cannot be written.
   """
-  with writable(folder, argument):
-    descriptor = os.open(
-      os.path.join(folder, name), os.O_RDWR | os.O_CREAT, 0o666
-    )
+  path = os.path.join(folder, name)
+
+  def opened() -> int:
+    with writable(folder, argument):
+      return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+
+  descriptor = opened()
   try:
     while True:
       try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        break
+        if os.fstat(descriptor).st_nlink:
+          break
+        removed, descriptor = descriptor, opened()  # By its last holder.
+        os.close(removed)
       except BlockingIOError:
         if wait is None:
           holder = os.pread(descriptor, 32, 0).decode("ascii", "replace")
@@ -315,23 +322,24 @@ def without_wildcards(path: Path) -> Iterator[str]:
   """Yields a path to a file that TensorFlow cannot take for a pattern.
 
   TensorFlow takes the paths of checkpoints and SavedModels for patterns when it
-  reads them. A path with such characters is reached through a temporary
-  symbolic link to its folder; other paths are yielded unchanged.
+  reads them. A path with such characters is reached through temporary symbolic
+  links; other paths are yielded unchanged.
 
   Args:
     path: path of a file or folder, or the prefix of a checkpoint.
   """
   path = os.fspath(path)
-  if not set(path) & set("[]*?\\"):
+  if not set(path) & _WILDCARDS:
     yield path
     return
   folder, name = os.path.split(os.path.abspath(path))
-  if set(name) & set("[]*?\\"):  # A folder: link to it, not to its parent.
-    folder, name = os.path.join(folder, name), ""
+  plain = "".join("_" if letter in _WILDCARDS else letter for letter in name)
   with tempfile.TemporaryDirectory() as temporary:
-    link = os.path.join(temporary, "link")
-    os.symlink(folder, link)
-    yield os.path.join(link, name) if name else link
+    for each in os.listdir(folder) if os.path.isdir(folder) else ():
+      if each == name or each.startswith(f"{name}."):
+        link = os.path.join(temporary, plain + each[len(name) :])
+        os.symlink(os.path.join(folder, each), link)
+    yield os.path.join(temporary, plain)
 
 
 def open_keyed(
