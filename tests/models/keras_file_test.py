@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tf_ssl import errors
-from tf_ssl.models import keras_file
+from tf_ssl.models import hdf5_files, keras_file
 
 _CONFIG = {"class_name": "Sequential", "config": {"layers": []}}
 
@@ -134,7 +134,7 @@ def test_an_array_of_zeros_beyond_the_file_is_not_read(tmp_path, options):
     file.create_dataset(
       "kernel", [2**20, 2**20], "f4", chunks=(8, 8), **options
     )
-  with pytest.raises(errors.UsageError, match="would unpack to 4398046511104"):
+  with pytest.raises(errors.UsageError, match="would take 4398046511104 bytes"):
     keras_file.check_weights(str(path))
 
 
@@ -151,8 +151,24 @@ def test_arrays_in_other_files_are_refused(tmp_path):
   with h5py.File(tmp_path / "virtual.h5", "w") as file:
     file.create_virtual_dataset("kernel", layout)
   for name in ("link", "external", "virtual"):
-    with pytest.raises(errors.UsageError, match=f"{name}.h5: .*another file"):
+    with pytest.raises(errors.UsageError, match=f"{name}.h5 .*another file"):
       keras_file.check_weights(str(tmp_path / f"{name}.h5"))
+
+
+def test_a_file_on_which_hdf5_loops_is_one_line(tmp_path, monkeypatch):
+  path = tmp_path / "a.h5"
+  with h5py.File(path, "w") as file:
+    file.attrs["model_config"] = json.dumps(_CONFIG)
+    file.attrs["keras_version"] = "2.15.0"
+  # A text attribute is in the global heap, after its length in 8 bytes.
+  content = bytearray(path.read_bytes())
+  start = content.index(b"2.15.0")
+  assert content[start - 8] == 6
+  content[start - 8] = 0
+  path.write_bytes(content)
+  monkeypatch.setattr(hdf5_files, "_SECONDS", 3.0)
+  with pytest.raises(errors.UsageError, match="a.h5 cannot be read as a Keras"):
+    keras_file.read(str(path))
 
 
 @pytest.mark.parametrize("name", ["a.keras", "a.h5"])

@@ -179,6 +179,25 @@ def test_weights_that_are_nan_are_refused(tmp_path):
     load.load_model(path, preprocessing="0..1")
 
 
+def test_a_graph_that_is_a_loop_is_refused(tmp_path):
+  nodes = [
+    helper.make_node("Relu", ["scores"], ["other"]),
+    helper.make_node("Relu", ["other"], ["scores"]),
+  ]
+  path = _save(tmp_path / "a.onnx", ["B", 3, "H", "W"], nodes)
+  with pytest.raises(errors.UsageError, match="cannot load .*a.onnx"):
+    load.load_model(path, preprocessing="0..1")
+
+
+def test_names_that_are_no_text_are_refused(tmp_path):
+  path = tmp_path / "a.onnx"
+  _save(path, ["B", 3, "H", "W"], _classifier())
+  path.write_bytes(path.read_bytes().replace(b"pooled", b"\xffooled"))
+  for layer in (None, "x"):
+    with pytest.raises(errors.UsageError, match="a.onnx .*no text"):
+      load.load_model(str(path), preprocessing="0..1", layer=layer)
+
+
 def test_weights_in_a_file_next_to_the_model_are_read(tmp_path):
   path = _save(tmp_path / "a.onnx", ["B", 3, "H", "W"], _classifier())
   model = onnx.load(path)

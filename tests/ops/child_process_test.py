@@ -34,6 +34,27 @@ def test_a_child_imports_the_modules_of_its_parent(tmp_path, monkeypatch):
   assert child.communicate(timeout=60)[0] == b"7 a b\n"
 
 
+def test_the_output_of_a_child_is_returned():
+  code = "import sys; print(sys.argv[1:])"
+  assert child_process.output_of(code, "a b", "c", seconds=60) == (
+    b"['a b', 'c']\n"
+  )
+
+
+@pytest.mark.parametrize(
+  ("code", "seconds", "message"),
+  [
+    ("import os; os.abort()", 60, "SIGABRT"),
+    ("raise ValueError('why')", 60, "exit code 1: ValueError: why"),
+    ("import time; time.sleep(60)", 1, "no answer within 1 s"),
+    ("bytearray(2**33)", 60, "MemoryError"),
+  ],
+)
+def test_a_child_without_a_result_is_explained(code, seconds, message):
+  with pytest.raises(child_process.ChildError, match=message):
+    child_process.output_of(code, seconds=seconds, memory=2**32)
+
+
 def test_environment_has_the_changes(monkeypatch):
   monkeypatch.setenv("KEPT", "1")
   monkeypatch.setenv("CHANGED", "1")

@@ -10,10 +10,8 @@ import os
 import zipfile
 from typing import NamedTuple
 
-import h5py
-
 from tf_ssl import errors
-from tf_ssl.models import reader
+from tf_ssl.models import hdf5_files, reader
 
 _WEIGHTS = "model.weights.h5"
 _PICKLED = "model.weights.npz"
@@ -51,11 +49,9 @@ def read(path: str) -> Saved:
     if _is_archive(path):
       with zipfile.ZipFile(path) as archive:
         return _from_archive(archive, path)
-    with h5py.File(path, "r") as file:
-      config = file.attrs.get("model_config")
-      version = file.attrs.get("keras_version", "")
-    if config is not None:
-      return Saved(_parsed(config, path), str(version))
+    found = _hdf5(path)
+    if found.config is not None:
+      return Saved(_parsed(found.config, path), found.keras_version)
   raise errors.UsageError(
     f"{path} contains weights but no model; save the model with "
     "model.save(...), or give the weights of a known network as "
@@ -64,10 +60,10 @@ def read(path: str) -> Saved:
 
 
 def check_weights(path: str) -> int:
-  """Checks the arrays of a `.keras` or `.h5` file; reads none of them.
+  """Checks the arrays of a `.keras` or `.h5` file.
 
   Args:
-    path: path of a file that `read` accepts.
+    path: path of the file.
 
   Returns:
     Size of all arrays in bytes.
@@ -77,15 +73,22 @@ def check_weights(path: str) -> int:
       more than is allowed.
   """
   with _reading(path):
-    if not _is_archive(path):
-      with h5py.File(path, "r") as file:
-        return _array_bytes(file, path)
-    with (
-      zipfile.ZipFile(path) as archive,
-      archive.open(_WEIGHTS) as stream,
-      h5py.File(stream, "r") as file,
-    ):
-      return _array_bytes(file, path)
+    return _hdf5(path).num_bytes
+
+
+def _hdf5(path: str) -> hdf5_files.Contents:
+  size = os.path.getsize(path)
+  return hdf5_files.read(
+    path,
+    member=_WEIGHTS if _is_archive(path) else None,
+    size=size,
+    max_bytes=_most(size),
+  )
+
+
+def _most(size: int) -> int:
+  """Bytes that a file of a size in bytes may unpack to."""
+  return _MAX_UNPACKED + _MAX_GROWTH * size
 
 
 def _is_archive(path: str) -> bool:
@@ -107,7 +110,13 @@ def _reading(path: str):
 
 def _from_archive(archive: zipfile.ZipFile, path: str) -> Saved:
   members = {member.filename: member for member in archive.infolist()}
-  _check_size(sum(each.file_size for each in archive.infolist()), path)
+  unpacked = sum(each.file_size for each in archive.infolist())
+  most = _most(os.path.getsize(path))
+  errors.require(
+    unpacked <= most,
+    f"{path} would unpack to {unpacked} bytes; expected at most {most}; save "
+    "the model with model.save(...)",
+  )
   errors.require(
     _WEIGHTS in members or _PICKLED not in members,
     f"{path} has its weights in {_PICKLED}, which Keras reads by pickle, so "
@@ -136,36 +145,3 @@ def _check_config(num_bytes: int, path: str) -> None:
     f"{path} has a configuration of {num_bytes} bytes; expected at most "
     f"{_MAX_CONFIG}",
   )
-
-
-def _check_size(num_bytes: int, path: str) -> None:
-  size = os.path.getsize(path)
-  most = _MAX_UNPACKED + _MAX_GROWTH * size
-  errors.require(
-    num_bytes <= most,
-    f"{path} has {size} bytes and would unpack to {num_bytes}; expected at "
-    f"most {most}; save the model with model.save(...)",
-  )
-
-
-def _array_bytes(file: h5py.File, path: str) -> int:
-  """Size in bytes of all arrays of an HDF5 file."""
-  total = 0
-
-  def visit(name: str, item: h5py.Group | h5py.Dataset) -> None:
-    nonlocal total
-    if isinstance(item, h5py.Dataset):
-      elsewhere = bool(item.external) or item.is_virtual
-      total += (item.size or 0) * item.dtype.itemsize
-    else:
-      links = [item.get(each, getlink=True) for each in item]
-      elsewhere = any(isinstance(each, h5py.ExternalLink) for each in links)
-    errors.require(
-      not elsewhere,
-      f"{path}: {name} is in another file; expected all weights in this one",
-    )
-
-  visit("/", file)
-  file.visititems(visit)
-  _check_size(total, path)
-  return total

@@ -131,19 +131,7 @@ def choose_tensor(
     if layer not in (None, "output"):
       return path, layer, "by `layer`"
     return path, None, "the output; to look inside, pip install onnx"
-  with _reading(path):
-    graph = onnx.load(path, load_external_data=False).graph
-    for tensor in _tensors(graph):
-      _check_location(tensor, path)
-    folder = os.path.dirname(path)
-    reader.check_numbers(
-      path,
-      (
-        (tensor.name, onnx.numpy_helper.to_array(tensor, folder))
-        for tensor in _tensors(graph)
-        if tensor.data_type in _FLOATS
-      ),
-    )
+  graph = _checked_graph(path)
   outputs = [output.name for output in graph.output]
   if layer == "output":
     return path, None, "by `layer`"
@@ -173,6 +161,33 @@ def choose_tensor(
       "added; set `layer` to output, or export the model with that tensor as "
       "an output"
     ) from error
+
+
+def _checked_graph(path: str) -> Any:
+  """The graph of a file, without the weights in other files."""
+  import onnx
+
+  with _reading(path):
+    graph = onnx.load(path, load_external_data=False).graph
+    names = [
+      name for node in graph.node for name in (*node.input, *node.output)
+    ]
+    errors.require(  # A damaged name is not UTF-8, and comes as bytes.
+      all(isinstance(name, str) for name in names),
+      f"{path} has names of tensors that are no text; the file is damaged",
+    )
+    for tensor in _tensors(graph):
+      _check_location(tensor, path)
+    folder = os.path.dirname(path)
+    reader.check_numbers(
+      path,
+      (
+        (tensor.name, onnx.numpy_helper.to_array(tensor, folder))
+        for tensor in _tensors(graph)
+        if tensor.data_type in _FLOATS
+      ),
+    )
+  return graph
 
 
 def _reading(path: str) -> contextlib.AbstractContextManager[None]:
@@ -215,7 +230,7 @@ def _before_classifier(graph) -> tuple[str, str] | None:
   }
   tensor, dense = graph.output[0].name, None
   while tensor in makers:
-    node = makers[tensor]
+    node = makers.pop(tensor)  # A damaged graph may have a loop.
     if node.op_type in _POOLING:
       return tensor, "the last global pooling"
     given = [name for name in node.input if name and name not in constants]

@@ -15,6 +15,10 @@ _PR_SET_PDEATHSIG = 1
 _PARENT_CHECK_SECONDS = 1.0
 
 
+class ChildError(RuntimeError):
+  """A child process gave no result."""
+
+
 def environment(**changes: str) -> dict[str, str]:
   """Environment for a child Python that finds the same modules as this one.
 
@@ -64,6 +68,47 @@ def start_python(code: str, *arguments: str, **options) -> subprocess.Popen:
     **options: keyword arguments of `start`.
   """
   return start([sys.executable, "-c", code, *arguments], **options)
+
+
+def output_of(
+  code: str, *arguments: str, seconds: float, memory: int | None = None
+) -> bytes:
+  """Runs `code` in a fresh Python interpreter and returns what it prints.
+
+  For native code that may crash or hang on a damaged file.
+
+  Args:
+    code: Python source.
+    *arguments: strings that the code finds in `sys.argv[1:]`.
+    seconds: time that it may take.
+    memory: largest address space in bytes; None for no limit.
+
+  Raises:
+    ChildError: it ended with an error or a signal, or took too long.
+  """
+  if memory is not None:
+    code = (
+      "import resource; "
+      f"resource.setrlimit(resource.RLIMIT_AS, ({memory}, {memory})); {code}"
+    )
+  with start_python(
+    code,
+    *arguments,
+    stdin=subprocess.DEVNULL,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+  ) as process:
+    try:
+      printed, complaints = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+      raise ChildError(f"no answer within {seconds:.0f} s") from None
+    finally:
+      process.kill()  # Has no effect on a process that has ended.
+  if process.returncode:
+    raise ChildError(
+      f"{how_it_ended(process.returncode)}: {last_line(complaints)}"
+    )
+  return printed
 
 
 @functools.cache  # One thread is enough.
