@@ -231,5 +231,12 @@ def test_weights_instead_of_a_model_get_a_hint(tmp_path, name):
   assert f"tools.import_weights --weights={path}" in str(failed.value)
 
 
+def test_names_of_models_fit_every_report():
+  assert load.split("a\n\udcff=pixels") == (r"a\n\xff", "pixels")
+  assert load.split("runs/\udcff.keras") == (r"\xff", "runs/\udcff.keras")
+  (model,) = load.load_models(["a\t=pixels"], preprocessing=["a\t=0..1"])
+  assert model.description.name == r"a\t"
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

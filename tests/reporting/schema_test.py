@@ -222,5 +222,20 @@ def test_the_file_of_a_folder_is_found_and_its_absence_named(tmp_path):
   assert measured.path == str(tmp_path / "report.json")
 
 
+def test_names_of_a_foreign_report_are_printable(tmp_path):
+  content = {
+    "protocol": "\ud800",
+    "model": {"name": "\udcff", "digest": "d"},
+    "settings": {},
+    "data": {},
+    "versions": {},
+    "results": {"top1\x1b": 1.0, "top2": float("nan")},
+  }
+  (tmp_path / "report.json").write_text(json.dumps(content))
+  (found,) = schema.read(str(tmp_path))
+  assert (found.protocol, found.model) == (r"\ud800", r"\xff")
+  assert found.results == {r"top1\x1b": 1.0, "top2": None}
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

@@ -18,6 +18,7 @@ from tf_ssl.models import (
   saved_models,
 )
 from tf_ssl.models import preprocessing as preprocessing_lib
+from tf_ssl.ops import names as names_lib
 
 KINDS = (
   "a folder with a SavedModel, a .keras, .h5 or .onnx file, a run of tf_ssl or "
@@ -130,9 +131,9 @@ def split(spec: str) -> tuple[str, str]:
       name and path,
       f"model {spec!r}: expected NAME=PATH, such as mine=exported/mine",
     )
-    return name, path
+    return names_lib.escaped(name), path
   stem = os.path.basename(os.path.normpath(spec))
-  return re.sub(r"\.(keras|h5|hdf5|onnx)$", "", stem), spec
+  return names_lib.escaped(re.sub(r"\.(keras|h5|hdf5|onnx)$", "", stem)), spec
 
 
 def read(
@@ -200,6 +201,7 @@ def _per_model(
   for_all, for_one = [], {}
   for value in values:
     name, equals, rest = value.partition("=")
+    name = names_lib.escaped(name)
     if not equals:
       for_all.append(value)
     elif name not in names or name in for_one:

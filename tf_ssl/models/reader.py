@@ -134,14 +134,14 @@ def path_digest(path: str) -> str:
     folders.sort()
     for name in sorted(files):
       inner = os.path.join(folder, name)
-      sha256.update(f"{os.path.relpath(inner, path)}\0".encode())
+      sha256.update(os.fsencode(os.path.relpath(inner, path)) + b"\0")
       sha256.update(f"{path_digest(inner)}\n".encode())
   return sha256.hexdigest()
 
 
 def weights_digest(description: str, weights: list[np.ndarray]) -> str:
   """SHA-256 of a description and of arrays."""
-  sha256 = hashlib.sha256(description.encode())
+  sha256 = hashlib.sha256(description.encode("utf-8", "surrogatepass"))
   for array in weights:
     sha256.update(f"{array.dtype}{array.shape}".encode())
     sha256.update(np.ascontiguousarray(array).data)

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from tf_ssl import errors
+from tf_ssl.reporting import tables
 
 FORMAT = 1  # Of reports; also of those without a format.
 REPORT_FILE = "report.json"
@@ -113,7 +114,7 @@ def _file(path: str) -> str:
 def _json(path: str) -> dict[str, Any]:
   try:
     with open(path, encoding="utf-8") as file:
-      content = json.load(file, parse_constant=lambda name: None)
+      content = tables.json_value(json.load(file))
   except OSError as error:
     raise errors.UsageError(
       f"report {path} cannot be read: {error.strerror or error}"

@@ -17,7 +17,7 @@ import gin
 from absl import flags
 
 from tf_ssl import errors
-from tf_ssl.ops import workdir
+from tf_ssl.ops import names, workdir
 
 from . import gin_errors, gin_files, quiet, streams
 
@@ -270,12 +270,15 @@ def _command(name: str, arguments: Sequence[str]) -> str:
 def _quoted(argument: str) -> str:
   """Quotes only the value of --name=value."""
   flag = re.match(r"(--\w+=)(.+)", argument, re.DOTALL)
-  if flag is None:
-    return shlex.quote(argument)
-  return flag[1] + shlex.quote(flag[2])
+  name, value = flag.groups() if flag else ("", argument)
+  if "\\" not in names.escaped(value.replace("\\", "/")):
+    return name + shlex.quote(value)
+  # Line breaks and bytes that are not UTF-8: Bash reads the same escapes.
+  escaped = names.escaped(value).replace("'", r"\'")
+  return f"{name}$'{escaped}'"
 
 
 def _one_line(exception: Exception) -> str:
   # Gin adds lines about the functions that an error has passed.
   message = re.split(r"\n  In call to configurable ", str(exception))[0]
-  return " ".join(message.split())
+  return names.one_line(message)

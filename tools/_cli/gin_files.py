@@ -10,6 +10,7 @@ import gin
 from gin import config_parser
 
 from tf_ssl import errors
+from tf_ssl.ops import encodings
 
 from . import (
   gin_checks,
@@ -70,9 +71,7 @@ class _Reader:
 
   def read_file(self, path: pathlib.Path, source: str) -> None:
     with gin_errors.explained(source, path=path):
-      with open(path, encoding="utf-8") as file:
-        text = file.read()
-      self._read(text, source, path)
+      self._read(_text(path), source, path)
 
   def read_text(self, text: str, source: str) -> None:
     with gin_errors.explained(source, imported=self.imports):
@@ -145,6 +144,17 @@ def print_list(folders: Sequence[str]) -> None:
   width = max((len(path) for path, _ in listing), default=0)
   for path, purpose in listing:
     print(f"{path:{width}}  {purpose}")
+
+
+def _text(path: pathlib.Path) -> str:
+  try:
+    with open(path, encoding=encodings.of(path)) as file:
+      return file.read()
+  except (OSError, UnicodeError) as error:
+    reason = getattr(error, "strerror", None) or "it is not UTF-8"
+    raise errors.UsageError(
+      f"{path}: cannot be read ({reason}); expected a gin file, text in UTF-8"
+    ) from error
 
 
 def _purpose(path: pathlib.Path) -> str:

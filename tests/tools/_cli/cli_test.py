@@ -122,5 +122,22 @@ def test_listing_configs_does_not_import_tensorflow(repository):
   assert "tensorflow" not in done.stderr
 
 
+@pytest.mark.parametrize(
+  ("value", "quoted"),
+  [
+    ("a  'b'\\n", "'a  '\"'\"'b'\"'\"'\\n'"),
+    ("é\n\udcff'\\", r"$'é\n\xff\'\\'"),
+  ],
+)
+def test_the_command_can_be_given_to_a_shell_again(value, quoted):
+  seen = []
+  _tool(seen.append).call([f"--place={value}"])
+  assert seen[0].command.endswith(f" --place={quoted}")
+  done = subprocess.run(
+    ["bash", "-c", f"printf %s {quoted}"], capture_output=True, check=True
+  )
+  assert os.fsdecode(done.stdout) == value
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

@@ -225,5 +225,18 @@ def test_the_list_has_each_config_with_its_first_comment(
   )
 
 
+def test_files_of_spreadsheets_and_windows_are_read(folder):
+  for encoding in ("utf-8-sig", "utf-16"):
+    (folder / "other.gin").write_bytes(_CONFIG.encode(encoding))
+    _run("IMAGES = 'x'", files=["other.gin"])
+    _forget()
+
+
+def test_a_file_that_is_not_text_is_refused(folder):
+  (folder / "latin.gin").write_bytes(b"# caf\xe9\n")
+  with pytest.raises(errors.UsageError, match="latin.gin.*UTF-8"):
+    _run(files=["latin.gin"])
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))
