@@ -131,6 +131,23 @@ def test_only_what_differs_is_described():
   assert foreign_resnet.Difference().described() == {}
   found = foreign_resnet.Difference(unit_range=True, stem_padding=2)
   assert found.described() == {"unit_range": True, "stem_padding": 2}
+  assert foreign_resnet.Difference.from_described(found.described()) == found
+
+
+@pytest.mark.parametrize(
+  "values",
+  [
+    {"unit_range": 1},
+    {"stem_padding": True},
+    {"stem_padding": 10**9},
+    {"stem_padding": "2"},
+    {"from_described": True},
+    {"unknown": True},
+  ],
+)
+def test_a_description_of_another_kind_is_refused(values):
+  with pytest.raises(ValueError, match=list(values)[0]):
+    foreign_resnet.Difference.from_described(values)
 
 
 if __name__ == "__main__":

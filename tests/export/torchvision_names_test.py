@@ -106,6 +106,10 @@ def _resnext(state):
       "bn1.bias.*not finite",
     ),
     (
+      lambda s: s.update({"bn1.running_var": np.float32([1, -1, 1, 1])}),
+      "bn1.running_var has negative variances",
+    ),
+    (
       lambda s: [s.pop(n) for n in list(s) if n.startswith("layer3")],
       r"\[2, 1, 0, 1\]",
     ),

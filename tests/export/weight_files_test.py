@@ -141,8 +141,10 @@ def test_files_without_weights_are_named(tmp_path):
       weight_files.read(str(tmp_path / "a"))
 
 
-@pytest.mark.parametrize("folder", ["[v1]", "a*b?", "back\\slash"])
-def test_a_checkpoint_in_a_folder_with_wildcards(tmp_path, folder):
+@pytest.mark.parametrize(
+  "folder", ["[v1]", "a*b?", "back\\slash", os.fsdecode(b"caf\xe9")]
+)
+def test_a_checkpoint_in_a_folder_with_a_special_name(tmp_path, folder):
   module = tf.Module()
   module.kernel = tf.Variable([1.0, 2.0])
   plain = tf.train.Checkpoint(module=module).save(str(tmp_path / "x" / "ckpt"))

@@ -3,6 +3,7 @@
 import builtins
 import contextlib
 import hashlib
+import os
 import pickle
 import resource
 import sys
@@ -18,6 +19,7 @@ from tf_ssl.encoders import resnet
 from tf_ssl.export import (
   foreign_resnet,
   model_garden_checkpoint,
+  saved_model,
   torchvision_names,
   weight_files,
 )
@@ -524,6 +526,27 @@ def test_outputs_that_cannot_be_written_are_named(tmp_path, monkeypatch):
     with pytest.raises(errors.UsageError, match=message):
       weights_lib.write_encoder(encoder, str(tmp_path / f"b{suffix}"))
   assert [p.name for p in tmp_path.iterdir()] == ["a.npz"]
+
+
+@pytest.mark.parametrize("folder", ["[v1] a*", os.fsdecode(b"caf\xe9")])
+@pytest.mark.parametrize("kind", ["a.npz", "a.pth", "model", "a.ckpt"])
+def test_weights_are_written_and_read_in_a_folder_of_any_name(
+  tmp_path, folder, kind
+):
+  encoder = resnet.resnet18(width=1 / 16)
+  encoder(np.zeros([1, 32, 32, 3], np.float32))
+  path = str(tmp_path / folder / kind)
+  if kind == "model":
+    saved_model.export_encoder(encoder, None, path, provenance={})
+  elif kind == "a.ckpt":
+    model_garden_checkpoint.write(encoder, path)
+  else:
+    weights_lib.write_encoder(encoder, path)
+  kernel = np.sort(encoder.stem_conv.kernel.numpy().ravel())
+  assert any(
+    array.shape and np.array_equal(np.sort(array.read().ravel()), kernel)
+    for array in weight_files.read(path).values()
+  )
 
 
 @contextlib.contextmanager

@@ -5,11 +5,14 @@ difference is recorded, and the encoder computes what the project computes.
 """
 
 import dataclasses
+from collections.abc import Mapping
 
 import tensorflow as tf
 
 from tf_ssl.encoders import convolution, resnet
 from tf_ssl.ops import pixels
+
+STEM_PADDINGS = (1, 2, 3)  # Of a kernel of 3x3, pixels.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +41,25 @@ class Difference:
       for field in dataclasses.fields(self)
       if getattr(self, field.name) != field.default
     }
+
+  @classmethod
+  def from_described(cls, values: Mapping[str, object]) -> "Difference":
+    """The difference that `described` gave.
+
+    Args:
+      values: values by name, of JSON.
+
+    Raises:
+      ValueError: a name or a value is of another kind.
+    """
+    for name, value in values.items():
+      known = cls.__dataclass_fields__.get(name)
+      if known is None or type(value) is not type(known.default):
+        raise ValueError(f"{name}={value!r}")
+    found = cls(**values)
+    if found.stem_padding not in STEM_PADDINGS:
+      raise ValueError(f"stem_padding={found.stem_padding}")
+    return found
 
 
 class ForeignResNet(resnet.ResNet):

@@ -37,7 +37,8 @@ def write(
   """
   network, config = _for_model_garden(encoder)
   with workdir.replacing_folder(output_dir, overwrite=overwrite) as partial:
-    tf.train.Checkpoint(backbone=network).save(os.path.join(partial, "ckpt"))
+    with workdir.without_wildcards(partial) as writable:
+      tf.train.Checkpoint(backbone=network).save(os.path.join(writable, "ckpt"))
     task = {
       "init_checkpoint": os.path.abspath(output_dir),
       "init_checkpoint_modules": "backbone",

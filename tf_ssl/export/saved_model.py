@@ -164,12 +164,13 @@ def export_encoder(
   ) as partial:
     exported = ExportedEncoder(encoder, projection_head)
     signatures = exported.signatures()
-    tf.saved_model.save(
-      exported,
-      partial,
-      signatures=signatures,
-      options=tf.saved_model.SaveOptions(save_debug_info=False),
-    )
+    with workdir.without_wildcards(partial) as writable:
+      tf.saved_model.save(
+        exported,
+        writable,
+        signatures=signatures,
+        options=tf.saved_model.SaveOptions(save_debug_info=False),
+      )
     path = os.path.join(partial, PROVENANCE_FILE)
     with open(path, "w", encoding="utf-8") as file:
       json.dump({**provenance, **_interface(signatures)}, file, indent=2)

@@ -234,4 +234,8 @@ def _checked(array: np.ndarray, name: str, path: str) -> np.ndarray:
       f"weights {path}: {name} has values that are not finite; use an earlier "
       "checkpoint of that training"
     )
+  if name.endswith("running_var") and (array < 0).any():
+    raise errors.UsageError(
+      f"weights {path}: {name} has negative variances; the file is damaged"
+    )
   return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array

@@ -207,10 +207,10 @@ def _recorded_difference(path: str) -> foreign_resnet.Difference | None:
   try:
     with open(record, encoding="utf-8") as file:
       weights = json.load(file).get("weights", {})
-    return foreign_resnet.Difference(
-      **weights.get("differences_from_torchvision", {})
+    return foreign_resnet.Difference.from_described(
+      weights.get("differences_from_torchvision", {})
     )
-  except (ValueError, TypeError, AttributeError) as error:
+  except Exception as error:  # Damage raises nearly any type.
     raise errors.UsageError(
       f"{record} is damaged ({error}); export or import the model again"
     ) from error

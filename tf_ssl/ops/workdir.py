@@ -28,7 +28,8 @@ Path = str | os.PathLike
 _HALVES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 LOCK_FILE = ".lock"
-_WILDCARDS = frozenset("[]*?\\")
+# Wildcards, and bytes of a file name that are not UTF-8.
+_NOT_FOR_TENSORFLOW = re.compile("[\\[\\]*?\\\\\ud800-\udfff]")
 # Errors of file systems that have no locks, such as some network drives.
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS)
 # An error of TensorFlow's file system ends with the operating system's text; a
@@ -319,21 +320,21 @@ def locked(
 
 @contextlib.contextmanager
 def without_wildcards(path: Path) -> Iterator[str]:
-  """Yields a path to a file that TensorFlow cannot take for a pattern.
+  """Yields a path to a file that TensorFlow can use.
 
   TensorFlow takes the paths of checkpoints and SavedModels for patterns when it
-  reads them. A path with such characters is reached through temporary symbolic
-  links; other paths are yielded unchanged.
+  reads them, and needs UTF-8. Another path is reached through temporary
+  symbolic links; other paths are yielded unchanged.
 
   Args:
     path: path of a file or folder, or the prefix of a checkpoint.
   """
   path = os.fspath(path)
-  if not set(path) & _WILDCARDS:
+  if not _NOT_FOR_TENSORFLOW.search(path):
     yield path
     return
   folder, name = os.path.split(os.path.abspath(path))
-  plain = "".join("_" if letter in _WILDCARDS else letter for letter in name)
+  plain = _NOT_FOR_TENSORFLOW.sub("_", name)
   with tempfile.TemporaryDirectory() as temporary:
     for each in os.listdir(folder) if os.path.isdir(folder) else ():
       if each == name or each.startswith(f"{name}."):
