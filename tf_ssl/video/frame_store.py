@@ -23,7 +23,9 @@ from tf_ssl.video import frame_pairs
 from tf_ssl.video.decoding import frames, isolated
 from tf_ssl.video.source import videos
 
-_VERSION = 1  # Part of each folder's name; increase it if the content changes.
+_VERSION = 2  # Part of each folder's name; increase it if the content changes.
+
+_MAX_LINES = 20  # Videos whose notes are logged.
 
 
 class StoredVideo(NamedTuple):
@@ -56,8 +58,9 @@ def store(
   """Decodes the videos that are not stored yet, with a progress bar.
 
   A video that cannot be decoded is skipped, logged, and listed with the reason
-  in `skipped_videos.txt`. After an interruption, the same call resumes with the
-  remaining videos.
+  in `skipped_videos.txt`. What the user should know about the others, such as
+  lost frames, is logged and listed in `notes.txt`. After an interruption, the
+  same call resumes with the remaining videos.
 
   Args:
     found: videos to store.
@@ -87,6 +90,9 @@ def store(
     bad = {v.name: e["skipped"] for v, e in entries if "skipped" in e}
     if bad:
       _report_skipped(bad, len(found), place / "skipped_videos.txt")
+    notes = {v.name: e["notes"] for v, e in entries if e.get("notes")}
+    if notes:
+      _report_notes(notes, place / "notes.txt")
   if len(bad) == len(found):
     name, reason = next(iter(bad.items()))
     raise errors.UsageError(
@@ -175,6 +181,7 @@ def _store_one(decoder, video, path, sampling, reader) -> int:
         writer.write(_example(video, frame))
         numbers.append(int(frame.number))
         times.append(float(frame.time))
+    entry["notes"] = decoder.notes
   except frames.DecodeError as error:
     entry = {"skipped": error.reason}
   workdir.write_text(path, json.dumps(entry))
@@ -208,3 +215,14 @@ def _report_skipped(
     reason,
     path,
   )
+
+
+def _report_notes(notes: dict[str, list[str]], path: pathlib.Path) -> None:
+  lines = [f"{name}\t{'; '.join(said)}\n" for name, said in notes.items()]
+  workdir.write_text(path, "".join(lines))
+  for name, said in list(notes.items())[:_MAX_LINES]:
+    logging.warning("%s: %s", name, "; ".join(said))
+  if len(notes) > _MAX_LINES:
+    logging.warning(
+      "notes on %d more videos are in %s", len(notes) - _MAX_LINES, path
+    )

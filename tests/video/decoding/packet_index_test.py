@@ -11,7 +11,8 @@ from tf_ssl.video.decoding import frames, packet_index
 
 def _index(video):
   with av.open(video.path) as container:
-    return packet_index.build("v", container, container.streams.video[0])
+    stream = container.streams.video[0]
+    return packet_index.build("v", packet_index.Packets(container, stream))
 
 
 def _decoded(video):
@@ -87,7 +88,7 @@ class _Empty:
 )
 def test_a_stream_without_packets_is_an_error_with_its_name(error):
   with pytest.raises(frames.DecodeError, match="v: it has no frame"):
-    packet_index.build("v", _Empty(error), None)
+    packet_index.build("v", packet_index.Packets(_Empty(error), None))
 
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@ tensorflow-io reader, which always runs in a child process.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
+from absl import logging
 
 from tf_ssl import errors
 from tf_ssl.video.decoding import (
@@ -90,7 +91,8 @@ def iterate_frames(
 ) -> Iterator[Frame]:
   """Yields frames from first to last, holding one at a time.
 
-  Frames that cannot be decoded are omitted; `Frame.number` shows the gaps.
+  Frames that cannot be decoded are omitted; `Frame.number` shows the gaps, and
+  a line in the log names the file and their number.
 
   Args:
     video: video file or folder of frames.
@@ -123,10 +125,16 @@ def iterate_frames(
       opened.times, stride=stride, every_seconds=every_seconds
     )
     yield from opened.frames(numbers, size=size, skip_missing=True)
+    for note in opened.notes:
+      logging.warning("%s: %s", video.name, note)
 
 
 def open_reader(
-  video: videos.Video, reader: str = "auto", *, num_threads: int = 0
+  video: videos.Video,
+  reader: str = "auto",
+  *,
+  num_threads: int = 0,
+  on_progress: Callable[[], None] = lambda: None,
 ) -> frames.Reader:
   """Opens a video in this process.
 
@@ -137,6 +145,7 @@ def open_reader(
       so only `isolated_child` should request it. Folders of frames have one
       reader.
     num_threads: number of threads of the codec; 0 for one per core.
+    on_progress: function called for each packet of a file that is read.
 
   Raises:
     DecodeError: the video cannot be opened.
@@ -153,7 +162,9 @@ def open_reader(
     from tf_ssl.video.decoding import tfio_reader  # Imports TensorFlow.
 
     return tfio_reader.TfioReader(video)
-  return pyav_reader.PyavReader(video, num_threads=num_threads)
+  return pyav_reader.PyavReader(
+    video, num_threads=num_threads, on_progress=on_progress
+  )
 
 
 def numbers_to_iterate(

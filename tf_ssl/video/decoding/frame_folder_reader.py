@@ -2,7 +2,6 @@
 
 import os
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 
 import cv2
@@ -44,7 +43,7 @@ class FrameFolderReader(frames.Reader):
         self._archive = zipfile.ZipFile(archive)
         folders = frame_names.by_folder(self._archive.namelist())
         self._files = folders.get(inside, [])
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except Exception as error:  # The file may hold anything.
       raise frames.DecodeError(
         video.name, f"its files cannot be listed ({error})"
       ) from error
@@ -70,12 +69,13 @@ class FrameFolderReader(frames.Reader):
     size: int | None = None,
     skip_missing: bool = False,
   ) -> Iterator[frames.Frame]:
-    found_any = False
+    numbers = list(numbers)
+    count = 0
     for number in numbers:
       file = self._files[self._part[number]]
       image = self._image(file)
       if image is not None:
-        found_any = True
+        count += 1
         height, width = frames.scaled_size(*image.shape[:2], size)
         if height < image.shape[0]:
           image = cv2.resize(
@@ -86,7 +86,8 @@ class FrameFolderReader(frames.Reader):
         raise frames.DecodeError(
           self._video.name, f"frame {number}, {file!r}, cannot be decoded"
         )
-    if skip_missing and not found_any:
+    self.notes = frames.lost(len(numbers) - count, len(numbers))
+    if skip_missing and not count:
       raise frames.DecodeError(self._video.name, "no frame can be decoded")
 
   def _image(self, file: str) -> np.ndarray | None:
@@ -98,7 +99,7 @@ class FrameFolderReader(frames.Reader):
       image = cv2.imdecode(
         np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB
       )
-    except cv2.error:  # The size exceeds OpenCV's limits.
+    except Exception:  # Such as a size that exceeds OpenCV's limits.
       return None
     if image is None or image.shape[0] * image.shape[1] > _MAX_PIXELS:
       return None
@@ -117,11 +118,5 @@ class FrameFolderReader(frames.Reader):
       path = f"{self._folder}/{file}" if self._folder else file
       with self._archive.open(path) as stream:
         return stream.read(_MAX_BYTES)
-    except (
-      OSError,
-      RuntimeError,  # Encrypted, or of an unknown compression.
-      ValueError,
-      zipfile.BadZipFile,
-      zlib.error,
-    ):
+    except Exception:  # Damaged, encrypted, or of an unknown compression.
       return None

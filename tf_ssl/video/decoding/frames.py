@@ -76,10 +76,13 @@ class Reader(abc.ABC):
   Attributes:
     times: [T] float64, times of the frames of the part to use, seconds.
     num_decoded: number of frames decoded so far.
+    notes: what the user should know about the video, one clause each: times
+      that are made up, frames that are lost. Complete after the last frame.
   """
 
   times: np.ndarray
   num_decoded: int = 0
+  notes: tuple[str, ...] = ()
 
   def __enter__(self):
     return self
@@ -152,6 +155,21 @@ def missing(name: str, numbers: Sequence[int]) -> DecodeError:
   more = f" and {len(numbers) - 5} more" if len(numbers) > 5 else ""
   word = "frames" if len(numbers) > 1 else "frame"
   return DecodeError(name, f"{word} {listed}{more} cannot be decoded")
+
+
+def lost(count: int, wanted: int) -> tuple[str, ...]:
+  """Returns the note about frames that cannot be decoded; () if none.
+
+  Args:
+    count: number of these frames.
+    wanted: number of frames requested.
+  """
+  return (f"{count} of {wanted} frames cannot be decoded",) if count else ()
+
+
+def why(error: BaseException) -> str:
+  """Returns the reason of an error of a library, without file names."""
+  return getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
 
 
 def check_numbers(name: str, numbers: Sequence[int], num_frames: int) -> None:

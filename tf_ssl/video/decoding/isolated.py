@@ -15,6 +15,8 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from absl import logging
+
 from tf_ssl import errors
 from tf_ssl.ops import child_process
 from tf_ssl.video.decoding import frames, shared_frames
@@ -32,14 +34,18 @@ class Decoder:
 
   It serves one request at a time: a new request ends an `iterate_frames` that
   is still in progress. Each thread needs its own decoder.
+
+  Attributes:
+    notes: what the user should know about the video of the last request, see
+      `frames.Reader`; complete when all frames have been read.
   """
 
   def __init__(self, *, timeout: float = 120.0, num_threads: int = 0):
     """Initializes the decoder; the process starts with the first request.
 
     Args:
-      timeout: time without a frame after which the child counts as hung,
-        seconds.
+      timeout: time without a frame or packet after which the child counts as
+        hung, seconds.
       num_threads: number of threads of the codec; 0 for one per core. If
         several decoders run at once, 1 is best.
     """
@@ -47,6 +53,7 @@ class Decoder:
     self._num_threads = num_threads
     self._child: _Child | None = None
     self._request = 0
+    self.notes: tuple[str, ...] = ()
 
   def __enter__(self):
     return self
@@ -118,6 +125,7 @@ class Decoder:
     """Yields a `VideoInfo`, or frames valid until the next one."""
     self._request += 1
     mine = self._request
+    self.notes = ()
     if self._child is not None and not self._child.is_ready():
       self._child.end()
       self._child = None
@@ -142,6 +150,8 @@ class Decoder:
       except _ChildLostError as error:
         self._child = None
         raise frames.DecodeError(video.name, str(error)) from error
+      if "busy" in answer:
+        continue
       if "frame" not in answer:
         break
       yield frames.Frame(number, moment, image)
@@ -150,6 +160,7 @@ class Decoder:
     child.busy = False
     if "error" in answer:
       raise _error(answer)
+    self.notes = tuple(answer["notes"])
     if request["do"] == "probe":
       yield frames.VideoInfo(*answer["end"])
 
@@ -220,7 +231,10 @@ class _Child:
     try:
       if self.busy:
         self.send({"stop": True})
-        while "frame" in self.receive(_PATIENCE):
+        deadline = time.monotonic() + _PATIENCE
+        while {"frame", "busy"} & self.receive(
+          max(0.0, deadline - time.monotonic())
+        ).keys():
           pass
       self.busy = False
     except _ChildLostError:
@@ -249,8 +263,8 @@ class _Child:
 
 
 def _error(answer: dict[str, Any]) -> Exception:
+  if "traceback" in answer:
+    logging.warning("%s: %s", answer["name"], answer["traceback"])
   if answer["error"] == "decode":
     return frames.DecodeError(answer["name"], answer["text"])
-  if answer["error"] == "usage":
-    return errors.UsageError(answer["text"])
-  return RuntimeError(f"a decoding process failed: {answer['text']}")
+  return errors.UsageError(answer["text"])

@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from typing import Any
@@ -36,10 +37,15 @@ def main(descriptor: int) -> None:
     os._exit(0)  # The parent has ended.
 
 
+_BEAT_SECONDS = 1.0  # Least time between two signs of life.
+
+
 class _Child:
   def __init__(self, memory, requests, answers):
     self._memory, self._requests, self._answers = memory, requests, answers
     self._free = list(range(shared_frames.NUM_SLOTS))
+    self._notes: tuple[str, ...] = ()
+    self._beat = time.monotonic()
 
   def requests(self) -> Iterator[dict[str, Any]]:
     for line in self._requests:
@@ -49,22 +55,31 @@ class _Child:
         yield request
 
   def serve(self, request: dict[str, Any]) -> None:
+    self._notes = ()
     try:
-      answer = {"end": self._answer(request)}
+      answer = {"end": self._answer(request), "notes": self._notes}
     except frames.DecodeError as error:
       answer = {"error": "decode", "name": error.name, "text": error.reason}
     except errors.UsageError as error:
       answer = {"error": "usage", "text": str(error)}
     except (BrokenPipeError, EOFError):
       raise
-    except Exception:  # pylint: disable=broad-except
-      answer = {"error": "defect", "text": traceback.format_exc()}
+    except Exception as error:  # One video must not end a run over many.
+      answer = {
+        "error": "decode",
+        "name": request["video"][1],
+        "text": f"its decoder failed ({frames.why(error)})",
+        "traceback": traceback.format_exc(),
+      }
     self._send(answer)
 
   def _answer(self, request: dict[str, Any]) -> Any:
     video = videos.Video(*request["video"])
     reader = decode.open_reader(
-      video, request["reader"], num_threads=request["num_threads"]
+      video,
+      request["reader"],
+      num_threads=request["num_threads"],
+      on_progress=self._show_progress,
     )
     with reader:
       if request["do"] == "probe":
@@ -85,7 +100,13 @@ class _Child:
       for frame in found:
         if not self._send_frame(frame):
           break
+      self._notes = reader.notes
       return None
+
+  def _show_progress(self) -> None:
+    """Tells the parent from time to time that this process does not hang."""
+    if time.monotonic() - self._beat > _BEAT_SECONDS:
+      self._send({"busy": True})
 
   def _send_frame(self, frame: frames.Frame) -> bool:
     """Returns False if no further frame is wanted."""
@@ -114,5 +135,6 @@ class _Child:
     return True
 
   def _send(self, answer: dict[str, Any]) -> None:
+    self._beat = time.monotonic()
     self._answers.write(json.dumps(answer) + "\n")
     self._answers.flush()

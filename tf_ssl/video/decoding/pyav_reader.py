@@ -1,7 +1,8 @@
 """Reads video files with PyAV, decoding only what a request needs."""
 
+import itertools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import av
 import numpy as np
@@ -15,8 +16,11 @@ _FORMATS = (
   "3g2,3gp,asf,avi,dv,flv,gif,h264,hevc,ivf,m4a,m4v,matroska,mj2,mjpeg,mov,mp4,"
   "mpeg,mpegts,mpegvideo,mxf,nut,ogg,rm,webm,wtv"
 )
-
-
+# Size limit of a frame, 8192 x 8192 px: a header may claim any size.
+_MAX_PIXELS = 2**26
+_LIMITS = {"max_pixels": str(_MAX_PIXELS)}
+_LARGE = 2**24  # Frames of more pixels are decoded by one thread.
+_HEAD = 8  # Number of frames by which an index is checked.
 # Codecs of cover pictures.
 _STILL = {"bmp", "gif", "mjpeg", "png", "tiff", "webp"}
 
@@ -24,30 +28,46 @@ _STILL = {"bmp", "gif", "mjpeg", "png", "tiff", "webp"}
 class PyavReader(frames.Reader):
   """An open video file.
 
+  Frame n is the nth that a player shows, one that patches damaged frames from
+  others and does not stop; such frames are never returned.
+
   Attributes:
     index: index of its frames.
     rotation: rotation applied to the last frame, degrees counterclockwise.
   """
 
-  def __init__(self, video: videos.Video, *, num_threads: int = 0):
+  def __init__(
+    self,
+    video: videos.Video,
+    *,
+    num_threads: int = 0,
+    on_progress: Callable[[], None] = lambda: None,
+  ):
     """Opens the file and reads its index.
 
     Args:
       video: video file.
       num_threads: number of threads of the codec; 0 for one per core.
+      on_progress: function called for each packet that is read.
 
     Raises:
-      DecodeError: the file is not a video, is empty, or is truncated before the
-        first frame.
+      DecodeError: the file is not a video, is empty, is truncated before the
+        first frame, or its frames are too large.
     """
     self._video, self._num_threads = video, num_threads
+    self._on_progress = on_progress
     self._container, self._stream = None, None
     self._may_seek = True
+    self._lost: tuple[str, ...] = ()
+    # Numbers of frames by those of their packets, once counting them is not
+    # enough: after damage in a file whose index is not exact.
+    self._by_packet: dict[int, int] | None = None
     self._reformatter = av.video.reformatter.VideoReformatter()
     self.rotation = 0
     self._open()
     try:
-      self.index = packet_index.build(video.name, self._container, self._stream)
+      index = packet_index.build(video.name, self._packets())
+      self.index = self._checked(index) if index.needs_check else index
       self._part, self.times = part(video, self.index.times)
     except BaseException:
       self.close()
@@ -57,6 +77,10 @@ class PyavReader(frames.Reader):
     if self._container is not None:
       self._container.close()
       self._container = None
+
+  @property
+  def notes(self) -> tuple[str, ...]:
+    return self.index.notes + self._lost
 
   @property
   def first(self) -> int:
@@ -83,12 +107,14 @@ class PyavReader(frames.Reader):
     size: int | None = None,
     skip_missing: bool = False,
   ) -> Iterator[frames.Frame]:
-    found_any = False
+    numbers = list(numbers)
+    count = 0
     for number, frame in self._each(numbers, skip_missing):
-      found_any = True
+      count += 1
       time = float(self.times[number])
       yield frames.Frame(number, time, self._image(frame, size))
-    if skip_missing and not found_any:
+    self._lost = frames.lost(len(numbers) - count, len(numbers))
+    if skip_missing and not count:
       raise frames.DecodeError(self._video.name, "no frame can be decoded")
 
   def check(self, numbers: Iterable[int]) -> None:
@@ -126,34 +152,88 @@ class PyavReader(frames.Reader):
   def _open(self) -> None:
     """Opens the file again, at its start."""
     self.close()
-    name, path = self._video.name, os.path.abspath(self._video.path)
+    self._container, self._stream = self._opened()
+    # Makes a damaged frame an error; by default it is patched from the last.
+    options = {**_LIMITS, "err_detect": "explode"}
+    self._stream.codec_context.options = options
+    self._has_sought = False
+
+  def _opened(self):
+    """Returns the open file and its stream, ready to decode.
+
+    Raises:
+      DecodeError: it is not a video, or its frames are too large.
+    """
+    path = os.path.abspath(self._video.path)
+    container = None
     try:
       if not os.path.getsize(path):
-        raise frames.DecodeError(name, "empty file")
-      self._container = av.open(
+        raise frames.DecodeError(self._video.name, "empty file")
+      container = av.open(
         path,
+        options=_LIMITS,
         container_options={"format_whitelist": _FORMATS},
         metadata_errors="replace",  # A title may be in any encoding.
       )
-    except (OSError, av.error.FFmpegError) as error:
-      reason = error.strerror or type(error).__name__
+      return container, self._film(container)
+    except Exception as error:  # The file may hold anything.
+      if container is not None:
+        container.close()
+      if isinstance(error, frames.DecodeError):
+        raise
       raise frames.DecodeError(
-        name, f"cannot be opened as a video ({reason})"
+        self._video.name, f"cannot be opened as a video ({frames.why(error)})"
       ) from error
+
+  def _film(self, container):
     streams = [
       stream
-      for stream in self._container.streams.video
+      for stream in container.streams.video
       if not stream.disposition & av.stream.Disposition.attached_pic
     ]
     if not streams or streams[0].codec_context is None:
-      self.close()
-      raise frames.DecodeError(name, "no video stream that can be decoded")
-    self._stream = _film(streams)
-    self._stream.thread_type = "AUTO"
-    self._stream.codec_context.thread_count = self._num_threads
-    # Makes a damaged frame an error; by default it is patched from the last.
-    self._stream.codec_context.options = {"err_detect": "explode"}
-    self._has_sought = False
+      raise frames.DecodeError(
+        self._video.name, "no video stream that can be decoded"
+      )
+    stream = _without_covers(streams)
+    context = stream.codec_context
+    if context.width * context.height > _MAX_PIXELS:
+      raise frames.DecodeError(
+        self._video.name,
+        f"its frames are {context.width}x{context.height} px; expected at most"
+        f" {_MAX_PIXELS} px",
+      )
+    is_large = context.width * context.height > _LARGE
+    stream.thread_type = "AUTO"
+    context.thread_count = 1 if is_large else self._num_threads
+    context.options = _LIMITS
+    return stream
+
+  def _packets(self, *, numbered: bool = False) -> packet_index.Packets:
+    return packet_index.Packets(
+      self._container, self._stream, self._on_progress, numbered=numbered
+    )
+
+  def _checked(
+    self, index: packet_index.PacketIndex
+  ) -> packet_index.PacketIndex:
+    """Corrects an index by the frames that a player shows."""
+    if index.is_exact:
+      head = [pts for _, pts in itertools.islice(self._shown(), _HEAD)]
+      # Frames before the first keyframe are not shown.
+      first = index.number(head[0]) if head else None
+      if first is not None:
+        if head == index.pts[first : first + len(head)].tolist():
+          return index.only(index.pts[first:])
+    shown = list(self._shown())
+    if not shown:
+      raise frames.DecodeError(self._video.name, "no frame can be decoded")
+    pts = [pts for _, pts in shown]
+    if index.is_exact and _is_ascending(pts):
+      return index.only(np.array(pts, np.int64))
+    counted = packet_index.counted(len(shown), self._packets())
+    notes = dict.fromkeys(counted.notes + index.notes)
+    return counted._replace(notes=tuple(notes))
 
   def _keyframe_before(self, number: int) -> int:
     if not (self._may_seek and self.index.is_exact):
@@ -180,41 +260,81 @@ class PyavReader(frames.Reader):
       self._container.seek(
         int(self.index.keyframe_dts[row]), stream=self._stream
       )
-    except av.error.FFmpegError:
+    except Exception:  # The file may hold anything: it is read from its start.
       return False
     self._has_sought = True
     return True
 
   def _decode(self) -> Iterator[tuple[int, av.VideoFrame]]:
-    count, is_intact = 0, True
-    try:
-      for packet in self._container.demux(self._stream):
+    """Yields (number, frame), ascending, without damaged frames."""
+    count, latest, is_intact = 0, -1, True
+    packets = self._packets(numbered=not self.index.is_exact)
+    for packet in itertools.chain(packets, [None]):
+      if packet is not None:
         # After an error, all frames up to the next keyframe are damaged.
         is_intact |= packet.is_keyframe
-        is_damaged = packet.is_corrupt and self.index.is_exact
-        if is_damaged or not is_intact:
+        if packet.is_corrupt and not self._is_joined:
           is_intact = False
-          if packet.size:
-            continue
+        if not is_intact:
+          self._stop_counting()
+          continue
+      try:
+        decoded = self._stream.decode(packet)
+      except Exception:  # The file may hold anything.
+        self._stream.codec_context.flush_buffers()
+        is_intact = False
+        self._stop_counting()
+        continue
+      for frame in decoded:
+        self.num_decoded += 1
+        number = self._number(frame, count)
+        count += 1
+        if number is not None and number > latest and not frame.is_corrupt:
+          latest = number
+          yield number, frame
+
+  def _shown(self) -> Iterator[tuple[int | None, int | None]]:
+    """Decodes as a player does, which patches damaged frames.
+
+    Yields:
+      For each frame the number of its packet and the time stamp.
+    """
+    container, stream = self._opened()
+    with container:
+      packets = packet_index.Packets(
+        container, stream, self._on_progress, numbered=True
+      )
+      for packet in itertools.chain(packets, [None]):
         try:
-          decoded = packet.decode()
-        except av.error.FFmpegError:
-          self._stream.codec_context.flush_buffers()
-          is_intact = False
+          decoded = stream.decode(packet)
+        except Exception:  # The file may hold anything.
           continue
         for frame in decoded:
-          self.num_decoded += 1
-          number = self._number(frame, count)
-          count += 1
-          if number is not None and not frame.is_corrupt:
-            yield number, frame
-    except av.error.FFmpegError:
-      return  # The file is truncated here.
+          is_known = frame.pts is not None and 0 <= frame.pts < len(packets.pts)
+          yield frame.pts, packets.pts[frame.pts] if is_known else None
+
+  @property
+  def _is_joined(self) -> bool:
+    """Whether whole packets may be marked as damaged, where files meet."""
+    joinable = self._container.format.name in ("mpeg", "mpegts")
+    return joinable and not self.index.is_exact
 
   def _number(self, frame: av.VideoFrame, count: int) -> int | None:
     if self.index.is_exact:
       return self.index.number(frame.pts)
-    return count
+    if self._by_packet is None:
+      return count
+    return self._by_packet.get(frame.pts)
+
+  def _stop_counting(self) -> None:
+    """Finds out, after damage, which packet holds which frame."""
+    if not self.index.is_exact and self._by_packet is None:
+      shown = [packet for packet, _ in self._shown()]
+      # Where two frames have one packet, they cannot be told apart.
+      is_unique = len(set(shown)) == len(shown)
+      self._by_packet = (
+        {packet: n for n, packet in enumerate(shown)} if is_unique else {}
+      )
 
   def _image(self, frame: av.VideoFrame, size: int | None) -> np.ndarray:
     height, width = frames.scaled_size(frame.height, frame.width, size)
@@ -229,7 +349,7 @@ class PyavReader(frames.Reader):
     return np.ascontiguousarray(np.rot90(image, self.rotation // 90))
 
 
-def _film(streams):
+def _without_covers(streams):
   """Returns the first stream that is no cover picture, else the first."""
   for stream in streams:
     context = stream.codec_context
@@ -261,6 +381,10 @@ def part(video: videos.Video, times: np.ndarray) -> tuple[range, np.ndarray]:
       f"{len(times)} from {times[0]:g} to {times[-1]:g} s",
     )
   return range(int(first), int(last)), times[first:last]
+
+
+def _is_ascending(pts: list[int | None]) -> bool:
+  return None not in pts and all(a < b for a, b in itertools.pairwise(pts))
 
 
 def _advance(decoded, number, at, held):

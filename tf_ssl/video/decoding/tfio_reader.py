@@ -78,6 +78,10 @@ class TfioReader(frames.Reader):
         f" {MAX_BYTES / 2**30:g} GiB; use reader 'pyav'",
       )
 
+  @property
+  def notes(self) -> tuple[str, ...]:
+    return self._pyav.notes
+
   def close(self) -> None:
     self._pyav.close()
 

@@ -14,6 +14,8 @@ from tf_ssl.video.mining import (
 from tf_ssl.video.source import videos
 from tf_ssl.video.tracking import region_features
 
+_MAX_LINES = 20  # Videos whose notes are said.
+
 
 def mine_videos(
   source: str,
@@ -91,6 +93,13 @@ def mine_videos(
     summary = store.gather()
     for name, reason in summary["failed"].items():
       say(f"failed: {name}: {reason}")
+    for name, notes in list(summary["notes"].items())[:_MAX_LINES]:
+      say(f"{name}: {'; '.join(notes)}")
+    if len(summary["notes"]) > _MAX_LINES:
+      say(
+        f"notes on {len(summary['notes']) - _MAX_LINES} more videos are in"
+        f" {store.folder / 'summary.json'}"
+      )
     errors.require(
       summary["videos"],
       f"videos {source!r}: none of {len(summary['failed'])} could be decoded;"

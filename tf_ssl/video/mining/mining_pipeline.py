@@ -226,8 +226,9 @@ class _Mine(beam.DoFn):
     clips = mining.mine(
       video, self._decoder, settings=self._settings, describe=self._describe
     )
+    decoder = self._decoder
     try:
-      entry = self._store.add(video, clips)
+      entry = self._store.add(video, clips, notes=lambda: decoder.notes)
     except OSError as error:
       # Not raised: runners print a traceback of each process, or try for ever.
       self._unwritable = True

@@ -19,7 +19,7 @@ import pathlib
 import re
 import shutil
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -30,6 +30,7 @@ from tf_ssl.video.decoding import frames
 from tf_ssl.video.mining import track_records
 from tf_ssl.video.source import videos
 
+_SHORT = "too short for a track: fewer than 2 frames at the sampling rate"
 COLUMNS = "video,track,frame,xmin,ymin,xmax,ymax,score".split(",")
 
 
@@ -106,13 +107,19 @@ class TrackStore:
     return result
 
   def add(
-    self, video: videos.Video, clips: Iterable[track_records.TrackedClip]
+    self,
+    video: videos.Video,
+    clips: Iterable[track_records.TrackedClip],
+    *,
+    notes: Callable[[], Sequence[str]] = tuple,
   ) -> dict[str, Any]:
     """Writes the tracks of a video; an error in it is recorded in its entry.
 
     Args:
       video: the video.
       clips: clips of the video from `mining.mine`; iterating may raise.
+      notes: function that returns what the user should know about the video
+        (`isolated.Decoder.notes`), called after the last clip.
 
     Returns:
       The entry.
@@ -148,6 +155,7 @@ class TrackStore:
         "tracks": len(scores),
         "mean_score": _mean(scores),
         "mean_seconds": _mean(lengths),
+        "notes": list(notes()) + ([] if count else [_SHORT]),
       }
     except _FailedError as error:
       entry |= {"frames": count, "failed": str(error)}
@@ -193,6 +201,11 @@ class TrackStore:
         names.escaped(entry["video"]): names.one_line(entry["failed"])
         for _, entry in entries
         if "failed" in entry
+      },
+      "notes": {
+        names.escaped(entry["video"]): entry["notes"]
+        for entry in good
+        if entry.get("notes")
       },
       "frames": sum(entry["frames"] for entry in good),
       "tracks": sum(counts),
