@@ -97,5 +97,19 @@ def test_a_folder_that_cannot_be_written_is_refused(clip, tmp_path):
     )
 
 
+def test_notes_on_videos_are_logged_and_listed_each_time(
+  clip, tmp_path, caplog
+):
+  found = [clip("bare.h264", count=8), clip("good.mp4", count=8)]
+  for _ in range(2):  # The second time, nothing is decoded.
+    caplog.clear()
+    frame_store.store(found, str(tmp_path / "kept"), every_frames=4)
+    assert "bare.h264: " in caplog.text and "a guess" in caplog.text
+    assert "good.mp4" not in caplog.text
+  (report,) = (tmp_path / "kept").glob("*/notes.txt")
+  (line,) = report.read_text().splitlines()
+  assert line.startswith("bare.h264\t")
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

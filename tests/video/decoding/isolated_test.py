@@ -1,6 +1,7 @@
 """Tests of tf_ssl.video.decoding.isolated with real crashes and hangs."""
 
 import gc
+import json
 import os
 import pathlib
 import signal
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from tf_ssl import errors
-from tf_ssl.video.decoding import decode, isolated
+from tf_ssl.video.decoding import decode, isolated, isolated_child
 from tf_ssl.video.source import videos
 
 
@@ -163,6 +164,55 @@ def test_frame_folders_are_decoded_too(clips, decoder, tmp_path):
   video = videos.Video(str(tmp_path), "folder")
   frames = decoder.read_frames(video, [2, 1])
   assert [clips.number_of(image) for image in frames.images] == [2, 1]
+
+
+def test_the_notes_of_a_film_come_with_its_last_frame(clip, decoder):
+  bare, plain = clip("a.h264", count=20), clip("b.mp4", count=20)
+  shown = decoder.iterate_frames(bare)
+  next(shown)
+  assert decoder.notes == ()
+  assert sum(1 for _ in shown) == 19
+  assert len(decoder.notes) == 1 and "a guess" in decoder.notes[0]
+  assert sum(1 for _ in decoder.iterate_frames(plain)) == 20
+  assert decoder.notes == ()
+
+
+class _Answers:
+  def __init__(self):
+    self.lines = []
+    self.write = self.lines.append
+
+  def flush(self):
+    pass
+
+
+@pytest.mark.parametrize("error", [MemoryError(), TypeError("no buffer")])
+def test_whatever_decoding_raises_is_the_error_of_one_film(monkeypatch, error):
+  def fail(*args, **kwargs):
+    raise error
+
+  monkeypatch.setattr(isolated_child.decode, "open_reader", fail)
+  answers = _Answers()
+  request = {
+    "video": videos.Video("/a.mp4", "a.mp4"),
+    "do": "probe",
+    "reader": "auto",
+    "num_threads": 0,
+  }
+  isolated_child._Child(None, [], answers).serve(request)
+  (answer,) = map(json.loads, answers.lines)
+  assert (answer["error"], answer["name"]) == ("decode", "a.mp4")
+  assert type(error).__name__ in answer["text"]
+  raised = isolated._error(answer)
+  assert isinstance(raised, decode.DecodeError) and raised.name == "a.mp4"
+
+
+def test_a_child_that_reads_without_a_frame_does_not_count_as_hung(monkeypatch):
+  monkeypatch.setattr(isolated_child, "_BEAT_SECONDS", 0.0)
+  answers = _Answers()
+  child = isolated_child._Child(None, [], answers)
+  child._show_progress()
+  assert json.loads(answers.lines[0]) == {"busy": True}
 
 
 if __name__ == "__main__":

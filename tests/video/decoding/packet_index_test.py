@@ -1,5 +1,6 @@
 """Indices of real files against their decoded frames."""
 
+import pathlib
 import sys
 
 import av
@@ -89,6 +90,49 @@ class _Empty:
 def test_a_stream_without_packets_is_an_error_with_its_name(error):
   with pytest.raises(frames.DecodeError, match="v: it has no frame"):
     packet_index.build("v", packet_index.Packets(_Empty(error), None))
+
+
+def test_a_jump_of_the_time_stamps_is_said_and_does_not_count_for_the_rate(
+  clip,
+):
+  pts = [40 * i + (86_400_000 if i >= 10 else 0) for i in range(20)]
+  index = _index(clip("a.mkv", count=20, pts=pts, options={"bf": "0"}))
+  assert index.fps == pytest.approx(25)
+  (note,) = index.notes
+  assert "86400" in note and "frame 9" in note
+
+
+def test_a_file_that_ends_early_is_said(clip):
+  for name, settings, announced in (
+    ("a.mkv", {}, "announces 2.4 s"),
+    ("a.avi", {"codec": "mjpeg", "pixels": "yuvj420p"}, "announces 60 frames"),
+  ):
+    video = clip(name, count=60, size=(160, 96), **settings)
+    assert not _index(video).notes
+    path = pathlib.Path(video.path)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    assert announced in " ".join(_index(video).notes)
+
+
+def test_an_index_of_some_frames_keeps_their_keyframes(clip):
+  index = _index(clip("a.mkv", codec="libvpx", count=20, gop=5))
+  assert index.keyframes.tolist() == [0, 5, 10, 15]
+  some = index.only(index.pts[3:])
+  assert some.keyframes.tolist() == [2, 7, 12]
+  np.testing.assert_array_equal(some.keyframe_dts, index.keyframe_dts[1:])
+  assert some.number(int(index.pts[3])) == 0
+
+
+def test_numbered_packets_keep_their_time_stamps_aside(clip):
+  video = clip("a.mkv", count=9, options={"bf": "2"})
+  with av.open(video.path) as container:
+    stream = container.streams.video[0]
+    packets = packet_index.Packets(container, stream, numbered=True)
+    found = [(packet.pts, packet.dts) for packet in packets]
+  assert found == [(number, None) for number in range(9)]
+  assert sorted(packets.pts) == [40 * number for number in range(9)]
+  assert packets.pts != sorted(packets.pts)  # In the order of decoding.
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
 """Tests of tf_ssl.video.decoding.pyav_reader."""
 
+import pathlib
+import resource
+import struct
 import subprocess
 import sys
 
@@ -7,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from tf_ssl.video.decoding import decode, pyav_reader
+from tf_ssl.video.decoding import decode, frames, pyav_reader
 from tf_ssl.video.source import videos
 
 # Prints the growth of peak memory, KiB.
@@ -87,30 +90,78 @@ def test_memory_does_not_grow_with_the_length_of_the_video(clips, tmp_path):
   assert grown < 20_000, f"{grown} KiB"
 
 
-if __name__ == "__main__":
-  sys.exit(pytest.main([__file__]))
-
-
 def _plain(path):
-  """Decodes every frame of the film's stream from first to last."""
+  """Decodes every frame as a player does: errors do not stop it."""
+  shown = []
   with av.open(path) as container:
     streams = container.streams.video
     stream = next(
       (s for s in streams if s.codec_context.name != "mjpeg"), streams[0]
     )
-    return [f.to_ndarray(format="rgb24") for f in container.decode(stream)]
+    for packet in container.demux(stream):
+      try:
+        decoded = packet.decode()
+      except av.error.FFmpegError:
+        continue
+      for frame in decoded:
+        image = frame.to_ndarray(format="rgb24")
+        shown.append(np.rot90(image, round(frame.rotation / 90)))
+  return shown
 
 
 def _frames_equal_a_plain_decode(video):
+  """Compares all frames in order, and some at random."""
   truth = _plain(video.path)
   with pyav_reader.PyavReader(video) as reader:
     assert len(reader.times) == len(truth)
     assert (np.diff(reader.times) > 0).all()
-    found = list(reader.frames(range(len(truth))))
-    later = next(reader.frames([len(truth) - 2]))
-  for number, frame in enumerate(found):
-    np.testing.assert_array_equal(frame.image, truth[number])
-  np.testing.assert_array_equal(later.image, truth[-2])
+    for number, frame in enumerate(reader.frames(range(len(truth)))):
+      assert frame.number == number
+      np.testing.assert_array_equal(frame.image, truth[number])
+    rng = np.random.default_rng(0)
+    for number in rng.integers(len(truth), size=6).tolist():
+      [frame] = reader.frames([number])
+      np.testing.assert_array_equal(frame.image, truth[number])
+
+
+_BIDIRECTIONAL = {"count": 40, "options": {"bf": "2"}}
+_FILMS = {
+  "a.avi": {"codec": "libx264", **_BIDIRECTIONAL},
+  "b.avi": {"codec": "mpeg4", **_BIDIRECTIONAL},
+  "c.avi": {"codec": "mpeg2video", **_BIDIRECTIONAL},
+  "d.avi": {"codec": "mjpeg", "pixels": "yuvj420p", "count": 20},
+  "a.asf": {"codec": "libx264", **_BIDIRECTIONAL},
+  "a.flv": {"codec": "libx264", **_BIDIRECTIONAL},
+  "a.ts": {"codec": "libx264", **_BIDIRECTIONAL},
+  "b.ts": {"codec": "mpeg2video", **_BIDIRECTIONAL},
+  "a.MTS": {"options": {"x264-params": "interlaced=1"}, "count": 30},
+  "a.mpg": {"codec": "mpeg1video", **_BIDIRECTIONAL},
+  "a.vob": {"codec": "mpeg2video", **_BIDIRECTIONAL},
+  "a.mxf": {"codec": "mpeg2video", **_BIDIRECTIONAL},
+  "a.h264": _BIDIRECTIONAL,
+  "a.m4v": {"codec": "mpeg4", **_BIDIRECTIONAL},
+  "a.mjpeg": {"codec": "mjpeg", "pixels": "yuvj420p", "count": 20},
+  "a.gif": {"codec": "gif", "pixels": "rgb8", "count": 20},
+  "a.webm": {"codec": "libvpx", "count": 40, "options": {"auto-alt-ref": "1"}},
+  "a.wmv": {"codec": "wmv2", "count": 40},
+  "a.nut": _BIDIRECTIONAL,
+  "open.mkv": {"options": {"x264-params": "open-gop=1:bframes=3"}},
+  "refresh.ts": {"options": {"x264-params": "intra-refresh=1"}},
+  "a.mov": {"codec": "png", "pixels": "rgb24", "count": 10},
+}
+
+
+@pytest.mark.parametrize("name", _FILMS)
+def test_every_frame_is_the_one_of_a_plain_decode(clip, name):
+  _frames_equal_a_plain_decode(clip(name, **_FILMS[name]))
+
+
+@pytest.mark.slow
+def test_every_frame_of_real_films_is_the_one_of_a_plain_decode(shared_data):
+  found = videos.find_videos(str(shared_data / "videos"))
+  assert len(found) > 80
+  for video in found:
+    _frames_equal_a_plain_decode(video)
 
 
 def test_h264_with_reordered_frames_in_avi_has_every_frame(clip):
@@ -163,3 +214,138 @@ def test_a_title_that_is_not_utf8_does_not_end_reading(tmp_path, clip):
   titled.write_bytes(data.replace(b"TITLETITLE", b"\xff\xfeTLETITLE"))
   with pyav_reader.PyavReader(videos.Video(str(titled), "titled")) as reader:
     assert len(list(reader.frames(range(5)))) == 5
+
+
+def _notes(video):
+  with pyav_reader.PyavReader(video) as reader:
+    found = list(reader.frames(range(len(reader.times)), skip_missing=True))
+    return [frame.number for frame in found], " ".join(reader.notes)
+
+
+def test_a_film_that_begins_between_keyframes_has_the_frames_shown(clip):
+  video = clip("a.ts", count=40, gop=12, options={"bf": "2"})
+  path = pathlib.Path(video.path)
+  content = path.read_bytes()
+  path.write_bytes(content[len(content) // 2 // 188 * 188 :])
+  _frames_equal_a_plain_decode(video)
+
+
+def _damage(video, at=0.5):
+  path = pathlib.Path(video.path)
+  content = bytearray(path.read_bytes())
+  begin = int(at * len(content))
+  content[begin : begin + 40] = bytes(40)
+  path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+  "name, settings, at",
+  [
+    ("a.h264", {}, 0.3),
+    ("a.h264", {}, 0.5),
+    ("a.avi", {"codec": "libx264", "options": {"bf": "3"}}, 0.8),
+    ("a.avi", {"codec": "mpeg4", "options": {"bf": "2"}}, 0.5),
+  ],
+)
+def test_damage_does_not_move_the_numbers_of_later_frames(
+  clip, name, settings, at
+):
+  video = clip(name, count=60, size=(160, 96), **settings)
+  _damage(video, at)
+  truth = _plain(video.path)
+  with pyav_reader.PyavReader(video) as reader:
+    total = len(reader.times)
+    found = list(reader.frames(range(total), skip_missing=True))
+  assert 20 < len(found) < total
+  assert found[-1].number > len(found)  # Frames after the damage are given.
+  for frame in found:
+    np.testing.assert_array_equal(frame.image, truth[frame.number])
+  assert f"{total - len(found)} of {total} frames" in " ".join(reader.notes)
+
+
+def test_lost_frames_are_counted_among_those_requested(clip):
+  video = clip("a.mp4", count=60, gop=60, size=(160, 96))
+  _damage(video, 0.4)
+  with pyav_reader.PyavReader(video) as reader:
+    found = list(reader.frames(range(0, 60, 5), skip_missing=True))
+    lost = 12 - len(found)
+    assert 0 < lost < 12
+    assert reader.notes == (f"{lost} of 12 frames cannot be decoded",)
+    list(reader.frames([0]))
+    assert reader.notes == ()
+
+
+def test_an_intact_film_with_time_stamps_has_no_notes(clip):
+  assert _notes(clip("a.mp4", count=20)) == (list(range(20)), "")
+  assert _notes(clip("b.mkv", count=20)) == (list(range(20)), "")
+
+
+def test_times_that_are_made_up_are_said(clip):
+  _, stated = _notes(clip("a.avi", codec="libx264", options={"bf": "2"}))
+  assert "25 frames per second" in stated and "guess" not in stated
+
+
+def test_the_rate_of_a_bare_stream_is_a_guess_whatever_its_name(clip):
+  bare = clip("a.h264", count=20, fps=10)
+  path = pathlib.Path(bare.path).with_suffix(".mp4")
+  pathlib.Path(bare.path).rename(path)
+  shown, notes = _notes(videos.Video(str(path), "a.mp4"))
+  assert shown == list(range(20))
+  assert "10 frames per second, a guess" in notes
+
+
+@pytest.mark.parametrize(
+  "error",
+  [
+    UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
+    MemoryError(),
+    OverflowError("too large"),
+    KeyError("codec"),
+  ],
+  ids=lambda error: type(error).__name__,
+)
+def test_whatever_opening_raises_names_the_film(clip, monkeypatch, error):
+  video = clip("a.mp4", count=3)
+
+  def fail(*args, **kwargs):
+    raise error
+
+  monkeypatch.setattr(pyav_reader.av, "open", fail)
+  with pytest.raises(frames.DecodeError, match="a.mp4: .*opened") as caught:
+    pyav_reader.PyavReader(video)
+  assert caught.value.__cause__ is error
+
+
+def _with_size(path, marker, offset, layout, sides):
+  content = bytearray(path.read_bytes())
+  at = content.find(marker)
+  while at >= 0:
+    struct.pack_into(layout, content, at + offset, *sides)
+    at = content.find(marker, at + 1)
+  path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+  "name, codec, pixels, place",
+  [
+    ("a.gif", "gif", "rgb8", (b"GIF8", 6, "<HH", (65535, 65535))),
+    ("a.avi", "rawvideo", "yuv420p", (b"strf", 12, "<ii", (65500, 65500))),
+    ("a.avi", "mjpeg", "yuvj420p", (b"\xff\xc0", 5, ">HH", (65500, 65500))),
+    ("a.webm", "libvpx", "yuv420p", (b"\x9d\x01\x2a", 3, "<HH", (16383,) * 2)),
+  ],
+)
+def test_enormous_frames_are_refused_before_they_are_allocated(
+  clip, name, codec, pixels, place
+):
+  video = clip(name, codec=codec, pixels=pixels, count=3)
+  _with_size(pathlib.Path(video.path), *place)
+  before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+  with pytest.raises(frames.DecodeError, match=f"{name}: "):
+    with pyav_reader.PyavReader(video) as reader:
+      list(reader.frames(range(3), skip_missing=True))
+  grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+  assert grown < 100_000, f"{grown} KiB"
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))

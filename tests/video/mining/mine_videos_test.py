@@ -50,7 +50,7 @@ class _Pipeline:
       clips = mining.mine(
         video, self._decoder, settings=settings, describe=make_describe()
       )
-      store.add(video, clips)
+      store.add(video, clips, notes=lambda: self._decoder.notes)
 
 
 @pytest.fixture(name="decoder", scope="module")
@@ -206,6 +206,16 @@ def test_a_folder_in_use_is_refused(source, tmp_path, pipeline):
       _mine(source, tmp_path / "out")
   assert len(pipeline.mined) == 1
   assert videos.find_videos(str(source))  # The source is untouched.
+
+
+def test_short_and_damaged_videos_are_named(source, tmp_path, pipeline, clips):
+  del pipeline
+  clips.write(source / "one.mp4", count=1)
+  clips.write(source / "bare.h264", count=20)
+  summary, said = _mine(source, tmp_path / "out")
+  assert set(summary["notes"]) == {"one.mp4", "bare.h264"}
+  assert any(line.startswith("one.mp4: too short") for line in said)
+  assert any("bare.h264: " in line and "a guess" in line for line in said)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """Reads videos stored as folders of numbered images, also inside a zip."""
 
+import io
 import os
 import zipfile
 from collections.abc import Iterable, Iterator
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from tf_ssl.video.decoding import frames, pyav_reader
 from tf_ssl.video.source import frame_names, videos
@@ -96,12 +98,15 @@ class FrameFolderReader(frames.Reader):
       return None
     self.num_decoded += 1
     try:
+      with Image.open(io.BytesIO(encoded)) as header:  # Allocates no pixels.
+        if header.width * header.height > _MAX_PIXELS:
+          return None
       image = cv2.imdecode(
         np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB
       )
-    except Exception:  # Such as a size that exceeds OpenCV's limits.
+    except Exception:  # The file may hold anything.
       return None
-    if image is None or image.shape[0] * image.shape[1] > _MAX_PIXELS:
+    if image is None:
       return None
     # OpenCV fills the missing rows of a truncated JPEG with gray.
     is_jpeg = encoded.startswith(b"\xff\xd8")

@@ -115,7 +115,11 @@ class PyavReader(frames.Reader):
       yield frames.Frame(number, time, self._image(frame, size))
     self._lost = frames.lost(len(numbers) - count, len(numbers))
     if skip_missing and not count:
-      raise frames.DecodeError(self._video.name, "no frame can be decoded")
+      has_size = self._stream.codec_context.width > 0
+      hint = "" if has_size else f": of no size, or above {_MAX_PIXELS} px"
+      raise frames.DecodeError(
+        self._video.name, f"no frame can be decoded{hint}"
+      )
 
   def check(self, numbers: Iterable[int]) -> None:
     """Decodes frames only to find damage.
