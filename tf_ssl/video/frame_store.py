@@ -218,10 +218,13 @@ def _report_skipped(
 
 
 def _report_notes(notes: dict[str, list[str]], path: pathlib.Path) -> None:
-  lines = [f"{name}\t{'; '.join(said)}\n" for name, said in notes.items()]
-  workdir.write_text(path, "".join(lines))
-  for name, said in list(notes.items())[:_MAX_LINES]:
-    logging.warning("%s: %s", name, "; ".join(said))
+  lines = [
+    (names.escaped(name), names.one_line("; ".join(said)))
+    for name, said in notes.items()
+  ]
+  workdir.write_text(path, "".join(f"{n}\t{said}\n" for n, said in lines))
+  for line in lines[:_MAX_LINES]:
+    logging.warning("%s: %s", *line)
   if len(notes) > _MAX_LINES:
     logging.warning(
       "notes on %d more videos are in %s", len(notes) - _MAX_LINES, path

@@ -13,6 +13,7 @@ import numpy as np
 from absl import logging
 
 from tf_ssl import errors
+from tf_ssl.ops import names
 from tf_ssl.video.decoding import (
   frame_folder_reader,
   frames,
@@ -126,7 +127,7 @@ def iterate_frames(
     )
     yield from opened.frames(numbers, size=size, skip_missing=True)
     for note in opened.notes:
-      logging.warning("%s: %s", video.name, note)
+      logging.warning("%s: %s", names.escaped(video.name), note)
 
 
 def open_reader(

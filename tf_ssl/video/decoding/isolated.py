@@ -18,7 +18,7 @@ from typing import Any
 from absl import logging
 
 from tf_ssl import errors
-from tf_ssl.ops import child_process
+from tf_ssl.ops import child_process, names
 from tf_ssl.video.decoding import frames, shared_frames
 from tf_ssl.video.source import videos
 
@@ -264,7 +264,8 @@ class _Child:
 
 def _error(answer: dict[str, Any]) -> Exception:
   if "traceback" in answer:
-    logging.warning("%s: %s", answer["name"], answer["traceback"])
+    name = names.escaped(answer["name"])
+    logging.warning("%s: %s", name, answer["traceback"])
   if answer["error"] == "decode":
     return frames.DecodeError(answer["name"], answer["text"])
   return errors.UsageError(answer["text"])
