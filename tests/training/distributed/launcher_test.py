@@ -1,11 +1,14 @@
 """Tests of tf_ssl.training.distributed.launcher, with small programs."""
 
 import json
+import signal
 import sys
+import time
 
 import pytest
 
 from tf_ssl import errors
+from tf_ssl.ops import child_process
 from tf_ssl.training.distributed import launcher
 
 # Writes its TF_CONFIG to a file, then runs the lines that a test adds.
@@ -62,6 +65,40 @@ def test_bad_input_is_not_retried(tmp_path):
   code, said = launch(tmp_path, "sys.exit(2 if index else time.sleep(60))")
   assert (code, said) == (2, [])
   assert not (tmp_path / "0.1").exists()
+
+
+_LAUNCH = """
+import signal, sys
+from tf_ssl.training.distributed import launcher
+ignored = sys.argv[1] == "nohup"
+signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+sys.exit(launcher.launch(sys.argv[2:], workers=2, restarts=0))
+"""
+_SAVE_AND_STOP = """
+def save(*ignored):
+  (folder / f"{index}.saved").write_text("")
+  sys.exit(0)
+signal.signal(signal.SIGTERM, save)
+(folder / f"{index}.ready").write_text("")
+time.sleep(3 if sys.argv[2] == "nohup" else 60)
+"""
+
+
+@pytest.mark.parametrize("kind", ["terminal", "nohup"])
+def test_a_hangup_stops_the_workers_unless_it_is_ignored(tmp_path, kind):
+  command = [sys.executable, "-c", WORKER + _SAVE_AND_STOP, str(tmp_path), kind]
+  launching = child_process.start_python(_LAUNCH, kind, *command)
+  try:
+    while len(list(tmp_path.glob("*.ready"))) < 2:
+      assert launching.poll() is None
+      time.sleep(0.02)
+    launching.send_signal(signal.SIGHUP)
+    assert launching.wait(50) == 0
+  finally:
+    launching.kill()
+    launching.wait()
+  saved = {path.name for path in tmp_path.glob("*.saved")}
+  assert saved == ({"0.saved", "1.saved"} if kind == "terminal" else set())
 
 
 @pytest.mark.parametrize(

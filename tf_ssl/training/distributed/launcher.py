@@ -26,7 +26,7 @@ def launch(
   """Runs `command` once for each worker, with TF_CONFIG set.
 
   If a worker is killed or loses another one, all are started again and resume
-  from the last checkpoint. SIGTERM and SIGINT are passed on.
+  from the last checkpoint. SIGTERM, SIGHUP and SIGINT are passed on as SIGTERM.
 
   Args:
     command: command of one worker, as words.
@@ -101,7 +101,9 @@ class _Group:
     """Waits; returns the first exit code other than 0, negative for signals."""
     before = {
       number: signal.signal(number, self._pass_on)
-      for number in (signal.SIGTERM, signal.SIGINT)
+      for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+      # nohup sets SIGHUP to ignore; the run then outlives its terminal.
+      if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
     }
     try:
       code = self._wait()
