@@ -40,8 +40,17 @@ def test_missing_files_of_an_interrupted_run_give_none(tmp_path):
   }
 
 
-def test_a_damaged_run_file_is_named(tmp_path):
-  (tmp_path / "run.json").write_text("{")
+@pytest.mark.parametrize("torn", [b"5", b"\xff\xfe", b"\0\0", b"[" * 100_000])
+def test_damaged_lines_of_the_metrics_are_left_out(tmp_path, torn):
+  lines = b'{"step": 1, "loss": 2.0}\n' + torn + b"\n"
+  (tmp_path / "metrics.jsonl").write_bytes(lines)
+  found = provenance.provenance(str(tmp_path))["metrics"]
+  assert found == {"loss": {"value": 2.0, "step": 1}}
+
+
+@pytest.mark.parametrize("content", [b"{", b"", b"\xff", b"[" * 100_000])
+def test_a_damaged_run_file_is_named(tmp_path, content):
+  (tmp_path / "run.json").write_bytes(content)
   with pytest.raises(errors.UsageError, match="run.json is not JSON"):
     provenance.provenance(str(tmp_path))
 

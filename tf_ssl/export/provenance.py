@@ -34,7 +34,7 @@ def provenance(
   run = _text(os.path.join(model_dir, RUN_FILE))
   try:
     run = None if run is None else json.loads(run)
-  except json.JSONDecodeError as error:
+  except (ValueError, RecursionError) as error:
     raise errors.UsageError(
       f"{os.path.join(model_dir, RUN_FILE)} is not JSON ({error}); restore it, "
       "or delete it to export without it"
@@ -50,7 +50,7 @@ def provenance(
 def _text(path: str) -> str | None:
   if not os.path.isfile(path):
     return None
-  with open(path, encoding="utf-8") as file:
+  with open(path, encoding="utf-8", errors="replace") as file:
     return file.read()
 
 
@@ -59,11 +59,13 @@ def _last_metrics(path: str) -> dict[str, dict[str, object]] | None:
   if text is None:
     return None
   latest = {}
-  for line in text.splitlines():
+  for line in text.split("\n"):
     try:
       row = json.loads(line)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
       continue  # The last line of a run that was killed.
+    if not isinstance(row, dict):
+      continue
     step = row.pop("step", None)
     for name, value in row.items():
       latest[name] = {"value": value, "step": step}

@@ -61,8 +61,8 @@ def test_an_interrupted_call_resumes_with_the_next_part(
     training_sets_reference.write(chosen, tmp_path / "out", form=form)
   assert not (tmp_path / "out").exists()
   (tmp_path / "out.partial/.x.tfrecord.0.tmp").write_text("of a killed run")
-  with open(tmp_path / "out.partial/journal.jsonl", "a") as file:
-    file.write('{"part": 2, "ro')  # half a line
+  with open(tmp_path / "out.partial/journal.jsonl", "ab") as file:
+    file.write(b'5\n\xff\n{"part": 2, "ro')  # Damage, then half a line.
   training_sets_reference.write(chosen, tmp_path / "out", form=form)
   assert parts == [0, 4, 8, 8]
   assert training_sets_reference.contents(

@@ -207,8 +207,9 @@ def _open(partial: pathlib.Path, key, say) -> dict[int, dict[str, Any]]:
   workdir.remove_temporaries(partial)
   journal = {}
   if (partial / _JOURNAL).exists():
-    for line in (partial / _JOURNAL).read_text(encoding="utf-8").splitlines():
-      with contextlib.suppress(ValueError):  # A kill may cut the last line.
+    for line in (partial / _JOURNAL).read_bytes().splitlines():
+      # A kill may cut the last line.
+      with contextlib.suppress(ValueError, TypeError, KeyError):
         part = json.loads(line)
         journal[part["part"]] = part
   say(f"resuming {partial}: {len(journal)} parts are done")
@@ -247,7 +248,8 @@ def _fill(
             part["rows"].append([picture.row, picture.name, shard])
           bar.update()
         with open(partial / _JOURNAL, "a", encoding="utf-8") as file:
-          file.write(json.dumps(part) + "\n")
+          # The leading newline ends a line that a killed process left cut.
+          file.write("\n" + json.dumps(part) + "\n")
         journal[number] = part
       else:
         for name, problem in journal[number]["skipped"]:
