@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from tf_ssl import errors
+from tf_ssl.models import load
 from tf_ssl.ops import pixels
 from tf_ssl.training import assembly, settings
 from tools import export_encoder
@@ -100,6 +101,33 @@ def test_a_single_checkpoint_is_found_in_its_run(run, tmp_path, monkeypatch):
   model_dir, _ = run
   _export(checkpoint=model_dir / "checkpoints" / "step-5", output=tmp_path)
   assert checkpoints == [str(model_dir / "checkpoints" / "step-5")]
+
+
+def test_paths_with_wildcards_are_read_and_written(run, tmp_path):
+  model_dir, method = run
+  moved = tmp_path / "a[1]*?"
+  shutil.copytree(model_dir, moved)
+  output = tmp_path / "out[2]" / "e[*]"
+  _export(checkpoint=moved, output=output)
+  images = np.full([2, 8, 8, 3], 7, np.uint8)
+  expected = method(pixels.normalize(images), training=False)
+  found = load.load_model(f"e={output}").features(images)
+  np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("damage", ["index", "data", "another model"])
+def test_a_checkpoint_that_cannot_be_restored_is_named(run, tmp_path, damage):
+  moved = tmp_path / "run"
+  shutil.copytree(run[0], moved)
+  if damage == "another model":
+    config = moved / "operative_config.gin"
+    config.write_text(_CONFIG.replace("width = 0.03125", "width = 0.0625"))
+  else:
+    (path,) = (moved / "checkpoints").glob(f"step-5.{damage}*")
+    path.write_bytes(path.read_bytes()[:30])
+  with pytest.raises(errors.UsageError, match=f"{moved}/checkpoints/step-5"):
+    _export(checkpoint=moved, output=tmp_path / "out")
+  assert not (tmp_path / "out").exists()
 
 
 def test_an_output_that_exists_is_kept(run, tmp_path):

@@ -7,7 +7,7 @@ import tensorflow as tf
 from tf_ssl import batches, errors
 from tf_ssl.input_pipeline import views as views_lib
 from tf_ssl.methods import base
-from tf_ssl.ops import numbered_checkpoints, workdir
+from tf_ssl.ops import numbered_checkpoints
 from tf_ssl.training import run_directory
 from tf_ssl.training import settings as settings_lib
 
@@ -112,13 +112,20 @@ def restore_method(
     The method, the model_dir, and the path of the checkpoint.
 
   Raises:
-    UsageError: there is no run or no checkpoint at `path`.
+    UsageError: there is no run or no checkpoint at `path`, or it is damaged or
+      of another model.
   """
   model_dir, checkpoint = locate_checkpoint(path)
   model = build_recorded_method(settings, model_dir)
-  with workdir.without_wildcards(checkpoint) as readable:
-    restored = tf.train.Checkpoint(**model.checkpoint_roots).restore(readable)
-  restored.assert_existing_objects_matched().expect_partial()
+  try:
+    numbered_checkpoints.restore(
+      tf.train.Checkpoint(**model.checkpoint_roots), checkpoint
+    )
+  except numbered_checkpoints.DamagedError as error:
+    raise errors.UsageError(
+      f"{checkpoint} is damaged ({error}); expected a whole checkpoint; give"
+      " --checkpoint of an earlier step"
+    ) from error
   return model, model_dir, checkpoint
 
 
@@ -126,7 +133,13 @@ def build_recorded_method(
   settings: settings_lib.Pretraining, model_dir: pathlib.Path
 ) -> base.ContrastiveModel:
   """Builds the untrained method for the number of images in run.json."""
-  recorded = run_directory.RunDirectory(str(model_dir)).read_record()["data"]
+  directory = run_directory.RunDirectory(str(model_dir))
+  recorded = directory.read_record().get("data")
+  errors.require(
+    recorded,
+    f"{directory.record} is damaged; run the command of the training again,"
+    " which resumes from its last checkpoint and writes it",
+  )
   return build_method(
     settings,
     num_images=recorded.get("examples", recorded["count"]),
