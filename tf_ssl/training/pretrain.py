@@ -56,10 +56,11 @@ def pretrain(
     NonFiniteLossError: the loss is not finite; the batch has been saved.
   """
   threads.use_for_tensorflow(settings.threads_per_operation)
-  settings = settings_lib.locate(settings)
-  assembly.seed_everything(settings)
   cluster = cluster_lib.read()
-  with contextlib.ExitStack() as lock:
+  with contextlib.ExitStack() as folders:
+    folders.enter_context(run_directory.locked(model_dir, cluster))
+    settings = settings_lib.locate(settings)
+    assembly.seed_everything(settings)
     with (
       callbacks.Interruption() as stop,
       distribution.lost_workers(),
@@ -76,9 +77,8 @@ def pretrain(
       )
       assembly.compile_method(settings, model)
       config = operative_config()
-      lock.enter_context(run_directory.locked(model_dir, cluster))
-      directory = run_directory.opened(
-        model_dir, cluster, config, overwrite=overwrite
+      directory = folders.enter_context(
+        run_directory.opened(model_dir, cluster, config, overwrite=overwrite)
       )
       with workdir.enough_space(directory.path, run_directory.ARGUMENT):
         run = _Run(settings, directory, records, model, command, stop, cluster)
@@ -129,6 +129,7 @@ class _Run:
     self._baseline: Mapping[str, float] | None = None
     self._refuse_other_images()
     self._start = self._checkpoints.restore()
+    self._refuse_lost_checkpoints()
 
   def _refuse_other_images(self):
     """The memory bank and the order of examples depend on their number."""
@@ -140,6 +141,17 @@ class _Run:
         f"model_dir {self._directory.path} is a run on {count} images, but"
         f" there are {now} now: expected the same images. Change IMAGES back,"
         " or give another --model_dir."
+      )
+
+  def _refuse_lost_checkpoints(self):
+    """A run that has saved checkpoints never starts again unasked."""
+    saved = self._directory.read_record().get("step", 0)
+    if saved and not self._checkpoints.latest:
+      raise errors.UsageError(
+        f"model_dir {self._directory.path} is a run that has saved step"
+        f" {saved}, but {self._directory.checkpoints} holds no checkpoint now:"
+        " expected its files. Put them back, give another --model_dir, or"
+        " train from scratch with --overwrite."
       )
 
   @contextlib.contextmanager

@@ -3,6 +3,9 @@
 import contextlib
 import difflib
 import json
+import os
+import pathlib
+import re
 import resource
 import shutil
 import sys
@@ -16,6 +19,27 @@ from tf_ssl.training.distributed import distribution
 CONFIG_FILE = "operative_config.gin"
 RUN_FILE = "run.json"
 ARGUMENT = "--model_dir"
+
+# Temporary files that `ops.workdir` makes for a run, also in earlier versions.
+_TEMPORARY = re.compile(
+  r"\..+\.[0-9a-f]{40}\.tmp"
+  r"|\.(operative_config\.gin|run\.json|metrics\.jsonl|timings\.jsonl|saved_model"
+  r"|sprite\.png|labels\.tsv|features\.tsv|projector_config\.pbtxt)"
+  r"(\.[0-9a-z]+)?\.tmp"
+)
+# Those that TensorFlow makes for a checkpoint.
+_PART_OF_CHECKPOINT = re.compile(
+  r"step-[0-9]+(_temp|\.(index|data-[0-9]+-of-[0-9]+)\.tempstate[0-9]+)"
+  r"|checkpoint\.tmp[0-9a-f]{32}"
+)
+_PARTIAL_MODEL = re.compile(r"saved_model\.partial-[0-9]+")
+_PARTS_OF_MODEL = {
+  "assets",
+  "fingerprint.pb",
+  "provenance.json",
+  "saved_model.pb",
+  "variables",
+}
 
 
 class RunDirectory:
@@ -61,49 +85,45 @@ class RunDirectory:
     """
     with workdir.writable(self.path, ARGUMENT):
       if overwrite and self.path.is_dir() and any(self.path.iterdir()):
-        self._refuse_foreign()
+        _refuse_foreign(self.path)
         for path in self.path.iterdir():
           if path.name == workdir.LOCK_FILE:
             continue  # A removed lock file would lock nobody out.
-          if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-          else:
-            path.unlink()
+          _remove(path)
       self.path.mkdir(parents=True, exist_ok=True)
       self._remove_temporaries()
       if any(p.name != workdir.LOCK_FILE for p in self.path.iterdir()):
-        self._refuse_foreign()
+        _refuse_foreign(self.path)
         self._refuse_other_config(config)
         self.resumed = True
       workdir.write_text(self.config, config)
 
   def _remove_temporaries(self):
     """Removes what a killed run left half written; nobody else writes here."""
-    workdir.remove_temporaries(self.path)
-    for pattern in ("step-*_temp", "*.tempstate*", "checkpoint.tmp*"):
-      for path in self.checkpoints.rglob(pattern):
-        if path.is_dir() and not path.is_symlink():
-          shutil.rmtree(path)
-        else:
-          path.unlink()
-
-  def _refuse_foreign(self):
-    # A run killed before it wrote its first config leaves a temporary file.
-    names = [
-      path.name
-      for path in self.path.iterdir()
-      if path.name != workdir.LOCK_FILE and not workdir.is_temporary(path)
-    ]
-    if names and not self.config.exists():
-      raise errors.UsageError(
-        f"model_dir {self.path} is not empty and holds no {CONFIG_FILE}, so it"
-        " is not a run of tf_ssl; give another --model_dir."
-      )
+    for folder in (self.checkpoints, self.checkpoints / "best"):
+      for path in _entries(folder):
+        if _PART_OF_CHECKPOINT.fullmatch(path.name):
+          _remove(path)
+    for folder in (
+      self.path,
+      self.checkpoints,
+      self.checkpoints / "best",
+      self.non_finite,
+      self.tensorboard,
+      *(p for p in self.tensorboard.glob("**/*") if p.is_dir()),
+    ):
+      for path in _entries(folder):
+        if _TEMPORARY.fullmatch(path.name):
+          _remove(path)
+    for path in _entries(self.path):
+      if _is_partial_model(path):
+        _remove(path)
 
   def _refuse_other_config(self, config: str):
     if not self.config.exists():
       return
-    before, now = _bindings(self.config.read_text()), _bindings(config)
+    before = _bindings(self.config.read_text("utf-8", errors="replace"))
+    now = _bindings(config)
     lines = [
       line
       for line in difflib.unified_diff(before, now, lineterm="", n=0)
@@ -117,8 +137,10 @@ class RunDirectory:
       )
 
   def read_record(self) -> dict:
-    """The content of run.json; {} before it is first written."""
-    return workdir.read_json(self.record) or {}
+    """The content of run.json; {} if it is missing or damaged."""
+    record = workdir.read_json(self.record)
+    known = isinstance(record, dict) and isinstance(record.get("data"), dict)
+    return record if known else {}
 
   def write_record(self, record: Mapping) -> None:
     """Writes run.json, with sorted keys.
@@ -135,31 +157,57 @@ class RunDirectory:
 def locked(model_dir: str, cluster: cluster_lib.Cluster) -> Iterator[None]:
   """Keeps a second run out of `model_dir`; the chief holds the lock.
 
+  A body that fails before it writes anything leaves the folder as it was.
+
   Raises:
-    UsageError: another run uses the folder, or it cannot be written.
+    UsageError: another run uses the folder, it holds something else, or it
+      cannot be written.
   """
   if not cluster.is_chief:
     yield
     return
   path = home.expand(model_dir, ARGUMENT)
   with workdir.writable(path, ARGUMENT):
+    is_new = not path.exists()
     path.mkdir(parents=True, exist_ok=True)
+    _refuse_foreign(path)
+    is_empty = not os.listdir(path)
   with workdir.locked(path, ARGUMENT):
-    yield
+    try:
+      yield
+    finally:
+      with contextlib.suppress(OSError):
+        if is_empty and os.listdir(path) == [workdir.LOCK_FILE]:
+          (path / workdir.LOCK_FILE).unlink()
+          if is_new:
+            path.rmdir()
 
 
+@contextlib.contextmanager
 def opened(
   model_dir: str, cluster: cluster_lib.Cluster, config: str, *, overwrite: bool
-) -> RunDirectory:
-  """Opens the run's folder for the chief, and one inside it for each worker."""
+) -> Iterator[RunDirectory]:
+  """Opens the run's folder for the chief, and one inside it for each worker.
+
+  A worker keeps its folder locked. Where machines share no disk, the lock of
+  the chief does not protect it.
+
+  Raises:
+    UsageError: see `RunDirectory.open`; or another process uses the folder.
+  """
   directory = RunDirectory(model_dir)
   if cluster.is_chief:
     directory.open(config, overwrite=overwrite)
   distribution.any_worker(False)  # The other workers wait for the folder.
-  if not cluster.is_chief:
-    directory = directory.of_worker(cluster.index)
+  if cluster.is_chief:
+    yield directory
+    return
+  directory = directory.of_worker(cluster.index)
+  with workdir.writable(directory.path, ARGUMENT):
+    directory.path.mkdir(parents=True, exist_ok=True)
+  with workdir.locked(directory.path, ARGUMENT):
     directory.open(config, overwrite=True)
-  return directory
+    yield directory
 
 
 def describe(*, command: str, seed: int, data: Mapping) -> dict:
@@ -184,6 +232,42 @@ def peak_memory_bytes() -> int:
   """Peak memory of this process so far (resident set), bytes."""
   peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
   return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _refuse_foreign(folder: pathlib.Path) -> None:
+  """Raises UsageError for a folder with files that are not of a run."""
+  # A run killed before it wrote its first config leaves a temporary file.
+  names = [
+    path.name
+    for path in folder.iterdir()
+    if path.name != workdir.LOCK_FILE and not workdir.is_temporary(path)
+  ]
+  if names and not (folder / CONFIG_FILE).exists():
+    raise errors.UsageError(
+      f"model_dir {folder} is not empty and holds no {CONFIG_FILE}, so it"
+      f" is not a run of tf_ssl; give another {ARGUMENT}."
+    )
+
+
+def _entries(folder: pathlib.Path) -> list[pathlib.Path]:
+  return list(folder.iterdir()) if folder.is_dir() else []
+
+
+def _remove(path: pathlib.Path) -> None:
+  if path.is_dir() and not path.is_symlink():
+    shutil.rmtree(path)
+  else:
+    path.unlink()
+
+
+def _is_partial_model(path: pathlib.Path) -> bool:
+  """Whether a killed export of an earlier version left this folder."""
+  return bool(
+    _PARTIAL_MODEL.fullmatch(path.name)
+    and path.is_dir()
+    and not path.is_symlink()
+    and set(os.listdir(path)) <= _PARTS_OF_MODEL
+  )
 
 
 def _bindings(config: str) -> list[str]:
