@@ -190,6 +190,14 @@ _LATIN = "<annotation><object><name>caf\xe9</name></object></annotation>"
       "not UTF-8 but in gb2312: save it as UTF-8",
     ),
     (
+      b'<?xml version="1.0" encoding="iso-8859-1"?><annotation>\xe9',
+      "not XML",
+    ),
+    (
+      b'<?xml version="1.0" encoding="utf-8"?>' + _TEXT.encode("gbk"),
+      "not UTF-8 but perhaps GBK: save it as UTF-8",
+    ),
+    (
       b'<?xml version="1.0" encoding="klingon"?><annotation/>',
       "not UTF-8 but in klingon: save it as UTF-8",
     ),

@@ -16,7 +16,6 @@ An image whose annotation cannot be read is skipped: it is not known whether it
 shows an object.
 """
 
-import codecs
 import os
 import re
 from typing import NamedTuple
@@ -321,31 +320,32 @@ def _parse_xml(path: str) -> ElementTree.Element:
     return defusedxml.ElementTree.fromstring(content, forbid_dtd=True)
   except defusedxml.DefusedXmlException as error:
     raise ValueError("XML with a document type") from error
-  except Exception as error:  # Python's reader has no common class of errors.
-    raise ValueError(_why_unreadable(content)) from error
+  except defusedxml.ElementTree.ParseError as error:
+    raise ValueError(_why_malformed(content)) from error
+  except Exception as error:  # Of an encoding that Python's reader lacks.
+    declared = _DECLARED.search(content[:200])
+    if declared is None:
+      raise ValueError("not XML") from error
+    raise ValueError(
+      f"not UTF-8 but in {declared[1].decode()}: save it as UTF-8"
+    ) from error
 
 
-def _why_unreadable(content: bytes) -> str:
-  """Completes "that is ..." for a file that is not read as XML."""
+def _why_malformed(content: bytes) -> str:
+  """Completes "that is ..."; the encoding is a guess."""
   declared = _DECLARED.search(content[:200])
-  encoding = declared.group(1).decode() if declared else "UTF-8"
-  if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-    return "not XML"
-  if encoding.lower() not in ("utf-8", "utf8"):
-    return f"not UTF-8 but in {encoding}: save it as UTF-8"
+  if declared and declared[1].lower() not in (b"utf-8", b"utf8"):
+    return "not XML"  # It is readable in this encoding.
   try:
     content.decode()
   except UnicodeDecodeError:
     if b"<annotation" in content:
-      return f"not UTF-8 but perhaps {_guess(content)}: save it as UTF-8"
+      # Chinese has two bytes per character.
+      runs = re.findall(rb"[\x80-\xff]+", content)
+      even = all(len(run) % 2 == 0 for run in runs)
+      guess = "GBK" if even else "Latin-1"
+      return f"not UTF-8 but perhaps {guess}: save it as UTF-8"
   return "not XML"
-
-
-def _guess(content: bytes) -> str:
-  """Returns the likely encoding: Chinese has two bytes per character."""
-  runs = re.findall(rb"[\x80-\xff]+", content)
-  even = all(len(run) % 2 == 0 for run in runs)
-  return "GBK" if even else "Latin-1"
 
 
 def _object(element: ElementTree.Element) -> _Object:
