@@ -1,5 +1,6 @@
 """Formats of weights, recognized by content."""
 
+import gzip
 import hashlib
 import io
 import json
@@ -7,6 +8,7 @@ import os
 import pickle
 import struct
 import sys
+import tarfile
 import zipfile
 
 import numpy as np
@@ -139,6 +141,36 @@ def test_files_without_weights_are_named(tmp_path):
       errors.UsageError, match="weights .*a .*(expected|damaged)"
     ):
       weight_files.read(str(tmp_path / "a"))
+
+
+@pytest.mark.parametrize(
+  ("content", "message"),
+  [
+    (b"", "are empty"),
+    (b"\n<html><body>404</body>", "a page of the web"),
+    (b"version https://git-lfs.github.com/spec/v1\noid", "git lfs pull"),
+    (gzip.compress(b"a" * 100), "gzip: unpack"),
+    (b"\x89HDF\r\n\x1a\n", "HDF5"),
+    (b"text", "unknown format"),
+  ],
+)
+def test_a_file_of_another_kind_is_named_as_what_it_is(
+  tmp_path, content, message
+):
+  (tmp_path / "a.pth").write_bytes(content)
+  with pytest.raises(errors.UsageError, match=f"a.pth .*{message}"):
+    weight_files.read(str(tmp_path / "a.pth"))
+
+
+def test_archives_without_arrays_are_named(tmp_path):
+  with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+    archive.writestr("a.txt", "text")
+  with pytest.raises(errors.UsageError, match="zip archive without arrays"):
+    weight_files.read(str(tmp_path / "a.zip"))
+  with tarfile.open(tmp_path / "a.tar", "w") as archive:
+    archive.add(tmp_path / "a.zip", "a.zip")
+  with pytest.raises(errors.UsageError, match="tar archive: unpack"):
+    weight_files.read(str(tmp_path / "a.tar"))
 
 
 @pytest.mark.parametrize(

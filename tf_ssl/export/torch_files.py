@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from tf_ssl import errors
-from tf_ssl.export import stored_arrays, torch_pickle
+from tf_ssl.export import inert_pickle, stored_arrays, torch_pickle
 
 # The first two numbers of a file of torch.save before 1.6.
 _MAGIC = 0x1950A86A20F9469CFC6C
@@ -83,7 +83,7 @@ def _listed(
   found = {
     name: _array(value, bytes_of, path)
     for name, value in values.items()
-    if not isinstance(value, torch_pickle.Placeholder)
+    if not isinstance(value, inert_pickle.Placeholder)
   }
   objects = sorted(
     {value.name for value in values.values()} if not found else ()
@@ -182,7 +182,7 @@ def _values(content: Any) -> Iterator[tuple[str, Any]]:
       continue
     if isinstance(value, dict):
       pairs = value.items()
-    elif isinstance(value, torch_pickle.Placeholder):
+    elif isinstance(value, inert_pickle.Placeholder):
       yield name, value
       pairs = value.entries
     elif type(value) in (list, tuple):

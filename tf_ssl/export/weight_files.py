@@ -29,6 +29,13 @@ FORMATS = (
 SUFFIXES = (
   ".bin .ckpt .npz .pkl .pt .pth .safetensors .tar .torch .index".split()
 )
+# Starts of files that users give instead of weights.
+_STARTS = (
+  (b"\x1f\x8b", "are compressed by gzip: unpack them"),
+  (b"\x89HDF", "are in HDF5"),
+  (b"<", "are a page of the web, perhaps of an error: download them again"),
+  (b"version https://git-lfs", "are a pointer of Git LFS: run git lfs pull"),
+)
 _GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _VARIABLE = "/.ATTRIBUTES/VARIABLE_VALUE"
 # Names of lists of variables in TensorFlow, Keras and exporters.
@@ -89,13 +96,23 @@ def _read(path: str) -> Weights:
   if torch_files.is_pickle(path):
     return torch_files.read_pickle(path)
   with open(path, "rb") as file:
-    start = file.read(9)
+    start = file.read(512)
   if start.startswith(b"PK"):
     return _npz(path)
   if start[8:9] == b"{":
     return _safetensors(path)
-  raise errors.UsageError(
-    f"weights {path} have an unknown format; expected {FORMATS}"
+  raise errors.UsageError(f"weights {path} {_kind(start)}; expected {FORMATS}")
+
+
+def _kind(start: bytes) -> str:
+  """What a file without weights is, by its first 512 bytes."""
+  if not start:
+    return "are empty: copy or download them again"
+  if start[257:262] == b"ustar":
+    return "are a tar archive: unpack it, and give a file in it"
+  return next(
+    (text for first, text in _STARTS if start.lstrip().startswith(first)),
+    "have an unknown format",
   )
 
 
@@ -266,13 +283,16 @@ def _npz(path: str) -> Weights:
     with archive.open(name) as file:
       return np.lib.format.read_array(file, allow_pickle=False)
 
-  return {
+  found = {
     name.removesuffix(".npy"): stored_arrays.StoredArray(
       _npy_shape(archive, name), functools.partial(read_one, name)
     )
     for name in archive.namelist()
     if name.endswith(".npy")
   }
+  if not found:
+    raise ValueError("a zip archive without arrays")
+  return found
 
 
 def _npy_shape(archive: zipfile.ZipFile, name: str) -> tuple[int, ...]:
