@@ -1,10 +1,12 @@
 """Sentences about differences of models."""
 
 import sys
+import types
 
+import numpy as np
 import pytest
 
-from tf_ssl.invariance import intervals, measurement, summary
+from tf_ssl.invariance import intervals, measurement, score, summary
 
 
 def _difference(estimate, low, high):
@@ -35,6 +37,23 @@ def test_an_interval_with_0_is_no_significant_difference():
   text = summary.comparison("scale", difference, 10, 0.95)
   assert "no significant difference" in text
   assert text.endswith("+0.5, 95 % -1.0..2.0")
+
+
+@pytest.mark.parametrize(("noise", "is_full"), [(0.0, True), (0.5, False)])
+def test_sets_of_copies_of_one_image_are_suspected(noise, is_full):
+  rng = np.random.default_rng(0)
+  features = np.repeat(rng.normal(size=[12, 40]), 5, axis=0)
+  features += noise * rng.normal(size=features.shape)
+  sets = np.repeat(np.arange(12), 5)
+  found = score.representation_invariance_score(features, sets, sets % 4)
+  sentences = summary.exclusions(
+    types.SimpleNamespace(
+      data=types.SimpleNamespace(skipped={}),
+      unreadable={},
+      models={"mine": types.SimpleNamespace(score=found, intervals={})},
+    )
+  )
+  assert any("mine is exactly 100 %" in each for each in sentences) == is_full
 
 
 if __name__ == "__main__":

@@ -205,7 +205,10 @@ def of_outcome(
   sentences = []
   prints = [data.get(role, {}).get("sha256") for role in ("train", "test")]
   if prints[0] is not None and prints[0] == prints[1]:
-    sentences.append("the test images are the training images")
+    sentences.append(
+      "test and training images have the same names and sizes; expected "
+      "different images"
+    )
   full = [
     name.removesuffix("_percent").replace("_", " ")
     for name, value in results.items()

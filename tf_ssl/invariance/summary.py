@@ -8,6 +8,7 @@ from tf_ssl.invariance import image_sets, measurement
 from tf_ssl.ops import names
 
 _NAMES = 5  # Images named in one sentence.
+_FULL = 100 - 1e-9  # 100 % but for rounding.
 
 
 def lines(
@@ -62,7 +63,7 @@ def comparison(
 
 
 def exclusions(result: measurement.SetsResult) -> list[str]:
-  """Sentences about images, sets and units that are excluded or count as 0."""
+  """Sentences about what is excluded or counts as 0, and about full scores."""
   first = next(iter(result.models.values()))
   found = [
     f"{len(who)} skipped by the reader: {reason} ({names.listed(who, _NAMES)})"
@@ -93,8 +94,13 @@ def exclusions(result: measurement.SetsResult) -> list[str]:
 
 
 def _silent(name: str, found: measurement.ModelScore) -> Iterable[str]:
-  """Sentences about units and classes of one model that count as 0."""
+  """Sentences about a full score, and what counts as 0, of one model."""
   score = found.score
+  if min(score.scores.values()) >= _FULL:
+    yield (
+      f"the score of {name} is exactly 100 % for every K: check that the sets "
+      "do not consist of copies of one image"
+    )
   num_units = len(score.rates)
   if len(score.constant_units):
     yield (
