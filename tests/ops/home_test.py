@@ -79,5 +79,10 @@ def test_no_place_for_temporary_files_is_one_line(unknown):
     home.cache("a")
 
 
+def test_a_path_that_tensorflow_cannot_write_is_refused():
+  with pytest.raises(errors.UsageError, match=r"a\\xff: .*UTF-8.*--x"):
+    home.expand("a\udcff", "--x")
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

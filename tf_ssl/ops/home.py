@@ -11,18 +11,27 @@ import tempfile
 from absl import logging
 
 from tf_ssl import errors
+from tf_ssl.ops import names
 
 
 def expand(path: str | os.PathLike, argument: str) -> pathlib.Path:
-  """The path with ~ replaced by the user's home.
+  """The path of an output, with ~ replaced by the user's home.
 
   Args:
-    path: path of a file or folder.
+    path: path of a file or folder that TensorFlow will write.
     argument: name of the argument that chose the path, for errors.
 
   Raises:
-    UsageError: the path starts with ~, and the home is unknown.
+    UsageError: the path starts with ~, and the home is unknown; or it is not
+      UTF-8, which TensorFlow cannot write.
   """
+  try:
+    os.fspath(path).encode()
+  except UnicodeEncodeError as error:
+    raise errors.UsageError(
+      f"{names.escaped(os.fspath(path))}: the path is not UTF-8, so TensorFlow"
+      f" cannot write there; change {argument}"
+    ) from error
   try:
     return pathlib.Path(path).expanduser()
   except RuntimeError as error:

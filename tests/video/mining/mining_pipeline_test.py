@@ -16,7 +16,7 @@ from tf_ssl.video.source import videos
 from tf_ssl.video.tracking import region_features
 
 SETTINGS = mining.MiningSettings(width=96, frame_size=64, rate=4.0)
-NAMES = ("a.mp4", "b.mp4", "c.mp4", "d.mp4")
+NAMES = ("a.mp4", "b.mp4", "c.mp4", "d\n\udcff.mp4")
 
 
 pytestmark = pytest.mark.slow

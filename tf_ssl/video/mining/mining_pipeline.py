@@ -6,6 +6,7 @@ runner with several processes on this machine, or a cluster.
 """
 
 import contextlib
+import json
 import logging
 import os
 import signal
@@ -13,7 +14,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
-from typing import Any
 
 import psutil
 
@@ -72,7 +72,8 @@ def run(
   pipeline = _pipeline(len(found), processes, runner, runner_options)
   _ = (
     pipeline
-    | "Videos" >> beam.Create(list(found))
+    # As JSON: Beam's coder of text takes no names that are not UTF-8.
+    | "Videos" >> beam.Create([json.dumps(video) for video in found])
     | "Spread" >> beam.Reshuffle()
     | "Mine" >> beam.ParDo(_Mine(store, settings, make_describe))
   )
@@ -200,7 +201,7 @@ class _Progress(contextlib.AbstractContextManager):
 
 
 class _Mine(beam.DoFn):
-  """Mines a video; its output is the store's entry."""
+  """Mines a video, given as JSON; its output is the store's entry as JSON."""
 
   def __init__(
     self,
@@ -220,9 +221,10 @@ class _Mine(beam.DoFn):
     self._decoder = isolated.Decoder(num_threads=1)
     self._describe = self._make_describe()
 
-  def process(self, video: videos.Video) -> Iterator[dict[str, Any]]:
+  def process(self, text: str) -> Iterator[str]:
     if self._unwritable:
       return
+    video = videos.Video(*json.loads(text))
     clips = mining.mine(
       video, self._decoder, settings=self._settings, describe=self._describe
     )
@@ -235,7 +237,7 @@ class _Mine(beam.DoFn):
       problem = error.strerror or str(error)
       beam_metrics.Metrics.counter(_UNWRITABLE, problem).inc()
       return
-    yield entry
+    yield json.dumps(entry)
 
   def teardown(self) -> None:
     if self._decoder is not None:
