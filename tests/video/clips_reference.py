@@ -76,3 +76,19 @@ def write(
     if sound:
       output.mux(sound.encode(None))
   return str(path)
+
+
+def write_after_a_cover(path, count=10):
+  """Writes a video whose first stream is a cover picture."""
+  with av.open(str(path), "w") as output:
+    cover = output.add_stream("mjpeg", rate=25)
+    cover.width, cover.height, cover.pix_fmt = 32, 32, "yuvj420p"
+    film = output.add_stream("libx264", rate=25)
+    film.width, film.height = 64, 48
+    frame = av.VideoFrame.from_ndarray(np.zeros([32, 32, 3], np.uint8))
+    output.mux(cover.encode(frame))
+    output.mux(cover.encode(None))
+    for number in range(count):
+      output.mux(film.encode(av.VideoFrame.from_ndarray(picture(number))))
+    output.mux(film.encode(None))
+  return str(path)

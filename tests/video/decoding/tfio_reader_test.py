@@ -71,6 +71,8 @@ _KINDS = {
   "late.mkv": {"pts": [5000 + 40 * i for i in range(50)]},
   "one_a_second.asf": {"codec": "msmpeg4", "fps": 1},
   "reordered.avi": {"codec": "mpeg4", "options": {"bf": "2"}},
+  "h264.avi": {"codec": "libx264", "options": {"bf": "2"}},
+  "h264.asf": {"codec": "libx264", "options": {"bf": "2"}},
   "rotated.mp4": {"rotation": 90},
   "no_keyframes.mp4": {"options": {"x264-params": "intra-refresh=1"}},
 }
@@ -140,6 +142,22 @@ def test_damage_is_an_error_and_the_process_survives(
     )
   images = decoder.read_frames(video, [0, 7, 40], reader="tfio").images
   assert [clips.number_of(image) for image in images] == [0, 7, 40]
+
+
+def test_a_cover_picture_before_the_film_is_refused(clips, decoder, tmp_path):
+  path = clips.write_after_a_cover(tmp_path / "a.mkv")
+  video = videos.Video(path, "a.mkv")
+  with pytest.raises(decode.DecodeError, match="a.mkv: .*cover.*'pyav'"):
+    decoder.read_frames(video, [0], reader="tfio")
+
+
+def test_made_up_times_are_said_by_both_readers(clip, decoder):
+  video = clip("a.avi", codec="libx264", options={"bf": "2"})
+  notes = []
+  for reader in ("pyav", "tfio"):
+    assert sum(1 for _ in decoder.iterate_frames(video, reader=reader)) == 50
+    notes.append(decoder.notes)
+  assert notes[0] == notes[1] and len(notes[0]) == 1
 
 
 if __name__ == "__main__":

@@ -200,7 +200,12 @@ def build(name: str, packets: Packets) -> PacketIndex:
       f"its header announces {stream.frames} frames, it has {len(shown)}"
     )
   if not is_exact:
-    index = counted(len(shown), packets)
+    why = "its time stamps repeat"
+    if runs_backwards:
+      why = "its time stamps run backwards"
+    if not has_all_times or container.format.name in _WITHOUT_TIMES | _BARE:
+      why = "it has no time stamps"
+    index = counted(len(shown), packets, why=why)
     return index._replace(
       needs_check=is_interlaced, notes=(*index.notes, *notes)
     )
@@ -226,19 +231,17 @@ def build(name: str, packets: Packets) -> PacketIndex:
   )
 
 
-def counted(num_frames: int, packets: Packets) -> PacketIndex:
+def counted(num_frames: int, packets: Packets, *, why: str) -> PacketIndex:
   """Returns an index of frames whose time stamps do not identify them.
 
   Args:
     num_frames: number of frames, T.
     packets: packets of the stream.
+    why: what is wrong with the time stamps, a clause for `notes`.
   """
   rate, is_known = _rate(packets.container, packets.stream)
   how = "" if is_known else ", a guess, since the file states no certain rate"
-  note = (
-    "its time stamps are missing, repeat or run backwards: times are those of"
-    f" {rate:g} frames per second{how}"
-  )
+  note = f"{why}: times are those of {rate:g} frames per second{how}"
   first = np.zeros(1, np.int64)
   return PacketIndex(
     np.arange(num_frames), first, first, 1 / rate, 0, False, notes=(note,)

@@ -88,6 +88,11 @@ class PyavReader(frames.Reader):
     return self._part.start
 
   @property
+  def is_first_stream(self) -> bool:
+    """Whether no other video stream, such as a cover picture, comes before."""
+    return self._stream.index == self._container.streams.video[0].index
+
+  @property
   def coded_width(self) -> int:
     """Width of the frames before rotation, pixels."""
     return self._stream.codec_context.width
@@ -235,9 +240,14 @@ class PyavReader(frames.Reader):
     pts = [pts for _, pts in shown]
     if index.is_exact and _is_ascending(pts):
       return index.only(np.array(pts, np.int64))
-    counted = packet_index.counted(len(shown), self._packets())
-    notes = dict.fromkeys(counted.notes + index.notes)
-    return counted._replace(notes=tuple(notes))
+    counted = packet_index.counted(
+      len(shown),
+      self._packets(),
+      why="its time stamps contradict the order of its frames",
+    )
+    return counted._replace(
+      notes=index.notes if not index.is_exact else counted.notes + index.notes
+    )
 
   def _keyframe_before(self, number: int) -> int:
     if not (self._may_seek and self.index.is_exact):
@@ -247,6 +257,20 @@ class PyavReader(frames.Reader):
 
   def _decode_from(self, key: int) -> Iterator[tuple[int, av.VideoFrame]]:
     """Yields (number, frame) from a keyframe on; 0 is the start of the file."""
+    latest = -1
+    try:
+      for latest, frame in self._decode_once(key):
+        yield latest, frame
+    except _ThreadsError:
+      # Several threads drop intact frames, too; how many depends on their
+      # number.
+      self._num_threads = 1
+      self._open()
+      for number, frame in self._decode_once(key):
+        if number > latest:
+          yield number, frame
+
+  def _decode_once(self, key: int) -> Iterator[tuple[int, av.VideoFrame]]:
     if key and self._seek(key):
       for number, frame in self._decode():
         if number < key:
@@ -270,7 +294,11 @@ class PyavReader(frames.Reader):
     return True
 
   def _decode(self) -> Iterator[tuple[int, av.VideoFrame]]:
-    """Yields (number, frame), ascending, without damaged frames."""
+    """Yields (number, frame), ascending, without damaged frames.
+
+    Raises:
+      _ThreadsError: a packet is damaged, and several threads decode.
+    """
     count, latest, is_intact = 0, -1, True
     packets = self._packets(numbered=not self.index.is_exact)
     for packet in itertools.chain(packets, [None]):
@@ -284,7 +312,9 @@ class PyavReader(frames.Reader):
           continue
       try:
         decoded = self._stream.decode(packet)
-      except Exception:  # The file may hold anything.
+      except Exception as error:  # The file may hold anything.
+        if self._num_threads != 1:
+          raise _ThreadsError from error
         self._stream.codec_context.flush_buffers()
         is_intact = False
         self._stop_counting()
@@ -351,6 +381,10 @@ class PyavReader(frames.Reader):
     if not self.rotation:
       return image
     return np.ascontiguousarray(np.rot90(image, self.rotation // 90))
+
+
+class _ThreadsError(Exception):
+  """A damaged packet met several decoding threads."""
 
 
 def _without_covers(streams):

@@ -60,13 +60,21 @@ class TfioReader(frames.Reader):
       video: video file.
 
     Raises:
-      DecodeError: the file is not a video, or too long to decode completely.
+      DecodeError: the file is not a video, too long to decode completely, or
+        has a cover picture before the film.
       UsageError: FFmpeg 4 is missing.
     """
     ffmpeg4.load()
     self._video = video
     self._pyav = pyav_reader.PyavReader(video)
     self.times = self._pyav.times
+    if not self._pyav.is_first_stream:
+      self._pyav.close()
+      raise frames.DecodeError(
+        video.name,
+        "tensorflow-io reads the first video stream, which is a cover picture;"
+        " use reader 'pyav'",
+      )
     info = self._pyav.info()
     num_bytes = len(self._pyav.index.pts) * info.height * info.width * 3
     if num_bytes > MAX_BYTES:
@@ -134,9 +142,11 @@ class TfioReader(frames.Reader):
     dataset = tf.data.Dataset.from_tensors(path).map(decode_file)
     try:
       images = next(iter(dataset)).numpy()
-    except tf.errors.OpError as error:
+    except errors.UsageError:  # It is not installed.
+      raise
+    except Exception as error:  # The file may hold anything.
       raise frames.DecodeError(
-        self._video.name, f"tensorflow-io cannot decode it ({error.message})"
+        self._video.name, f"tensorflow-io cannot decode it ({error})"
       ) from error
     self.num_decoded += len(images)
     expected = len(self._pyav.index.pts)
