@@ -165,6 +165,27 @@ def test_an_example_without_a_label_is_named(tmp_path, label):
     tfrecords.read([file], labeled=True)
 
 
+@pytest.mark.parametrize("labeled", [False, True])
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_damaged_record_costs_only_itself(tmp_path, labeled, place):
+  examples = [
+    _example(image__encoded=b"x" * 50, image__class__label=i) for i in range(3)
+  ]
+  examples[place] = b"\x0a\xff\xee\xeb" + examples[place][4:]
+  file = _write(tmp_path / "a.tfrecord", *examples)
+  found = tfrecords.read([file], labeled=labeled)
+  assert found.num_images == 3
+  if labeled:
+    expected = [-1 if i == place else i for i in range(3)]
+    np.testing.assert_array_equal(found.labels, expected)
+
+
+def test_records_that_are_all_damaged_are_refused(tmp_path):
+  file = _write(tmp_path / "a.tfrecord", *[b"\x0a\xff\xee\xeb"] * 20)
+  with pytest.raises(errors.UsageError, match="tf.train.Example"):
+    tfrecords.read([file], labeled=True)
+
+
 def test_labels_of_another_type_are_refused(tmp_path):
   bad = _example(image__encoded=b"x", image__class__label=b"cat")
   file = _write(tmp_path / "a.tfrecord", bad)

@@ -34,6 +34,24 @@ def window_of(data, window):
   return decoding.decode_window(data, tf.constant(window), turn)
 
 
+# Traced once each, since tracing takes longer than decoding.
+FILE = tf.TensorSpec([], tf.string)
+sides_in_graph = tf.function(decoding.sides, [FILE], autograph=False)
+decode_in_graph = tf.function(decoding.decode, [FILE], autograph=False)
+window_in_graph = tf.function(
+  lambda file: decoding.decode_window(
+    file, tf.constant([3, 2, 8, 5]), tf.constant(1)
+  ),
+  [FILE],
+  autograph=False,
+)
+portable_in_graph = tf.function(
+  lambda file: decoding.stored_sides(file, portable=True),
+  [FILE],
+  autograph=False,
+)
+
+
 def jpeg(image, **options):
   """Returns the file, Pillow's result, and the tolerance between decoders."""
   data = encoded(image, "JPEG", quality=95, **options)
@@ -99,6 +117,117 @@ CASES = {
 }
 
 
+BILEVEL = GRAY.point(lambda v: 255 * (v > 99)).convert("1")
+BY_PILLOW = {
+  "webp": (encoded(RGB, "WEBP", lossless=True), picture()),
+  "tiff": (encoded(RGB, "TIFF"), picture()),
+  "tiff_gray_16_bits": (
+    encoded(Image.fromarray(SIXTEEN[..., 0]), "TIFF"),
+    np.repeat(picture()[..., :1], 3, -1),
+  ),
+  "ppm": (encoded(RGB, "PPM"), picture()),
+  "pbm": (encoded(BILEVEL, "PPM"), np.asarray(BILEVEL.convert("RGB"))),
+  "pgm_16_bits": (
+    b"P5 9 12 65535\n" + SIXTEEN[..., 0].astype(">u2").tobytes(),
+    np.repeat(picture()[..., :1], 3, -1),
+  ),
+  "bmp_two_colors": (
+    encoded(BILEVEL, "BMP"),
+    np.asarray(BILEVEL.convert("RGB")),
+  ),
+}
+
+
+@pytest.mark.parametrize("name", BY_PILLOW)
+def test_kinds_of_pillow_are_decoded_in_a_graph(name):
+  data, expected = BY_PILLOW[name]
+  data = tf.constant(data)
+  assert sides_in_graph(data).numpy().tolist() == [HEIGHT, WIDTH]
+  np.testing.assert_array_equal(decode_in_graph(data), expected)
+  np.testing.assert_array_equal(window_in_graph(data), expected[3:11, 2:7])
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "TIFF"])
+@pytest.mark.parametrize("number", [3, 6])
+def test_kinds_of_pillow_are_upright(kind, number):
+  exif = Image.Exif()
+  exif[0x0112] = number
+  options = {"lossless": True} if kind == "WEBP" else {}
+  data = tf.constant(encoded(RGB, kind, exif=exif, **options))
+  expected = np.rot90(picture(), {3: 2, 6: 3}[number])
+  np.testing.assert_array_equal(decoding.decode(data), expected)
+  assert tuple(decoding.sides(data).numpy()) == expected.shape[:2]
+
+
+@pytest.mark.parametrize("name", BY_PILLOW)
+def test_workers_of_a_data_service_refuse_kinds_of_pillow(name):
+  data = BY_PILLOW[name][0]
+  assert not decoding.is_portable(data)
+  with pytest.raises(tf.errors.InvalidArgumentError, match="PNG"):
+    portable_in_graph(tf.constant(data))
+  assert decoding.is_portable(CASES["jpeg"][0])
+
+
+def claiming(data, position, height, width):
+  """A file whose header claims other sides, big-endian."""
+  data = bytearray(data)
+  size = 2 if data.startswith(b"\xff\xd8") else 4
+  sides = [height, width] if size == 2 else [width, height]
+  data[position : position + 2 * size] = b"".join(
+    side.to_bytes(size, "big") for side in sides
+  )
+  return bytes(data)
+
+
+@pytest.mark.parametrize(
+  "data",
+  [
+    claiming(CASES["png"][0], 16, 13000, 13000),
+    claiming(
+      CASES["jpeg"][0], CASES["jpeg"][0].index(b"\xff\xc0") + 5, 13000, 13000
+    ),
+    claiming(
+      CASES["jpeg_progressive"][0],
+      CASES["jpeg_progressive"][0].index(b"\xff\xc2") + 5,
+      13000,
+      13000,
+    ),
+    CASES["gif"][0][:6] + b"\xff" * 4 + CASES["gif"][0][10:],
+    b"P6 13000 13000 255\n" + bytes(100),
+  ],
+)
+def test_a_claim_of_more_pixels_than_bytes_can_hold_is_refused(
+  data, monkeypatch
+):
+  for name in ("decode_jpeg", "decode_image", "decode_and_crop_jpeg"):
+    monkeypatch.setattr(tf.io, name, lambda *_, **__: pytest.fail("decoded"))
+  with pytest.raises(ValueError, match="claims"):
+    decoding.decode_bytes(data)
+
+
+def test_a_gif_whose_first_frame_is_a_part_of_its_screen_is_refused():
+  data = CASES["gif"][0]
+  wider = data[:6] + struct.pack("<HH", WIDTH + 1, HEIGHT) + data[10:]
+  with pytest.raises(ValueError, match="GIF"):
+    decoding.decode_bytes(wider)
+
+
+@pytest.mark.parametrize("rest", [b"", bytes(500)])
+def test_a_window_of_a_jpeg_without_its_end_is_refused(rest):
+  data = encoded(RGB.resize((64, 64)), "JPEG", quality=95)
+  cut = data[: len(data) * 3 // 4] + rest
+  with pytest.raises(tf.errors.InvalidArgumentError):
+    window_of(tf.constant(cut), [0, 0, 8, 8])
+  with pytest.raises(ValueError, match="JPEG"):
+    decoding.decode_bytes(cut)
+
+
+def test_a_jpeg_may_be_followed_by_anything():
+  data, expected, tolerance = CASES["jpeg"]
+  image = decoding.decode_bytes(data + b"a film" * 100)
+  assert np.abs(image.astype(int) - expected).max() <= tolerance
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_every_format_becomes_rgb_bytes(name):
   data, expected, tolerance = CASES[name]
@@ -109,8 +238,8 @@ def test_every_format_becomes_rgb_bytes(name):
 
 @pytest.mark.parametrize("name", CASES)
 def test_sides_are_read_from_the_header(name):
-  dataset = tf.data.Dataset.from_tensors(CASES[name][0]).map(decoding.sides)
-  assert next(iter(dataset)).numpy().tolist() == [HEIGHT, WIDTH]
+  sides = sides_in_graph(tf.constant(CASES[name][0]))
+  assert sides.numpy().tolist() == [HEIGHT, WIDTH]
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -196,18 +325,24 @@ def test_a_top_down_bmp_is_not_flipped():
     CASES["png"][0][:60],
     CASES["bmp"][0][:60],
     CASES["gif"][0][:40],
-    encoded(GRAY.convert("1"), "BMP"),
     CASES["pgm"][0][:-1],
     CASES["pgm"][0] + b"1",
-    b"P5 2 2 65535\n" + bytes(8),
+    b"P5 2 2 65535\n" + bytes(7),
+    b"P5 2 2 \x80\n" + bytes(8),  # TensorFlow's message is no UTF-8.
+    b"P6 2 2 255\n" + bytes(11),
+    encoded(RGB, "WEBP")[:60],
+    encoded(RGB, "TIFF")[:60],
+    encoded(Image.new("F", (4, 4)), "TIFF"),
     b"P5 -2 -2 255\n" + bytes(4),
     b"P5 2",
     b"P5 99999 99999 255\n",
   ],
 )
 def test_undecodable_files_fail(data):
-  with pytest.raises(tf.errors.InvalidArgumentError):
-    decoding.decode(tf.constant(data))
+  with pytest.raises(ValueError):
+    decoding.decode_bytes(data)
+  with pytest.raises((tf.errors.InvalidArgumentError, UnicodeDecodeError)):
+    decode_in_graph(tf.constant(data))
 
 
 IDS = np.array([[0, 1, 255], [7, 7, 3]], np.uint8)

@@ -129,7 +129,7 @@ def test_reasons_are_those_of_the_files(tmp_path):
     "empty.png": "empty file",
     "gone.jpg": "cannot be read: No such file or directory",
     "good.jpg": None,
-    "text.gif": "not a JPEG, PNG, BMP, GIF or PGM image",
+    "text.gif": "not an image of a known kind",
     "thin.png": "smaller than 2 px on a side: 1x5",
   }
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import tensorflow as tf
 from sklearn import cluster
 
 from tf_ssl import errors
@@ -319,8 +318,8 @@ def _read(images: records_lib.ImageRecords, index: int) -> np.ndarray:
   """Reads an image; the message of its UsageError is the reason it cannot."""
   try:
     encoded = loading.read_encoded(images, index)
-    return decoding.decode(tf.constant(encoded)).numpy()
-  except (OSError, EOFError, KeyError, tf.errors.OpError) as error:
+    return decoding.decode_bytes(encoded)
+  except Exception as error:  # Readers raise various errors on damaged files.
     reason = skipped_lib.why_unusable(images, index, None)
     raise errors.UsageError(reason or "could not be read") from error
 

@@ -12,8 +12,13 @@ from tf_ssl.datasets import records
 from tf_ssl.ops import names as names_lib
 from tf_ssl.ops import walk
 
-EXTENSIONS = (b".jpg", b".jpeg", b".jpe", b".jfif", b".png", b".bmp", b".gif")
-
+# Kinds of `ops.pictures` and of TensorFlow; icons are no images of a dataset.
+EXTENSIONS = (
+  *(b".jpg", b".jpeg", b".jpe", b".jfif", b".mpo", b".png", b".bmp", b".gif"),
+  *(b".webp", b".tif", b".tiff", b".pgm", b".ppm", b".pbm", b".pnm", b".avif"),
+  *(b".jp2", b".j2k", b".jpx", b".dds", b".pcx", b".psd", b".qoi", b".sgi"),
+  b".ras",
+)
 _ARCHIVES = (".7z", ".bz2", ".gz", ".rar", ".tar", ".tgz", ".xz", ".zip")
 
 

@@ -7,12 +7,14 @@ read without reading the ones before it.
 import glob
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from tf_ssl import errors
 from tf_ssl.datasets import records
+from tf_ssl.ops import names
 
 # A record is its length (uint64), the checksum of the length (uint32), the
 # payload and the checksum of the payload (uint32), all little-endian
@@ -22,6 +24,8 @@ _FOOTER_SIZE = 4
 _CHECKSUM_MASK = 0xA282EAD8
 _GZIP = b"\x1f\x8b"
 _LABEL_BATCH = 256
+_CHECKED_RECORDS = 16  # One intact record shows what the file holds.
+_DAMAGED = -2  # Label.
 
 
 def find(source: str) -> list[str]:
@@ -64,7 +68,7 @@ def read(
 
   Returns:
     The records, in the order of the files and of their records; `labels` is
-    None unless `labeled`.
+    None unless `labeled`, and -1 where a record is damaged.
 
   Raises:
     UsageError: a file cannot be read, is truncated, compressed or not a
@@ -169,35 +173,57 @@ def _masked_crc32c(lengths: np.ndarray) -> np.ndarray:
 
 
 def _check_first(found: records.ImageRecords) -> None:
-  """Raises UsageError if the first record is no Example with an image."""
+  """Raises UsageError if none of the first records is an Example of an image.
+
+  Single damaged records are skipped when their images are read.
+  """
+  problems = []
+  for index in range(min(found.num_images, _CHECKED_RECORDS)):
+    problem = _problem(found, index)
+    if problem is None:
+      return
+    problems.append(problem)
+  raise errors.UsageError(problems[0])
+
+
+def _problem(found: records.ImageRecords, index: int) -> str | None:
+  """Why a record is no Example with an image, or None."""
   import tensorflow as tf  # Here: takes seconds to import.
 
-  path, image_feature = found.path(0), found.shards.image_feature
-  with open(path, "rb") as file:
-    file.seek(found.shards.offset[0])
-    serialized = file.read(found.shards.length[0])
+  path, image_feature = found.path(index), found.shards.image_feature
   try:
+    serialized = _serialized(found, index)
     features = tf.train.Example.FromString(serialized).features.feature
-  except Exception as error:  # DecodeError depends on the protobuf version.
-    raise errors.UsageError(
+  except Exception:  # DecodeError depends on the protobuf version.
+    return (
       f"images: {path!r} holds no tf.train.Example; expected one per image,"
       f" with the encoded image in {image_feature!r}"
-    ) from error
+    )
   if (
-    image_feature not in features
-    or len(features[image_feature].bytes_list.value) != 1
+    image_feature in features
+    and len(features[image_feature].bytes_list.value) == 1
   ):
-    raise errors.UsageError(
-      f"images: the Examples in {path!r} have the features "
-      f"{', '.join(sorted(features)) or '(none)'}; expected an encoded image "
-      f"in {image_feature!r}"
+    return None
+  return (
+    f"images: the Examples in {path!r} have the features "
+    f"{', '.join(map(names.escaped, sorted(features))) or '(none)'}; expected"
+    f" an encoded image in {image_feature!r}"
+  )
+
+
+def _serialized(found: records.ImageRecords, index: int) -> bytes:
+  with open(found.path(index), "rb", buffering=0) as file:
+    return os.pread(
+      file.fileno(),
+      int(found.shards.length[index]),
+      int(found.shards.offset[index]),
     )
 
 
 def _labels(
   found: records.ImageRecords, files: Sequence[str], label_feature: str
 ) -> np.ndarray:
-  """Returns the class ids, [N] int32."""
+  """Returns the class ids, [N] int32; -1 for damaged records."""
   import tensorflow as tf
 
   # -1 if an Example has no label.
@@ -208,16 +234,48 @@ def _labels(
     labels = np.concatenate(
       [batch[label_feature] for batch in batches.as_numpy_iterator()]
     )
-  except (tf.errors.InvalidArgumentError, tf.errors.DataLossError) as error:
-    reason = str(error.message).splitlines()[0]
-    raise errors.UsageError(
-      f"images: cannot read labels from the TFRecord files in {found.root!r} "
-      f"({reason}); expected an integer in feature {label_feature!r}"
-    ) from error
-  wrong = np.flatnonzero((labels < 0) | (labels > np.iinfo(np.int32).max))
+  except Exception:  # A message that is not UTF-8 raises UnicodeDecodeError.
+    labels = _labels_one_by_one(found, label_feature, spec)
+  wrong = np.flatnonzero(
+    (labels != _DAMAGED) & ((labels < 0) | (labels > np.iinfo(np.int32).max))
+  )
   if wrong.size:
     raise errors.UsageError(
       f"images: record {found.name(wrong[0])} in {found.root!r} has no label; "
       f"expected a class id from 0 in feature {label_feature!r}"
     )
-  return labels.astype(np.int32)
+  return np.maximum(labels, -1).astype(np.int32)
+
+
+def _labels_one_by_one(
+  found: records.ImageRecords, label_feature: str, spec: Mapping[str, Any]
+) -> np.ndarray:
+  """Returns the class ids, [N] int64; `_DAMAGED` for damaged records.
+
+  Images of damaged records cannot be read, so that they are skipped later.
+  """
+  import tensorflow as tf
+
+  image = {found.shards.image_feature: tf.io.FixedLenFeature([], tf.string)}
+  labels = np.full(found.num_images, _DAMAGED, np.int64)
+  for index in range(found.num_images):
+    try:
+      serialized = _serialized(found, index)
+      tf.io.parse_single_example(serialized, image)
+    except Exception:
+      continue
+    try:
+      parsed = tf.io.parse_single_example(serialized, spec)
+    except Exception as error:
+      raise errors.UsageError(
+        f"images: cannot read labels from {found.name(index)} in"
+        f" {found.root!r}; expected an integer in feature {label_feature!r}"
+      ) from error
+    labels[index] = int(parsed[label_feature])
+  if (labels == _DAMAGED).all():
+    raise errors.UsageError(
+      f"images: none of the {found.num_images} records in {found.root!r} is an"
+      f" Example with an image in {found.shards.image_feature!r}; write the"
+      " files again"
+    )
+  return labels

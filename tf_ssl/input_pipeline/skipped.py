@@ -14,14 +14,6 @@ from tf_ssl.datasets import records as records_lib
 from tf_ssl.input_pipeline import decoding, loading
 from tf_ssl.ops import names
 
-_MAGIC = {
-  b"\xff\xd8\xff": "JPEG",
-  b"\x89PNG": "PNG",
-  b"BM": "BMP",
-  b"GIF8": "GIF",
-  b"P5": "PGM",
-}
-
 
 class SkippedFiles:
   """A thread-safe record of skipped images and reasons.
@@ -133,6 +125,7 @@ def report(
   *,
   attempts: int = loading.MAX_ATTEMPTS,
   may_give_up: bool = False,
+  portable: bool = False,
 ) -> tf.Tensor:
   """Records which images of a chunk failed; costs nothing if none did.
 
@@ -143,6 +136,7 @@ def report(
     skipped: record to which names and reasons are added.
     attempts: number of attempts of `load_chunks`.
     may_give_up: whether examples without a usable image are allowed.
+    portable: whether images are decoded in other processes.
 
   Returns:
     `chunk.loaded`.
@@ -152,7 +146,9 @@ def report(
     for row, failed in zip(indices, failures, strict=True):
       for example in row[:failed].tolist():
         reasons = {
-          records.name(image): why_unusable(records, image, box)
+          records.name(image): why_unusable(
+            records, image, box, portable=portable
+          )
           for image, box in records.shown(example)
         }
         found = {name: r for name, r in reasons.items() if r is not None}
@@ -201,7 +197,11 @@ def _read(path: str) -> dict[str, str]:
 
 
 def why_unusable(
-  records: records_lib.ImageRecords, index: int, box: np.ndarray | None
+  records: records_lib.ImageRecords,
+  index: int,
+  box: np.ndarray | None,
+  *,
+  portable: bool = False,
 ) -> str | None:
   """Reads an image again to find out why it cannot be used.
 
@@ -209,6 +209,7 @@ def why_unusable(
     records: images of the dataset.
     index: number of the image.
     box: [4] int32, region of the image as in `ImageRecords`, or None.
+    portable: whether it is decoded in other processes.
 
   Returns:
     A short reason; None if the image can be used now.
@@ -219,15 +220,14 @@ def why_unusable(
     return error.args[0]
   except Exception as error:  # pylint: disable=broad-except
     return f"cannot be read: {getattr(error, 'strerror', None) or error}"
-  if not encoded:
-    return "empty file"
-  kinds = [kind for magic, kind in _MAGIC.items() if encoded.startswith(magic)]
-  if not kinds:
-    return "not a JPEG, PNG, BMP, GIF or PGM image"
   try:
-    image = decoding.decode(tf.constant(encoded))
-  except tf.errors.OpError:
-    return f"truncated or corrupt {kinds[0]}, or of an unsupported kind"
+    image = decoding.decode_bytes(encoded)
+  except ValueError as error:
+    return str(error)
+  if portable and not decoding.is_portable(encoded):
+    return (
+      f"not a {decoding.PORTABLE} image, which workers of a data service need"
+    )
   height, width = image.shape[:2]
   if min(height, width) < 2:
     return f"smaller than 2 px on a side: {width}x{height}"

@@ -186,7 +186,9 @@ def view_batches(
     dataset = service.distribute(dataset, start=start, chunk_size=chunk_size)
     dataset = dataset.take((stop - start) // chunk_size)
   dataset = dataset.map(
-    lambda chunk: skipped_lib.report(chunk, index_of, records, skipped)
+    lambda chunk: skipped_lib.report(
+      chunk, index_of, records, skipped, portable=service is not None
+    )
   )
   if finish_views and service is None:
     dataset = dataset.rebatch(group_size, drop_remainder=True)

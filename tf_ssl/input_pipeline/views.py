@@ -67,7 +67,8 @@ def view_loader(
   @tf.function(autograph=False)
   def read(location: loading.Location):
     encoded = source.read(location)
-    return encoded, decoding.stored_sides(encoded), location.box
+    stored = decoding.stored_sides(encoded, portable=portable)
+    return encoded, stored, location.box
 
   @tf.function(autograph=False)
   def draw(
@@ -106,7 +107,9 @@ def view_loader(
   ) -> Loaded:
     crops = [None] * len(views)
     for place, numbers in enumerate(shown):
-      image = decoding.decode_window(encoded[place], outer[place], turns[place])
+      image = decoding.decode_window(
+        encoded[place], outer[place], turns[place], portable=portable
+      )
       found = resize.resize_windows(
         image,
         tf.ensure_shape(tf.gather(windows, numbers), [len(numbers), 4]),

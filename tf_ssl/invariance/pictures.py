@@ -119,12 +119,13 @@ def _load(
       *(column[0] for column in source.locate(tf.constant([index])))
     )
     try:
-      image = decoding.decode(source.read(location))
+      image = decoding.decode_bytes(source.read(location).numpy())
       y, x, h, w = loading.regions(
-        location.box[None], tf.shape(image)[None, :2]
+        location.box[None], tf.constant([image.shape[:2]])
       )[0].numpy()
-      region = Image.fromarray(image.numpy()[y : y + h, x : x + w])
-      pictures.append(np.asarray(region.resize([_SIDE, _SIDE])))
-    except tf.errors.OpError:  # Gone since its features were computed.
+    except Exception:  # Gone or changed since its features were computed.
       pictures.append(np.full([_SIDE, _SIDE, 3], 200, np.uint8))
+      continue
+    region = Image.fromarray(image[y : y + h, x : x + w])
+    pictures.append(np.asarray(region.resize([_SIDE, _SIDE])))
   return pictures

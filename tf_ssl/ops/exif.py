@@ -14,7 +14,9 @@ UPRIGHT = 1
 TRANSPOSED = (5, 6, 7, 8)
 MIRRORED_Y = (3, 4, 7, 8)
 MIRRORED_X = (2, 3, 6, 7)
-_KINDS = ("JPEG", "MPO")  # Whose pixels are turned when they are decoded.
+# Kinds whose pixels are turned when they are decoded; a PNG is not.
+_KINDS = ("AVIF", "JPEG", "MPO", "TIFF", "WEBP")
+_WIDTH, _HEIGHT = 256, 257  # Tags of TIFF.
 
 
 class Header(NamedTuple):
@@ -46,9 +48,21 @@ def read_header(file: str) -> Header:
     Exception: the file cannot be read; Pillow raises various errors.
   """
   with Image.open(file) as image:
-    number = None
-    if image.format in _KINDS:
-      exif = Image.Exif()
-      exif.load(image.info.get("exif", b""))
-      number = exif.get(TAG)
-    return Header(image.size, number if number in range(1, 9) else UPRIGHT)
+    return of_image(image)
+
+
+def of_image(image: Image.Image) -> Header:
+  """Reads size and orientation of a picture that Pillow opened.
+
+  Raises:
+    Exception: the header is damaged; Pillow raises various errors.
+  """
+  stored, number = image.size, None
+  if image.format == "TIFF":  # Some versions of Pillow give the upright size.
+    tags = image.tag_v2
+    stored, number = (tags[_WIDTH], tags[_HEIGHT]), tags.get(TAG)
+  elif image.format in _KINDS:
+    exif = Image.Exif()
+    exif.load(image.info.get("exif", b""))
+    number = exif.get(TAG)
+  return Header(stored, number if number in range(1, 9) else UPRIGHT)

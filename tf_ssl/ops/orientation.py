@@ -11,13 +11,11 @@ tf.data service.
 
 import tensorflow as tf
 
-from tf_ssl.ops import exif
+from tf_ssl.ops import exif, jpeg_segments
 
 UPRIGHT = exif.UPRIGHT
 _FIRST_TRANSPOSED = exif.TRANSPOSED[0]
 _NAME = b"Exif\0\0"
-_PREFIX = 4 + len(_NAME)  # Marker, length and name of a segment, bytes.
-_MAX_SEGMENTS = 256  # Before the EXIF data; a color profile may take several.
 _ENTRY = 12  # Bytes of a directory entry: tag, type, count and value.
 _LONG = 4  # Type of a value; the others are short integers.
 
@@ -39,66 +37,39 @@ def of_files(encoded: tf.Tensor) -> tf.Tensor:
 
   # Most files start with a JFIF segment, followed by tables: no EXIF data.
   usual = (part(2, 4) == b"\xff\xe0\0\x10") & (part(20, 2) == b"\xff\xdb")
-  upright_ones = usual | (part(0, 3) != b"\xff\xd8\xff")
+  usual |= ~jpeg_segments.are_jpeg(encoded)
   return tf.cond(
-    tf.reduce_all(upright_ones),
+    tf.reduce_all(usual),
     lambda: tf.fill(tf.shape(encoded), UPRIGHT),
     lambda: tf.map_fn(
       lambda pair: tf.cond(
         pair[0], lambda: tf.constant(UPRIGHT), lambda: _of_jpeg(pair[1])
       ),
-      (upright_ones, encoded),
+      (usual, encoded),
       fn_output_signature=tf.int32,
     ),
   )
 
 
 def _of_jpeg(encoded: tf.Tensor) -> tf.Tensor:
-  """The orientation of a JPEG file, [] string, of at least 3 bytes."""
-  end = tf.strings.length(encoded) - _PREFIX
-
-  def prefix(position: tf.Tensor) -> tf.Tensor:
-    start = tf.clip_by_value(position, 0, tf.maximum(end, 0))
-    part = tf.strings.substr(encoded, start, _PREFIX)
-    data = tf.cast(tf.io.decode_raw(part, tf.uint8), tf.int32)
-    return tf.pad(data, [[0, _PREFIX - tf.size(data)]])
+  """The orientation of a JPEG file, [] string."""
 
   def is_exif(segment: tf.Tensor) -> tf.Tensor:
     return tf.reduce_all(segment[4:] == list(_NAME)) & (segment[1] == 0xE1)
 
-  def is_passed(position: tf.Tensor, segment: tf.Tensor) -> tf.Tensor:
-    kind = segment[1]  # APP0 to APP15, COM, or a fill byte.
-    skippable = (kind >= 0xE0) & (kind <= 0xEF) | (kind >= 0xFE)
-    return (
-      skippable & (segment[0] == 0xFF) & ~is_exif(segment) & (position < end)
-    )
+  def is_passed(segment: tf.Tensor) -> tf.Tensor:
+    kind = segment[1]  # APP0 to APP15, or COM.
+    known = (kind >= 0xE0) & (kind <= 0xEF) | (kind == 0xFE)
+    return known & ~is_exif(segment)
 
-  def following(position: tf.Tensor, segment: tf.Tensor):
-    length = tf.where(segment[1] == 0xFF, 1, 2 + _length(segment))
-    return position + length, prefix(position + length)
-
-  start = tf.constant(2)
-  position, segment = tf.while_loop(
-    is_passed,
-    following,
-    (start, prefix(start)),
-    shape_invariants=(tf.TensorShape([]), tf.TensorShape([None])),
-    maximum_iterations=_MAX_SEGMENTS,
-  )
+  position, segment = jpeg_segments.find(encoded, is_passed)
+  start = position + jpeg_segments.SIZE
+  size = 2 + jpeg_segments.length(segment) - jpeg_segments.SIZE
   return tf.cond(
     is_exif(segment) & (segment[0] == 0xFF),
-    lambda: _of_exif(
-      tf.strings.substr(
-        encoded, position + _PREFIX, _length(segment) + 2 - _PREFIX
-      )
-    ),
+    lambda: _of_exif(tf.strings.substr(encoded, start, size)),
     lambda: tf.constant(UPRIGHT),
   )
-
-
-def _length(segment: tf.Tensor) -> tf.Tensor:
-  """Bytes of a segment without its marker, from its first bytes."""
-  return tf.maximum(256 * segment[2] + segment[3], 2)
 
 
 def _of_exif(block: tf.Tensor) -> tf.Tensor:
