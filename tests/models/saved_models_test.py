@@ -264,6 +264,41 @@ def test_a_damaged_saved_model_is_refused(tmp_path):
     load.load_model(str(tmp_path / "a"))
 
 
+class _Writing(tf.Module):
+  """A SavedModel that writes or prints when it runs."""
+
+  def __init__(self, how, path):
+    super().__init__()
+    self.path, self.how = path, how
+
+  @tf.function(input_signature=[_IMAGES])
+  def pooled(self, images):
+    if self.how == "write":
+      tf.io.write_file(self.path, "x")
+    elif self.how == "print":
+      tf.print("x", output_stream=f"file://{self.path}")
+    else:
+      tf.print("x")
+    return {"pooled": tf.reduce_mean(images, [1, 2])}
+
+
+@pytest.mark.parametrize(
+  ("how", "operation"), [("write", "WriteFile"), ("print", "PrintV2")]
+)
+def test_operations_that_write_files_are_refused(tmp_path, how, operation):
+  module = _Writing(how, str(tmp_path / "written"))
+  tf.saved_model.save(module, str(tmp_path / "a"))
+  with pytest.raises(errors.UsageError, match=f"a has .*{operation}"):
+    load.load_model(str(tmp_path / "a"), preprocessing="0..1")
+  assert not (tmp_path / "written").exists()
+
+
+def test_a_graph_that_prints_is_read(tmp_path):
+  tf.saved_model.save(_Writing("", ""), str(tmp_path / "a"))
+  found = load.load_model(str(tmp_path / "a"), preprocessing="0..255")
+  assert found.features(_images()).shape == (3, 3)
+
+
 def test_variables_that_are_nan_are_refused(tmp_path):
   module = _Plain()
   module.scale.assign(np.nan)

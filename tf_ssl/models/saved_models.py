@@ -1,7 +1,8 @@
 """SavedModels of tf_ssl, TF-Hub, Keras and others.
 
-Loading one runs no Python code from the file. Its graph may contain operations
-that read and write files: load only models whose source you trust.
+Loading one runs no Python code from the file, and operations that write files
+are refused. Its graph may still read files and save checkpoints: load only
+models whose source you trust.
 """
 
 import functools
@@ -15,7 +16,7 @@ import tensorflow as tf
 from keras.protobuf import saved_metadata_pb2
 
 from tf_ssl import errors
-from tf_ssl.models import keras_config, keras_models, reader
+from tf_ssl.models import graph_operations, keras_config, keras_models, reader
 from tf_ssl.ops import workdir
 
 MODEL_FILE = "saved_model.pb"
@@ -55,10 +56,12 @@ def read(path: str, *, layer: str | None = None) -> reader.Reader:
       the name of a layer for a model that Keras saved.
 
   Raises:
-    UsageError: it cannot be loaded, or takes no images; the error lists its
-      signatures.
+    UsageError: it cannot be loaded, has operations that write files, or takes
+      no images; the error lists its signatures.
   """
   digest = reader.path_digest(path)
+  with reader.reading(f"{path} cannot be loaded as a SavedModel"):
+    graph_operations.check(os.path.join(path, MODEL_FILE), path)
   refused = ""
   if os.path.exists(os.path.join(path, _KERAS_FILE)):
     try:
