@@ -238,5 +238,13 @@ def test_names_of_models_fit_every_report():
   assert model.description.name == r"a\t"
 
 
+def test_a_path_that_no_reader_can_open_is_named(tmp_path):
+  path = tmp_path / "\udcff" / "a.keras"
+  path.parent.mkdir()
+  path.touch()
+  with pytest.raises(errors.UsageError, match=r"\\xff/a.keras: .*UTF-8"):
+    load.load_model(str(path))
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

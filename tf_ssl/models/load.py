@@ -157,6 +157,11 @@ def read(
     return saved_models.read(path, layer=layer)
   suffix = os.path.splitext(path)[1].lower()
   if os.path.isfile(path):
+    errors.require(
+      path.encode("utf-8", "replace") == os.fsencode(path),
+      f"model {names_lib.escaped(path)}: the path is not UTF-8, so that no"
+      " reader of models can open it; rename the file or its folder",
+    )
     if suffix == ".onnx":
       return onnx_models.read(path, layer=layer)
     if suffix in (".keras", ".h5", ".hdf5"):
