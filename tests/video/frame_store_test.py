@@ -67,7 +67,7 @@ def test_a_video_listed_twice_is_decoded_once(clip, tmp_path, monkeypatch):
   assert kept[0].file == kept[1].file
 
 
-def test_bad_videos_are_skipped_and_listed(clip, tmp_path):
+def test_bad_videos_are_skipped_listed_and_named(clip, tmp_path, caplog):
   (tmp_path / "text.mp4").write_text("no video")
   (tmp_path / "empty.avi").touch()
   clip("good.mp4", count=8)
@@ -79,6 +79,8 @@ def test_bad_videos_are_skipped_and_listed(clip, tmp_path):
   lines = report.read_text().splitlines()
   assert [line.split("\t")[0] for line in lines] == ["empty.avi", "text.mp4"]
   assert all(line.split("\t")[1] for line in lines)
+  assert "skipped 2 of 3 videos" in caplog.text
+  assert "skipped empty.avi: empty file" in caplog.text
 
 
 def test_a_source_without_a_good_video_is_refused(tmp_path):

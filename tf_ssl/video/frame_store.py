@@ -89,10 +89,13 @@ def store(
     entries = _store_all(found, place, sampling, reader, processes)
     bad = {v.name: e["skipped"] for v, e in entries if "skipped" in e}
     if bad:
-      _report_skipped(bad, len(found), place / "skipped_videos.txt")
-    notes = {v.name: e["notes"] for v, e in entries if e.get("notes")}
+      logging.warning("skipped %d of %d videos", len(bad), len(found))
+      _report(bad, place / "skipped_videos.txt", "skipped %s: %s")
+    notes = {
+      v.name: "; ".join(e["notes"]) for v, e in entries if e.get("notes")
+    }
     if notes:
-      _report_notes(notes, place / "notes.txt")
+      _report(notes, place / "notes.txt", "%s: %s")
   if len(bad) == len(found):
     name, reason = next(iter(bad.items()))
     raise errors.UsageError(
@@ -198,34 +201,17 @@ def _example(video: videos.Video, frame: frames.Frame) -> bytes:
   return example.SerializeToString()
 
 
-def _report_skipped(
-  bad: dict[str, str], count: int, path: pathlib.Path
-) -> None:
-  lines = [
-    f"{names.escaped(name)}\t{names.one_line(reason)}"
-    for name, reason in bad.items()
-  ]
-  workdir.write_text(path, "".join(f"{line}\n" for line in lines))
-  name, _, reason = lines[0].partition("\t")
-  logging.warning(
-    "skipped %d of %d videos, such as %s (%s); see the full list in %s",
-    len(bad),
-    count,
-    name,
-    reason,
-    path,
-  )
+def _report(said: dict[str, str], path: pathlib.Path, message: str) -> None:
+  """Lists what is said about videos in a file, and logs the first ones.
 
-
-def _report_notes(notes: dict[str, list[str]], path: pathlib.Path) -> None:
-  lines = [
-    (names.escaped(name), names.one_line("; ".join(said)))
-    for name, said in notes.items()
-  ]
-  workdir.write_text(path, "".join(f"{n}\t{said}\n" for n, said in lines))
+  Args:
+    said: texts by the names of the videos.
+    path: path of the file, with lines `name<tab>text`.
+    message: format of a line in the log.
+  """
+  lines = [(names.escaped(v), names.one_line(text)) for v, text in said.items()]
+  workdir.write_text(path, "".join(f"{v}\t{text}\n" for v, text in lines))
   for line in lines[:_MAX_LINES]:
-    logging.warning("%s: %s", *line)
-  if len(notes) > _MAX_LINES:
-    logging.warning(
-      "notes on %d more videos are in %s", len(notes) - _MAX_LINES, path
-    )
+    logging.warning(message, *line)
+  if len(lines) > _MAX_LINES:
+    logging.warning("%d more are in %s", len(lines) - _MAX_LINES, path)

@@ -201,10 +201,12 @@ def build(name: str, packets: Packets) -> PacketIndex:
     )
   if not is_exact:
     why = "its time stamps repeat"
-    if runs_backwards:
-      why = "its time stamps run backwards"
-    if not has_all_times or container.format.name in _WITHOUT_TIMES | _BARE:
+    if container.format.name in _WITHOUT_TIMES | _BARE:
       why = "it has no time stamps"
+    elif not has_all_times:
+      why = "some of its time stamps are missing"
+    elif runs_backwards:
+      why = "its time stamps run backwards"
     index = counted(len(shown), packets, why=why)
     return index._replace(
       needs_check=is_interlaced, notes=(*index.notes, *notes)

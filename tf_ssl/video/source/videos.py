@@ -61,6 +61,7 @@ EXTENSIONS = (
   ".webm",
   ".wmv",
 )
+_PHOTOGRAPHS = "photographs"
 INSIDE = "!"  # Between an archive and a folder in it.
 _EXPECTED = (
   "a video, a folder with videos or with folders of numbered frames, a zip of "
@@ -201,9 +202,9 @@ class _Search:
     """Logs folders of photographs, which look like folders of frames."""
     for name, reason in self._photographs[:1]:
       logging.warning(
-        "%d folders of numbered images are no videos, such as %r: they are %s;"
-        " list them in a manifest FILE.csv to read them as frames",
-        len(self._photographs),
+        "%d photographs are no video, such as those in %r, which are %s; list"
+        " a folder in a manifest FILE.csv to read it as frames",
+        self._passed[_PHOTOGRAPHS],
         name,
         reason,
       )
@@ -298,7 +299,7 @@ class _Search:
     reason = photographs.reason(series, open_image)
     if reason is not None:
       self._photographs.append((name, reason))
-      self._passed["photographs"] += len(series)
+      self._passed[_PHOTOGRAPHS] += len(series)
     return reason is None
 
 
