@@ -135,6 +135,9 @@ def test_files_without_weights_are_named(tmp_path):
     weight_files.read(str(tmp_path / "nothing"))
   with pytest.raises(errors.UsageError, match="no checkpoint in it"):
     weight_files.read(str(tmp_path))
+  os.mkfifo(tmp_path / "pipe")
+  with pytest.raises(errors.UsageError, match="pipe: not a file"):
+    weight_files.read(str(tmp_path / "pipe"))
   for content in (b"", b"text", b"PK\x03\x04", b"\x80\x04K\x01."):
     (tmp_path / "a").write_bytes(content)
     with pytest.raises(

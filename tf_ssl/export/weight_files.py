@@ -89,7 +89,9 @@ def _read(path: str) -> Weights:
   if prefix is not None:
     return _tensorflow_checkpoint(prefix)
   if not os.path.isfile(path):
-    problem = "no checkpoint in it" if os.path.isdir(path) else "no such file"
+    problem = "not a file" if os.path.lexists(path) else "no such file"
+    if os.path.isdir(path):
+      problem = "no checkpoint in it"
     raise errors.UsageError(f"weights {path}: {problem}; expected {FORMATS}")
   if torch_files.is_torch_file(path):
     return torch_files.read(path)
@@ -162,7 +164,8 @@ def check_size(weights: Weights, path: str) -> None:
       of the file, so that the file is damaged or made to fill the memory.
   """
   needed = 4 * sum(math.prod(array.shape) for array in weights.values())
-  size = sum(map(os.path.getsize, _files(path)))
+  with _boundary(path):
+    size = sum(map(os.path.getsize, _files(path)))
   limit = _MAX_SMALL_BYTES + _MAX_EXPANSION * size
   errors.require(
     needed <= limit,
@@ -201,9 +204,9 @@ def _checkpoint_prefix(path: str) -> str | None:
       return inside
     with workdir.without_wildcards(path) as readable:
       found = tf.train.latest_checkpoint(readable)
-    if found is None or os.path.dirname(found) != readable:
+    if found is None or not found.startswith(os.path.join(readable, "")):
       return found
-    return os.path.join(path, os.path.basename(found))
+    return os.path.join(path, os.path.relpath(found, readable))
   prefix = path.removesuffix(".index")
   return prefix if os.path.isfile(f"{prefix}.index") else None
 
