@@ -4,7 +4,9 @@ import json
 import sys
 
 import gin
+import numpy as np
 import pytest
+from PIL import Image
 
 from tools import evaluate
 
@@ -131,6 +133,43 @@ def test_a_mistake_is_one_line_and_exit_code_2(
   said = capsys.readouterr().err.strip().splitlines()[-1]
   assert said.startswith("evaluate: ") and message in said
   assert not (tmp_path / "o").exists()
+
+
+def test_names_of_any_bytes_reach_the_report_and_its_chart(tmp_path):
+  rng = np.random.default_rng(0)
+  for role in ("train", "test"):
+    for name in ("a\nb", "b\udcff", "é"):
+      folder = tmp_path / role / name
+      folder.mkdir(parents=True)
+      for i in range(10):
+        pixels = rng.integers(0, 256, [8, 8, 3], np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+  (tmp_path / "test" / "é" / "\udcff\n.png").touch()
+  evaluate.TOOL.call(
+    [
+      "--gin_file=gin_configs/evaluate/knn_folder.gin",
+      f'--gin_bindings=TRAIN_IMAGES="{tmp_path}/train"',
+      f'--gin_bindings=TEST_IMAGES="{tmp_path}/test"',
+      "--gin_bindings=K=(1,)",
+      "--gin_bindings=IMAGE_SIZE=8",
+      "--model=a\udcff=pixels",
+      f"--output_dir={tmp_path / 'out'}",
+    ]
+  )
+  text = (tmp_path / "out/report.json").read_text(encoding="utf-8")
+  report = json.loads(text)
+  assert list(report["details"]["per_class_percent"]) == [
+    r"a\nb",
+    r"b\xff",
+    "é",
+  ]
+  (skipped,) = report["skipped"]
+  assert skipped.endswith(r"é/\xff\n.png")
+  assert report["model"]["name"] == r"a\xff"
+  json.dumps(report, ensure_ascii=False).encode()
+  (tmp_path / "out/report.md").read_text(encoding="utf-8")
+  for picture in report["pictures"]:
+    Image.open(tmp_path / "out" / picture).verify()
 
 
 if __name__ == "__main__":

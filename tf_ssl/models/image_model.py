@@ -10,6 +10,7 @@ from tf_ssl import errors
 from tf_ssl.models import feature_extractor
 from tf_ssl.models import preprocessing as preprocessing_lib
 from tf_ssl.models import reader as reader_lib
+from tf_ssl.ops import names
 
 _PROBE_SIZE = 224  # px; used where the model does not specify a size
 
@@ -53,10 +54,10 @@ class Description(NamedTuple):
       size = "; images resized to {}x{} px".format(*reversed(self.image_size))
     note = f"; {self.note}" if self.note else ""
     return (
-      f"{self.name}: {self.kind} {self.path}; layer {self.layer} "
-      f"({self.layer_chosen}), {self.width} units{note}; preprocessing "
-      f"{self.preprocessing} ({self.preprocessing_chosen}){size}; "
-      f"digest {self.digest[:12]}"
+      f"{self.name}: {self.kind} {names.escaped(self.path)}; "
+      f"layer {self.layer} ({self.layer_chosen}), {self.width} units{note}; "
+      f"preprocessing {self.preprocessing} "
+      f"({self.preprocessing_chosen}){size}; digest {self.digest[:12]}"
     )
 
 

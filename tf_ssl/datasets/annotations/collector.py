@@ -337,7 +337,7 @@ class Collector:
           len(found),
           len(self._files),
           what,
-          found[0],
+          names.escaped(found[0]),
         )
     if self._boxes and max(max(box) for box in self._boxes) <= 1:
       logging.warning(
