@@ -55,14 +55,15 @@ def test_a_name_takes_one_line_and_counts_once(tmp_path, caplog, name, line):
 
 def test_a_file_of_an_earlier_version_is_continued(tmp_path):
   path = tmp_path / "skipped_files.txt"
-  path.write_bytes(b"a\tb.jpg\tempty file\n\xff.jpg\tempty file\n")
-  record = skipped.SkippedFiles(str(path), 100)
-  for name in ("a\tb.jpg", "\udcff.jpg", "c.jpg"):
+  known = ["a\tb.jpg", "\udcff.jpg", "c\n\n.jpg", "\n.jpg", "d.jpg"]
+  before = "".join(f"{name}\tempty file\n" for name in known)
+  path.write_bytes(before.encode("utf-8", "surrogateescape"))
+  record = skipped.SkippedFiles(str(path), 200)
+  for name in (*known, "e\n.jpg"):
     record.add(name, "empty file")
-  assert list(record.reasons) == ["a\tb.jpg", "\udcff.jpg", "c.jpg"]
-  assert path.read_bytes().endswith(
-    b"\xff.jpg\tempty file\nc.jpg\tempty file\n"
-  )
+  assert list(record.reasons) == [*known, "e\n.jpg"]
+  text = path.read_text(encoding="utf-8", errors="surrogateescape")
+  assert text == before + "e\\n.jpg\tempty file\n"
 
 
 @pytest.mark.parametrize("cut", ["b.j", "b.jpg", "b.jpg\t", "b.jpg\tempt"])

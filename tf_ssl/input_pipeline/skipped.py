@@ -180,19 +180,22 @@ def report(
 
 
 def _read(path: str) -> dict[str, str]:
-  """Reads the reasons by name, and ends the last line if a kill cut it."""
-  with open(
-    path, "r+", encoding="utf-8", errors="surrogateescape", newline="\n"
-  ) as file:
-    text = file.read()
-    if text and not text.endswith("\n"):
-      file.write("\n")
-  found = {}
-  for line in text.split("\n"):
-    # Names in files of earlier versions may hold tabs.
+  """Reads the reasons by name; mends a last line that a kill has cut."""
+  with open(path, "rb+") as file:
+    content = file.read()
+    end = content.rfind(b"\n") + 1
+    if b"\t" in content[end:]:
+      file.write(b"\n")
+    else:
+      file.truncate(end)
+      content = content[:end]
+  found, start = {}, ""
+  for line in content.decode("utf-8", "surrogateescape").split("\n"):
+    # Names in files of earlier versions may hold tabs and line breaks.
     name, tab, reason = line.rpartition("\t")
     if tab:
-      found[names.unescaped(name)] = reason
+      found[names.unescaped(start + name)] = reason
+    start = "" if tab else f"{start}{line}\n"
   return found
 
 

@@ -178,7 +178,13 @@ class Tool:
     """Runs the tool; bad input raises `tf_ssl.errors.UsageError`."""
     # Bazel starts a program in its own tree, but the user's paths are relative
     # to the user's working directory.
-    os.chdir(os.environ.get("BUILD_WORKING_DIRECTORY", "."))
+    try:
+      os.chdir(os.environ.get("BUILD_WORKING_DIRECTORY") or os.getcwd())
+    except OSError as error:
+      raise errors.UsageError(
+        f"the working directory cannot be used ({error.strerror}); change to"
+        " another"
+      ) from error
     parsed, rest = self._parse(arguments)
     if parsed.help:
       self._print_help()

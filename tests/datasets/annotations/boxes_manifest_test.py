@@ -105,5 +105,14 @@ def test_boxes_of_an_unreadable_image_are_skipped_with_it(images):
     boxes_manifest.read(str(file), max_skipped_fraction=0.4)
 
 
+def test_class_names_of_any_bytes_are_escaped_once(images):
+  file = images / "boxes.csv"
+  file.write_bytes(
+    b"path,label,xmin,ymin,xmax,ymax\na.jpg,b\\\xff,0,0,5,5\na.jpg,c,0,0,5,5\n"
+  )
+  found = boxes_manifest.read(str(file))
+  assert found.class_names == (r"b\\\xff", "c")
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

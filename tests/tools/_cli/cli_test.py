@@ -139,5 +139,14 @@ def test_the_command_can_be_given_to_a_shell_again(value, quoted):
   assert os.fsdecode(done.stdout) == value
 
 
+def test_a_working_directory_that_is_gone_is_one_line(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  (tmp_path / "gone").mkdir()
+  os.chdir("gone")
+  os.rmdir(tmp_path / "gone")
+  with pytest.raises(errors.UsageError, match="working directory .*No such"):
+    _tool(lambda invocation: None).call([])
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

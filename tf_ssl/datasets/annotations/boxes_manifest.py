@@ -5,6 +5,7 @@ import os
 from tf_ssl import errors
 from tf_ssl.datasets import manifest
 from tf_ssl.datasets.annotations import annotations, collector
+from tf_ssl.ops import names as names_lib
 
 _ONE_CLASS = "object"
 
@@ -44,7 +45,8 @@ def read(
     known = sorted(set(rows.labels.tolist()) - {-1})
     # Labels that are numbers have no names.
     names = tuple(
-      rows.class_names[i] if rows.class_names else str(i) for i in known
+      names_lib.unescaped(rows.class_names[i]) if rows.class_names else str(i)
+      for i in known
     )
     ids = {label: i for i, label in enumerate(known)}
   image_index: dict[str, int | None] = {}

@@ -1,5 +1,6 @@
 """Runs several worker processes on one machine as one training run."""
 
+import contextlib
 import json
 import signal
 import socket
@@ -151,7 +152,8 @@ class _Group:
 def _relay(process: subprocess.Popen, index: int) -> None:
   for line in process.stdout:
     text = line.decode("utf-8", "replace").rstrip()
-    print(f"[worker {index}] {text}", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # Else the worker waits for a reader.
+      print(f"[worker {index}] {text}", file=sys.stderr, flush=True)
 
 
 def _free_ports(count: int) -> list[int]:
