@@ -51,8 +51,8 @@ TOOL.text_flag(
 TOOL.text_flag("output", "Output folder, such as imported/moco_v2.")
 TOOL.text_flag(
   "prefix",
-  "Prefix of the encoder's names, such as teacher.backbone, if the file has "
-  "several encoders.",
+  "Prefix of the encoder's names, or a part of it such as student, if the file "
+  "has several encoders.",
 )
 TOOL.number_flag(
   "stem_padding",

@@ -122,9 +122,10 @@ def recognize(
 
   Args:
     weights: arrays by the names in a file, from `weight_files.read`.
-    prefix: prefix of the encoder's names, such as "teacher.backbone"; None
-      chooses. Of several complete encoders, that of a known project is taken,
-      then an averaged one (teacher, momentum, key, target, ema).
+    prefix: prefix of the encoder's names, or a part of it that no other encoder
+      has, such as "teacher"; None chooses. Of several complete encoders, that
+      of a known project is taken, then an averaged one (teacher, momentum, key,
+      target, ema).
     stem_padding: padding of a 3x3 stem, px; None takes the project's, or 1.
 
   Raises:
@@ -198,14 +199,7 @@ def _recognize_torch(
 ) -> Recognized | None:
   candidates = list(_candidates(weights))
   if prefix is not None:
-    wanted = {prefix, f"{prefix}."}
-    chosen = next((c for c in candidates if c.prefix in wanted), None)
-    errors.require(
-      chosen,
-      f"no ResNet under the prefix {prefix!r}; expected one of "
-      f"{', '.join(repr(c.prefix) for c in candidates) or 'none'}; change or "
-      "omit `prefix`",
-    )
+    chosen = _under(candidates, prefix)
   else:
     chosen = _chosen(candidates)
     if chosen is None:
@@ -268,7 +262,9 @@ def _candidates(weights: Arrays) -> Iterator[_Candidate]:
     if match and len(array.shape) == 4 and array.shape[1] <= 4:
       stems.setdefault(match[1], match[2])
   for prefix in list(stems)[:_MAX_CANDIDATES]:
-    yield _candidate(weights, prefix, is_numbered=stems[prefix] == "0")
+    found = _candidate(weights, prefix, is_numbered=stems[prefix] == "0")
+    if any(name.startswith("layer") for name in found.arrays):
+      yield found
 
 
 def _candidate(weights, prefix: str, *, is_numbered: bool) -> _Candidate:
@@ -297,21 +293,33 @@ def _candidate(weights, prefix: str, *, is_numbered: bool) -> _Candidate:
 
 
 def _chosen(candidates: list[_Candidate]) -> _Candidate | None:
-  # An incomplete ResNet is an error that lists its names.
-  found = [
-    c for c in candidates if any(name.startswith("layer") for name in c.arrays)
-  ]
   for _, pattern in _PREFERRED:
     preferred = re.compile(_WRAPPERS + pattern)
-    for candidate in found:
+    for candidate in candidates:
       if preferred.fullmatch(candidate.prefix):
         return candidate  # Even if incomplete: another one would be a surprise.
-  found = [c for c in found if c.is_complete()] or found
+  # An incomplete ResNet is an error that lists its names.
+  found = [c for c in candidates if c.is_complete()] or candidates
   plain = re.compile(_WRAPPERS + _PLAIN)
   for candidate in found:
     if plain.fullmatch(candidate.prefix) and _is_main(candidate, found):
       return candidate
   return min(found, key=lambda c: _rank(c.prefix), default=None)
+
+
+def _under(candidates: list[_Candidate], prefix: str) -> _Candidate:
+  """The candidate of a prefix, or the only one with `prefix` in its own."""
+  prefix = prefix.rstrip(".")
+  found = [c for c in candidates if c.prefix.rstrip(".") == prefix] or [
+    c for c in candidates if f".{prefix}." in f".{c.prefix}"
+  ]
+  if len(found) != 1:
+    raise errors.UsageError(
+      f"{len(found)} ResNets under the prefix {prefix!r}; expected one of "
+      f"{', '.join(repr(c.prefix) for c in candidates) or 'none'}; change or "
+      "omit `prefix`"
+    )
+  return found[0]
 
 
 def _is_main(candidate: _Candidate, others: list[_Candidate]) -> bool:

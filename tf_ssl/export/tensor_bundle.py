@@ -62,6 +62,11 @@ def entries(prefix: str) -> dict[str, Entry]:
   return found
 
 
+def is_number(dtype: tf.DType) -> bool:
+  """Whether values of a type are numbers or booleans, of a constant size."""
+  return dtype.is_floating or dtype.is_integer or dtype.is_bool
+
+
 def _checked(entry, key: bytes, prefix: str, count: int) -> Entry:
   shape = tuple(side.size for side in entry.shape.dim)
   dtype = tf.as_dtype(entry.dtype)
@@ -74,7 +79,7 @@ def _checked(entry, key: bytes, prefix: str, count: int) -> Entry:
     and number < 2**62
     and entry.offset >= 0
     and entry.size >= 0
-    and (dtype == tf.string or entry.size == number * dtype.size)
+    and (not is_number(dtype) or entry.size == number * dtype.size)
     and entry.offset + entry.size <= os.path.getsize(data)
   )
   if entry.slices or not is_right:

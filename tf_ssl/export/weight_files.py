@@ -215,6 +215,8 @@ def _tensorflow_checkpoint(prefix: str) -> Weights:
   entries = tensor_bundle.entries(prefix)
 
   def read_one(name: str) -> np.ndarray:
+    if name != _GRAPH and not tensor_bundle.is_number(entries[name].dtype):
+      raise ValueError(f"{name} has values of {entries[name].dtype.name}")
     # Opened for each array, because the readable path is a temporary one.
     with workdir.without_wildcards(prefix) as readable:
       return tf.train.load_checkpoint(readable).get_tensor(name)
