@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -142,6 +143,22 @@ def test_an_existing_output_is_replaced_only_if_asked(model, tmp_path):
   with pytest.raises(errors.UsageError, match="overwrite"):
     saved_model.export_encoder(*model, str(tmp_path), provenance={})
   assert (tmp_path / "precious").read_text() == "kept"
+
+
+@pytest.mark.parametrize(
+  "file", ["saved_model.pb", "variables/variables.index", "provenance.json"]
+)
+def test_an_export_with_an_empty_or_a_lost_file_is_not_whole(
+  path, tmp_path, file
+):
+  assert saved_model.is_whole(path)
+  assert not saved_model.is_whole(str(tmp_path / "missing"))
+  copy = tmp_path / "copy"
+  shutil.copytree(path, copy)
+  (copy / file).write_bytes(b"")
+  assert not saved_model.is_whole(str(copy))
+  (copy / file).unlink()
+  assert not saved_model.is_whole(str(copy))
 
 
 def test_an_encoder_without_a_head_has_no_embedding(model, tmp_path):

@@ -1,13 +1,16 @@
 """Tests of tf_ssl.ops.numbered_checkpoints."""
 
+import random
+import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tf_ssl import errors
-from tf_ssl.ops import numbered_checkpoints, workdir
+from tf_ssl.ops import child_process, numbered_checkpoints, workdir
 
 
 def checkpoint(size=1000, value=0.0, variables=1):
@@ -91,6 +94,65 @@ def test_a_full_disk_leaves_the_earlier_checkpoint_and_no_torn_one(
     with full_disk(room):
       write(tmp_path, 2, size=size, variables=variables)
   assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("index", ["missing", "torn", "whole"])
+def test_what_a_kill_left_of_a_checkpoint_is_removed_unless_it_is_whole(
+  tmp_path, index
+):
+  write(tmp_path, 1)
+  write(tmp_path, 2)
+  (tmp_path / "step-2_temp").mkdir()
+  (tmp_path / "step-2_temp" / "part").write_text("half")
+  if index == "missing":
+    (tmp_path / "step-2.index").unlink()
+  elif index == "torn":
+    (tmp_path / "step-2.index").write_bytes(b"half")
+  numbered_checkpoints.remove_unfinished(tmp_path)
+  left = {path.name.partition(".")[0] for path in tmp_path.iterdir()}
+  assert left == {"checkpoint", "step-1"} | (
+    {"step-2"} if index == "whole" else set()
+  )
+  numbered_checkpoints.remove_unfinished(tmp_path / "missing")
+
+
+_KILLED = """
+import sys
+import tensorflow as tf
+from tf_ssl.ops import numbered_checkpoints
+checkpoint = tf.train.Checkpoint(
+  v=[tf.Variable(tf.zeros([20_000])) for _ in range(50)]
+)
+for step in range(1, 10_000):
+  checkpoint.v[0].assign(tf.fill([20_000], float(step)))
+  numbered_checkpoints.write(
+    checkpoint, sys.argv[1], step, keep=2, argument="--out"
+  )
+  print(step, flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_a_writer_killed_at_any_time_leaves_a_whole_checkpoint(tmp_path):
+  draw = random.Random(0)
+  for attempt in range(3):
+    folder = tmp_path / str(attempt)
+    process = child_process.start_python(
+      _KILLED, str(folder), stdout=subprocess.PIPE
+    )
+    for _ in range(2):
+      last = int(process.stdout.readline())
+    time.sleep(0.2 * draw.random())
+    process.kill()
+    last = max([last, *map(int, process.stdout.read().split())])
+    process.wait()
+    numbered_checkpoints.remove_unfinished(folder)
+    newest = numbered_checkpoints.found(folder)[0]
+    assert numbered_checkpoints.number(newest) in (last, last + 1)
+    restored = checkpoint(size=20_000, variables=50)
+    numbered_checkpoints.restore(restored, newest)
+    assert restored.v[0][0] == numbered_checkpoints.number(newest)
+    assert not [name for name in names(folder) if "temp" in name]
 
 
 def overwrite(path, change):

@@ -164,7 +164,7 @@ def test_the_next_start_removes_what_a_kill_left_and_no_file_of_the_user(
     "saved_model.partial-1/thesis.txt",
     "checkpoints/step-7_temperature.txt",
     "checkpoints/checkpoint.tmp.txt",
-    "checkpoints/step-7.index",
+    "checkpoints/step-8.index",
     "tensorboard/notes.tempstate",
   )
   for name in (*leftovers, *of_the_user):

@@ -27,6 +27,9 @@ from tf_ssl.ops import pixels, workdir
 
 MODEL_FILE = "saved_model.pb"
 PROVENANCE_FILE = "provenance.json"
+_PARTS = frozenset(
+  [MODEL_FILE, PROVENANCE_FILE, "assets", "fingerprint.pb", "variables"]
+)
 _FLOAT_IMAGES = tf.TensorSpec([None, None, None, 3], tf.float32, "images")
 _UINT8_IMAGES = tf.TensorSpec([None, None, None, 3], tf.uint8, "images")
 
@@ -176,6 +179,28 @@ def export_encoder(
       json.dump({**provenance, **_interface(signatures)}, file, indent=2)
       file.write("\n")
   return output_dir
+
+
+def is_whole(path: str) -> bool:
+  """Whether a folder has the files of an exported encoder, none of them empty.
+
+  Args:
+    path: path of the folder; it may be missing.
+  """
+  files = (MODEL_FILE, "variables/variables.index", PROVENANCE_FILE)
+  try:
+    return all(os.path.getsize(os.path.join(path, name)) for name in files)
+  except OSError:
+    return False
+
+
+def has_nothing_else(path: str) -> bool:
+  """Whether a folder holds only files that an export writes, or none.
+
+  Args:
+    path: path of an existing folder.
+  """
+  return set(os.listdir(path)) <= _PARTS
 
 
 def _as_dict(function: Callable, name: str) -> Callable:

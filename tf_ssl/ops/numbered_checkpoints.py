@@ -7,6 +7,7 @@ names for patterns, and cannot tell damage from another model.
 
 import os
 import pathlib
+import re
 import shutil
 
 import tensorflow as tf
@@ -16,6 +17,11 @@ from tf_ssl.ops import workdir
 
 NAME = "step"
 STATE_FILE = "checkpoint"  # Where `tf.train.latest_checkpoint` looks.
+_TEMPORARY_FILE = re.compile(
+  r"checkpoint\.tmp[0-9a-f]{32}"
+  r"|step-[0-9]+\.(index|data-[0-9]+-of-[0-9]+)\.tempstate[0-9]+"
+)
+_TEMPORARY_FOLDER = re.compile(r"step-[0-9]+_temp")
 
 
 class DamagedError(Exception):
@@ -108,6 +114,32 @@ def write(
   return str(path)
 
 
+def remove_unfinished(folder: workdir.Path) -> None:
+  """Removes checkpoints whose writing was killed, and TensorFlow's temporaries.
+
+  TensorFlow moves the data to their place, writes the index, and then removes
+  its temporary folder, which therefore tells an unfinished checkpoint from one
+  that was damaged later.
+
+  Args:
+    folder: path of the folder; nobody may be writing there.
+  """
+  folder = pathlib.Path(folder)
+  for path in folder.iterdir() if folder.is_dir() else ():
+    if _TEMPORARY_FILE.fullmatch(path.name):
+      path.unlink()
+    elif _TEMPORARY_FOLDER.fullmatch(path.name):
+      prefix = path.with_name(path.name.removesuffix("_temp"))
+      try:
+        check_whole(str(prefix))
+      except DamagedError:
+        _remove(prefix)
+      if path.is_symlink():
+        path.unlink()
+      else:
+        shutil.rmtree(path, ignore_errors=True)
+
+
 def restore(checkpoint: tf.train.Checkpoint, path: str) -> None:
   """Restores every variable of `checkpoint`.
 
@@ -173,7 +205,6 @@ def _remove(path: pathlib.Path) -> None:
   for file in (
     path.with_name(f"{path.name}.index"),
     *path.parent.glob(f"{path.name}.data-*"),
-    *path.parent.glob(f"{path.name}.tempstate*"),
   ):
     file.unlink(missing_ok=True)
   shutil.rmtree(path.with_name(f"{path.name}_temp"), ignore_errors=True)

@@ -128,7 +128,7 @@ class Checkpoints:
     folder = self._restore_from
     state_file = numbered_checkpoints.STATE_FILE
     remains = [
-      *folder.glob(f"{numbered_checkpoints.NAME}-*"),
+      *folder.glob(f"{numbered_checkpoints.NAME}-[0-9]*"),
       folder / state_file,
     ]
     if not damaged and not any(map(os.path.lexists, remains)):

@@ -12,7 +12,8 @@ import sys
 from collections.abc import Iterator, Mapping
 
 from tf_ssl import errors
-from tf_ssl.ops import environment, home, workdir
+from tf_ssl.export import saved_model
+from tf_ssl.ops import environment, home, numbered_checkpoints, workdir
 from tf_ssl.training.distributed import cluster as cluster_lib
 from tf_ssl.training.distributed import distribution
 
@@ -27,19 +28,7 @@ _TEMPORARY = re.compile(
   r"|sprite\.png|labels\.tsv|features\.tsv|projector_config\.pbtxt)"
   r"(\.[0-9a-z]+)?\.tmp"
 )
-# Those that TensorFlow makes for a checkpoint.
-_PART_OF_CHECKPOINT = re.compile(
-  r"step-[0-9]+(_temp|\.(index|data-[0-9]+-of-[0-9]+)\.tempstate[0-9]+)"
-  r"|checkpoint\.tmp[0-9a-f]{32}"
-)
 _PARTIAL_MODEL = re.compile(r"saved_model\.partial-[0-9]+")
-_PARTS_OF_MODEL = {
-  "assets",
-  "fingerprint.pb",
-  "provenance.json",
-  "saved_model.pb",
-  "variables",
-}
 
 
 class RunDirectory:
@@ -101,9 +90,7 @@ class RunDirectory:
   def _remove_temporaries(self):
     """Removes what a killed run left half written; nobody else writes here."""
     for folder in (self.checkpoints, self.checkpoints / "best"):
-      for path in _entries(folder):
-        if _PART_OF_CHECKPOINT.fullmatch(path.name):
-          _remove(path)
+      numbered_checkpoints.remove_unfinished(folder)
     for folder in (
       self.path,
       self.checkpoints,
@@ -266,7 +253,7 @@ def _is_partial_model(path: pathlib.Path) -> bool:
     _PARTIAL_MODEL.fullmatch(path.name)
     and path.is_dir()
     and not path.is_symlink()
-    and set(os.listdir(path)) <= _PARTS_OF_MODEL
+    and saved_model.has_nothing_else(str(path))
   )
 
 
