@@ -17,15 +17,18 @@ import tensorflow as tf
 from tf_ssl import errors
 from tf_ssl.augment import jigsaw, recipes
 from tf_ssl.encoders import resnet
+from tf_ssl.export import saved_model
 from tf_ssl.methods import hybrid, moco, pirl, supervised
 from tf_ssl.training import (
   assembly,
   metrics_log,
   non_finite,
   pretrain,
+  run_directory,
   settings,
   summary,
 )
+from tf_ssl.training.distributed import cluster
 from tf_ssl.training.monitors import labeled, projector, representation, views
 
 pytestmark = pytest.mark.slow
@@ -162,6 +165,96 @@ def test_a_finished_run_is_not_trained_again(finished):
   before = metrics.read_bytes()
   assert run(run_settings, result.model_dir).after == result.after
   assert metrics.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+  "name, content",
+  [
+    ("run.json", b""),
+    ("run.json", b'{"command": "the'),
+    ("metrics.jsonl", b""),
+    ("metrics.jsonl", b'{"step": 0, "knn_acc'),
+    ("saved_model/saved_model.pb", b""),
+    ("saved_model/provenance.json", None),
+    ("checkpoints/checkpoint", None),
+    ("checkpoints/checkpoint", b"\0\xff"),
+  ],
+)
+def test_a_finished_run_with_a_damaged_file_stays_finished(
+  finished, tmp_path, name, content
+):
+  run_settings, result = finished
+  model_dir = tmp_path / "a[1]"
+  shutil.copytree(result.model_dir, model_dir)
+  (model_dir / name).unlink()
+  if content is not None:
+    (model_dir / name).write_bytes(content)
+  again = run(run_settings, model_dir)
+  assert again.finished and again.step == 6
+  assert again.checkpoint == str(model_dir / "checkpoints" / "step-6")
+  assert summary.lines(again)
+  assert saved_model.is_whole(again.saved_model)
+  record = json.loads((model_dir / "run.json").read_text())
+  assert record["step"] == 6 and record["data"]["count"] == 24
+
+
+def test_a_run_whose_checkpoints_are_gone_is_not_started_again(
+  finished, tmp_path
+):
+  run_settings, result = finished
+  model_dir = tmp_path / "run"
+  shutil.copytree(result.model_dir, model_dir)
+  shutil.rmtree(model_dir / "checkpoints")
+  before = (model_dir / "metrics.jsonl").read_bytes()
+  with pytest.raises(errors.UsageError, match="step 6.*--overwrite"):
+    run(run_settings, model_dir)
+  assert (model_dir / "metrics.jsonl").read_bytes() == before
+
+
+def test_a_tensorboard_folder_that_cannot_be_written_is_named(tmp_path):
+  model_dir = tmp_path / "run"
+  model_dir.mkdir()
+  (model_dir / "operative_config.gin").write_text(CONFIG)
+  (model_dir / "tensorboard").write_text("a file")
+  images = write_images(tmp_path / "images", 8)
+  with pytest.raises(errors.UsageError, match="run/tensorboard.*--model_dir"):
+    run(tiny(images), model_dir)
+
+
+def test_another_encoder_is_refused_and_all_checkpoints_stay(
+  finished, tmp_path
+):
+  run_settings, result = finished
+  model_dir = tmp_path / "run"
+  shutil.copytree(result.model_dir, model_dir)
+  before = sorted(path.name for path in (model_dir / "checkpoints").iterdir())
+  wider = tiny(
+    run_settings.images,
+    method=functools.partial(
+      moco.build_moco,
+      encoder=functools.partial(resnet.resnet18, width=1 / 8, stem="small"),
+      queue_size=16,
+    ),
+  )
+  with pytest.raises(errors.UsageError, match="step-6.*--model_dir"):
+    run(wider, model_dir)
+  after = sorted(path.name for path in (model_dir / "checkpoints").iterdir())
+  assert after == before
+
+
+def test_the_folder_is_locked_before_the_images_are_read(tmp_path):
+  model_dir = tmp_path / "run"
+  with run_directory.locked(str(model_dir), cluster.read()):
+    with pytest.raises(errors.UsageError, match=f"{os.getpid()}"):
+      run(tiny(str(tmp_path / "no images")), model_dir)
+  (tmp_path / "thesis").mkdir()
+  (tmp_path / "thesis" / "text").write_text("years of work")
+  with pytest.raises(errors.UsageError, match="thesis.*--model_dir"):
+    run(tiny(str(tmp_path / "no images")), tmp_path / "thesis")
+  assert os.listdir(tmp_path / "thesis") == ["text"]
+  with pytest.raises(errors.UsageError, match="no images"):
+    run(tiny(str(tmp_path / "no images")), tmp_path / "new")
+  assert not (tmp_path / "new").exists()
 
 
 def test_other_images_are_refused(tmp_path):

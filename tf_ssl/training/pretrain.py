@@ -114,7 +114,8 @@ class _Run:
     self._events = event_files.EventFiles(
       directory.tensorboard, run_directory.ARGUMENT
     )
-    self._writer = tf.summary.create_file_writer(str(directory.tensorboard))
+    with workdir.writable(directory.tensorboard, run_directory.ARGUMENT):
+      self._writer = tf.summary.create_file_writer(str(directory.tensorboard))
     self._context = monitors_base.Context(
       method=model,
       writer=self._writer,
@@ -232,10 +233,11 @@ class _Run:
 
   def _start_monitors(self, config: str) -> Callable[[list[dict]], None]:
     """Starts the monitors; returns a function to call with all records."""
-    notes.write_config(self._writer, config)
     examples = self._batches.records.examples
-    if examples is not None and examples.tracks_per_video is not None:
-      notes.write_tracks(self._writer, examples.tracks_per_video)
+    with workdir.writable(self._directory.tensorboard, run_directory.ARGUMENT):
+      notes.write_config(self._writer, config)
+      if examples is not None and examples.tracks_per_video is not None:
+        notes.write_tracks(self._writer, examples.tracks_per_video)
     with self._batches.reading():
       for monitor in self._settings.all_monitors:
         monitor.start(self._context)
@@ -348,7 +350,7 @@ class _Run:
     exported = None
     if step >= settings.steps and self._cluster.is_chief:
       exported = str(directory.saved_model)
-    if exported and not os.path.exists(exported):
+    if exported and not saved_model.is_whole(exported):
       model = self._model
       if not isinstance(model.distribute_strategy, _ONE_DEVICE):
         model, _, _ = assembly.restore_method(settings, checkpoint)
@@ -359,6 +361,9 @@ class _Run:
         provenance=provenance.provenance(
           str(directory.path), checkpoint=checkpoint
         ),
+        # One that a power cut has damaged.
+        overwrite=os.path.isdir(exported)
+        and saved_model.has_nothing_else(exported),
         argument=run_directory.ARGUMENT,
       )
     before, after = {}, {}
