@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from tf_ssl.video.decoding import decode, frames, pyav_reader
+from tf_ssl.video.decoding import decode, frames, packet_index, pyav_reader
 from tf_ssl.video.source import videos
 
 # Prints the growth of peak memory, KiB.
@@ -215,6 +215,32 @@ def test_a_film_that_begins_between_keyframes_has_the_frames_shown(clip):
   _frames_equal_a_plain_decode(video)
 
 
+def _hide(video, number):
+  """Marks a frame of VP8 as only referred to, as encoders do."""
+  path = pathlib.Path(video.path)
+  with av.open(video.path) as container:
+    packets = [bytes(packet) for packet in container.demux(video=0)]
+  content = path.read_bytes()
+  at = content.find(packets[number])
+  assert at > 0 and content[at] & 0x10
+  hidden = bytes([content[at] & ~0x10])
+  path.write_bytes(content[:at] + hidden + content[at + 1 :])
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_frames_that_are_never_shown_have_no_number(
+  clip, monkeypatch, is_known
+):
+  video = clip("a.webm", codec="libvpx", count=20, size=(160, 96))
+  _hide(video, 4)
+  if not is_known:  # As with other codecs: the first frames tell.
+    monkeypatch.setattr(packet_index, "_is_hidden", lambda *args: False)
+  _frames_equal_a_plain_decode(video)
+  with pyav_reader.PyavReader(video) as reader:
+    assert len(reader.times) == 19
+    np.testing.assert_allclose(reader.times[3:5], [0.12, 0.2])
+
+
 # Files of libx264 with its usual settings differ from run to run.
 _X264 = {
   "codec": "libx264",
@@ -270,6 +296,19 @@ def test_the_frames_of_a_damaged_film_do_not_depend_on_the_threads(clip, name):
   assert len(shown[0]) < 60
 
 
+@pytest.mark.parametrize("num_threads", [0, 1, 4])
+def test_damage_in_mpeg_2_is_found_by_any_number_of_threads(clip, num_threads):
+  """Threads that share a frame would patch it and say nothing."""
+  intact = clip("a.mpg", codec="mpeg2video", count=60, size=(160, 96))
+  truth = _plain(intact.path)
+  _damage(intact, 0.8)
+  with pyav_reader.PyavReader(intact, num_threads=num_threads) as reader:
+    found = list(reader.frames(range(60), skip_missing=True))
+  assert 30 < len(found) < 60
+  for frame in found:
+    np.testing.assert_array_equal(frame.image, truth[frame.number])
+
+
 def test_lost_frames_are_counted_among_those_requested(clip):
   video = clip("a.mp4", count=60, gop=60, size=(160, 96), **_MPEG4)
   _damage(video, 0.4)
@@ -278,8 +317,19 @@ def test_lost_frames_are_counted_among_those_requested(clip):
     lost = 12 - len(found)
     assert 0 < lost < 12
     assert reader.notes == (f"{lost} of 12 frames cannot be decoded",)
-    list(reader.frames([0]))
-    assert reader.notes == ()
+
+
+def test_damage_beside_the_frames_read_is_said(clip):
+  video = clip("a.mp4", count=60, gop=12, size=(160, 96), **_MPEG4)
+  _damage(video, 0.4)
+  with pyav_reader.PyavReader(video) as reader:
+    every = {f.number for f in reader.frames(range(60), skip_missing=True)}
+    intact = sorted(every)
+  with pyav_reader.PyavReader(video) as reader:
+    reader._may_seek = False  # Else it would not meet the damage.
+    assert sum(1 for _ in reader.frames(intact)) == len(intact)
+    (note,) = reader.notes
+    assert "damaged" in note and f"{len(intact)} frames" in note
 
 
 def test_an_intact_film_with_time_stamps_has_no_notes(clip):

@@ -26,6 +26,14 @@ def test_of_two_files_with_one_number_the_first_name_is_used():
   ]
 
 
+def test_gaps_are_steps_longer_than_usual():
+  def count(*numbers):
+    return frame_names.gaps([f"{number:05}.jpg" for number in numbers])
+
+  assert count(*range(10)) == count(*range(0, 50, 5)) == count(3) == 0
+  assert count(1, 2, 3, 5, 6, 9) == 2
+
+
 def test_archives_are_grouped_by_folders_with_two_frames():
   paths = ["b/2.jpg", "b/1.jpg", "a/1.jpg", "1.png", "2.png"]
   paths += ["__MACOSX/c/1.jpg", "__MACOSX/c/2.jpg", ".h/1.jpg", ".h/2.jpg"]

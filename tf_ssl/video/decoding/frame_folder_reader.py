@@ -35,6 +35,7 @@ class FrameFolderReader(frames.Reader):
     """
     self._video = video
     self._archive = None
+    self._gaps: tuple[str, ...] = ()
     self._folder = video.path
     archive, inside = videos.split_archive(video.path)
     try:
@@ -54,6 +55,11 @@ class FrameFolderReader(frames.Reader):
       raise frames.DecodeError(video.name, "it has no numbered images")
     times = np.arange(len(self._files)) / video.folder_fps
     self._part, self.times = pyav_reader.part(video, times)
+    count = frame_names.gaps(self._files)
+    if count:
+      self._gaps = (
+        f"its file numbers have gaps ({count}): times do not count them",
+      )
 
   def close(self) -> None:
     if self._archive is not None:
@@ -88,7 +94,7 @@ class FrameFolderReader(frames.Reader):
         raise frames.DecodeError(
           self._video.name, f"frame {number}, {file!r}, cannot be decoded"
         )
-    self.notes = frames.lost(len(numbers) - count, len(numbers))
+    self.notes = self._gaps + frames.lost(len(numbers) - count, len(numbers))
     if skip_missing and not count:
       raise frames.DecodeError(self._video.name, "no frame can be decoded")
 

@@ -266,7 +266,8 @@ def _is_hidden(packet: av.Packet, stream: av.video.stream.VideoStream) -> bool:
   """Whether a packet holds a frame of VP8 that is only referred to."""
   if stream.codec_context.name != "vp8":
     return False
-  return not bytes(packet)[0] & 0x10
+  is_not_key, is_shown = 0x01, 0x10
+  return bytes(packet)[0] & (is_not_key | is_shown) == is_not_key
 
 
 def _ends_early(packets: Packets, end: float) -> list[str]:

@@ -59,6 +59,7 @@ class PyavReader(frames.Reader):
     self._container, self._stream = None, None
     self._may_seek = True
     self._lost: tuple[str, ...] = ()
+    self._is_damaged = False
     # Numbers of frames by those of their packets, once counting them is not
     # enough: after damage in a file whose index is not exact.
     self._by_packet: dict[int, int] | None = None
@@ -119,6 +120,10 @@ class PyavReader(frames.Reader):
       time = float(self.times[number])
       yield frames.Frame(number, time, self._image(frame, size))
     self._lost = frames.lost(len(numbers) - count, len(numbers))
+    if self._is_damaged and not self._lost:
+      self._lost = (
+        f"it is damaged, but not in the {count} frames that were read",
+      )
     if skip_missing and not count:
       has_size = self._stream.codec_context.width > 0
       hint = "" if has_size else f": of no size, or above {_MAX_PIXELS} px"
@@ -213,7 +218,8 @@ class PyavReader(frames.Reader):
         f" {_MAX_PIXELS} px",
       )
     is_large = context.width * context.height > _LARGE
-    stream.thread_type = "AUTO"
+    # Threads that share a frame hide damage, which they patch, in MPEG-2.
+    stream.thread_type = "FRAME"
     context.thread_count = 1 if is_large else self._num_threads
     context.options = _LIMITS
     return stream
@@ -308,7 +314,7 @@ class PyavReader(frames.Reader):
         if packet.is_corrupt and not self._is_joined:
           is_intact = False
         if not is_intact:
-          self._stop_counting()
+          self._note_damage()
           continue
       try:
         decoded = self._stream.decode(packet)
@@ -317,13 +323,14 @@ class PyavReader(frames.Reader):
           raise _ThreadsError from error
         self._stream.codec_context.flush_buffers()
         is_intact = False
-        self._stop_counting()
+        self._note_damage()
         continue
       for frame in decoded:
         self.num_decoded += 1
         number = self._number(frame, count)
         count += 1
         if number is not None and number > latest and not frame.is_corrupt:
+          self._is_damaged |= number > latest + 1 and not self._has_sought
           latest = number
           yield number, frame
 
@@ -360,8 +367,9 @@ class PyavReader(frames.Reader):
       return count
     return self._by_packet.get(frame.pts)
 
-  def _stop_counting(self) -> None:
-    """Finds out, after damage, which packet holds which frame."""
+  def _note_damage(self) -> None:
+    """Finds out which packet holds which frame, if frames were counted."""
+    self._is_damaged = True
     if not self.index.is_exact and self._by_packet is None:
       shown = [packet for packet, _ in self._shown()]
       # Where two frames have one packet, they cannot be told apart.

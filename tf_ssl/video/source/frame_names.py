@@ -1,5 +1,6 @@
 """Selects and orders the frames of a video among the files of a folder."""
 
+import itertools
 import posixpath
 import re
 from collections.abc import Iterable
@@ -37,6 +38,18 @@ def in_order(names: Iterable[str]) -> list[str]:
     return []
   longest = min(series, key=lambda prefix: (-len(series[prefix]), prefix))
   return [name for _, name in sorted(series[longest].items())]
+
+
+def gaps(names: Iterable[str]) -> int:
+  """Number of places where frames are missing between equal steps.
+
+  Args:
+    names: file names from `in_order`.
+  """
+  numbers = [int(_FRAME.fullmatch(name)["number"]) for name in names]
+  steps = [after - number for number, after in itertools.pairwise(numbers)]
+  usual = sorted(steps)[len(steps) // 2] if steps else 0
+  return sum(step > usual for step in steps)
 
 
 def by_folder(paths: Iterable[str]) -> dict[str, list[str]]:
