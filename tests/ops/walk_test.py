@@ -62,6 +62,23 @@ def test_a_pipe_is_counted_and_not_opened(tmp_path):
   assert _walked(str(tmp_path)) == (["a.jpg"], {"pipe": 1})
 
 
+def test_a_folder_that_cannot_be_listed_is_counted_unless_it_is_the_root(
+  tmp_path, monkeypatch
+):
+  _touch(tmp_path, "a.jpg", "closed/b.jpg")
+  scandir = os.scandir
+
+  def refuse(path):
+    if str(path).rstrip("/").endswith("closed"):
+      raise PermissionError(13, "Permission denied", path)
+    return scandir(path)
+
+  monkeypatch.setattr(os, "scandir", refuse)
+  assert _walked(str(tmp_path)) == (["a.jpg"], {"unreadable folder": 1})
+  with pytest.raises(PermissionError):
+    _walked(str(tmp_path / "closed"))
+
+
 def test_kinds_are_extensions_in_lower_case():
   assert walk.kind("b/a.JPG") == ".jpg"
   assert walk.kind("README") == "no extension"

@@ -42,19 +42,26 @@ def walk(
   Args:
     root: folder to search.
     passed: number of things passed over by kind. The walk adds hidden files,
-      hidden and service folders, link loops, pipes and devices.
+      hidden, service and unreadable folders, link loops, pipes and devices.
 
   Yields:
     The path relative to `root`, and the entry of the file.
 
   Raises:
-    OSError: a folder cannot be listed.
+    OSError: `root` cannot be listed.
   """
   start = os.path.realpath(root)
   folders = [(root[:0], frozenset({start}))]
   while folders:
     relative, ancestors = folders.pop()
-    with os.scandir(os.path.join(root, relative)) as entries:
+    try:
+      listing = os.scandir(os.path.join(root, relative))
+    except OSError:
+      if not relative:
+        raise
+      passed["unreadable folder"] += 1
+      continue
+    with listing as entries:
       for entry in entries:
         path = os.path.join(relative, entry.name)
         reason = _passed_over(entry)
