@@ -3,8 +3,8 @@
 Both have M rows, those of the images that could be read, in order:
 
   features/NAME   [M, D] float32, one array per model
-  names           [M] text, path of the image below the root, or its position
-                  in a shard
+  names           [M] text, path of the image below the root (`os.fsencode`
+                  gives its bytes), or its position in a shard
   index           [M] int64, ascending, position of the image among all images
   labels          [M] int32, class ids, -1 if unknown; absent without labels
   boxes           [M, 4] int32, region that was cropped, xmin ymin xmax ymax in

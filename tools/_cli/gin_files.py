@@ -10,7 +10,7 @@ import gin
 from gin import config_parser
 
 from tf_ssl import errors
-from tf_ssl.ops import encodings
+from tf_ssl.ops import encodings, names
 
 from . import (
   gin_checks,
@@ -74,6 +74,11 @@ class _Reader:
       self._read(_text(path), source, path)
 
   def read_text(self, text: str, source: str) -> None:
+    errors.require(
+      text.encode(errors="replace") == text.encode(errors="surrogatepass"),
+      f"{names.escaped(source)}: expected UTF-8; rename the file or folder, or"
+      " reach it through a link",
+    )
     with gin_errors.explained(source, imported=self.imports):
       self._read(text, source, None)
 

@@ -238,5 +238,10 @@ def test_a_file_that_is_not_text_is_refused(folder):
     _run(files=["latin.gin"])
 
 
+def test_a_binding_that_is_not_utf_8_is_refused():
+  with pytest.raises(errors.UsageError, match=r"IMAGES='\\xff': .*UTF-8"):
+    _run("IMAGES='\udcff'")
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))
