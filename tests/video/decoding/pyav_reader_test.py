@@ -1,8 +1,6 @@
 """Tests of tf_ssl.video.decoding.pyav_reader."""
 
 import pathlib
-import resource
-import struct
 import subprocess
 import sys
 
@@ -10,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from tf_ssl.video.decoding import decode, frames, packet_index, pyav_reader
+from tf_ssl.video.decoding import decode, packet_index, pyav_reader
 from tf_ssl.video.source import videos
 
 # Prints the growth of peak memory, KiB.
@@ -368,59 +366,6 @@ def test_the_rate_of_a_bare_stream_is_a_guess_whatever_its_name(clip):
   shown, notes = _notes(videos.Video(str(path), "a.mp4"))
   assert shown == list(range(20))
   assert "10 frames per second, a guess" in notes
-
-
-@pytest.mark.parametrize(
-  "error",
-  [
-    UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
-    MemoryError(),
-    OverflowError("too large"),
-    KeyError("codec"),
-  ],
-  ids=lambda error: type(error).__name__,
-)
-def test_whatever_opening_raises_names_the_film(clip, monkeypatch, error):
-  video = clip("a.mp4", count=3)
-
-  def fail(*args, **kwargs):
-    raise error
-
-  monkeypatch.setattr(pyav_reader.av, "open", fail)
-  with pytest.raises(frames.DecodeError, match="a.mp4: .*opened") as caught:
-    pyav_reader.PyavReader(video)
-  assert caught.value.__cause__ is error
-
-
-def _with_size(path, marker, offset, layout, sides):
-  content = bytearray(path.read_bytes())
-  at = content.find(marker)
-  while at >= 0:
-    struct.pack_into(layout, content, at + offset, *sides)
-    at = content.find(marker, at + 1)
-  path.write_bytes(content)
-
-
-@pytest.mark.parametrize(
-  "name, codec, pixels, place",
-  [
-    ("a.gif", "gif", "rgb8", (b"GIF8", 6, "<HH", (65535, 65535))),
-    ("a.avi", "rawvideo", "yuv420p", (b"strf", 12, "<ii", (65500, 65500))),
-    ("a.avi", "mjpeg", "yuvj420p", (b"\xff\xc0", 5, ">HH", (65500, 65500))),
-    ("a.webm", "libvpx", "yuv420p", (b"\x9d\x01\x2a", 3, "<HH", (16383,) * 2)),
-  ],
-)
-def test_enormous_frames_are_refused_before_they_are_allocated(
-  clip, name, codec, pixels, place
-):
-  video = clip(name, codec=codec, pixels=pixels, count=3)
-  _with_size(pathlib.Path(video.path), *place)
-  before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-  with pytest.raises(frames.DecodeError, match=f"{name}: "):
-    with pyav_reader.PyavReader(video) as reader:
-      list(reader.frames(range(3), skip_missing=True))
-  grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-  assert grown < 100_000, f"{grown} KiB"
 
 
 if __name__ == "__main__":

@@ -1,28 +1,15 @@
 """Reads video files with PyAV, decoding only what a request needs."""
 
 import itertools
-import os
 from collections.abc import Callable, Iterable, Iterator
 
 import av
 import numpy as np
 
-from tf_ssl.video.decoding import frames, packet_index
+from tf_ssl.video.decoding import film, frames, packet_index
 from tf_ssl.video.source import videos
 
-# Accepted formats, whatever the file name. Playlists are excluded, since they
-# make FFmpeg open other files and URLs, and so are formats that match any text.
-_FORMATS = (
-  "3g2,3gp,asf,avi,dv,flv,gif,h264,hevc,ivf,m4a,m4v,matroska,mj2,mjpeg,mov,mp4,"
-  "mpeg,mpegts,mpegvideo,mxf,nut,ogg,rm,webm,wtv"
-)
-# Size limit of a frame, 8192 x 8192 px: a header may claim any size.
-_MAX_PIXELS = 2**26
-_LIMITS = {"max_pixels": str(_MAX_PIXELS)}
-_LARGE = 2**24  # Frames of more pixels are decoded by one thread.
 _HEAD = 8  # Number of frames by which an index is checked.
-# Codecs of cover pictures.
-_STILL = {"bmp", "gif", "mjpeg", "png", "tiff", "webp"}
 
 
 class PyavReader(frames.Reader):
@@ -126,7 +113,7 @@ class PyavReader(frames.Reader):
       )
     if skip_missing and not count:
       has_size = self._stream.codec_context.width > 0
-      hint = "" if has_size else f": of no size, or above {_MAX_PIXELS} px"
+      hint = "" if has_size else f": of no size, or above {film.MAX_PIXELS} px"
       raise frames.DecodeError(
         self._video.name, f"no frame can be decoded{hint}"
       )
@@ -166,63 +153,13 @@ class PyavReader(frames.Reader):
   def _open(self) -> None:
     """Opens the file again, at its start."""
     self.close()
-    self._container, self._stream = self._opened()
+    self._container, self._stream = film.open_film(
+      self._video, num_threads=self._num_threads
+    )
     # Makes a damaged frame an error; by default it is patched from the last.
-    options = {**_LIMITS, "err_detect": "explode"}
+    options = {**film.LIMITS, "err_detect": "explode"}
     self._stream.codec_context.options = options
     self._has_sought = False
-
-  def _opened(self):
-    """Returns the open file and its stream, ready to decode.
-
-    Raises:
-      DecodeError: it is not a video, or its frames are too large.
-    """
-    path = os.path.abspath(self._video.path)
-    container = None
-    try:
-      if not os.path.getsize(path):
-        raise frames.DecodeError(self._video.name, "empty file")
-      container = av.open(
-        path,
-        options=_LIMITS,
-        container_options={"format_whitelist": _FORMATS},
-        metadata_errors="replace",  # A title may be in any encoding.
-      )
-      return container, self._film(container)
-    except Exception as error:  # The file may hold anything.
-      if container is not None:
-        container.close()
-      if isinstance(error, frames.DecodeError):
-        raise
-      raise frames.DecodeError(
-        self._video.name, f"cannot be opened as a video ({frames.why(error)})"
-      ) from error
-
-  def _film(self, container):
-    streams = [
-      stream
-      for stream in container.streams.video
-      if not stream.disposition & av.stream.Disposition.attached_pic
-    ]
-    if not streams or streams[0].codec_context is None:
-      raise frames.DecodeError(
-        self._video.name, "no video stream that can be decoded"
-      )
-    stream = _without_covers(streams)
-    context = stream.codec_context
-    if context.width * context.height > _MAX_PIXELS:
-      raise frames.DecodeError(
-        self._video.name,
-        f"its frames are {context.width}x{context.height} px; expected at most"
-        f" {_MAX_PIXELS} px",
-      )
-    is_large = context.width * context.height > _LARGE
-    # Threads that share a frame hide damage, which they patch, in MPEG-2.
-    stream.thread_type = "FRAME"
-    context.thread_count = 1 if is_large else self._num_threads
-    context.options = _LIMITS
-    return stream
 
   def _packets(self, *, numbered: bool = False) -> packet_index.Packets:
     return packet_index.Packets(
@@ -340,7 +277,9 @@ class PyavReader(frames.Reader):
     Yields:
       For each frame the number of its packet and the time stamp.
     """
-    container, stream = self._opened()
+    container, stream = film.open_film(
+      self._video, num_threads=self._num_threads
+    )
     with container:
       packets = packet_index.Packets(
         container, stream, self._on_progress, numbered=True
@@ -381,10 +320,16 @@ class PyavReader(frames.Reader):
   def _image(self, frame: av.VideoFrame, size: int | None) -> np.ndarray:
     height, width = frames.scaled_size(frame.height, frame.width, size)
     interpolation = "AREA" if height < frame.height else None
-    rgb = self._reformatter.reformat(
-      frame, width, height, "rgb24", interpolation=interpolation
-    )
-    image = rgb.to_ndarray()
+    try:
+      rgb = self._reformatter.reformat(
+        frame, width, height, "rgb24", interpolation=interpolation
+      )
+      image = rgb.to_ndarray()
+    except Exception as error:  # The file may hold anything.
+      raise frames.DecodeError(
+        self._video.name,
+        f"its frames cannot be converted to RGB ({frames.why(error)})",
+      ) from error
     self.rotation = round(frame.rotation / 90) % 4 * 90
     if not self.rotation:
       return image
@@ -393,15 +338,6 @@ class PyavReader(frames.Reader):
 
 class _ThreadsError(Exception):
   """A damaged packet met several decoding threads."""
-
-
-def _without_covers(streams):
-  """Returns the first stream that is no cover picture, else the first."""
-  for stream in streams:
-    context = stream.codec_context
-    if context is not None and context.name not in _STILL:
-      return stream
-  return streams[0]
 
 
 def part(video: videos.Video, times: np.ndarray) -> tuple[range, np.ndarray]:
