@@ -179,6 +179,13 @@ def test_weights_that_are_nan_are_refused(tmp_path):
     load.load_model(path, preprocessing="0..1")
 
 
+def test_a_single_dense_layer_on_the_images_is_the_output(tmp_path):
+  nodes = [helper.make_node("MatMul", ["images", "weights"], ["scores"])]
+  path = _save(tmp_path / "a.onnx", ["B", "H", "W", 3], nodes)
+  found = load.load_model(path, preprocessing="0..255")
+  assert found.description.layer == "scores" and found.description.width == 4
+
+
 def test_a_graph_that_is_a_loop_is_refused(tmp_path):
   nodes = [
     helper.make_node("Relu", ["scores"], ["other"]),

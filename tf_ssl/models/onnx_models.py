@@ -221,6 +221,7 @@ def _check_location(tensor: Any, path: str) -> None:
 def _before_classifier(graph) -> tuple[str, str] | None:
   """The features' name and the reason; None without a classifier."""
   makers = {name: node for node in graph.node for name in node.output}
+  known = set(makers)
   constants = {tensor.name for tensor in graph.initializer}
   constants |= {
     name
@@ -239,6 +240,8 @@ def _before_classifier(graph) -> tuple[str, str] | None:
     if node.op_type in _DENSE and dense is None:
       dense = given[0], "before the last dense layer"
     tensor = given[0]
+  if dense is not None and dense[0] not in known:
+    return None  # The layer reads the images.
   return dense
 
 

@@ -172,6 +172,23 @@ def test_bad_arguments_are_named(start, change, message):
     start(**change)[0].measure(0)
 
 
+def test_classes_are_matched_by_name(start, tmp_path, caplog):
+  test = tmp_path / "renamed"
+  _folder(test, 8, seed=1)
+  (test / "0").rename(test / "new")  # Sorted last: red is 1 here, blue 0.
+  found = start(test=str(test))[0].measure(0)
+  assert found["knn_accuracy"] == found["linear_accuracy"] == 0.5
+  assert "online kNN: 1 of 3 classes have no train images: 'new'" in caplog.text
+
+
+def test_a_single_class_is_refused_before_training(start, tmp_path):
+  train = tmp_path / "single"
+  _folder(train, 12, seed=0)
+  (train / "1").rename(tmp_path / "elsewhere")
+  with pytest.raises(errors.UsageError, match="LABELLED_IMAGES has a single"):
+    start(train=str(train))
+
+
 def test_images_without_labels_are_refused(start, tmp_path):
   flat = _folder(tmp_path / "flat", 4, seed=0, labeled=False)
   with pytest.raises(errors.UsageError, match="flat"):

@@ -8,6 +8,7 @@ import tensorflow as tf
 from tf_ssl import errors
 from tf_ssl.datasets import open_images
 from tf_ssl.datasets import records as records_lib
+from tf_ssl.evaluation import labeled_sets, sanity
 from tf_ssl.evaluation.knn import classifier
 from tf_ssl.evaluation.linear import logistic
 from tf_ssl.input_pipeline import labeled_images
@@ -17,6 +18,7 @@ from tf_ssl.training.monitors import base
 _INVERSE_PENALTY = 0.1  # C of the probe, as scikit-learn defines it [ours].
 _TOLERANCE = 1e-4  # Of the probe's gradient; scikit-learn's default.
 _ITERATIONS = 200
+_MACROS = ("LABELLED_IMAGES", "HELD_OUT_IMAGES")
 
 Source = str | Callable[[], str | records_lib.ImageRecords] | None
 
@@ -67,7 +69,7 @@ class LabeledImages(base.Monitor):
       )
     self.every = base.check_every(every)
     self.best_metric = None if train is None else "knn_accuracy"
-    self._sources = {"LABELLED_IMAGES": train, "HELD_OUT_IMAGES": test}
+    self._sources = dict(zip(_MACROS, (train, test), strict=True))
     self._k = k
     self._temperature = temperature
     self._linear_probe = linear_probe
@@ -81,15 +83,21 @@ class LabeledImages(base.Monitor):
     """Opens the two sets of images.
 
     Raises:
-      UsageError: a source is missing, empty or unlabeled.
+      UsageError: a source is missing, empty or unlabeled, or the training
+        images have a single class.
     """
     super().start(context)
     if self._off:
       return
     self._features = feature_extractor.FeatureExtractor(context.encoder)
+    train, test = (
+      _open(source, named_by) for named_by, source in self._sources.items()
+    )
     self._train, self._test = (
-      open_dataset(source, context, self._image_size, named_by)[0]
-      for named_by, source in self._sources.items()
+      open_dataset(records, context, self._image_size, named_by)[0]
+      for named_by, records in zip(
+        self._sources, (train, _matched(train, test)), strict=True
+      )
     )
 
   def measure(self, step: int) -> Mapping[str, float]:
@@ -153,15 +161,52 @@ def open_dataset(
   Returns:
     Dataset of `batches.LabeledImage` batches, and the names of the classes.
   """
-  records = source
-  if isinstance(source, str):
-    records = open_images.open_images(source, labeled=True, named_by=named_by)
+  records = _open(source, named_by)
   dataset = labeled_images.labeled_images(
     records,
     image_size=image_size or context.image_size,
     batch_size=context.batch_size,
   )
   return dataset, records.class_names
+
+
+def _open(
+  source: str | records_lib.ImageRecords, named_by: str
+) -> records_lib.ImageRecords:
+  if isinstance(source, str):
+    return open_images.open_images(source, labeled=True, named_by=named_by)
+  return source
+
+
+def _matched(
+  train: records_lib.ImageRecords, test: records_lib.ImageRecords
+) -> records_lib.ImageRecords:
+  """Test images with the class numbers of the training images, by name.
+
+  Raises:
+    UsageError: the training images have a single class.
+  """
+  if train.labels is None or test.labels is None:
+    return test  # `open_dataset` refuses it.
+  names = list(dict.fromkeys((*train.class_names, *test.class_names)))
+  if train.class_names and test.class_names != train.class_names:
+    labeled_sets.check_named("HELD_OUT_IMAGES", test)
+    ids = np.array([names.index(name) for name in test.class_names], np.int32)
+    if len(ids):
+      labels = np.where(test.labels < 0, -1, ids[test.labels])
+      test = test._replace(labels=labels, class_names=tuple(names))
+  counts = [
+    np.bincount(each.labels[each.labels >= 0]) for each in (train, test)
+  ]
+  found = sanity.check_classes(
+    *(
+      {str(names[i] if names else i): n for i, n in enumerate(each.tolist())}
+      for each in counts
+    ),
+    sources=_MACROS,
+  )
+  sanity.warned("online kNN", found)
+  return test
 
 
 def _linear_accuracy(train, train_labels, test, test_labels) -> float:
