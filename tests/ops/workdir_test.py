@@ -289,7 +289,9 @@ def test_kill_9_releases_the_lock(tmp_path):
     holder.stdout.close()
 
 
-@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS])
+@pytest.mark.parametrize(
+  "code", [errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL]
+)
 def test_a_file_system_without_locks_is_warned_about_once(
   tmp_path, monkeypatch, code
 ):
@@ -301,6 +303,17 @@ def test_a_file_system_without_locks_is_warned_about_once(
     with workdir.locked(tmp_path, "--out"):
       (tmp_path / "file").write_text("written")
   assert len(warned) == 1
+
+
+@pytest.mark.parametrize("code", [errno.EAGAIN, errno.EACCES])
+def test_a_lock_of_another_machine_is_in_use(tmp_path, monkeypatch, code):
+  def flock(*ignored):
+    raise OSError(code, os.strerror(code))
+
+  monkeypatch.setattr(workdir.fcntl, "flock", flock)
+  with pytest.raises(errors.UsageError, match=f"{tmp_path} is in use.*--out"):
+    with workdir.locked(tmp_path, "--out"):
+      pytest.fail("must not be reached")
 
 
 def test_a_lock_file_that_its_holder_removes_locks_nobody_in(tmp_path):

@@ -30,8 +30,6 @@ _HALVES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 LOCK_FILE = ".lock"
 # Wildcards, and bytes of a file name that are not UTF-8.
 _NOT_FOR_TENSORFLOW = re.compile("[\\[\\]*?\\\\\ud800-\udfff]")
-# Errors of file systems that have no locks, such as some network drives.
-_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS)
 # An error of TensorFlow's file system ends with the operating system's text; a
 # full accelerator raises ResourceExhaustedError, too, but says something else.
 _WRITE_ERRORS = tuple(
@@ -292,7 +290,7 @@ def locked(
           break
         removed, descriptor = descriptor, opened()  # By its last holder.
         os.close(removed)
-      except BlockingIOError:
+      except (BlockingIOError, PermissionError):  # The latter by Samba.
         if wait is None:
           holder = os.pread(descriptor, 32, 0).decode("ascii", "replace")
           raise errors.UsageError(
@@ -301,9 +299,7 @@ def locked(
             f" change {argument}"
           ) from None
         wait()
-      except OSError as error:
-        if error.errno not in _NO_LOCKS:
-          raise
+      except OSError as error:  # Network drives have many errors for it.
         warnings.warn(
           f"{os.fspath(folder)} is on a file system without locks"
           f" ({error.strerror}); start no second process in this folder",
