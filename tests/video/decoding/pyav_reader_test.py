@@ -335,6 +335,15 @@ def test_an_intact_film_with_time_stamps_has_no_notes(clip):
   assert _notes(clip("b.mkv", count=20)) == (list(range(20)), "")
 
 
+def test_a_seek_between_frames_that_need_each_other_is_no_damage(clip, clips):
+  options = {"x264-params": "open-gop=1:bframes=3:keyint=10"}
+  video = clip("a.mkv", count=60, options=options)
+  with pyav_reader.PyavReader(video) as reader:
+    found = list(reader.frames(range(0, 60, 13)))
+    assert [clips.number_of(f.image) for f in found] == list(range(0, 60, 13))
+    assert reader.notes == ()
+
+
 @pytest.mark.parametrize(
   "name, settings, why",
   [

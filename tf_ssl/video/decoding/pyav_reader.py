@@ -256,7 +256,7 @@ class PyavReader(frames.Reader):
       try:
         decoded = self._stream.decode(packet)
       except Exception as error:  # The file may hold anything.
-        if self._num_threads != 1:
+        if self._num_threads != 1 and not self._has_sought:
           raise _ThreadsError from error
         self._stream.codec_context.flush_buffers()
         is_intact = False
@@ -308,7 +308,9 @@ class PyavReader(frames.Reader):
 
   def _note_damage(self) -> None:
     """Finds out which packet holds which frame, if frames were counted."""
-    self._is_damaged = True
+    # After a seek, frames may refer to others before it. What is missing then
+    # is decoded from the start of the file.
+    self._is_damaged |= not self._has_sought
     if not self.index.is_exact and self._by_packet is None:
       shown = [packet for packet, _ in self._shown()]
       # Where two frames have one packet, they cannot be told apart.
