@@ -10,7 +10,7 @@ from tf_ssl import errors
 from tf_ssl.encoders import batch_norm, resnet
 from tf_ssl.evaluation import protocol
 from tf_ssl.export import saved_model
-from tf_ssl.models import load, trainable
+from tf_ssl.models import load, reader, trainable
 from tf_ssl.ops import pixels
 
 
@@ -255,6 +255,25 @@ def test_a_subject_loads_the_network_once(exported):
   assert subject.frozen.description.digest == (
     subject.trainable.description.digest
   )
+
+
+@pytest.mark.parametrize("shape", [[1, 3], [1, -1]])
+def test_a_batch_that_is_fixed_inside_cannot_be_trained(shape):
+  def features(images, training):
+    del training
+    return tf.reshape(tf.reduce_mean(images, [1, 2]), shape)
+
+  described = reader.Reader(
+    "test",
+    features,
+    "output",
+    "",
+    "",
+    preprocessing="0..255",
+    network=lambda: reader.Network(features, None, [], []),
+  )
+  with pytest.raises(errors.UsageError, match="two images"):
+    trainable.TrainableEncoder("a", described, path="a.keras")
 
 
 if __name__ == "__main__":

@@ -74,8 +74,14 @@ class TrainableEncoder:
     self.trainable_variables: Sequence[tf.Variable] = list(
       self._network.trainable_variables
     )
-    with reader_lib.reading(f"model {name!r} ({path}) fails on an image"):
-      features, note = self._vectors(self._probe_image(), False)
+    two = np.repeat(self._probe_image(), 2, axis=0)
+    with reader_lib.reading(f"model {name!r} ({path}) fails on two images"):
+      features, note = self._vectors(two, False)
+    errors.require(
+      features.shape[0] == 2,
+      f"model {name!r} ({path}) gives {tuple(features.shape)} for two images; "
+      "expected [2, D]; training needs a model that takes any number",
+    )
     self.description = image_model.describe(
       name,
       reader,
