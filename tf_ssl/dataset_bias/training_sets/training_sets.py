@@ -222,10 +222,11 @@ def size_of(match_to: str) -> int:
 
 def _folders(class_names: Sequence[str]) -> tuple[str, ...]:
   """Makes class names into folder names: not hidden, no paths, unique."""
-  found: list[str] = []
+  found: dict[str, str] = {}
   for number, class_name in enumerate(class_names):
     name = names_lib.of_file(class_name)
-    if not name or name in found:
+    # Some file systems take "Cat" and "cat" for one name.
+    while not name or name.casefold() in found:
       name = f"{name}_{number}"
-    found.append(name)
-  return tuple(found)
+    found[name.casefold()] = name
+  return tuple(found.values())
