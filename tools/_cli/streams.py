@@ -13,6 +13,7 @@ from absl import logging
 from tf_ssl.ops import names
 
 EXIT_CODE = 128 + 13  # Of a program that SIGPIPE has ended.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _ESCAPE = "tf_ssl_escape"  # Name of the handler for characters without bytes.
 
 
@@ -103,7 +104,7 @@ def _has_no_reader(descriptor: int) -> bool:
 
 def _is_full(error: Exception) -> bool:
   """Whether an error came about because standard output takes no more."""
-  if not isinstance(error, OSError) or error.filename is not None:
+  if not isinstance(error, OSError) or error.errno not in _FULL:
     return False
   try:
     os.write(1, b"\n")
