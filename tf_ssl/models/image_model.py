@@ -173,7 +173,13 @@ class ImageModel:
     Its file allows any number of images, but its computation one.
     """
     self._part(images[:1])  # Raises if the number is not the reason.
-    logging.warning("%s; from now on it gets images one by one", error)
+    logging.warning(
+      "model %r runs on one image but not on %d at once, although its file "
+      "allows any number; from now on it gets images one by one (%s)",
+      self.name,
+      len(images),
+      reader_lib.one_line(error.__cause__ or error),
+    )
     self._reader = self._reader._replace(batch_size=1)
     return self._parts(images)
 
