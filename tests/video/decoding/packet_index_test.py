@@ -102,6 +102,18 @@ def test_a_jump_of_the_time_stamps_is_said_and_does_not_count_for_the_rate(
   assert "86400" in note and "frame 9" in note
 
 
+def test_gaps_of_a_constant_frame_rate_are_said(clip):
+  def notes(name, pts):
+    return _index(clip(name, count=len(pts), pts=pts)).notes
+
+  regular = [40 * number for number in range(40)]
+  assert notes("a.mkv", regular) == ()
+  (note,) = notes("b.mkv", regular[:9] + regular[11:20] + regular[21:])
+  assert "gaps (2)" in note
+  uneven = [40 * number + number // 3 * 100 for number in range(40)]
+  assert notes("c.mkv", uneven) == ()
+
+
 def test_a_file_that_ends_early_is_said(clip):
   for name, settings, announced in (
     ("a.mkv", {}, "announces 2.4 s"),

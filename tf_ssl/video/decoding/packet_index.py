@@ -22,6 +22,9 @@ _RATES = (1e-3, 1e3)  # Lowest and highest rate that is believed.
 _JUMP = (60.0, 1000.0)
 # Fraction of the announced length from which a file counts as complete.
 _COMPLETE = 0.9
+# A frame rate counts as constant if `_COMPLETE` of the gaps between time stamps
+# differ from the usual one by at most this fraction of it.
+_REGULAR = 0.1
 _PROGRESSIVE = {0, 1}  # FFmpeg's field orders: unknown, progressive.
 
 
@@ -216,8 +219,7 @@ def build(name: str, packets: Packets) -> PacketIndex:
   if len(gaps) and not notes:
     end = float(ascending[-1]) * time_base + np.median(gaps)
     notes += _ends_early(packets, end)
-  for row in np.flatnonzero(_jumps(gaps))[:1]:
-    notes.append(f"its time stamps jump by {gaps[row]:g} s after frame {row}")
+  notes += _irregular(gaps)
   return PacketIndex(
     ascending,
     keyframes,
@@ -285,6 +287,28 @@ def _ends_early(packets: Packets, end: float) -> list[str]:
   if length >= _COMPLETE * announced:
     return []
   return [f"its header announces {announced:g} s, it ends at {length:g} s"]
+
+
+def _irregular(gaps: np.ndarray) -> list[str]:
+  """Returns notes about gaps between time stamps that are too long.
+
+  Args:
+    gaps: [T - 1] times between frames, seconds.
+  """
+  jumps = _jumps(gaps)
+  notes = [
+    f"its time stamps jump by {gaps[row]:g} s after frame {row}"
+    for row in np.flatnonzero(jumps)[:1]
+  ]
+  usual = np.median(gaps) if len(gaps) else 0.0
+  is_regular = np.abs(gaps - usual) <= _REGULAR * usual
+  if len(gaps) and is_regular.mean() >= _COMPLETE:
+    count = int((~jumps & (gaps > 1.5 * usual)).sum())
+    if count:
+      notes.append(
+        f"its time stamps have gaps ({count}), as if frames were missing"
+      )
+  return notes
 
 
 def _jumps(gaps: np.ndarray) -> np.ndarray:
