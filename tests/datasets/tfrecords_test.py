@@ -1,4 +1,5 @@
 import gzip
+import pathlib
 import struct
 import sys
 
@@ -203,6 +204,13 @@ def test_files_are_found_by_name_glob_and_folder(tmp_path):
   assert tfrecords.find(f"{tmp_path}/*.tfrecord*") == paths[:2]
   assert tfrecords.find(paths[1]) == paths[1:2]
   assert tfrecords.find(str(tmp_path / "absent")) == []
+
+
+def test_a_path_may_have_any_bytes(tmp_path):
+  file = pathlib.Path(_write(tmp_path / "a.tfrecord", *_images(0, 3)))
+  moved = file.rename(tmp_path / "\udcff\n.tfrecord")
+  found = tfrecords.read([str(moved)], labeled=True)
+  assert found.labels.tolist() == [0, 1, 2]
 
 
 if __name__ == "__main__":

@@ -228,7 +228,8 @@ def _labels(
 
   # -1 if an Example has no label.
   spec = {label_feature: tf.io.FixedLenFeature([], tf.int64, default_value=-1)}
-  examples = tf.data.TFRecordDataset(list(files)).batch(_LABEL_BATCH)
+  paths = [os.fsencode(file) for file in files]
+  examples = tf.data.TFRecordDataset(paths).batch(_LABEL_BATCH)
   batches = examples.map(lambda batch: tf.io.parse_example(batch, spec))
   try:
     labels = np.concatenate(

@@ -45,7 +45,7 @@ def decode_file(path: tf.Tensor) -> tf.Tensor:
       f"reader 'tfio': tensorflow-io does not load ({error}); install "
       "tensorflow-io 0.36, or use reader 'pyav'"
     ) from error
-  contents = tf.io.read_file(path)
+  contents = tf.io.read_file(os.fsencode(path))
   video = tensorflow_io.experimental.ffmpeg.decode_video(contents, 0)
   return tf.ensure_shape(video, [None, None, None, 3])
 
