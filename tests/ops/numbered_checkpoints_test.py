@@ -177,6 +177,14 @@ def test_files_that_are_not_whole_are_damaged(tmp_path, file, change):
     numbered_checkpoints.restore(checkpoint(), path)
 
 
+def test_files_that_may_not_be_read_are_no_damage(tmp_path, monkeypatch):
+  path = write(tmp_path, 1)
+  (tmp_path / "step-1.index").write_bytes(b"")
+  monkeypatch.setattr(numbered_checkpoints.os, "access", lambda *_: False)
+  with pytest.raises(errors.UsageError, match="step-1.index.*permissions"):
+    numbered_checkpoints.restore(checkpoint(), path)
+
+
 def test_missing_data_are_damage(tmp_path):
   path = write(tmp_path, 1)
   (tmp_path / "step-1.data-00000-of-00001").unlink()

@@ -5,6 +5,7 @@ trusts the text file `checkpoint` instead, takes folders with wildcards in their
 names for patterns, and cannot tell damage from another model.
 """
 
+import glob
 import os
 import pathlib
 import re
@@ -177,6 +178,11 @@ def check_whole(path: str) -> None:
     DamagedError: the files are not whole.
     UsageError: the files may not be read.
   """
+  for file in _files(pathlib.Path(path)):
+    errors.require(
+      os.access(file, os.R_OK),
+      f"{file} may not be read: permission denied; change its permissions",
+    )
   try:
     with workdir.without_wildcards(path) as readable:
       reader = tf.train.load_checkpoint(readable)
@@ -185,10 +191,6 @@ def check_whole(path: str) -> None:
   except (tf.errors.ResourceExhaustedError, MemoryError):
     raise
   except Exception as error:
-    if isinstance(error, tf.errors.PermissionDeniedError):
-      raise errors.UsageError(
-        f"{path} may not be read ({_line(error)}); change its permissions"
-      ) from error
     raise DamagedError(_line(error)) from error
 
 
@@ -202,12 +204,16 @@ def _write_state(folder: pathlib.Path, newest_first: list[str]) -> None:
 
 def _remove(path: pathlib.Path) -> None:
   """Removes the files of a checkpoint, also of an unfinished one."""
-  for file in (
-    path.with_name(f"{path.name}.index"),
-    *path.parent.glob(f"{path.name}.data-*"),
-  ):
+  for file in _files(path):
     file.unlink(missing_ok=True)
   shutil.rmtree(path.with_name(f"{path.name}_temp"), ignore_errors=True)
+
+
+def _files(path: pathlib.Path) -> list[pathlib.Path]:
+  """The files of a checkpoint that exist."""
+  index = path.with_name(f"{path.name}.index")
+  data = path.parent.glob(f"{glob.escape(path.name)}.data-*")
+  return [*([index] if index.exists() else []), *data]
 
 
 def _line(error: Exception) -> str:
