@@ -1,19 +1,23 @@
-# `make train` and `make test` need only Python 3.11: both build .venv from
-# requirements.lock if it is missing or outdated.
+# `make train` and `make test` need only Python 3.11, 3.12 or 3.13: both build
+# .venv from that version's file in requirements/ if it is missing or outdated.
 
-# The first Python 3.11 on PATH that is not .venv's own.
+VENV ?= .venv
+# The python3 on PATH if it will do and is not .venv's own, else the first that
+# does. A name may be on PATH and not run.
 ifndef PYTHON
-PYTHON := $(shell PATH=$$(echo "$$PATH" | sed 's|$(CURDIR)/.venv/bin:||g'); \
-                  for python in python3.11 python3; do \
-                    $$python -c 'import sys; assert sys.version_info[:2] == (3, 11)' \
+PYTHON := $(shell PATH=$$(echo "$$PATH" | sed 's|$(CURDIR)/[^:]*/bin:||g'); \
+                  for python in python3 python3.12 python3.13 python3.11; do \
+                    $$python -c 'import sys; assert (3, 11) <= sys.version_info[:2] < (3, 14)' \
                       2>/dev/null && command -v $$python && break; \
                   done)
 endif
+LOCK := requirements/$(shell $(PYTHON) -c \
+          'import sys; print("py%d%d.lock" % sys.version_info[:2])' 2>/dev/null)
 # Hash of the content of .venv. The stamp file is named after it and written last,
 # so that an interrupted or outdated installation is built again.
-VENV_KEY := $(shell { cat requirements.lock; $(PYTHON) --version; } 2>&1 \
+VENV_KEY := $(shell { cat $(LOCK); $(PYTHON) --version; } 2>&1 \
                     | cksum | tr -d ' ')
-VENV_STAMP := .venv/complete-$(VENV_KEY)
+VENV_STAMP := $(VENV)/complete-$(VENV_KEY)
 MODEL_DIR ?= runs/quickstart
 # Number of test files that run in parallel.
 TEST_PROCESSES ?= 2
@@ -21,44 +25,47 @@ TEST_PROCESSES ?= 2
 .PHONY: train test check venv lock build-files picture
 
 train: $(VENV_STAMP)
-	@.venv/bin/python -m tools.train \
+	@$(VENV)/bin/python -m tools.train \
 	  --gin_file=gin_configs/pretrain/quickstart.gin --model_dir=$(MODEL_DIR)
 
 test: $(VENV_STAMP)
-	.venv/bin/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
+	$(VENV)/bin/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
 
 venv: $(VENV_STAMP)
 
 # The checks of CI other than tests.
 check: $(VENV_STAMP)
-	.venv/bin/ruff check .
-	.venv/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
 
-# Rewrites requirements.lock from the ranges in pyproject.toml (needs `uv`).
+# Rewrites requirements/ from the ranges in pyproject.toml (needs `uv`).
 lock:
-	uv pip compile pyproject.toml --extra test --python-version 3.11 \
-	  --no-annotate --no-header --no-emit-index-url --no-emit-find-links \
-	  --upgrade --output-file requirements.lock
+	for version in 3.11 3.12 3.13; do \
+	  uv pip compile pyproject.toml --extra test --python-version $$version \
+	    --no-annotate --no-header --no-emit-index-url --no-emit-find-links \
+	    --upgrade --output-file requirements/py3$${version#3.}.lock || exit 1; \
+	done
 
 # Rewrites srcs and deps of the BUILD files from the sources.
 build-files: $(VENV_STAMP)
-	.venv/bin/python bazel/build_files.py
+	$(VENV)/bin/python bazel/build_files.py
 
 # Redraws docs/architecture.svg from the table in bazel/build_files.py.
 picture: $(VENV_STAMP)
-	.venv/bin/python -m bazel.architecture_picture
+	$(VENV)/bin/python -m bazel.architecture_picture
 
 $(VENV_STAMP):
-	@test -n "$(PYTHON)" || { \
-	  echo "tf_ssl needs Python 3.11 (tensorflow-addons has no newer build)" \
-	    "and found none on PATH. Name one: make PYTHON=/path/to/python3.11" >&2; \
+	@test -f "$(LOCK)" || { \
+	  echo "tf_ssl needs Python 3.11, 3.12 or 3.13," \
+	    "and found $(if $(PYTHON),$(shell $(PYTHON) --version 2>&1 | head -n 1),none on PATH)." \
+	    "Name one: make PYTHON=/path/to/python3.12" >&2; \
 	  exit 2; }
-	@echo "Installing requirements.lock into .venv (once, some minutes)"
-	@rm -rf .venv
-	@$(PYTHON) -m venv .venv
-	@.venv/bin/python -m pip install -qq --disable-pip-version-check \
-	  --no-input --no-compile --no-deps -r requirements.lock
+	@echo "Installing $(LOCK) into $(VENV) (once, some minutes)"
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check \
+	  --no-input --no-compile --no-deps -r $(LOCK)
 	@# On all cores, even if PYTHONDONTWRITEBYTECODE is set: without it, TensorFlow
 	@# takes 15 seconds longer to start.
-	@.venv/bin/python -m compileall -qq -j 0 .venv/lib || true
+	@$(VENV)/bin/python -m compileall -qq -j 0 $(VENV)/lib || true
 	@touch $@

@@ -106,6 +106,9 @@ MAY_IMPORT = {
 # Import root -> name in //:expect_NAME_installed, where they differ.
 _DISTRIBUTIONS = {"cv2": "opencv", "google": "protobuf", "PIL": "pillow"}
 
+# What tf_ssl/__init__.py imports. As files: their package depends on it.
+_FIRST = ("//tf_ssl/ops:__init__.py", "//tf_ssl/ops:compat.py")
+
 _HEADER = (
   "# Written by `make build-files`: sources and dependencies as found.\n"
 )
@@ -217,7 +220,7 @@ def _package_build(root: pathlib.Path, name: str) -> str:
 def _top_build(root: pathlib.Path) -> str:
   text = _head(["py_library"])
   text += _call("package", {"default_visibility": ["//:__subpackages__"]})
-  text += _library("tf_ssl", ["__init__.py"], [])
+  text += _library("tf_ssl", ["__init__.py", *_FIRST], [])
   for path in sources(root / "tf_ssl", deep=False):
     name = path.stem
     if name != "__init__":

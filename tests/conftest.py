@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from tf_ssl.ops import compat
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # As tools._cli.quiet.
 
@@ -60,8 +62,8 @@ def full_disk():
 def _precision():
   """Resets the global precision, which Model Garden's trainers set."""
   yield
-  if "keras" in sys.modules:
-    policies = sys.modules["keras"].mixed_precision
+  if compat.KERAS in sys.modules:
+    policies = sys.modules[compat.KERAS].mixed_precision
     if policies.global_policy().name != "float32":
       policies.set_global_policy("float32")
 

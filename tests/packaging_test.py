@@ -9,7 +9,7 @@ import tomllib
 import zipfile
 
 import pytest
-from packaging import requirements, utils
+from packaging import requirements, specifiers, utils
 
 
 @pytest.fixture(scope="module")
@@ -70,25 +70,51 @@ def test_the_console_command_lists_the_installed_configs(wheel, tmp_path):
   assert re.search(r"pretrain/extra.gin +One more\.", done.stdout), done.stderr
 
 
-def _locked(repository):
-  lines = (repository / "requirements.lock").read_text().splitlines()
+_VERSIONS = ("3.11", "3.12", "3.13")
+_HERE = ".".join(str(part) for part in sys.version_info[:2])
+
+
+def _lock(repository, version):
+  return repository / f"requirements/py{version.replace('.', '')}.lock"
+
+
+def _locked(repository, version):
+  lines = _lock(repository, version).read_text().splitlines()
   return dict(line.split("==") for line in lines)
 
 
-def test_the_lock_pins_everything_and_names_no_index(repository):
-  text = (repository / "requirements.lock").read_text()
+def test_each_python_has_a_lock(repository):
+  project = tomllib.loads((repository / "pyproject.toml").read_text())
+  wanted = specifiers.SpecifierSet(project["project"]["requires-python"])
+  assert _VERSIONS == tuple(
+    version for minor in range(30) if (version := f"3.{minor}") in wanted
+  )
+  names = {path.name for path in (repository / "requirements").iterdir()}
+  assert names == {_lock(repository, version).name for version in _VERSIONS}
+
+
+@pytest.mark.parametrize("version", _VERSIONS)
+def test_the_lock_pins_everything_and_names_no_index(repository, version):
+  text = _lock(repository, version).read_text()
   assert all(re.fullmatch(r"[\w.-]+==[\w.+]+", x) for x in text.splitlines())
 
 
-def test_the_lock_lies_within_the_ranges(repository):
+@pytest.mark.parametrize("version", _VERSIONS)
+def test_the_lock_lies_within_the_ranges(repository, version):
   project = tomllib.loads((repository / "pyproject.toml").read_text())
   extras = project["project"]["optional-dependencies"]
-  locked = _locked(repository)
-  for line in project["project"]["dependencies"] + extras["test"]:
-    wanted = requirements.Requirement(line)
-    assert wanted.specifier.contains(locked[wanted.name]), line
-  gpu = requirements.Requirement(extras["gpu"][0])
-  assert gpu.specifier.contains(locked["tensorflow"])
+  locked = _locked(repository, version)
+  wanted = [
+    requirement
+    for line in project["project"]["dependencies"]
+    + extras["test"]
+    + extras["gpu"]
+    if (requirement := requirements.Requirement(line)).marker is None
+    or requirement.marker.evaluate({"python_version": version})
+  ]
+  assert "tensorflow" in [requirement.name for requirement in wanted]
+  for requirement in wanted:
+    assert requirement.specifier.contains(locked[requirement.name]), requirement
 
 
 def test_what_is_installed_here_is_what_the_lock_says(repository):
@@ -101,7 +127,7 @@ def test_what_is_installed_here_is_what_the_lock_says(repository):
     utils.canonicalize_name(package["name"]): package["version"]
     for package in json.loads(done.stdout)
   }
-  for name, version in _locked(repository).items():
+  for name, version in _locked(repository, _HERE).items():
     assert installed.get(utils.canonicalize_name(name)) == version, name
 
 
@@ -109,7 +135,8 @@ def test_make_installs_only_what_is_missing_interrupted_or_stale(
   repository, tmp_path
 ):
   shutil.copy(repository / "Makefile", tmp_path)
-  lock = tmp_path / "requirements.lock"
+  lock = _lock(tmp_path, _HERE)
+  lock.parent.mkdir()
   lock.write_text("absl-py==1.4.0\n")
 
   def plan():
@@ -127,6 +154,46 @@ def test_make_installs_only_what_is_missing_interrupted_or_stale(
   assert "pytest" in plan()
   lock.write_text("absl-py==1.4.1\n")
   assert "pip install" in plan()
+
+
+def test_make_takes_the_first_python_that_will_do(repository, tmp_path):
+  shutil.copy(repository / "Makefile", tmp_path)
+  for name, version in {"python3": "9", "python3.12": "13"}.items():
+    script = tmp_path / "bin" / name
+    script.parent.mkdir(exist_ok=True)
+    script.write_text(
+      f"""#!/bin/sh
+exec {sys.executable} -c "import sys
+sys.version_info = (3, {version}, 0)
+exec(sys.argv[1])" "$2"
+"""
+    )
+    script.chmod(0o755)
+
+  def plan(*arguments):
+    return subprocess.run(
+      ["make", "-n", "test", *arguments],
+      cwd=tmp_path,
+      env={"PATH": f"{tmp_path}/bin:/usr/bin:/bin"},
+      capture_output=True,
+      text=True,
+    ).stdout
+
+  assert "bin/python3.12 -m venv" in plan()
+  assert "requirements/py313.lock" in plan()
+  assert f"{sys.executable} -m venv" in plan(f"PYTHON={sys.executable}")
+
+
+def test_make_says_which_pythons_will_do(repository, tmp_path):
+  shutil.copy(repository / "Makefile", tmp_path)
+  done = subprocess.run(
+    ["make", "test", "PYTHON=/nowhere/python"],
+    cwd=tmp_path,
+    capture_output=True,
+    text=True,
+  )
+  assert done.returncode == 2
+  assert "3.11, 3.12 or 3.13" in done.stderr
 
 
 if __name__ == "__main__":

@@ -6,6 +6,10 @@ does not import TensorFlow. docs/python.md shows each in a few lines.
 
 import importlib
 
+from tf_ssl.ops import compat
+
+compat.choose_keras_2()  # Before anything imports TensorFlow.
+
 __version__ = "0.1.0"
 
 _MODULES = {

@@ -9,7 +9,6 @@ import functools
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_addons as tfa
 
 from tf_ssl import batches as types
 from tf_ssl.encoders import batch_norm, heads
@@ -88,6 +87,8 @@ def build_supervised_contrastive(replicas):
 
 
 def build_supervised_metric(replicas):
+  import tensorflow_addons as tfa  # Only beside TensorFlow 2.15.
+
   return supervised_metric.SupervisedMetric(
     *side(PARTS // replicas, 1), tfa.losses.TripletSemiHardLoss()
   )

@@ -1,6 +1,7 @@
 """Methods on several replicas equal those on one."""
 
 import functools
+import importlib.util
 import subprocess
 import sys
 
@@ -9,13 +10,15 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
+ADDONS = "tensorflow_addons"
 METHODS = (
   "moco",
   "pirl",
   "simclr",
   "supervised_contrastive",
-  "supervised_metric",
   "hybrid",
+  # Its default loss is one of tensorflow-addons.
+  *(["supervised_metric"] if importlib.util.find_spec(ADDONS) else []),
 )
 
 

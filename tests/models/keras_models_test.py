@@ -242,23 +242,6 @@ def test_forged_configurations_are_refused(tmp_path, layer, message):
     load.load_model(_with_layer(tmp_path, layer))
 
 
-def test_a_file_of_keras_3_names_both_versions(tmp_path):
-  path = tmp_path / "a.h5"
-  _classifier().save(path)
-  with h5py.File(path, "a") as file:
-    config = json.loads(file.attrs["model_config"])
-    config["config"]["layers"][0]["config"]["optional"] = False  # Keras 3's
-    file.attrs["model_config"] = json.dumps(config)
-    file.attrs["keras_version"] = "3.5.0"
-  with pytest.raises(
-    errors.UsageError,
-    match=r"a.h5 was saved by Keras 3.5.0 and cannot be built by this Keras, "
-    r"2\.15.*optional.*model\.export",
-  ) as info:
-    load.load_model(str(path))
-  assert "\n" not in str(info.value)
-
-
 def test_layers_larger_than_the_weights_are_not_built(tmp_path):
   path = tmp_path / "a.keras"
   _classifier().save(path)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tf_ssl import errors
 from tf_ssl.encoders import resnet
 from tf_ssl.models import image_model, load, reader
-from tf_ssl.ops import pixels
+from tf_ssl.ops import compat, pixels
 
 
 def _images(count=3, size=32):
@@ -145,7 +145,7 @@ def test_a_failed_download_names_the_alternative(monkeypatch):
     raise OSError("URL fetch failure on https://example.org")
 
   monkeypatch.setattr(
-    "keras.src.applications.mobilenet.data_utils.get_file", fail
+    f"{compat.KERAS}.src.applications.mobilenet.data_utils.get_file", fail
   )
   with pytest.raises(
     errors.UsageError,

@@ -177,7 +177,7 @@ def test_the_error_lists_signatures_or_outputs(plain, tmp_path):
     ),
     (
       [_IMAGES, tf.TensorSpec([], tf.bool)],
-      "a (bool(), float32(None, None, None, 3)) -> y",
+      "a (float32(None, None, None, 3), bool()) -> y",
     ),
   ],
 )

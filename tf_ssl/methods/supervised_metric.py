@@ -8,7 +8,7 @@ from tf_ssl import batches, errors
 from tf_ssl.encoders import heads
 from tf_ssl.losses import info_nce, supervised
 from tf_ssl.methods import base, simclr
-from tf_ssl.ops import cross_replica
+from tf_ssl.ops import compat, cross_replica
 
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
@@ -118,8 +118,8 @@ def _triplet_semi_hard() -> Loss:
     import tensorflow_addons as tfa
   except ImportError:
     raise errors.UsageError(
-      "the triplet loss needs the package tensorflow-addons: pip install"
-      " tensorflow-addons, or bind another loss of (labels, embeddings) to"
-      " supervised_metric.build_supervised_metric.loss"
+      "the triplet loss needs tensorflow-addons"
+      f" ({compat.how_to_get('tensorflow-addons')}), or bind another loss of"
+      " (labels, embeddings) to supervised_metric.build_supervised_metric.loss"
     ) from None
   return tfa.losses.TripletSemiHardLoss()

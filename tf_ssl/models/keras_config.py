@@ -15,14 +15,17 @@ from tf_ssl import errors
 # Modules whose classes only compute. Others in keras, such as
 # keras.utils.get_file or keras.models.load_model, read and write files.
 _MODULES = re.compile(
-  r"keras(\.src)?(\.(layers|initializers|regularizers|constraints"
+  r"(tf_)?keras(\.src)?(\.(layers|initializers|regularizers|constraints"
   r"|mixed_precision|engine)(\.\w+)*)?"
 )
 # Classes of other modules that keras.applications use.
 _CLASSES = re.compile(
-  r"keras\.src\.applications\.(convnext\.(LayerScale|StochasticDepth)"
+  r"(tf_)?keras\.src\.applications\.(convnext\.(LayerScale|StochasticDepth)"
   r"|inception_resnet_v2\.CustomScaleLayer)"
   r"|tensorflow\.python\.ops\.init_ops_v2\.[A-Z]\w+"
+  # Of Keras 3. Its ops that take functions are in ops.core.
+  r"|keras\.src\.models\.(functional\.Functional|sequential\.Sequential)"
+  r"|keras\.src\.ops\.(numpy|nn|math|image)\.[A-Z]\w+"
 )
 _FUNCTIONS = ("activations", "initializers", "regularizers", "constraints")
 _OPS = re.compile(
@@ -52,13 +55,14 @@ def check(config: object, path: str) -> None:
       than Keras' layers, or a TensorFlow function that may do more than
       compute.
   """
-  for node in _dicts(config):
+  for node in dicts(config):
     reason = _refused(node)
     if reason:
       raise errors.UsageError(f"{path} {reason}; {_MAY_RUN}")
 
 
-def _dicts(value: object) -> Iterator[dict]:
+def dicts(value: object) -> Iterator[dict]:
+  """Yields all dicts of a JSON value, outer ones before those inside."""
   waiting = [value]
   while waiting:
     value = waiting.pop()

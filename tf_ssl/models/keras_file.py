@@ -59,6 +59,12 @@ def read(path: str) -> Saved:
   )
 
 
+def is_of_keras_3(path: str) -> bool:
+  """Whether Keras 3 or later saved a file; arguments, errors as in `read`."""
+  major = read(path).keras_version.partition(".")[0]
+  return major.isdecimal() and int(major) >= 3
+
+
 def check_weights(path: str) -> int:
   """Checks the arrays of a `.keras` or `.h5` file.
 

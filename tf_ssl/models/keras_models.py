@@ -4,11 +4,11 @@ import functools
 import re
 from collections.abc import Callable
 
-import keras
 import tensorflow as tf
 
 from tf_ssl import errors
 from tf_ssl.models import keras_config, keras_file, reader
+from tf_ssl.ops import compat
 
 _layers = tf.keras.layers
 _applications = tf.keras.applications
@@ -45,32 +45,20 @@ def read_file(path: str, *, layer: str | None = None) -> reader.Reader:
       or has no such layer.
   """
   saved = keras_file.read(path)
-  described = path
-  major, ours = (
-    version.partition(".")[0]
-    for version in (saved.keras_version, keras.__version__)
-  )
-  if major not in ("", ours):
-    described = f"{path} was saved by Keras {saved.keras_version} and"
-  keras_config.check(saved.config, described)
-  model = load(
-    path, num_bytes=keras_file.check_weights(path), described=described
-  )
+  keras_config.check(saved.config, path)
+  model = load(path, num_bytes=keras_file.check_weights(path))
   return of_model(
     model, "Keras file", path, layer=layer, digest=reader.path_digest(path)
   )
 
 
-def load(
-  path: str, *, num_bytes: int, described: str | None = None
-) -> tf.keras.Model:
+def load(path: str, *, num_bytes: int) -> tf.keras.Model:
   """Builds a model whose configuration `keras_config` has checked.
 
   Args:
     path: path of the file or folder.
     num_bytes: size of its weights in bytes; the variables of the model may take
       little more.
-    described: start of an error, the path by default.
 
   Raises:
     UsageError: Keras cannot build the model, or its configuration has more
@@ -92,7 +80,7 @@ def load(
 
   with (
     reader.reading(
-      f"{described or path} cannot be built by this Keras, {keras.__version__}",
+      f"{path} cannot be built by this Keras, {compat.keras_version()}",
       "export the model as a SavedModel (model.export(...)) with the program "
       "that made it",
     ),
@@ -213,7 +201,7 @@ def of_model(
     image_size=reader.fixed_size(shape[1], shape[2]),
     batch_size=shape[0],
     network=lambda: _network(run),
-    **_preprocessing(model),
+    **preprocessing_of(str(model.name), _scaling_layer(model)),
   )
 
 
@@ -286,23 +274,35 @@ def _before_classifier(model) -> tuple[tf.Tensor, str, str] | None:
   return dense
 
 
-def _preprocessing(model: tf.keras.Model) -> dict:
-  """The preprocessing that a model specifies, as fields of `Reader`."""
-  for layer in model.submodules:
-    if isinstance(layer, (_layers.Rescaling, _layers.Normalization)):
-      return {
-        "preprocessing": "0..255",
-        "preprocessing_chosen": f"the model has a layer {layer.name} for that",
-      }
+def _scaling_layer(model: tf.keras.Model) -> str:
+  """Name of the model's layer that scales pixels; "" if it has none."""
+  scaling = (_layers.Rescaling, _layers.Normalization)
+  return next(
+    (layer.name for layer in model.submodules if isinstance(layer, scaling)), ""
+  )
+
+
+def preprocessing_of(model_name: str, scaling_layer: str) -> dict:
+  """The preprocessing that a model specifies, as fields of `Reader`.
+
+  Args:
+    model_name: name of the model, which may be that of a known network.
+    scaling_layer: name of its layer that scales pixels; "" if it has none.
+  """
+  if scaling_layer:
+    return {
+      "preprocessing": "0..255",
+      "preprocessing_chosen": f"the model has a layer {scaling_layer} for that",
+    }
   # A network's default name, such as mobilenetv2_1.00_224, identifies it.
-  bare = re.sub(r"_\d\.\d+_\d+$", "", str(model.name))
+  bare = re.sub(r"_\d\.\d+_\d+$", "", model_name)
   bare = re.sub(r"[-_]", "", bare).lower()
   name = next((name for name in _APPLICATIONS if name.lower() == bare), None)
   if name is None:
     return {}
   return {
     "preprocessing": f"as {name}'s preprocess_input",
-    "preprocessing_chosen": f"the model is called {model.name}",
+    "preprocessing_chosen": f"the model is called {model_name}",
     "preprocess": _preprocess_input(name),
   }
 

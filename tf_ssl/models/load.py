@@ -12,6 +12,8 @@ from tf_ssl.export import weight_files
 from tf_ssl.models import (
   encoder_models,
   image_model,
+  keras3_files,
+  keras_file,
   keras_models,
   onnx_models,
   reader,
@@ -165,6 +167,8 @@ def read(
     if suffix == ".onnx":
       return onnx_models.read(path, layer=layer)
     if suffix in (".keras", ".h5", ".hdf5"):
+      if keras_file.is_of_keras_3(path):
+        return keras3_files.read(path, layer=layer)
       return keras_models.read_file(path, layer=layer)
   if os.path.isdir(path) or os.path.isfile(f"{path}.index"):
     return _read_run(path, layer, restore_run)

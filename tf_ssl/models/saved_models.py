@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
-from keras.protobuf import saved_metadata_pb2
 
 from tf_ssl import errors
 from tf_ssl.models import graph_operations, keras_config, keras_models, reader
-from tf_ssl.ops import workdir
+from tf_ssl.ops import compat, workdir
 
 MODEL_FILE = "saved_model.pb"
 _KERAS_FILE = "keras_metadata.pb"
@@ -105,7 +104,9 @@ def read(path: str, *, layer: str | None = None) -> reader.Reader:
 
 def _check_keras(path: str) -> None:
   with reader.reading(f"{_KERAS_FILE} cannot be read"):
-    metadata = saved_metadata_pb2.SavedMetadata()
+    metadata = compat.keras_module(
+      "protobuf.saved_metadata_pb2"
+    ).SavedMetadata()
     with open(os.path.join(path, _KERAS_FILE), "rb") as file:
       metadata.ParseFromString(file.read())
     configs = [json.loads(node.metadata) for node in metadata.nodes]
@@ -214,7 +215,7 @@ def _signature(
   errors.require(
     not output or output in outputs,
     f"{path}: signature {name} has no output {output!r}; expected one of "
-    f"{', '.join(outputs)}; change `layer`",
+    f"{', '.join(sorted(outputs))}; change `layer`",
   )
   output = output or _choose_output(outputs, f"{path}: signature {name}")
   read_as = name if name == output else f"{name}:{output}"
@@ -225,9 +226,12 @@ def _listing(loaded: object) -> str:
   """The signatures with the types and shapes of their inputs and outputs."""
   lines = []
   for name, function in loaded.signatures.items():
-    inputs = function.structured_input_signature[1].values()
+    # By name: versions of TensorFlow order them differently.
+    inputs = [
+      x for _, x in sorted(function.structured_input_signature[1].items())
+    ]
     outputs = function.structured_outputs
-    outputs = outputs.items() if isinstance(outputs, dict) else ()
+    outputs = sorted(outputs.items()) if isinstance(outputs, dict) else ()
     takes = ", ".join(f"{i.dtype.name}{i.shape}" for i in inputs)
     gives = ", ".join(f"{k} {v.shape}" for k, v in outputs)
     lines.append(f"{name} ({takes}) -> {gives}")
@@ -245,7 +249,8 @@ def _choose_output(outputs: dict, source: str) -> str:
     if name in outputs and (name in _OUTPUTS or len(outputs) == 1):
       return name
   raise errors.UsageError(
-    f"{source} gives {', '.join(outputs)}; set `layer` to SIGNATURE:OUTPUT"
+    f"{source} gives {', '.join(sorted(outputs))}; set `layer` to "
+    "SIGNATURE:OUTPUT"
   )
 
 

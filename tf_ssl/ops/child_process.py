@@ -59,19 +59,26 @@ def start(
   return subprocess.Popen(command, start_new_session=own_session, **options)
 
 
-def start_python(code: str, *arguments: str, **options) -> subprocess.Popen:
+def start_python(
+  code: str, *arguments: str, python: str = sys.executable, **options
+) -> subprocess.Popen:
   """Starts a fresh Python interpreter that runs `code`.
 
   Args:
     code: Python source.
     *arguments: strings that the code finds in `sys.argv[1:]`.
+    python: path of the interpreter.
     **options: keyword arguments of `start`.
   """
-  return start([sys.executable, "-c", code, *arguments], **options)
+  return start([python, "-c", code, *arguments], **options)
 
 
 def output_of(
-  code: str, *arguments: str, seconds: float, memory: int | None = None
+  code: str,
+  *arguments: str,
+  seconds: float,
+  memory: int | None = None,
+  **options,
 ) -> bytes:
   """Runs `code` in a fresh Python interpreter and returns what it prints.
 
@@ -82,6 +89,7 @@ def output_of(
     *arguments: strings that the code finds in `sys.argv[1:]`.
     seconds: time that it may take.
     memory: largest address space in bytes; None for no limit.
+    **options: keyword arguments of `start_python`.
 
   Raises:
     ChildError: it ended with an error or a signal, or took too long.
@@ -97,6 +105,7 @@ def output_of(
     stdin=subprocess.DEVNULL,
     stdout=subprocess.PIPE,
     stderr=subprocess.PIPE,
+    **options,
   ) as process:
     try:
       printed, complaints = process.communicate(timeout=seconds)

@@ -11,6 +11,7 @@ PACKAGES = (
   "tf-ssl",
   "tensorflow",
   "keras",
+  "tf-keras",
   "tensorflow-addons",
   "tensorflow-io",
   "tf-models-official",

@@ -16,12 +16,14 @@ from tf_ssl.ops import home
 # TensorFlow's own levels: 1 drops information, 2 also warnings, 3 also errors.
 _LOG_LEVEL = "2"
 
-# Printed as *errors* by the C++ half of TensorFlow 2.15 when it is imported,
-# on every machine: no log level hides these without hiding real errors.
+_GPU = "/dev/nvidia0"
+# Printed as *errors* by the C++ half of TensorFlow when it is imported and when
+# it looks for GPUs: no log level hides these without hiding real errors.
 _KNOWN_LINES = (
   "Unable to register cu(DNN|FFT|BLAS) factory"
   "|All log messages before absl::InitializeLog"
 )
+_WITHOUT_GPU = "|failed call to cuInit"
 _SECONDS_TO_END = 2.0  # That the filter has to print its last lines.
 _KNOWN_WARNINGS = (
   "You are using a Python version",  # google-api-core
@@ -50,9 +52,9 @@ def import_tensorflow() -> None:
     return
   with known_lines_dropped():
     import tensorflow as tf
-  if os.path.exists("/dev/nvidia0") and not tf.config.list_physical_devices(
-    "GPU"
-  ):
+
+    gpus = tf.config.list_physical_devices("GPU")
+  if os.path.exists(_GPU) and not gpus:
     print(
       "This machine has a GPU that TensorFlow cannot use: is "
       "tensorflow[and-cuda] installed (pip install 'tf_ssl[gpu]')?",
@@ -68,7 +70,8 @@ def known_lines_dropped() -> Iterator[None]:
   because the CPU lacks an instruction), its last lines still appear. Without
   `grep`, nothing is filtered.
   """
-  command = ["grep", "--line-buffered", "--text", "-vE", _KNOWN_LINES]
+  known = _KNOWN_LINES + ("" if os.path.exists(_GPU) else _WITHOUT_GPU)
+  command = ["grep", "--line-buffered", "--text", "-vE", known]
   try:
     # Its own session: Ctrl-C must not end the filter before this process.
     grep = subprocess.Popen(

@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_ssl import errors
+from tf_ssl.ops import compat
 from tf_ssl.video.decoding import ffmpeg4, frames, pyav_reader
 from tf_ssl.video.source import videos
 
@@ -42,8 +43,8 @@ def decode_file(path: tf.Tensor) -> tf.Tensor:
     import tensorflow_io
   except ImportError as error:
     raise errors.UsageError(
-      f"reader 'tfio': tensorflow-io does not load ({error}); install "
-      "tensorflow-io 0.36, or use reader 'pyav'"
+      f"reader 'tfio': tensorflow-io does not load ({error}; "
+      f"{compat.how_to_get('tensorflow-io')}); use reader 'pyav'"
     ) from error
   contents = tf.io.read_file(os.fsencode(path))
   video = tensorflow_io.experimental.ffmpeg.decode_video(contents, 0)
