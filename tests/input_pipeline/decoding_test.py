@@ -3,6 +3,7 @@
 import io
 import struct
 import sys
+import types
 
 import cv2
 import numpy as np
@@ -34,22 +35,25 @@ def window_of(data, window):
   return decoding.decode_window(data, tf.constant(window), turn)
 
 
-# Traced once each, since tracing takes longer than decoding.
-FILE = tf.TensorSpec([], tf.string)
-sides_in_graph = tf.function(decoding.sides, [FILE], autograph=False)
-decode_in_graph = tf.function(decoding.decode, [FILE], autograph=False)
-window_in_graph = tf.function(
-  lambda file: decoding.decode_window(
-    file, tf.constant([3, 2, 8, 5]), tf.constant(1)
-  ),
-  [FILE],
-  autograph=False,
-)
-portable_in_graph = tf.function(
-  lambda file: decoding.stored_sides(file, portable=True),
-  [FILE],
-  autograph=False,
-)
+@pytest.fixture(scope="module")
+def graph():
+  """Functions of a file, traced once each: it takes longer than decoding."""
+  file = tf.TensorSpec([], tf.string)
+
+  def window(data):
+    return decoding.decode_window(
+      data, tf.constant([3, 2, 8, 5]), tf.constant(1)
+    )
+
+  def portable(data):
+    return decoding.stored_sides(data, portable=True)
+
+  return types.SimpleNamespace(
+    **{
+      function.__name__: tf.function(function, [file], autograph=False)
+      for function in (decoding.sides, decoding.decode, window, portable)
+    }
+  )
 
 
 def jpeg(image, **options):
@@ -139,12 +143,12 @@ BY_PILLOW = {
 
 
 @pytest.mark.parametrize("name", BY_PILLOW)
-def test_kinds_of_pillow_are_decoded_in_a_graph(name):
+def test_kinds_of_pillow_are_decoded_in_a_graph(name, graph):
   data, expected = BY_PILLOW[name]
   data = tf.constant(data)
-  assert sides_in_graph(data).numpy().tolist() == [HEIGHT, WIDTH]
-  np.testing.assert_array_equal(decode_in_graph(data), expected)
-  np.testing.assert_array_equal(window_in_graph(data), expected[3:11, 2:7])
+  assert graph.sides(data).numpy().tolist() == [HEIGHT, WIDTH]
+  np.testing.assert_array_equal(graph.decode(data), expected)
+  np.testing.assert_array_equal(graph.window(data), expected[3:11, 2:7])
 
 
 @pytest.mark.parametrize("kind", ["WEBP", "TIFF"])
@@ -160,11 +164,11 @@ def test_kinds_of_pillow_are_upright(kind, number):
 
 
 @pytest.mark.parametrize("name", BY_PILLOW)
-def test_workers_of_a_data_service_refuse_kinds_of_pillow(name):
+def test_workers_of_a_data_service_refuse_kinds_of_pillow(name, graph):
   data = BY_PILLOW[name][0]
   assert not decoding.is_portable(data)
   with pytest.raises(tf.errors.InvalidArgumentError, match="PNG"):
-    portable_in_graph(tf.constant(data))
+    graph.portable(tf.constant(data))
   assert decoding.is_portable(CASES["jpeg"][0])
 
 
@@ -237,8 +241,8 @@ def test_every_format_becomes_rgb_bytes(name):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_sides_are_read_from_the_header(name):
-  sides = sides_in_graph(tf.constant(CASES[name][0]))
+def test_sides_are_read_from_the_header(name, graph):
+  sides = graph.sides(tf.constant(CASES[name][0]))
   assert sides.numpy().tolist() == [HEIGHT, WIDTH]
 
 
@@ -278,6 +282,11 @@ def test_a_photograph_is_decoded_upright(photograph):
   assert image.shape == upright.shape
   assert np.abs(image.numpy() - upright).max() <= 3
   assert decoding.sides(data).numpy().tolist() == list(upright.shape[:2])
+
+
+def test_a_photograph_is_upright_in_a_graph(photograph, graph):
+  data, upright = photograph
+  assert np.abs(graph.decode(data).numpy() - upright).max() <= 3
 
 
 def test_a_window_of_a_photograph_is_upright(photograph):
@@ -338,11 +347,11 @@ def test_a_top_down_bmp_is_not_flipped():
     b"P5 99999 99999 255\n",
   ],
 )
-def test_undecodable_files_fail(data):
+def test_undecodable_files_fail(data, graph):
   with pytest.raises(ValueError):
     decoding.decode_bytes(data)
   with pytest.raises((tf.errors.InvalidArgumentError, UnicodeDecodeError)):
-    decode_in_graph(tf.constant(data))
+    graph.decode(tf.constant(data))
 
 
 IDS = np.array([[0, 1, 255], [7, 7, 3]], np.uint8)

@@ -135,5 +135,13 @@ def test_reasons_are_those_of_the_files(tmp_path):
   }
 
 
+def test_a_kind_that_workers_of_a_service_cannot_decode_is_named(tmp_path):
+  Image.new("RGB", (8, 8)).save(tmp_path / "a.webp")
+  records = image_folder.read(str(tmp_path))
+  assert skipped.why_unusable(records, 0, None) is None
+  reason = skipped.why_unusable(records, 0, None, portable=True)
+  assert "PNG" in reason and "data service" in reason
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

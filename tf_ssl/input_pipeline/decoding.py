@@ -109,10 +109,9 @@ def stored_sides(encoded: tf.Tensor, *, portable: bool = False) -> tf.Tensor:
     values = tf.io.decode_raw(part, dtype, little_endian=not big)
     return tf.cast(tf.reverse(values, [0]), tf.int32)  # Width comes first.
 
-  def other() -> tf.Tensor:
+  def rare() -> tf.Tensor:
     return tf.case(
       [
-        (_starts(encoded, b"\x89PNG"), lambda: integers(16, tf.int32, True)),
         # A negative height means rows from top to bottom.
         (
           _is_plain_bmp(encoded),
@@ -126,10 +125,17 @@ def stored_sides(encoded: tf.Tensor, *, portable: bool = False) -> tf.Tensor:
       ),
     )
 
+  def other() -> tf.Tensor:
+    return tf.cond(
+      _starts(encoded, b"\x89PNG"),
+      lambda: integers(16, tf.int32, True),
+      rare,
+    )
+
   found = tf.cond(
     tf.io.is_jpeg(encoded),
     lambda: tf.io.extract_jpeg_shape(encoded)[:2],
-    other,
+    lambda: _apart(other),
   )
   return tf.ensure_shape(found, [2])
 
@@ -162,18 +168,22 @@ def decode_window(
     ):
       return image[y : y + h, x : x + w]
 
-  def jpeg() -> tf.Tensor:
-    stored = tf.cond(
-      turn == orientation.UPRIGHT,
-      lambda: window,
-      lambda: orientation.stored_window(
-        window, tf.io.extract_jpeg_shape(encoded)[:2], turn
-      ),
-    )
-    image = tf.io.decode_and_crop_jpeg(encoded, stored, 3, dct_method=_DCT)
-    return orientation.upright(image, turn)
+  def crop(window: tf.Tensor) -> tf.Tensor:
+    return tf.io.decode_and_crop_jpeg(encoded, window, 3, dct_method=_DCT)
 
-  return tf.cond(tf.io.is_jpeg(encoded), jpeg, cut)
+  def turned() -> tf.Tensor:
+    sides = tf.io.extract_jpeg_shape(encoded)[:2]
+    stored = orientation.stored_window(window, sides, turn)
+    return orientation.upright(crop(stored), turn)
+
+  def jpeg() -> tf.Tensor:
+    return tf.cond(
+      turn == orientation.UPRIGHT,
+      lambda: crop(window),
+      lambda: _apart(turned),
+    )
+
+  return tf.cond(tf.io.is_jpeg(encoded), jpeg, lambda: _apart(cut))
 
 
 def decode(encoded: tf.Tensor) -> tf.Tensor:
@@ -192,12 +202,19 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
 
 def decode_whole(encoded: tf.Tensor, turn: tf.Tensor) -> tf.Tensor:
   """Decodes an image whose header is known; see `decode_window`."""
+
+  def jpeg() -> tf.Tensor:
+    stored = tf.io.decode_jpeg(encoded, 3, dct_method=_DCT)
+    return tf.cond(
+      turn == orientation.UPRIGHT,
+      lambda: stored,
+      lambda: _apart(lambda: orientation.upright(stored, turn)),
+    )
+
   image = tf.cond(
     tf.io.is_jpeg(encoded),
-    lambda: orientation.upright(
-      tf.io.decode_jpeg(encoded, 3, dct_method=_DCT), turn
-    ),
-    lambda: _decode_other(encoded, portable=False),
+    jpeg,
+    lambda: _apart(lambda: _decode_other(encoded, portable=False)),
   )
   return tf.ensure_shape(image, [None, None, 3])
 
@@ -253,6 +270,19 @@ def _reason(encoded: bytes) -> str:
   return f"truncated or corrupt {kind}, or of an unsupported kind"
 
 
+def _apart(branch: Callable[[], tf.Tensor]) -> tf.Tensor:
+  """Calls a branch that is rarely taken.
+
+  TensorFlow visits each operation of the branches not taken. A function that is
+  not inlined is one operation.
+  """
+  if tf.executing_eagerly():
+    return branch()
+  return tf.function(
+    branch, autograph=False, experimental_attributes={"_noinline": True}
+  )()
+
+
 def _by_pillow(
   function: Callable[[bytes], np.ndarray],
   encoded: tf.Tensor,
@@ -272,22 +302,26 @@ def _by_pillow(
 
 def _decode_other(encoded: tf.Tensor, portable: bool) -> tf.Tensor:
   """Decodes an image that is no JPEG."""
-  image = tf.case(
-    [
-      (
-        _starts(encoded, b"\x89PNG"),
-        lambda: tf.io.decode_image(encoded, 3, expand_animations=False),
+
+  def rare() -> tf.Tensor:
+    return tf.case(
+      [
+        (_starts(encoded, b"GIF8"), lambda: _decode_gif(encoded)),
+        (_is_plain_bmp(encoded), lambda: _decode_bmp(encoded)),
+        (_is_plain_pgm(encoded), lambda: _decode_pgm(encoded)),
+      ],
+      default=lambda: _by_pillow(
+        pictures.decode,
+        encoded,
+        tf.TensorSpec([None, None, 3], tf.uint8),
+        portable,
       ),
-      (_starts(encoded, b"GIF8"), lambda: _decode_gif(encoded)),
-      (_is_plain_bmp(encoded), lambda: _decode_bmp(encoded)),
-      (_is_plain_pgm(encoded), lambda: _decode_pgm(encoded)),
-    ],
-    default=lambda: _by_pillow(
-      pictures.decode,
-      encoded,
-      tf.TensorSpec([None, None, 3], tf.uint8),
-      portable,
-    ),
+    )
+
+  image = tf.cond(
+    _starts(encoded, b"\x89PNG"),
+    lambda: tf.io.decode_image(encoded, 3, expand_animations=False),
+    rare,
   )
   return tf.ensure_shape(image, [None, None, 3])
 

@@ -76,9 +76,17 @@ def numbered_images(
     skipped = skipped_lib.SkippedFiles(None, records.num_images)
   source = loading.Source(records)
 
-  @tf.function(autograph=False)  # Not traced again when used again.
-  def load_one(location: loading.Location) -> NumberedImages:
-    image = decoding.decode(source.read(location))
+  # tf.functions, which are not traced again when used again.
+  @tf.function(autograph=False)
+  def read(location: loading.Location):
+    encoded = source.read(location)
+    return location, encoded, decoding.stored_sides(encoded)
+
+  @tf.function(autograph=False)
+  def load_one(
+    location: loading.Location, encoded: tf.Tensor, turn: tf.Tensor
+  ) -> NumberedImages:
+    image = decoding.decode_whole(encoded, turn)
     sides = tf.shape(image)[:2]
     region = loading.regions(location.box[None], sides[None])[0]
     y, x, h, w = tf.unstack(region)
@@ -93,8 +101,16 @@ def numbered_images(
 
   def load(first, places, indices) -> tf.data.Dataset:
     del first, places  # The result depends on the record alone.
-    locations = tf.data.Dataset.from_tensor_slices(source.locate(indices))
-    return locations.map(load_one)
+    dataset = tf.data.Dataset.from_tensor_slices(source.locate(indices))
+    dataset = dataset.map(read).batch(tf.size(indices, tf.int64), True)
+    dataset = dataset.map(  # Many headers at once cost little.
+      lambda locations, encoded, stored: (
+        locations,
+        encoded,
+        decoding.headers(encoded, stored).orientation,
+      )
+    )
+    return dataset.unbatch().map(load_one)
 
   def index_of(examples: tf.Tensor, attempt) -> tf.Tensor:
     del attempt  # Images have no substitutes.

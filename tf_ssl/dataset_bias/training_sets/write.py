@@ -37,6 +37,10 @@ _ENDINGS = {
   b"\x89PNG": ".png",
   b"BM": ".bmp",
   b"GIF8": ".gif",
+  b"RIFF": ".webp",
+  b"II*\0": ".tif",
+  b"MM\0*": ".tif",
+  b"P": ".pnm",
 }
 
 
