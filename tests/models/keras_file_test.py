@@ -171,6 +171,25 @@ def test_a_file_on_which_hdf5_loops_is_one_line(tmp_path, monkeypatch):
     keras_file.read(str(path))
 
 
+def test_a_file_is_read_by_one_child_until_it_changes(tmp_path, monkeypatch):
+  path = tmp_path / "a.h5"
+  with h5py.File(path, "w") as file:
+    file.attrs["model_config"] = json.dumps(_CONFIG)
+    file["kernel"] = np.zeros([5], np.float32)
+  reads, read = [], hdf5_files.read
+
+  def counted(*arguments, **options):
+    reads.append(arguments)
+    return read(*arguments, **options)
+
+  monkeypatch.setattr(hdf5_files, "read", counted)
+  keras_file.read(str(path))
+  assert keras_file.check_weights(str(path)) == 20 and len(reads) == 1
+  with h5py.File(path, "a") as file:
+    file["bias"] = np.zeros([5], np.float32)
+  assert keras_file.check_weights(str(path)) == 40 and len(reads) == 2
+
+
 @pytest.mark.parametrize("name", ["a.keras", "a.h5"])
 def test_weights_that_are_no_hdf5_are_one_line(tmp_path, name):
   path = _archive(tmp_path / name, model__weights__h5=b"junk")

@@ -5,6 +5,7 @@ arrays by pickle, which runs code. What a file may take is therefore checked
 against its size and the limits below.
 """
 
+import functools
 import json
 import os
 import zipfile
@@ -83,13 +84,18 @@ def check_weights(path: str) -> int:
 
 
 def _hdf5(path: str) -> hdf5_files.Contents:
-  size = os.path.getsize(path)
-  return hdf5_files.read(
-    path,
-    member=_WEIGHTS if _is_archive(path) else None,
-    size=size,
-    max_bytes=_most(size),
-  )
+  found = os.stat(path)
+  member = _WEIGHTS if _is_archive(path) else None
+  return _read_once(path, member, found.st_size, found.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=1)
+def _read_once(
+  path: str, member: str | None, size: int, changed: int
+) -> hdf5_files.Contents:
+  """One child process for all questions about a file that has not changed."""
+  del changed
+  return hdf5_files.read(path, member=member, size=size, max_bytes=_most(size))
 
 
 def _most(size: int) -> int:
