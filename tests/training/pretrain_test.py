@@ -216,7 +216,7 @@ def test_a_tensorboard_folder_that_cannot_be_written_is_named(tmp_path):
   model_dir.mkdir()
   (model_dir / "operative_config.gin").write_text(CONFIG)
   (model_dir / "tensorboard").write_text("a file")
-  images = write_images(tmp_path / "images", 8)
+  images = write_images(tmp_path / "images", 24)
   with pytest.raises(errors.UsageError, match="run/tensorboard.*--model_dir"):
     run(tiny(images), model_dir)
 

@@ -144,7 +144,7 @@ class Checkpoints:
     raise errors.UsageError(
       f"{folder} has files of checkpoints, but none is whole:"
       f" {'; '.join(reasons) or 'no index file'}; {copy}train from scratch with"
-      f" --overwrite or after deleting {folder}, or give another"
+      f" --overwrite or after deleting {folder.parent}, or give another"
       f" {run_directory.ARGUMENT}"
     )
 
