@@ -206,6 +206,14 @@ def test_what_is_found_and_passed_over_is_one_line(tmp_path, caplog):
     assert kind in passed
 
 
+def test_boxes_beside_their_film_are_not_passed_over(tmp_path, caplog):
+  for name in ("a.mp4", "a.csv", "b.csv"):
+    (tmp_path / name).touch()
+  with caplog.at_level("INFO"):
+    assert _names(tmp_path) == ["a.mp4"]
+  assert caplog.records[-1].getMessage().endswith("passed over .csv (1)")
+
+
 def test_a_pipe_among_frames_is_a_missing_frame(tmp_path):
   folder = _frames(tmp_path / "v", ["0.png", "1.png", "2.png"])
   os.mkfifo(folder / "3.png")

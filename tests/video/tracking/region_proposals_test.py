@@ -2,9 +2,11 @@
 
 import sys
 
+import cv2
 import numpy as np
 import pytest
 
+from tf_ssl import errors
 from tf_ssl.ops import boxes
 from tf_ssl.video.tracking import region_proposals
 
@@ -21,6 +23,12 @@ def test_the_same_image_has_the_same_proposals():
   image = np.random.default_rng(0).integers(0, 256, [60, 80, 3], np.uint8)
   first = region_proposals.selective_search(image)
   np.testing.assert_array_equal(first, region_proposals.selective_search(image))
+
+
+def test_an_opencv_without_selective_search_is_named(monkeypatch):
+  monkeypatch.delattr(cv2, "ximgproc")
+  with pytest.raises(errors.UsageError, match="opencv-contrib-python-headless"):
+    region_proposals.selective_search(np.zeros([60, 80, 3], np.uint8))
 
 
 def test_a_constant_image_has_nothing_plausible():

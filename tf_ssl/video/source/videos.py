@@ -228,10 +228,11 @@ class _Search:
     for folder, group in itertools.groupby(
       files, key=lambda file: os.path.dirname(file[0])
     ):
-      others = []
+      films, others = set(), []
       for name, entry in group:
         lower = name.lower()
         if lower.endswith(EXTENSIONS):
+          films.add(os.path.splitext(entry.name)[0])
           yield Video(os.path.join(root, name), name)
         elif lower.endswith(".zip"):
           try:
@@ -241,6 +242,9 @@ class _Search:
             logging.warning("skipped 1 archive: %s", error)
         else:
           others.append(entry.name)
+      # Boxes of a film lie beside it, NAME.csv.
+      boxes = {f"{film}.csv" for film in films}
+      others = [name for name in others if name not in boxes]
       series = frame_names.in_order(others)
       path = os.path.join(root, folder) if folder else root
       name = folder or os.path.basename(os.path.abspath(root))

@@ -6,6 +6,7 @@ Selective search is that of Uijlings et al. 2013, implemented in OpenCV.
 import cv2
 import numpy as np
 
+from tf_ssl import errors
 from tf_ssl.ops import boxes as boxes_lib
 
 
@@ -27,11 +28,20 @@ def selective_search(
   Returns:
     [R, 4] float boxes in pixels of `image`, largest first. (The search's own
     ranking is random; its boxes are deterministic.)
+
+  Raises:
+    UsageError: OpenCV was installed without its extra modules.
   """
   factor = max(image.shape[1] / width, 1.0)
   size = [max(round(n / factor), 1) for n in image.shape[1::-1]]
   small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-  library = cv2.ximgproc.segmentation
+  library = getattr(getattr(cv2, "ximgproc", None), "segmentation", None)
+  errors.require(
+    library is not None,
+    "this OpenCV has no cv2.ximgproc: another package, such as"
+    " opencv-python-headless, has replaced it; pip install --no-deps"
+    " --force-reinstall opencv-contrib-python-headless",
+  )
   search = library.createSelectiveSearchSegmentation()
   search.setBaseImage(np.ascontiguousarray(small[..., ::-1]))
   for space in (cv2.COLOR_RGB2LAB, cv2.COLOR_RGB2HSV):
