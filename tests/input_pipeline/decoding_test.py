@@ -226,6 +226,26 @@ def test_a_window_of_a_jpeg_without_its_end_is_refused(rest):
     decoding.decode_bytes(cut)
 
 
+def test_a_jpeg_whose_data_end_before_its_end_marker_is_refused():
+  y, x = np.mgrid[:64, :64]
+  pixels = np.stack([255 - 2 * y, 4 * x, 9 * x * y % 251], -1).astype(np.uint8)
+  data = encoded(Image.fromarray(pixels), "JPEG", quality=95)
+  cut = data[: data.index(b"\xff\xda") + len(data) // 3] + b"\xff\xd9"
+  with pytest.raises(ValueError, match="JPEG"):
+    decoding.decode_bytes(cut)
+  with pytest.raises(tf.errors.InvalidArgumentError):
+    window_of(tf.constant(cut), [40, 8, 16, 16])
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}])
+def test_a_jpeg_that_ends_in_gray_is_read(options):
+  pixels = np.full((40, 40, 3), 128, np.uint8)
+  pixels[:9] = 7
+  data = tf.constant(encoded(Image.fromarray(pixels), "JPEG", **options))
+  assert (decoding.decode(data)[-1].numpy() == 128).all()
+  assert (window_of(data, [20, 20, 9, 9]).numpy() == 128).all()
+
+
 def test_a_jpeg_may_be_followed_by_anything():
   data, expected, tolerance = CASES["jpeg"]
   image = decoding.decode_bytes(data + b"a film" * 100)

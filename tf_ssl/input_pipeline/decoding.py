@@ -25,7 +25,9 @@ _PGM_HEADER = 1024  # Maximum size of a PGM header with comments, bytes.
 LARGEST_PIXELS = 2**28
 _UNQUESTIONED_PIXELS = 2**25
 _PIXELS_PER_BYTE = 100
+_JPEG_PIXELS_PER_BYTE = 512  # At least one bit for a block of 8x8 pixels.
 PORTABLE = "JPEG, PNG, BMP, GIF or PGM"
+_FILLED = 128  # Red, green and blue of pixels without data.
 _MAGIC = {
   b"\xff\xd8\xff": "JPEG",
   b"\x89PNG": "PNG",
@@ -80,6 +82,8 @@ def _can_hold(encoded: tf.Tensor, stored: tf.Tensor) -> tf.Tensor:
   counts = tf.reduce_prod(tf.cast(stored, tf.int64), axis=1)
   sizes = tf.cast(tf.strings.length(encoded), tf.int64)
   most = tf.maximum(_PIXELS_PER_BYTE * sizes, _UNQUESTIONED_PIXELS)
+  of_jpeg = tf.minimum(_JPEG_PIXELS_PER_BYTE * sizes, most)
+  most = tf.where(jpeg_segments.are_jpeg(encoded), of_jpeg, most)
   return (counts <= most) & (counts <= LARGEST_PIXELS)
 
 
@@ -169,7 +173,10 @@ def decode_window(
       return image[y : y + h, x : x + w]
 
   def crop(window: tf.Tensor) -> tf.Tensor:
-    return tf.io.decode_and_crop_jpeg(encoded, window, 3, dct_method=_DCT)
+    return _without_missing_pixels(
+      encoded,
+      lambda data: tf.io.decode_and_crop_jpeg(data, window, 3, dct_method=_DCT),
+    )
 
   def turned() -> tf.Tensor:
     sides = tf.io.extract_jpeg_shape(encoded)[:2]
@@ -204,7 +211,9 @@ def decode_whole(encoded: tf.Tensor, turn: tf.Tensor) -> tf.Tensor:
   """Decodes an image whose header is known; see `decode_window`."""
 
   def jpeg() -> tf.Tensor:
-    stored = tf.io.decode_jpeg(encoded, 3, dct_method=_DCT)
+    stored = _without_missing_pixels(
+      encoded, lambda data: tf.io.decode_jpeg(data, 3, dct_method=_DCT)
+    )
     return tf.cond(
       turn == orientation.UPRIGHT,
       lambda: stored,
@@ -217,6 +226,33 @@ def decode_whole(encoded: tf.Tensor, turn: tf.Tensor) -> tf.Tensor:
     lambda: _apart(lambda: _decode_other(encoded, portable=False)),
   )
   return tf.ensure_shape(image, [None, None, 3])
+
+
+def _without_missing_pixels(
+  encoded: tf.Tensor, decode_jpeg: Callable[[tf.Tensor], tf.Tensor]
+) -> tf.Tensor:
+  """Decodes a JPEG, and fails if the decoder filled it with gray.
+
+  It does so from where data end to the last pixel of an image or window. If
+  that pixel has the gray, the image is decoded again with further data: these
+  change an image whose data end early, and no other.
+  """
+  image = decode_jpeg(encoded)
+
+  def compared() -> tf.Tensor:
+    size = tf.reduce_prod(tf.io.extract_jpeg_shape(encoded)[:2]) // 4
+    again = decode_jpeg(jpeg_segments.with_more_pixels(encoded, size))
+    same = tf.reduce_all(image == again)
+    with tf.control_dependencies(
+      [tf.debugging.Assert(same, ["data end before the last pixel"])]
+    ):
+      return tf.identity(image)
+
+  return tf.cond(
+    tf.reduce_all(image[-1, -1] == _FILLED),
+    lambda: _apart(compared),
+    lambda: image,
+  )
 
 
 def decode_bytes(encoded: bytes) -> np.ndarray:

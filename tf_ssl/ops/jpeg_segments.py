@@ -12,52 +12,60 @@ SIZE = 10  # Bytes of a segment that `find` returns: up to the name of EXIF.
 _MAX_SEGMENTS = 256  # A color profile or panorama may take several.
 _FILL, _SOS, _EOI = 0xFF, 0xDA, b"\xff\xd9"
 START = b"\xff\xd8\xff"
+_FILLER = bytes(range(7, 247, 3))  # Means something with any table of codes.
 
 
 def find(
   encoded: tf.Tensor, is_passed: Callable[[tf.Tensor], tf.Tensor]
 ) -> tuple[tf.Tensor, tf.Tensor]:
-  """Finds the first segment that is not passed.
+  """Finds in each file the first segment that is not passed.
 
   Args:
-    encoded: [] string, content of a JPEG file.
-    is_passed: function from the first bytes of a segment, [SIZE] int32, to
-      whether to look at the next one, [] bool.
+    encoded: [n] string, contents of JPEG files.
+    is_passed: function from the first bytes of segments, [n, SIZE] int32, to
+      whether to look at the next ones, [n] bool.
 
   Returns:
-    The position of the segment, [] int32, and its first bytes, [SIZE] int32.
-    They are arbitrary if there is no such segment.
+    The positions of the segments, [n] int32, and their first bytes, [n, SIZE]
+    int32. They are arbitrary where there is no such segment.
   """
-  end = tf.strings.length(encoded) - SIZE
+  ends = tf.strings.length(encoded) - SIZE
+  sizes = tf.fill(tf.shape(encoded), SIZE)
 
-  def segment(position: tf.Tensor) -> tf.Tensor:
-    start = tf.clip_by_value(position, 0, tf.maximum(end, 0))
-    part = tf.strings.substr(encoded, start, SIZE)
-    data = tf.cast(tf.io.decode_raw(part, tf.uint8), tf.int32)
-    return tf.pad(data, [[0, SIZE - tf.size(data)]])
+  def segments(positions: tf.Tensor) -> tf.Tensor:
+    starts = tf.clip_by_value(positions, 0, tf.maximum(ends, 0))
+    parts = tf.strings.substr(encoded, starts, sizes)
+    parts = tf.strings.join([parts, b"\0" * SIZE])  # A file may be shorter.
+    parts = tf.strings.substr(parts, tf.zeros_like(sizes), sizes)
+    data = tf.cast(tf.io.decode_raw(parts, tf.uint8), tf.int32)
+    return tf.ensure_shape(data, [None, SIZE])
 
-  def goes_on(position: tf.Tensor, found: tf.Tensor) -> tf.Tensor:
-    is_segment = (found[0] == _FILL) & (position < end)
-    return is_segment & ((found[1] == _FILL) | is_passed(found))
+  def passed(positions: tf.Tensor, found: tf.Tensor) -> tf.Tensor:
+    is_segment = (found[:, 0] == _FILL) & (positions < ends)
+    return is_segment & ((found[:, 1] == _FILL) | is_passed(found))
 
-  def following(position: tf.Tensor, found: tf.Tensor):
+  def following(positions: tf.Tensor, found: tf.Tensor):
     # A marker may follow any number of fill bytes.
-    position += tf.where(found[1] == _FILL, 1, 2 + length(found))
-    return position, segment(position)
+    steps = tf.where(found[:, 1] == _FILL, 1, 2 + lengths(found))
+    positions += tf.where(passed(positions, found), steps, 0)
+    return positions, segments(positions)
 
-  start = tf.constant(2)
+  start = tf.fill(tf.shape(encoded), 2)
   return tf.while_loop(
-    goes_on,
+    lambda positions, found: tf.reduce_any(passed(positions, found)),
     following,
-    (start, segment(start)),
-    shape_invariants=(tf.TensorShape([]), tf.TensorShape([None])),
+    (start, segments(start)),
     maximum_iterations=_MAX_SEGMENTS,
   )
 
 
-def length(segment: tf.Tensor) -> tf.Tensor:
-  """Bytes of a segment without its marker, [] int32, from its first bytes."""
-  return tf.maximum(256 * segment[2] + segment[3], 2)
+def lengths(segments: tf.Tensor) -> tf.Tensor:
+  """Bytes of segments without their markers, [n] int32.
+
+  Args:
+    segments: [n, SIZE] int32, first bytes of the segments.
+  """
+  return tf.maximum(256 * segments[:, 2] + segments[:, 3], 2)
 
 
 def are_complete(encoded: tf.Tensor) -> tf.Tensor:
@@ -74,15 +82,35 @@ def are_complete(encoded: tf.Tensor) -> tf.Tensor:
   two = tf.fill(tf.shape(sizes), len(_EOI))
   tails = tf.strings.substr(encoded, tf.maximum(sizes - len(_EOI), 0), two)
   usual = (tails == _EOI) | ~are_jpeg(encoded)
-  return tf.cond(
-    tf.reduce_all(usual),
-    lambda: usual,
-    lambda: tf.map_fn(
-      lambda pair: tf.cond(pair[0], lambda: pair[0], lambda: _has_end(pair[1])),
-      (usual, encoded),
-      fn_output_signature=tf.bool,
-    ),
-  )
+  return of_others(usual, usual, lambda place: _has_end(encoded[place]))
+
+
+def of_others(
+  usual: tf.Tensor,
+  values: tf.Tensor,
+  function: Callable[[tf.Tensor], tf.Tensor],
+) -> tf.Tensor:
+  """Replaces the values of unusual files.
+
+  Args:
+    usual: [n] bool, files that keep their value.
+    values: [n] values of usual files.
+    function: function from the number of a file, [] int64, to its value.
+
+  Returns:
+    [n], with the type of `values`.
+  """
+
+  def replaced() -> tf.Tensor:
+    places = tf.where(~usual)
+    found = tf.map_fn(
+      lambda place: function(place[0]),
+      places,
+      fn_output_signature=values.dtype,
+    )
+    return tf.tensor_scatter_nd_update(values, places, found)
+
+  return tf.cond(tf.reduce_all(usual), lambda: values, replaced)
 
 
 def are_jpeg(encoded: tf.Tensor) -> tf.Tensor:
@@ -91,9 +119,34 @@ def are_jpeg(encoded: tf.Tensor) -> tf.Tensor:
   return tf.strings.substr(encoded, zero, zero + len(START)) == START
 
 
+def with_more_pixels(encoded: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+  """Puts other data between the pixels of a file and their end marker.
+
+  A decoder ignores them if the pixels are complete.
+
+  Args:
+    encoded: [] string, content of a JPEG file.
+    size: [] int32, least number of bytes to add.
+  """
+  start, separated = _parts(encoded)
+  filler = tf.fill([size // len(_FILLER) + 1], _FILLER)
+  return tf.strings.join(
+    [start, separated[0], tf.strings.reduce_join(filler), _EOI]
+  )
+
+
 def _has_end(encoded: tf.Tensor) -> tf.Tensor:
   """Whether the marker EOI, which pixels cannot contain, follows them."""
-  position, _ = find(encoded, lambda found: found[1] != _SOS)
+  return tf.size(_parts(encoded)[1]) > 1
+
+
+def _parts(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+  """The segments before the pixels, and what the first EOI separates."""
+  positions, _ = find(encoded[None], lambda found: found[:, 1] != _SOS)
   size = tf.strings.length(encoded)
-  pixels = tf.strings.substr(encoded, tf.minimum(position, size), size)
-  return tf.strings.split([pixels], _EOI, maxsplit=1).row_lengths()[0] > 1
+  position = tf.minimum(positions[0], size)
+  pixels = tf.strings.substr(encoded, position, size)
+  return (
+    tf.strings.substr(encoded, 0, position),
+    tf.strings.split([pixels], _EOI, maxsplit=1).values,
+  )

@@ -38,37 +38,32 @@ def of_files(encoded: tf.Tensor) -> tf.Tensor:
   # Most files start with a JFIF segment, followed by tables: no EXIF data.
   usual = (part(2, 4) == b"\xff\xe0\0\x10") & (part(20, 2) == b"\xff\xdb")
   usual |= ~jpeg_segments.are_jpeg(encoded)
+  upright_ones = tf.fill(tf.shape(encoded), UPRIGHT)
   return tf.cond(
-    tf.reduce_all(usual),
-    lambda: tf.fill(tf.shape(encoded), UPRIGHT),
-    lambda: tf.map_fn(
-      lambda pair: tf.cond(
-        pair[0], lambda: tf.constant(UPRIGHT), lambda: _of_jpeg(pair[1])
-      ),
-      (usual, encoded),
-      fn_output_signature=tf.int32,
-    ),
+    tf.reduce_all(usual), lambda: upright_ones, lambda: _of_jpegs(encoded)
   )
 
 
-def _of_jpeg(encoded: tf.Tensor) -> tf.Tensor:
-  """The orientation of a JPEG file, [] string."""
+def _of_jpegs(encoded: tf.Tensor) -> tf.Tensor:
+  """The orientations of files, [n] string, of which some are JPEGs."""
 
-  def is_exif(segment: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_all(segment[4:] == list(_NAME)) & (segment[1] == 0xE1)
+  def is_exif(segments: tf.Tensor) -> tf.Tensor:
+    named = tf.reduce_all(segments[:, 4:] == list(_NAME), axis=1)
+    return named & (segments[:, 0] == 0xFF) & (segments[:, 1] == 0xE1)
 
-  def is_passed(segment: tf.Tensor) -> tf.Tensor:
-    kind = segment[1]  # APP0 to APP15, or COM.
-    known = (kind >= 0xE0) & (kind <= 0xEF) | (kind == 0xFE)
-    return known & ~is_exif(segment)
+  def is_passed(segments: tf.Tensor) -> tf.Tensor:
+    kinds = segments[:, 1]  # APP0 to APP15, or COM.
+    known = (kinds >= 0xE0) & (kinds <= 0xEF) | (kinds == 0xFE)
+    return known & ~is_exif(segments)
 
-  position, segment = jpeg_segments.find(encoded, is_passed)
-  start = position + jpeg_segments.SIZE
-  size = 2 + jpeg_segments.length(segment) - jpeg_segments.SIZE
-  return tf.cond(
-    is_exif(segment) & (segment[0] == 0xFF),
-    lambda: _of_exif(tf.strings.substr(encoded, start, size)),
-    lambda: tf.constant(UPRIGHT),
+  positions, segments = jpeg_segments.find(encoded, is_passed)
+  starts = positions + jpeg_segments.SIZE
+  sizes = 2 + jpeg_segments.lengths(segments) - jpeg_segments.SIZE
+  without = ~(is_exif(segments) & jpeg_segments.are_jpeg(encoded))
+  return jpeg_segments.of_others(
+    without,
+    tf.fill(tf.shape(encoded), UPRIGHT),
+    lambda i: _of_exif(tf.strings.substr(encoded[i], starts[i], sizes[i])),
   )
 
 
