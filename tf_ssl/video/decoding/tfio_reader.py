@@ -46,7 +46,7 @@ def decode_file(path: tf.Tensor) -> tf.Tensor:
       f"reader 'tfio': tensorflow-io does not load ({error}; "
       f"{compat.how_to_get('tensorflow-io')}); use reader 'pyav'"
     ) from error
-  contents = tf.io.read_file(os.fsencode(path))
+  contents = tf.io.read_file(path)
   video = tensorflow_io.experimental.ffmpeg.decode_video(contents, 0)
   return tf.ensure_shape(video, [None, None, None, 3])
 
@@ -140,7 +140,7 @@ class TfioReader(frames.Reader):
   def _decode(self) -> np.ndarray:
     path = os.path.abspath(self._video.path)
     ffmpeg4.use_vector_instructions(self._pyav.coded_width % 16 == 0)
-    dataset = tf.data.Dataset.from_tensors(path).map(decode_file)
+    dataset = tf.data.Dataset.from_tensors(os.fsencode(path)).map(decode_file)
     try:
       images = next(iter(dataset)).numpy()
     except errors.UsageError:  # It is not installed.
