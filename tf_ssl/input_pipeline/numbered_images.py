@@ -78,9 +78,13 @@ def numbered_images(
 
   # tf.functions, which are not traced again when used again.
   @tf.function(autograph=False)
-  def read(location: loading.Location):
-    encoded = source.read(location)
-    return location, encoded, decoding.stored_sides(encoded)
+  def read(locations: loading.Location):
+    encoded = tf.map_fn(source.read, locations, fn_output_signature=tf.string)
+    stored = tf.map_fn(
+      decoding.stored_sides, encoded, fn_output_signature=tf.int32
+    )
+    # Many headers at once cost little.
+    return locations, encoded, decoding.headers(encoded, stored).orientation
 
   @tf.function(autograph=False)
   def load_one(
@@ -101,15 +105,7 @@ def numbered_images(
 
   def load(first, places, indices) -> tf.data.Dataset:
     del first, places  # The result depends on the record alone.
-    dataset = tf.data.Dataset.from_tensor_slices(source.locate(indices))
-    dataset = dataset.map(read).batch(tf.size(indices, tf.int64), True)
-    dataset = dataset.map(  # Many headers at once cost little.
-      lambda locations, encoded, stored: (
-        locations,
-        encoded,
-        decoding.headers(encoded, stored).orientation,
-      )
-    )
+    dataset = tf.data.Dataset.from_tensors(source.locate(indices)).map(read)
     return dataset.unbatch().map(load_one)
 
   def index_of(examples: tf.Tensor, attempt) -> tf.Tensor:
