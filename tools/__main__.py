@@ -13,7 +13,7 @@ except ModuleNotFoundError:
   )
   if not os.path.exists(_PYTHON) or sys.executable == _PYTHON:
     sys.exit(
-      f"{sys.executable} lacks the packages of requirements.lock: run "
+      f"{sys.executable} lacks the packages of requirements/: run "
       "`make venv`, then `source .venv/bin/activate`"
     )
   os.execv(_PYTHON, [_PYTHON, *sys.argv])

@@ -107,7 +107,9 @@ def test_a_full_disk_under_standard_output_is_told(tmp_path, buffered):
 def test_the_list_of_tools_may_be_cut():
   for buffered in ("", "1"):
     code, _, err = _run_python(
-      ["-m", "tools"], _ABANDONED, PYTHONUNBUFFERED=buffered
+      ["-c", "from tools import main; main.run()"],
+      _ABANDONED,
+      PYTHONUNBUFFERED=buffered,
     )
     assert (code, err) == (141, b"")
 
