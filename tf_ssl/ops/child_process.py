@@ -82,7 +82,7 @@ def output_of(
 ) -> bytes:
   """Runs `code` in a fresh Python interpreter and returns what it prints.
 
-  For native code that may crash or hang on a damaged file.
+  Isolates native code, which a damaged file may crash or hang.
 
   Args:
     code: Python source.

@@ -27,7 +27,6 @@ def choose_keras_2() -> None:
   if KERAS == "keras":
     return
   os.environ[_SWITCH] = "1"
-  # A module of Keras 3 that is loaded with all others, never by tf-keras.
   if "tensorflow" in sys.modules and not _is_keras_2(sys.modules["tensorflow"]):
     raise ImportError(
       f"tf_ssl needs Keras 2, and tf.keras is already Keras 3; set {_SWITCH}=1 "

@@ -26,7 +26,7 @@ _TEMPORARY_FOLDER = re.compile(r"step-[0-9]+_temp")
 
 
 class DamagedError(Exception):
-  """The files of a checkpoint are not whole; the message is one line."""
+  """The files of a checkpoint are damaged or incomplete, told in one line."""
 
 
 def found(folder: workdir.Path) -> list[str]:
@@ -149,8 +149,8 @@ def restore(checkpoint: tf.train.Checkpoint, path: str) -> None:
     path: path of a checkpoint, without the endings of its files.
 
   Raises:
-    DamagedError: the files are not whole. Variables may have changed.
-    UsageError: the files are whole, but of another model, or may not be read.
+    DamagedError: files are damaged or missing. Variables may have changed.
+    UsageError: the files are of another model, or may not be read.
   """
   with workdir.without_wildcards(path) as readable:
     try:
@@ -175,7 +175,7 @@ def check_whole(path: str) -> None:
     path: path of a checkpoint, without the endings of its files.
 
   Raises:
-    DamagedError: the files are not whole.
+    DamagedError: files are damaged or missing.
     UsageError: the files may not be read.
   """
   for file in _files(pathlib.Path(path)):

@@ -313,7 +313,7 @@ class PyavReader(frames.Reader):
     self._is_damaged |= not self._has_sought
     if not self.index.is_exact and self._by_packet is None:
       shown = [packet for packet, _ in self._shown()]
-      # Where two frames have one packet, they cannot be told apart.
+      # Two frames of one packet are indistinguishable.
       is_unique = len(set(shown)) == len(shown)
       self._by_packet = (
         {packet: n for n, packet in enumerate(shown)} if is_unique else {}
