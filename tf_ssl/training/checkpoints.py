@@ -70,7 +70,7 @@ class Checkpoints:
     return numbered_checkpoints.number(self.latest) if self.latest else -1
 
   def restore(self) -> int:
-    """Restores the newest checkpoint that is whole.
+    """Restores the newest complete checkpoint.
 
     Damaged ones are named and set aside; nothing is deleted.
 
@@ -78,8 +78,8 @@ class Checkpoints:
       Number of steps done; 0 without a checkpoint.
 
     Raises:
-      UsageError: there are files of checkpoints, but none is whole; or the
-        newest whole one is of another model.
+      UsageError: there are files of checkpoints, but none is complete; or the
+        newest complete one is of another model.
     """
     damaged: dict[str, str] = {}
     for path in numbered_checkpoints.found(self._restore_from):
@@ -116,7 +116,7 @@ class Checkpoints:
       return
     kept = f" (kept as .index{_DAMAGED})" if damaged else ""
     progress.write(
-      f"resuming from {resumed}, because newer ones are not whole:"
+      f"resuming from {resumed}, because newer ones are incomplete or damaged:"
       f" {'; '.join(problems)}{kept}"
     )
     for path in damaged:  # Kept: reading may have failed only now.
@@ -142,7 +142,7 @@ class Checkpoints:
       f"copy the files of {best[0]} to it to resume there, " if best else ""
     )
     raise errors.UsageError(
-      f"{folder} has files of checkpoints, but none is whole:"
+      f"{folder} has files of checkpoints, but none is complete:"
       f" {'; '.join(reasons) or 'no index file'}; {copy}train from scratch with"
       f" --overwrite or after deleting {folder.parent}, or give another"
       f" {run_directory.ARGUMENT}"
