@@ -23,7 +23,7 @@ def expect_installed(names):
         py_library(name = "expect_%s_installed" % name)
 
 def pytest_tests(srcs, data, deps, uncached = [], slow = []):
-    """Defines one test target for each test file, which runs itself with pytest.
+    """Defines one test target for each test file, which pytest runs.
 
     Args:
       srcs: test files.
@@ -37,9 +37,10 @@ def pytest_tests(srcs, data, deps, uncached = [], slow = []):
             name = src[:-len(".py")],
             size = "medium",
             timeout = "eternal" if src in slow else "long",
-            srcs = [src],
+            srcs = [src, "//bazel:run_pytest.py"],
+            args = ["$(location %s)" % src],
             data = data,
-            main = src,
+            main = "//bazel:run_pytest.py",
             tags = (["external"] if src in uncached else []) +
                    (["slow"] if src in slow else []),
             deps = deps,
