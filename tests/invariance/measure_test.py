@@ -12,6 +12,7 @@ from tf_ssl import errors
 from tf_ssl.datasets.invariance_sets import sets_manifest
 from tf_ssl.invariance import (
   intervals,
+  matched,
   measure,
   measurement,
   report,
@@ -173,6 +174,35 @@ def test_sets_classes_and_units_that_count_as_0_are_listed(measured, tmp_path):
     ["1", "5"],  # Silent units.
     ["1", "3", "0"],  # Classes without a firing unit.
   ]
+
+
+def test_models_are_compared_at_the_width_of_the_narrowest(measured, tmp_path):
+  _manifest(tmp_path)
+  green = measured.green_model()
+
+  def twice(images):
+    # Each unit twice: more chances, the same invariances.
+    return np.tile(green.features(images), 2)
+
+  models = [green, measured.model("twice", twice)]
+  sets = sets_manifest.read(str(tmp_path / "things.csv"))
+  settings = measurement.Measurement(
+    sets=[sets], resamples=50, image_size=16, top_k=(4,)
+  )
+  results = measure.measure(models, settings, str(tmp_path / "out"))
+  [result] = results.sets
+  narrow, wide = result.models["green"], result.models["twice"]
+  assert narrow.matched is narrow.score
+  assert narrow.matched_intervals == narrow.intervals
+  expected = matched.at(wide.score, 64).scores
+  assert wide.matched.scores == expected != wide.score.scores
+  assert wide.chance.matched[4] < wide.chance.scores[4]
+  [difference] = result.differences
+  found = difference.intervals[4].estimate
+  assert found == narrow.score.scores[4] - expected[4]
+  report.write(results, str(tmp_path / "out"))
+  page = (tmp_path / "out" / "report.html").read_text()
+  assert f"<b>{expected[4]:.1f} (" in page
 
 
 def _nan(images):

@@ -29,6 +29,10 @@ def test_the_tables_have_every_score(measured):
     assert float(row["low"]) <= float(row["high"])
     assert int(row["sets"]) == 20 and int(row["classes"]) == 10
     assert int(row["units"]) == 64 and row["firing_fraction"] == "0.1"
+    # Both models have 64 units: there is nothing to match.
+    assert row["matched_units"] == "64" and row["matched"] == row["score"]
+    assert row["matched_low"] == row["low"]
+    assert row["matched_chance"] == row["chance"]
 
 
 def test_the_tables_by_class_and_unit_agree_with_the_score(measured):

@@ -14,7 +14,13 @@ from tf_ssl.datasets.invariance_sets import invariance_sets
 from tf_ssl.features import store
 from tf_ssl.invariance import chance as chance_lib
 from tf_ssl.invariance import curve as curve_lib
-from tf_ssl.invariance import firing, image_sets, measurement, summary
+from tf_ssl.invariance import (
+  firing,
+  image_sets,
+  matched,
+  measurement,
+  summary,
+)
 from tf_ssl.invariance import intervals as intervals_lib
 from tf_ssl.invariance import score as score_lib
 from tf_ssl.models import image_model
@@ -149,11 +155,12 @@ def _on_sets(
     batch_size=settings.batch_size,
     max_skipped_fraction=settings.max_skipped_fraction,
   )
-  found = {}
+  least = min(model.description.width for model in models)
+  found, drawn = {}, {}
   for model in models:
     try:
-      found[model.name] = _model_score(
-        features.by_model[model.name], data, features.index, settings
+      found[model.name], drawn[model.name] = _model_score(
+        features.by_model[model.name], data, features.index, settings, least
       )
     except errors.UsageError as error:
       raise errors.UsageError(f"model {model.name!r}: {error}") from error
@@ -166,7 +173,7 @@ def _on_sets(
     unreadable=features.skipped,
     features=features.by_model,
     models=found,
-    differences=_differences(found, settings),
+    differences=_differences(found, drawn, settings),
   )
 
 
@@ -175,7 +182,9 @@ def _model_score(
   data: invariance_sets.InvarianceSets,
   index: np.ndarray,
   settings: measurement.Measurement,
-) -> measurement.ModelScore:
+  subset_units: int,
+) -> tuple[measurement.ModelScore, dict[int, np.ndarray] | None]:
+  """Scores a model; the second value are replicates of its matched score."""
   sets, classes = data.sets[index], data.classes[index]
   how = {
     "top_k": tuple(settings.top_k),
@@ -185,13 +194,17 @@ def _model_score(
   score = score_lib.representation_invariance_score(
     features, sets, classes, **how
   )
-  intervals = None
+  compared = matched.at(score, subset_units)
+  intervals = matched_intervals = drawn = None
   if len(score.sets.ids) > 1:
-    intervals = intervals_lib.intervals(
-      score,
-      resamples=settings.resamples,
-      confidence=settings.confidence,
-      seed=settings.seed,
+    resampling = {"resamples": settings.resamples, "seed": settings.seed}
+    confidence = settings.confidence
+    drawn = intervals_lib.replicates(score, **resampling)
+    intervals = intervals_lib.of_replicates(score, drawn, confidence=confidence)
+    if compared is not score:
+      drawn = intervals_lib.replicates(compared, **resampling)
+    matched_intervals = intervals_lib.of_replicates(
+      compared, drawn, confidence=confidence
     )
   chance = chance_lib.chance_score(
     features,
@@ -200,6 +213,7 @@ def _model_score(
     **how,
     permutations=settings.permutations,
     seed=settings.seed,
+    subset_units=subset_units,
   )
   curve, chance_curve = (), ()
   ranges = measurement.curve_ranges(data)
@@ -213,23 +227,34 @@ def _model_score(
     chance_curve = curve_lib.invariance_curve(
       features, sets[deal], classes[deal], factor[deal], **how
     )
-  return measurement.ModelScore(score, intervals, chance, curve, chance_curve)
+  measured = measurement.ModelScore(
+    score=score,
+    intervals=intervals,
+    chance=chance,
+    curve=curve,
+    chance_curve=chance_curve,
+    matched=compared,
+    matched_intervals=matched_intervals,
+  )
+  return measured, drawn
 
 
 def _differences(
-  found: dict[str, measurement.ModelScore], settings: measurement.Measurement
+  found: dict[str, measurement.ModelScore],
+  drawn: dict[str, dict[int, np.ndarray]],
+  settings: measurement.Measurement,
 ) -> list[measurement.Difference]:
   """Differences of all pairs of models; none with a single set."""
   return [
     measurement.Difference(
       one,
       other,
-      intervals_lib.differences(
-        found[one].score,
-        found[other].score,
-        resamples=settings.resamples,
+      intervals_lib.differences_of_replicates(
+        found[one].matched,
+        found[other].matched,
+        drawn[one],
+        drawn[other],
         confidence=settings.confidence,
-        seed=settings.seed,
       ),
     )
     for one, other in itertools.combinations(found, 2)

@@ -108,6 +108,8 @@ class ModelScore(NamedTuple):
     chance: chance level of the score.
     curve: scores over ranges of the factor; empty if images have no factor.
     chance_curve: chance level of each point of `curve`.
+    matched: the score at the width of the narrowest model, see `matched.at`.
+    matched_intervals: {K: Interval} of `matched`; None for a single set.
   """
 
   score: score_lib.InvarianceScore
@@ -115,10 +117,12 @@ class ModelScore(NamedTuple):
   chance: chance_lib.ChanceScore
   curve: Sequence[curve_lib.CurvePoint]
   chance_curve: Sequence[curve_lib.CurvePoint]
+  matched: score_lib.InvarianceScore
+  matched_intervals: dict[int, intervals_lib.Interval] | None
 
 
 class Difference(NamedTuple):
-  """How much more invariant one model is than another.
+  """How much more invariant one model is than another: matched scores.
 
   Attributes:
     model: name of the one model.

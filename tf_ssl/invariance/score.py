@@ -38,6 +38,8 @@ class InvarianceScore(NamedTuple):
     sets: sets and classes of the images. `sets.num_skipped` sets were too
       small; `sets.sets_of_class` is 0 for classes that had no others.
     firing: thresholds, and counts of firing images by set and unit.
+    subset_units: number of units in the subsets over which `scores` and
+      `class_scores` are means, see `matched.at`; None for all units at once.
   """
 
   scores: dict[int, float]
@@ -51,6 +53,7 @@ class InvarianceScore(NamedTuple):
   variant: str
   sets: image_sets.ImageSets
   firing: firing.Firing
+  subset_units: int | None = None
 
   @property
   def thresholds(self) -> np.ndarray:

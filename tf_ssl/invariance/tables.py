@@ -67,9 +67,22 @@ def score_rows(results: measurement.Results) -> list[dict[str, Any]]:
             "variant": score.variant,
             "image_size": result.image_size,
             "dataset_sha256": result.digest,
+            **_further(found, k),
           }
         )
   return rows
+
+
+def _further(found: measurement.ModelScore, k: int) -> dict[str, Any]:
+  """Columns of the scores beside the paper's; None where undefined."""
+  interval = found.matched_intervals[k] if found.matched_intervals else None
+  return {
+    "matched_units": found.matched.subset_units or len(found.score.rates),
+    "matched": found.matched.scores[k],
+    "matched_low": interval.low if interval else None,
+    "matched_high": interval.high if interval else None,
+    "matched_chance": found.chance.matched[k],
+  }
 
 
 def as_json(results: measurement.Results) -> dict[str, Any]:

@@ -1,0 +1,69 @@
+"""The scores beside the paper's, as columns of a table."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from tf_ssl.invariance import intervals, measurement
+
+
+class Cell(NamedTuple):
+  """A value and what it is to be compared with.
+
+  Attributes:
+    value: value as text, with its interval.
+    beside: chance level or the like as text; may be empty.
+  """
+
+  value: str
+  beside: str = ""
+
+
+class Column(NamedTuple):
+  """One score.
+
+  Attributes:
+    title: name of the score.
+    sentence: what it adds to the paper's score.
+    cell: function from a model's scores and K to the cell.
+  """
+
+  title: str
+  sentence: str
+  cell: Callable[[measurement.ModelScore, int], Cell]
+
+
+def _of_paper(found: measurement.ModelScore, k: int) -> Cell:
+  return Cell(
+    _percent(found.score.scores[k], (found.intervals or {}).get(k)),
+    f"chance {found.chance.scores[k]:.1f}",
+  )
+
+
+def _matched(found: measurement.ModelScore, k: int) -> Cell:
+  return Cell(
+    _percent(found.matched.scores[k], (found.matched_intervals or {}).get(k)),
+    f"chance {found.chance.matched[k]:.1f}",
+  )
+
+
+def _percent(value: float, interval: intervals.Interval | None) -> str:
+  if interval is None:
+    return f"{value:.1f}"
+  return f"{value:.1f} ({interval.low:.1f}..{interval.high:.1f})"
+
+
+COLUMNS = (
+  Column(
+    "Score",
+    "The Top-K score of Purushwalkam & Gupta 2020; it rises with the number of "
+    "units, because the best K of more units are chosen.",
+    _of_paper,
+  ),
+  Column(
+    "Matched",
+    "All models at the number of units of the narrowest: the mean score over "
+    "all subsets of so many units. Compare models of different width by it, as "
+    "the differences do.",
+    _matched,
+  ),
+)
