@@ -46,7 +46,10 @@ def test_an_encoder_invariant_to_one_factor_scores_there_and_not_elsewhere(
 
 def test_random_features_score_at_chance(measured):
   for kind in measured.kinds:
-    assert _is_at_chance(measured.score(kind, "<b>noise</b>"))
+    noise = measured.score(kind, "<b>noise</b>")
+    assert _is_at_chance(noise)
+    fitted = noise.cross_fitted.intervals[10]
+    assert fitted.low - 3 < noise.cross_fitted.chance[10] < fitted.high + 3
 
 
 def test_scores_and_intervals_are_computed_from_the_features(measured):
@@ -135,6 +138,7 @@ def test_a_single_set_has_no_interval(measured, tmp_path):
   _manifest(tmp_path, count=6, classes=1)
   results = _measure(tmp_path, measured.green_model(), firing_fraction=0.3)
   assert results.sets[0].models["green"].intervals is None
+  assert results.sets[0].models["green"].cross_fitted is None
   with open(tmp_path / "out" / "invariance.csv", encoding="utf-8") as file:
     assert {row["low"] for row in csv.DictReader(file)} == {""}
   assert "single set" in (tmp_path / "out" / "report.html").read_text()

@@ -33,6 +33,8 @@ def test_the_tables_have_every_score(measured):
     assert row["matched_units"] == "64" and row["matched"] == row["score"]
     assert row["matched_low"] == row["low"]
     assert row["matched_chance"] == row["chance"]
+    assert float(row["cross_fitted_low"]) <= float(row["cross_fitted"])
+    assert float(row["cross_fitted_chance"]) < float(row["chance"])
 
 
 def test_the_tables_by_class_and_unit_agree_with_the_score(measured):

@@ -13,14 +13,15 @@ from tf_ssl import errors
 from tf_ssl.datasets.invariance_sets import invariance_sets
 from tf_ssl.features import store
 from tf_ssl.invariance import chance as chance_lib
-from tf_ssl.invariance import curve as curve_lib
 from tf_ssl.invariance import (
+  cross_fitted,
   firing,
   image_sets,
   matched,
   measurement,
   summary,
 )
+from tf_ssl.invariance import curve as curve_lib
 from tf_ssl.invariance import intervals as intervals_lib
 from tf_ssl.invariance import score as score_lib
 from tf_ssl.models import image_model
@@ -194,11 +195,11 @@ def _model_score(
   score = score_lib.representation_invariance_score(
     features, sets, classes, **how
   )
+  resampling = {"resamples": settings.resamples, "seed": settings.seed}
+  confidence = settings.confidence
   compared = matched.at(score, subset_units)
   intervals = matched_intervals = drawn = None
   if len(score.sets.ids) > 1:
-    resampling = {"resamples": settings.resamples, "seed": settings.seed}
-    confidence = settings.confidence
     drawn = intervals_lib.replicates(score, **resampling)
     intervals = intervals_lib.of_replicates(score, drawn, confidence=confidence)
     if compared is not score:
@@ -235,6 +236,9 @@ def _model_score(
     chance_curve=chance_curve,
     matched=compared,
     matched_intervals=matched_intervals,
+    cross_fitted=cross_fitted.cross_fitted(
+      score, confidence=confidence, **resampling
+    ),
   )
   return measured, drawn
 

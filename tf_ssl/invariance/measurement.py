@@ -11,6 +11,7 @@ import numpy as np
 from tf_ssl import errors
 from tf_ssl.datasets.invariance_sets import invariance_sets, sets_manifest
 from tf_ssl.invariance import chance as chance_lib
+from tf_ssl.invariance import cross_fitted as cross_fitted_lib
 from tf_ssl.invariance import curve as curve_lib
 from tf_ssl.invariance import firing
 from tf_ssl.invariance import intervals as intervals_lib
@@ -110,6 +111,8 @@ class ModelScore(NamedTuple):
     chance_curve: chance level of each point of `curve`.
     matched: the score at the width of the narrowest model, see `matched.at`.
     matched_intervals: {K: Interval} of `matched`; None for a single set.
+    cross_fitted: score of units chosen on other sets; None if each class has
+      one set.
   """
 
   score: score_lib.InvarianceScore
@@ -119,6 +122,7 @@ class ModelScore(NamedTuple):
   chance_curve: Sequence[curve_lib.CurvePoint]
   matched: score_lib.InvarianceScore
   matched_intervals: dict[int, intervals_lib.Interval] | None
+  cross_fitted: cross_fitted_lib.CrossFitted | None
 
 
 class Difference(NamedTuple):

@@ -200,7 +200,7 @@ def score(
       fired.below[0, rows] / groups.sizes[rows, np.newaxis],
     )
     invariance = _local_rate(rule.variant, *shares) / rates  # [D]
-    top_units[c] = _largest(invariance, most)
+    top_units[c] = largest(invariance, most)
     running = np.cumsum(invariance[top_units[c]])
     for k in top_k:
       means[k][c] = running[k - 1] / k
@@ -240,7 +240,7 @@ def _local_rate(
   return total / (np.count_nonzero(shares, axis=0) + 1e-20)
 
 
-def _largest(values: np.ndarray, count: int) -> np.ndarray:
+def largest(values: np.ndarray, count: int) -> np.ndarray:
   """Indices of the largest values, descending; the first of tied ones."""
   least = np.partition(values, len(values) - count)[len(values) - count]
   candidates = np.flatnonzero(values >= least)

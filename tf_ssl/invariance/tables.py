@@ -76,12 +76,17 @@ def score_rows(results: measurement.Results) -> list[dict[str, Any]]:
 def _further(found: measurement.ModelScore, k: int) -> dict[str, Any]:
   """Columns of the scores beside the paper's; None where undefined."""
   interval = found.matched_intervals[k] if found.matched_intervals else None
+  fitted = found.cross_fitted
   return {
     "matched_units": found.matched.subset_units or len(found.score.rates),
     "matched": found.matched.scores[k],
     "matched_low": interval.low if interval else None,
     "matched_high": interval.high if interval else None,
     "matched_chance": found.chance.matched[k],
+    "cross_fitted": fitted.scores[k] if fitted else None,
+    "cross_fitted_low": fitted.intervals[k].low if fitted else None,
+    "cross_fitted_high": fitted.intervals[k].high if fitted else None,
+    "cross_fitted_chance": fitted.chance[k] if fitted else None,
   }
 
 
