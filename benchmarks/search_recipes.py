@@ -37,7 +37,6 @@ import itertools
 import json
 import math
 import pathlib
-import platform
 import random
 import statistics
 import sys
@@ -48,6 +47,7 @@ from typing import Any, NamedTuple
 import yaml
 from scipy import stats
 
+from benchmarks import machine
 from tf_ssl import errors
 from tf_ssl.datasets import image_folder
 from tf_ssl.ops import child_process, progress, workdir
@@ -72,7 +72,6 @@ LABEL_FREE = {
   "alignment": -1,
   "uniformity": -1,
 }
-_INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 _MACROS = ("IMAGES", "LABELLED_IMAGES", "HELD_OUT_IMAGES")
 Bindings = Mapping[str, Any]
 
@@ -469,7 +468,7 @@ def rank_correlations(lines: Sequence[Line]) -> dict[str, float]:
 def markdown(rows: Sequence[Mapping[str, Any]], title: str) -> str:
   """All trials as Markdown, a table for each budget."""
   lines = summed_up(rows)
-  text = [f"# {title}", "", f"Processor: {processor()}.", ""]
+  text = [f"# {title}", "", f"Processor: {machine.processor()}.", ""]
   clock = rows[0]["clock"] if rows else "cpu"
   for budget, group in itertools.groupby(lines, lambda x: x.budget_seconds):
     group = list(group)
@@ -502,23 +501,6 @@ def markdown(rows: Sequence[Mapping[str, Any]], title: str) -> str:
     text += ["", f"Rank correlation with the kNN: {ranks or 'too few trials'}."]
     text.append("")
   return "\n".join(text)
-
-
-def processor() -> str:
-  """Name of the processor, with what it has for bfloat16."""
-  try:
-    text = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8")
-  except OSError:
-    return platform.processor() or platform.machine()
-  fields = dict(
-    line.split("\t:", 1) if "\t:" in line else (line, "")
-    for line in text.replace("\t\t", "\t").splitlines()
-  )
-  flags = fields.get("flags", "").split()
-  kinds = [
-    n for n in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if n in flags
-  ]
-  return f"{fields.get('model name', '').strip()} ({', '.join(kinds)})"
 
 
 # --- the command -------------------------------------------------------------
@@ -661,3 +643,5 @@ if __name__ == "__main__":
   except errors.UsageError as error:
     print(f"search_recipes: {error}", file=sys.stderr)
     sys.exit(2)
+  except KeyboardInterrupt:
+    sys.exit(130)  # The same command resumes.
