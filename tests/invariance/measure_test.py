@@ -40,7 +40,12 @@ def test_an_encoder_invariant_to_one_factor_scores_there_and_not_elsewhere(
   assert color.score.scores[5] > 95
   assert color.chance.scores[5] < 50
   assert color.intervals[5].low > color.chance.scores[5] + 30
-  assert _is_at_chance(measured.score("instance", "green"))
+  assert color.whole.correlation > 0.9
+  assert color.whole.reidentified.estimate > 90
+  other = measured.score("instance", "green")
+  assert other.whole.correlation < 0.1
+  assert other.whole.reidentified.low < 20
+  assert _is_at_chance(other)
   assert _is_at_chance(measured.score("position", "green"))
 
 
@@ -139,6 +144,7 @@ def test_a_single_set_has_no_interval(measured, tmp_path):
   results = _measure(tmp_path, measured.green_model(), firing_fraction=0.3)
   assert results.sets[0].models["green"].intervals is None
   assert results.sets[0].models["green"].cross_fitted is None
+  assert results.sets[0].models["green"].whole is None
   with open(tmp_path / "out" / "invariance.csv", encoding="utf-8") as file:
     assert {row["low"] for row in csv.DictReader(file)} == {""}
   assert "single set" in (tmp_path / "out" / "report.html").read_text()

@@ -35,6 +35,8 @@ def test_the_tables_have_every_score(measured):
     assert row["matched_chance"] == row["chance"]
     assert float(row["cross_fitted_low"]) <= float(row["cross_fitted"])
     assert float(row["cross_fitted_chance"]) < float(row["chance"])
+    assert 0 <= float(row["correlation"]) <= 1
+    assert float(row["reidentified_chance"]) == pytest.approx(500 / 119)
 
 
 def test_the_tables_by_class_and_unit_agree_with_the_score(measured):

@@ -56,6 +56,27 @@ def _cross_fitted(found: measurement.ModelScore, k: int) -> Cell:
   )
 
 
+def _correlation(found: measurement.ModelScore, _: int) -> Cell:
+  whole = found.whole
+  if whole is None:
+    return Cell("–", "a single set")
+  ends = f"{whole.correlation_low:.2f}..{whole.correlation_high:.2f}"
+  return Cell(
+    f"{whole.correlation:.2f} ({ends})",
+    f"median unit {whole.median_correlation:.2f}",
+  )
+
+
+def _reidentified(found: measurement.ModelScore, _: int) -> Cell:
+  whole = found.whole
+  if whole is None:
+    return Cell("–", "a single set")
+  return Cell(
+    _percent(whole.reidentified.estimate, whole.reidentified),
+    f"chance {whole.chance:.1f}",
+  )
+
+
 def _percent(value: float, interval: intervals.Interval | None) -> str:
   if interval is None:
     return f"{value:.1f}"
@@ -82,5 +103,19 @@ COLUMNS = (
     "half, both ways, in 20 random splits: the choice can no longer gain from "
     "chance, and the chance level is the rate at which the chosen units fire.",
     _cross_fitted,
+  ),
+  Column(
+    "Correlation",
+    "All units instead of the best K: the share of their variance that lies "
+    "between sets (intraclass correlation, 0 to 1); 1 if no unit changes "
+    "within a set, 0 if images of a set are no more alike than others.",
+    _correlation,
+  ),
+  Column(
+    "Re-identified",
+    "All units together: percent of the images whose nearest neighbor among "
+    "all others is of the same set, which needs units that differ between sets "
+    "as well as units that stay within one.",
+    _reidentified,
   ),
 )

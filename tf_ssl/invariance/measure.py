@@ -20,6 +20,7 @@ from tf_ssl.invariance import (
   matched,
   measurement,
   summary,
+  whole,
 )
 from tf_ssl.invariance import curve as curve_lib
 from tf_ssl.invariance import intervals as intervals_lib
@@ -238,6 +239,9 @@ def _model_score(
     matched_intervals=matched_intervals,
     cross_fitted=cross_fitted.cross_fitted(
       score, confidence=confidence, **resampling
+    ),
+    whole=whole.whole(
+      features, score.sets, confidence=confidence, **resampling
     ),
   )
   return measured, drawn

@@ -16,6 +16,7 @@ from tf_ssl.invariance import curve as curve_lib
 from tf_ssl.invariance import firing
 from tf_ssl.invariance import intervals as intervals_lib
 from tf_ssl.invariance import score as score_lib
+from tf_ssl.invariance import whole as whole_lib
 from tf_ssl.models import image_model
 
 _ANGLES = (10.0, 20.0, 30.0, 60.0, 90.0)
@@ -113,6 +114,7 @@ class ModelScore(NamedTuple):
     matched_intervals: {K: Interval} of `matched`; None for a single set.
     cross_fitted: score of units chosen on other sets; None if each class has
       one set.
+    whole: invariance of all units together; None for a single set.
   """
 
   score: score_lib.InvarianceScore
@@ -123,6 +125,7 @@ class ModelScore(NamedTuple):
   matched: score_lib.InvarianceScore
   matched_intervals: dict[int, intervals_lib.Interval] | None
   cross_fitted: cross_fitted_lib.CrossFitted | None
+  whole: whole_lib.Whole | None
 
 
 class Difference(NamedTuple):

@@ -76,7 +76,7 @@ def score_rows(results: measurement.Results) -> list[dict[str, Any]]:
 def _further(found: measurement.ModelScore, k: int) -> dict[str, Any]:
   """Columns of the scores beside the paper's; None where undefined."""
   interval = found.matched_intervals[k] if found.matched_intervals else None
-  fitted = found.cross_fitted
+  fitted, whole = found.cross_fitted, found.whole
   return {
     "matched_units": found.matched.subset_units or len(found.score.rates),
     "matched": found.matched.scores[k],
@@ -87,6 +87,14 @@ def _further(found: measurement.ModelScore, k: int) -> dict[str, Any]:
     "cross_fitted_low": fitted.intervals[k].low if fitted else None,
     "cross_fitted_high": fitted.intervals[k].high if fitted else None,
     "cross_fitted_chance": fitted.chance[k] if fitted else None,
+    "correlation": whole.correlation if whole else None,
+    "correlation_low": whole.correlation_low if whole else None,
+    "correlation_high": whole.correlation_high if whole else None,
+    "median_correlation": whole.median_correlation if whole else None,
+    "reidentified": whole.reidentified.estimate if whole else None,
+    "reidentified_low": whole.reidentified.low if whole else None,
+    "reidentified_high": whole.reidentified.high if whole else None,
+    "reidentified_chance": whole.chance if whole else None,
   }
 
 
