@@ -20,6 +20,8 @@ others are trained on and vote in the kNN.
   them. A value that is an object itself sets several settings at once, and the
   name before it is only a name.
 
+The setting "gin_file" is a gin file that the trial adds to those of the search.
+
 Trial 0 is the gin file (with --gin_bindings) as it is. --halving=K trains in
 rounds: after each, the best 1/K of the trials get K times the budget, from
 scratch, until one is left or --rounds are done. `results.csv` and `results.md`
@@ -72,6 +74,7 @@ LABEL_FREE = {
   "alignment": -1,
   "uniformity": -1,
 }
+_GIN_FILE = "gin_file"
 _MACROS = ("IMAGES", "LABELLED_IMAGES", "HELD_OUT_IMAGES")
 Bindings = Mapping[str, Any]
 
@@ -200,7 +203,19 @@ def gin_lines(bindings: Bindings) -> list[str]:
     if isinstance(value, str) and value[:1] in ("@", "%")
     else f"{name} = {value!r}"
     for name, value in bindings.items()
+    if name != _GIN_FILE
   ]
+
+
+def gin_files(bindings: Bindings) -> list[str]:
+  """Paths of the gin files that a trial adds."""
+  return [bindings[_GIN_FILE]] if _GIN_FILE in bindings else []
+
+
+def described(bindings: Bindings) -> str:
+  """The settings of a trial in one line."""
+  words = gin_files(bindings) + gin_lines(bindings)
+  return "; ".join(words) or "as the gin file"
 
 
 # --- images ------------------------------------------------------------------
@@ -317,7 +332,7 @@ def run_trial(
   name = f"trial{trial.number}_seed{seed}_{budget.clock}{budget.seconds:g}"
   folder = search.folder / "trials" / name
   request = {
-    "gin_files": list(search.gin_files),
+    "gin_files": [*search.gin_files, *gin_files(trial.bindings)],
     "bindings": [*search.bindings, *gin_lines(trial.bindings)],
     "seed": seed,
     "clock": budget.clock,
@@ -375,7 +390,7 @@ def _row(trial, seed, budget, result) -> dict[str, Any]:
   before, after = result.get("before", {}), result.get("after", {})
   return {
     "trial": trial.number,
-    "settings": "; ".join(gin_lines(trial.bindings)) or "as the gin file",
+    "settings": described(trial.bindings),
     "seed": seed,
     "budget_seconds": budget.seconds,
     "clock": budget.clock,

@@ -106,6 +106,17 @@ def test_a_csv_leaves_the_values_of_empty_cells_to_the_gin_file(write):
   ]
 
 
+def test_a_trial_may_add_a_gin_file(images, tmp_path, write, calls):
+  added = {"gin_file": "more.gin", "LEARNING_RATE": 0.2}
+  file = write("a.json", json.dumps([added]))
+  search_recipes.main(_command(images, file, tmp_path / "out"))
+  assert calls[0]["gin_files"] == [_CONFIG]
+  assert calls[1]["gin_files"] == [_CONFIG, "more.gin"]
+  assert calls[1]["bindings"][-1] == "LEARNING_RATE = 0.2"
+  text = (tmp_path / "out" / "results.md").read_text()
+  assert "more.gin; LEARNING_RATE = 0.2" in text
+
+
 @pytest.mark.parametrize("text", ["3", "[]", "{X: 3}", "[{}]", "[a, b]", "{"])
 def test_a_file_that_is_no_trials_is_named_in_the_error(write, text):
   file = write("a.yaml", text)
