@@ -39,6 +39,20 @@ class RegionTrackPair(NamedTuple):
   key_region: tf.Tensor
 
 
+class MultiCropPair(NamedTuple):
+  """Positive pairs, and small crops of their images.
+
+  Attributes:
+    query: [B, H, W, 3], views for the query encoder.
+    key: [B, H, W, 3], views for the key encoder.
+    crops: [B, V, h, w, 3], V small crops of each image, V >= 0.
+  """
+
+  query: tf.Tensor
+  key: tf.Tensor
+  crops: tf.Tensor
+
+
 class JigsawPair(NamedTuple):
   """Images and their shuffled patches, for methods with a memory bank.
 
@@ -92,6 +106,7 @@ class LabeledImage(NamedTuple):
 
 
 RECORD_FIELDS = ("index", "label")  # Fields that are not made from pixels.
+CROPS = "crops"  # The field that holds several views of each image.
 
 
 def view_fields(batch_type: type) -> tuple[str, ...]:

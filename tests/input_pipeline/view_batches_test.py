@@ -9,7 +9,7 @@ from PIL import Image
 
 from tf_ssl import batches as types
 from tf_ssl import errors
-from tf_ssl.augment import jigsaw, recipes
+from tf_ssl.augment import jigsaw, multi_crop, recipes
 from tf_ssl.datasets import image_folder
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.input_pipeline import order, view_batches, views
@@ -184,6 +184,69 @@ def test_each_view_has_its_own_recipe(folder):
   finished = finisher.batch(there, tf.constant(1), tf.constant(0))
   for ours, expected in zip(here, finished, strict=True):
     np.testing.assert_allclose(ours, expected, atol=1e-3)
+
+
+def with_crops(number, **options):
+  crops = multi_crop.crops(
+    recipe=RECIPE, number=number, size=4, area=(0.1, 0.4)
+  )
+  return {
+    "view_type": types.MultiCropPair,
+    "recipe": (RECIPE, crops),
+    "num_steps": 3,
+    "seed": 5,
+    **options,
+  }
+
+
+@pytest.mark.parametrize("finish_views", [False, True])
+def test_crops_show_the_image_of_their_pair_and_resume(folder, finish_views):
+  options = with_crops(3, finish_views=finish_views)
+  found = batches(folder, **options)
+  assert found[0].query.shape == (4, 8, 8, 3)
+  assert found[0].crops.shape == (4, 3, 4, 4, 3)
+  if not finish_views:
+    for batch in found:
+      shown = batch.query[:, 0, 0, 0].numpy() // 10
+      np.testing.assert_array_equal(
+        batch.crops, 10 * np.broadcast_to(shown, (3, 4, 4, 3, 4)).T
+      )
+  rest = batches(folder, **options, start_step=2)
+  assert same(found[2:], rest)
+
+
+def test_crops_can_be_finished_in_the_train_step_instead(folder):
+  options = with_crops(3, start_step=1)
+  here = batches(folder, finish_views=True, **options)[0]
+  there = batches(folder, **options)[0]
+  finisher = views.Finisher(
+    options["recipe"], types.MultiCropPair, seed=5, batch_size=4
+  )
+  finished = finisher.batch(there, tf.constant(1), tf.constant(0))
+  for ours, expected in zip(here, finished, strict=True):
+    np.testing.assert_allclose(ours, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("finish_views", [False, True])
+def test_shares_add_up_to_the_crops_of_the_global_batch(folder, finish_views):
+  options = with_crops(2, finish_views=finish_views)
+  whole = batches(folder, **options)
+  shares = [
+    batches(folder, share=view_batches.Share(i, 2), **options) for i in range(2)
+  ]
+  for expected, *parts in zip(whole, *shares, strict=True):
+    together = np.concatenate([part.crops for part in parts])
+    np.testing.assert_allclose(together, expected.crops, atol=1e-4)
+
+
+@pytest.mark.parametrize("finish_views", [False, True])
+def test_without_crops_the_pairs_are_those_of_two_views(folder, finish_views):
+  found = batches(folder, **with_crops(0, finish_views=finish_views))
+  plain = batches(folder, num_steps=3, seed=5, finish_views=finish_views)
+  for one, other in zip(found, plain, strict=True):
+    np.testing.assert_array_equal(one.query, other.query)
+    np.testing.assert_array_equal(one.key, other.key)
+    assert one.crops.shape == (4, 0, 4, 4, 3)
 
 
 def test_a_wrong_number_of_recipes_is_refused(folder):

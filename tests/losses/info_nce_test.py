@@ -73,6 +73,21 @@ def test_accuracy_counts_queries_closest_to_their_own_key():
   assert float(info_nce.contrastive_accuracy(logits)) == 0.5
 
 
+def test_info_nce_of_each_is_the_mean_of_info_nce_of_one_positive_at_a_time():
+  rng = np.random.default_rng(0)
+  positives = rng.normal(size=[3, 2, 4]).astype("f") * 5
+  negatives = rng.normal(size=[3, 2, 6]).astype("f") * 5
+  found = info_nce.info_nce_of_each(positives, negatives)
+  each = [
+    info_nce.info_nce(
+      tf.concat([positives[:, v, p, None], negatives[:, v]], axis=1)
+    )
+    for v in range(2)
+    for p in range(4)
+  ]
+  np.testing.assert_allclose(found, np.mean(each), rtol=1e-6)
+
+
 def seeded_rows(seed, rows, width):
   return unit_rows(np.random.default_rng(seed), rows, width)
 

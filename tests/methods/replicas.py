@@ -16,6 +16,7 @@ from tf_ssl.memory import key_queue, memory_bank
 from tf_ssl.methods import (
   hybrid,
   moco,
+  multi_crop,
   pirl,
   simclr,
   supervised_contrastive,
@@ -24,7 +25,7 @@ from tf_ssl.methods import (
 from tf_ssl.ops import cross_replica, optimizers
 from tf_ssl.training.distributed import distribution
 
-BATCH, STEPS, IMAGES, EMBEDDING, PATCHES = 16, 10, 40, 4, 4
+BATCH, STEPS, IMAGES, EMBEDDING, PATCHES, CROPS = 16, 10, 40, 4, 4, 3
 PARTS = 8  # of the batch that batch norm keeps apart, over all replicas
 
 
@@ -58,6 +59,10 @@ def build_moco(replicas):
   return moco.MoCo(
     *side(groups, 1), *side(groups, 2), queue, momentum=0.9, seed=7
   )
+
+
+def build_multi_crop_moco(replicas):
+  return multi_crop.MultiCropMoCo.like(build_moco(replicas))
 
 
 def build_pirl(replicas):
@@ -105,7 +110,10 @@ def build_hybrid(replicas):
 
 def batches(view_type):
   rng = np.random.default_rng(0)
-  shapes = {"patches": [BATCH, PATCHES, 2, 2, 3]}
+  shapes = {
+    "patches": [BATCH, PATCHES, 2, 2, 3],
+    "crops": [BATCH, CROPS, 2, 2, 3],
+  }
   fields = {
     name: rng.normal(size=[STEPS, *shapes.get(name, [BATCH, 2, 2, 3])]).astype(
       "f"

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.slow
 ADDONS = "tensorflow_addons"
 METHODS = (
   "moco",
+  "multi_crop_moco",
   "pirl",
   "simclr",
   "supervised_contrastive",

@@ -69,7 +69,8 @@ def view_batches(
 
   Args:
     records: images of the dataset.
-    recipe: recipe of all views, or a recipe for each view.
+    recipe: recipe of all views, or a recipe for each view; see
+      `views.recipe_of_each_view`.
     image_size: height and width of a view, pixels.
     batch_size: number of examples in a global batch, B.
     seed: seed of the run.
@@ -89,7 +90,7 @@ def view_batches(
 
   Returns:
     A dataset of `view_type` with views [B / share.count, image_size,
-    image_size, 3], or the recipe's output for them.
+    image_size, 3], or the recipe's output for them, such as several crops.
 
   Raises:
     UsageError: `image_size` < 2, the dataset has fewer examples than a batch,
@@ -127,20 +128,16 @@ def view_batches(
       globally(examples), attempt, seed=seed, num_images=records.num_examples
     )
 
-  cut = views.view_loader(
-    source,
-    [views.View(r.crop, r.crop_size(image_size)) for r in view_recipes],
-    portable=service is not None,
-  )
+  shown = [views.view_of(r, image_size) for r in view_recipes]
+  num_windows = sum(view.num_windows for view in shown)
+  cut = views.view_loader(source, shown, portable=service is not None)
 
   def load(
     first: tf.Tensor, places: tf.Tensor, indices: tf.Tensor
   ) -> tf.data.Dataset:
     first = globally(first)
     block = first - first % block_size
-    draws = crop.draw(
-      block_size, len(view_recipes), order.crop_seed(seed, block)
-    )
+    draws = crop.draw(block_size, num_windows, order.crop_seed(seed, block))
     return cut(indices, tf.gather(draws, first - block + places))
 
   def finish(example: tf.Tensor, loaded: views.Loaded) -> views.Loaded:

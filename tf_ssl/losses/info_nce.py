@@ -89,6 +89,23 @@ def info_nce(logits: tf.Tensor) -> tf.Tensor:
   return tf.reduce_mean(tf.reduce_logsumexp(logits, axis=1) - logits[:, 0])
 
 
+def info_nce_of_each(positives: tf.Tensor, negatives: tf.Tensor) -> tf.Tensor:
+  """InfoNCE of several positives, none of which competes with another.
+
+  Args:
+    positives: [..., P], logits of the positives.
+    negatives: [..., K], logits of the negatives that all P share.
+
+  Returns:
+    [] float32, mean over all positives of the -log softmax of one positive
+    among itself and the negatives; `info_nce` if P = 1.
+  """
+  positives = tf.cast(positives, tf.float32)
+  negatives = tf.cast(negatives, tf.float32)
+  others = tf.reduce_logsumexp(negatives, axis=-1, keepdims=True)
+  return tf.reduce_mean(tf.nn.softplus(others - positives))
+
+
 def contrastive_accuracy(logits: tf.Tensor) -> tf.Tensor:
   """Fraction of queries that are closest to their own key.
 

@@ -86,6 +86,27 @@ class MoCo(base.ContrastiveModel):
     momentum_memory.copy_weights(encoder, key_encoder)
     momentum_memory.copy_weights(projection_head, key_projection_head)
 
+  @classmethod
+  def like(cls, plain: "MoCo", **options) -> "MoCo":
+    """Creates a MoCo of this class with the parts and settings of another.
+
+    Args:
+      plain: MoCo whose encoders, heads and queue are used, not copied.
+      **options: further arguments of this class.
+    """
+    return cls(
+      plain.encoder,
+      plain.projection_head,
+      plain.key_encoder,
+      plain.key_projection_head,
+      plain.queue,
+      momentum=plain.momentum,
+      temperature=plain.temperature,
+      symmetric=plain.symmetric,
+      seed=plain.seed,
+      **options,
+    )
+
   def embed_keys(self, images, training=None):
     """Keys of images: [B, H, W, 3] -> [B, E], unit length, no gradient.
 
