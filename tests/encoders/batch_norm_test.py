@@ -1,5 +1,6 @@
 """Tests of tf_ssl.encoders.batch_norm."""
 
+import functools
 import sys
 
 import numpy as np
@@ -52,6 +53,28 @@ def test_one_group_is_plain_batch_norm_and_so_is_inference():
     np.testing.assert_allclose(
       split(x, training=training), plain(x, training=training), atol=1e-5
     )
+
+
+@pytest.mark.parametrize(
+  "build",
+  [
+    batch_norm.plain,
+    batch_norm.cross_replica,
+    functools.partial(batch_norm.split, groups=2),
+  ],
+)
+def test_statistics_of_bfloat16_maps_are_float32(build):
+  layer = build(dtype="mixed_bfloat16")
+  x = tf.cast(50 + images(64), tf.bfloat16)  # Sums of it need 8 bits more.
+  assert layer(x, training=True).dtype == tf.bfloat16
+  assert {v.dtype for v in layer.variables} == {tf.float32}
+  exact = x.numpy().astype(np.float64)
+  mean = exact.mean(axis=(0, 1, 2))
+  variance = exact.var(axis=(0, 1, 2))
+  np.testing.assert_allclose(layer.moving_mean, 0.1 * mean, rtol=1e-4)
+  np.testing.assert_allclose(
+    layer.moving_variance, 0.9 + 0.1 * variance, rtol=2e-2
+  )
 
 
 def test_vectors_are_normalized_like_maps():

@@ -104,6 +104,7 @@ def tiny(tracks, baseline=FRAMES_ALONE, **changes):
     "steps": 3,
     "learning_rate": 0.03,
     "log_every": 1,
+    "precision": "float32",
     **changes,
   }
   return settings.Pretraining(**values)

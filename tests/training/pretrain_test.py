@@ -19,6 +19,7 @@ from tf_ssl.augment import jigsaw, recipes
 from tf_ssl.encoders import resnet
 from tf_ssl.export import saved_model
 from tf_ssl.methods import hybrid, moco, pirl, supervised
+from tf_ssl.ops import bfloat16
 from tf_ssl.training import (
   assembly,
   metrics_log,
@@ -64,6 +65,7 @@ def tiny(folder, **changes):
     "log_every": 2,
     "monitors": (representation.Representation(every=4),),
     "checkpoint_every_steps": 4,
+    "precision": "float32",
     **changes,
   }
   return settings.Pretraining(**values)
@@ -312,11 +314,17 @@ OTHER_METHODS = {
 
 
 @pytest.mark.parametrize(
-  "name, finish_in_step",
-  [("pirl", False), ("pirl", True), ("supervised", False), ("hybrid", True)],
+  "name, finish_in_step, precision",
+  [
+    ("pirl", False, "float32"),
+    ("pirl", True, "float32"),
+    ("supervised", False, "float32"),
+    ("hybrid", True, "float32"),
+    ("hybrid", False, "mixed_bfloat16"),
+  ],
 )
 def test_other_methods_resume_with_the_same_bits(
-  tmp_path, name, finish_in_step
+  tmp_path, name, finish_in_step, precision
 ):
   folder = write_images(tmp_path / "images", 24, classes=3)
   changes = {
@@ -324,6 +332,7 @@ def test_other_methods_resume_with_the_same_bits(
     "deterministic": True,
     "finish_views_in_step": finish_in_step,
     "monitors": (),
+    "precision": precision,
   }
   model_dir = tmp_path / "run"
   assert run(tiny(folder, **changes), model_dir).finished
@@ -335,6 +344,30 @@ def test_other_methods_resume_with_the_same_bits(
   assert expected.keys() == actual.keys()
   for tensor, value in expected.items():
     np.testing.assert_array_equal(actual[tensor], value, err_msg=tensor)
+
+
+@pytest.mark.parametrize("in_hardware", [False, True])
+def test_the_precision_of_a_new_run_is_recorded_and_the_export_is_float32(
+  tmp_path, monkeypatch, capsys, in_hardware
+):
+  support = bfloat16.Support(in_hardware, "a test says so")
+  monkeypatch.setattr(bfloat16, "support", lambda: support)
+  folder = write_images(tmp_path / "images", 24)
+  changes = {"precision": "auto", "steps": 2, "monitors": ()}
+  model_dir = tmp_path / "run"
+  result = run(tiny(folder, **changes), model_dir)
+  policy = "mixed_bfloat16" if in_hardware else "float32"
+  line = f"Precision: {policy}, because a test says so."
+  assert capsys.readouterr().err.count(line) == 1
+  record = json.loads((model_dir / "run.json").read_text())
+  assert record["precision"] == policy
+  model = tf.saved_model.load(result.saved_model)
+  graph = model.features.concrete_functions[0].graph.as_graph_def()
+  kinds = {n.attr["T"].type for f in graph.library.function for n in f.node_def}
+  assert tf.float32.as_datatype_enum in kinds
+  assert tf.bfloat16.as_datatype_enum not in kinds
+  method, _, _ = assembly.restore_method(tiny(folder, **changes), model_dir)
+  assert method.encoder.compute_dtype == "float32"
 
 
 def test_a_method_that_needs_labels_asks_for_them(tmp_path):

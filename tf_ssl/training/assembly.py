@@ -1,5 +1,6 @@
 """Builds the method of a run from its settings, or from its checkpoint."""
 
+import dataclasses
 import pathlib
 
 import tensorflow as tf
@@ -25,7 +26,8 @@ def build_method(
   """Builds the untrained method of a run.
 
   Args:
-    settings: settings of the run.
+    settings: settings of the run; precision "auto" is Keras's global policy
+      here.
     num_images: number of training images.
     num_classes: number of classes of their labels; 0 without labels.
 
@@ -39,7 +41,9 @@ def build_method(
       batch_size=settings.batch_size,
       image_size=settings.image_size,
       seed=settings.seed,
-      dtype=settings.precision,
+      dtype=None
+      if settings.precision == settings_lib.AUTO
+      else settings.precision,
     )
   )
   if batches.is_labeled(model.view_type) and settings.labels == "none":
@@ -103,6 +107,9 @@ def restore_method(
 ) -> tuple[base.ContrastiveModel, pathlib.Path, str]:
   """Builds the method of a run and loads its weights, without its images.
 
+  It computes in float32 whatever the precision of the run, so that features do
+  not depend on the machine; the weights are float32 in any case.
+
   Args:
     settings: settings of the run, from its operative config.
     path: path of the run's model_dir (its newest checkpoint), or of one of its
@@ -116,6 +123,7 @@ def restore_method(
       of another model.
   """
   model_dir, checkpoint = locate_checkpoint(path)
+  settings = dataclasses.replace(settings, precision="float32")
   model = build_recorded_method(settings, model_dir)
   try:
     numbered_checkpoints.restore(

@@ -21,6 +21,7 @@ from tf_ssl.training import (
   event_files,
   metrics_log,
   non_finite,
+  precision,
   run_directory,
   summary,
 )
@@ -69,6 +70,9 @@ def pretrain(
       ).scope(),
     ):
       distribution.check_batch(settings.batch_size)
+      settings = precision.decided(
+        settings, model_dir=model_dir, overwrite=overwrite
+      )
       records = data.read(settings)
       model = assembly.build_method(
         settings,
@@ -327,6 +331,7 @@ class _Run:
     record = run_directory.describe(
       command=self._command,
       seed=self._settings.seed,
+      precision=self._settings.precision,
       data=before.get("data") or self._batches.fingerprint(),
     )
     spent = before.get("wall_seconds", 0.0)
@@ -352,7 +357,8 @@ class _Run:
       exported = str(directory.saved_model)
     if exported and not saved_model.is_whole(exported):
       model = self._model
-      if not isinstance(model.distribute_strategy, _ONE_DEVICE):
+      on_one = isinstance(model.distribute_strategy, _ONE_DEVICE)
+      if not on_one or settings.precision != "float32":
         model, _, _ = assembly.restore_method(settings, checkpoint)
       saved_model.export_encoder(
         model.encoder,

@@ -10,7 +10,9 @@ from tf_ssl.ops import optimizers
 from tf_ssl.training.monitors import base, projector, representation, views
 
 LABELS = ("none", "all", "some")
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+AUTO = "auto"
+POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")  # Of Keras.
+PRECISIONS = (AUTO, *POLICIES)
 Source = str | Callable[[], str | records.ImageRecords]
 
 
@@ -67,7 +69,10 @@ class Pretraining:
     max_skipped_fraction: fraction of the images that may be unusable.
     finish_views_in_step: whether the photometric half of augmentation runs in
       the train step, on the accelerator, instead of the input pipeline.
-    precision: "float32", "mixed_bfloat16" or "mixed_float16".
+    precision: "float32", "mixed_bfloat16" or "mixed_float16", of the encoders'
+      convolutions; weights, batch statistics, heads, memory and losses are
+      float32. "auto" is "mixed_bfloat16" if all devices of the run compute it
+      in hardware (`bfloat16.support`), else "float32"; a run keeps its choice.
     jit_compile: whether XLA compiles the train step.
     steps_per_execution: number of train steps per call from Python.
     threads_per_operation: number of CPU threads that share one operation; 0 for
@@ -106,7 +111,7 @@ class Pretraining:
   keep_checkpoints: int = 3
   max_skipped_fraction: float = 0.05
   finish_views_in_step: bool = False
-  precision: str = "float32"
+  precision: str = AUTO
   jit_compile: bool = False
   steps_per_execution: int = 1
   threads_per_operation: int = 0
