@@ -67,6 +67,22 @@ class JigsawPair(NamedTuple):
   index: tf.Tensor
 
 
+class MultiCropJigsaw(NamedTuple):
+  """Images, their shuffled patches, and small crops of them.
+
+  Attributes:
+    image: [B, H, W, 3], views of the whole images.
+    patches: [B, P, h, w, 3], patches of the P cells of a grid, in random order.
+    crops: [B, V, h', w', 3], V small crops of each image, V >= 0.
+    index: [B] int64, number of the image in the dataset: its row of the bank.
+  """
+
+  image: tf.Tensor
+  patches: tf.Tensor
+  crops: tf.Tensor
+  index: tf.Tensor
+
+
 class IndexedImage(NamedTuple):
   """Views with the number of their image, for methods with a memory bank.
 

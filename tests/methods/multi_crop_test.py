@@ -1,5 +1,6 @@
 """Tests of tf_ssl.methods.multi_crop."""
 
+import functools
 import math
 import sys
 
@@ -9,12 +10,12 @@ import tensorflow as tf
 
 from tf_ssl import batches, errors
 from tf_ssl.encoders import batch_norm, heads
-from tf_ssl.memory import key_queue
-from tf_ssl.methods import moco, multi_crop
+from tf_ssl.memory import key_queue, memory_bank
+from tf_ssl.methods import moco, multi_crop, npid, pirl, simclr
 from tf_ssl.ops import optimizers
 
 BATCH, CROPS, FEATURE, EMBEDDING, QUEUE = 8, 3, 6, 4, 20
-TEMPERATURE = 0.2
+TEMPERATURE, IMAGES, NEGATIVES = 0.2, 30, 7
 
 
 class TinyEncoder(tf.keras.Model):
@@ -57,6 +58,41 @@ def build_moco(**options):
   return compiled(multi_crop.MultiCropMoCo.like(plain, **options))
 
 
+def build_simclr(**options):
+  plain = simclr.SimClr(*side(1), temperature=TEMPERATURE)
+  return compiled(multi_crop.MultiCropSimClr.like(plain, **options))
+
+
+def build_pirl(**options):
+  head = heads.JigsawHead(
+    patch_head=functools.partial(heads.LinearHead, embedding_size=3),
+    embedding_size=EMBEDDING,
+  )
+  tf.keras.utils.set_random_seed(1)
+  head(tf.zeros([1, 4, FEATURE]))
+  plain = pirl.Pirl(
+    *side(1),
+    head,
+    memory_bank.MemoryBank(IMAGES, EMBEDDING, seed=5),
+    num_negatives=NEGATIVES,
+    temperature=TEMPERATURE,
+    loss=options.pop("loss", "nce"),
+    batch_size=BATCH,
+    seed=4,
+  )
+  return compiled(multi_crop.MultiCropPirl.like(plain, **options))
+
+
+def jigsaw_views(crops=CROPS):
+  views = views_of(crops=crops)
+  rng = np.random.default_rng(3)
+  patches = rng.normal(size=[BATCH, 4, 2, 2, 3]).astype("f")
+  index = tf.constant(rng.permutation(IMAGES)[:BATCH])
+  return batches.MultiCropJigsaw(
+    views.query, tf.constant(patches), views.crops, index
+  )
+
+
 def compiled(model):
   model.compile(optimizers.MomentumSgd(0.1, weight_decay=0.01))
   model.optimizer.build(model.learned_variables)
@@ -75,11 +111,11 @@ def train(model, batch, steps=1):
   return model.fit(dataset, verbose=0).history
 
 
-def slow_loss_of_crops(queries, keys, queue, mean):
+def slow_loss_of_crops(queries, keys, queue, target):
   """Equation 1 of MoCo for one crop and one key at a time, in float64."""
   losses = []
   for crops, targets in zip(queries, keys, strict=True):
-    if mean:
+    if target == "mean":
       total = np.sum(targets, axis=0)
       targets = [total / np.linalg.norm(total)]
     for query in crops:
@@ -110,12 +146,102 @@ def test_moco_adds_the_loss_of_every_crop_and_key_of_an_image(
     queries.astype("d"),
     np.stack(keys, axis=1).astype("d"),
     model.queue.keys.numpy().astype("d"),
-    target == "mean",
+    target,
   )
   np.testing.assert_allclose(found.metrics["crop_loss"], expected, rtol=1e-5)
   np.testing.assert_allclose(found.metrics["view_loss"], plain.loss, rtol=1e-6)
   np.testing.assert_allclose(found.loss, plain.loss + 0.7 * expected, rtol=1e-5)
   np.testing.assert_array_equal(found.to_remember, plain.to_remember)
+
+
+@pytest.mark.parametrize("target", ["views", "mean"])
+def test_simclr_adds_the_loss_of_every_crop_and_full_view_of_an_image(target):
+  model = build_simclr(crop_weight=0.7, crop_target=target)
+  views = views_of()
+  plain = simclr.SimClr.contrast(model, views, training=True)
+  found = model.contrast(views, training=True)
+  queries, keys, _ = model.embed_both(views, True)
+  both = np.stack([queries, keys], axis=1).astype("d")  # [B, 2, E]
+  crops = model.embed(tf.reshape(views.crops, [-1, 2, 2, 3]), training=True)
+  crops = crops.numpy().reshape(BATCH, CROPS, -1).astype("d")
+  losses = []
+  for i in range(BATCH):
+    others = np.concatenate([both[j] for j in range(BATCH) if j != i])
+    losses.append(
+      slow_loss_of_crops(crops[i : i + 1], both[i : i + 1], others, target)
+    )
+  expected = np.mean(losses)
+  np.testing.assert_allclose(found.metrics["crop_loss"], expected, rtol=1e-5)
+  np.testing.assert_allclose(found.loss, plain.loss + 0.7 * expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", npid.LOSSES)
+def test_pirl_adds_the_loss_of_every_crop_and_row_of_the_bank(kind):
+  model = build_pirl(crop_weight=0.7, loss=kind)
+  views = jigsaw_views()
+  plain = pirl.Pirl.contrast(model, views, training=True)
+  found = model.contrast(views, training=True)
+  crops = model.embed(tf.reshape(views.crops, [-1, 2, 2, 3]), training=True)
+  crops = crops.numpy().reshape(BATCH, CROPS, -1).astype("d")
+  bank = model.bank.embeddings.numpy().astype("d")
+  drawn = memory_bank.draw_negatives(
+    views.index,
+    tf.range(BATCH, dtype=tf.int64),
+    count=NEGATIVES,
+    num_images=IMAGES,
+    seed=4,
+  ).numpy()
+  logits = np.array(
+    [
+      [crop @ bank[i] / TEMPERATURE for i in (index, *rows)]
+      for index, rows, mine in zip(
+        views.index.numpy(), drawn, crops, strict=True
+      )
+      for crop in mine
+    ]
+  )
+  if kind == "info_nce":
+    expected = np.mean(np.log(np.exp(logits).sum(1)) - logits[:, 0])
+  else:
+    z = IMAGES * np.exp(logits).mean()  # From this first batch.
+    p, noise = np.exp(logits) / z, NEGATIVES / IMAGES
+    terms = np.log(noise / (p + noise))
+    terms[:, 0] = np.log(p[:, 0] / (p[:, 0] + noise))
+    expected = -terms.sum(1).mean()
+    np.testing.assert_allclose(
+      found.to_remember.log_normalizers[2], np.log(z), rtol=1e-5
+    )
+  np.testing.assert_allclose(found.metrics["crop_loss"], expected, rtol=1e-5)
+  np.testing.assert_allclose(found.loss, plain.loss + 0.7 * expected, rtol=1e-5)
+  np.testing.assert_array_equal(
+    found.to_remember.embeddings, plain.to_remember.embeddings
+  )
+
+
+@pytest.mark.parametrize("options", [{"crops": 0}, {"crop_weight": 0.0}])
+def test_simclr_without_crops_is_simclr_to_the_bit(options):
+  views = views_of(crops=options.get("crops", CROPS))
+  ours = build_simclr(crop_weight=options.get("crop_weight", 1.0))
+  plain = compiled(simclr.SimClr.like(build_simclr(), name="simclr"))
+  pair = batches.ImagePair(views.query, views.key)
+  assert train(ours, views, steps=3) == train(plain, pair, steps=3)
+  for one, other in zip(ours.weights, plain.weights, strict=True):
+    np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("options", [{"crops": 0}, {"crop_weight": 0.0}])
+def test_pirl_without_crops_is_pirl_to_the_bit(options):
+  views = jigsaw_views(crops=options.get("crops", CROPS))
+  ours = build_pirl(crop_weight=options.get("crop_weight", 1.0))
+  plain = compiled(pirl.Pirl.like(build_pirl(), name="pirl"))
+  jigsaw = batches.JigsawPair(views.image, views.patches, views.index)
+  assert train(ours, views, steps=3) == train(plain, jigsaw, steps=3)
+  for one, other in zip(
+    ours.learned_variables, plain.learned_variables, strict=True
+  ):
+    np.testing.assert_array_equal(one, other)
+  np.testing.assert_array_equal(ours.bank.embeddings, plain.bank.embeddings)
+  np.testing.assert_array_equal(ours.log_normalizers[:2], plain.log_normalizers)
 
 
 @pytest.mark.parametrize("symmetric", [False, True])

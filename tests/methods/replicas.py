@@ -85,6 +85,14 @@ def build_simclr(replicas):
   return simclr.SimClr(*side(PARTS // replicas, 1), temperature=0.5)
 
 
+def build_multi_crop_simclr(replicas):
+  return multi_crop.MultiCropSimClr.like(build_simclr(replicas))
+
+
+def build_multi_crop_pirl(replicas):
+  return multi_crop.MultiCropPirl.like(build_pirl(replicas))
+
+
 def build_supervised_contrastive(replicas):
   return supervised_contrastive.SupervisedContrastive(
     *side(PARTS // replicas, 1), temperature=0.5

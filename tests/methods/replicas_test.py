@@ -16,6 +16,8 @@ METHODS = (
   "multi_crop_moco",
   "pirl",
   "simclr",
+  "multi_crop_simclr",
+  "multi_crop_pirl",
   "supervised_contrastive",
   "hybrid",
   # Its default loss is one of tensorflow-addons.

@@ -76,6 +76,37 @@ def nt_xent_logits(
   )
 
 
+def crop_logits(
+  crops: tf.Tensor,
+  positives: tf.Tensor,
+  views: tf.Tensor,
+  rows: tf.Tensor,
+  *,
+  temperature: float,
+) -> tuple[tf.Tensor, tf.Tensor]:
+  """Similarities of crops to full views of their own and of other images.
+
+  With `info_nce_of_each` they extend NT-Xent to small crops.
+
+  Args:
+    crops: [b, V, E], unit length, crops of this replica's images.
+    positives: [b, F, E], unit length, what each crop is compared with.
+    views: [S, B, E], S full views of each image of the global batch.
+    rows: [b] integer, rows of this replica's images in the global batch.
+    temperature: divisor of the similarities.
+
+  Returns:
+    Logits of the positives, [b, V, F], and of the negatives, [b, V, S·B]; of
+    these, the S views of the crop's own image hold -1e9.
+  """
+  count = tf.shape(views)[1]
+  others = tf.reshape(views, [-1, crops.shape[2]])  # [S·B, E]
+  itself = tf.tile(tf.one_hot(rows, count, _NEVER), [1, views.shape[0]])
+  positive = tf.matmul(crops, positives, transpose_b=True) / temperature
+  negative = tf.matmul(crops, others, transpose_b=True) / temperature
+  return positive, negative + itself[:, None]
+
+
 def info_nce(logits: tf.Tensor) -> tf.Tensor:
   """Mean of -log softmax of column 0, by a float32 log-sum-exp.
 
