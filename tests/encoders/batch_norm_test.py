@@ -97,5 +97,13 @@ def test_zero_groups_are_an_error():
     batch_norm.split(groups=0)
 
 
+def test_a_batch_can_be_checked_before_training():
+  layer = tf.keras.layers.BatchNormalization()
+  model = tf.keras.Sequential([layer, batch_norm.split(groups=4)])
+  batch_norm.check_batch(model, 12, "BATCH_SIZE")
+  with pytest.raises(errors.UsageError, match="of 6 .BATCH_SIZE.*groups=4"):
+    batch_norm.check_batch(model, 6, "BATCH_SIZE")
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

@@ -439,5 +439,51 @@ def test_examples_that_do_not_fit_are_refused(folder, examples, message):
     batches(folder, examples)
 
 
+def test_epochs_continue_after_a_change_of_the_batch_size(folder):
+  early = batches(folder, batch_size=8, num_steps=3, image_size=6)
+  spans = (order.Span(3, 8),)
+  rest = batches(folder, start_step=3, num_steps=14, earlier=spans)
+  assert [len(early), len(rest)] == [3, 11]
+  assert early[0].query.shape == (8, 6, 6, 3)
+  shown = np.concatenate([numbers(early).ravel(), numbers(rest).ravel()])
+  constant = numbers(batches(folder, num_steps=17)).ravel()
+  np.testing.assert_array_equal(shown, constant)
+  resumed = batches(folder, start_step=9, num_steps=14, earlier=spans)
+  assert same(rest[6:], resumed)
+  # The windows of a position do not repeat, nor do the seeds of a step.
+  assert not same(rest[:1], batches(folder, start_step=3, num_steps=4))
+
+
+def test_processes_share_the_batches_after_a_change_of_the_batch_size(folder):
+  options = {
+    "start_step": 3,
+    "num_steps": 6,
+    "earlier": (order.Span(3, 10),),
+    "finish_views": True,
+  }
+  whole = batches(folder, **options)
+  parts = [
+    batches(folder, share=view_batches.Share(number, 2), **options)
+    for number in range(2)
+  ]
+  for batch, *shares in zip(whole, *parts, strict=True):
+    for view, one, two in zip(batch, *shares, strict=True):
+      np.testing.assert_allclose(view, tf.concat([one, two], 0), atol=1e-3)
+
+
+def test_no_batch_has_two_of_a_group_after_a_change_of_the_batch_size(folder):
+  groups = np.repeat(np.arange(5), 4).astype(np.int32)
+  examples = records_lib.Examples(np.arange(NUM_IMAGES)[:, None], None, groups)
+  # Three rounds of two batches, the last one cut short.
+  earlier = (order.Span(5, 2),)
+  rest = batches(
+    folder, examples, start_step=5, num_steps=9, earlier=earlier, batch_size=5
+  )
+  for batch in numbers(rest):
+    assert sorted(groups[batch]) == [0, 1, 2, 3, 4]
+  alone = batches(folder, examples, num_steps=7, batch_size=5)
+  np.testing.assert_array_equal(numbers(rest), numbers(alone)[3:])
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

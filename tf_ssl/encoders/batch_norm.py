@@ -65,6 +65,27 @@ def _check(groups: int) -> None:
   )
 
 
+def check_batch(model: tf.Module, batch_size: int, name: str) -> None:
+  """Raises UsageError if split batch norm cannot divide a batch.
+
+  Args:
+    model: model whose layers are checked.
+    batch_size: number of examples on one replica.
+    name: name of the setting, for the message.
+  """
+  groups = {
+    layer.groups
+    for layer in model.submodules
+    if isinstance(layer, SplitBatchNormalization)
+  }
+  for count in sorted(groups):
+    errors.require(
+      batch_size % count == 0,
+      f"split batch norm: a batch of {batch_size} ({name}) is not a multiple of"
+      f" groups={count}; change {name} or `groups`",
+    )
+
+
 class SplitBatchNormalization(tf.keras.layers.BatchNormalization):
   """Batch normalization of one device that acts like `groups` replicas.
 

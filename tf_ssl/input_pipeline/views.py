@@ -232,19 +232,24 @@ class Finisher:
 
   def _function(self, recipe, compiled):
     @tf.function(autograph=False)
-    def finish(images, view_seed, offset):
+    def finish(images, view_seed, offset, batch_size):
       return recipe.finish(
         images,
         view_seed,
         offset=offset,
-        total=self._batch_size,
+        total=batch_size,
         compiled=compiled,
       )
 
     return finish
 
   def crops(
-    self, crops: Sequence[tf.Tensor], step: tf.Tensor, offset: tf.Tensor
+    self,
+    crops: Sequence[tf.Tensor],
+    step: tf.Tensor,
+    offset: tf.Tensor,
+    *,
+    batch_size: int | tf.Tensor | None = None,
   ) -> tuple[tf.Tensor, ...]:
     """Finishes crops of each view.
 
@@ -253,21 +258,33 @@ class Finisher:
         size, 3]: rows offset..offset+n-1 of the global batch.
       step: [] integer, training step.
       offset: [] integer, row of the first crop in the global batch.
+      batch_size: number of examples in this global batch; None for the
+        finisher's.
 
     Returns:
       The input of the encoder for each view.
     """
+    total = self._batch_size if batch_size is None else batch_size
     return tuple(
       self._functions[id(recipe)](
-        images, order.view_seed(self._seed, step, view), offset
+        images, order.view_seed(self._seed, step, view), offset, total
       )
       for view, (recipe, images) in enumerate(
         zip(self._recipes, crops, strict=True)
       )
     )
 
-  def batch(self, batch: Any, step: tf.Tensor, offset: tf.Tensor) -> Any:
+  def batch(
+    self,
+    batch: Any,
+    step: tf.Tensor,
+    offset: tf.Tensor,
+    *,
+    batch_size: int | tf.Tensor | None = None,
+  ) -> Any:
     """Finishes the views of a batch type of `batches`; see `crops`."""
     names = batches.view_fields(type(batch))
-    finished = self.crops([getattr(batch, n) for n in names], step, offset)
+    finished = self.crops(
+      [getattr(batch, n) for n in names], step, offset, batch_size=batch_size
+    )
     return batch._replace(**dict(zip(names, finished, strict=True)))
