@@ -25,6 +25,7 @@ def main(invocation: cli.Invocation) -> None:
     flags.model,
     layer=flags.layer,
     preprocessing=flags.preprocessing,
+    check_preprocessing=True,
     restore_run=gin_runs.restore_encoder,
   )
   for model in models:
@@ -68,7 +69,8 @@ TOOL.repeated_flag(
 )
 TOOL.repeated_flag(
   "preprocessing",
-  "VALUE, or NAME=VALUE for one model: 0..255, 0..1, -1..1, imagenet, caffe.",
+  "VALUE, or NAME=VALUE for one model: 0..255, 0..1, -1..1, imagenet, caffe or "
+  "(x-127)/128.",
 )
 TOOL.number_flag(
   "image_size", 224, "Side of the images in pixels; default 224."

@@ -27,6 +27,7 @@ def main(invocation: cli.Invocation) -> None:
     layer=flags.layer,
     preprocessing=flags.preprocessing,
     image_size=flags.image_size or None,
+    check_preprocessing=True,
     restore_run=gin_runs.restore_encoder,
   )
   measure.check_widths(models, planned.top_k)
@@ -57,8 +58,8 @@ TOOL.repeated_flag(
 )
 TOOL.repeated_flag(
   "preprocessing",
-  "Pixel values: 0..255, 0..1, -1..1, imagenet or caffe; NAME=VALUE for one "
-  "model.",
+  "VALUE, or NAME=VALUE for one model: 0..255, 0..1, -1..1, imagenet, caffe or "
+  "(x-127)/128.",
 )
 TOOL.number_flag(
   "image_size", 0, "Side in pixels; 0: size given by sets and models."

@@ -16,6 +16,7 @@ from tf_ssl.models import (
   keras_file,
   keras_models,
   onnx_models,
+  preprocessing_check,
   reader,
   saved_models,
 )
@@ -35,6 +36,7 @@ def load_model(
   layer: str | None = None,
   preprocessing: str | None = None,
   image_size: int | None = None,
+  check_preprocessing: bool = False,
   restore_run: Callable[[str], tf.keras.Model] | None = None,
 ) -> image_model.ImageModel:
   """Loads a model without running Python code from its file.
@@ -51,6 +53,8 @@ def load_model(
       required if the file does not specify it.
     image_size: side in px of the square that images are resized to; None keeps
       their size, or resizes to the only size that the model accepts.
+    check_preprocessing: whether to verify the preprocessing, or to find it if
+      the file does not specify it; see `preprocessing_check.checked`.
     restore_run: path of a run's directory, or of a checkpoint in it -> the
       run's encoder with its weights. An argument because `models` does not
       know how methods are built.
@@ -66,6 +70,10 @@ def load_model(
   if preprocessing is not None:
     preprocessing_lib.by_name(preprocessing)  # Fails before anything is loaded.
   found = read(path, layer=layer, restore_run=restore_run)
+  if check_preprocessing:
+    found = preprocessing_check.checked(
+      found, name=name, preprocessing=preprocessing, image_size=image_size
+    )
   return image_model.ImageModel(
     name,
     found,
@@ -81,6 +89,7 @@ def load_models(
   layer: Sequence[str] = (),
   preprocessing: Sequence[str] = (),
   image_size: int | None = None,
+  check_preprocessing: bool = False,
   restore_run: Callable[[str], tf.keras.Model] | None = None,
 ) -> list[image_model.ImageModel]:
   """Loads several models with distinct names.
@@ -91,6 +100,7 @@ def load_models(
     preprocessing: names in `preprocessing.BY_NAME`: "VALUE" for all models,
       "NAME=VALUE" for one.
     image_size: side in px that images are resized to, as in `load_model`.
+    check_preprocessing: whether to verify it, as in `load_model`.
     restore_run: restores the encoder of a run, as in `load_model`.
 
   Returns:
@@ -110,6 +120,7 @@ def load_models(
       layer=layers[name],
       preprocessing=preprocessings[name],
       image_size=image_size,
+      check_preprocessing=check_preprocessing,
       restore_run=restore_run,
     )
     for spec, name in zip(specs, names, strict=True)
