@@ -143,5 +143,31 @@ def test_nt_xent_of_equal_views_is_the_log_of_their_number():
   np.testing.assert_allclose(loss, np.log(2 * 5 - 1), rtol=1e-5)
 
 
+def test_negatives_that_are_not_there_do_not_count():
+  rng = np.random.default_rng(0)
+  positive = rng.normal(size=[3, 1]).astype("f")
+  logits = rng.normal(size=[3, 7]).astype("f")
+  written = np.arange(7) < 4
+  found, missing = info_nce.only_written(logits, written)
+  loss = info_nce.info_nce(tf.concat([positive, found], axis=1))
+  expected = info_nce.info_nce(tf.concat([positive, logits[:, :4]], axis=1))
+  np.testing.assert_allclose(loss, expected, rtol=1e-6)
+  np.testing.assert_allclose(missing, np.log(8 / 5), rtol=1e-6)
+
+
+@pytest.mark.parametrize("count", [0, 1, 6, 7])
+def test_with_any_number_of_negatives_equal_similarities_are_at_chance(count):
+  written = np.arange(7) < count
+  found, missing = info_nce.only_written(tf.fill([3, 7], 0.4), written)
+  loss = info_nce.info_nce(tf.concat([tf.fill([3, 1], 0.4), found], axis=1))
+  np.testing.assert_allclose(loss + missing, np.log(8), rtol=1e-6)
+
+
+def test_all_negatives_stay_to_the_bit():
+  logits = tf.random.stateless_normal([3, 7], [0, 0])
+  found, missing = info_nce.only_written(logits, None)
+  assert found is logits and missing == 0.0
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

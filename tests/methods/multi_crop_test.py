@@ -49,7 +49,9 @@ def build_moco(**options):
   plain = moco.MoCo(
     *side(1),
     *side(2),
-    key_queue.KeyQueue(QUEUE, EMBEDDING, seed=5),
+    key_queue.KeyQueue(
+      QUEUE, EMBEDDING, warm=options.pop("warm", False), seed=5
+    ),
     momentum=0.9,
     temperature=TEMPERATURE,
     symmetric=options.pop("symmetric", False),
@@ -331,6 +333,14 @@ def test_chance_loss_counts_the_crops(symmetric):
 def test_arguments_out_of_range_are_refused(options, message):
   with pytest.raises(errors.UsageError, match=message):
     build_moco(**options)
+
+
+def test_with_an_empty_warm_queue_crops_have_the_loss_of_chance():
+  model = build_moco(warm=True)
+  found = model.contrast(views_of(), training=True)
+  np.testing.assert_allclose(
+    found.metrics["crop_loss"], math.log(QUEUE + 1), rtol=1e-5
+  )
 
 
 if __name__ == "__main__":

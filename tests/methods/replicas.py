@@ -53,9 +53,13 @@ def side(groups, seed):
   return encoder, head
 
 
-def build_moco(replicas):
+def build_warm_moco(replicas):
+  return build_moco(replicas, warm=True)
+
+
+def build_moco(replicas, warm=False):
   groups = PARTS // 2 // replicas
-  queue = key_queue.KeyQueue(40, EMBEDDING, seed=5)
+  queue = key_queue.KeyQueue(40, EMBEDDING, warm=warm, seed=5)
   return moco.MoCo(
     *side(groups, 1), *side(groups, 2), queue, momentum=0.9, seed=7
   )

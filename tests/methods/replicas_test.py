@@ -13,6 +13,7 @@ pytestmark = pytest.mark.slow
 ADDONS = "tensorflow_addons"
 METHODS = (
   "moco",
+  "warm_moco",
   "multi_crop_moco",
   "pirl",
   "simclr",

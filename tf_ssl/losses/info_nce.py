@@ -137,6 +137,27 @@ def info_nce_of_each(positives: tf.Tensor, negatives: tf.Tensor) -> tf.Tensor:
   return tf.reduce_mean(tf.nn.softplus(others - positives))
 
 
+def only_written(
+  logits: tf.Tensor, written: tf.Tensor | None
+) -> tuple[tf.Tensor, tf.Tensor | float]:
+  """Leaves the negatives out of a loss that are not there yet.
+
+  Args:
+    logits: [..., K] of negatives.
+    written: [K] bool, negatives that are there; None for all.
+
+  Returns:
+    The logits, -1e9 for the others; and [] float32 to add to the loss:
+    log((K+1) / (n+1)) for n negatives. With it, equal similarities have the
+    loss log(K+1) for any n.
+  """
+  if written is None:
+    return logits, 0.0
+  count = tf.reduce_sum(tf.cast(written, tf.float32))
+  whole = float(logits.shape[-1] + 1)
+  return tf.where(written, logits, _NEVER), tf.math.log(whole / (count + 1.0))
+
+
 def contrastive_accuracy(logits: tf.Tensor) -> tf.Tensor:
   """Fraction of queries that are closest to their own key.
 

@@ -142,7 +142,13 @@ class MoCo(base.ContrastiveModel):
     logits = info_nce.contrastive_logits(
       queries, keys, self.queue.keys, temperature=self.temperature
     )
-    loss = info_nce.info_nce(logits)
+    written = self.queue.written()
+    if written is None:
+      loss = info_nce.info_nce(logits)
+    else:
+      negatives, missing = info_nce.only_written(logits[:, 1:], written)
+      logits = tf.concat([logits[:, :1], negatives], axis=1)
+      loss = info_nce.info_nce(logits) + missing
     return base.Contrast(loss, logits, to_remember=keys, features=features)
 
   def on_train_step_begin(self) -> None:
@@ -181,6 +187,7 @@ def build_moco(
   momentum: float = 0.999,
   temperature: float = 0.2,
   symmetric: bool = False,
+  warm_queue: bool = False,
 ) -> MoCo:
   """Builds MoCo for a run, as `Pretraining.method` does.
 
@@ -192,6 +199,10 @@ def build_moco(
     momentum: momentum of the key encoder, 0..1.
     temperature: divisor of the similarities, above 0. Default: MoCo v2's.
     symmetric: whether to add the loss with exchanged views.
+    warm_queue: whether the random rows that the queue starts with are left out,
+      so that until it is full there are fewer negatives, and none in the first
+      step, which has no gradient. The chance level of the loss stays log(K+1),
+      that of the contrastive accuracy is higher until then.
 
   Raises:
     UsageError: an argument is out of range, or the queue is not smaller than
@@ -212,7 +223,10 @@ def build_moco(
     *query_side,
     *key_side,
     key_queue.KeyQueue(
-      queue_size, query_side[1].embedding_size, seed=setup.seed
+      queue_size,
+      query_side[1].embedding_size,
+      warm=warm_queue,
+      seed=setup.seed,
     ),
     momentum=momentum,
     temperature=temperature,

@@ -108,9 +108,12 @@ class MultiCropMoCo(moco_lib.MoCo):
     queries = embed_crops(self, views.crops, training)  # [B, V, E]
     sides = tf.split(full.to_remember, 2 if self.symmetric else 1)
     keys = targets_of(tf.stack(sides, axis=1), self.crop_target)  # [B, F, E]
-    crop_loss = info_nce.info_nce_of_each(
-      tf.matmul(queries, keys, transpose_b=True) / self.temperature,
+    negatives, missing = info_nce.only_written(
       tf.matmul(queries, self.queue.keys, transpose_b=True) / self.temperature,
+      self.queue.written(),
+    )
+    crop_loss = missing + info_nce.info_nce_of_each(
+      tf.matmul(queries, keys, transpose_b=True) / self.temperature, negatives
     )
     return full._replace(
       loss=full.loss + self.crop_weight * crop_loss,
