@@ -29,48 +29,50 @@ def _slow(score, features, splits, seed):
   """Set by set and unit by unit, from the images: {K: (percent, chance)}."""
   high, low = score.thresholds
   fires = [features > high, features < low]  # [N, D]
-  members = [
-    np.flatnonzero(score.sets.membership == z)
-    for z in range(len(score.sets.ids))
-  ]
-  found = {k: [] for k in score.scores}
+  sets = range(len(score.sets.ids))
+  members = [np.flatnonzero(score.sets.membership == z) for z in sets]
+  only_firing = score.variant == "code"
+
+  def rate(sign, unit, chosen):
+    shares = [fires[sign][members[z], unit].mean() for z in chosen]
+    if only_firing:
+      shares = [share for share in shares if share]
+    return np.mean(shares) if shares else np.nan
+
+  def chance(sign, unit, chosen):
+    seen = np.concatenate([members[z] for z in chosen])
+    others = np.setdiff1d(np.concatenate(members), seen)
+    p = fires[sign][others, unit].mean()
+    # All sets have 8 images.
+    none = (1 - p) ** 8
+    return p / (1 - none) if only_firing else p
+
+  found = {k: [[] for _ in score.sets.classes] for k in score.scores}
   for c in range(len(score.sets.classes)):
     rows = np.flatnonzero(score.sets.set_classes == c)
     rng = np.random.default_rng([seed, c])
     order = rng.permuted(np.tile(np.arange(len(rows)), [splits, 1]), axis=1)
-    of_sets = {k: {z: [] for z in rows} for k in score.scores}
     for split in order:
-      half = rows[split < len(rows) // 2]
-      for chosen, scored in (
-        (half, np.setdiff1d(rows, half)),
-        (np.setdiff1d(rows, half), half),
-      ):
-        rates = np.array(
-          [
-            np.mean(
-              [fires[sign][members[z]].mean(axis=0) for z in chosen], axis=0
-            )
-            for sign in (0, 1)
-          ]
-        )
-        sign = (rates[1] > rates[0]).astype(int)
-        units = np.argsort(-rates.max(axis=0).round(6), kind="stable")
-        seen = np.concatenate([members[z] for z in chosen])
-        others = np.setdiff1d(np.concatenate(members), seen)
+      one = rows[split < len(rows) // 2]
+      other = np.setdiff1d(rows, one)
+      for chosen, scored in ((one, other), (other, one)):
+        best = []
+        for unit in range(features.shape[1]):
+          rates = np.nan_to_num([rate(sign, unit, chosen) for sign in (0, 1)])
+          sign = int(rates[1] > rates[0])
+          value = rates[sign] / score.rates[unit]
+          best.append((-round(value, 5), unit, sign))
+        best = sorted(best)
         for k in score.scores:
-          for z in scored:
-            value = np.mean(
-              [fires[sign[u]][members[z], u].mean() for u in units[:k]]
-            )
-            base = np.mean(
-              [fires[sign[u]][others, u].mean() for u in units[:k]]
-            )
-            of_sets[k][z].append((value, base))
-    for k in score.scores:
-      found[k].append(
-        np.mean([np.mean(of_sets[k][z], axis=0) for z in rows], axis=0)
-      )
-  return {k: 100 * np.mean(values, axis=0) for k, values in found.items()}
+          pairs = [
+            (rate(sign, unit, scored), chance(sign, unit, chosen))
+            for _, unit, sign in best[:k]
+          ]
+          found[k][c] += [pair for pair in pairs if not np.isnan(pair[0])]
+  return {
+    k: 100 * np.mean([np.mean(pairs, axis=0) for pairs in of_classes], axis=0)
+    for k, of_classes in found.items()
+  }
 
 
 @pytest.mark.parametrize("variant", firing.VARIANTS)
@@ -84,16 +86,21 @@ def test_it_equals_a_loop_over_images(variant, per_class):
     assert found.chance[k] == pytest.approx(chance, rel=1e-5)
 
 
-def test_random_features_score_their_firing_rate_and_the_score_itself_more():
+@pytest.mark.parametrize(
+  ("variant", "expected"), [("formula", 20), ("code", 20 / (1 - 0.8**8))]
+)
+def test_random_features_score_at_chance_and_the_score_itself_above(
+  variant, expected
+):
   found = []
   for seed in range(20):
-    score = _score(_images(seed), variant="formula")
+    score = _score(_images(seed), variant=variant)
     one = cross_fitted.cross_fitted(score)
-    assert one.chance[5] == pytest.approx(100 * score.firing_fraction, abs=3)
+    assert one.chance[5] == pytest.approx(expected, abs=3)
     assert score.scores[5] > one.scores[5] + 5
     found.append(one.scores[5] - one.chance[5])
   error = np.std(found, ddof=1) / np.sqrt(len(found))
-  assert abs(np.mean(found)) < 3 * error < 1.0
+  assert abs(np.mean(found)) < 3 * error < 1.5
 
 
 def test_units_that_know_the_class_keep_their_score():
@@ -106,11 +113,14 @@ def test_units_that_know_the_class_keep_their_score():
   assert interval.low <= found.scores[2] <= interval.high <= 100
 
 
-def test_units_that_know_only_their_set_score_at_chance():
-  # What a unit knows about one set of a class says nothing about another.
+def test_units_that_know_their_object_are_invariant_in_variant_code_only():
+  # What a unit knows about one set of a class says nothing about another: it
+  # fires there at random, but on all images or on none.
   rng = np.random.default_rng(0)
   features = np.repeat(rng.normal(size=[60, 80]), 8, axis=0)
   features += 0.01 * rng.normal(size=features.shape)
+  found = cross_fitted.cross_fitted(_score(features, sets_per_class=12))
+  assert found.scores[5] > 90
   score = _score(features, sets_per_class=12, variant="formula")
   found = cross_fitted.cross_fitted(score)
   low, high = found.intervals[5].low, found.intervals[5].high
@@ -118,15 +128,15 @@ def test_units_that_know_only_their_set_score_at_chance():
   assert found.scores[5] < 0.7 * score.scores[5]
 
 
-def test_the_interval_covers_the_average_of_other_sets():
-  # The effects of the classes differ between seeds: fix them.
+@pytest.mark.parametrize("variant", firing.VARIANTS)
+def test_the_interval_covers_the_average_of_other_sets(variant):
   effect = np.random.default_rng(99).normal(size=[5, 1, 1, 60])
   scores = []
   for seed in range(40):
     noise = _images(seed).reshape(5, 6, 8, 60) + 0.7 * effect
     scores.append(
       cross_fitted.cross_fitted(
-        _score(noise.reshape(-1, 60).astype(np.float32), variant="formula")
+        _score(noise.reshape(-1, 60).astype(np.float32), variant=variant)
       )
     )
   average = np.mean([one.scores[5] for one in scores])

@@ -4,11 +4,12 @@ A score chooses the best K units and measures them on the same sets, so that
 they look better than they are. Here the sets of each class are split in halves:
 the K units are chosen on one half, with the sign with which they fire more, and
 scored on the other, and the reverse. What the choice made of chance does not
-recur on the other half: features that know nothing score the rate at which the
-chosen units fire on all other images, which is the chance level.
+recur on the other half: features that know nothing score the rate p at which
+the chosen units fire on all other images, which is the chance level.
 
-All sets of the scoring half count, as in variant "formula": if only sets in
-which a unit fires counted, chance would be above the firing rate.
+As in the score, variant "formula" counts all sets of the scoring half, and
+variant "code" those in which a unit fires at all; a unit that fires in none of
+them does not count. Of sets of n images, chance is p / (1 - (1 - p)^n) then.
 """
 
 from typing import NamedTuple
@@ -24,11 +25,12 @@ class CrossFitted(NamedTuple):
   """The cross-fitted score of one model.
 
   Attributes:
-    scores: {K: percent}, share of the images of the sets that did not choose
-      on which the K units fire: mean over sets and classes.
-    chance: {K: percent}, rate at which these units fire on all images but
-      those of the sets that chose them.
-    intervals: {K: Interval}, bootstrap over sets; units are not chosen again.
+    scores: {K: percent}, mean over classes and splits of the invariance of the
+      K units on the sets that did not choose them.
+    chance: {K: percent}, the same for images at random: from the rate at which
+      these units fire on all images but those of the sets that chose them.
+    intervals: {K: Interval}, bootstrap over sets of the linearized score; units
+      are not chosen again.
     num_classes: number of classes with two sets or more; others are excluded.
   """
 
@@ -67,30 +69,32 @@ def cross_fitted(
   if not len(classes):
     return None
   top_k = tuple(score.scores)
-  counts = np.stack([score.firing.above[0], score.firing.below[0]])
-  totals = counts.sum(axis=1, dtype=np.int64)  # [2, D]
-  chance = np.zeros(len(top_k))
+  estimate, chance = np.zeros([2, len(top_k)])
   drawn = np.zeros([len(top_k), resamples])
-  estimate = np.zeros(len(top_k))
+  fired = score.firing.above[0], score.firing.below[0]
+  totals = np.stack([counts.sum(axis=0, dtype=np.int64) for counts in fired])
   for c in classes:
     rows = np.flatnonzero(score.sets.set_classes == c)
     rng = np.random.default_rng([seed, c])
-    chosen_by = _halves(rng, splits, len(rows))
-    of_sets, by_chance = _of_class(
-      counts[:, rows], score.sets.sizes, rows, totals, chosen_by, top_k
-    )
+    found = _of_class(score, rows, totals, _halves(rng, splits, len(rows)))
     weights = rng.multinomial(
       len(rows), np.full(len(rows), 1 / len(rows)), size=resamples
     )
-    estimate += of_sets.mean(axis=1)
-    drawn += of_sets @ weights.T / len(rows)
-    chance += by_chance
+    for i, k in enumerate(top_k):
+      shares = found.fires[:, :k] / max(1, found.fires[:, :k].sum())
+      mean = (found.invariance[:, :k] * shares).sum()
+      influence = np.einsum("wks,wk->s", found.influence[:, :k], shares)
+      estimate[i] += mean
+      drawn[i] += mean + np.einsum("rs,s->r", weights - 1.0, influence)
+      chance[i] += (found.chance[:, :k] * shares).sum()
   percent = 100 / len(classes)
-  found = {}
-  for i, k in enumerate(top_k):
-    low, high = np.quantile(drawn[i] * percent, tails)
-    value = float(estimate[i] * percent)
-    found[k] = intervals_lib.Interval(value, float(low), float(high), 0.0)
+  low, high = np.clip(np.quantile(drawn * percent, tails, axis=1), 0, 100)
+  found = {
+    k: intervals_lib.Interval(
+      float(estimate[i] * percent), float(low[i]), float(high[i]), 0.0
+    )
+    for i, k in enumerate(top_k)
+  }
   return CrossFitted(
     scores={k: interval.estimate for k, interval in found.items()},
     chance={k: float(chance[i] * percent) for i, k in enumerate(top_k)},
@@ -106,43 +110,86 @@ def _halves(rng: np.random.Generator, splits: int, count: int) -> np.ndarray:
   return np.concatenate([half, ~half])
 
 
+class _Ways(NamedTuple):
+  """What w ways to choose K of the units of one class give, of at most 1.
+
+  Attributes:
+    invariance: [w, K], invariance of each unit on the other sets.
+    influence: [w, K, s], derivative of it by the weight of each set.
+    chance: [w, K], the invariance of a unit that fires as often at random.
+    fires: [w, K] bool, whether the other sets count for the unit.
+  """
+
+  invariance: np.ndarray
+  influence: np.ndarray
+  chance: np.ndarray
+  fires: np.ndarray
+
+
 def _of_class(
-  counts: np.ndarray,
-  sizes: np.ndarray,
+  score: score_lib.InvarianceScore,
   rows: np.ndarray,
   totals: np.ndarray,
   chosen_by: np.ndarray,
-  top_k: tuple[int, ...],
-) -> tuple[np.ndarray, np.ndarray]:
-  """Scores of the sets of one class.
+) -> _Ways:
+  """Chooses units on some sets of a class and measures them on the others.
 
   Args:
-    counts: [2, s, D], images of each set of the class that fire, by sign.
-    sizes: [S], number of images in each set, of all classes.
+    score: score of the model.
     rows: [s], indices of the sets of the class.
-    totals: [2, D], images of all sets that fire, by sign.
+    totals: [2, D], images of all sets on which units fire, by sign.
     chosen_by: [w, s] bool, sets on which units are chosen, for each way.
-    top_k: numbers of units, K.
-
-  Returns:
-    [K, s] share of each set's images, mean over the ways in which it did not
-    choose, and [K] the same of the firing rates.
   """
+  sizes = score.sets.sizes[rows]
+  counts = np.stack([score.firing.above[0, rows], score.firing.below[0, rows]])
+  shares = np.float32(counts / sizes[:, np.newaxis])  # [2, s, D]
+  only_firing = score.variant == "code"
   ways = np.float32(chosen_by)
-  shares = np.float32(counts / sizes[rows, np.newaxis])
-  rates = np.stack([ways @ one for one in shares])  # [2, w, D], in sums.
-  sign = np.argmax(rates, axis=0)  # The positive one if they are equal.
-  best = rates.max(axis=0)
-  most = max(top_k)
-  units = np.stack([score_lib.largest(row, most) for row in best])  # [w, most]
-  sign = np.take_along_axis(sign, units, axis=1)
-  fired = shares[sign, :, units]  # [w, most, s]
-  inside = np.einsum("wks,ws->wk", counts[sign, :, units], ways)
-  images = sizes.sum() - ways @ sizes[rows]  # [w]
-  outside = (totals[sign, units] - inside) / images[:, np.newaxis]  # [w, most]
-  scored = (~chosen_by) / np.count_nonzero(~chosen_by, axis=0)  # [w, s]
-  of_sets = [
-    np.einsum("ws,ws->s", fired[:, :k].mean(axis=1), scored) for k in top_k
-  ]
-  by_chance = [outside[:, :k].mean(axis=1) @ scored.mean(axis=1) for k in top_k]
-  return np.array(of_sets), np.array(by_chance)
+
+  # Not np.matmul: its own threads wait for each other on busy cores.
+  rates = np.einsum("ws,isd->iwd", ways, shares)
+  for rate, share in zip(rates, shares, strict=True):
+    if only_firing:
+      number = np.einsum("ws,sd->wd", ways, np.float32(share > 0))
+      rate /= number + np.float32(1e-20)
+    else:
+      rate /= ways.sum(axis=1, keepdims=True)
+    rate /= score.rates
+  most = max(score.scores)
+  units = np.stack(
+    [score_lib.largest(row, most) for row in rates.max(axis=0)]
+  )  # [w, K]
+  sign = np.take_along_axis(np.argmax(rates, axis=0), units, axis=1)
+
+  fired = shares[sign, :, units]  # [w, K, s]
+  scored = np.float32(~chosen_by)[:, np.newaxis]  # [w, 1, s]
+  counted = scored * (fired > 0) if only_firing else scored
+  number = counted.sum(axis=2) + np.float32(1e-20)
+  invariance = (fired * scored).sum(axis=2) / number
+  influence = scored * fired - counted * invariance[..., np.newaxis]
+  influence /= number[..., np.newaxis]
+
+  inside = np.einsum("wks,ws->wk", fired, ways * sizes)
+  outside = (score.sets.sizes.sum() - ways @ sizes)[:, np.newaxis]  # [w, 1]
+  chance = np.maximum(totals[sign, units] - inside, 0) / outside
+  if only_firing:
+    chance = _if_it_fires(chance, scored * sizes)
+  scale = score.firing_fraction / score.rates[units]  # 1 without ties.
+  return _Ways(
+    invariance * scale,
+    influence * scale[..., np.newaxis],
+    chance * scale,
+    np.broadcast_to(number > 0.5, invariance.shape),
+  )
+
+
+def _if_it_fires(rate: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+  """Mean share of firing images of the sets in which a unit fires at all.
+
+  Args:
+    rate: [w, K], rate at which each unit fires at random.
+    sizes: [w, 1, s], number of images of each set; 0 for sets left out.
+  """
+  silent = (1 - rate[..., np.newaxis]) ** sizes  # [w, K, s]
+  fires = (1 - silent).sum(axis=2)
+  return rate * np.count_nonzero(sizes, axis=2) / np.maximum(fires, 1e-20)

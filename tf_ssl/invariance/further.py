@@ -101,7 +101,8 @@ COLUMNS = (
     "Cross-fitted",
     "Units are chosen on one half of each class's sets and scored on the other "
     "half, both ways, in 20 random splits: the choice can no longer gain from "
-    "chance, and the chance level is the rate at which the chosen units fire.",
+    "chance, and the chance level follows from the rate at which the chosen "
+    "units fire.",
     _cross_fitted,
   ),
   Column(
