@@ -37,6 +37,8 @@ def test_the_tables_have_every_score(measured):
     assert float(row["cross_fitted_chance"]) < float(row["chance"])
     assert 0 <= float(row["correlation"]) <= 1
     assert float(row["reidentified_chance"]) == pytest.approx(500 / 119)
+    has_values = row["invariance"] != "instance"
+    assert bool(row["decoded_r2"]) == bool(row["verdict"]) == has_values
 
 
 def test_the_tables_by_class_and_unit_agree_with_the_score(measured):

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from tf_ssl.invariance import intervals, measurement
 
+_CLEARLY = 0.1  # Of R², above that of permuted values.
+
 
 class Cell(NamedTuple):
   """A value and what it is to be compared with.
@@ -77,6 +79,35 @@ def _reidentified(found: measurement.ModelScore, _: int) -> Cell:
   )
 
 
+def _decoded(found: measurement.ModelScore, k: int) -> Cell:
+  decoded = found.decoded
+  if decoded is None:
+    return Cell("–", "no values")
+  return Cell(
+    f"{decoded.r2:.2f} ({decoded.low:.2f}..{decoded.high:.2f})",
+    f"permuted {decoded.permuted:.2f}: {verdict(found, k)}",
+  )
+
+
+def verdict(found: measurement.ModelScore, k: int) -> str:
+  """Whether the factor is lost or kept, in a word; "" without its values.
+
+  "equivariant (R² 0.8)" if it can be predicted: the interval of R² lies more
+  than 0.1 above R² for permuted values. Otherwise "invariant" if the score is
+  at least half-way from chance to 100 %, cross-fitted where that is defined,
+  and "neither" if not.
+  """
+  decoded = found.decoded
+  if decoded is None:
+    return ""
+  if decoded.low > decoded.permuted + _CLEARLY:
+    return f"equivariant (R² {decoded.r2:.1f})"
+  score, chance = found.score.scores[k], found.chance.scores[k]
+  if found.cross_fitted:
+    score, chance = found.cross_fitted.scores[k], found.cross_fitted.chance[k]
+  return "invariant" if score - chance >= (100 - chance) / 2 else "neither"
+
+
 def _percent(value: float, interval: intervals.Interval | None) -> str:
   if interval is None:
     return f"{value:.1f}"
@@ -118,5 +149,14 @@ COLUMNS = (
     "all others is of the same set, which needs units that differ between sets "
     "as well as units that stay within one.",
     _reidentified,
+  ),
+  Column(
+    "Decoded, R²",
+    "Is the factor lost or kept? R² of a cross-validated ridge regression from "
+    "the features to the factor, for objects that it has not seen, beside R² "
+    "for values permuted within sets. Equivariant: clearly above that. "
+    "Invariant: not, and the score is high. Neither: the factor moves the "
+    "units in a way that a linear map cannot read.",
+    _decoded,
   ),
 )

@@ -15,6 +15,7 @@ from tf_ssl.features import store
 from tf_ssl.invariance import chance as chance_lib
 from tf_ssl.invariance import (
   cross_fitted,
+  decoding,
   firing,
   image_sets,
   matched,
@@ -199,6 +200,7 @@ def _model_score(
   resampling = {"resamples": settings.resamples, "seed": settings.seed}
   confidence = settings.confidence
   compared = matched.at(score, subset_units)
+  values = decoding.targets(data)
   intervals = matched_intervals = drawn = None
   if len(score.sets.ids) > 1:
     drawn = intervals_lib.replicates(score, **resampling)
@@ -242,6 +244,11 @@ def _model_score(
     ),
     whole=whole.whole(
       features, score.sets, confidence=confidence, **resampling
+    ),
+    decoded=None
+    if values is None
+    else decoding.decode(
+      features, values[index], sets, confidence=confidence, **resampling
     ),
   )
   return measured, drawn

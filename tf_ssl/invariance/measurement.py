@@ -13,7 +13,7 @@ from tf_ssl.datasets.invariance_sets import invariance_sets, sets_manifest
 from tf_ssl.invariance import chance as chance_lib
 from tf_ssl.invariance import cross_fitted as cross_fitted_lib
 from tf_ssl.invariance import curve as curve_lib
-from tf_ssl.invariance import firing
+from tf_ssl.invariance import decoding, firing
 from tf_ssl.invariance import intervals as intervals_lib
 from tf_ssl.invariance import score as score_lib
 from tf_ssl.invariance import whole as whole_lib
@@ -115,6 +115,8 @@ class ModelScore(NamedTuple):
     cross_fitted: score of units chosen on other sets; None if each class has
       one set.
     whole: invariance of all units together; None for a single set.
+    decoded: share of the factor that can be predicted; None if images have no
+      factor, or for fewer than 3 sets.
   """
 
   score: score_lib.InvarianceScore
@@ -126,6 +128,7 @@ class ModelScore(NamedTuple):
   matched_intervals: dict[int, intervals_lib.Interval] | None
   cross_fitted: cross_fitted_lib.CrossFitted | None
   whole: whole_lib.Whole | None
+  decoded: decoding.Decoded | None
 
 
 class Difference(NamedTuple):

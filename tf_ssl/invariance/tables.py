@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_ssl.invariance import measurement, summary
+from tf_ssl.invariance import further, measurement, summary
 from tf_ssl.ops import names, workdir
 from tf_ssl.reporting import schema, tables
 
@@ -76,7 +76,7 @@ def score_rows(results: measurement.Results) -> list[dict[str, Any]]:
 def _further(found: measurement.ModelScore, k: int) -> dict[str, Any]:
   """Columns of the scores beside the paper's; None where undefined."""
   interval = found.matched_intervals[k] if found.matched_intervals else None
-  fitted, whole = found.cross_fitted, found.whole
+  fitted, whole, decoded = found.cross_fitted, found.whole, found.decoded
   return {
     "matched_units": found.matched.subset_units or len(found.score.rates),
     "matched": found.matched.scores[k],
@@ -95,6 +95,11 @@ def _further(found: measurement.ModelScore, k: int) -> dict[str, Any]:
     "reidentified_low": whole.reidentified.low if whole else None,
     "reidentified_high": whole.reidentified.high if whole else None,
     "reidentified_chance": whole.chance if whole else None,
+    "decoded_r2": decoded.r2 if decoded else None,
+    "decoded_r2_low": decoded.low if decoded else None,
+    "decoded_r2_high": decoded.high if decoded else None,
+    "decoded_r2_permuted": decoded.permuted if decoded else None,
+    "verdict": further.verdict(found, k),
   }
 
 

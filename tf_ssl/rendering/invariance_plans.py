@@ -41,11 +41,14 @@ class _Kind(NamedTuple):
       number of images to its members.
     factor: name, unit and period of the varying factor.
     most: maximum number of images per set; None for no limit.
+    target: function from a member to the coordinates of the factor; None for
+      those that follow from its value.
   """
 
   vary: Callable[[factors.Factors, np.random.Generator, int], list[Member]]
   factor: tuple[str, str, float | None] = ("", "", None)
   most: int | None = None
+  target: Callable[[Member], tuple[float, ...]] | None = None
 
 
 def plan(
@@ -179,6 +182,15 @@ KINDS = {
     _instance_viewpoint, ("azimuth", "degrees", 360.0)
   ),
   "background": _Kind(_background, most=factors.BACKGROUNDS),
-  "position": _Kind(_position, ("shift", "image sides", None)),
-  "scale": _Kind(_scale, ("diameter", "image sides", None)),
+  "position": _Kind(
+    _position,
+    ("shift", "image sides", None),
+    # Each set has its own direction.
+    target=lambda member: (member.factors.x, member.factors.y),
+  ),
+  "scale": _Kind(
+    _scale,
+    ("diameter", "image sides", None),
+    target=lambda member: (math.log(member.value),),
+  ),
 }

@@ -42,6 +42,13 @@ def test_every_invariance_can_be_rendered(tmp_path, invariance):
     expected = synthetic.render(member.factors, image_size=16, seed=5)
     np.testing.assert_array_equal(image, expected)
     np.testing.assert_array_equal(found.factor[i], member.value)
+    if invariance == "position":
+      place = member.factors.x, member.factors.y
+      np.testing.assert_array_equal(found.targets[i], place)
+    elif invariance == "scale":
+      assert found.targets[i] == np.log(member.value)
+    else:
+      assert found.targets is None
     assert (
       found.images.sizes[i] == pathlib.Path(found.images.path(i)).stat().st_size
     )

@@ -111,7 +111,8 @@ def rendered_sets(
   folder = pathlib.Path(
     synthetic.cached(name, "images", shown, render_into, cache_dir)
   )
-  factor_name, unit, period = invariance_plans.KINDS[invariance].factor
+  kind = invariance_plans.KINDS[invariance]
+  factor_name, unit, period = kind.factor
   return invariance_sets.InvarianceSets(
     source="rendered",
     invariance=invariance,
@@ -132,4 +133,5 @@ def rendered_sets(
     factor_period=period,
     image_size=image_size,
     skipped={},
+    targets=np.array([*map(kind.target, members)]) if kind.target else None,
   )
