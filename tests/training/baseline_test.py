@@ -228,6 +228,7 @@ def _measure(tracks, encoder, folder):
       method=types.SimpleNamespace(encoder=encoder),
       writer=tf.summary.create_file_writer(str(folder)),
       tensorboard=str(folder),
+      model_dir=str(folder),
       image_size=16,
       batch_size=5,
     )

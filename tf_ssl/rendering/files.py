@@ -122,6 +122,7 @@ def write_video(
   num_frames: int,
   image_size: tuple[int, int],
   fps: float,
+  backgrounds: int = factors.BACKGROUNDS,
 ) -> Iterator[None]:
   """Renders a video into an MP4 file and a CSV file of its true tracks.
 
@@ -133,11 +134,12 @@ def write_video(
     num_frames: number of frames.
     image_size: H and W, both even.
     fps: frame rate, frames per second.
+    backgrounds: number of different floors and walls in the world's videos.
 
   Raises:
     OSError: a file cannot be written.
   """
-  script = scripts.random_script(seed, index)
+  script = scripts.random_script(seed, index, backgrounds=backgrounds)
   rows = []
 
   def images():

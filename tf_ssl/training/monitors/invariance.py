@@ -62,7 +62,6 @@ class Invariance(base.Monitor):
 
   def start(self, context: base.Context) -> None:
     super().start(context)
-    self._features = feature_extractor.FeatureExtractor(context.encoder)
     self._images = [
       numbered_images.numbered_images(
         one.images,
@@ -103,7 +102,9 @@ class Invariance(base.Monitor):
     images: tf.data.Dataset,
   ) -> dict[int, float]:
     def compute(batch: numbered_images.NumberedImages):
-      return self._features.batch(batch.image).numpy(), batch.index.numpy()
+      return self.context.features.batch(
+        batch.image
+      ).numpy(), batch.index.numpy()
 
     found = list(feature_extractor.map_ahead(compute, images))
     if not found:
