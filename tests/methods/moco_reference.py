@@ -66,6 +66,7 @@ class Reference:
     weight_decay,
     symmetric,
     warm=False,
+    batch_negatives=False,
   ):
     self.query = {k: v.astype("d") for k, v in parameters.items()}
     self.key = {k: v.copy() for k, v in self.query.items()}
@@ -73,6 +74,7 @@ class Reference:
     self.queue, self.head = queue.astype("d"), 0
     self.groups, self.momentum = groups, momentum
     self.temperature, self.symmetric = temperature, symmetric
+    self.batch_negatives = batch_negatives
     self.learning_rate, self.sgd_momentum = learning_rate, sgd_momentum
     self.weight_decay = weight_decay
     self.warm, self.written = warm, 0
@@ -91,6 +93,8 @@ class Reference:
     loss, d_queries = 0.0, np.zeros_like(queries)
     for i in range(count):
       others = np.concatenate([keys[i : i + 1], negatives])  # [1+n, E]
+      if self.batch_negatives:
+        others = np.concatenate([others, np.delete(keys, i, axis=0)])
       logits = others @ queries[i] / self.temperature
       share = np.exp(logits - logits.max())
       share /= share.sum()

@@ -73,13 +73,20 @@ def close(actual, expected):
   np.testing.assert_allclose(actual, expected, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("batch_negatives", [False, True])
 @pytest.mark.parametrize("symmetric", [False, True])
 @pytest.mark.parametrize("warm", [False, True])
-def test_five_steps_equal_an_independent_numpy_reference(symmetric, warm):
+def test_five_steps_equal_an_independent_numpy_reference(
+  symmetric, batch_negatives, warm
+):
   rng = np.random.default_rng(0)
   views = rng.normal(size=[5, 2, BATCH, SIDE, SIDE, 3]).astype("f")
   model = tiny_moco(
-    momentum=0.9, temperature=0.2, symmetric=symmetric, warm=warm
+    momentum=0.9,
+    temperature=0.2,
+    symmetric=symmetric,
+    batch_size=BATCH if batch_negatives else None,
+    warm=warm,
   )
   settings = {"sgd_momentum": 0.9, "weight_decay": 0.01}
   model.compile(optimizers.MomentumSgd(0.1, **settings))
@@ -93,6 +100,7 @@ def test_five_steps_equal_an_independent_numpy_reference(symmetric, warm):
     learning_rate=0.1,
     symmetric=symmetric,
     warm=warm,
+    batch_negatives=batch_negatives,
     **settings,
   )
   for step in range(5):

@@ -65,6 +65,12 @@ def build_moco(replicas, warm=False):
   )
 
 
+def build_moco_with_batch_negatives(replicas):
+  method = build_moco(replicas)
+  method.batch_size = BATCH
+  return method
+
+
 def build_multi_crop_moco(replicas):
   return multi_crop.MultiCropMoCo.like(build_moco(replicas))
 

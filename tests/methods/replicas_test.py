@@ -14,6 +14,7 @@ ADDONS = "tensorflow_addons"
 METHODS = (
   "moco",
   "warm_moco",
+  "moco_with_batch_negatives",
   "multi_crop_moco",
   "pirl",
   "simclr",

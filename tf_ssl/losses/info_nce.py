@@ -31,6 +31,31 @@ def contrastive_logits(
   return tf.concat([positive, negative], axis=1) / temperature
 
 
+def other_keys_logits(
+  queries: tf.Tensor,
+  all_keys: tf.Tensor,
+  rows: tf.Tensor,
+  *,
+  temperature: float,
+) -> tf.Tensor:
+  """Similarities of each query to the keys of the batch's other examples.
+
+  Args:
+    queries: [b, E], unit length, of this replica.
+    all_keys: [B, E], unit length, of the global batch.
+    rows: [b] integer, rows of the queries' own keys in `all_keys`.
+    temperature: divisor of the similarities.
+
+  Returns:
+    [b, B] float32; a query's own column holds -1e9.
+  """
+  queries = tf.cast(queries, tf.float32)
+  all_keys = tf.cast(all_keys, tf.float32)
+  similarity = tf.matmul(queries, all_keys, transpose_b=True)
+  itself = tf.one_hot(rows, tf.shape(all_keys)[0], _NEVER)
+  return similarity / temperature + itself
+
+
 def nt_xent_logits(
   queries: tf.Tensor,
   keys: tf.Tensor,
