@@ -20,7 +20,8 @@ others are trained on and vote in the kNN.
   them. A value that is an object itself sets several settings at once, and the
   name before it is only a name.
 
-The setting "gin_file" is a gin file that the trial adds to those of the search.
+The setting "gin_file" names one or several gin files that the trial adds to
+those of the search.
 
 Trial 0 is the gin file (with --gin_bindings) as it is. --halving=K trains in
 rounds: after each, the best 1/K of the trials get K times the budget, from
@@ -191,8 +192,11 @@ def _space(file: str, axes: dict, draws: int, seed: int) -> list[dict]:
     for name, values in axes.items():
       place, index = divmod(place, len(values))
       value = values[index]
-      trial.update(value if isinstance(value, dict) else {name: value})
-    found.append(trial)
+      value = value if isinstance(value, dict) else {name: value}
+      files = gin_files(trial) + gin_files(value)
+      trial |= {**value, **({_GIN_FILE: files} if files else {})}
+    if trial:  # Trial 0 has no settings.
+      found.append(trial)
   return found
 
 
@@ -209,7 +213,8 @@ def gin_lines(bindings: Bindings) -> list[str]:
 
 def gin_files(bindings: Bindings) -> list[str]:
   """Paths of the gin files that a trial adds."""
-  return [bindings[_GIN_FILE]] if _GIN_FILE in bindings else []
+  files = bindings.get(_GIN_FILE, [])
+  return [files] if isinstance(files, str) else list(files)
 
 
 def described(bindings: Bindings) -> str:

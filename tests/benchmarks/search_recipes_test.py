@@ -5,12 +5,15 @@ import json
 import math
 import sys
 
+import gin
 import numpy as np
 import pytest
 import tensorflow as tf
+import yaml
 
 from benchmarks import recipe_trial, search_recipes
 from tf_ssl import errors
+from tools._cli import gin_files
 
 _CONFIG = "gin_configs/pretrain/moco_v2_cifar10.gin"
 _TINY = (
@@ -104,6 +107,38 @@ def test_a_csv_leaves_the_values_of_empty_cells_to_the_gin_file(write):
     "X = 'a'",
     "m.y = @m.z",
   ]
+
+
+def test_parts_of_a_space_may_each_add_a_gin_file(write):
+  axes = {
+    "crops": [{}, {"gin_file": "a.gin", "CROPS": 2}],
+    "early": [{}, {"gin_file": "b.gin"}],
+  }
+  trials = search_recipes.read_trials(write("a.json", json.dumps(axes)))
+  assert [search_recipes.gin_files(t.bindings) for t in trials] == [
+    [],
+    ["a.gin"],
+    ["b.gin"],
+    ["a.gin", "b.gin"],
+  ]
+  assert search_recipes.gin_lines(trials[3].bindings) == ["CROPS = 2"]
+
+
+def test_all_settings_of_the_spaces_fit_their_config(repository):
+  spaces = sorted((repository / "benchmarks/spaces").glob("*.yaml"))
+  if not spaces:
+    pytest.skip("the spaces are no data of the test under Bazel")
+  for space in spaces:
+    config = f"gin_configs/pretrain/{space.stem}.gin"
+    axes = yaml.safe_load(space.read_text())
+    for name, values in axes.items():
+      for value in values:
+        value = value if isinstance(value, dict) else {name: value}
+        gin.clear_config()
+        gin_files.load(
+          [config, *search_recipes.gin_files(value)],
+          ["IMAGES = 'x'", *search_recipes.gin_lines(value)],
+        )
 
 
 def test_a_trial_may_add_a_gin_file(images, tmp_path, write, calls):
