@@ -53,6 +53,16 @@ class MultiCropPair(NamedTuple):
   crops: tf.Tensor
 
 
+class Crops(NamedTuple):
+  """Several crops of each image, none of them special.
+
+  Attributes:
+    crops: [B, V, H, W, 3], V crops of each image.
+  """
+
+  crops: tf.Tensor
+
+
 class JigsawPair(NamedTuple):
   """Images and their shuffled patches, for methods with a memory bank.
 

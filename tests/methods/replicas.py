@@ -14,6 +14,7 @@ from tf_ssl import batches as types
 from tf_ssl.encoders import batch_norm, heads
 from tf_ssl.memory import key_queue, memory_bank
 from tf_ssl.methods import (
+  emp_ssl,
   hybrid,
   moco,
   multi_crop,
@@ -101,6 +102,10 @@ def build_multi_crop_simclr(replicas):
 
 def build_multi_crop_pirl(replicas):
   return multi_crop.MultiCropPirl.like(build_pirl(replicas))
+
+
+def build_emp_ssl(replicas):
+  return emp_ssl.EmpSsl(*side(PARTS // replicas, 1), invariance_weight=2.0)
 
 
 def build_supervised_contrastive(replicas):

@@ -20,6 +20,7 @@ METHODS = (
   "simclr",
   "multi_crop_simclr",
   "multi_crop_pirl",
+  "emp_ssl",
   "supervised_contrastive",
   "hybrid",
   # Its default loss is one of tensorflow-addons.

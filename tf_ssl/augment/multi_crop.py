@@ -73,15 +73,17 @@ def crops(
   number: int = 6,
   size: int | None = 96,
   area: tuple[float, float] = (0.05, 0.14),
+  aspect: tuple[float, float] = (3 / 4, 4 / 3),
 ) -> MultiCrop:
   """V small crops; the defaults are SwAV's on ImageNet (2x224 + 6x96).
 
   Args:
-    recipe: recipe of each crop, such as `recipes.moco_v2()`; its crop and size
-      are unused.
+    recipe: recipe of each crop, such as `recipes.moco_v2()`; its window and
+      size are unused.
     number: V; 0 for none.
     size: side of a crop, pixels; None for the image size of the run.
     area: smallest and largest area of a window, as a fraction of the image's.
+    aspect: smallest and largest ratio of a window's width to its height.
 
   Raises:
     UsageError: a number is out of range.
@@ -98,5 +100,5 @@ def crops(
     f"crops: area={area}, expected (smallest, largest) with 0 < smallest <="
     " largest <= 1; change CROP_AREA",
   )
-  window = recipe.crop._replace(area=tuple(area))
+  window = crop_lib.CropRange(tuple(area), tuple(aspect))
   return MultiCrop(recipe._replace(crop=window, size=size), number)

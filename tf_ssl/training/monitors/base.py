@@ -71,9 +71,10 @@ class Context:
       )
       records = records._replace(examples=examples)
     view_type = self.method.view_type
+    recipe = views_lib.recipe_of_each_view(self.recipe, view_type)[0]
     return self._first_batch(
       records,
-      recipe=views_lib.recipe_of_each_view(self.recipe, view_type)[0],
+      recipe=getattr(recipe, "recipe", recipe),  # That of one of several crops.
       size=PROBE_PAIRS,
       view_type=batches.ImagePair,
     )
