@@ -89,6 +89,12 @@ def _decoded(found: measurement.ModelScore, k: int) -> Cell:
   )
 
 
+def _background(found: measurement.ModelScore, k: int) -> Cell:
+  if found.background is None:
+    return Cell("–", "unknown")
+  return Cell(f"{found.background[k]:.0f} %", "of the score")
+
+
 def verdict(found: measurement.ModelScore, k: int) -> str:
   """Whether the factor is lost or kept, in a word; "" without its values.
 
@@ -158,5 +164,12 @@ COLUMNS = (
     "Invariant: not, and the score is high. Neither: the factor moves the "
     "units in a way that a linear map cannot read.",
     _decoded,
+  ),
+  Column(
+    "Background",
+    "Share of the score that is left when the object is removed and only the "
+    "images count on which a unit fires with and without it: 100 % for units "
+    "that see only the background.",
+    _background,
   ),
 )

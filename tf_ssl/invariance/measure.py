@@ -12,8 +12,8 @@ import numpy as np
 from tf_ssl import errors
 from tf_ssl.datasets.invariance_sets import invariance_sets
 from tf_ssl.features import store
-from tf_ssl.invariance import chance as chance_lib
 from tf_ssl.invariance import (
+  background,
   cross_fitted,
   decoding,
   firing,
@@ -23,6 +23,7 @@ from tf_ssl.invariance import (
   summary,
   whole,
 )
+from tf_ssl.invariance import chance as chance_lib
 from tf_ssl.invariance import curve as curve_lib
 from tf_ssl.invariance import intervals as intervals_lib
 from tf_ssl.invariance import score as score_lib
@@ -67,7 +68,7 @@ def measure(
       _check_sets(data, settings)
   for model in models:
     say(model.description.text())
-  results = []
+  results, backgrounds = [], {}
   for number, (label, data) in enumerate(
     zip(labels, settings.sets, strict=True)
   ):
@@ -82,8 +83,10 @@ def measure(
         settings,
         label,
         data,
-        os.path.join(output_dir, FEATURES_FOLDER, name),
+        os.path.join(output_dir, FEATURES_FOLDER),
+        name,
         title,
+        backgrounds,
       )
     results.append(result)
     for line in summary.lines(result, settings):
@@ -144,26 +147,51 @@ def _on_sets(
   label: str,
   data: invariance_sets.InvarianceSets,
   folder: str,
+  name: str,
   title: str,
+  backgrounds: dict[tuple[str, int], store.Features],
 ) -> measurement.SetsResult:
-  """Extracts features and measures all models on one list of sets."""
+  """Extracts features and measures all models on one list of sets.
+
+  `backgrounds` are the features of backgrounds that earlier sets have in
+  common, by folder and size of the images; new ones are added.
+  """
   image_size = settings.image_size or data.image_size
   features = store.extract(
     models,
     data.images,
-    folder,
+    os.path.join(folder, name),
     image_size=image_size,
     label=title,
     framing="whole",  # Images and crops are resized without further cropping.
     batch_size=settings.batch_size,
     max_skipped_fraction=settings.max_skipped_fraction,
   )
+  behind = None
+  if data.backgrounds is not None:
+    key = (data.backgrounds.root, image_size)
+    if key not in backgrounds:
+      backgrounds[key] = store.extract(
+        models,
+        data.backgrounds,
+        os.path.join(folder, f"backgrounds-{len(backgrounds):02d}"),
+        image_size=image_size,
+        label="backgrounds",
+        batch_size=settings.batch_size,
+        max_skipped_fraction=0,
+      )
+    behind = backgrounds[key].by_model
   least = min(model.description.width for model in models)
   found, drawn = {}, {}
   for model in models:
     try:
       found[model.name], drawn[model.name] = _model_score(
-        features.by_model[model.name], data, features.index, settings, least
+        features.by_model[model.name],
+        data,
+        features.index,
+        settings,
+        least,
+        None if behind is None else behind[model.name],
       )
     except errors.UsageError as error:
       raise errors.UsageError(f"model {model.name!r}: {error}") from error
@@ -186,6 +214,7 @@ def _model_score(
   index: np.ndarray,
   settings: measurement.Measurement,
   subset_units: int,
+  backgrounds: np.ndarray | None = None,
 ) -> tuple[measurement.ModelScore, dict[int, np.ndarray] | None]:
   """Scores a model; the second value are replicates of its matched score."""
   sets, classes = data.sets[index], data.classes[index]
@@ -249,6 +278,11 @@ def _model_score(
     if values is None
     else decoding.decode(
       features, values[index], sets, confidence=confidence, **resampling
+    ),
+    background=None
+    if backgrounds is None
+    else background.share(
+      score, features, backgrounds, data.background_of[index]
     ),
   )
   return measured, drawn

@@ -117,6 +117,8 @@ class ModelScore(NamedTuple):
     whole: invariance of all units together; None for a single set.
     decoded: share of the factor that can be predicted; None if images have no
       factor, or for fewer than 3 sets.
+    background: {K: percent of the score} that is left without the object, see
+      `background.share`; None if the backgrounds are unknown.
   """
 
   score: score_lib.InvarianceScore
@@ -129,6 +131,7 @@ class ModelScore(NamedTuple):
   cross_fitted: cross_fitted_lib.CrossFitted | None
   whole: whole_lib.Whole | None
   decoded: decoding.Decoded | None
+  background: dict[int, float] | None
 
 
 class Difference(NamedTuple):

@@ -53,6 +53,8 @@ def further_scores(found: measurement.ModelScore, k: int) -> str:
     )
   if found.decoded:
     parts.append(f"R² {found.decoded.r2:.2f}: {further.verdict(found, k)}")
+  if found.background:
+    parts.append(f"background alone {found.background[k]:.0f} % of the score")
   return "; ".join(parts) or "one set, no further scores"
 
 

@@ -100,6 +100,7 @@ def _further(found: measurement.ModelScore, k: int) -> dict[str, Any]:
     "decoded_r2_high": decoded.high if decoded else None,
     "decoded_r2_permuted": decoded.permuted if decoded else None,
     "verdict": further.verdict(found, k),
+    "background_share": found.background[k] if found.background else None,
   }
 
 

@@ -79,6 +79,26 @@ def write_still(
   yield
 
 
+def write_background(
+  folder: pathlib.Path, name: str, number: int, *, seed: int, image_size: int
+) -> Iterator[None]:
+  """Renders a background without an object into a PNG file.
+
+  Args:
+    folder: folder to write to; the subfolder of `name` exists.
+    name: name of the file.
+    number: number of the background; `factors.BLACK` for none.
+    seed: seed of the world.
+    image_size: H and W.
+
+  Raises:
+    OSError: the file cannot be written.
+  """
+  image = stills.render_background(number, image_size=image_size, seed=seed)
+  _write_png(pathlib.Path(folder, name), image[..., ::-1])
+  yield
+
+
 def write_scene(
   folder: pathlib.Path,
   number: int,

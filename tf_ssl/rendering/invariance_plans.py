@@ -51,8 +51,16 @@ class _Kind(NamedTuple):
   target: Callable[[Member], tuple[float, ...]] | None = None
 
 
+BACKGROUNDS = ("changing", "fixed", "black")
+
+
 def plan(
-  invariance: str, num_sets: int, images_per_set: int, seed: int
+  invariance: str,
+  num_sets: int,
+  images_per_set: int,
+  seed: int,
+  *,
+  background: str = "fixed",
 ) -> list[list[Member]]:
   """Draws the factors of the images of each set.
 
@@ -62,6 +70,7 @@ def plan(
     images_per_set: number of images per set; fewer if the invariance has fewer
       values.
     seed: seed of the world, >= 0.
+    background: one of `BACKGROUNDS`; ignored for the invariance to background.
 
   Returns:
     The members of each set, a pure function of the arguments. Set i does not
@@ -77,8 +86,25 @@ def plan(
     )
     # The path of `random_factors`, extended by one number.
     rng = factors.generator(seed, factors.FACTORS, index, 1)
-    sets.append(kind.vary(common, rng, count))
+    members = list(kind.vary(common, rng, count))
+    if background != "fixed" and invariance != "background":
+      rng = factors.generator(seed, factors.FACTORS, index, 2)
+      members = _in_front_of(background, members, rng)
+    sets.append(members)
   return sets
+
+
+def _in_front_of(background, members, rng):
+  """The members of a set on black, or each on another background."""
+  if background == "black":
+    behind = [factors.BLACK] * len(members)
+  else:
+    order = rng.permutation(factors.BACKGROUNDS)
+    behind = np.resize(order, len(members)).tolist()  # From the start again.
+  return [
+    member._replace(factors=member.factors._replace(background=number))
+    for member, number in zip(members, behind, strict=True)
+  ]
 
 
 def _first_instance(number: int, count: int) -> int:
@@ -163,6 +189,13 @@ def _position(common, rng, count):
   ]
 
 
+def _rotation(common, _, count):
+  return [
+    Member(common._replace(roll=360 * i / count), 360 * i / count)
+    for i in range(count)
+  ]
+
+
 def _scale(common, _, count):
   return [
     Member(common._replace(x=0.5, y=0.5, scale=scale), scale)
@@ -193,4 +226,5 @@ KINDS = {
     ("diameter", "image sides", None),
     target=lambda member: (math.log(member.value),),
   ),
+  "rotation": _Kind(_rotation, ("angle in the image", "degrees", 360.0)),
 }

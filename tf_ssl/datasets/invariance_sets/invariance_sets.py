@@ -23,7 +23,13 @@ OF_THE_PAPER = (
   "instance",
   "instance_viewpoint",
 )
-INVARIANCES = (*OF_THE_PAPER, "background", "position", "scale")
+INVARIANCES = (
+  *OF_THE_PAPER,
+  "background",
+  "position",
+  "scale",
+  "rotation",
+)
 
 
 class InvarianceSets(NamedTuple):
@@ -49,6 +55,9 @@ class InvarianceSets(NamedTuple):
     targets: [N, T] float64, coordinates of the factor that a linear map could
       predict, such as the direction of a light; NaN if unknown. None for those
       that follow from `factor`, see `invariance.decoding.targets`.
+    backgrounds: records of the backgrounds without an object; None if unknown.
+    background_of: [N] int64, index in `backgrounds` of what is behind each
+      image's object; None if unknown.
   """
 
   source: str
@@ -65,6 +74,8 @@ class InvarianceSets(NamedTuple):
   image_size: int
   skipped: Mapping[str, tuple[str, ...]]
   targets: np.ndarray | None = None
+  backgrounds: records.ImageRecords | None = None
+  background_of: np.ndarray | None = None
 
   @property
   def cropped(self) -> bool:
