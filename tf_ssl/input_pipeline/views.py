@@ -83,17 +83,19 @@ def view_loader(
 
   # tf.functions, which are not traced again when used again.
   @tf.function(autograph=False)
-  def read(location: loading.Location):
-    encoded = source.read(location)
-    stored = decoding.stored_sides(encoded, portable=portable)
-    return encoded, stored, location.box
-
-  @tf.function(autograph=False)
   def draw(
-    encoded: tf.Tensor, stored: tf.Tensor, boxes: tf.Tensor, draws: tf.Tensor
+    locations: loading.Location, draws: tf.Tensor, indices: tf.Tensor
   ) -> tuple[tf.Tensor, ...]:
+    # One function for a chunk: TensorFlow fails in deterministic runs where it
+    # rewrites a mapped dataset that is batched before an Assert.
+    encoded = tf.map_fn(source.read, locations, fn_output_signature=tf.string)
+    stored = tf.map_fn(
+      lambda image: decoding.stored_sides(image, portable=portable),
+      encoded,
+      fn_output_signature=tf.int32,
+    )
     headers = decoding.headers(encoded, stored)
-    regions = loading.regions(boxes, headers.sides)
+    regions = loading.regions(locations.box, headers.sides)
     regions = tf.reshape(regions, [-1, places, 4])
     outer, windows = [], [None] * len(view_numbers)
     for place, numbers in enumerate(shown):
@@ -113,6 +115,7 @@ def view_loader(
       tf.reshape(headers.orientation, [-1, places]),
       tf.stack(outer, axis=1),
       tf.stack(windows, axis=1),
+      indices,
     )
 
   @tf.function(autograph=False)
@@ -139,17 +142,8 @@ def view_loader(
     return Loaded(_by_view(crops, views), index)
 
   def load(indices: tf.Tensor, draws: tf.Tensor) -> tf.data.Dataset:
-    dataset = tf.data.Dataset.from_tensor_slices(source.locate(indices))
-    # drop_remainder: after an error, images must not get other images' draws.
-    count = tf.size(indices, tf.int64)
-    dataset = dataset.map(read).batch(count * places, True)
-    dataset = dataset.map(
-      lambda encoded, stored, boxes: (
-        *draw(encoded, stored, boxes, draws),
-        indices,
-      )
-    )
-    return dataset.unbatch().map(cut)
+    chunk = (source.locate(indices), draws, indices)
+    return tf.data.Dataset.from_tensors(chunk).map(draw).unbatch().map(cut)
 
   return load
 
