@@ -55,6 +55,7 @@ def build_moco(**options):
     momentum=0.9,
     temperature=TEMPERATURE,
     symmetric=options.pop("symmetric", False),
+    batch_size=options.pop("batch_size", None),
     seed=7,
   )
   return compiled(multi_crop.MultiCropMoCo.like(plain, **options))
@@ -154,6 +155,39 @@ def test_moco_adds_the_loss_of_every_crop_and_key_of_an_image(
   np.testing.assert_allclose(found.metrics["view_loss"], plain.loss, rtol=1e-6)
   np.testing.assert_allclose(found.loss, plain.loss + 0.7 * expected, rtol=1e-5)
   np.testing.assert_array_equal(found.to_remember, plain.to_remember)
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_other_keys_of_the_batch_are_negatives_of_crops_where_mocos_are(
+  symmetric,
+):
+  model = build_moco(symmetric=symmetric, batch_size=BATCH)
+  views = views_of()
+  found = model.contrast(views, training=True)
+  queries = model.embed(tf.reshape(views.crops, [-1, 2, 2, 3]), training=True)
+  queries = queries.numpy().reshape(BATCH, CROPS, -1).astype("d")
+  keys = [model.embed_keys(views.key, training=True).numpy()]
+  if symmetric:
+    keys.append(model.embed_keys(views.query, training=True).numpy())
+  keys = np.stack(keys, axis=1).astype("d")  # [B, F, E]
+  queue = model.queue.keys.numpy().astype("d")
+  losses = []
+  for i in range(BATCH):
+    others = [keys[j] for j in range(BATCH) if j != i]
+    losses.append(
+      slow_loss_of_crops(
+        queries[i : i + 1],
+        keys[i : i + 1],
+        np.concatenate([queue, *others]),
+        "views",
+      )
+    )
+  np.testing.assert_allclose(
+    found.metrics["crop_loss"], np.mean(losses), rtol=1e-5
+  )
+  count = QUEUE + (2 if symmetric else 1) * (BATCH - 1)
+  own = model.chance_loss - moco.MoCo.chance_loss.fget(model)
+  assert own == pytest.approx(math.log(1 + count))
 
 
 @pytest.mark.parametrize("target", ["views", "mean"])

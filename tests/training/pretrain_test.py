@@ -15,10 +15,11 @@ import pytest
 import tensorflow as tf
 
 from tf_ssl import errors
-from tf_ssl.augment import jigsaw, recipes
+from tf_ssl.augment import jigsaw, multi_crop, recipes
 from tf_ssl.encoders import batch_norm, resnet
 from tf_ssl.export import saved_model
-from tf_ssl.methods import hybrid, moco, pirl, supervised
+from tf_ssl.methods import emp_ssl, hybrid, moco, pirl, supervised
+from tf_ssl.methods import multi_crop as multi_crop_methods
 from tf_ssl.ops import bfloat16
 from tf_ssl.training import (
   assembly,
@@ -297,6 +298,23 @@ OTHER_METHODS = {
       jigsaw.pirl_patches(patch=recipes.pirl(), cell_size=6, patch_size=4),
     ),
   },
+  "multi_crop_moco": {
+    "method": functools.partial(
+      multi_crop_methods.build_multi_crop_moco,
+      moco=functools.partial(moco.build_moco, encoder=ENCODER, queue_size=16),
+    ),
+    "recipe": (
+      recipes.moco_v2(),
+      multi_crop.crops(recipe=recipes.moco_v2(), number=3, size=8),
+    ),
+  },
+  "emp_ssl": {
+    "method": functools.partial(emp_ssl.build_emp_ssl, encoder=ENCODER),
+    "recipe": multi_crop.crops(
+      recipe=recipes.simclr(), number=4, size=None, area=(0.25, 0.25)
+    ),
+    "learning_rate": 1e-3,
+  },
   "supervised": {
     "method": functools.partial(supervised.build_supervised, encoder=ENCODER),
     "recipe": recipes.supervised(),
@@ -320,6 +338,9 @@ OTHER_METHODS = {
   [
     ("pirl", False, "float32"),
     ("pirl", True, "float32"),
+    ("multi_crop_moco", False, "float32"),
+    ("multi_crop_moco", True, "float32"),
+    ("emp_ssl", False, "float32"),
     ("supervised", False, "float32"),
     ("hybrid", True, "float32"),
     ("hybrid", False, "mixed_bfloat16"),

@@ -127,9 +127,9 @@ def crop_logits(
   count = tf.shape(views)[1]
   others = tf.reshape(views, [-1, crops.shape[2]])  # [S·B, E]
   itself = tf.tile(tf.one_hot(rows, count, _NEVER), [1, views.shape[0]])
-  positive = tf.matmul(crops, positives, transpose_b=True) / temperature
-  negative = tf.matmul(crops, others, transpose_b=True) / temperature
-  return positive, negative + itself[:, None]
+  positive = tf.matmul(crops, positives, transpose_b=True)
+  negative = tf.tensordot(crops, others, [[2], [1]])
+  return positive / temperature, negative / temperature + itself[:, None]
 
 
 def info_nce(logits: tf.Tensor) -> tf.Tensor:

@@ -4,6 +4,7 @@ SwAV (Caron et al. 2020, section 3.2) compares many small crops, which cost
 little, with two full views. Targets come from the full views alone.
 """
 
+import math
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -63,12 +64,12 @@ def check_options(crop_weight: float, crop_target: str = "views") -> None:
 
 
 class MultiCropMoCo(moco_lib.MoCo):
-  """Loss = L_views + crop_weight · L_crops, with MoCo's queue.
+  """Loss = L_views + crop_weight · L_crops, with MoCo's negatives.
 
   L_views is MoCo's loss of the two full views. L_crops is the mean of
   equation 1 over all pairs of a crop, as the query, and a key of its image. The
-  keys and the queue are MoCo's: the key encoder sees the `key` view, and the
-  `query` view too if the loss is symmetric.
+  keys and the negatives are MoCo's: the key encoder sees the `key` view, and
+  the `query` view too if the loss is symmetric.
   """
 
   view_type = batches.MultiCropPair
@@ -89,7 +90,7 @@ class MultiCropMoCo(moco_lib.MoCo):
       crop_target: "views" to compare a crop with each key of its image, "mean"
         for the mean of the keys.
       name: name of the Keras model.
-      **options: momentum, temperature, symmetric and seed of `MoCo`.
+      **options: further arguments of `MoCo`.
 
     Raises:
       UsageError: an argument is out of range.
@@ -106,25 +107,38 @@ class MultiCropMoCo(moco_lib.MoCo):
     if not self.crop_weight or not views.crops.shape[1]:
       return full
     queries = embed_crops(self, views.crops, training)  # [B, V, E]
-    sides = tf.split(full.to_remember, 2 if self.symmetric else 1)
-    keys = targets_of(tf.stack(sides, axis=1), self.crop_target)  # [B, F, E]
-    negatives, missing = info_nce.only_written(
-      tf.matmul(queries, self.queue.keys, transpose_b=True) / self.temperature,
-      self.queue.written(),
+    sides = tf.split(full.to_remember, self._sides)  # [B, E] each
+    positive, others = info_nce.crop_logits(
+      queries,
+      targets_of(tf.stack(sides, axis=1), self.crop_target),
+      tf.stack([cross_replica.gather(side) for side in sides]),
+      cross_replica.rows_of(sides[0]),
+      temperature=self.temperature,
     )
-    crop_loss = missing + info_nce.info_nce_of_each(
-      tf.matmul(queries, keys, transpose_b=True) / self.temperature, negatives
+    queued = tf.tensordot(queries, self.queue.keys, [[2], [1]])  # [B, V, K]
+    negative, missing = info_nce.only_written(
+      queued / self.temperature, self.queue.written()
     )
+    if self.batch_size is not None:
+      negative = tf.concat([negative, others], axis=2)
+    crop_loss = missing + info_nce.info_nce_of_each(positive, negative)
     return full._replace(
       loss=full.loss + self.crop_weight * crop_loss,
       metrics={"view_loss": full.loss, "crop_loss": crop_loss},
     )
 
   @property
+  def _sides(self) -> int:
+    """Number of keys of an image."""
+    return 2 if self.symmetric else 1
+
+  @property
   def chance_loss(self) -> float:
-    """MoCo's, and crop_weight · log(K + 1)."""
-    one = super().chance_loss / (2 if self.symmetric else 1)
-    return super().chance_loss + self.crop_weight * one
+    """MoCo's, and crop_weight times the log of 1 + negatives of a crop."""
+    negatives = self.queue.length
+    if self.batch_size is not None:
+      negatives += self._sides * (self.batch_size - 1)
+    return super().chance_loss + self.crop_weight * math.log(1 + negatives)
 
 
 def build_multi_crop_moco(
