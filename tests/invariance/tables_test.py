@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from tf_ssl.invariance import tables
+from tf_ssl.invariance import report, summary, tables
 
 
 def _rows(folder, name):
@@ -128,6 +128,20 @@ def test_the_json_holds_curves_differences_and_no_infinity(measured):
     assert saved["difference"] == interval.estimate
     assert (saved["low"], saved["high"]) == (interval.low, interval.high)
   assert len(written["differences"]) == 2 * len(measured.kinds)
+
+
+def test_a_factor_at_the_ceiling_is_marked(measured):
+  # One model sees all changes, so no factor is at the ceiling for both.
+  found = tables.as_json(measured.results)["sets"]
+  assert not any(entry["at_ceiling"] for entry in found)
+  [entry] = tables.as_json(_changed(measured))["sets"]
+  assert entry["at_ceiling"]
+  assert summary.CEILING_SENTENCE in "\n".join(
+    summary.lines(_changed(measured).sets[0], measured.results.settings)
+  )
+  alone = _changed(measured)._replace(models=measured.results.models[:1])
+  page = report.page(alone, {report.CHART_FILE: b""})
+  assert "At the ceiling" in page
 
 
 def test_skipped_images_are_counted_and_the_first_50_named(measured):

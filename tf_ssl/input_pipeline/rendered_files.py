@@ -78,6 +78,7 @@ def write(
         image_size=image_size,
         seed=seed,
         background="black" if black_background else "fixed",
+        tint_reach=0.8,
         cache_dir=output_dir,
       )
     return

@@ -105,6 +105,9 @@ def _section(
       )
       for difference in result.differences
     ],
+    "ceiling": summary.CEILING_SENTENCE
+    if summary.at_ceiling(result, k)
+    else "",
     "exclusions": summary.exclusions(result),
     "unmeasured": [
       {

@@ -8,6 +8,12 @@ from tf_ssl.invariance import further, image_sets, measurement
 from tf_ssl.ops import names
 
 _NAMES = 5  # Images named in one sentence.
+# Scores above it, in percent, leave no room for differences between models.
+CEILING = 90.0
+CEILING_SENTENCE = (
+  f"at the ceiling: every model scores {CEILING:g} or more, so this factor "
+  "tells nothing about them; untrained encoders may score as high"
+)
 _FULL = 100 - 1e-9  # 100 % but for rounding.
 
 
@@ -32,8 +38,21 @@ def lines(
     text.append(f"{result.title}: {name}: {further_scores(found, k)}")
   for difference in result.differences:
     text.append(comparison(result.title, difference, k, settings.confidence))
+  if at_ceiling(result, k):
+    text.append(f"{result.title}: {CEILING_SENTENCE}")
   text.extend(f"{result.title}: {line}" for line in exclusions(result))
   return text
+
+
+def at_ceiling(result: measurement.SetsResult, k: int) -> bool:
+  """Whether all models score so high that the factor does not tell them apart.
+
+  Args:
+    result: scores of the models on one list of sets.
+    k: number of units, K.
+  """
+  scores = [found.score.scores[k] for found in result.models.values()]
+  return min(scores) >= CEILING
 
 
 def further_scores(found: measurement.ModelScore, k: int) -> str:

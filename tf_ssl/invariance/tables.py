@@ -120,7 +120,7 @@ def as_json(results: measurement.Results) -> dict[str, Any]:
       "seed": settings.seed,
     },
     "models": [model._asdict() for model in results.models],
-    "sets": [_sets_json(result) for result in results.sets],
+    "sets": [_sets_json(result, settings) for result in results.sets],
     "scores": score_rows(results),
     "curves": list(_curves_json(results)),
     "differences": [
@@ -150,7 +150,9 @@ def most_invariant_units(found: measurement.ModelScore) -> np.ndarray:
   return np.lexsort([-found.score.unit_invariance.mean(axis=0), -best])
 
 
-def _sets_json(result: measurement.SetsResult) -> dict[str, Any]:
+def _sets_json(
+  result: measurement.SetsResult, settings: measurement.Measurement
+) -> dict[str, Any]:
   data = result.data
   return {
     "invariance": result.label,
@@ -161,6 +163,7 @@ def _sets_json(result: measurement.SetsResult) -> dict[str, Any]:
     "factor": data.factor_name,
     "factor_unit": data.factor_unit,
     "sha256": result.digest,
+    "at_ceiling": summary.at_ceiling(result, min(settings.top_k)),
     "exclusions": summary.exclusions(result),
     "skipped": {
       reason: {"count": len(who), "names": [*map(names.escaped, who[:_NAMES])]}

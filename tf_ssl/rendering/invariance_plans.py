@@ -6,7 +6,7 @@ instance.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -17,8 +17,6 @@ from tf_ssl.rendering import categories, factors
 _BLOCK = 3
 # Largest azimuth of the light, degrees, as in `factors.random_factors`.
 _LIGHT_REACH = 110.0
-# Largest fraction that red gains and blue loses, or the reverse.
-_TINT_REACH = 0.8
 _MOST_LIGHT = 2.0  # Maximum of each color in `factors.check`.
 # Largest shift of the object, image sides, and the scale at which the shifted
 # object is completely inside the image.
@@ -45,7 +43,7 @@ class _Kind(NamedTuple):
       those that follow from its value.
   """
 
-  vary: Callable[[factors.Factors, np.random.Generator, int], list[Member]]
+  vary: Callable[..., Iterable[Member]]
   factor: tuple[str, str, float | None] = ("", "", None)
   most: int | None = None
   target: Callable[[Member], tuple[float, ...]] | None = None
@@ -61,6 +59,7 @@ def plan(
   seed: int,
   *,
   background: str = "fixed",
+  tint_reach: float = 0.8,
 ) -> list[list[Member]]:
   """Draws the factors of the images of each set.
 
@@ -71,6 +70,8 @@ def plan(
       values.
     seed: seed of the world, >= 0.
     background: one of `BACKGROUNDS`; ignored for the invariance to background.
+    tint_reach: largest fraction that red gains and blue loses, or the reverse,
+      0 to 1, for the invariance to the color of the light.
 
   Returns:
     The members of each set, a pure function of the arguments. Set i does not
@@ -78,6 +79,8 @@ def plan(
   """
   kind = KINDS[invariance]
   count = min(images_per_set, kind.most or images_per_set)
+  colored = invariance == "illumination_colour"
+  options = {"reach": tint_reach} if colored else {}
   sets = []
   for number in range(num_sets):
     index = _BLOCK * factors.BLOCK + number
@@ -86,7 +89,7 @@ def plan(
     )
     # The path of `random_factors`, extended by one number.
     rng = factors.generator(seed, factors.FACTORS, index, 1)
-    members = list(kind.vary(common, rng, count))
+    members = list(kind.vary(common, rng, count, **options))
     if background != "fixed" and invariance != "background":
       rng = factors.generator(seed, factors.FACTORS, index, 2)
       members = _in_front_of(background, members, rng)
@@ -138,8 +141,8 @@ def _illumination_direction(common, _, count):
   ]
 
 
-def _illumination_colour(common, _, count):
-  power = min(common.light_color[1], _MOST_LIGHT / (1 + _TINT_REACH))
+def _illumination_colour(common, _, count, *, reach):
+  power = min(common.light_color[1], _MOST_LIGHT / (1 + reach))
   return [
     Member(
       common._replace(
@@ -147,7 +150,7 @@ def _illumination_colour(common, _, count):
       ),
       tint,
     )
-    for tint in _spread(_TINT_REACH, count)
+    for tint in _spread(reach, count)
   ]
 
 

@@ -36,7 +36,7 @@ def test_every_invariance_can_be_rendered(tmp_path, invariance):
   assert np.isfinite(found.factor).all() == valued == bool(found.factor_name)
   # Each file shows its planned factors.
   planned = invariance_plans.plan(
-    invariance, 12, 3, seed=5, background="changing"
+    invariance, 12, 3, seed=5, background="changing", tint_reach=1.0
   )
   for i in (0, 4, 35):
     member = planned[i // 3][i % 3]
@@ -99,6 +99,16 @@ def test_the_background_of_each_image_is_known(tmp_path, background):
   assert kinds == (3 if background == "changing" else 1)
 
 
+def test_the_color_of_the_light_reaches_as_far_as_asked(tmp_path):
+  strong = _make(tmp_path, "illumination_colour")
+  np.testing.assert_allclose(strong.factor[:3], [-1, 0, 1])
+  weak = _make(tmp_path, "illumination_colour", tint_reach=0.8)
+  np.testing.assert_allclose(weak.factor[:3], [-0.8, 0, 0.8])
+  assert weak.images.root != strong.images.root
+  # Earlier versions knew no other reach; their images are found.
+  assert "tint" not in weak.images.root
+
+
 def test_images_are_rendered_once(tmp_path, monkeypatch):
   first = _make(tmp_path, "scale")
 
@@ -138,6 +148,7 @@ def test_occlusion_has_at_most_eight_levels(tmp_path):
       "background='black'.*invariance='background'",
     ),
     ({"background": "gray"}, "background='gray': expected one of changing, "),
+    ({"tint_reach": 1.5}, "tint_reach=1.5: expected more than 0, at most 1"),
     ({"num_sets": 0}, "num_sets=0: expected 1 to 1000000; change num_sets"),
     ({"images_per_set": 0}, "images_per_set=0: expected 1 to"),
     ({"image_size": 8}, "image_size=8: expected 16 to 512"),

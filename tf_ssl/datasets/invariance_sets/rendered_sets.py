@@ -32,6 +32,7 @@ def rendered_sets(
   seed: int = 0,
   background: str = "changing",
   black_background: bool = False,
+  tint_reach: float = 1.0,
   cache_dir: str | None = None,
 ) -> invariance_sets.InvarianceSets:
   """Returns sets for one invariance, rendered on the first call.
@@ -43,7 +44,7 @@ def rendered_sets(
       objects, such as bottles and lamps, change little but in texture.
     illumination_direction: the light moves from -110 to 110 degrees around the
       object; 0 is behind the camera.
-    illumination_colour: the light changes from blue to red; -0.8 to 0.8, the
+    illumination_colour: the light changes from blue to red; -1 to 1, the
       fraction that red gains and blue loses.
     instance: each image shows another instance of the category; no values.
     instance_viewpoint: another instance in each image, turned as in viewpoint.
@@ -67,6 +68,8 @@ def rendered_sets(
       they are. "black": black, as in ALOI and COIL.
     black_background: whether the background is black: the earlier name of
       background="black".
+    tint_reach: largest fraction that red gains and blue loses, or the reverse,
+      0 to 1, for illumination_colour.
     cache_dir: folder to keep the images in; default as in
       `synthetic.rendered_folder`.
 
@@ -97,9 +100,19 @@ def rendered_sets(
     "background='black': not possible for invariance='background', where the"
     " background varies; change background or invariance",
   )
+  errors.require(
+    0 < tint_reach <= 1,
+    f"tint_reach={tint_reach}: expected more than 0, at most 1; change"
+    " tint_reach",
+  )
   stills.check_image_size(image_size)
   plan = invariance_plans.plan(
-    invariance, num_sets, images_per_set, seed, background=background
+    invariance,
+    num_sets,
+    images_per_set,
+    seed,
+    background=background,
+    tint_reach=tint_reach,
   )
   categories = synthetic.CATEGORIES
   members, sets, shown = [], [], {}
@@ -115,6 +128,8 @@ def rendered_sets(
   )
   if invariance != "background" and background != "fixed":
     name += f"-{background}"
+  if invariance == "illumination_colour" and tint_reach != 0.8:
+    name += f"-tint{tint_reach:g}"  # 0.8 has the name of earlier versions.
   world = {"seed": seed, "image_size": image_size}
 
   def render_into(folder: pathlib.Path) -> None:
