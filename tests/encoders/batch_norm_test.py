@@ -36,6 +36,41 @@ def test_split_batch_norm_is_plain_batch_norm_of_each_group(in_graph):
   )
 
 
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("build", ["plain", "split"])
+@pytest.mark.parametrize("training", [True, False])
+def test_relu_of_a_batch_norm_has_the_bits_of_both_in_turn(
+  training, build, dtype
+):
+  options = {"groups": 3} if build == "split" else {}
+  layers = [getattr(batch_norm, build)(dtype=dtype, **options) for _ in "ab"]
+  x = tf.cast(images(), layers[0].compute_dtype)
+
+  def fused(layer):
+    return batch_norm.relu_of(layer, x, training)
+
+  def in_turn(layer):
+    return tf.nn.relu(layer(x, training=training))
+
+  @tf.function
+  def run(function, layer):
+    with tf.GradientTape() as tape:
+      tape.watch(x)
+      output = function(layer)
+    return output, *tape.gradient(output * output, [x, layer.gamma, layer.beta])
+
+  for layer in layers:
+    layer.build(x.shape)
+  results = [
+    run(function, layer)
+    for function, layer in zip((fused, in_turn), layers, strict=True)
+  ]
+  assert 0 < np.mean(np.float32(results[0][0]) == 0) < 1
+  for one, other in zip(*results, strict=True):
+    np.testing.assert_array_equal(one, other)
+  np.testing.assert_array_equal(layers[0].moving_mean, layers[1].moving_mean)
+
+
 def test_the_moving_variance_is_the_mean_of_the_groups_unbiased_ones():
   split = batch_norm.split(groups=2)
   x = images()
