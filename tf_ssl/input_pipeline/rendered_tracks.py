@@ -32,6 +32,7 @@ def rendered_tracks(
   same_video_in_batch: bool = False,
   min_side: int = 8,
   min_visible: float = 0.5,
+  frames: bool = True,
 ) -> records_lib.ImageRecords:
   """Returns pairs of frames of rendered videos with an object in both.
 
@@ -52,6 +53,7 @@ def rendered_tracks(
     same_video_in_batch: whether a batch may have several pairs of one video.
     min_side: minimum width and height of an object, pixels.
     min_visible: minimum visible fraction of a tracked object, 0..1.
+    frames: whether an example has the full frames, too.
 
   Returns:
     Records as from `region_tracks.region_tracks`.
@@ -85,6 +87,7 @@ def rendered_tracks(
     seconds=seconds,
     same_video_in_batch=same_video_in_batch,
     min_side=min_side,
+    frames=frames,
   )
 
 
