@@ -148,12 +148,16 @@ def _train(settings, folder: pathlib.Path, clock) -> Mapping[str, Any]:
     clocks, monitors[:count], monitors[-count:], strict=True
   ):
     clocks[name] = first.readings[-1][1] - last.readings[0][1]
+  images = sum(
+    (part.stop - part.start) * part.batch_size
+    for part in settings.timeline.parts
+  )
   shutil.copy(model_dir / "operative_config.gin", folder / "config.gin")
   shutil.rmtree(model_dir)
   return {
     "cpu_seconds": clocks["cpu"],
     "wall_seconds": clocks["wall"],
-    "images_per_second": settings.steps * settings.batch_size / clocks["wall"],
+    "images_per_second": images / clocks["wall"],
     "before": dict(found.before),
     "after": dict(found.after),
   }

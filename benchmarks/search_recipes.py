@@ -311,7 +311,7 @@ def run_round(
   on_row: Callable[[dict[str, Any]], None],
 ) -> None:
   """Runs all trials with all seeds; calls `on_row` with each one's row."""
-  speeds = Speeds(search.folder / "speeds.json")
+  speeds = Speeds(search.folder / f"speeds_{budget.clock}.json")
   with concurrent.futures.ThreadPoolExecutor(search.jobs) as pool:
     waiting = [
       pool.submit(run_trial, search, trial, seed, budget, speeds)
@@ -561,7 +561,7 @@ def search_recipes(
   """
   rows, previous = [], None
   total = len(search.seeds) * sum(n * budget.seconds for n, budget in plan)
-  with progress.bar("searching (s of budget)", total=total, unit="s") as bar:
+  with progress.bar("searching", total=total, unit="budget-s") as bar:
     for count, budget in plan:
       if previous is not None:
         best = [line.trial for line in _of(rows, previous) if line.seeds]
