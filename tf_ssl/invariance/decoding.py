@@ -17,6 +17,7 @@ from sklearn import decomposition
 from tf_ssl import errors
 from tf_ssl.datasets.invariance_sets import invariance_sets
 from tf_ssl.invariance import intervals as intervals_lib
+from tf_ssl.ops import threads
 
 # Features of more units are reduced to their first principal components.
 MAX_COMPONENTS = 256
@@ -107,14 +108,16 @@ def decode(
   if num_sets < _LEAST_SETS:
     return None
   values = values[rows] - values[rows].mean(axis=0)
-  inputs = _standardized(features[rows], seed)
+  with threads.one_for_blas():
+    inputs = _standardized(features[rows], seed)
   if not values.any() or not inputs.any():
     return None
   orders = [np.arange(len(rows))]
   orders += [_within_sets(of_set, rng) for _ in range(_PERMUTATIONS)]
   wanted = np.stack([values[order] for order in orders], axis=1)  # [n, p, T]
   folds = rng.permutation(num_sets)[of_set] % min(FOLDS, num_sets)
-  residuals = wanted - _predictions(inputs, wanted, folds)
+  with threads.one_for_blas():
+    residuals = wanted - _predictions(inputs, wanted, folds)
   wrong = np.square(residuals).sum(axis=2)  # [n, p]
   total = np.square(values).sum(axis=1)
   of_sets = np.stack(

@@ -14,6 +14,7 @@ import numpy as np
 
 from tf_ssl.invariance import image_sets
 from tf_ssl.invariance import intervals as intervals_lib
+from tf_ssl.ops import threads
 
 # Values of the features; of larger data, whole sets are sampled.
 _MAX_VALUES = 2**25
@@ -95,7 +96,8 @@ def whole(
   wanted = min(num_images, max(_LEAST_QUERIES, wanted))
   queries = np.sort(rng.permutation(num_images)[:wanted])
   center, scale = (shift + mean).astype(np.float32), scale.astype(np.float32)
-  neighbors, of_sets = _second_pass(images, queries, center, scale)
+  with threads.one_for_blas():
+    neighbors, of_sets = _second_pass(images, queries, center, scale)
   set_of = images.sets[queries]
   hits = images.sets[neighbors] == set_of
   counts = np.stack(
