@@ -26,6 +26,7 @@ def main(invocation: cli.Invocation) -> None:
     layer=flags.layer,
     preprocessing=flags.preprocessing,
     check_preprocessing=True,
+    torch_python=flags.torch_python,
     restore_run=gin_runs.restore_encoder,
   )
   for model in models:

@@ -28,6 +28,7 @@ def main(invocation: cli.Invocation) -> None:
     preprocessing=flags.preprocessing,
     image_size=flags.image_size or None,
     check_preprocessing=True,
+    torch_python=flags.torch_python,
     restore_run=gin_runs.restore_encoder,
   )
   measure.check_widths(models, planned.top_k)

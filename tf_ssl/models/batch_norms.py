@@ -8,7 +8,9 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework import convert_to_constants
 
-NUM_LAYERS = 3  # Later layers see little of the preprocessing.
+# The first layer's input is linear in the pixels: noise with the spectrum of
+# photos gives it the moments of photos. Later layers also see their shapes.
+NUM_LAYERS = 1
 _SIZE = 64  # px; any that networks run on
 _CHUNK = 16  # Images at once: maps before the first pooling are large.
 _FUSED = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")

@@ -32,7 +32,7 @@ class Evidence(NamedTuple):
 
   Attributes:
     values: number by name of the candidate.
-    what: description of the number, such as "misfit at the batch norm".
+    what: description of the number, such as "misfit at the first batch norm".
     best: name of the candidate with the least number.
     same: names of the candidates that are practically equal to `best`, and its
       own.
@@ -144,12 +144,9 @@ def _misfits(
     <= _SAME * np.std(prepared[best])
   )
   others = min(value for name, value in values.items() if name not in same)
-  layers = len(norms.remembered)
   return Evidence(
     values,
-    f"misfit at the first {layers} batch norms"
-    if layers > 1
-    else "misfit at the batch norm",
+    "misfit at the first batch norm",
     best,
     same,
     values[best] < MAX_MISFIT and others >= MIN_RATIO * values[best],
