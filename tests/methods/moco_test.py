@@ -170,6 +170,18 @@ def test_a_step_that_is_not_finite_changes_no_learned_weight():
   assert int(model.optimizer.iterations) == 0
 
 
+def test_steps_compiled_by_xla_have_the_losses_of_others():
+  losses = {}
+  views = tf.random.stateless_normal([2, BATCH, SIDE, SIDE, 3], [0, 1])
+  for compiled in (False, True):
+    model = tiny_moco(warm=True)
+    model.key_encoder.norm.groups = 1  # Its groups depend on the shuffle.
+    model.compile(optimizers.MomentumSgd(0.1), jit_compile=compiled)
+    pair = batches.ImagePair(*tf.unstack(views))
+    losses[compiled] = [train(model, pair)["loss"] for _ in range(3)]
+  close(losses[True], losses[False])
+
+
 def test_the_first_step_with_a_warm_queue_has_the_loss_of_chance_alone():
   model = tiny_moco(warm=True)
   model.compile(optimizers.MomentumSgd(0.1, weight_decay=0.0))

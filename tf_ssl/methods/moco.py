@@ -121,7 +121,9 @@ class MoCo(base.ContrastiveModel):
     """
     if training:
       seed = tf.stack([self.seed, tf.cast(self.optimizer.iterations, tf.int32)])
-      images, permutation = cross_replica.shuffle(images, seed=seed)
+      images, permutation = cross_replica.shuffle(
+        images, seed=seed, compiled=bool(self.jit_compile)
+      )
     features = self.key_encoder(images, training=training)
     keys = self.key_projection_head(features, training=training)
     keys = tf.math.l2_normalize(tf.cast(keys, tf.float32), axis=1)
