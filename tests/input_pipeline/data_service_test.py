@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import types as types_lib
 
 import numpy as np
 import pytest
@@ -158,6 +159,34 @@ def test_a_killed_worker_is_restarted_and_its_examples_counted(service, caplog):
   assert re.search("worker at .*SIGKILL.*restart", log.read_text())
   after = workers_of(process)
   assert len(after) == 2 and killed not in after
+
+
+def test_each_part_of_a_run_loses_chunks_of_its_own(monkeypatch):
+  now = [0.0]
+  monkeypatch.setattr(
+    data_service, "time", types_lib.SimpleNamespace(monotonic=lambda: now[0])
+  )
+  monkeypatch.setattr(data_service_host, "find_dispatcher", lambda *_: None)
+  monkeypatch.setattr(
+    tf.data.experimental.service, "distribute", lambda *_: lambda same: same
+  )
+  client = data_service.DataService("host:1", patience=10.0)
+
+  def arrive(numbers, size):
+    firsts = tf.constant([100 + size * n for n in numbers], tf.int64)
+    chunks = tf.data.Dataset.from_tensor_slices(firsts).map(
+      lambda first: loading.Chunk(first, first, tf.zeros([size], tf.int32))
+    )
+    list(client.distribute(chunks, start=100, chunk_size=size))
+
+  arrive([0, 2, 3], 4)
+  now[0] = 11.0
+  assert client.lost == 4
+  arrive([2, 0], 2)  # Number 1 is missing, but nobody waits for it any more.
+  now[0] = 12.0
+  arrive([3], 8)
+  now[0] = 30.0
+  assert client.lost == 4 + 3 * 8
 
 
 def test_addresses_that_do_not_answer_are_refused(monkeypatch):

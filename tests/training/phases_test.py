@@ -1,7 +1,10 @@
 """Tests of tf_ssl.training.phases."""
 
+import os
+import subprocess
 import sys
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -9,7 +12,7 @@ from tf_ssl import errors
 from tf_ssl.augment import jigsaw, multi_crop, recipes
 from tf_ssl.input_pipeline import order
 from tf_ssl.ops import optimizers
-from tf_ssl.training import phases
+from tf_ssl.training import metrics_log, phases
 from tf_ssl.training.phases import Phase
 
 
@@ -215,6 +218,66 @@ def test_no_further_part_begins_once_a_callback_has_stopped_the_training():
     callbacks=[Stop()],
   )
   assert int(model.optimizer.iterations) == 2
+
+
+# Trains on the images of argv[2], on argv[1] logical CPUs that each normalize
+# their share of 4 groups, and prints the metrics.
+_TRAIN = """
+import functools, sys
+from tf_ssl.training.distributed import distribution
+replicas = int(sys.argv[1])
+distribution.split_cpu(replicas)
+from tf_ssl.augment import recipes
+from tf_ssl.encoders import batch_norm, resnet
+from tf_ssl.methods import moco
+from tf_ssl.training import phases, pretrain, settings
+norm = functools.partial(batch_norm.split, groups=4 // replicas)
+encoder = functools.partial(
+  resnet.resnet18, width=1 / 16, stem="small", batch_norm=norm
+)
+early = phases.Phase(until=0.5, image_size=8, batch_size=16, min_area=0.5)
+pretrain.pretrain(
+  settings.Pretraining(
+    images=sys.argv[2],
+    method=functools.partial(moco.build_moco, encoder=encoder, queue_size=16),
+    recipe=recipes.moco_v2(),
+    image_size=12,
+    batch_size=8,
+    steps=4,
+    phases=[early],
+    learning_rate=0.01,
+    scale_learning_rate=True,
+    monitors=(),
+    precision="float32",
+    finish_views_in_step=True,
+    log_every=1,
+  ),
+  model_dir=sys.argv[3],
+)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_two_replicas_train_the_phases_as_one_does(tmp_path, repository):
+  rng = np.random.default_rng(0)
+  for i in range(24):
+    image = rng.integers(0, 256, size=[20, 24, 3], dtype=np.uint8)
+    tf.io.write_file(f"{tmp_path}/images/{i}.png", tf.io.encode_png(image))
+  logs = []
+  for replicas in ("1", "2"):
+    model_dir = tmp_path / replicas
+    subprocess.run(
+      [sys.executable, "-c", _TRAIN, replicas, tmp_path / "images", model_dir],
+      check=True,
+      env={**os.environ, "PYTHONPATH": str(repository)},
+    )
+    logs.append(metrics_log.read(model_dir / "metrics.jsonl")[1:])
+  assert [r["image_size"] for r in logs[0]] == [8, 8, 12, 12]
+  assert [r["batch_size"] for r in logs[0]] == [16, 16, 8, 8]
+  for name in ("loss", "gradient_norm", "learning_rate"):
+    one, two = ([record[name] for record in log] for log in logs)
+    np.testing.assert_allclose(one, two, rtol=1e-4, err_msg=name)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ STEPS = 24
 CONFIG = """
 from __gin__ import dynamic_registration
 from tf_ssl.encoders import resnet
+from tf_ssl.training import phases
 from tf_ssl.training import settings
 from tf_ssl.training.monitors import projector
 from tf_ssl.training.monitors import representation
@@ -37,6 +38,10 @@ settings.Pretraining.log_every = 3
 representation.Representation.every = 8
 projector.Projector.every = 8
 settings.Pretraining.checkpoint_every_steps = 5
+settings.Pretraining.phases = [@early/phases.Phase()]
+early/phases.Phase.until = 0.4
+early/phases.Phase.image_size = 12
+early/phases.Phase.batch_size = 16
 """
 
 
