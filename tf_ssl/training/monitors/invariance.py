@@ -101,10 +101,10 @@ class Invariance(base.Monitor):
     data: invariance_sets.InvarianceSets,
     images: tf.data.Dataset,
   ) -> dict[int, float]:
+    features = self.context.features  # Threads do not inherit the strategy.
+
     def compute(batch: numbered_images.NumberedImages):
-      return self.context.features.batch(
-        batch.image
-      ).numpy(), batch.index.numpy()
+      return features.batch(batch.image).numpy(), batch.index.numpy()
 
     found = list(feature_extractor.map_ahead(compute, images))
     if not found:
