@@ -9,7 +9,7 @@ from ._cli import cli
 
 def main(invocation: cli.Invocation) -> None:
   """Runs `measure.measure` and writes tables and the report."""
-  from tf_ssl.invariance import measure, measurement, report
+  from tf_ssl.invariance import given_features, measure, measurement, report
   from tf_ssl.models import load
 
   from ._cli import gin_runs
@@ -22,7 +22,8 @@ def main(invocation: cli.Invocation) -> None:
   # Report errors of the command before minutes of rendering.
   planned = measurement.without_sets(configured, **choice)
   measure.check_folder(flags.output_dir)
-  models = load.load_models(
+  given = given_features.read(flags.features, beside=flags.model)
+  models = flags.model and load.load_models(
     flags.model,
     layer=flags.layer,
     preprocessing=flags.preprocessing,
@@ -31,6 +32,7 @@ def main(invocation: cli.Invocation) -> None:
     torch_python=flags.torch_python,
     restore_run=gin_runs.restore_encoder,
   )
+  models = [*models, *given]
   measure.check_widths(models, planned.top_k)
   settings = measurement.choose(configured, **choice)
   results = measure.measure(
@@ -49,9 +51,14 @@ TOOL = cli.Tool(
   main,
   config_folders=["invariance"],
   default_config="gin_configs/invariance/rendered.gin",
-  required=["model", "output_dir"],
+  required=["output_dir"],
 )
 TOOL.model_flag(repeated=True)
+TOOL.repeated_flag(
+  "features",
+  "NAME=FILE.npz: features of the images of tools.write_sets that another "
+  "program computed: arrays names [N] and features [N, D]. May be repeated.",
+)
 TOOL.text_flag("output_dir", "Folder of the report, such as measured/a.")
 TOOL.text_flag("manifest", "CSV file of sets: path,set[,class][,box][,value].")
 TOOL.repeated_flag(

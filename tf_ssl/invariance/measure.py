@@ -17,11 +17,13 @@ from tf_ssl.invariance import (
   cross_fitted,
   decoding,
   firing,
+  given_features,
   image_sets,
   matched,
   measurement,
   summary,
   whole,
+  written_sets,
 )
 from tf_ssl.invariance import chance as chance_lib
 from tf_ssl.invariance import curve as curve_lib
@@ -33,7 +35,7 @@ FEATURES_FOLDER = "features"
 
 
 def measure(
-  models: Sequence[image_model.ImageModel],
+  models: Sequence[image_model.ImageModel | given_features.GivenFeatures],
   settings: measurement.Measurement,
   output_dir: str,
   *,
@@ -47,7 +49,8 @@ def measure(
   with other settings of the score reuses them.
 
   Args:
-    models: models with different names.
+    models: models, and features that were computed elsewhere, with different
+      names.
     settings: sets and settings of the measurement.
     output_dir: path of the folder; created where missing.
     command: command line, for the report.
@@ -66,6 +69,7 @@ def measure(
   for label, data in zip(labels, settings.sets, strict=True):
     with _named(label, data):
       _check_sets(data, settings)
+  os.makedirs(output_dir, exist_ok=True)
   for model in models:
     say(model.description.text())
   results, backgrounds = [], {}
@@ -157,10 +161,11 @@ def _on_sets(
   common, by folder and size of the images; new ones are added.
   """
   image_size = settings.image_size or data.image_size
-  features = store.extract(
+  features = given_features.extract(
     models,
     data.images,
     os.path.join(folder, name),
+    prefix=written_sets.prefix(label),
     image_size=image_size,
     label=title,
     framing="whole",  # Images and crops are resized without further cropping.
@@ -171,10 +176,12 @@ def _on_sets(
   if data.backgrounds is not None:
     key = (data.backgrounds.root, image_size)
     if key not in backgrounds:
-      backgrounds[key] = store.extract(
+      prefix = written_sets.background_prefix(len(backgrounds))
+      backgrounds[key] = given_features.extract(
         models,
         data.backgrounds,
-        os.path.join(folder, f"backgrounds-{len(backgrounds):02d}"),
+        os.path.join(folder, prefix),
+        prefix=prefix,
         image_size=image_size,
         label="backgrounds",
         batch_size=settings.batch_size,
@@ -191,7 +198,7 @@ def _on_sets(
         features.index,
         settings,
         least,
-        None if behind is None else behind[model.name],
+        None if behind is None else behind.get(model.name),
       )
     except errors.UsageError as error:
       raise errors.UsageError(f"model {model.name!r}: {error}") from error
