@@ -23,6 +23,7 @@ from tf_ssl.input_pipeline import (
   data_service,
   data_service_host,
   loading,
+  order,
   view_batches,
 )
 from tf_ssl.input_pipeline import skipped as skipped_lib
@@ -108,6 +109,24 @@ def test_views_equal_local_ones_in_another_order(service, folder, finish_views):
       assert distance[nearest] <= tolerance and index[nearest] == i
       used.add(nearest)
   assert len(used) == 40  # None arrived twice.
+
+
+def test_epochs_continue_where_the_batch_size_changes(service, folder):
+  client = data_service.DataService(service[0])
+  early = batches(folder, service=client, num_steps=3)
+  later = {"batch_size": 2, "start_step": 3, "earlier": (order.Span(3, 4),)}
+  rest = batches(folder, service=client, num_steps=7, **later)
+  assert [len(early), len(rest)] == [3, 4]
+  assert {batch.image.shape[0] for batch in rest} == {2}
+  # The service may have made some in advance.
+  ahead = batches(folder, num_steps=43, **later)
+  known = np.concatenate([x.image for x in ahead]).astype(float)
+  used = set()
+  for image in np.concatenate([x.image for x in rest]).astype(float):
+    distance = np.abs(known - image).max((1, 2, 3))
+    assert distance.min() <= 1  # The service resizes with another kernel.
+    used.add(int(distance.argmin()))
+  assert len(used) == 8 and min(used) < 8
 
 
 def test_unusable_images_are_named_in_this_process(service, folder):
