@@ -83,7 +83,10 @@ def cross_fitted(
     for i, k in enumerate(top_k):
       shares = found.fires[:, :k] / max(1, found.fires[:, :k].sum())
       mean = (found.invariance[:, :k] * shares).sum()
-      influence = np.einsum("wks,wk->s", found.influence[:, :k], shares)
+      # From the mean of all ways, not from that of one: a half of one set is
+      # its own mean.
+      parts = found.parts[:, :k] - mean * found.counted[:, :k]
+      influence = np.einsum("wks,wk->s", parts, shares)
       estimate[i] += mean
       drawn[i] += mean + np.einsum("rs,s->r", weights - 1.0, influence)
       chance[i] += (found.chance[:, :k] * shares).sum()
@@ -115,13 +118,15 @@ class _Ways(NamedTuple):
 
   Attributes:
     invariance: [w, K], invariance of each unit on the other sets.
-    influence: [w, K, s], derivative of it by the weight of each set.
+    parts: [w, K, s], part of it that each set adds.
+    counted: [w, K, s], share of each set in the mean that it is.
     chance: [w, K], the invariance of a unit that fires as often at random.
     fires: [w, K] bool, whether the other sets count for the unit.
   """
 
   invariance: np.ndarray
-  influence: np.ndarray
+  parts: np.ndarray
+  counted: np.ndarray
   chance: np.ndarray
   fires: np.ndarray
 
@@ -165,21 +170,21 @@ def _of_class(
   scored = np.float32(~chosen_by)[:, np.newaxis]  # [w, 1, s]
   counted = scored * (fired > 0) if only_firing else scored
   number = counted.sum(axis=2) + np.float32(1e-20)
-  invariance = (fired * scored).sum(axis=2) / number
-  influence = scored * fired - counted * invariance[..., np.newaxis]
-  influence /= number[..., np.newaxis]
+  number = number[..., np.newaxis]
+  scale = score.firing_fraction / score.rates[units]  # 1 without ties.
+  parts = fired * scored / number * np.float32(scale)[..., np.newaxis]
 
   inside = np.einsum("wks,ws->wk", fired, ways * sizes)
   outside = (score.sets.sizes.sum() - ways @ sizes)[:, np.newaxis]  # [w, 1]
   chance = np.maximum(totals[sign, units] - inside, 0) / outside
   if only_firing:
     chance = _if_it_fires(chance, scored * sizes)
-  scale = score.firing_fraction / score.rates[units]  # 1 without ties.
   return _Ways(
-    invariance * scale,
-    influence * scale[..., np.newaxis],
+    parts.sum(axis=2),
+    parts,
+    np.broadcast_to(counted / number, parts.shape),
     chance * scale,
-    np.broadcast_to(number > 0.5, invariance.shape),
+    np.broadcast_to(number[..., 0] > 0.5, chance.shape),
   )
 
 
