@@ -66,7 +66,7 @@ TOOL.text_flag(
   "output", "FILE.npz, or a folder of .npy files that can be memory-mapped."
 )
 TOOL.repeated_flag(
-  "layer", "Layer to read: LAYER, or NAME=LAYER for one model."
+  "layer", "LAYER to read, or several: C4,C5; NAME=LAYER for one model."
 )
 TOOL.repeated_flag(
   "preprocessing",

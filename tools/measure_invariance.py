@@ -62,7 +62,7 @@ TOOL.repeated_flag(
 TOOL.text_flag("output_dir", "Folder of the report, such as measured/a.")
 TOOL.text_flag("manifest", "CSV file of sets: path,set[,class][,box][,value].")
 TOOL.repeated_flag(
-  "layer", "Layer to read: LAYER, or NAME=LAYER for one model."
+  "layer", "LAYER to read, or several: C4,C5; NAME=LAYER for one model."
 )
 TOOL.repeated_flag(
   "preprocessing",

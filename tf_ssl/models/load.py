@@ -103,7 +103,8 @@ def load_models(
 
   Args:
     specs: "NAME=PATH" or "PATH" of each model, as in `load_model`.
-    layer: layers to read: "LAYER" for all models, "NAME=LAYER" for one.
+    layer: layers to read: "LAYER" for all models, "NAME=LAYER" for one. Several
+      layers of a model, "LAYER,LAYER", become one model each, NAME LAYER.
     preprocessing: names in `preprocessing.BY_NAME`: "VALUE" for all models,
       "NAME=VALUE" for one.
     image_size: side in px that images are resized to, as in `load_model`.
@@ -112,7 +113,7 @@ def load_models(
     restore_run: restores the encoder of a run, as in `load_model`.
 
   Returns:
-    The models in the order of `specs`.
+    The models in the order of `specs` and of their layers.
 
   Raises:
     UsageError: no model, two models with one name, an option for an unknown
@@ -122,17 +123,23 @@ def load_models(
   check_names(names)
   layers = _per_model("layer", layer, names)
   preprocessings = _per_model("preprocessing", preprocessing, names)
+  specs = [
+    (name, spec, None if layers[name] is None else one)
+    for spec, name in zip(specs, names, strict=True)
+    for one in (layers[name] or "").split(",")
+  ]
+  several = [name for name, _, _ in specs]
   return [
     load_model(
-      spec,
-      layer=layers[name],
+      f"{name} {one}={split(spec)[1]}" if several.count(name) > 1 else spec,
+      layer=one,
       preprocessing=preprocessings[name],
       image_size=image_size,
       check_preprocessing=check_preprocessing,
       torch_python=torch_python,
       restore_run=restore_run,
     )
-    for spec, name in zip(specs, names, strict=True)
+    for name, spec, one in specs
   ]
 
 
