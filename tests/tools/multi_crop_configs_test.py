@@ -24,7 +24,7 @@ def configured(files, bindings):
   with gin_runs._own_config():
     gin_files.load([f"gin_configs/{name}.gin" for name in files], bindings)
     settings = gin_files.configured(settings_lib.Pretraining)()
-    setup = methods.base.Setup(num_images=500, batch_size=64, image_size=24)
+    setup = methods.base.Setup(num_images=9000, batch_size=64, image_size=24)
     return settings, settings.method(setup)
 
 
