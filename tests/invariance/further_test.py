@@ -130,10 +130,10 @@ def test_where_each_class_has_one_set_the_score_itself_decides():
 def test_each_column_has_a_cell_and_a_sentence():
   data = _data()
   found = _measured(_equivariant(data, np.random.default_rng(0)), data)
-  cells = [column.cell(found, 5) for column in further.COLUMNS]
-  assert cells[0].value.startswith(f"{found.score.scores[5]:.1f} (")
-  assert f"{found.chance.scores[5]:.1f}" in cells[0].beside
-  assert "equivariant" in cells[-1].beside
+  cells = {x.title: x.cell(found, 5) for x in further.COLUMNS}
+  assert cells["Score"].value.startswith(f"{found.score.scores[5]:.1f} (")
+  assert f"{found.chance.scores[5]:.1f}" in cells["Score"].beside
+  assert "equivariant" in cells["Decoded, R²"].beside
   for column in further.COLUMNS:
     assert column.title and column.sentence.endswith(".")
   text = summary.further_scores(found, 5)
