@@ -193,7 +193,7 @@ def leak(shuffles):
   model = moco.MoCo(*sides, key_queue.KeyQueue(8, 12), seed=7)
   model.compile(optimizers.MomentumSgd(0.0))
   if not shuffles:
-    cross_replica.shuffle = lambda local, seed: cross_replica.Shuffled(local, 0)
+    cross_replica.shuffle = lambda local, **_: cross_replica.Shuffled(local, 0)
     cross_replica.unshuffle = lambda local, permutation: local
   now = tf.distribute.get_strategy()
   content = np.random.default_rng(0).normal(size=[256, 2, 2, 3]).astype("f")

@@ -183,10 +183,10 @@ def test_a_run_whose_terminal_closes_saves_and_resumes_with_the_same_bits(
 
 @pytest.fixture(name="disk")
 def _disk(tmp_path):
-  """A folder on a disk of 2 MB, which holds three checkpoints."""
+  """A folder on a disk of 3 MB, which holds some checkpoints."""
   folder = tmp_path / "disk"
   folder.mkdir()
-  mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(folder)]
+  mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "none", str(folder)]
   if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
     pytest.skip("needs the right to mount a small disk")
   yield folder
