@@ -19,7 +19,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tf_ssl.invariance import chance, intervals
+from tf_ssl.invariance import (
+  chance,
+  cross_fitted,
+  decoding,
+  intervals,
+  matched,
+  whole,
+)
 from tf_ssl.invariance import score as score_lib
 
 
@@ -88,6 +95,21 @@ def main() -> None:
     f"chance level, 5 permutations: {permuted:.2f} s,"
     f" {permuted / seconds['score']:.2f} x the score"
   )
+  factor = np.random.default_rng(1).standard_normal([len(sets), 2])
+  further = {
+    "matched, 1,000 resamples": lambda: intervals.replicates(
+      matched.at(score, max(100, arguments.units // 4))
+    ),
+    "cross-fitted": lambda: cross_fitted.cross_fitted(score),
+    "whole representation": lambda: whole.whole(features, score.sets),
+    "decoded factor": lambda: decoding.decode(features, factor, sets),
+  }
+  for name, call in further.items():
+    spent = min(_seconds(call) for _ in range(arguments.repeats))
+    print(
+      f"{name}: {spent:.2f} s, {spent / seconds['bootstrap']:.2f} x the"
+      " bootstrap"
+    )
   for k, interval in intervals.intervals(score).items():
     print(f"K = {k}: {interval}")
   print(

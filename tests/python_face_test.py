@@ -179,13 +179,29 @@ def _facts(method, settings):
   }
 
 
-@pytest.mark.parametrize("method", ["moco_v2", "simclr", "pirl", "supervised"])
-def test_defaults_equal_the_folder_configs(method, tmp_path):
+@pytest.mark.parametrize(
+  "method, crops",
+  [
+    ("moco_v2", 0),
+    ("simclr", 0),
+    ("pirl", 0),
+    ("supervised", 0),
+    ("moco_v2", 4),
+    ("simclr", 4),
+    ("pirl", 4),
+  ],
+)
+def test_defaults_equal_the_folder_configs(method, crops, tmp_path):
   changes = {"encoder": "resnet18", "width": 0.125, "seed": 3}
-  written = tmp_path / "written.gin"
-  written.write_text(pretraining.config_text("photos", method, changes))
   plain = [f"gin_configs/pretrain/{method}_folder.gin"]
   bindings = ['IMAGES="photos"', "resnet.resnet18.width=0.125", "SEED=3"]
+  if crops:
+    changes |= {"crops": crops, "crop_size": 40, "crop_area": (0.1, 0.3)}
+    suffix = "" if method == "moco_v2" else f"_{method}"
+    plain.append(f"gin_configs/base/multi_crop{suffix}.gin")
+    bindings += [f"CROPS={crops}", "CROP_SIZE=40", "CROP_AREA=(0.1, 0.3)"]
+  written = tmp_path / "written.gin"
+  written.write_text(pretraining.config_text("photos", method, changes))
   actual = _facts(method, pretraining.run_settings("photos", method, **changes))
   for files, given in ((plain, bindings), ([str(written)], [])):
     with gin_runs._own_config():
@@ -223,6 +239,8 @@ def test_features_of_an_array_equal_those_of_the_model():
 def test_unknown_names_are_refused():
   with pytest.raises(errors.UsageError, match="'moco_v9'.*moco_v2"):
     pretraining.run_settings("photos", "moco_v9")
+  with pytest.raises(errors.UsageError, match="crops=2.*supervised.*crops=0"):
+    pretraining.run_settings("photos", "supervised", crops=2)
   with pytest.raises(errors.UsageError, match="'tea'.*viewpoint"):
     tf_ssl.measure_invariance("pixels", "tea")
   with pytest.raises(errors.UsageError, match="'svm'.*linear_fast"):

@@ -39,6 +39,30 @@ class RegionTrackPair(NamedTuple):
   key_region: tf.Tensor
 
 
+class MultiCropPair(NamedTuple):
+  """Positive pairs, and small crops of their images.
+
+  Attributes:
+    query: [B, H, W, 3], views for the query encoder.
+    key: [B, H, W, 3], views for the key encoder.
+    crops: [B, V, h, w, 3], V small crops of each image, V >= 0.
+  """
+
+  query: tf.Tensor
+  key: tf.Tensor
+  crops: tf.Tensor
+
+
+class Crops(NamedTuple):
+  """Several crops of each image, none of them special.
+
+  Attributes:
+    crops: [B, V, H, W, 3], V crops of each image.
+  """
+
+  crops: tf.Tensor
+
+
 class JigsawPair(NamedTuple):
   """Images and their shuffled patches, for methods with a memory bank.
 
@@ -50,6 +74,22 @@ class JigsawPair(NamedTuple):
 
   image: tf.Tensor
   patches: tf.Tensor
+  index: tf.Tensor
+
+
+class MultiCropJigsaw(NamedTuple):
+  """Images, their shuffled patches, and small crops of them.
+
+  Attributes:
+    image: [B, H, W, 3], views of the whole images.
+    patches: [B, P, h, w, 3], patches of the P cells of a grid, in random order.
+    crops: [B, V, h', w', 3], V small crops of each image, V >= 0.
+    index: [B] int64, number of the image in the dataset: its row of the bank.
+  """
+
+  image: tf.Tensor
+  patches: tf.Tensor
+  crops: tf.Tensor
   index: tf.Tensor
 
 
@@ -92,6 +132,7 @@ class LabeledImage(NamedTuple):
 
 
 RECORD_FIELDS = ("index", "label")  # Fields that are not made from pixels.
+CROPS = "crops"  # The field that holds several views of each image.
 
 
 def view_fields(batch_type: type) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ def main(invocation: cli.Invocation) -> None:
     layer=flags.layer,
     preprocessing=flags.preprocessing,
     restore_run=gin_runs.restore_encoder,
+    torch_python=flags.torch_python,
   )
   found = evaluate.evaluate(
     settings,

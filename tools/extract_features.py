@@ -25,6 +25,8 @@ def main(invocation: cli.Invocation) -> None:
     flags.model,
     layer=flags.layer,
     preprocessing=flags.preprocessing,
+    check_preprocessing=True,
+    torch_python=flags.torch_python,
     restore_run=gin_runs.restore_encoder,
   )
   for model in models:
@@ -64,11 +66,12 @@ TOOL.text_flag(
   "output", "FILE.npz, or a folder of .npy files that can be memory-mapped."
 )
 TOOL.repeated_flag(
-  "layer", "Layer to read: LAYER, or NAME=LAYER for one model."
+  "layer", "LAYER to read, or several: C4,C5; NAME=LAYER for one model."
 )
 TOOL.repeated_flag(
   "preprocessing",
-  "VALUE, or NAME=VALUE for one model: 0..255, 0..1, -1..1, imagenet, caffe.",
+  "VALUE, or NAME=VALUE for one model: 0..255, 0..1, -1..1, imagenet, caffe or "
+  "(x-127)/128.",
 )
 TOOL.number_flag(
   "image_size", 224, "Side of the images in pixels; default 224."

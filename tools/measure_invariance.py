@@ -9,7 +9,7 @@ from ._cli import cli
 
 def main(invocation: cli.Invocation) -> None:
   """Runs `measure.measure` and writes tables and the report."""
-  from tf_ssl.invariance import measure, measurement, report
+  from tf_ssl.invariance import given_features, measure, measurement, report
   from tf_ssl.models import load
 
   from ._cli import gin_runs
@@ -22,13 +22,17 @@ def main(invocation: cli.Invocation) -> None:
   # Report errors of the command before minutes of rendering.
   planned = measurement.without_sets(configured, **choice)
   measure.check_folder(flags.output_dir)
-  models = load.load_models(
+  given = given_features.read(flags.features, beside=flags.model)
+  models = flags.model and load.load_models(
     flags.model,
     layer=flags.layer,
     preprocessing=flags.preprocessing,
     image_size=flags.image_size or None,
+    check_preprocessing=True,
+    torch_python=flags.torch_python,
     restore_run=gin_runs.restore_encoder,
   )
+  models = [*models, *given]
   measure.check_widths(models, planned.top_k)
   settings = measurement.choose(configured, **choice)
   results = measure.measure(
@@ -47,18 +51,23 @@ TOOL = cli.Tool(
   main,
   config_folders=["invariance"],
   default_config="gin_configs/invariance/rendered.gin",
-  required=["model", "output_dir"],
+  required=["output_dir"],
 )
 TOOL.model_flag(repeated=True)
+TOOL.repeated_flag(
+  "features",
+  "NAME=FILE.npz: features of the images of tools.write_sets that another "
+  "program computed: arrays names [N] and features [N, D]. May be repeated.",
+)
 TOOL.text_flag("output_dir", "Folder of the report, such as measured/a.")
 TOOL.text_flag("manifest", "CSV file of sets: path,set[,class][,box][,value].")
 TOOL.repeated_flag(
-  "layer", "Layer to read: LAYER, or NAME=LAYER for one model."
+  "layer", "LAYER to read, or several: C4,C5; NAME=LAYER for one model."
 )
 TOOL.repeated_flag(
   "preprocessing",
-  "Pixel values: 0..255, 0..1, -1..1, imagenet or caffe; NAME=VALUE for one "
-  "model.",
+  "VALUE, or NAME=VALUE for one model: 0..255, 0..1, -1..1, imagenet, caffe or "
+  "(x-127)/128.",
 )
 TOOL.number_flag(
   "image_size", 0, "Side in pixels; 0: size given by sets and models."

@@ -8,7 +8,13 @@ def main(invocation: cli.Invocation) -> None:
   import pathlib
 
   from tf_ssl import errors
-  from tf_ssl.training import assembly, non_finite, run_directory, settings
+  from tf_ssl.training import (
+    assembly,
+    non_finite,
+    precision,
+    run_directory,
+    settings,
+  )
 
   directory = run_directory.RunDirectory(invocation.flags.model_dir)
   if not directory.non_finite.is_dir():
@@ -17,7 +23,9 @@ def main(invocation: cli.Invocation) -> None:
       " all losses of that run were finite."
     )
   gin_files.load([str(directory.config)], [], of_run=True)
-  run = invocation.configured(settings.Pretraining)()
+  run = precision.recorded(
+    invocation.configured(settings.Pretraining)(), str(directory.path)
+  )
   model = assembly.build_recorded_method(run, pathlib.Path(directory.path))
   assembly.compile_method(run, model)
   print("\n".join(non_finite.replay(model, directory.non_finite)))

@@ -102,6 +102,13 @@ def test_operations_have_the_papers_frequencies(name, expected):
     assert measured == pytest.approx(share, abs=0.03), operation
 
 
+def test_grayscale_may_be_more_frequent():
+  recipe = recipes.moco_v2(grayscale_probability=0.7)
+  measured = np.mean(recipe.draw(SEED, 4000).grayscale.numpy())
+  assert measured == pytest.approx(0.7, abs=0.03)
+  assert recipe._replace(grayscale_probability=0.2) == recipes.moco_v2()
+
+
 def test_strengths_are_those_of_the_papers():
   v1, v2 = RECIPES["v1"], RECIPES["v2"]
   assert v1.jitter == (0.4, 0.4, 0.4, 0.4) and v2.jitter == (0.4, 0.4, 0.4, 0.1)

@@ -84,7 +84,11 @@ def test_class_folders_become_mapped_arrays_with_names_and_labels(
   assert about["class_names"] == ["cat", "dog"]
   assert about["images"]["count"] == 5
   assert about["key"]["models"] == [
-    {k: v for k, v in model.description._asdict().items() if k != "path"}
+    {
+      k: v
+      for k, v in model.description._asdict().items()
+      if k not in ("path", "preprocessing_check")
+    }
   ]
   assert about["command"] == "typed"
   assert (written.num_images, written.skipped) == (5, {})

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import types as types_lib
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from tf_ssl.input_pipeline import (
   data_service,
   data_service_host,
   loading,
+  order,
   view_batches,
 )
 from tf_ssl.input_pipeline import skipped as skipped_lib
@@ -109,6 +111,24 @@ def test_views_equal_local_ones_in_another_order(service, folder, finish_views):
   assert len(used) == 40  # None arrived twice.
 
 
+def test_epochs_continue_where_the_batch_size_changes(service, folder):
+  client = data_service.DataService(service[0])
+  early = batches(folder, service=client, num_steps=3)
+  later = {"batch_size": 2, "start_step": 3, "earlier": (order.Span(3, 4),)}
+  rest = batches(folder, service=client, num_steps=7, **later)
+  assert [len(early), len(rest)] == [3, 4]
+  assert {batch.image.shape[0] for batch in rest} == {2}
+  # The service may have made some in advance.
+  ahead = batches(folder, num_steps=43, **later)
+  known = np.concatenate([x.image for x in ahead]).astype(float)
+  used = set()
+  for image in np.concatenate([x.image for x in rest]).astype(float):
+    distance = np.abs(known - image).max((1, 2, 3))
+    assert distance.min() <= 1  # The service resizes with another kernel.
+    used.add(int(distance.argmin()))
+  assert len(used) == 8 and min(used) < 8
+
+
 def test_unusable_images_are_named_in_this_process(service, folder):
   (folder / "07.png").write_bytes(b"\x89PNG, but no more")
   skipped = skipped_lib.SkippedFiles(None, NUM_IMAGES, max_fraction=0.5)
@@ -158,6 +178,34 @@ def test_a_killed_worker_is_restarted_and_its_examples_counted(service, caplog):
   assert re.search("worker at .*SIGKILL.*restart", log.read_text())
   after = workers_of(process)
   assert len(after) == 2 and killed not in after
+
+
+def test_each_part_of_a_run_loses_chunks_of_its_own(monkeypatch):
+  now = [0.0]
+  monkeypatch.setattr(
+    data_service, "time", types_lib.SimpleNamespace(monotonic=lambda: now[0])
+  )
+  monkeypatch.setattr(data_service_host, "find_dispatcher", lambda *_: None)
+  monkeypatch.setattr(
+    tf.data.experimental.service, "distribute", lambda *_: lambda same: same
+  )
+  client = data_service.DataService("host:1", patience=10.0)
+
+  def arrive(numbers, size):
+    firsts = tf.constant([100 + size * n for n in numbers], tf.int64)
+    chunks = tf.data.Dataset.from_tensor_slices(firsts).map(
+      lambda first: loading.Chunk(first, first, tf.zeros([size], tf.int32))
+    )
+    list(client.distribute(chunks, start=100, chunk_size=size))
+
+  arrive([0, 2, 3], 4)
+  now[0] = 11.0
+  assert client.lost == 4
+  arrive([2, 0], 2)  # Number 1 is missing, but nobody waits for it any more.
+  now[0] = 12.0
+  arrive([3], 8)
+  now[0] = 30.0
+  assert client.lost == 4 + 3 * 8
 
 
 def test_addresses_that_do_not_answer_are_refused(monkeypatch):

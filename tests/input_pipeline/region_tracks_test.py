@@ -87,6 +87,19 @@ def test_an_example_is_a_track_at_two_times(folder):
   np.testing.assert_array_equal(far.examples.images[:2, 0], [0, 1])
 
 
+def test_without_frames_an_example_is_a_pair_of_regions(folder):
+  four = region_tracks.region_tracks(source=str(folder))
+  two = region_tracks.region_tracks(source=str(folder), frames=False)
+  for field in ("images", "boxes"):
+    np.testing.assert_array_equal(
+      getattr(two.examples, field), getattr(four.examples, field)[:, 2:]
+    )
+  np.testing.assert_array_equal(two.examples.tracks, four.examples.tracks)
+  singles, expected = (region_tracks.regions(each) for each in (two, four))
+  np.testing.assert_array_equal(singles.boxes, expected.boxes)
+  np.testing.assert_array_equal(singles.shards.row, expected.shards.row)
+
+
 def test_the_tracks_of_a_video_in_two_records_are_counted_together(folder):
   write(folder / "3.tfrecord", 1)  # Another stretch of 1.mp4.
   records = region_tracks.region_tracks(

@@ -68,7 +68,7 @@ def test_sets_are_found_where_they_were_rendered(tmp_path, monkeypatch, black):
     found = rendered_sets.rendered_sets(
       invariance,
       num_sets=2,
-      black_background=black,
+      background="black" if black else "fixed",
       cache_dir=str(tmp_path),
       **sizes,
     )

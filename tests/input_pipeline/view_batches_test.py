@@ -9,7 +9,7 @@ from PIL import Image
 
 from tf_ssl import batches as types
 from tf_ssl import errors
-from tf_ssl.augment import jigsaw, recipes
+from tf_ssl.augment import jigsaw, multi_crop, recipes
 from tf_ssl.datasets import image_folder
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.input_pipeline import order, view_batches, views
@@ -184,6 +184,69 @@ def test_each_view_has_its_own_recipe(folder):
   finished = finisher.batch(there, tf.constant(1), tf.constant(0))
   for ours, expected in zip(here, finished, strict=True):
     np.testing.assert_allclose(ours, expected, atol=1e-3)
+
+
+def with_crops(number, **options):
+  crops = multi_crop.crops(
+    recipe=RECIPE, number=number, size=4, area=(0.1, 0.4)
+  )
+  return {
+    "view_type": types.MultiCropPair,
+    "recipe": (RECIPE, crops),
+    "num_steps": 3,
+    "seed": 5,
+    **options,
+  }
+
+
+@pytest.mark.parametrize("finish_views", [False, True])
+def test_crops_show_the_image_of_their_pair_and_resume(folder, finish_views):
+  options = with_crops(3, finish_views=finish_views)
+  found = batches(folder, **options)
+  assert found[0].query.shape == (4, 8, 8, 3)
+  assert found[0].crops.shape == (4, 3, 4, 4, 3)
+  if not finish_views:
+    for batch in found:
+      shown = batch.query[:, 0, 0, 0].numpy() // 10
+      np.testing.assert_array_equal(
+        batch.crops, 10 * np.broadcast_to(shown, (3, 4, 4, 3, 4)).T
+      )
+  rest = batches(folder, **options, start_step=2)
+  assert same(found[2:], rest)
+
+
+def test_crops_can_be_finished_in_the_train_step_instead(folder):
+  options = with_crops(3, start_step=1)
+  here = batches(folder, finish_views=True, **options)[0]
+  there = batches(folder, **options)[0]
+  finisher = views.Finisher(
+    options["recipe"], types.MultiCropPair, seed=5, batch_size=4
+  )
+  finished = finisher.batch(there, tf.constant(1), tf.constant(0))
+  for ours, expected in zip(here, finished, strict=True):
+    np.testing.assert_allclose(ours, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("finish_views", [False, True])
+def test_shares_add_up_to_the_crops_of_the_global_batch(folder, finish_views):
+  options = with_crops(2, finish_views=finish_views)
+  whole = batches(folder, **options)
+  shares = [
+    batches(folder, share=view_batches.Share(i, 2), **options) for i in range(2)
+  ]
+  for expected, *parts in zip(whole, *shares, strict=True):
+    together = np.concatenate([part.crops for part in parts])
+    np.testing.assert_allclose(together, expected.crops, atol=1e-4)
+
+
+@pytest.mark.parametrize("finish_views", [False, True])
+def test_without_crops_the_pairs_are_those_of_two_views(folder, finish_views):
+  found = batches(folder, **with_crops(0, finish_views=finish_views))
+  plain = batches(folder, num_steps=3, seed=5, finish_views=finish_views)
+  for one, other in zip(found, plain, strict=True):
+    np.testing.assert_array_equal(one.query, other.query)
+    np.testing.assert_array_equal(one.key, other.key)
+    assert one.crops.shape == (4, 0, 4, 4, 3)
 
 
 def test_a_wrong_number_of_recipes_is_refused(folder):
@@ -374,6 +437,52 @@ def test_an_unusable_frame_removes_only_its_pairs_and_is_named(folder):
 def test_examples_that_do_not_fit_are_refused(folder, examples, message):
   with pytest.raises(errors.UsageError, match=message):
     batches(folder, examples)
+
+
+def test_epochs_continue_after_a_change_of_the_batch_size(folder):
+  early = batches(folder, batch_size=8, num_steps=3, image_size=6)
+  spans = (order.Span(3, 8),)
+  rest = batches(folder, start_step=3, num_steps=14, earlier=spans)
+  assert [len(early), len(rest)] == [3, 11]
+  assert early[0].query.shape == (8, 6, 6, 3)
+  shown = np.concatenate([numbers(early).ravel(), numbers(rest).ravel()])
+  constant = numbers(batches(folder, num_steps=17)).ravel()
+  np.testing.assert_array_equal(shown, constant)
+  resumed = batches(folder, start_step=9, num_steps=14, earlier=spans)
+  assert same(rest[6:], resumed)
+  # The windows of a position do not repeat, nor do the seeds of a step.
+  assert not same(rest[:1], batches(folder, start_step=3, num_steps=4))
+
+
+def test_processes_share_the_batches_after_a_change_of_the_batch_size(folder):
+  options = {
+    "start_step": 3,
+    "num_steps": 6,
+    "earlier": (order.Span(3, 10),),
+    "finish_views": True,
+  }
+  whole = batches(folder, **options)
+  parts = [
+    batches(folder, share=view_batches.Share(number, 2), **options)
+    for number in range(2)
+  ]
+  for batch, *shares in zip(whole, *parts, strict=True):
+    for view, one, two in zip(batch, *shares, strict=True):
+      np.testing.assert_allclose(view, tf.concat([one, two], 0), atol=1e-3)
+
+
+def test_no_batch_has_two_of_a_group_after_a_change_of_the_batch_size(folder):
+  groups = np.repeat(np.arange(5), 4).astype(np.int32)
+  examples = records_lib.Examples(np.arange(NUM_IMAGES)[:, None], None, groups)
+  # Three rounds of two batches, the last one cut short.
+  earlier = (order.Span(5, 2),)
+  rest = batches(
+    folder, examples, start_step=5, num_steps=9, earlier=earlier, batch_size=5
+  )
+  for batch in numbers(rest):
+    assert sorted(groups[batch]) == [0, 1, 2, 3, 4]
+  alone = batches(folder, examples, num_steps=7, batch_size=5)
+  np.testing.assert_array_equal(numbers(rest), numbers(alone)[3:])
 
 
 if __name__ == "__main__":

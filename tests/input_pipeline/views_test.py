@@ -8,7 +8,7 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 
 from tf_ssl import batches, errors
-from tf_ssl.augment import crop, recipes, resize
+from tf_ssl.augment import crop, multi_crop, recipes, resize
 from tf_ssl.datasets import image_folder
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.input_pipeline import loading, order, views
@@ -74,6 +74,24 @@ def test_each_view_is_the_window_of_its_draw(records):
       _assert_equal(one.crops[v], expected)
 
 
+@pytest.mark.parametrize("number", [0, 1, 3])
+def test_several_crops_are_windows_of_their_draws(records, number):
+  small = views.View(crop.CropRange(area=(0.05, 0.3)), 5, number)
+  given = [*_VIEWS, small]
+  draws = crop.draw(2, 2 + number, tf.constant([1, 2], tf.int64))
+  for row, one in enumerate(_load(records, [4, 0], draws, given)):
+    image = _pixels(records, [4, 0][row])
+    assert one.crops[2].shape == (number, 5, 5, 3)
+    expected = [
+      _cut(image, [0, 0, *image.shape[:2]], draws[row, w][None, None], view)
+      for w, view in enumerate([*_VIEWS, *[small] * number])
+    ]
+    for found, window in zip(
+      [*one.crops[:2], *one.crops[2]], expected, strict=True
+    ):
+      _assert_equal(found, window)
+
+
 def test_views_of_photographs_are_windows_of_the_upright_images(tmp_path):
   y, x = np.mgrid[:48, :80]
   pixels = np.stack([5 * y, 3 * x, 2 * y + x], -1).astype(np.uint8)
@@ -133,6 +151,26 @@ def test_a_batch_has_one_recipe_for_all_views_or_one_for_each():
   assert views.recipe_of_each_view(one, batches.LabeledPair) == [one, one]
   with pytest.raises(errors.UsageError, match="1.*query, key.*recipe"):
     views.recipe_of_each_view([one], pair)
+
+
+def test_the_recipe_of_crops_is_the_last_of_two():
+  full = recipes.moco_v2()
+  crops = multi_crop.crops(recipe=full, number=3)
+  found = views.recipe_of_each_view((full, crops), batches.MultiCropPair)
+  assert found == [full, full, crops]
+  assert views.view_of(crops, 224) == views.View(crops.crop, 96, 3)
+  assert views.view_of(full, 224) == views.View(full.crop, 224)
+
+
+@pytest.mark.parametrize(
+  "view_type", [batches.MultiCropPair, batches.ImagePair]
+)
+def test_a_recipe_of_the_wrong_kind_for_crops_is_refused(view_type):
+  full = recipes.moco_v2()
+  crops = multi_crop.crops(recipe=full)
+  given = full if view_type is batches.MultiCropPair else (full, crops)
+  with pytest.raises(errors.UsageError, match="recipe of `(crops|key)`.*crops"):
+    views.recipe_of_each_view(given, view_type)
 
 
 def test_views_are_finished_with_the_seed_of_their_step_and_view():

@@ -24,6 +24,7 @@ class Measured:
         num_sets=20,
         images_per_set=6,
         image_size=SIDE,
+        background="fixed",
         cache_dir=str(folder / "cache"),
       )
       for kind in KINDS

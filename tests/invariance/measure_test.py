@@ -12,6 +12,7 @@ from tf_ssl import errors
 from tf_ssl.datasets.invariance_sets import sets_manifest
 from tf_ssl.invariance import (
   intervals,
+  matched,
   measure,
   measurement,
   report,
@@ -39,13 +40,23 @@ def test_an_encoder_invariant_to_one_factor_scores_there_and_not_elsewhere(
   assert color.score.scores[5] > 95
   assert color.chance.scores[5] < 50
   assert color.intervals[5].low > color.chance.scores[5] + 30
-  assert _is_at_chance(measured.score("instance", "green"))
+  assert color.whole.correlation > 0.9
+  # It sees the object as well as the background.
+  assert color.background[5] < 50
+  assert color.whole.reidentified.estimate > 90
+  other = measured.score("instance", "green")
+  assert other.whole.correlation < 0.1
+  assert other.whole.reidentified.low < 20
+  assert _is_at_chance(other)
   assert _is_at_chance(measured.score("position", "green"))
 
 
 def test_random_features_score_at_chance(measured):
   for kind in measured.kinds:
-    assert _is_at_chance(measured.score(kind, "<b>noise</b>"))
+    noise = measured.score(kind, "<b>noise</b>")
+    assert _is_at_chance(noise)
+    fitted = noise.cross_fitted.intervals[10]
+    assert fitted.low - 3 < noise.cross_fitted.chance[10] < fitted.high + 3
 
 
 def test_scores_and_intervals_are_computed_from_the_features(measured):
@@ -134,6 +145,8 @@ def test_a_single_set_has_no_interval(measured, tmp_path):
   _manifest(tmp_path, count=6, classes=1)
   results = _measure(tmp_path, measured.green_model(), firing_fraction=0.3)
   assert results.sets[0].models["green"].intervals is None
+  assert results.sets[0].models["green"].cross_fitted is None
+  assert results.sets[0].models["green"].whole is None
   with open(tmp_path / "out" / "invariance.csv", encoding="utf-8") as file:
     assert {row["low"] for row in csv.DictReader(file)} == {""}
   assert "single set" in (tmp_path / "out" / "report.html").read_text()
@@ -173,6 +186,35 @@ def test_sets_classes_and_units_that_count_as_0_are_listed(measured, tmp_path):
     ["1", "5"],  # Silent units.
     ["1", "3", "0"],  # Classes without a firing unit.
   ]
+
+
+def test_models_are_compared_at_the_width_of_the_narrowest(measured, tmp_path):
+  _manifest(tmp_path)
+  green = measured.green_model()
+
+  def twice(images):
+    # Each unit twice: more chances, the same invariances.
+    return np.tile(green.features(images), 2)
+
+  models = [green, measured.model("twice", twice)]
+  sets = sets_manifest.read(str(tmp_path / "things.csv"))
+  settings = measurement.Measurement(
+    sets=[sets], resamples=50, image_size=16, top_k=(4,)
+  )
+  results = measure.measure(models, settings, str(tmp_path / "out"))
+  [result] = results.sets
+  narrow, wide = result.models["green"], result.models["twice"]
+  assert narrow.matched is narrow.score
+  assert narrow.matched_intervals == narrow.intervals
+  expected = matched.at(wide.score, 64).scores
+  assert wide.matched.scores == expected != wide.score.scores
+  assert wide.chance.matched[4] < wide.chance.scores[4]
+  [difference] = result.differences
+  found = difference.intervals[4].estimate
+  assert found == narrow.score.scores[4] - expected[4]
+  report.write(results, str(tmp_path / "out"))
+  page = (tmp_path / "out" / "report.html").read_text()
+  assert f"<b>{expected[4]:.1f} (" in page
 
 
 def _nan(images):

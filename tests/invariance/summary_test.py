@@ -56,5 +56,17 @@ def test_sets_of_copies_of_one_image_are_suspected(noise, is_full):
   assert any("mine is exactly 100 %" in each for each in sentences) == is_full
 
 
+@pytest.mark.parametrize(
+  ("scores", "expected"), [((90, 99), True), ((89, 99), False), ((95,), True)]
+)
+def test_a_factor_is_at_the_ceiling_if_every_model_is(scores, expected):
+  models = {
+    str(i): types.SimpleNamespace(score=types.SimpleNamespace(scores={10: x}))
+    for i, x in enumerate(scores)
+  }
+  result = types.SimpleNamespace(models=models)
+  assert summary.at_ceiling(result, 10) == expected
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

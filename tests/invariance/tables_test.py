@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from tf_ssl.invariance import tables
+from tf_ssl.invariance import report, summary, tables
 
 
 def _rows(folder, name):
@@ -29,6 +29,16 @@ def test_the_tables_have_every_score(measured):
     assert float(row["low"]) <= float(row["high"])
     assert int(row["sets"]) == 20 and int(row["classes"]) == 10
     assert int(row["units"]) == 64 and row["firing_fraction"] == "0.1"
+    # Both models have 64 units: there is nothing to match.
+    assert row["matched_units"] == "64" and row["matched"] == row["score"]
+    assert row["matched_low"] == row["low"]
+    assert row["matched_chance"] == row["chance"]
+    assert float(row["cross_fitted_low"]) <= float(row["cross_fitted"])
+    assert float(row["cross_fitted_chance"]) < float(row["chance"])
+    assert 0 <= float(row["correlation"]) <= 1
+    assert float(row["reidentified_chance"]) == pytest.approx(500 / 119)
+    has_values = row["invariance"] != "instance"
+    assert bool(row["decoded_r2"]) == bool(row["verdict"]) == has_values
 
 
 def test_the_tables_by_class_and_unit_agree_with_the_score(measured):
@@ -118,6 +128,20 @@ def test_the_json_holds_curves_differences_and_no_infinity(measured):
     assert saved["difference"] == interval.estimate
     assert (saved["low"], saved["high"]) == (interval.low, interval.high)
   assert len(written["differences"]) == 2 * len(measured.kinds)
+
+
+def test_a_factor_at_the_ceiling_is_marked(measured):
+  # One model sees all changes, so no factor is at the ceiling for both.
+  found = tables.as_json(measured.results)["sets"]
+  assert not any(entry["at_ceiling"] for entry in found)
+  [entry] = tables.as_json(_changed(measured))["sets"]
+  assert entry["at_ceiling"]
+  assert summary.CEILING_SENTENCE in "\n".join(
+    summary.lines(_changed(measured).sets[0], measured.results.settings)
+  )
+  alone = _changed(measured)._replace(models=measured.results.models[:1])
+  page = report.page(alone, {report.CHART_FILE: b""})
+  assert "At the ceiling" in page
 
 
 def test_skipped_images_are_counted_and_the_first_50_named(measured):

@@ -73,6 +73,21 @@ def test_accuracy_counts_queries_closest_to_their_own_key():
   assert float(info_nce.contrastive_accuracy(logits)) == 0.5
 
 
+def test_info_nce_of_each_is_the_mean_of_info_nce_of_one_positive_at_a_time():
+  rng = np.random.default_rng(0)
+  positives = rng.normal(size=[3, 2, 4]).astype("f") * 5
+  negatives = rng.normal(size=[3, 2, 6]).astype("f") * 5
+  found = info_nce.info_nce_of_each(positives, negatives)
+  each = [
+    info_nce.info_nce(
+      tf.concat([positives[:, v, p, None], negatives[:, v]], axis=1)
+    )
+    for v in range(2)
+    for p in range(4)
+  ]
+  np.testing.assert_allclose(found, np.mean(each), rtol=1e-6)
+
+
 def seeded_rows(seed, rows, width):
   return unit_rows(np.random.default_rng(seed), rows, width)
 
@@ -126,6 +141,32 @@ def test_nt_xent_of_equal_views_is_the_log_of_their_number():
   same = np.tile(seeded_rows(0, 1, 4), [5, 1])
   loss = nt_xent_of(np.arange(5), same, same, 0.1)
   np.testing.assert_allclose(loss, np.log(2 * 5 - 1), rtol=1e-5)
+
+
+def test_negatives_that_are_not_there_do_not_count():
+  rng = np.random.default_rng(0)
+  positive = rng.normal(size=[3, 1]).astype("f")
+  logits = rng.normal(size=[3, 7]).astype("f")
+  written = np.arange(7) < 4
+  found, missing = info_nce.only_written(logits, written)
+  loss = info_nce.info_nce(tf.concat([positive, found], axis=1))
+  expected = info_nce.info_nce(tf.concat([positive, logits[:, :4]], axis=1))
+  np.testing.assert_allclose(loss, expected, rtol=1e-6)
+  np.testing.assert_allclose(missing, np.log(8 / 5), rtol=1e-6)
+
+
+@pytest.mark.parametrize("count", [0, 1, 6, 7])
+def test_with_any_number_of_negatives_equal_similarities_are_at_chance(count):
+  written = np.arange(7) < count
+  found, missing = info_nce.only_written(tf.fill([3, 7], 0.4), written)
+  loss = info_nce.info_nce(tf.concat([tf.fill([3, 1], 0.4), found], axis=1))
+  np.testing.assert_allclose(loss + missing, np.log(8), rtol=1e-6)
+
+
+def test_all_negatives_stay_to_the_bit():
+  logits = tf.random.stateless_normal([3, 7], [0, 0])
+  found, missing = info_nce.only_written(logits, None)
+  assert found is logits and missing == 0.0
 
 
 if __name__ == "__main__":

@@ -43,6 +43,26 @@ def test_a_batch_larger_than_the_queue_leaves_its_last_keys():
   assert sorted(queue.keys[:, 0].numpy()) == [15, 16, 20]
 
 
+@pytest.mark.parametrize("in_graph", [False, True])
+def test_a_warm_queue_knows_which_rows_are_keys(in_graph):
+  queue = key_queue.KeyQueue(5, 1, warm=True)
+  enqueue = tf.function(queue.enqueue) if in_graph else queue.enqueue
+  assert not np.any(queue.written())
+  for first, expected in ((10, 2), (12, 4), (14, 5), (16, 5)):
+    enqueue(rows(first, 2))
+    np.testing.assert_array_equal(queue.written(), np.arange(5) < expected)
+    assert np.all(queue.keys[:expected, 0] >= 10)
+  larger = key_queue.KeyQueue(3, 1, warm=True)
+  larger.enqueue(rows(10, 7))
+  assert np.all(larger.written()) and np.all(larger.keys >= 10)
+
+
+def test_a_queue_is_not_warm_unless_asked_and_has_the_same_variables():
+  queue = key_queue.KeyQueue(5, 1)
+  assert queue.written() is None
+  assert {v.name for v in queue.variables} == {"keys:0", "head:0"}
+
+
 def test_no_gradient_reaches_the_queue():
   queue = key_queue.KeyQueue(3, 1)
   assert not queue.trainable_variables

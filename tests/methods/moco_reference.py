@@ -65,6 +65,8 @@ class Reference:
     sgd_momentum,
     weight_decay,
     symmetric,
+    warm=False,
+    batch_negatives=False,
   ):
     self.query = {k: v.astype("d") for k, v in parameters.items()}
     self.key = {k: v.copy() for k, v in self.query.items()}
@@ -72,8 +74,10 @@ class Reference:
     self.queue, self.head = queue.astype("d"), 0
     self.groups, self.momentum = groups, momentum
     self.temperature, self.symmetric = temperature, symmetric
+    self.batch_negatives = batch_negatives
     self.learning_rate, self.sgd_momentum = learning_rate, sgd_momentum
     self.weight_decay = weight_decay
+    self.warm, self.written = warm, 0
 
   def half(self, query_images, key_images, permutation):
     """One direction: loss, gradients, keys."""
@@ -82,16 +86,22 @@ class Reference:
     keys[permutation] = shuffled
     queries, saved = forward(self.query, query_images, self.groups)
     count = len(queries)
+    negatives = self.queue
+    if self.warm:
+      negatives = self.queue[: min(self.written, len(self.queue))]
+    missing = np.log((len(self.queue) + 1) / (len(negatives) + 1))
     loss, d_queries = 0.0, np.zeros_like(queries)
     for i in range(count):
-      others = np.concatenate([keys[i : i + 1], self.queue])  # [1+K, E]
+      others = np.concatenate([keys[i : i + 1], negatives])  # [1+n, E]
+      if self.batch_negatives:
+        others = np.concatenate([others, np.delete(keys, i, axis=0)])
       logits = others @ queries[i] / self.temperature
       share = np.exp(logits - logits.max())
       share /= share.sum()
       loss -= np.log(share[0]) / count
       share[0] -= 1.0
       d_queries[i] = share @ others / self.temperature / count
-    return loss, backward(self.query, saved, d_queries), keys
+    return loss + missing, backward(self.query, saved, d_queries), keys
 
   def step(self, first, second, permutation):
     """Algorithm 1; returns the loss."""
@@ -112,4 +122,5 @@ class Reference:
     for row in keys:
       self.queue[self.head] = row
       self.head = (self.head + 1) % len(self.queue)
+      self.written += 1
     return loss

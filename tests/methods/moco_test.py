@@ -40,11 +40,11 @@ def tiny_side(seed):
   return encoder, head
 
 
-def tiny_moco(**kwargs):
+def tiny_moco(*, warm=False, **kwargs):
   return moco.MoCo(
     *tiny_side(1),
     *tiny_side(2),
-    key_queue.KeyQueue(QUEUE, EMBEDDING, seed=5),
+    key_queue.KeyQueue(QUEUE, EMBEDDING, warm=warm, seed=5),
     seed=7,
     **kwargs,
   )
@@ -73,11 +73,21 @@ def close(actual, expected):
   np.testing.assert_allclose(actual, expected, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("batch_negatives", [False, True])
 @pytest.mark.parametrize("symmetric", [False, True])
-def test_five_steps_equal_an_independent_numpy_reference(symmetric):
+@pytest.mark.parametrize("warm", [False, True])
+def test_five_steps_equal_an_independent_numpy_reference(
+  symmetric, batch_negatives, warm
+):
   rng = np.random.default_rng(0)
   views = rng.normal(size=[5, 2, BATCH, SIDE, SIDE, 3]).astype("f")
-  model = tiny_moco(momentum=0.9, temperature=0.2, symmetric=symmetric)
+  model = tiny_moco(
+    momentum=0.9,
+    temperature=0.2,
+    symmetric=symmetric,
+    batch_size=BATCH if batch_negatives else None,
+    warm=warm,
+  )
   settings = {"sgd_momentum": 0.9, "weight_decay": 0.01}
   model.compile(optimizers.MomentumSgd(0.1, **settings))
   model.optimizer.build(model.learned_variables)
@@ -89,6 +99,8 @@ def test_five_steps_equal_an_independent_numpy_reference(symmetric):
     temperature=0.2,
     learning_rate=0.1,
     symmetric=symmetric,
+    warm=warm,
+    batch_negatives=batch_negatives,
     **settings,
   )
   for step in range(5):
@@ -158,6 +170,37 @@ def test_a_step_that_is_not_finite_changes_no_learned_weight():
   assert int(model.optimizer.iterations) == 0
 
 
+def test_steps_compiled_by_xla_have_the_losses_of_others():
+  losses = {}
+  views = tf.random.stateless_normal([2, BATCH, SIDE, SIDE, 3], [0, 1])
+  for compiled in (False, True):
+    model = tiny_moco(warm=True)
+    model.key_encoder.norm.groups = 1  # Its groups depend on the shuffle.
+    model.compile(optimizers.MomentumSgd(0.1), jit_compile=compiled)
+    pair = batches.ImagePair(*tf.unstack(views))
+    losses[compiled] = [train(model, pair)["loss"] for _ in range(3)]
+  close(losses[True], losses[False])
+
+
+def test_the_first_step_with_a_warm_queue_has_the_loss_of_chance_alone():
+  model = tiny_moco(warm=True)
+  model.compile(optimizers.MomentumSgd(0.1, weight_decay=0.0))
+  images = tf.random.stateless_normal([BATCH, SIDE, SIDE, 3], [0, 1])
+  pair = batches.ImagePair(images, images)
+  logs = train(model, pair)
+  close(logs["loss"], model.chance_loss)
+  assert logs["gradient_norm"] < 1e-6
+  assert train(model, pair)["gradient_norm"] > 1e-3
+
+
+def test_a_checkpoint_has_what_a_warm_queue_knows(tmp_path):
+  model, restored = tiny_moco(warm=True), tiny_moco(warm=True)
+  model.queue.enqueue(tf.ones([3, EMBEDDING]))
+  path = tf.train.Checkpoint(**model.checkpoint_roots).write(f"{tmp_path}/a")
+  tf.train.Checkpoint(**restored.checkpoint_roots).read(path)
+  np.testing.assert_array_equal(restored.queue.written(), np.arange(QUEUE) < 3)
+
+
 @pytest.mark.parametrize("setting", ["momentum", "temperature"])
 def test_a_setting_out_of_range_is_named(setting):
   with pytest.raises(errors.UsageError, match=setting):
@@ -170,6 +213,11 @@ def build(*, dtype=None, **kwargs):
     encoder=functools.partial(resnet.resnet18, width=1 / 16, stem="small"),
     **kwargs,
   )
+
+
+def test_the_queue_is_warm_on_request():
+  assert build(queue_size=20).queue.written() is None
+  assert not np.any(build(queue_size=20, warm_queue=True).queue.written())
 
 
 def test_a_queue_as_long_as_the_dataset_is_refused():

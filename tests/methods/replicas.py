@@ -14,8 +14,10 @@ from tf_ssl import batches as types
 from tf_ssl.encoders import batch_norm, heads
 from tf_ssl.memory import key_queue, memory_bank
 from tf_ssl.methods import (
+  emp_ssl,
   hybrid,
   moco,
+  multi_crop,
   pirl,
   simclr,
   supervised_contrastive,
@@ -24,7 +26,7 @@ from tf_ssl.methods import (
 from tf_ssl.ops import cross_replica, optimizers
 from tf_ssl.training.distributed import distribution
 
-BATCH, STEPS, IMAGES, EMBEDDING, PATCHES = 16, 10, 40, 4, 4
+BATCH, STEPS, IMAGES, EMBEDDING, PATCHES, CROPS = 16, 10, 40, 4, 4, 3
 PARTS = 8  # of the batch that batch norm keeps apart, over all replicas
 
 
@@ -52,12 +54,26 @@ def side(groups, seed):
   return encoder, head
 
 
-def build_moco(replicas):
+def build_warm_moco(replicas):
+  return build_moco(replicas, warm=True)
+
+
+def build_moco(replicas, warm=False):
   groups = PARTS // 2 // replicas
-  queue = key_queue.KeyQueue(40, EMBEDDING, seed=5)
+  queue = key_queue.KeyQueue(40, EMBEDDING, warm=warm, seed=5)
   return moco.MoCo(
     *side(groups, 1), *side(groups, 2), queue, momentum=0.9, seed=7
   )
+
+
+def build_moco_with_batch_negatives(replicas):
+  method = build_moco(replicas)
+  method.batch_size = BATCH
+  return method
+
+
+def build_multi_crop_moco(replicas):
+  return multi_crop.MultiCropMoCo.like(build_moco(replicas))
 
 
 def build_pirl(replicas):
@@ -78,6 +94,18 @@ def build_pirl(replicas):
 
 def build_simclr(replicas):
   return simclr.SimClr(*side(PARTS // replicas, 1), temperature=0.5)
+
+
+def build_multi_crop_simclr(replicas):
+  return multi_crop.MultiCropSimClr.like(build_simclr(replicas))
+
+
+def build_multi_crop_pirl(replicas):
+  return multi_crop.MultiCropPirl.like(build_pirl(replicas))
+
+
+def build_emp_ssl(replicas):
+  return emp_ssl.EmpSsl(*side(PARTS // replicas, 1), invariance_weight=2.0)
 
 
 def build_supervised_contrastive(replicas):
@@ -105,7 +133,10 @@ def build_hybrid(replicas):
 
 def batches(view_type):
   rng = np.random.default_rng(0)
-  shapes = {"patches": [BATCH, PATCHES, 2, 2, 3]}
+  shapes = {
+    "patches": [BATCH, PATCHES, 2, 2, 3],
+    "crops": [BATCH, CROPS, 2, 2, 3],
+  }
   fields = {
     name: rng.normal(size=[STEPS, *shapes.get(name, [BATCH, 2, 2, 3])]).astype(
       "f"
@@ -162,7 +193,7 @@ def leak(shuffles):
   model = moco.MoCo(*sides, key_queue.KeyQueue(8, 12), seed=7)
   model.compile(optimizers.MomentumSgd(0.0))
   if not shuffles:
-    cross_replica.shuffle = lambda local, seed: cross_replica.Shuffled(local, 0)
+    cross_replica.shuffle = lambda local, **_: cross_replica.Shuffled(local, 0)
     cross_replica.unshuffle = lambda local, permutation: local
   now = tf.distribute.get_strategy()
   content = np.random.default_rng(0).normal(size=[256, 2, 2, 3]).astype("f")

@@ -13,8 +13,14 @@ pytestmark = pytest.mark.slow
 ADDONS = "tensorflow_addons"
 METHODS = (
   "moco",
+  "warm_moco",
+  "moco_with_batch_negatives",
+  "multi_crop_moco",
   "pirl",
   "simclr",
+  "multi_crop_simclr",
+  "multi_crop_pirl",
+  "emp_ssl",
   "supervised_contrastive",
   "hybrid",
   # Its default loss is one of tensorflow-addons.

@@ -246,5 +246,14 @@ def test_a_path_that_no_reader_can_open_is_named(tmp_path):
     load.load_model(str(path))
 
 
+def test_several_layers_of_a_model_become_one_model_each():
+  found = load.load_models(
+    ["m=random:resnet18", "pixels"], layer=["m=C2,features"]
+  )
+  assert [model.name for model in found] == ["m C2", "m features", "pixels"]
+  images = np.zeros([1, 32, 32, 3], np.uint8)
+  assert [model.features(images).shape[1] for model in found] == [64, 512, 768]
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

@@ -24,6 +24,21 @@ def test_unshuffling_undoes_shuffling(in_graph):
   np.testing.assert_array_equal(back, batch)
 
 
+def test_xla_compiles_the_round_trip():
+  batch = tf.reshape(tf.range(24), [8, 3])
+
+  @tf.function(jit_compile=True)
+  def round_trip(seed):
+    shuffled = cross_replica.shuffle(batch, seed=seed, compiled=True)
+    back = cross_replica.unshuffle(shuffled.examples, shuffled.permutation)
+    return shuffled.examples, back
+
+  shuffled, back = round_trip(tf.constant([1, 2]))
+  assert not np.array_equal(shuffled, batch)
+  np.testing.assert_array_equal(back, batch)
+  assert not np.array_equal(round_trip(tf.constant([1, 3]))[0], shuffled)
+
+
 def test_another_seed_gives_another_permutation():
   batch = tf.range(16)
   first = cross_replica.shuffle(batch, seed=[1, 2]).examples

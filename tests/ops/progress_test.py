@@ -46,5 +46,21 @@ def test_lines_are_written_to_stderr(monkeypatch):
   assert sys.stderr.getvalue() == "a line\n"
 
 
+def test_the_remaining_time_weighs_items_by_their_work(monkeypatch):
+  monkeypatch.setattr(sys, "stderr", io.StringIO())
+  # Items 0..9 take 1, all later ones 4: 4 of 74 done, 2 by an earlier process.
+  with progress.bar(
+    "Reading",
+    total=26,
+    done=2,
+    work=lambda n: min(n, 10) + 4 * max(n - 10, 0),
+  ) as bar:
+    assert bar.format_dict["left"] == "?"
+    bar.update(2)
+    bar.start_t = bar._time() - 10.0
+    assert bar.format_dict["left"] == "05:50"  # 10 s · (74 - 4) / (4 - 2)
+    assert "<05:50" in str(bar)
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

@@ -16,6 +16,7 @@ _VARY = {
   "background": {"background"},
   "position": {"x", "y"},
   "scale": {"scale"},
+  "rotation": {"roll"},
 }
 _SIZE = 48
 
@@ -98,6 +99,56 @@ def test_the_background_stays_while_the_object_changes(invariance):
   assert (~_near(union)).any() and _same(images, ~_near(union))
   masks = {seen.mask.tobytes() for seen in shown}
   assert len(masks) == 6
+
+
+@pytest.mark.parametrize("invariance", invariance_plans.KINDS)
+def test_a_changing_background_is_another_one_in_each_image(invariance):
+  fixed = invariance_plans.plan(invariance, 3, 9, seed=1)
+  found = invariance_plans.plan(invariance, 3, 9, seed=1, background="changing")
+  if invariance == "background":
+    assert found == fixed
+    return
+  orders = set()
+  for members, still in zip(found, fixed, strict=True):
+    behind = [member.factors.background for member in members]
+    assert len(set(behind)) == len(members)
+    orders.add(tuple(behind))
+    for member, other in zip(members, still, strict=True):
+      number = other.factors.background
+      assert member.factors._replace(background=number) == other.factors
+  assert len(orders) == 3
+
+
+def test_more_images_than_backgrounds_see_each_about_equally_often():
+  [members] = invariance_plans.plan(
+    "viewpoint", 1, 150, seed=1, background="changing"
+  )
+  counts = np.bincount([member.factors.background for member in members])
+  assert len(counts) == factors.BACKGROUNDS and set(counts) == {2, 3}
+
+
+def test_a_black_background_has_no_number():
+  [members] = invariance_plans.plan("scale", 1, 4, seed=1, background="black")
+  assert {member.factors.background for member in members} == {factors.BLACK}
+
+
+def test_rotation_turns_the_object_counterclockwise_in_the_image():
+  members, shown = _rendered("rotation", number=4, count=4)
+  assert [member.value for member in members] == [0, 90, 180, 270]
+  first = members[0].factors
+  centered = first._replace(x=0.5, y=0.5)
+  upright = stills.render_with_mask(centered, image_size=_SIZE, seed=4)
+  for turns in (1, 2, 3):
+    turned = stills.render_with_mask(
+      centered._replace(roll=90.0 * turns), image_size=_SIZE, seed=4
+    )
+    expected = np.rot90(upright.mask, turns)
+    assert np.mean(turned.mask != expected) < 0.01
+    assert np.mean(turned.mask != upright.mask) > 0.02
+  assert _same(
+    [seen.image for seen in shown],
+    ~_near(np.any([seen.mask for seen in shown], axis=0)),
+  )
 
 
 def test_viewpoints_are_evenly_spaced_over_360_degrees():

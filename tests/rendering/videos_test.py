@@ -161,6 +161,23 @@ def test_blocks_of_indices_share_no_instances():
   assert len(set.union(*pools)) == sum(map(len, pools))
 
 
+def test_few_backgrounds_change_nothing_but_floor_and_wall():
+  seen = set()
+  for index in range(40):
+    every = scripts.random_script(0, index)
+    few = scripts.random_script(0, index, backgrounds=7)
+    assert (few.floor, few.wall) == (every.floor % 7, every.wall % 7)
+    assert [a.instance for a in few.actors] == [
+      a.instance for a in every.actors
+    ]
+    np.testing.assert_array_equal(few.eye.at(0.3), every.eye.at(0.3))
+    seen.add(few.floor)
+  assert seen == set(range(7))
+  for number in (0, 71):
+    with pytest.raises(errors.UsageError, match=f"backgrounds={number}.*1 to"):
+      scripts.random_script(0, 0, backgrounds=number)
+
+
 def test_frames_may_be_wide():
   video = videos.render_video(0, 0, 1, image_size=(32, 57))
   assert video.frames.shape == (1, 32, 57, 3)

@@ -75,7 +75,7 @@ def test_a_wrong_folder_brings_up_the_macro_to_change(sets, config, tmp_path):
 
 @pytest.mark.parametrize(
   ("config", "count"),
-  [("rendered", 9), ("rendered_six", 6), ("rendered_six_black", 6)],
+  [("rendered", 10), ("rendered_six", 6), ("rendered_six_black", 6)],
 )
 def test_rendered_sets_are_of_all_invariances(sets, tmp_path, config, count):
   found = sets(
@@ -92,6 +92,10 @@ def test_rendered_sets_are_of_all_invariances(sets, tmp_path, config, count):
   assert all(one.image_size == 16 for one in found)
   black = config.endswith("black")
   assert all(one.images.root.count("-black") == black for one in found)
+  changing = ["-changing" in one.images.root for one in found]
+  assert changing == [
+    config == "rendered" and one.invariance != "background" for one in found
+  ]
 
 
 def test_real_data_are_read(sets, shared_data):

@@ -82,7 +82,7 @@ def test_without_a_config_rendered_sets_are_measured(tmp_path):
   )
   with open(tmp_path / "out" / "invariance.csv", encoding="utf-8") as file:
     rows = list(csv.DictReader(file))
-  assert len({row["invariance"] for row in rows}) == 9
+  assert len({row["invariance"] for row in rows}) == 10
 
 
 def test_real_data_are_measured(shared_data, tmp_path):

@@ -104,6 +104,7 @@ def tiny(tracks, baseline=FRAMES_ALONE, **changes):
     "steps": 3,
     "learning_rate": 0.03,
     "log_every": 1,
+    "precision": "float32",
     **changes,
   }
   return settings.Pretraining(**values)
@@ -227,6 +228,7 @@ def _measure(tracks, encoder, folder):
       method=types.SimpleNamespace(encoder=encoder),
       writer=tf.summary.create_file_writer(str(folder)),
       tensorboard=str(folder),
+      model_dir=str(folder),
       image_size=16,
       batch_size=5,
     )

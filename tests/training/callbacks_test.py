@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 
 from tf_ssl import errors
-from tf_ssl.training import callbacks
+from tf_ssl.augment import recipes
+from tf_ssl.training import callbacks, phases
 from tf_ssl.training.monitors import base
 
 
@@ -52,16 +53,27 @@ class _Log:
     self.history.append({"step": step, **values})
 
 
+def timeline_of(steps, *early):
+  return phases.Timeline(
+    early, steps=steps, image_size=32, batch_size=8, recipe=recipes.moco_v2()
+  )
+
+
 class _Loop:
   """A training loop of a given loss for each step, without a model."""
 
-  def __init__(self, monitors=(), *, num_steps=10, every=4, **options):
+  def __init__(
+    self, monitors=(), *, num_steps=10, every=4, timeline=None, **options
+  ):
     self.checkpoints, self.log = _Checkpoints(), _Log()
     optimizer = tf.keras.optimizers.SGD(0.5)
     self.model = types.SimpleNamespace(optimizer=optimizer, stop_training=False)
     self.checkpoints.step = lambda: int(optimizer.iterations)
     self.metrics = callbacks.StepMetrics(
-      self.checkpoints, batch_size=8, every=every, wait_seconds=lambda: 0.0
+      self.checkpoints,
+      timeline=timeline or timeline_of(num_steps),
+      every=every,
+      wait_seconds=lambda: 0.0,
     )
     self.logging = callbacks.Logging(
       self.metrics,
@@ -90,6 +102,20 @@ def test_a_record_averages_its_window():
   assert [r["loss"] for r in loop.log.history] == [2.5, 6.5]
   assert loop.log.history[0]["learning_rate"] == 0.5
   assert loop.log.history[0]["images_per_second"] > 0
+
+
+def test_images_are_counted_by_the_batch_size_of_each_step(monkeypatch):
+  early = phases.Phase(until=0.5, batch_size=32, image_size=16)
+  loop = _Loop(num_steps=8, timeline=timeline_of(8, early))
+  times = iter(range(1000))
+  monkeypatch.setattr(callbacks.time, "perf_counter", lambda: next(times) / 10)
+  loop.run(8)
+  first, last = loop.log.history
+  # Each callback reads the clock a few times; both windows as often.
+  rates = [record["images_per_second"] for record in (first, last)]
+  assert rates[0] / rates[1] == pytest.approx(4.0, rel=0.3)
+  assert [first["image_size"], last["image_size"]] == [16, 32]
+  assert [first["batch_size"], last["batch_size"]] == [32, 8]
 
 
 def test_a_window_of_a_resumed_run_has_the_sums_of_both_parts():
@@ -217,7 +243,9 @@ def test_signals_are_requests_and_a_second_ctrl_c_ends_at_once():
 
 def test_the_progress_bar_shows_the_current_window(capsys):
   loop = _Loop()
-  bar = callbacks.ProgressBar(loop.metrics, first_step=0, num_steps=10)
+  bar = callbacks.ProgressBar(
+    loop.metrics, first_step=0, timeline=timeline_of(10)
+  )
   loop.callbacks.append(bar)
   for each in loop.callbacks:
     each.set_model(loop.model)

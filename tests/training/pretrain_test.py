@@ -15,14 +15,17 @@ import pytest
 import tensorflow as tf
 
 from tf_ssl import errors
-from tf_ssl.augment import jigsaw, recipes
-from tf_ssl.encoders import resnet
+from tf_ssl.augment import jigsaw, multi_crop, recipes
+from tf_ssl.encoders import batch_norm, resnet
 from tf_ssl.export import saved_model
-from tf_ssl.methods import hybrid, moco, pirl, supervised
+from tf_ssl.methods import emp_ssl, hybrid, moco, pirl, supervised
+from tf_ssl.methods import multi_crop as multi_crop_methods
+from tf_ssl.ops import bfloat16
 from tf_ssl.training import (
   assembly,
   metrics_log,
   non_finite,
+  phases,
   pretrain,
   run_directory,
   settings,
@@ -64,6 +67,7 @@ def tiny(folder, **changes):
     "log_every": 2,
     "monitors": (representation.Representation(every=4),),
     "checkpoint_every_steps": 4,
+    "precision": "float32",
     **changes,
   }
   return settings.Pretraining(**values)
@@ -267,8 +271,9 @@ def test_other_images_are_refused(tmp_path):
 
 def rewind(model_dir, step):
   """Removes later checkpoints, as if the run had been killed before them."""
-  for path in (model_dir / "checkpoints").glob("step-6.*"):
-    path.unlink()
+  for path in (model_dir / "checkpoints").glob("step-*"):
+    if int(path.name.split("-")[1].split(".")[0]) > step:
+      path.unlink()
   path = str(model_dir / "checkpoints" / f"step-{step}")
   tf.compat.v1.train.update_checkpoint_state(
     str(model_dir / "checkpoints"), path, [path]
@@ -293,6 +298,23 @@ OTHER_METHODS = {
       jigsaw.pirl_patches(patch=recipes.pirl(), cell_size=6, patch_size=4),
     ),
   },
+  "multi_crop_moco": {
+    "method": functools.partial(
+      multi_crop_methods.build_multi_crop_moco,
+      moco=functools.partial(moco.build_moco, encoder=ENCODER, queue_size=16),
+    ),
+    "recipe": (
+      recipes.moco_v2(),
+      multi_crop.crops(recipe=recipes.moco_v2(), number=3, size=8),
+    ),
+  },
+  "emp_ssl": {
+    "method": functools.partial(emp_ssl.build_emp_ssl, encoder=ENCODER),
+    "recipe": multi_crop.crops(
+      recipe=recipes.simclr(), number=4, size=None, area=(0.25, 0.25)
+    ),
+    "learning_rate": 1e-3,
+  },
   "supervised": {
     "method": functools.partial(supervised.build_supervised, encoder=ENCODER),
     "recipe": recipes.supervised(),
@@ -312,11 +334,20 @@ OTHER_METHODS = {
 
 
 @pytest.mark.parametrize(
-  "name, finish_in_step",
-  [("pirl", False), ("pirl", True), ("supervised", False), ("hybrid", True)],
+  "name, finish_in_step, precision",
+  [
+    ("pirl", False, "float32"),
+    ("pirl", True, "float32"),
+    ("multi_crop_moco", False, "float32"),
+    ("multi_crop_moco", True, "float32"),
+    ("emp_ssl", False, "float32"),
+    ("supervised", False, "float32"),
+    ("hybrid", True, "float32"),
+    ("hybrid", False, "mixed_bfloat16"),
+  ],
 )
 def test_other_methods_resume_with_the_same_bits(
-  tmp_path, name, finish_in_step
+  tmp_path, name, finish_in_step, precision
 ):
   folder = write_images(tmp_path / "images", 24, classes=3)
   changes = {
@@ -324,6 +355,7 @@ def test_other_methods_resume_with_the_same_bits(
     "deterministic": True,
     "finish_views_in_step": finish_in_step,
     "monitors": (),
+    "precision": precision,
   }
   model_dir = tmp_path / "run"
   assert run(tiny(folder, **changes), model_dir).finished
@@ -335,6 +367,95 @@ def test_other_methods_resume_with_the_same_bits(
   assert expected.keys() == actual.keys()
   for tensor, value in expected.items():
     np.testing.assert_array_equal(actual[tensor], value, err_msg=tensor)
+
+
+@pytest.mark.parametrize("in_hardware", [False, True])
+def test_the_precision_of_a_new_run_is_recorded_and_the_export_is_float32(
+  tmp_path, monkeypatch, capsys, in_hardware
+):
+  support = bfloat16.Support(in_hardware, "a test says so")
+  monkeypatch.setattr(bfloat16, "support", lambda: support)
+  folder = write_images(tmp_path / "images", 24)
+  changes = {"precision": "auto", "steps": 2, "monitors": ()}
+  model_dir = tmp_path / "run"
+  result = run(tiny(folder, **changes), model_dir)
+  policy = "mixed_bfloat16" if in_hardware else "float32"
+  line = f"Precision: {policy}, because a test says so."
+  assert capsys.readouterr().err.count(line) == 1
+  record = json.loads((model_dir / "run.json").read_text())
+  assert record["precision"] == policy
+  model = tf.saved_model.load(result.saved_model)
+  graph = model.features.concrete_functions[0].graph.as_graph_def()
+  kinds = {n.attr["T"].type for f in graph.library.function for n in f.node_def}
+  assert tf.float32.as_datatype_enum in kinds
+  assert tf.bfloat16.as_datatype_enum not in kinds
+  method, _, _ = assembly.restore_method(tiny(folder, **changes), model_dir)
+  assert method.encoder.compute_dtype == "float32"
+
+
+@pytest.mark.parametrize(
+  "name, changes, killed_at",
+  [
+    ("moco", {}, 1),
+    ("pirl", {"steps_per_execution": 2, "finish_views_in_step": True}, 2),
+  ],
+)
+def test_a_run_with_phases_resumes_inside_and_between_them_with_the_same_bits(
+  tmp_path, name, changes, killed_at
+):
+  folder = write_images(tmp_path / "images", 24)
+  run_settings = tiny(
+    folder,
+    **OTHER_METHODS.get(name, {}),
+    **changes,
+    phases=[
+      phases.Phase(until=0.34, image_size=12, batch_size=12, min_area=0.5),
+      phases.Phase(until=0.5, batch_size=4),
+    ],
+    deterministic=True,
+    scale_learning_rate=True,
+    monitors=(),
+    checkpoint_every_steps=killed_at,
+    keep_checkpoints=10,
+    log_every=1,
+  )
+  model_dir = tmp_path / "run"
+  assert run(run_settings, model_dir).finished
+  expected = tensors(model_dir)
+  metrics = (model_dir / "metrics.jsonl").read_bytes()
+  log = metrics_log.read(model_dir / "metrics.jsonl")[1:]
+  sizes = {2: (12, 12), 3: (16, 4), 4: (16, 8), 6: (16, 8)}
+  for record in log:
+    if record["step"] in sizes:
+      found = (record["image_size"], record["batch_size"])
+      assert found == sizes[record["step"]]
+  rewind(model_dir, killed_at)
+  assert run(run_settings, model_dir).finished
+  actual = tensors(model_dir)
+  assert expected.keys() == actual.keys()
+  for tensor, value in expected.items():
+    np.testing.assert_array_equal(actual[tensor], value, err_msg=tensor)
+  assert (model_dir / "metrics.jsonl").read_bytes() == metrics
+
+
+@pytest.mark.parametrize(
+  "batch_size, message",
+  [(28, "28, but there are only 24"), (6, r"batch of 6 \(Phase.batch_size\)")],
+)
+def test_a_batch_of_a_phase_that_does_not_fit_is_refused_at_the_start(
+  tmp_path, batch_size, message
+):
+  encoder = functools.partial(
+    ENCODER, batch_norm=functools.partial(batch_norm.split, groups=4)
+  )
+  run_settings = tiny(
+    write_images(tmp_path / "images", 24),
+    method=functools.partial(moco.build_moco, encoder=encoder, queue_size=16),
+    phases=[phases.Phase(until=0.5, batch_size=batch_size)],
+  )
+  with pytest.raises(errors.UsageError, match=message):
+    run(run_settings, tmp_path / "model")
+  assert not (tmp_path / "model" / "metrics.jsonl").exists()
 
 
 def test_a_method_that_needs_labels_asks_for_them(tmp_path):

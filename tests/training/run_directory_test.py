@@ -63,7 +63,10 @@ def test_the_record_is_sorted_json(tmp_path):
   directory = open_in(tmp_path)
   assert directory.read_record() == {}
   record = run_directory.describe(
-    command="train", seed=3, data={"count": 2, "bytes": 1}
+    command="train",
+    seed=3,
+    precision="float32",
+    data={"count": 2, "bytes": 1},
   )
   directory.write_record(record)
   assert directory.read_record() == record

@@ -16,6 +16,7 @@ _RESULT = summary.PretrainResult(
   after={},
   baseline=None,
   findings=("first finding", "second finding"),
+  pictures=("runs/a/picture.png",),
   checkpoint="runs/a/checkpoints/step-8",
   saved_model="runs/a/saved_model",
   tensorboard="runs/a/tensorboard",
@@ -29,6 +30,7 @@ def test_a_finished_run_lists_findings_paths_and_the_next_command():
   assert lines[1].strip() == "second finding"
   starts = {line.split()[0]: line.split(maxsplit=1)[1] for line in lines[2:]}
   assert starts == {
+    "Picture:": "runs/a/picture.png",
     "Checkpoint:": "runs/a/checkpoints/step-8",
     "SavedModel:": "runs/a/saved_model",
     "TensorBoard:": "tensorboard --logdir runs/a/tensorboard",

@@ -22,6 +22,7 @@ STEPS = 24
 CONFIG = """
 from __gin__ import dynamic_registration
 from tf_ssl.encoders import resnet
+from tf_ssl.training import phases
 from tf_ssl.training import settings
 from tf_ssl.training.monitors import projector
 from tf_ssl.training.monitors import representation
@@ -37,6 +38,10 @@ settings.Pretraining.log_every = 3
 representation.Representation.every = 8
 projector.Projector.every = 8
 settings.Pretraining.checkpoint_every_steps = 5
+settings.Pretraining.phases = [@early/phases.Phase()]
+early/phases.Phase.until = 0.4
+early/phases.Phase.image_size = 12
+early/phases.Phase.batch_size = 16
 """
 
 
@@ -178,10 +183,10 @@ def test_a_run_whose_terminal_closes_saves_and_resumes_with_the_same_bits(
 
 @pytest.fixture(name="disk")
 def _disk(tmp_path):
-  """A folder on a disk of 2 MB, which holds three checkpoints."""
+  """A folder on a disk of 3 MB, which holds some checkpoints."""
   folder = tmp_path / "disk"
   folder.mkdir()
-  mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(folder)]
+  mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "none", str(folder)]
   if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
     pytest.skip("needs the right to mount a small disk")
   yield folder

@@ -21,6 +21,7 @@ CONFIG = """
 from __gin__ import dynamic_registration
 from tf_ssl.encoders import batch_norm
 from tf_ssl.encoders import resnet
+from tf_ssl.training import phases
 from tf_ssl.training import settings
 include "gin_configs/pretrain/moco_v2_folder.gin"
 IMAGE_SIZE = 16
@@ -34,6 +35,10 @@ resnet.resnet18.stem = "small"
 settings.Pretraining.log_every = 1
 settings.Pretraining.monitors = ()
 settings.Pretraining.checkpoint_every_steps = 4
+settings.Pretraining.phases = [@early/phases.Phase()]
+early/phases.Phase.until = 0.4  # Between the checkpoint and the kill.
+early/phases.Phase.image_size = 12
+early/phases.Phase.batch_size = 24
 """
 
 

@@ -97,7 +97,7 @@ def measure_invariance(
 
   Args:
     models: a path or a loaded model; several in a list or {name: path}.
-    sets: "rendered" for nine invariances of rendered objects, the names of some
+    sets: "rendered" for ten invariances of rendered objects, the names of some
       of them, a manifest FILE.csv (path,set[,class][,box][,value]),
       `InvarianceSets`, or a list of these.
     output_dir: path of the folder for features and report; an interrupted call

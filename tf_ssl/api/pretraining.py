@@ -7,15 +7,22 @@ from typing import Any, NamedTuple
 
 from tf_ssl import errors
 from tf_ssl.api import sources
-from tf_ssl.augment import jigsaw, recipes
+from tf_ssl.augment import jigsaw, multi_crop, recipes
 from tf_ssl.encoders import batch_norm, heads, resnet
 from tf_ssl.methods import moco, pirl, simclr, supervised
+from tf_ssl.methods import multi_crop as multi_crop_methods
 from tf_ssl.models import image_model, load
 from tf_ssl.ops import optimizers
 from tf_ssl.training import pretrain as pretrain_lib
 from tf_ssl.training import settings as settings_lib
 from tf_ssl.training import summary
-from tf_ssl.training.monitors import labeled, projector, representation, views
+from tf_ssl.training.monitors import (
+  labeled,
+  neighbors,
+  projector,
+  representation,
+  views,
+)
 
 
 class PretrainedEncoder(summary.PretrainResult):
@@ -115,6 +122,12 @@ _METHODS: Mapping[str, _Method] = {
     "supervised_folder", "supervised.build_supervised", 0.1, _supervised
   ),
 }
+# Method -> gin fragment that adds small crops, and builder of the method.
+_CROPS: Mapping[str, tuple[str, Callable]] = {
+  "moco_v2": ("multi_crop", multi_crop_methods.build_multi_crop_moco),
+  "simclr": ("multi_crop_simclr", multi_crop_methods.build_multi_crop_simclr),
+  "pirl": ("multi_crop_pirl", multi_crop_methods.build_multi_crop_pirl),
+}
 # Argument of `run_settings` -> macro of the gin configs.
 _MACROS = {
   "image_size": "IMAGE_SIZE",
@@ -126,6 +139,9 @@ _MACROS = {
   "held_out_images": "HELD_OUT_IMAGES",
   "seed": "SEED",
   "deterministic": "DETERMINISTIC",
+  "crops": "CROPS",
+  "crop_size": "CROP_SIZE",
+  "crop_area": "CROP_AREA",
 }
 _ENCODERS = ("resnet18", "resnet34", "resnet50")
 
@@ -165,7 +181,8 @@ def pretrain(
       folders.
     overwrite: whether an earlier run in `model_dir` is replaced.
     **settings: arguments of `run_settings`, such as encoder="resnet50",
-      image_size=224, batch_size=256, steps=20000, labeled_images=PATH, seed=0.
+      image_size=224, batch_size=256, steps=20000, labeled_images=PATH, seed=0,
+      crops=6.
 
   Raises:
     UsageError: images, settings or the folder cannot be used.
@@ -195,6 +212,9 @@ def run_settings(
   steps: int = 20_000,
   learning_rate: float | None = None,
   queue_size: int | None = None,
+  crops: int = 0,
+  crop_size: int = 96,
+  crop_area: tuple[float, float] = (0.05, 0.14),
   labeled_images: str | None = None,
   held_out_images: str | None = None,
   **settings: Any,
@@ -213,6 +233,11 @@ def run_settings(
     learning_rate: peak learning rate for a batch of 256; None for the method's.
     queue_size: number of negatives of MoCo and PIRL; None depends on the number
       of images.
+    crops: number of small crops of each image, from which MoCo, SimCLR and PIRL
+      also learn (multi-crop).
+    crop_size: side of a small crop in px.
+    crop_area: smallest and largest area of a small crop, as a fraction of the
+      image's. Defaults: SwAV's on ImageNet.
     labeled_images: class folders that vote in the kNN monitor.
     held_out_images: class folders that the kNN monitor classifies.
     **settings: further fields of `settings.Pretraining`, such as seed,
@@ -240,12 +265,33 @@ def run_settings(
       representation.Representation(),
       views.Views(),
       labeled.LabeledImages(train=labeled_images, test=held_out_images),
+      neighbors.NearestNeighbors(
+        images=labeled_images, queries=held_out_images
+      ),
       projector.Projector(images=held_out_images),
     ],
   }
-  return settings_lib.Pretraining(
-    **{**values, **found.settings(build, queue_size), **settings}
+  values |= found.settings(build, queue_size)
+  if crops:
+    values |= _with_crops(method, values, crops, crop_size, crop_area)
+  return settings_lib.Pretraining(**{**values, **settings})
+
+
+def _with_crops(method, values, number, size, area) -> dict[str, Any]:
+  """Method and recipe that have small crops in addition."""
+  errors.require(
+    method in _CROPS,
+    f"crops={number} for method={method!r}: expected a method of"
+    f" {', '.join(_CROPS)}, or crops=0",
   )
+  recipe = values["recipe"]
+  views = (recipe,) if hasattr(recipe, "finish") else recipe
+  crops = multi_crop.crops(recipe=views[0], number=number, size=size, area=area)
+  name = values["method"].func.__name__.removeprefix("build_")
+  return {
+    "method": functools.partial(_CROPS[method][1], **{name: values["method"]}),
+    "recipe": (*views, crops),
+  }
 
 
 def config_text(images: str, method: str, settings: Mapping[str, Any]) -> str:
@@ -267,6 +313,11 @@ def config_text(images: str, method: str, settings: Mapping[str, Any]) -> str:
     f"from tf_ssl.methods import {found.builder.partition('.')[0]}",
     "from tf_ssl.training import settings",
     f'include "gin_configs/pretrain/{found.config}.gin"',
+    *(
+      [f'include "gin_configs/base/{_CROPS[method][0]}.gin"']
+      if known.get("crops")
+      else []
+    ),
     f"IMAGES = {images!r}",
     f"{found.builder}.encoder = @resnet.{encoder}",
   ]
@@ -277,8 +328,10 @@ def config_text(images: str, method: str, settings: Mapping[str, Any]) -> str:
       name = _MACROS[name]
       if name == "QUEUE_SIZE" and method not in ("moco_v2", "pirl"):
         continue
+      if name.startswith("CROP") and not known.get("crops"):
+        continue
     else:
       name = f"settings.Pretraining.{name}"
-    is_literal = isinstance(value, (bool, int, float, str, type(None)))
+    is_literal = isinstance(value, (bool, int, float, str, tuple, type(None)))
     lines.append(f"{'' if is_literal else '# '}{name} = {value!r}")
   return "\n".join(lines) + "\n"

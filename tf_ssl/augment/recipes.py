@@ -192,6 +192,7 @@ def moco_v2(
   *,
   min_area: float = 0.2,
   jitter_strength: float = 1.0,
+  grayscale_probability: float = 0.2,
   blur_probability: float = 0.5,
   blur_sigma: tuple[float, float] = (0.1, 2.0),
   size: int | None = None,
@@ -201,6 +202,8 @@ def moco_v2(
   Args:
     min_area: smallest area of a crop, as a fraction of the image's.
     jitter_strength: factor of the strengths of the color jitter.
+    grayscale_probability: probability of grayscale; more than the paper's 0.2
+      for images whose color says little about what they show.
     blur_probability: probability of blur; 0 is better for small images.
     blur_sigma: smallest and largest standard deviation of the blur, pixels.
     size: side of the views, pixels, for example of regions; None for the image
@@ -211,7 +214,7 @@ def moco_v2(
     crop=crop_lib.CropRange(area=(min_area, 1.0)),
     jitter=photometric.JitterStrength(0.4 * s, 0.4 * s, 0.4 * s, 0.1 * s),
     jitter_probability=0.8,
-    grayscale_probability=0.2,
+    grayscale_probability=grayscale_probability,
     grayscale_first=False,
     blur_probability=blur_probability,
     blur_sigma=blur_sigma,

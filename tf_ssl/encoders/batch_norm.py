@@ -58,11 +58,50 @@ def split_in_place(model: tf.keras.Model, *, groups: int) -> None:
       layer.groups = groups
 
 
+def relu_of(
+  layer: tf.keras.layers.Layer, inputs: tf.Tensor, training=None
+) -> tf.Tensor:
+  """ReLU of a layer's output.
+
+  Split batch norm applies it to each group before it joins them, where
+  TensorFlow fuses both on CPUs; the bits do not change.
+
+  Args:
+    layer: batch norm of any form.
+    inputs: [B, ..., C].
+    training: whether batch statistics are used and moving averages updated.
+  """
+  if isinstance(layer, SplitBatchNormalization):
+    return layer(inputs, training=training, relu=True)
+  return tf.nn.relu(layer(inputs, training=training))
+
+
 def _check(groups: int) -> None:
   errors.require(
     groups >= 1,
     f"split batch norm: groups={groups}, expected at least 1; change `groups`",
   )
+
+
+def check_batch(model: tf.Module, batch_size: int, name: str) -> None:
+  """Raises UsageError if split batch norm cannot divide a batch.
+
+  Args:
+    model: model whose layers are checked.
+    batch_size: number of examples on one replica.
+    name: name of the setting, for the message.
+  """
+  groups = {
+    layer.groups
+    for layer in model.submodules
+    if isinstance(layer, SplitBatchNormalization)
+  }
+  for count in sorted(groups):
+    errors.require(
+      batch_size % count == 0,
+      f"split batch norm: a batch of {batch_size} ({name}) is not a multiple of"
+      f" groups={count}; change {name} or `groups`",
+    )
 
 
 class SplitBatchNormalization(tf.keras.layers.BatchNormalization):
@@ -88,14 +127,15 @@ class SplitBatchNormalization(tf.keras.layers.BatchNormalization):
     _check(groups)
     self.groups = groups
 
-  def call(self, inputs, training=None):
-    """Normalizes [B, ..., C].
+  def call(self, inputs, training=None, relu=False):
+    """Normalizes [B, ..., C], followed by ReLU if asked.
 
     Raises:
       UsageError: in training, B is not a multiple of `groups`.
     """
     if not training or not self.trainable:
-      return super().call(inputs, training=training)
+      outputs = super().call(inputs, training=training)
+      return tf.nn.relu(outputs) if relu else outputs
     batch = inputs.shape[0]
     if batch is not None and batch % self.groups:
       raise errors.UsageError(
@@ -108,6 +148,8 @@ class SplitBatchNormalization(tf.keras.layers.BatchNormalization):
     )
     self._move(self.moving_mean, means)
     self._move(self.moving_variance, variances)
+    if relu:
+      outputs = [tf.nn.relu(group) for group in outputs]
     outputs = tf.concat(outputs, axis=0)
     return outputs if inputs.shape.rank == 4 else outputs[:, 0, 0, :]
 

@@ -70,9 +70,11 @@ class Residual(tf.keras.layers.Layer):
     for i, (conv, norm) in enumerate(
       zip(self.convolutions, self.norms, strict=True)
     ):
-      maps = norm(conv(maps), training=training)
+      maps = conv(maps)
       if i < last:
-        maps = tf.nn.relu(maps)
+        maps = batch_norms.relu_of(norm, maps, training)
+      else:
+        maps = norm(maps, training=training)
     return tf.nn.relu(maps + shortcut)
 
 
@@ -194,8 +196,8 @@ class ResNet(tf.keras.Model):
 
   def stem_maps(self, images, training=None) -> tf.Tensor:
     """Input of the first stage: [B, H, W, 3] -> [B, H', W', C]."""
-    maps = self.stem_norm(self.stem_conv(images), training=training)
-    maps = tf.nn.relu(maps)
+    maps = self.stem_conv(images)
+    maps = batch_norms.relu_of(self.stem_norm, maps, training)
     if self.stem == "imagenet":
       maps = convolution.max_pool_after_relu(maps)
     return maps

@@ -75,12 +75,14 @@ class Subject:
       its file.
     restore_run: function that restores an encoder from a run folder, as in
       `models.load.load_model`.
+    torch_python: path of a Python with PyTorch, as in `models.load.load_model`.
   """
 
   spec: str
   layer: str | None = None
   preprocessing: str | None = None
   restore_run: Callable[[str], tf.keras.Model] | None = None
+  torch_python: str | None = None
 
   @property
   def name(self) -> str:
@@ -103,6 +105,7 @@ class Subject:
       self.spec,
       layer=self.layer,
       preprocessing=self.preprocessing,
+      torch_python=self.torch_python,
       restore_run=self.restore_run,
     )
 

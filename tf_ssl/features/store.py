@@ -148,7 +148,11 @@ def key_of(
   """Everything that features depend on, by name; arguments as in `extract`."""
   return {
     "models": [
-      {k: v for k, v in model.description._asdict().items() if k != "path"}
+      {
+        k: v
+        for k, v in model.description._asdict().items()
+        if k not in ("path", "preprocessing_check")
+      }
       for model in models
     ],
     "images": _digest(records),

@@ -39,10 +39,7 @@ class DataService:
     """
     self.address = address.removeprefix("grpc://")
     self._patience = PATIENCE if patience is None else patience
-    self._lock = threading.Lock()
-    self._next = 0  # Number of the last chunk that arrived + 1.
-    self._missing: dict[int, float] = {}  # Overtaken chunks, and since when.
-    self._chunk_size = 1
+    self._arrivals: list[_Arrivals] = []  # One for each dataset.
     self._logged = 0
     self._logged_at = time.monotonic()
     data_service_host.find_dispatcher(self.address, "data_service_address")
@@ -50,16 +47,14 @@ class DataService:
   @property
   def lost(self) -> int:
     """Number of examples that count as lost so far."""
-    now = time.monotonic()
-    with self._lock:
-      return self._chunk_size * sum(
-        now - since > self._patience for since in self._missing.values()
-      )
+    return sum(each.lost for each in self._arrivals)
 
   def distribute(
     self, dataset: tf.data.Dataset, *, start: int, chunk_size: int
   ) -> tf.data.Dataset:
     """Makes the service produce an endless dataset of chunks.
+
+    What an earlier dataset has not lost by now it will not lose any more.
 
     Args:
       dataset: dataset of `loading.Chunk` without references to this process.
@@ -69,7 +64,10 @@ class DataService:
     Returns:
       The chunks in any order, each at most once.
     """
-    self._chunk_size = chunk_size
+    for earlier in self._arrivals:
+      earlier.close()
+    arrivals = _Arrivals(chunk_size, self._patience)
+    self._arrivals.append(arrivals)
     options = tf.data.Options()
     options.deterministic = False
     dataset = dataset.with_options(options).apply(
@@ -81,7 +79,11 @@ class DataService:
     )
 
     def record(first: np.ndarray) -> np.int32:
-      self._arrived((int(first) - start) // chunk_size)
+      arrivals.add((int(first) - start) // chunk_size)
+      now = time.monotonic()
+      if now - self._logged_at > self._patience:  # One line per lost worker.
+        self._logged_at = now
+        self.log_lost()
       return np.int32(0)
 
     def recorded(chunk: loading.Chunk) -> loading.Chunk:
@@ -90,17 +92,6 @@ class DataService:
         return chunk._replace(first=tf.identity(chunk.first))
 
     return dataset.map(recorded)
-
-  def _arrived(self, number: int) -> None:
-    now = time.monotonic()
-    with self._lock:
-      for overtaken in range(self._next, number):
-        self._missing[overtaken] = now
-      self._next = max(self._next, number + 1)
-      self._missing.pop(number, None)
-    if now - self._logged_at > self._patience:  # One line per lost worker.
-      self._logged_at = now
-      self.log_lost()
 
   def log_lost(self) -> None:
     """Logs the number of lost examples if it has grown since the last call."""
@@ -113,3 +104,37 @@ class DataService:
         lost,
       )
     self._logged = lost
+
+
+class _Arrivals:
+  """The chunks of one dataset that have arrived."""
+
+  def __init__(self, chunk_size: int, patience: float):
+    self._chunk_size, self._patience = chunk_size, patience
+    self._lock = threading.Lock()
+    self._next = 0  # Number of the last chunk that arrived + 1.
+    self._missing: dict[int, float] = {}  # Overtaken chunks, and since when.
+    self._lost: int | None = None  # Once closed.
+
+  def add(self, number: int) -> None:
+    now = time.monotonic()
+    with self._lock:
+      for overtaken in range(self._next, number):
+        self._missing[overtaken] = now
+      self._next = max(self._next, number + 1)
+      self._missing.pop(number, None)
+
+  @property
+  def lost(self) -> int:
+    """Number of examples that count as lost."""
+    if self._lost is not None:
+      return self._lost
+    now = time.monotonic()
+    with self._lock:
+      return self._chunk_size * sum(
+        now - since > self._patience for since in self._missing.values()
+      )
+
+  def close(self) -> None:
+    """Keeps the number; nobody waits for further chunks."""
+    self._lost = self.lost

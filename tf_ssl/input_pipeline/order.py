@@ -5,9 +5,28 @@ by counting from its step; no state is saved.
 """
 
 import hashlib
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
+
+
+class Span(NamedTuple):
+  """Consecutive steps of a run with one batch size.
+
+  Attributes:
+    steps: number of steps.
+    batch_size: number of examples in a global batch.
+  """
+
+  steps: int
+  batch_size: int
+
+  def longer(self, steps: int) -> "Span":
+    """The span with further steps at its end."""
+    return self._replace(steps=self.steps + steps)
 
 
 def key(seed: int, purpose: str) -> int:
@@ -66,7 +85,14 @@ class Groups:
     count: number of groups, G.
   """
 
-  def __init__(self, groups: np.ndarray, *, seed: int, batch_size: int):
+  def __init__(
+    self,
+    groups: np.ndarray,
+    *,
+    seed: int,
+    batch_size: int,
+    earlier: Sequence[Span] = (),
+  ):
     """Sorts the examples by group.
 
     Args:
@@ -74,6 +100,8 @@ class Groups:
       seed: seed of the run.
       batch_size: number of examples in a batch, B, at most the number of
         groups.
+      earlier: earlier steps of the run with other batch sizes; a round ends
+        with them.
     """
     members = np.argsort(groups, kind="stable")
     _, starts, counts = np.unique(
@@ -81,6 +109,11 @@ class Groups:
     )
     self.count = len(starts)
     self._seed, self._batch_size = seed, batch_size
+    self._first_step = sum(span.steps for span in earlier)
+    self._first_turn = sum(
+      math.ceil(span.steps / (self.count // span.batch_size))
+      for span in earlier
+    )
     self._members = tf.constant(members.astype(np.int64))
     self._starts = tf.constant(starts.astype(np.int64))
     self._counts = tf.constant(counts.astype(np.int64))
@@ -91,7 +124,7 @@ class Groups:
     """Returns the examples of the dataset at positions of a run.
 
     Args:
-      examples: [n] or [] int64, positions from the start of the run.
+      examples: [n] or [] int64, batch_size * step + row of the batch.
       attempt: number of the attempt; 0, or [] int64 for one position: later
         attempts return other examples of the group.
 
@@ -100,7 +133,9 @@ class Groups:
     """
     batches = self.count // self._batch_size  # Per round.
     step, row = examples // self._batch_size, examples % self._batch_size
-    turn, place = step // batches, step % batches * self._batch_size + row
+    step -= self._first_step
+    turn = step // batches + self._first_turn
+    place = step % batches * self._batch_size + row
     group = _shuffled(
       key(self._seed, "group"), place, turn, tf.zeros_like(turn), self.count
     )

@@ -19,6 +19,7 @@ def region_tracks(
   seconds: float = 0.5,
   same_video_in_batch: bool = False,
   min_side: int = 8,
+  frames: bool = True,
 ) -> records_lib.ImageRecords:
   """Returns pairs of frames with a region that was tracked between them.
 
@@ -27,11 +28,13 @@ def region_tracks(
     seconds: distance of the two frames, seconds, to within a quarter of it.
     same_video_in_batch: whether a batch may have several pairs of one video.
     min_side: minimum width and height of a region, pixels of the stored frame.
+    frames: whether an example has the full frames, too.
 
   Returns:
     Records with an example for each track at each frame. An example has four
     images, those of `RegionTrackPair`: both full frames, and the region in
-    each. Groups are the videos, unless `same_video_in_batch`.
+    each; without `frames` two, the regions, for methods of image pairs.
+    Groups are the videos, unless `same_video_in_batch`.
 
   Raises:
     UsageError: there is no such file, a file is damaged, or there is no pair.
@@ -75,9 +78,10 @@ def region_tracks(
       row=np.array(rows, np.int64),
     ),
   )
+  used = slice(None) if frames else slice(2, None)
   examples = records_lib.Examples(
-    places,
-    np.concatenate(boxes),
+    places[:, used],
+    np.concatenate(boxes)[:, used],
     None if same_video_in_batch else np.concatenate(groups),
     np.unique(np.concatenate(tracks), axis=0, return_inverse=True)[1],
     np.array(tracks_per_video, np.int64),
@@ -96,12 +100,12 @@ def regions(records: records_lib.ImageRecords) -> records_lib.ImageRecords:
     2 N images: a region at t, this region at t + k, the next region at t, ...
     Their labels are their numbers, which identify them if some are skipped.
   """
-  images = records.examples.images[:, 2:].ravel()
+  images = records.examples.images[:, -2:].ravel()
   shards = records.shards
   return records._replace(
     sizes=records.sizes[images],
     labels=np.arange(len(images), dtype=np.int32),
-    boxes=records.examples.boxes[:, 2:].reshape(-1, 4),
+    boxes=records.examples.boxes[:, -2:].reshape(-1, 4),
     shards=shards._replace(
       file=shards.file[images],
       offset=shards.offset[images],

@@ -41,7 +41,8 @@ def write(
               tracks/tracks.tfrecord: see `synthetic.rendered_videos` and
               `video.track_records`
     sets      image sets of the paper's six invariances, for SETS_DIR of
-              rendered_six.gin: see `rendered_sets`
+              rendered_six.gin, on a background that is fixed within a set: see
+              `rendered_sets`
 
   Args:
     kind: one of `KINDS`.
@@ -76,7 +77,8 @@ def write(
         images_per_set=images_per_set,
         image_size=image_size,
         seed=seed,
-        black_background=black_background,
+        background="black" if black_background else "fixed",
+        tint_reach=0.8,
         cache_dir=output_dir,
       )
     return

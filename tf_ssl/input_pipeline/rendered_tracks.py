@@ -9,7 +9,7 @@ import tensorflow as tf
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.input_pipeline import region_tracks
 from tf_ssl.ops import jpeg
-from tf_ssl.rendering import synthetic
+from tf_ssl.rendering import factors, synthetic
 from tf_ssl.video.decoding import decode
 from tf_ssl.video.mining import track_records
 from tf_ssl.video.source import videos
@@ -26,11 +26,13 @@ def rendered_tracks(
   fps: float = 10.0,
   image_size: int = 96,
   seed: int = 0,
+  backgrounds: int = factors.BACKGROUNDS,
   cache_dir: str | None = None,
   seconds: float = 0.5,
   same_video_in_batch: bool = False,
   min_side: int = 8,
   min_visible: float = 0.5,
+  frames: bool = True,
 ) -> records_lib.ImageRecords:
   """Returns pairs of frames of rendered videos with an object in both.
 
@@ -44,11 +46,14 @@ def rendered_tracks(
     fps: frame rate, frames per second.
     image_size: height and width of the frames, pixels.
     seed: seed of the rendered world.
+    backgrounds: number of different floors and walls, see
+      `synthetic.rendered_videos`.
     cache_dir: folder of the videos and records; None for the user's cache.
     seconds: distance of the two frames, seconds, to within a quarter of it.
     same_video_in_batch: whether a batch may have several pairs of one video.
     min_side: minimum width and height of an object, pixels.
     min_visible: minimum visible fraction of a tracked object, 0..1.
+    frames: whether an example has the full frames, too.
 
   Returns:
     Records as from `region_tracks.region_tracks`.
@@ -64,6 +69,7 @@ def rendered_tracks(
       fps=fps,
       image_size=image_size,
       seed=seed,
+      backgrounds=backgrounds,
       cache_dir=cache_dir,
     )
   )
@@ -81,6 +87,7 @@ def rendered_tracks(
     seconds=seconds,
     same_video_in_batch=same_video_in_batch,
     min_side=min_side,
+    frames=frames,
   )
 
 

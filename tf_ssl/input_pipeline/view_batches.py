@@ -55,6 +55,7 @@ def view_batches(
   seed: int,
   num_steps: int,
   start_step: int = 0,
+  earlier: Sequence[order.Span] = (),
   view_type: type = batches.ImagePair,
   finish_views: bool = True,
   share: Share = WHOLE,
@@ -69,12 +70,15 @@ def view_batches(
 
   Args:
     records: images of the dataset.
-    recipe: recipe of all views, or a recipe for each view.
+    recipe: recipe of all views, or a recipe for each view; see
+      `views.recipe_of_each_view`.
     image_size: height and width of a view, pixels.
     batch_size: number of examples in a global batch, B.
     seed: seed of the run.
     num_steps: number of steps of the run, counted from step 0.
     start_step: first step to make a batch for.
+    earlier: steps 0, 1, ... of the run that have other batch sizes. The epochs
+      continue after them.
     view_type: type of `batches` to make: with a view for each field of pixels,
       the record's number in `index`, its class in `label`.
     finish_views: whether the photometric part of the recipe runs here. If not,
@@ -89,14 +93,17 @@ def view_batches(
 
   Returns:
     A dataset of `view_type` with views [B / share.count, image_size,
-    image_size, 3], or the recipe's output for them.
+    image_size, 3], or the recipe's output for them, such as several crops.
 
   Raises:
     UsageError: `image_size` < 2, the dataset has fewer examples than a batch,
       or the batch cannot be divided among the processes.
   """
-  _check(
-    records, image_size, batch_size, len(batches.view_fields(view_type)), share
+  check(records, image_size, batch_size, view_type)
+  errors.require(
+    batch_size % share.count == 0,
+    f"batch_size: got {batch_size}, which {share.count} processes cannot"
+    " divide equally; change BATCH_SIZE to a multiple",
   )
   if skipped is None:
     skipped = skipped_lib.SkippedFiles(None, records.num_images)
@@ -110,28 +117,35 @@ def view_batches(
   group_size = _divisor(chunk_size, _FINISHED_PIXELS // image_size**2)
 
   def globally(examples: tf.Tensor) -> tf.Tensor:
-    """Maps numbers of examples made here to their numbers in the run."""
+    """Maps numbers of examples made here to batch_size * step + row."""
     step, row = examples // local_size, examples % local_size
     return step * batch_size + share.number * local_size + row
+
+  # What to add for positions from the start of the run.
+  shift = sum(s.steps * (s.batch_size - batch_size) for s in earlier)
 
   groups = None
   if records.examples is not None and records.examples.groups is not None:
     groups = order.Groups(
-      records.examples.groups, seed=seed, batch_size=batch_size
+      records.examples.groups,
+      seed=seed,
+      batch_size=batch_size,
+      earlier=earlier,
     )
 
   def index_of(examples: tf.Tensor, attempt: int | tf.Tensor) -> tf.Tensor:
     if groups is not None:
       return groups.index(globally(examples), attempt)
     return order.image_index(
-      globally(examples), attempt, seed=seed, num_images=records.num_examples
+      globally(examples) + shift,
+      attempt,
+      seed=seed,
+      num_images=records.num_examples,
     )
 
-  cut = views.view_loader(
-    source,
-    [views.View(r.crop, r.crop_size(image_size)) for r in view_recipes],
-    portable=service is not None,
-  )
+  shown = [views.view_of(r, image_size) for r in view_recipes]
+  num_windows = sum(view.num_windows for view in shown)
+  cut = views.view_loader(source, shown, portable=service is not None)
 
   def load(
     first: tf.Tensor, places: tf.Tensor, indices: tf.Tensor
@@ -139,7 +153,7 @@ def view_batches(
     first = globally(first)
     block = first - first % block_size
     draws = crop.draw(
-      block_size, len(view_recipes), order.crop_seed(seed, block)
+      block_size, num_windows, order.crop_seed(seed, block + shift)
     )
     return cut(indices, tf.gather(draws, first - block + places))
 
@@ -221,13 +235,20 @@ def _divisor(number: int, largest: int) -> int:
   return max(d for d in range(1, largest + 1) if number % d == 0)
 
 
-def _check(
+def check(
   records: records_lib.ImageRecords,
   image_size: int,
   batch_size: int,
-  num_views: int,
-  share: Share,
+  view_type: type,
 ) -> None:
+  """Raises UsageError if the records do not suffice for batches of views.
+
+  Args:
+    records: images of the dataset.
+    image_size: height and width of a view, pixels.
+    batch_size: number of examples in a global batch, B.
+    view_type: type of `batches`.
+  """
   errors.require(
     image_size >= 2,
     f"image_size: got {image_size}; expected at least 2 px; raise IMAGE_SIZE",
@@ -242,12 +263,7 @@ def _check(
     f"batch_size: got {batch_size}, but there are only {records.num_examples}"
     f" {what}; lower BATCH_SIZE or use a dataset with more images",
   )
-  _check_examples(records, batch_size, num_views)
-  errors.require(
-    batch_size % share.count == 0,
-    f"batch_size: got {batch_size}, which {share.count} processes cannot"
-    " divide equally; change BATCH_SIZE to a multiple",
-  )
+  _check_examples(records, batch_size, len(batches.view_fields(view_type)))
 
 
 def _check_examples(

@@ -22,17 +22,32 @@ class View(NamedTuple):
   Attributes:
     crop: range of the random window.
     size: height and width of the view, pixels.
+    number: number of crops, in a dimension of their own; None for one crop
+      without it.
   """
 
   crop: crop_lib.CropRange
   size: int
+  number: int | None = None
+
+  @property
+  def num_windows(self) -> int:
+    """Number of windows to draw."""
+    return 1 if self.number is None else self.number
+
+
+def view_of(recipe: recipes.Recipe, image_size: int) -> View:
+  """Geometry of a recipe's views in a run with this image size."""
+  number = getattr(recipe, "number", None)  # Only of `multi_crop.MultiCrop`.
+  return View(recipe.crop, recipe.crop_size(image_size), number)
 
 
 class Loaded(NamedTuple):
   """The views of an example.
 
   Attributes:
-    crops: crop of each view, [..., size, size, 3] uint8, or its finished view.
+    crops: crop of each view, [..., size, size, 3] uint8, or [..., number, size,
+      size, 3] of several crops; or its finished view.
     index: [...] int64, number of the example.
   """
 
@@ -47,54 +62,60 @@ def view_loader(
 
   Args:
     source: source of the images.
-    views: V views. If an example has several images (P = V), view v is cropped
+    views: views. If an example has one image for each view, view v is cropped
       from image v, otherwise all views are cropped from its one image.
     portable: whether the function must run in other processes.
 
   Returns:
-    A function from examples ([n] int64) and draws ([n, V, ...], from
-    `crop.draw`) to a dataset of n `Loaded`. If an image cannot be used, the
-    dataset fails and has fewer elements.
+    A function from examples ([n] int64) and draws ([n, W, ...] for the W
+    windows of all views, from `crop.draw`) to a dataset of n `Loaded`. If an
+    image cannot be used, the dataset fails and has fewer elements.
   """
   places = source.num_places
-  # The views of each image: all of them, or one.
+  # The view of each window, and the windows of each image: all, or one view's.
+  view_numbers = [v for v, x in enumerate(views) for _ in range(x.num_windows)]
   shown = [
-    [v for v in range(len(views)) if v % places == p] for p in range(places)
+    [w for w, v in enumerate(view_numbers) if v % places == p]
+    for p in range(places)
   ]
-  sizes = [view.size for view in views]
+  ranges = [views[v].crop for v in view_numbers]
+  sizes = [views[v].size for v in view_numbers]
 
   # tf.functions, which are not traced again when used again.
   @tf.function(autograph=False)
-  def read(location: loading.Location):
-    encoded = source.read(location)
-    stored = decoding.stored_sides(encoded, portable=portable)
-    return encoded, stored, location.box
-
-  @tf.function(autograph=False)
   def draw(
-    encoded: tf.Tensor, stored: tf.Tensor, boxes: tf.Tensor, draws: tf.Tensor
+    locations: loading.Location, draws: tf.Tensor, indices: tf.Tensor
   ) -> tuple[tf.Tensor, ...]:
+    # One function for a chunk: TensorFlow fails in deterministic runs where it
+    # rewrites a mapped dataset that is batched before an Assert.
+    encoded = tf.map_fn(source.read, locations, fn_output_signature=tf.string)
+    stored = tf.map_fn(
+      lambda image: decoding.stored_sides(image, portable=portable),
+      encoded,
+      fn_output_signature=tf.int32,
+    )
     headers = decoding.headers(encoded, stored)
-    regions = loading.regions(boxes, headers.sides)
+    regions = loading.regions(locations.box, headers.sides)
     regions = tf.reshape(regions, [-1, places, 4])
-    outer, windows = [], [None] * len(views)
+    outer, windows = [], [None] * len(view_numbers)
     for place, numbers in enumerate(shown):
       drawn = crop_lib.random_windows(
         regions[:, place],
         tf.gather(draws, numbers, axis=1),
-        crops=[views[v].crop for v in numbers],
+        crops=[ranges[w] for w in numbers],
       )
       outer.append(crop_lib.enclosing_window(drawn))
       start = tf.pad(outer[-1][:, None, :2], [[0, 0], [0, 0], [0, 2]])
-      for v, window in zip(
+      for w, window in zip(
         numbers, tf.unstack(drawn - start, len(numbers), axis=1), strict=True
       ):
-        windows[v] = window
+        windows[w] = window
     return (
       tf.reshape(encoded, [-1, places]),
       tf.reshape(headers.orientation, [-1, places]),
       tf.stack(outer, axis=1),
       tf.stack(windows, axis=1),
+      indices,
     )
 
   @tf.function(autograph=False)
@@ -105,7 +126,7 @@ def view_loader(
     windows: tf.Tensor,
     index: tf.Tensor,
   ) -> Loaded:
-    crops = [None] * len(views)
+    crops = [None] * len(view_numbers)
     for place, numbers in enumerate(shown):
       image = decoding.decode_window(
         encoded[place], outer[place], turns[place], portable=portable
@@ -113,27 +134,34 @@ def view_loader(
       found = resize.resize_windows(
         image,
         tf.ensure_shape(tf.gather(windows, numbers), [len(numbers), 4]),
-        [sizes[v] for v in numbers],
+        [sizes[w] for w in numbers],
         portable=portable,
       )
-      for v, crop in zip(numbers, found, strict=True):
-        crops[v] = crop
-    return Loaded(tuple(crops), index)
+      for w, crop in zip(numbers, found, strict=True):
+        crops[w] = crop
+    return Loaded(_by_view(crops, views), index)
 
   def load(indices: tf.Tensor, draws: tf.Tensor) -> tf.data.Dataset:
-    dataset = tf.data.Dataset.from_tensor_slices(source.locate(indices))
-    # drop_remainder: after an error, images must not get other images' draws.
-    count = tf.size(indices, tf.int64)
-    dataset = dataset.map(read).batch(count * places, True)
-    dataset = dataset.map(
-      lambda encoded, stored, boxes: (
-        *draw(encoded, stored, boxes, draws),
-        indices,
-      )
-    )
-    return dataset.unbatch().map(cut)
+    chunk = (source.locate(indices), draws, indices)
+    return tf.data.Dataset.from_tensors(chunk).map(draw).unbatch().map(cut)
 
   return load
+
+
+def _by_view(
+  crops: Sequence[tf.Tensor], views: Sequence[View]
+) -> tuple[tf.Tensor, ...]:
+  """Stacks the crops of each view that has several."""
+  found, rest = [], list(crops)
+  for view in views:
+    mine, rest = rest[: view.num_windows], rest[view.num_windows :]
+    if view.number is None:
+      found += mine
+    elif mine:
+      found.append(tf.stack(mine))
+    else:
+      found.append(tf.zeros([0, view.size, view.size, 3], tf.uint8))
+  return tuple(found)
 
 
 def recipe_of_each_view(
@@ -141,18 +169,32 @@ def recipe_of_each_view(
 ) -> list[recipes.Recipe]:
   """Returns the recipes of a batch's views, in the order of its fields.
 
+  Of two recipes for a batch with `crops`, the second is that of the crops.
+
   Raises:
-    UsageError: the number of recipes is neither 1 nor the number of views.
+    UsageError: the number of recipes does not fit, or the recipe of `crops` is
+      that of a single view or the reverse.
   """
   fields = batches.view_fields(view_type)
   if hasattr(recipe, "finish"):
-    return [recipe] * len(fields)
+    found = [recipe] * len(fields)
+  elif len(recipe) == 2 and batches.CROPS in fields:
+    found = [recipe[field == batches.CROPS] for field in fields]
+  else:
+    found = list(recipe)
   errors.require(
-    len(recipe) == len(fields),
-    f"recipe: got {len(recipe)} recipes; expected one, or one for each of"
+    len(found) == len(fields),
+    f"recipe: got {len(found)} recipes; expected one, or one for each of"
     f" {', '.join(fields)}; change `recipe`.",
   )
-  return list(recipe)
+  for field, each in zip(fields, found, strict=True):
+    errors.require(
+      hasattr(each, "number") == (field == batches.CROPS),
+      f"recipe of `{field}`: got {type(each).__name__}; expected one of several"
+      " crops, such as multi_crop.crops(), for `crops` and for no other view;"
+      " change `recipe`.",
+    )
+  return found
 
 
 class Finisher:
@@ -184,42 +226,59 @@ class Finisher:
 
   def _function(self, recipe, compiled):
     @tf.function(autograph=False)
-    def finish(images, view_seed, offset):
+    def finish(images, view_seed, offset, batch_size):
       return recipe.finish(
         images,
         view_seed,
         offset=offset,
-        total=self._batch_size,
+        total=batch_size,
         compiled=compiled,
       )
 
     return finish
 
   def crops(
-    self, crops: Sequence[tf.Tensor], step: tf.Tensor, offset: tf.Tensor
+    self,
+    crops: Sequence[tf.Tensor],
+    step: tf.Tensor,
+    offset: tf.Tensor,
+    *,
+    batch_size: int | tf.Tensor | None = None,
   ) -> tuple[tf.Tensor, ...]:
     """Finishes crops of each view.
 
     Args:
-      crops: crops of each view, [n, size, size, 3] uint8: rows
-        offset..offset+n-1 of the global batch.
+      crops: crops of each view, [n, size, size, 3] uint8, or [n, number, size,
+        size, 3]: rows offset..offset+n-1 of the global batch.
       step: [] integer, training step.
       offset: [] integer, row of the first crop in the global batch.
+      batch_size: number of examples in this global batch; None for the
+        finisher's.
 
     Returns:
       The input of the encoder for each view.
     """
+    total = self._batch_size if batch_size is None else batch_size
     return tuple(
       self._functions[id(recipe)](
-        images, order.view_seed(self._seed, step, view), offset
+        images, order.view_seed(self._seed, step, view), offset, total
       )
       for view, (recipe, images) in enumerate(
         zip(self._recipes, crops, strict=True)
       )
     )
 
-  def batch(self, batch: Any, step: tf.Tensor, offset: tf.Tensor) -> Any:
+  def batch(
+    self,
+    batch: Any,
+    step: tf.Tensor,
+    offset: tf.Tensor,
+    *,
+    batch_size: int | tf.Tensor | None = None,
+  ) -> Any:
     """Finishes the views of a batch type of `batches`; see `crops`."""
     names = batches.view_fields(type(batch))
-    finished = self.crops([getattr(batch, n) for n in names], step, offset)
+    finished = self.crops(
+      [getattr(batch, n) for n in names], step, offset, batch_size=batch_size
+    )
     return batch._replace(**dict(zip(names, finished, strict=True)))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tf_ssl import errors
-from tf_ssl.invariance import firing, image_sets, score
+from tf_ssl.invariance import firing, image_sets, matched, score
 
 
 class ChanceScore(NamedTuple):
@@ -16,10 +16,12 @@ class ChanceScore(NamedTuple):
     scores: {K: percent}, mean over permutations.
     deviations: {K: percent}, standard deviation over permutations; 0 for one
       permutation.
+    matched: {K: percent}, mean of the matched scores, see `matched.at`.
   """
 
   scores: dict[int, float]
   deviations: dict[int, float]
+  matched: dict[int, float]
 
 
 def chance_score(
@@ -32,6 +34,7 @@ def chance_score(
   firing_fraction: float | None = None,
   permutations: int = 5,
   seed: int = 0,
+  subset_units: int | None = None,
 ) -> ChanceScore:
   """Score of the same features when images are assigned to sets at random.
 
@@ -51,6 +54,7 @@ def chance_score(
     permutations: number of permutations, at least 1. They share one pass over
       the features.
     seed: seed of the permutations.
+    subset_units: number of units of the matched scores; None for all.
 
   Raises:
     UsageError: an argument is out of range, see
@@ -79,14 +83,19 @@ def chance_score(
       groups,
       rule,
       top_k,
-    ).scores
+    )
     for i in range(permutations)
   ]
-  values = {k: [scores[k] for scores in found] for k in top_k}
+  width = features.shape[1]
+  compared = [matched.at(one, subset_units or width) for one in found]
+  values = {k: [one.scores[k] for one in found] for k in top_k}
   return ChanceScore(
     scores={k: float(np.mean(values[k])) for k in top_k},
     deviations={
       k: float(np.std(values[k], ddof=1)) if permutations > 1 else 0.0
       for k in top_k
+    },
+    matched={
+      k: float(np.mean([one.scores[k] for one in compared])) for k in top_k
     },
   )

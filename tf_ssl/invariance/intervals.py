@@ -36,6 +36,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tf_ssl import errors
+from tf_ssl.invariance import matched
 from tf_ssl.invariance import score as score_lib
 
 # Resampled values of one class held at once: 2**19 float32 are 2 MiB. Fewer
@@ -86,8 +87,25 @@ def intervals(
   Raises:
     UsageError: resamples or confidence are out of range, or there is one set.
   """
-  low, high = tails(resamples, confidence)
+  tails(resamples, confidence)
   drawn = replicates(score, resamples=resamples, seed=seed)
+  return of_replicates(score, drawn, confidence=confidence)
+
+
+def of_replicates(
+  score: score_lib.InvarianceScore,
+  drawn: dict[int, np.ndarray],
+  *,
+  confidence: float = 0.95,
+) -> dict[int, Interval]:
+  """`intervals` from the scores that `replicates` has drawn.
+
+  Args:
+    score: score of the model.
+    drawn: {K: [R] percent}, its replicates.
+    confidence: confidence level, between 0 and 1.
+  """
+  low, high = tails(2, confidence)
   return {
     k: _centered(score.scores[k], drawn[k], low, high, (0.0, 100.0))
     for k in score.scores
@@ -109,7 +127,8 @@ def differences(
 
   Args:
     score: score of the one model.
-    other: score of the other model; its number of units may differ.
+    other: score of the other model. If its number of units differs, match both
+      with `matched.at`: more units raise a score.
     resamples: number of resamples, R, at least 2.
     confidence: confidence level, between 0 and 1.
     seed: seed of the resamples.
@@ -121,10 +140,34 @@ def differences(
     UsageError: the two differ in sets, classes, variant, firing fraction or all
       K; resamples or confidence are out of range; or there is one set.
   """
-  low, high = tails(resamples, confidence)
+  tails(resamples, confidence)
   _check_pair(score, other)
-  drawn = replicates(score, resamples=resamples, seed=seed)
-  others = replicates(other, resamples=resamples, seed=seed)
+  drawn, others = (
+    replicates(one, resamples=resamples, seed=seed) for one in (score, other)
+  )
+  return differences_of_replicates(
+    score, other, drawn, others, confidence=confidence
+  )
+
+
+def differences_of_replicates(
+  score: score_lib.InvarianceScore,
+  other: score_lib.InvarianceScore,
+  drawn: dict[int, np.ndarray],
+  others: dict[int, np.ndarray],
+  *,
+  confidence: float = 0.95,
+) -> dict[int, Interval]:
+  """`differences` from the scores that `replicates` has drawn with one seed.
+
+  Args:
+    score: score of the one model.
+    other: score of the other model, on the same sets.
+    drawn: {K: [R] percent}, replicates of the one model.
+    others: {K: [R] percent}, replicates of the other model.
+    confidence: confidence level, between 0 and 1.
+  """
+  low, high = tails(2, confidence)
   return {
     k: _centered(
       score.scores[k] - other.scores[k],
@@ -161,6 +204,7 @@ def replicates(
   )
   number = score.sets.sets_of_class  # [C]
   measured = np.flatnonzero(number)
+  ranks = _ranks(score)
   if number.max() == 1:
     return _resampled_classes(score, resamples, seed)
 
@@ -171,7 +215,7 @@ def replicates(
     weights = np.random.default_rng([seed, c]).multinomial(
       number[c], np.full(number[c], 1 / number[c]), size=resamples
     )  # [R, sets of the class]
-    return _class_scores(score, c, weights)
+    return _class_scores(score, c, weights, ranks)
 
   total = {k: np.zeros(resamples) for k in score.scores}
   with futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
@@ -266,7 +310,10 @@ def _resampled_classes(
 
 
 def _class_scores(
-  score: score_lib.InvarianceScore, c: int, weights: np.ndarray
+  score: score_lib.InvarianceScore,
+  c: int,
+  weights: np.ndarray,
+  ranks: dict[int, np.ndarray | None],
 ) -> dict[int, np.ndarray]:
   """Top-K means of one class: weights [R, s] int -> {K: [R] percent}."""
   which = slice(None)
@@ -278,7 +325,7 @@ def _class_scores(
     )
     weights = weights[first]
   found = [
-    _top_means(invariances, tuple(score.scores))
+    _top_means(invariances, ranks)
     for invariances in _resampled(score, c, weights.astype(np.float32))
   ]
   return {
@@ -321,11 +368,24 @@ def _resampled(
     yield rate
 
 
+def _ranks(score: score_lib.InvarianceScore) -> dict[int, np.ndarray | None]:
+  """{K: weights of the best units in the score}; None for the mean of K."""
+  if score.subset_units is None:
+    return dict.fromkeys(score.scores)
+  width = len(score.rates)
+  return {
+    k: matched.weights(width, score.subset_units, k) for k in score.scores
+  }
+
+
 def _top_means(
-  values: np.ndarray, top_k: tuple[int, ...]
+  values: np.ndarray, ranks: dict[int, np.ndarray | None]
 ) -> dict[int, np.ndarray]:
-  """Means of the K largest of each row: [r, D] -> {K: [r] float64}."""
-  most, num_units = max(top_k), values.shape[1]
+  """Means of the best units: [r, D], weights by K -> {K: [r] float64}."""
+  most = max(
+    k if weights is None else len(weights) for k, weights in ranks.items()
+  )
+  num_units = values.shape[1]
   groups = _GROUPS * most
   if num_units >= 2 * groups:
     # The K-th largest of the maxima of groups of units is at most the K-th
@@ -343,4 +403,9 @@ def _top_means(
   place = values.shape[1] - most
   top = np.partition(values, place, axis=1)[:, place:]
   top = np.sort(top, axis=1)[:, ::-1]
-  return {k: top[:, :k].mean(axis=1, dtype=np.float64) for k in top_k}
+  return {
+    k: top[:, :k].mean(axis=1, dtype=np.float64)
+    if weights is None
+    else top[:, : len(weights)] @ weights
+    for k, weights in ranks.items()
+  }

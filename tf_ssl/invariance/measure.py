@@ -12,9 +12,21 @@ import numpy as np
 from tf_ssl import errors
 from tf_ssl.datasets.invariance_sets import invariance_sets
 from tf_ssl.features import store
+from tf_ssl.invariance import (
+  background,
+  cross_fitted,
+  decoding,
+  firing,
+  given_features,
+  image_sets,
+  matched,
+  measurement,
+  summary,
+  whole,
+  written_sets,
+)
 from tf_ssl.invariance import chance as chance_lib
 from tf_ssl.invariance import curve as curve_lib
-from tf_ssl.invariance import firing, image_sets, measurement, summary
 from tf_ssl.invariance import intervals as intervals_lib
 from tf_ssl.invariance import score as score_lib
 from tf_ssl.models import image_model
@@ -23,7 +35,7 @@ FEATURES_FOLDER = "features"
 
 
 def measure(
-  models: Sequence[image_model.ImageModel],
+  models: Sequence[image_model.ImageModel | given_features.GivenFeatures],
   settings: measurement.Measurement,
   output_dir: str,
   *,
@@ -37,7 +49,8 @@ def measure(
   with other settings of the score reuses them.
 
   Args:
-    models: models with different names.
+    models: models, and features that were computed elsewhere, with different
+      names.
     settings: sets and settings of the measurement.
     output_dir: path of the folder; created where missing.
     command: command line, for the report.
@@ -56,9 +69,10 @@ def measure(
   for label, data in zip(labels, settings.sets, strict=True):
     with _named(label, data):
       _check_sets(data, settings)
+  os.makedirs(output_dir, exist_ok=True)
   for model in models:
     say(model.description.text())
-  results = []
+  results, backgrounds = [], {}
   for number, (label, data) in enumerate(
     zip(labels, settings.sets, strict=True)
   ):
@@ -73,8 +87,10 @@ def measure(
         settings,
         label,
         data,
-        os.path.join(output_dir, FEATURES_FOLDER, name),
+        os.path.join(output_dir, FEATURES_FOLDER),
+        name,
         title,
+        backgrounds,
       )
     results.append(result)
     for line in summary.lines(result, settings):
@@ -135,25 +151,54 @@ def _on_sets(
   label: str,
   data: invariance_sets.InvarianceSets,
   folder: str,
+  name: str,
   title: str,
+  backgrounds: dict[tuple[str, int], store.Features],
 ) -> measurement.SetsResult:
-  """Extracts features and measures all models on one list of sets."""
+  """Extracts features and measures all models on one list of sets.
+
+  `backgrounds` are the features of backgrounds that earlier sets have in
+  common, by folder and size of the images; new ones are added.
+  """
   image_size = settings.image_size or data.image_size
-  features = store.extract(
+  features = given_features.extract(
     models,
     data.images,
-    folder,
+    os.path.join(folder, name),
+    prefix=written_sets.prefix(label),
     image_size=image_size,
     label=title,
     framing="whole",  # Images and crops are resized without further cropping.
     batch_size=settings.batch_size,
     max_skipped_fraction=settings.max_skipped_fraction,
   )
-  found = {}
+  behind = None
+  if data.backgrounds is not None:
+    key = (data.backgrounds.root, image_size)
+    if key not in backgrounds:
+      prefix = written_sets.background_prefix(len(backgrounds))
+      backgrounds[key] = given_features.extract(
+        models,
+        data.backgrounds,
+        os.path.join(folder, prefix),
+        prefix=prefix,
+        image_size=image_size,
+        label="backgrounds",
+        batch_size=settings.batch_size,
+        max_skipped_fraction=0,
+      )
+    behind = backgrounds[key].by_model
+  least = min(model.description.width for model in models)
+  found, drawn = {}, {}
   for model in models:
     try:
-      found[model.name] = _model_score(
-        features.by_model[model.name], data, features.index, settings
+      found[model.name], drawn[model.name] = _model_score(
+        features.by_model[model.name],
+        data,
+        features.index,
+        settings,
+        least,
+        None if behind is None else behind.get(model.name),
       )
     except errors.UsageError as error:
       raise errors.UsageError(f"model {model.name!r}: {error}") from error
@@ -166,7 +211,7 @@ def _on_sets(
     unreadable=features.skipped,
     features=features.by_model,
     models=found,
-    differences=_differences(found, settings),
+    differences=_differences(found, drawn, settings),
   )
 
 
@@ -175,7 +220,10 @@ def _model_score(
   data: invariance_sets.InvarianceSets,
   index: np.ndarray,
   settings: measurement.Measurement,
-) -> measurement.ModelScore:
+  subset_units: int,
+  backgrounds: np.ndarray | None = None,
+) -> tuple[measurement.ModelScore, dict[int, np.ndarray] | None]:
+  """Scores a model; the second value are replicates of its matched score."""
   sets, classes = data.sets[index], data.classes[index]
   how = {
     "top_k": tuple(settings.top_k),
@@ -185,13 +233,18 @@ def _model_score(
   score = score_lib.representation_invariance_score(
     features, sets, classes, **how
   )
-  intervals = None
+  resampling = {"resamples": settings.resamples, "seed": settings.seed}
+  confidence = settings.confidence
+  compared = matched.at(score, subset_units)
+  values = decoding.targets(data)
+  intervals = matched_intervals = drawn = None
   if len(score.sets.ids) > 1:
-    intervals = intervals_lib.intervals(
-      score,
-      resamples=settings.resamples,
-      confidence=settings.confidence,
-      seed=settings.seed,
+    drawn = intervals_lib.replicates(score, **resampling)
+    intervals = intervals_lib.of_replicates(score, drawn, confidence=confidence)
+    if compared is not score:
+      drawn = intervals_lib.replicates(compared, **resampling)
+    matched_intervals = intervals_lib.of_replicates(
+      compared, drawn, confidence=confidence
     )
   chance = chance_lib.chance_score(
     features,
@@ -200,6 +253,7 @@ def _model_score(
     **how,
     permutations=settings.permutations,
     seed=settings.seed,
+    subset_units=subset_units,
   )
   curve, chance_curve = (), ()
   ranges = measurement.curve_ranges(data)
@@ -213,23 +267,50 @@ def _model_score(
     chance_curve = curve_lib.invariance_curve(
       features, sets[deal], classes[deal], factor[deal], **how
     )
-  return measurement.ModelScore(score, intervals, chance, curve, chance_curve)
+  measured = measurement.ModelScore(
+    score=score,
+    intervals=intervals,
+    chance=chance,
+    curve=curve,
+    chance_curve=chance_curve,
+    matched=compared,
+    matched_intervals=matched_intervals,
+    cross_fitted=cross_fitted.cross_fitted(
+      score, confidence=confidence, **resampling
+    ),
+    whole=whole.whole(
+      features, score.sets, confidence=confidence, **resampling
+    ),
+    decoded=None
+    if values is None
+    else decoding.decode(
+      features, values[index], sets, confidence=confidence, **resampling
+    ),
+    background=None
+    if backgrounds is None
+    else background.share(
+      score, features, backgrounds, data.background_of[index]
+    ),
+  )
+  return measured, drawn
 
 
 def _differences(
-  found: dict[str, measurement.ModelScore], settings: measurement.Measurement
+  found: dict[str, measurement.ModelScore],
+  drawn: dict[str, dict[int, np.ndarray]],
+  settings: measurement.Measurement,
 ) -> list[measurement.Difference]:
   """Differences of all pairs of models; none with a single set."""
   return [
     measurement.Difference(
       one,
       other,
-      intervals_lib.differences(
-        found[one].score,
-        found[other].score,
-        resamples=settings.resamples,
+      intervals_lib.differences_of_replicates(
+        found[one].matched,
+        found[other].matched,
+        drawn[one],
+        drawn[other],
         confidence=settings.confidence,
-        seed=settings.seed,
       ),
     )
     for one, other in itertools.combinations(found, 2)

@@ -11,10 +11,12 @@ import numpy as np
 from tf_ssl import errors
 from tf_ssl.datasets.invariance_sets import invariance_sets, sets_manifest
 from tf_ssl.invariance import chance as chance_lib
+from tf_ssl.invariance import cross_fitted as cross_fitted_lib
 from tf_ssl.invariance import curve as curve_lib
-from tf_ssl.invariance import firing
+from tf_ssl.invariance import decoding, firing
 from tf_ssl.invariance import intervals as intervals_lib
 from tf_ssl.invariance import score as score_lib
+from tf_ssl.invariance import whole as whole_lib
 from tf_ssl.models import image_model
 
 _ANGLES = (10.0, 20.0, 30.0, 60.0, 90.0)
@@ -108,6 +110,15 @@ class ModelScore(NamedTuple):
     chance: chance level of the score.
     curve: scores over ranges of the factor; empty if images have no factor.
     chance_curve: chance level of each point of `curve`.
+    matched: the score at the width of the narrowest model, see `matched.at`.
+    matched_intervals: {K: Interval} of `matched`; None for a single set.
+    cross_fitted: score of units chosen on other sets; None if each class has
+      one set.
+    whole: invariance of all units together; None for a single set.
+    decoded: share of the factor that can be predicted; None if images have no
+      factor, or for fewer than 3 sets.
+    background: {K: percent of the score} that is left without the object, see
+      `background.share`; None if the backgrounds are unknown.
   """
 
   score: score_lib.InvarianceScore
@@ -115,10 +126,16 @@ class ModelScore(NamedTuple):
   chance: chance_lib.ChanceScore
   curve: Sequence[curve_lib.CurvePoint]
   chance_curve: Sequence[curve_lib.CurvePoint]
+  matched: score_lib.InvarianceScore
+  matched_intervals: dict[int, intervals_lib.Interval] | None
+  cross_fitted: cross_fitted_lib.CrossFitted | None
+  whole: whole_lib.Whole | None
+  decoded: decoding.Decoded | None
+  background: dict[int, float] | None
 
 
 class Difference(NamedTuple):
-  """How much more invariant one model is than another.
+  """How much more invariant one model is than another: matched scores.
 
   Attributes:
     model: name of the one model.

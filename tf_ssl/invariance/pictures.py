@@ -4,11 +4,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
-from PIL import Image
 
-from tf_ssl.datasets import records as records_lib
-from tf_ssl.input_pipeline import decoding, loading
+from tf_ssl.input_pipeline import thumbnails
 from tf_ssl.invariance import measurement, tables
 from tf_ssl.ops import jpeg
 from tf_ssl.reporting import charts
@@ -95,7 +92,9 @@ def strips(
     The caption and a JPEG data URI of each row.
   """
   wanted = np.unique(np.concatenate([row.rows for row in rows]))
-  small = _load(result.data.images, result.index[wanted])
+  small = thumbnails.thumbnails(
+    result.data.images, result.index[wanted], side=_SIDE
+  )
   place = {int(index): i for i, index in enumerate(wanted)}
   found = []
   for row in rows:
@@ -103,29 +102,3 @@ def strips(
     picture = jpeg.encode(charts.side_by_side(pictures), quality=_QUALITY)
     found.append((row.caption, charts.data_uri(picture, "image/jpeg")))
   return found
-
-
-def _load(
-  records: records_lib.ImageRecords, which: np.ndarray
-) -> list[np.ndarray]:
-  """Thumbnails of images as the models saw them: [side, side, 3] uint8 each.
-
-  They are decoded eagerly: tracing a graph would take longer for so few.
-  """
-  source = loading.Source(records)
-  pictures = []
-  for index in which:
-    location = loading.Location(
-      *(column[0] for column in source.locate(tf.constant([index])))
-    )
-    try:
-      image = decoding.decode_bytes(source.read(location).numpy())
-      y, x, h, w = loading.regions(
-        location.box[None], tf.constant([image.shape[:2]])
-      )[0].numpy()
-    except Exception:  # Gone or changed since its features were computed.
-      pictures.append(np.full([_SIDE, _SIDE, 3], 200, np.uint8))
-      continue
-    region = Image.fromarray(image[y : y + h, x : x + w])
-    pictures.append(np.asarray(region.resize([_SIDE, _SIDE])))
-  return pictures

@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from tf_ssl.invariance import charts as charts_lib
-from tf_ssl.invariance import measurement, pictures, summary, tables
+from tf_ssl.invariance import further, measurement, pictures, summary, tables
 from tf_ssl.ops import workdir
 from tf_ssl.reporting import charts, pages
 
@@ -58,6 +58,7 @@ def page(results: measurement.Results, drawn: dict[str, bytes]) -> str:
     settings=settings,
     percent=f"{settings.confidence * 100:g} %",
     k=min(settings.top_k),
+    columns=further.COLUMNS,
     chart=charts.data_uri(drawn[CHART_FILE]),
     curves=charts.data_uri(drawn[CURVES_FILE]) if CURVES_FILE in drawn else "",
     sets=[_section(result, settings) for result in results.sets],
@@ -93,6 +94,10 @@ def _section(
     "pictures": strips.pop(""),
     "units": strips,
     "scores": _scores(result, settings),
+    "further": {
+      name: [column.cell(found, k) for column in further.COLUMNS]
+      for name, found in result.models.items()
+    },
     "differences": [
       (
         summary.comparison(result.title, difference, k, confidence),
@@ -100,6 +105,9 @@ def _section(
       )
       for difference in result.differences
     ],
+    "ceiling": summary.CEILING_SENTENCE
+    if summary.at_ceiling(result, k)
+    else "",
     "exclusions": summary.exclusions(result),
     "unmeasured": [
       {

@@ -38,6 +38,8 @@ class InvarianceScore(NamedTuple):
     sets: sets and classes of the images. `sets.num_skipped` sets were too
       small; `sets.sets_of_class` is 0 for classes that had no others.
     firing: thresholds, and counts of firing images by set and unit.
+    subset_units: number of units in the subsets over which `scores` and
+      `class_scores` are means, see `matched.at`; None for all units at once.
   """
 
   scores: dict[int, float]
@@ -51,6 +53,7 @@ class InvarianceScore(NamedTuple):
   variant: str
   sets: image_sets.ImageSets
   firing: firing.Firing
+  subset_units: int | None = None
 
   @property
   def thresholds(self) -> np.ndarray:
@@ -197,7 +200,7 @@ def score(
       fired.below[0, rows] / groups.sizes[rows, np.newaxis],
     )
     invariance = _local_rate(rule.variant, *shares) / rates  # [D]
-    top_units[c] = _largest(invariance, most)
+    top_units[c] = largest(invariance, most)
     running = np.cumsum(invariance[top_units[c]])
     for k in top_k:
       means[k][c] = running[k - 1] / k
@@ -237,7 +240,7 @@ def _local_rate(
   return total / (np.count_nonzero(shares, axis=0) + 1e-20)
 
 
-def _largest(values: np.ndarray, count: int) -> np.ndarray:
+def largest(values: np.ndarray, count: int) -> np.ndarray:
   """Indices of the largest values, descending; the first of tied ones."""
   least = np.partition(values, len(values) - count)[len(values) - count]
   candidates = np.flatnonzero(values >= least)

@@ -4,10 +4,16 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from tf_ssl.invariance import image_sets, measurement
+from tf_ssl.invariance import further, image_sets, measurement
 from tf_ssl.ops import names
 
 _NAMES = 5  # Images named in one sentence.
+# Scores above it, in percent, leave no room for differences between models.
+CEILING = 90.0
+CEILING_SENTENCE = (
+  f"at the ceiling: every model scores {CEILING:g} or more, so this factor "
+  "tells nothing about them; untrained encoders may score as high"
+)
 _FULL = 100 - 1e-9  # 100 % but for rounding.
 
 
@@ -28,10 +34,47 @@ def lines(
       )
     text.append(f"{result.title}: {name}: {'; '.join(values)}")
   k = min(settings.top_k)
+  for name, found in result.models.items():
+    text.append(f"{result.title}: {name}: {further_scores(found, k)}")
   for difference in result.differences:
     text.append(comparison(result.title, difference, k, settings.confidence))
+  if at_ceiling(result, k):
+    text.append(f"{result.title}: {CEILING_SENTENCE}")
   text.extend(f"{result.title}: {line}" for line in exclusions(result))
   return text
+
+
+def at_ceiling(result: measurement.SetsResult, k: int) -> bool:
+  """Whether all models score so high that the factor does not tell them apart.
+
+  Args:
+    result: scores of the models on one list of sets.
+    k: number of units, K.
+  """
+  scores = [found.score.scores[k] for found in result.models.values()]
+  return min(scores) >= CEILING
+
+
+def further_scores(found: measurement.ModelScore, k: int) -> str:
+  """The scores beside the paper's at K, as far as they are defined."""
+  parts = []
+  if found.matched is not found.score:
+    units = found.matched.subset_units
+    parts.append(f"at {units} units {found.matched.scores[k]:.1f}")
+  if found.cross_fitted:
+    score, chance = found.cross_fitted.scores[k], found.cross_fitted.chance[k]
+    parts.append(f"cross-fitted {score:.1f}, chance {chance:.1f}")
+  if found.whole:
+    share = found.whole.reidentified.estimate
+    parts.append(f"correlation {found.whole.correlation:.2f}")
+    parts.append(
+      f"re-identified {share:.1f} %, chance {found.whole.chance:.1f}"
+    )
+  if found.decoded:
+    parts.append(f"R² {found.decoded.r2:.2f}: {further.verdict(found, k)}")
+  if found.background:
+    parts.append(f"background alone {found.background[k]:.0f} % of the score")
+  return "; ".join(parts) or "one set, no further scores"
 
 
 def comparison(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_ssl.invariance import measurement, summary
+from tf_ssl.invariance import further, measurement, summary
 from tf_ssl.ops import names, workdir
 from tf_ssl.reporting import schema, tables
 
@@ -67,9 +67,41 @@ def score_rows(results: measurement.Results) -> list[dict[str, Any]]:
             "variant": score.variant,
             "image_size": result.image_size,
             "dataset_sha256": result.digest,
+            **_further(found, k),
           }
         )
   return rows
+
+
+def _further(found: measurement.ModelScore, k: int) -> dict[str, Any]:
+  """Columns of the scores beside the paper's; None where undefined."""
+  interval = found.matched_intervals[k] if found.matched_intervals else None
+  fitted, whole, decoded = found.cross_fitted, found.whole, found.decoded
+  return {
+    "matched_units": found.matched.subset_units or len(found.score.rates),
+    "matched": found.matched.scores[k],
+    "matched_low": interval.low if interval else None,
+    "matched_high": interval.high if interval else None,
+    "matched_chance": found.chance.matched[k],
+    "cross_fitted": fitted.scores[k] if fitted else None,
+    "cross_fitted_low": fitted.intervals[k].low if fitted else None,
+    "cross_fitted_high": fitted.intervals[k].high if fitted else None,
+    "cross_fitted_chance": fitted.chance[k] if fitted else None,
+    "correlation": whole.correlation if whole else None,
+    "correlation_low": whole.correlation_low if whole else None,
+    "correlation_high": whole.correlation_high if whole else None,
+    "median_correlation": whole.median_correlation if whole else None,
+    "reidentified": whole.reidentified.estimate if whole else None,
+    "reidentified_low": whole.reidentified.low if whole else None,
+    "reidentified_high": whole.reidentified.high if whole else None,
+    "reidentified_chance": whole.chance if whole else None,
+    "decoded_r2": decoded.r2 if decoded else None,
+    "decoded_r2_low": decoded.low if decoded else None,
+    "decoded_r2_high": decoded.high if decoded else None,
+    "decoded_r2_permuted": decoded.permuted if decoded else None,
+    "verdict": further.verdict(found, k),
+    "background_share": found.background[k] if found.background else None,
+  }
 
 
 def as_json(results: measurement.Results) -> dict[str, Any]:
@@ -88,7 +120,7 @@ def as_json(results: measurement.Results) -> dict[str, Any]:
       "seed": settings.seed,
     },
     "models": [model._asdict() for model in results.models],
-    "sets": [_sets_json(result) for result in results.sets],
+    "sets": [_sets_json(result, settings) for result in results.sets],
     "scores": score_rows(results),
     "curves": list(_curves_json(results)),
     "differences": [
@@ -118,7 +150,9 @@ def most_invariant_units(found: measurement.ModelScore) -> np.ndarray:
   return np.lexsort([-found.score.unit_invariance.mean(axis=0), -best])
 
 
-def _sets_json(result: measurement.SetsResult) -> dict[str, Any]:
+def _sets_json(
+  result: measurement.SetsResult, settings: measurement.Measurement
+) -> dict[str, Any]:
   data = result.data
   return {
     "invariance": result.label,
@@ -129,6 +163,7 @@ def _sets_json(result: measurement.SetsResult) -> dict[str, Any]:
     "factor": data.factor_name,
     "factor_unit": data.factor_unit,
     "sha256": result.digest,
+    "at_ceiling": summary.at_ceiling(result, min(settings.top_k)),
     "exclusions": summary.exclusions(result),
     "skipped": {
       reason: {"count": len(who), "names": [*map(names.escaped, who[:_NAMES])]}

@@ -31,6 +31,31 @@ def contrastive_logits(
   return tf.concat([positive, negative], axis=1) / temperature
 
 
+def other_keys_logits(
+  queries: tf.Tensor,
+  all_keys: tf.Tensor,
+  rows: tf.Tensor,
+  *,
+  temperature: float,
+) -> tf.Tensor:
+  """Similarities of each query to the keys of the batch's other examples.
+
+  Args:
+    queries: [b, E], unit length, of this replica.
+    all_keys: [B, E], unit length, of the global batch.
+    rows: [b] integer, rows of the queries' own keys in `all_keys`.
+    temperature: divisor of the similarities.
+
+  Returns:
+    [b, B] float32; a query's own column holds -1e9.
+  """
+  queries = tf.cast(queries, tf.float32)
+  all_keys = tf.cast(all_keys, tf.float32)
+  similarity = tf.matmul(queries, all_keys, transpose_b=True)
+  itself = tf.one_hot(rows, tf.shape(all_keys)[0], _NEVER)
+  return similarity / temperature + itself
+
+
 def nt_xent_logits(
   queries: tf.Tensor,
   keys: tf.Tensor,
@@ -76,6 +101,37 @@ def nt_xent_logits(
   )
 
 
+def crop_logits(
+  crops: tf.Tensor,
+  positives: tf.Tensor,
+  views: tf.Tensor,
+  rows: tf.Tensor,
+  *,
+  temperature: float,
+) -> tuple[tf.Tensor, tf.Tensor]:
+  """Similarities of crops to full views of their own and of other images.
+
+  With `info_nce_of_each` they extend NT-Xent to small crops.
+
+  Args:
+    crops: [b, V, E], unit length, crops of this replica's images.
+    positives: [b, F, E], unit length, what each crop is compared with.
+    views: [S, B, E], S full views of each image of the global batch.
+    rows: [b] integer, rows of this replica's images in the global batch.
+    temperature: divisor of the similarities.
+
+  Returns:
+    Logits of the positives, [b, V, F], and of the negatives, [b, V, S·B]; of
+    these, the S views of the crop's own image hold -1e9.
+  """
+  count = tf.shape(views)[1]
+  others = tf.reshape(views, [-1, crops.shape[2]])  # [S·B, E]
+  itself = tf.tile(tf.one_hot(rows, count, _NEVER), [1, views.shape[0]])
+  positive = tf.matmul(crops, positives, transpose_b=True)
+  negative = tf.tensordot(crops, others, [[2], [1]])
+  return positive / temperature, negative / temperature + itself[:, None]
+
+
 def info_nce(logits: tf.Tensor) -> tf.Tensor:
   """Mean of -log softmax of column 0, by a float32 log-sum-exp.
 
@@ -87,6 +143,44 @@ def info_nce(logits: tf.Tensor) -> tf.Tensor:
   """
   logits = tf.cast(logits, tf.float32)
   return tf.reduce_mean(tf.reduce_logsumexp(logits, axis=1) - logits[:, 0])
+
+
+def info_nce_of_each(positives: tf.Tensor, negatives: tf.Tensor) -> tf.Tensor:
+  """InfoNCE of several positives, none of which competes with another.
+
+  Args:
+    positives: [..., P], logits of the positives.
+    negatives: [..., K], logits of the negatives that all P share.
+
+  Returns:
+    [] float32, mean over all positives of the -log softmax of one positive
+    among itself and the negatives; `info_nce` if P = 1.
+  """
+  positives = tf.cast(positives, tf.float32)
+  negatives = tf.cast(negatives, tf.float32)
+  others = tf.reduce_logsumexp(negatives, axis=-1, keepdims=True)
+  return tf.reduce_mean(tf.nn.softplus(others - positives))
+
+
+def only_written(
+  logits: tf.Tensor, written: tf.Tensor | None
+) -> tuple[tf.Tensor, tf.Tensor | float]:
+  """Leaves the negatives out of a loss that are not there yet.
+
+  Args:
+    logits: [..., K] of negatives.
+    written: [K] bool, negatives that are there; None for all.
+
+  Returns:
+    The logits, -1e9 for the others; and [] float32 to add to the loss:
+    log((K+1) / (n+1)) for n negatives. With it, equal similarities have the
+    loss log(K+1) for any n.
+  """
+  if written is None:
+    return logits, 0.0
+  count = tf.reduce_sum(tf.cast(written, tf.float32))
+  whole = float(logits.shape[-1] + 1)
+  return tf.where(written, logits, _NEVER), tf.math.log(whole / (count + 1.0))
 
 
 def contrastive_accuracy(logits: tf.Tensor) -> tf.Tensor:

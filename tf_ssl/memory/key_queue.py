@@ -15,16 +15,25 @@ class KeyQueue(tf.keras.layers.Layer):
   Attributes:
     keys: variable [K, E] float32, unit length.
     head: variable [] int64, row that is written next.
+    filled: variable [] int64, number of rows written so far, the first ones;
+      None unless the queue is warm.
   """
 
   def __init__(
-    self, length: int, embedding_size: int, *, seed: int = 0, name="queue"
+    self,
+    length: int,
+    embedding_size: int,
+    *,
+    warm: bool = False,
+    seed: int = 0,
+    name="queue",
   ):
     """Creates a queue of random rows.
 
     Args:
       length: K, at least 1.
       embedding_size: E.
+      warm: whether only keys serve as negatives, not the initial rows.
       seed: seed of the initial rows.
       name: name of the Keras layer.
 
@@ -47,12 +56,23 @@ class KeyQueue(tf.keras.layers.Layer):
     self.head = tf.Variable(
       0, dtype=tf.int64, trainable=False, aggregation=once, name="head"
     )
+    self.filled = None
+    if warm:
+      self.filled = tf.Variable(
+        0, dtype=tf.int64, trainable=False, aggregation=once, name="filled"
+      )
     self.built = True  # Never called, so Keras must not try to build it.
 
   @property
   def length(self) -> int:
     """K."""
     return self.keys.shape[0]
+
+  def written(self) -> tf.Tensor | None:
+    """Which rows are negatives, [K] bool; None for all of them."""
+    if self.filled is None:
+      return None
+    return tf.range(self.length, dtype=tf.int64) < self.filled
 
   def enqueue(self, keys: tf.Tensor) -> None:
     """Overwrites the oldest rows with the keys of all replicas.
@@ -67,6 +87,8 @@ class KeyQueue(tf.keras.layers.Layer):
     slots = (self.head + count - kept + tf.range(kept)) % self.length
     self.keys.scatter_update(tf.IndexedSlices(keys[count - kept :], slots))
     self.head.assign((self.head + count) % self.length)
+    if self.filled is not None:
+      self.filled.assign(tf.minimum(self.filled + count, self.length))
 
 
 def default_length(num_images: int, batch_size: int) -> int:

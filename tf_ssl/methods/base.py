@@ -69,6 +69,7 @@ class Contrast(NamedTuple):
     logits: [B, 1+K], the positive in column 0.
     to_remember: tensors without gradient for `on_train_step_end`, or None.
     features: [B, D] of the first view, for losses on top of this one.
+    embeddings: [B, E] of each view, for losses on top of this one.
     metrics: further numbers for the log by name, [] each.
   """
 
@@ -76,6 +77,7 @@ class Contrast(NamedTuple):
   logits: tf.Tensor
   to_remember: Any = None
   features: tf.Tensor | None = None
+  embeddings: tuple[tf.Tensor, ...] = ()
   metrics: Mapping[str, tf.Tensor] = types_lib.MappingProxyType({})
 
 

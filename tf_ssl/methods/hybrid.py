@@ -61,6 +61,7 @@ class Hybrid(base.ContrastiveModel):
   def compile(self, optimizer, **kwargs):
     super().compile(optimizer, **kwargs)
     self.contrastive.optimizer = self.optimizer  # For its step count.
+    self.contrastive.jit_compile = self.jit_compile
 
   def contrast(self, views: batches.LabeledPair, training: bool):
     """Both losses; without any label the supervised one is 0."""

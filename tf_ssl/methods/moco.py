@@ -47,6 +47,7 @@ class MoCo(base.ContrastiveModel):
     momentum: float = 0.999,
     temperature: float = 0.07,
     symmetric: bool = False,
+    batch_size: int | None = None,
     seed: int = 0,
     name: str = "moco",
   ):
@@ -63,6 +64,9 @@ class MoCo(base.ContrastiveModel):
       temperature: divisor of the similarities, above 0.
       symmetric: whether to add the loss with exchanged views, and to queue the
         keys of both, as in MoCo's CIFAR-10 notebook.
+      batch_size: global batch size, if the keys of a batch's other examples are
+        negatives, too (as in MoCo v3, Chen et al. 2021); None for the queue
+        alone.
       seed: seed of the permutations of shuffling BN.
       name: name of the Keras model.
 
@@ -82,9 +86,32 @@ class MoCo(base.ContrastiveModel):
     self.momentum = momentum
     self.temperature = temperature
     self.symmetric = symmetric
+    self.batch_size = batch_size
     self.seed = seed
     momentum_memory.copy_weights(encoder, key_encoder)
     momentum_memory.copy_weights(projection_head, key_projection_head)
+
+  @classmethod
+  def like(cls, plain: "MoCo", **options) -> "MoCo":
+    """Creates a MoCo of this class with the parts and settings of another.
+
+    Args:
+      plain: MoCo whose encoders, heads and queue are used, not copied.
+      **options: further arguments of this class.
+    """
+    return cls(
+      plain.encoder,
+      plain.projection_head,
+      plain.key_encoder,
+      plain.key_projection_head,
+      plain.queue,
+      momentum=plain.momentum,
+      temperature=plain.temperature,
+      symmetric=plain.symmetric,
+      batch_size=plain.batch_size,
+      seed=plain.seed,
+      **options,
+    )
 
   def embed_keys(self, images, training=None):
     """Keys of images: [B, H, W, 3] -> [B, E], unit length, no gradient.
@@ -94,7 +121,9 @@ class MoCo(base.ContrastiveModel):
     """
     if training:
       seed = tf.stack([self.seed, tf.cast(self.optimizer.iterations, tf.int32)])
-      images, permutation = cross_replica.shuffle(images, seed=seed)
+      images, permutation = cross_replica.shuffle(
+        images, seed=seed, compiled=bool(self.jit_compile)
+      )
     features = self.key_encoder(images, training=training)
     keys = self.key_projection_head(features, training=training)
     keys = tf.math.l2_normalize(tf.cast(keys, tf.float32), axis=1)
@@ -121,7 +150,21 @@ class MoCo(base.ContrastiveModel):
     logits = info_nce.contrastive_logits(
       queries, keys, self.queue.keys, temperature=self.temperature
     )
+    written = self.queue.written()
+    if written is not None:
+      negatives, missing = info_nce.only_written(logits[:, 1:], written)
+      logits = tf.concat([logits[:, :1], negatives], axis=1)
+    if self.batch_size is not None:
+      others = info_nce.other_keys_logits(
+        queries,
+        cross_replica.gather(keys),
+        cross_replica.rows_of(keys),
+        temperature=self.temperature,
+      )
+      logits = tf.concat([logits, others], axis=1)  # [B, 1+K+B]
     loss = info_nce.info_nce(logits)
+    if written is not None:
+      loss += missing
     return base.Contrast(loss, logits, to_remember=keys, features=features)
 
   def on_train_step_begin(self) -> None:
@@ -138,8 +181,9 @@ class MoCo(base.ContrastiveModel):
 
   @property
   def chance_loss(self) -> float:
-    """log(K + 1), twice if symmetric: the loss of equal similarities."""
-    return math.log(self.queue.length + 1) * (2 if self.symmetric else 1)
+    """Log of 1 + negatives, twice if symmetric: of equal similarities."""
+    negatives = self.queue.length + (self.batch_size or 1) - 1
+    return math.log(negatives + 1) * (2 if self.symmetric else 1)
 
   @property
   def checkpoint_roots(self):
@@ -160,6 +204,8 @@ def build_moco(
   momentum: float = 0.999,
   temperature: float = 0.2,
   symmetric: bool = False,
+  warm_queue: bool = False,
+  batch_negatives: bool = False,
 ) -> MoCo:
   """Builds MoCo for a run, as `Pretraining.method` does.
 
@@ -171,6 +217,13 @@ def build_moco(
     momentum: momentum of the key encoder, 0..1.
     temperature: divisor of the similarities, above 0. Default: MoCo v2's.
     symmetric: whether to add the loss with exchanged views.
+    warm_queue: whether the random rows that the queue starts with are left out,
+      so that until it is full there are fewer negatives, and none in the first
+      step, which has no gradient. The chance level of the loss stays log(K+1),
+      that of the contrastive accuracy is higher until then.
+    batch_negatives: whether the keys of a batch's other examples are negatives,
+      too. While an encoder changes fast, all keys in a queue are older than a
+      query's own, and age tells them apart; these are not.
 
   Raises:
     UsageError: an argument is out of range, or the queue is not smaller than
@@ -191,10 +244,14 @@ def build_moco(
     *query_side,
     *key_side,
     key_queue.KeyQueue(
-      queue_size, query_side[1].embedding_size, seed=setup.seed
+      queue_size,
+      query_side[1].embedding_size,
+      warm=warm_queue,
+      seed=setup.seed,
     ),
     momentum=momentum,
     temperature=temperature,
     symmetric=symmetric,
+    batch_size=setup.batch_size if batch_negatives else None,
     seed=setup.seed,
   )

@@ -21,7 +21,7 @@ class ToRemember(NamedTuple):
   Attributes:
     index: [B] int64, rows of the bank.
     embeddings: [B, E], embeddings of the images.
-    log_normalizers: [Q], log Z, one for each embedding of an example.
+    log_normalizers: [S], log Z, one for each kind of embedding.
   """
 
   index: tf.Tensor
@@ -37,7 +37,7 @@ class Npid(base.ContrastiveModel):
   """
 
   view_type = batches.IndexedImage
-  _embeddings_per_example = 1
+  _kinds_of_embeddings = 1  # S
 
   def __init__(
     self,
@@ -91,10 +91,10 @@ class Npid(base.ContrastiveModel):
     self.temperature = temperature
     self.bank_momentum = bank_momentum
     self.loss_kind = loss
-    self._batch_size = batch_size
-    self._seed = seed
+    self.batch_size = batch_size
+    self.seed = seed
     self.log_normalizers = tf.Variable(
-      [float("nan")] * self._embeddings_per_example,  # Until the first batch.
+      [float("nan")] * self._kinds_of_embeddings,  # Until the first batch.
       trainable=False,
       aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
       name="log_normalizers",
@@ -105,7 +105,7 @@ class Npid(base.ContrastiveModel):
     features = self.encoder(views.image, training=training)
     embeddings = self.project(features, training=training)  # [B, E]
     losses, logits, normalizers = self.compare(
-      embeddings[:, None], views.index, training
+      [embeddings[:, None]], views.index, training
     )
     return base.Contrast(
       losses[0],
@@ -115,33 +115,39 @@ class Npid(base.ContrastiveModel):
     )
 
   def compare(
-    self, embeddings: tf.Tensor, index: tf.Tensor, training: bool
+    self, kinds: Sequence[tf.Tensor], index: tf.Tensor, training: bool
   ) -> tuple[Sequence[tf.Tensor], tf.Tensor, tf.Tensor]:
-    """Compares Q embeddings of each example with the bank.
+    """Compares all embeddings of each example with the bank.
 
     Args:
-      embeddings: [B, Q, E], unit length.
+      kinds: kinds of embeddings, such as those of images and of patches; of
+        each kind one or several for an example, [B, Q, E], unit length.
       index: [B] int64, the examples' own rows.
       training: whether the negatives depend on the step; otherwise they are
         those of step 0.
 
     Returns:
-      Q losses, [] each; logits [B, Q, 1+M]; log Z, [Q].
+      Loss of each kind, []; logits [B, ΣQ, 1+M] of all, in this order; log Z,
+      [S].
     """
+    embeddings = tf.concat(kinds, axis=1)  # [B, ΣQ, E]
     own = self.bank.read(index)  # [B, E]
     positive = tf.reduce_sum(embeddings * own[:, None], axis=2, keepdims=True)
     step = self.optimizer.iterations if training else 0
     rows = cross_replica.rows_of(index)
-    examples = tf.cast(step, tf.int64) * self._batch_size
+    examples = tf.cast(step, tf.int64) * self.batch_size
     negative = self.bank.negative_similarities(
       embeddings,
       index,
       examples + tf.cast(rows, tf.int64),
       count=self.num_negatives,
-      seed=self._seed,
-    )  # [B, Q, M]
+      seed=self.seed,
+    )  # [B, ΣQ, M]
     logits = tf.concat([positive, negative], axis=2) / self.temperature
-    sides = tf.unstack(logits, self._embeddings_per_example, axis=1)
+    sides = [
+      tf.reshape(side, [-1, logits.shape[2]])  # [B·Q, 1+M]
+      for side in tf.split(logits, [kind.shape[1] for kind in kinds], axis=1)
+    ]
     if self.loss_kind == "info_nce":
       losses = [info_nce.info_nce(side) for side in sides]
       return losses, logits, tf.identity(self.log_normalizers)
@@ -149,13 +155,18 @@ class Npid(base.ContrastiveModel):
     normalizers = self._normalizers(sides, count)
     losses = [
       nce.nce(side, log_z, num_images=count)
-      for side, log_z in zip(sides, tf.unstack(normalizers), strict=True)
+      for side, log_z in zip(
+        sides, tf.unstack(normalizers)[: len(sides)], strict=True
+      )
     ]
     return losses, logits, normalizers
 
   def _normalizers(self, sides, count):
-    """[Q], log Z of the first batch of the run, which may be this one."""
-    known = tf.identity(self.log_normalizers)
+    """[S], log Z of the first batch of the run, which may be this one."""
+    known, rest = tf.split(
+      tf.identity(self.log_normalizers),
+      [len(sides), self._kinds_of_embeddings - len(sides)],
+    )  # The rest: of kinds that this batch has none of.
     is_first = tf.math.is_nan(known[0])
 
     def estimate():
@@ -164,7 +175,8 @@ class Npid(base.ContrastiveModel):
     # Replicas average Z, not log Z.
     here = tf.cond(is_first, estimate, lambda: known)
     everywhere = tf.math.log(cross_replica.mean(tf.exp(here)))
-    return tf.stop_gradient(tf.where(is_first, everywhere, known))
+    found = tf.where(is_first, everywhere, known)
+    return tf.stop_gradient(tf.concat([found, rest], axis=0))
 
   def on_train_step_end(self, to_remember: ToRemember) -> None:
     """Writes the rows of the images, after they were read."""

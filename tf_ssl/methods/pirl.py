@@ -38,7 +38,7 @@ class Pirl(npid.Npid):
   """
 
   view_type = batches.JigsawPair
-  _embeddings_per_example = 2
+  _kinds_of_embeddings = 2
 
   def __init__(
     self,
@@ -72,6 +72,29 @@ class Pirl(npid.Npid):
     self.jigsaw_head = jigsaw_head
     self.weight = weight
 
+  @classmethod
+  def like(cls, plain: "Pirl", **options) -> "Pirl":
+    """Creates a PIRL of this class with the parts and settings of another.
+
+    Args:
+      plain: PIRL whose encoder, heads and bank are used, not copied.
+      **options: further arguments of this class.
+    """
+    return cls(
+      plain.encoder,
+      plain.projection_head,
+      plain.jigsaw_head,
+      plain.bank,
+      weight=plain.weight,
+      num_negatives=plain.num_negatives,
+      temperature=plain.temperature,
+      bank_momentum=plain.bank_momentum,
+      loss=plain.loss_kind,
+      batch_size=plain.batch_size,
+      seed=plain.seed,
+      **options,
+    )
+
   def embed_patches(self, patches, training=None):
     """Embeddings of patches: [B, P, h, w, 3] -> [B, E], unit length."""
     count = patches.shape[1]
@@ -85,18 +108,30 @@ class Pirl(npid.Npid):
     self, views: batches.JigsawPair, training: bool
   ) -> base.Contrast:
     """Patches and image against the bank; `logits` are the patches'."""
+    return self._contrast(views, [], training)[0]
+
+  def _contrast(self, views, further, training):
+    """Returns `Contrast` without, and the losses of, further embeddings.
+
+    Args:
+      views: batch with `image`, `patches` and `index`.
+      further: kinds of embeddings for `compare`.
+      training: whether batch norm uses and updates batch statistics.
+    """
     features = self.encoder(views.image, training=training)
     of_image = self.project(features, training=training)  # [B, E]
     of_patches = self.embed_patches(views.patches, training=training)
-    (patch_loss, image_loss), logits, normalizers = self.compare(
-      tf.stack([of_patches, of_image], axis=1), views.index, training
+    kinds = [of_patches[:, None], of_image[:, None], *further]
+    (patch_loss, image_loss, *further_losses), logits, normalizers = (
+      self.compare(kinds, views.index, training)
     )
-    return base.Contrast(
+    contrast = base.Contrast(
       self.weight * patch_loss + (1.0 - self.weight) * image_loss,
       logits[:, 0],
       to_remember=npid.ToRemember(views.index, of_image, normalizers),
       features=features,
     )
+    return contrast, further_losses
 
   @property
   def learned_variables(self):

@@ -94,17 +94,6 @@ def build_region_track_moco(
     frame_weight: weight of the loss of frames.
     track_weight: weight of the loss of regions.
   """
-  plain = moco(setup)
-  return RegionTrackMoCo(
-    plain.encoder,
-    plain.projection_head,
-    plain.key_encoder,
-    plain.key_projection_head,
-    plain.queue,
-    momentum=plain.momentum,
-    temperature=plain.temperature,
-    symmetric=plain.symmetric,
-    seed=plain.seed,
-    frame_weight=frame_weight,
-    track_weight=track_weight,
+  return RegionTrackMoCo.like(
+    moco(setup), frame_weight=frame_weight, track_weight=track_weight
   )

@@ -37,6 +37,21 @@ class SimClr(base.ContrastiveModel):
     base.check_temperature(temperature)
     self.temperature = temperature
 
+  @classmethod
+  def like(cls, plain: "SimClr", **options) -> "SimClr":
+    """Creates a SimCLR of this class with the parts and settings of another.
+
+    Args:
+      plain: SimCLR whose encoder and head are used, not copied.
+      **options: further arguments of this class.
+    """
+    return cls(
+      plain.encoder,
+      plain.projection_head,
+      temperature=plain.temperature,
+      **options,
+    )
+
   def embed_both(self, views, training):
     """Embeds both views in one call, over which batch norm averages.
 
@@ -63,7 +78,12 @@ class SimClr(base.ContrastiveModel):
       cross_replica.rows_of(queries),
       temperature=self.temperature,
     )
-    return base.Contrast(info_nce.info_nce(logits), logits, features=features)
+    return base.Contrast(
+      info_nce.info_nce(logits),
+      logits,
+      features=features,
+      embeddings=(queries, keys),
+    )
 
 
 def build_simclr(

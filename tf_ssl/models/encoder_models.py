@@ -56,6 +56,7 @@ def of_encoder(
     digest=digest,
     preprocessing="imagenet",
     preprocessing_chosen="what this project's encoders are trained with",
+    preprocessing_is_known=True,
     network=lambda: reader.Network(
       features, endpoints, encoder.variables, encoder.trainable_variables
     ),
@@ -114,4 +115,5 @@ def pixels(*, layer: str | None = None) -> reader.Reader:
     digest=f"pixels-{_PIXELS_SIZE}",
     preprocessing="0..255",
     preprocessing_chosen="none is needed",
+    preprocessing_is_known=True,
   )

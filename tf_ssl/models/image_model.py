@@ -26,6 +26,8 @@ class Description(NamedTuple):
     layer_chosen: reason for this layer.
     preprocessing: name of the preprocessing of images.
     preprocessing_chosen: reason for this preprocessing.
+    preprocessing_check: fit of the preprocessing to what the model
+      remembers of its training, or "" if that was not checked.
     image_size: [height, width] in px that images are resized to; None to keep
       their size.
     batch_size: number of images that the model requires; None for any.
@@ -41,6 +43,7 @@ class Description(NamedTuple):
   layer_chosen: str
   preprocessing: str
   preprocessing_chosen: str
+  preprocessing_check: str
   image_size: list[int] | None
   batch_size: int | None
   width: int
@@ -53,11 +56,12 @@ class Description(NamedTuple):
     if self.image_size is not None:
       size = "; images resized to {}x{} px".format(*reversed(self.image_size))
     note = f"; {self.note}" if self.note else ""
+    check = f"; {self.preprocessing_check}" if self.preprocessing_check else ""
     return (
       f"{self.name}: {self.kind} {names.escaped(self.path)}; "
       f"layer {self.layer} ({self.layer_chosen}), {self.width} units{note}; "
       f"preprocessing {self.preprocessing} "
-      f"({self.preprocessing_chosen}){size}; digest {self.digest[:12]}"
+      f"({self.preprocessing_chosen}{check}){size}; digest {self.digest[:12]}"
     )
 
 
@@ -252,6 +256,7 @@ def describe(
     layer_chosen=reader.layer_chosen,
     preprocessing=preparation.preprocessing,
     preprocessing_chosen=preparation.chosen,
+    preprocessing_check=reader.preprocessing_check,
     image_size=None if size is None else list(size),
     batch_size=reader.batch_size,
     width=width,

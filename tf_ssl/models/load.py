@@ -16,8 +16,10 @@ from tf_ssl.models import (
   keras_file,
   keras_models,
   onnx_models,
+  preprocessing_check,
   reader,
   saved_models,
+  torch_models,
 )
 from tf_ssl.models import preprocessing as preprocessing_lib
 from tf_ssl.ops import names as names_lib
@@ -25,7 +27,8 @@ from tf_ssl.ops import names as names_lib
 KINDS = (
   "a folder with a SavedModel, a .keras, .h5 or .onnx file, a run of tf_ssl or "
   "one of its checkpoints, keras.applications:ResNet50[:imagenet|:random|"
-  ":FILE.h5], random:resnet50[:SEED], or pixels"
+  ":FILE.h5], random:resnet50[:SEED], pixels, or a PyTorch model: "
+  f"{torch_models.FORMS}"
 )
 
 
@@ -35,6 +38,8 @@ def load_model(
   layer: str | None = None,
   preprocessing: str | None = None,
   image_size: int | None = None,
+  check_preprocessing: bool = False,
+  torch_python: str | None = None,
   restore_run: Callable[[str], tf.keras.Model] | None = None,
 ) -> image_model.ImageModel:
   """Loads a model without running Python code from its file.
@@ -44,13 +49,16 @@ def load_model(
       "keras.applications:ResNet50", followed by ":imagenet" (the default,
       downloaded once), ":random" or ":FILE.h5"; "random:resnet50" or
       "random:resnet50:SEED", an untrained encoder; "pixels", the image resized
-      to 16x16 px.
+      to 16x16 px; or a PyTorch model, see `torch_models.read`.
     layer: layer to read, by the file's own names; None chooses the input of
       the classifier.
     preprocessing: name in `preprocessing.BY_NAME`; overrides the file, and is
       required if the file does not specify it.
     image_size: side in px of the square that images are resized to; None keeps
       their size, or resizes to the only size that the model accepts.
+    check_preprocessing: whether to verify the preprocessing, or to find it if
+      the file does not specify it; see `preprocessing_check.checked`.
+    torch_python: path of a Python with PyTorch, as in `torch_models.read`.
     restore_run: path of a run's directory, or of a checkpoint in it -> the
       run's encoder with its weights. An argument because `models` does not
       know how methods are built.
@@ -65,7 +73,13 @@ def load_model(
   name, path = split(spec)
   if preprocessing is not None:
     preprocessing_lib.by_name(preprocessing)  # Fails before anything is loaded.
-  found = read(path, layer=layer, restore_run=restore_run)
+  found = read(
+    path, layer=layer, torch_python=torch_python, restore_run=restore_run
+  )
+  if check_preprocessing:
+    found = preprocessing_check.checked(
+      found, name=name, preprocessing=preprocessing, image_size=image_size
+    )
   return image_model.ImageModel(
     name,
     found,
@@ -81,20 +95,25 @@ def load_models(
   layer: Sequence[str] = (),
   preprocessing: Sequence[str] = (),
   image_size: int | None = None,
+  check_preprocessing: bool = False,
+  torch_python: str | None = None,
   restore_run: Callable[[str], tf.keras.Model] | None = None,
 ) -> list[image_model.ImageModel]:
   """Loads several models with distinct names.
 
   Args:
     specs: "NAME=PATH" or "PATH" of each model, as in `load_model`.
-    layer: layers to read: "LAYER" for all models, "NAME=LAYER" for one.
+    layer: layers to read: "LAYER" for all models, "NAME=LAYER" for one. Several
+      layers of a model, "LAYER,LAYER", become one model each, NAME LAYER.
     preprocessing: names in `preprocessing.BY_NAME`: "VALUE" for all models,
       "NAME=VALUE" for one.
     image_size: side in px that images are resized to, as in `load_model`.
+    check_preprocessing: whether to verify it, as in `load_model`.
+    torch_python: path of a Python with PyTorch, as in `torch_models.read`.
     restore_run: restores the encoder of a run, as in `load_model`.
 
   Returns:
-    The models in the order of `specs`.
+    The models in the order of `specs` and of their layers.
 
   Raises:
     UsageError: no model, two models with one name, an option for an unknown
@@ -104,15 +123,23 @@ def load_models(
   check_names(names)
   layers = _per_model("layer", layer, names)
   preprocessings = _per_model("preprocessing", preprocessing, names)
+  specs = [
+    (name, spec, None if layers[name] is None else one)
+    for spec, name in zip(specs, names, strict=True)
+    for one in (layers[name] or "").split(",")
+  ]
+  several = [name for name, _, _ in specs]
   return [
     load_model(
-      spec,
-      layer=layers[name],
+      f"{name} {one}={split(spec)[1]}" if several.count(name) > 1 else spec,
+      layer=one,
       preprocessing=preprocessings[name],
       image_size=image_size,
+      check_preprocessing=check_preprocessing,
+      torch_python=torch_python,
       restore_run=restore_run,
     )
-    for spec, name in zip(specs, names, strict=True)
+    for name, spec, one in specs
   ]
 
 
@@ -135,13 +162,16 @@ def split(spec: str) -> tuple[str, str]:
     )
     return names_lib.escaped(name), path
   stem = os.path.basename(os.path.normpath(spec))
-  return names_lib.escaped(re.sub(r"\.(keras|h5|hdf5|onnx)$", "", stem)), spec
+  return names_lib.escaped(
+    re.sub(r"\.(keras|h5|hdf5|onnx|pt|pt2)$", "", stem)
+  ), spec
 
 
 def read(
   path: str,
   *,
   layer: str | None = None,
+  torch_python: str | None = None,
   restore_run: Callable[[str], tf.keras.Model] | None = None,
 ) -> reader.Reader:
   """Reads a model of any kind; arguments and errors as in `load_model`."""
@@ -155,6 +185,8 @@ def read(
     return encoder_models.untrained(rest, layer=layer)
   if path == "pixels" and not os.path.exists(path):
     return encoder_models.pixels(layer=layer)
+  if torch_models.is_spec(path):
+    return torch_models.read(path, layer=layer, python=torch_python)
   if os.path.isfile(os.path.join(path, saved_models.MODEL_FILE)):
     return saved_models.read(path, layer=layer)
   suffix = os.path.splitext(path)[1].lower()
@@ -178,6 +210,11 @@ def read(
     hint = (
       f". Weights become a model with tools.import_weights --weights={path} "
       "--output=FOLDER; then give the folder"
+    )
+  if os.path.isfile(path) and suffix in torch_models.SUFFIXES:
+    hint += (
+      ". A program that TorchScript or torch.export saved, and whose source you"
+      f" trust, is torchscript:{path} or torch_export:{path}"
     )
   raise errors.UsageError(f"model {path} {problem}; expected {KINDS}{hint}")
 

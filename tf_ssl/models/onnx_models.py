@@ -2,13 +2,13 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from tf_ssl import errors
-from tf_ssl.models import reader
+from tf_ssl.models import batch_norms, reader
 
 _POOLING = ("GlobalAveragePool", "GlobalMaxPool", "ReduceMean")
 _DENSE = ("Gemm", "MatMul")
@@ -101,6 +101,11 @@ def read(path: str, *, layer: str | None = None) -> reader.Reader:
     batch_size=batch if isinstance(batch, int) and batch > 0 else None,
     channels_first=first,
     is_numpy=True,
+    batch_norms=lambda: _batch_norms(
+      path,
+      lambda images: {image.name: _as_input(images, first, dtype)},
+      batch if isinstance(batch, int) and batch > 0 else None,
+    ),
     **_preprocessing(session, dtype),
   )
 
@@ -161,6 +166,82 @@ def choose_tensor(
       "added; set `layer` to output, or export the model with that tensor as "
       "an output"
     ) from error
+
+
+def _batch_norms(
+  path: str,
+  as_feeds: Callable[[np.ndarray], dict[str, np.ndarray]],
+  batch_size: int | None,
+) -> batch_norms.BatchNorms | None:
+  """The first batch-norm layers; None without any, or without `onnx`.
+
+  Args:
+    path: path of a file that can be read.
+    as_feeds: preprocessed images [B, H, W, 3] -> inputs of the graph by name.
+    batch_size: number of images that the graph requires; None for any.
+  """
+  try:
+    import onnx
+  except ImportError:
+    return None
+  import onnxruntime
+
+  with _reading(path):
+    model = onnx.load(path)
+  graph = model.graph
+  constants = {tensor.name: tensor for tensor in graph.initializer}
+  nodes = [
+    node
+    for node in graph.node
+    if node.op_type == "BatchNormalization"
+    and {*node.input[3:5]} <= {*constants}
+  ][: batch_norms.NUM_LAYERS]
+  if not nodes:
+    return None
+  remembered = [
+    batch_norms.Moments(
+      *(
+        onnx.numpy_helper.to_array(constants[name]).astype(np.float64)
+        for name in node.input[3:5]
+      )
+    )
+    for node in nodes
+  ]
+  # Only what these layers need runs, and it has no layer to fuse them with.
+  needed = _needed_for(graph, [node.input[0] for node in nodes])
+  outputs = [f"tf_ssl/{i}" for i in range(len(nodes))]
+  needed += [
+    onnx.helper.make_node("Identity", [node.input[0]], [output])
+    for node, output in zip(nodes, outputs, strict=True)
+  ]
+  del graph.node[:], graph.output[:]
+  graph.node.extend(needed)
+  graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)
+  options = onnxruntime.SessionOptions()
+  options.log_severity_level = 4
+  session = onnxruntime.InferenceSession(
+    model.SerializeToString(),
+    options,
+    providers=onnxruntime.get_available_providers(),
+  )
+
+  def measure(images: np.ndarray) -> list[batch_norms.Moments]:
+    return [
+      batch_norms.moments(maps, axis=1)
+      for maps in session.run(outputs, as_feeds(images))
+    ]
+
+  return batch_norms.BatchNorms(remembered, measure, batch_size)
+
+
+def _needed_for(graph: Any, tensors: Iterable[str]) -> list[Any]:
+  """The nodes that tensors depend on, in the order of the graph."""
+  wanted, needed = set(tensors), []
+  for node in reversed(graph.node):  # ONNX' graphs are sorted.
+    if wanted & {*node.output}:
+      wanted |= {*node.input}
+      needed.append(node)
+  return needed[::-1]
 
 
 def _checked_graph(path: str) -> Any:
@@ -300,6 +381,7 @@ def _preprocessing(session: Any, dtype: type) -> dict:
     return {
       "preprocessing": "0..255",
       "preprocessing_chosen": "its images are uint8",
+      "preprocessing_is_known": True,
     }
   metadata = session.get_modelmeta().custom_metadata_map
   stated = _RANGES.get(metadata.get(_RANGE_KEY, ""))

@@ -25,10 +25,12 @@ BY_NAME: Mapping[str, Callable[[tf.Tensor], tf.Tensor]] = {
   "-1..1": lambda images: images / 127.5 - 1.0,
   "imagenet": pixels.normalize,
   "caffe": _caffe,
+  "(x-127)/128": lambda images: (images - 127.0) / 128.0,
 }
 MEANING = (
   "0..255 (unchanged), 0..1, -1..1, imagenet (ImageNet's channels have mean 0 "
-  "and standard deviation 1), caffe (BGR, ImageNet's mean subtracted)"
+  "and standard deviation 1), caffe (BGR, ImageNet's mean subtracted), "
+  "(x-127)/128 (EfficientNet-Lite and other networks of TF-Slim)"
 )
 
 

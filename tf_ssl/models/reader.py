@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_ssl import errors
+from tf_ssl.models import batch_norms as batch_norms_lib
 
 # Pixels in the smallest batch of a model: 64 images of 1024x1024 px, 768 MiB.
 _MAX_PIXELS = 2**26
@@ -56,6 +57,13 @@ class Reader(NamedTuple):
     preprocessing_chosen: reason for this preprocessing.
     preprocess: function that preprocesses images, if `preprocessing` is not a
       name in `preprocessing.BY_NAME`.
+    preprocessing_is_known: whether the preprocessing is a fact and needs no
+      check, as for the encoders of this project.
+    preprocessing_check: result of `preprocessing_check.checked`, or "".
+    batch_norms: finds the first batch-norm layers if `is_numpy`; None if the
+      format cannot.
+    class_scores: preprocessed images, as for `run` -> logits or probabilities
+      of classes [B, n]; None if the model is no classifier.
     image_size: height and width that the model requires; None for any.
     batch_size: number of images that the model requires; None for any.
     channels_first: whether its maps are [B, C, h, w].
@@ -71,6 +79,10 @@ class Reader(NamedTuple):
   preprocessing: str | None = None
   preprocessing_chosen: str = ""
   preprocess: Callable[[tf.Tensor], tf.Tensor] | None = None
+  preprocessing_is_known: bool = False
+  preprocessing_check: str = ""
+  batch_norms: Callable[[], batch_norms_lib.BatchNorms | None] | None = None
+  class_scores: Callable | None = None
   image_size: tuple[int, int] | None = None
   batch_size: int | None = None
   channels_first: bool = False

@@ -260,6 +260,7 @@ def _preprocessing(path: str, dtype: tf.DType, is_hub: bool) -> dict:
     return {
       "preprocessing": "0..255",
       "preprocessing_chosen": "its images are uint8",
+      "preprocessing_is_known": True,
     }
   ours = os.path.join(path, _OUR_FILE)
   if os.path.exists(ours) and _is_applied_inside(ours):

@@ -98,20 +98,29 @@ class Shuffled(NamedTuple):
   permutation: tf.Tensor
 
 
-def shuffle(local: tf.Tensor, *, seed: tf.Tensor) -> Shuffled:
+def shuffle(
+  local: tf.Tensor, *, seed: tf.Tensor, compiled: bool = False
+) -> Shuffled:
   """Shuffles the global batch: MoCo's shuffling BN, before the key encoder.
 
   Args:
     local: [B, ...] on each replica.
     seed: [2] int, equal on all replicas.
+    compiled: whether XLA compiles the graph, which has no kernel for
+      TensorFlow's shuffle; the permutation is another one then.
 
   Returns:
     Shuffled batch; `unshuffle` restores the order.
   """
   batch = gather(local)  # [R·B, ...]
-  permutation = tf.random.experimental.stateless_shuffle(
-    tf.range(tf.shape(batch)[0]), seed=seed
-  )
+  count = tf.shape(batch)[0]
+  if compiled:
+    numbers = tf.random.stateless_uniform([count], seed, alg="philox")
+    permutation = tf.argsort(numbers, stable=True)
+  else:
+    permutation = tf.random.experimental.stateless_shuffle(
+      tf.range(count), seed=seed
+    )
   mine = _local_rows(permutation)  # [B]
   return Shuffled(tf.gather(batch, mine), permutation)
 

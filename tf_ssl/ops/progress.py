@@ -1,7 +1,7 @@
 """Progress bars with rate and remaining time."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import tqdm
@@ -17,6 +17,7 @@ def bar(
   total: int | None = None,
   done: int = 0,
   unit: str = "item",
+  work: Callable[[int], float] | None = None,
   **options,
 ) -> tqdm.tqdm:
   """Creates a progress bar on stderr.
@@ -31,6 +32,9 @@ def bar(
     total: number of all items; by default the length of `items`.
     done: number of items that an earlier process finished.
     unit: name of one item.
+    work: function of a number of items that returns the work that the first
+      ones are, in any unit, for the remaining time; None where all items are
+      equal.
     **options: further options of `tqdm.tqdm`.
 
   Returns:
@@ -38,7 +42,9 @@ def bar(
   """
   terminal = sys.stderr.isatty()
   seconds = _TERMINAL_SECONDS if terminal else _LOG_SECONDS
-  return tqdm.tqdm(
+  if work is not None:
+    options.update(work=work, bar_format=_Weighted.FORMAT)
+  return (tqdm.tqdm if work is None else _Weighted)(
     items,
     desc=title,
     total=total,
@@ -49,6 +55,29 @@ def bar(
     dynamic_ncols=terminal,
     **options,
   )
+
+
+class _Weighted(tqdm.tqdm):
+  """A bar whose items are not equal; `left` is the remaining time."""
+
+  FORMAT = (
+    "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{left}, {rate_fmt}{postfix}]"
+  )
+
+  def __init__(self, *args, work, **options):
+    self._work = work
+    super().__init__(*args, **options)
+
+  @property
+  def format_dict(self):
+    values = super().format_dict
+    return {**values, "left": self._left(values["n"], values["elapsed"])}
+
+  def _left(self, n, elapsed) -> str:
+    before, now, total = map(self._work, (self.initial, n, self.total))
+    if now <= before:
+      return "?"
+    return self.format_interval(elapsed * (total - now) / (now - before))
 
 
 def write(line: str) -> None:

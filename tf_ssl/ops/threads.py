@@ -1,8 +1,10 @@
 """Number of cores, and thread counts of the libraries."""
 
+import contextlib
 import os
 
 import cv2
+import threadpoolctl
 from absl import logging
 
 
@@ -16,6 +18,15 @@ def num_cores() -> int:
 def use_one_for_opencv() -> None:
   """Makes OpenCV single-threaded, for one of several worker processes."""
   cv2.setNumThreads(1)
+
+
+def one_for_blas() -> contextlib.AbstractContextManager:
+  """Makes NumPy's and SciPy's linear algebra single-threaded in a `with`.
+
+  The threads of OpenBLAS wait actively for each other: many small operations
+  take many times as long on cores that are busy with something else.
+  """
+  return threadpoolctl.threadpool_limits(1, user_api="blas")
 
 
 def use_for_tensorflow(per_operation: int) -> None:

@@ -90,6 +90,24 @@ def turn(azimuth: float) -> np.ndarray:
   return np.array([[front, 0, side], [0, 1, 0], [-side, 0, front]])
 
 
+def roll(axis: np.ndarray, angle: float) -> np.ndarray:
+  """Returns the rotation [3, 3] about a unit vector.
+
+  Args:
+    axis: [3], unit vector.
+    angle: angle in degrees, clockwise for a viewer who looks along the axis;
+      at 0 the result is exactly the identity.
+  """
+  x, y, z = axis
+  cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+  angle = math.radians(angle % 360.0)
+  return (
+    np.eye(3)
+    + math.sin(angle) * cross
+    + (1 - math.cos(angle)) * (cross @ cross)
+  )
+
+
 class Rays(NamedTuple):
   """The rays through all pixels, and cones around neighboring rays.
 

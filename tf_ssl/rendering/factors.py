@@ -42,6 +42,7 @@ class Factors(NamedTuple):
     scale: diameter of the object's bounding sphere, image sides, 0.1 to 2.
     background: number of the background; `BLACK` for none. Its kind is
       `background.KINDS[background % len(background.KINDS)]`.
+    roll: rotation of the object in the image plane, degrees, counterclockwise.
   """
 
   category: int
@@ -56,6 +57,7 @@ class Factors(NamedTuple):
   y: float = 0.5
   scale: float = 0.9
   background: int = 0
+  roll: float = 0.0
 
 
 _USUAL = Factors(category=0, instance=0)

@@ -79,6 +79,26 @@ def write_still(
   yield
 
 
+def write_background(
+  folder: pathlib.Path, name: str, number: int, *, seed: int, image_size: int
+) -> Iterator[None]:
+  """Renders a background without an object into a PNG file.
+
+  Args:
+    folder: folder to write to; the subfolder of `name` exists.
+    name: name of the file.
+    number: number of the background; `factors.BLACK` for none.
+    seed: seed of the world.
+    image_size: H and W.
+
+  Raises:
+    OSError: the file cannot be written.
+  """
+  image = stills.render_background(number, image_size=image_size, seed=seed)
+  _write_png(pathlib.Path(folder, name), image[..., ::-1])
+  yield
+
+
 def write_scene(
   folder: pathlib.Path,
   number: int,
@@ -122,6 +142,7 @@ def write_video(
   num_frames: int,
   image_size: tuple[int, int],
   fps: float,
+  backgrounds: int = factors.BACKGROUNDS,
 ) -> Iterator[None]:
   """Renders a video into an MP4 file and a CSV file of its true tracks.
 
@@ -133,11 +154,12 @@ def write_video(
     num_frames: number of frames.
     image_size: H and W, both even.
     fps: frame rate, frames per second.
+    backgrounds: number of different floors and walls in the world's videos.
 
   Raises:
     OSError: a file cannot be written.
   """
-  script = scripts.random_script(seed, index)
+  script = scripts.random_script(seed, index, backgrounds=backgrounds)
   rows = []
 
   def images():

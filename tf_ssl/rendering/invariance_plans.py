@@ -6,7 +6,7 @@ instance.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -17,8 +17,6 @@ from tf_ssl.rendering import categories, factors
 _BLOCK = 3
 # Largest azimuth of the light, degrees, as in `factors.random_factors`.
 _LIGHT_REACH = 110.0
-# Largest fraction that red gains and blue loses, or the reverse.
-_TINT_REACH = 0.8
 _MOST_LIGHT = 2.0  # Maximum of each color in `factors.check`.
 # Largest shift of the object, image sides, and the scale at which the shifted
 # object is completely inside the image.
@@ -41,15 +39,27 @@ class _Kind(NamedTuple):
       number of images to its members.
     factor: name, unit and period of the varying factor.
     most: maximum number of images per set; None for no limit.
+    target: function from a member to the coordinates of the factor; None for
+      those that follow from its value.
   """
 
-  vary: Callable[[factors.Factors, np.random.Generator, int], list[Member]]
+  vary: Callable[..., Iterable[Member]]
   factor: tuple[str, str, float | None] = ("", "", None)
   most: int | None = None
+  target: Callable[[Member], tuple[float, ...]] | None = None
+
+
+BACKGROUNDS = ("changing", "fixed", "black")
 
 
 def plan(
-  invariance: str, num_sets: int, images_per_set: int, seed: int
+  invariance: str,
+  num_sets: int,
+  images_per_set: int,
+  seed: int,
+  *,
+  background: str = "fixed",
+  tint_reach: float = 0.8,
 ) -> list[list[Member]]:
   """Draws the factors of the images of each set.
 
@@ -59,6 +69,9 @@ def plan(
     images_per_set: number of images per set; fewer if the invariance has fewer
       values.
     seed: seed of the world, >= 0.
+    background: one of `BACKGROUNDS`; ignored for the invariance to background.
+    tint_reach: largest fraction that red gains and blue loses, or the reverse,
+      0 to 1, for the invariance to the color of the light.
 
   Returns:
     The members of each set, a pure function of the arguments. Set i does not
@@ -66,6 +79,8 @@ def plan(
   """
   kind = KINDS[invariance]
   count = min(images_per_set, kind.most or images_per_set)
+  colored = invariance == "illumination_colour"
+  options = {"reach": tint_reach} if colored else {}
   sets = []
   for number in range(num_sets):
     index = _BLOCK * factors.BLOCK + number
@@ -74,8 +89,25 @@ def plan(
     )
     # The path of `random_factors`, extended by one number.
     rng = factors.generator(seed, factors.FACTORS, index, 1)
-    sets.append(kind.vary(common, rng, count))
+    members = list(kind.vary(common, rng, count, **options))
+    if background != "fixed" and invariance != "background":
+      rng = factors.generator(seed, factors.FACTORS, index, 2)
+      members = _in_front_of(background, members, rng)
+    sets.append(members)
   return sets
+
+
+def _in_front_of(background, members, rng):
+  """The members of a set on black, or each on another background."""
+  if background == "black":
+    behind = [factors.BLACK] * len(members)
+  else:
+    order = rng.permutation(factors.BACKGROUNDS)
+    behind = np.resize(order, len(members)).tolist()  # From the start again.
+  return [
+    member._replace(factors=member.factors._replace(background=number))
+    for member, number in zip(members, behind, strict=True)
+  ]
 
 
 def _first_instance(number: int, count: int) -> int:
@@ -109,8 +141,8 @@ def _illumination_direction(common, _, count):
   ]
 
 
-def _illumination_colour(common, _, count):
-  power = min(common.light_color[1], _MOST_LIGHT / (1 + _TINT_REACH))
+def _illumination_colour(common, _, count, *, reach):
+  power = min(common.light_color[1], _MOST_LIGHT / (1 + reach))
   return [
     Member(
       common._replace(
@@ -118,7 +150,7 @@ def _illumination_colour(common, _, count):
       ),
       tint,
     )
-    for tint in _spread(_TINT_REACH, count)
+    for tint in _spread(reach, count)
   ]
 
 
@@ -160,6 +192,13 @@ def _position(common, rng, count):
   ]
 
 
+def _rotation(common, _, count):
+  return [
+    Member(common._replace(roll=360 * i / count), 360 * i / count)
+    for i in range(count)
+  ]
+
+
 def _scale(common, _, count):
   return [
     Member(common._replace(x=0.5, y=0.5, scale=scale), scale)
@@ -179,6 +218,16 @@ KINDS = {
     _instance_viewpoint, ("azimuth", "degrees", 360.0)
   ),
   "background": _Kind(_background, most=factors.BACKGROUNDS),
-  "position": _Kind(_position, ("shift", "image sides", None)),
-  "scale": _Kind(_scale, ("diameter", "image sides", None)),
+  "position": _Kind(
+    _position,
+    ("shift", "image sides", None),
+    # Each set has its own direction.
+    target=lambda member: (member.factors.x, member.factors.y),
+  ),
+  "scale": _Kind(
+    _scale,
+    ("diameter", "image sides", None),
+    target=lambda member: (math.log(member.value),),
+  ),
+  "rotation": _Kind(_rotation, ("angle in the image", "degrees", 360.0)),
 }

@@ -110,12 +110,21 @@ class Script(NamedTuple):
     )
 
 
-def random_script(seed: int, index: int) -> Script:
+def random_script(
+  seed: int, index: int, *, backgrounds: int = factors_lib.BACKGROUNDS
+) -> Script:
   """Draws the script of video number `index` of world `seed`.
 
+  Args:
+    seed: seed of the world, >= 0.
+    index: index of the video, >= 0.
+    backgrounds: number of different floors and walls in the world's videos, 1
+      to `factors.BACKGROUNDS`.
+
   Raises:
-    UsageError: seed or index is negative.
+    UsageError: an argument is out of range.
   """
+  check_backgrounds(backgrounds)
   if index < 0:
     raise errors.UsageError(
       f"index={index}: expected a whole number >= 0; change index"
@@ -139,8 +148,17 @@ def random_script(seed: int, index: int) -> Script:
       power * np.array([1 + tint, 1.0, 1 - tint]),
     ),
     random_swing(rng, [azimuth, rng.uniform(20, 30), 6.7, 0, 0], reach),
-    int(rng.integers(factors_lib.BACKGROUNDS)),
-    int(rng.integers(factors_lib.BACKGROUNDS)),
+    int(rng.integers(factors_lib.BACKGROUNDS)) % backgrounds,
+    int(rng.integers(factors_lib.BACKGROUNDS)) % backgrounds,
+  )
+
+
+def check_backgrounds(backgrounds: int) -> None:
+  """Raises UsageError if the number of backgrounds is out of range."""
+  errors.require(
+    1 <= backgrounds <= factors_lib.BACKGROUNDS,
+    f"backgrounds={backgrounds!r}: expected 1 to {factors_lib.BACKGROUNDS};"
+    " change backgrounds",
   )
 
 

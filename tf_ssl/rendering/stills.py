@@ -105,6 +105,22 @@ def _behind(number: int, image_size: int, seed: int) -> np.ndarray:
   return background.paint(number, rng, image_size)
 
 
+def render_background(number: int, *, image_size: int, seed: int) -> np.ndarray:
+  """Renders what is behind an object: [H, W, 3] uint8.
+
+  Args:
+    number: number of the background; `factors.BLACK` for none.
+    image_size: H and W, from `MIN_IMAGE_SIZE` to `MAX_IMAGE_SIZE`.
+    seed: seed of the world, >= 0.
+
+  Raises:
+    UsageError: image_size or seed is out of range.
+  """
+  check_image_size(image_size)
+  picture = _behind(number, image_size, seed)
+  return np.uint8(np.clip(picture, 0, 1) * 255 + 0.5)
+
+
 def render_index(
   seed: int, index: int, image_size: int, *, variety: float = 1.0
 ) -> np.ndarray:
@@ -128,7 +144,8 @@ def still(factors: factors_lib.Factors, *, seed: int) -> scene.Scene:
     solid=solid,
     surfaces=surfaces,
     center=eye.at(factors.x, factors.y, _CAMERA_DISTANCE),
-    rotation=camera.turn(factors.azimuth),
+    rotation=camera.roll(eye.axes[2], -factors.roll)
+    @ camera.turn(factors.azimuth),
     radius=factors.scale * _CAMERA_DISTANCE / (2 * eye.focal),
   )
   light = shading.Light(

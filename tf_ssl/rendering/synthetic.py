@@ -137,6 +137,7 @@ def rendered_videos(
   fps: float = 10.0,
   image_size: int | tuple[int, int] = 96,
   seed: int = 0,
+  backgrounds: int = factors.BACKGROUNDS,
   cache_dir: str | None = None,
 ) -> str:
   """Returns a folder of videos with true tracks, rendered on the first call.
@@ -151,6 +152,9 @@ def rendered_videos(
     fps: frame rate, frames per second; motion per second does not depend on it.
     image_size: H and W, or one number for both; even, as H.264 requires.
     seed: seed of the world.
+    backgrounds: number of different floors and walls, 1 to
+      `factors.BACKGROUNDS`. With few, a background does not identify a video: a
+      contrastive method must use the objects.
     cache_dir: folder to keep rendered folders in; default as in
       `rendered_folder`.
 
@@ -179,17 +183,21 @@ def rendered_videos(
     f"image_size={image_size!r}: expected even numbers; change image_size",
   )
   videos.check_time(num_frames, fps)
+  scripts.check_backgrounds(backgrounds)
   first_index = _first_index(split, seed, num_videos=num_videos)
   name = (
     f"{_split(split)}-{num_videos}videos-{num_frames}x{height}x{width}px-"
     f"{float(fps)!r}fps-seed{seed}-v{RENDERER_VERSION}.{VIDEO_RENDERER_VERSION}"
   )
+  if backgrounds != factors.BACKGROUNDS:
+    name += f"-{backgrounds}backgrounds"
   indices = {number: first_index + number for number in range(num_videos)}
   world = {
     "seed": seed,
     "num_frames": num_frames,
     "image_size": (height, width),
     "fps": fps,
+    "backgrounds": backgrounds,
   }
   return cached(
     name,

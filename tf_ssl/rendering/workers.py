@@ -37,10 +37,11 @@ def render(
   """Renders files, with a progress bar on stderr.
 
   Args:
-    kind: "still", "scene" or "video": the writer in `files`.
+    kind: "still", "background", "scene" or "video": the writer in `files`.
     folder: folder to write to; its subfolders exist.
     items: what to show by name: `factors.Factors` by file name for stills,
-      index in the world by number for scenes and videos.
+      number by file name for backgrounds, index in the world by number for
+      scenes and videos.
     world: keyword arguments of the writer, such as seed and image_size.
     title: what is rendered, for the progress bar; by default from `kind`.
     processes: number of processes; by default one per available core, and only

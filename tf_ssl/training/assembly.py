@@ -1,10 +1,12 @@
 """Builds the method of a run from its settings, or from its checkpoint."""
 
+import dataclasses
 import pathlib
 
 import tensorflow as tf
 
 from tf_ssl import batches, errors
+from tf_ssl.encoders import batch_norm
 from tf_ssl.input_pipeline import views as views_lib
 from tf_ssl.methods import base
 from tf_ssl.ops import numbered_checkpoints
@@ -25,21 +27,26 @@ def build_method(
   """Builds the untrained method of a run.
 
   Args:
-    settings: settings of the run.
+    settings: settings of the run; precision "auto" is Keras's global policy
+      here.
     num_images: number of training images.
     num_classes: number of classes of their labels; 0 without labels.
 
   Raises:
-    UsageError: the method needs labels that the settings do not ask for.
+    UsageError: the method needs labels that the settings do not ask for, or
+      split batch norm cannot divide the batch of a phase.
   """
   model = settings.method(
     base.Setup(
       num_images=num_images,
       num_classes=num_classes,
-      batch_size=settings.batch_size,
+      # The largest one numbers the examples of a run without repetition.
+      batch_size=settings.timeline.batch_sizes[-1],
       image_size=settings.image_size,
       seed=settings.seed,
-      dtype=settings.precision,
+      dtype=None
+      if settings.precision == settings_lib.AUTO
+      else settings.precision,
     )
   )
   if batches.is_labeled(model.view_type) and settings.labels == "none":
@@ -47,6 +54,10 @@ def build_method(
       f"{model.name} learns from labels: expected `labels` to be 'all' or"
       " 'some'; set Pretraining.labels."
     )
+  replicas = tf.distribute.get_strategy().num_replicas_in_sync
+  for size in settings.timeline.batch_sizes:
+    if size != settings.batch_size:  # Which its first step checks.
+      batch_norm.check_batch(model, size // replicas, "Phase.batch_size")
   model.finish_views = view_finisher(settings, model.view_type)
   return model
 
@@ -63,13 +74,22 @@ def view_finisher(settings: settings_lib.Pretraining, view_type: type):
     seed=settings.seed,
     batch_size=settings.batch_size,
   )
+  changes = len(settings.timeline.batch_sizes) > 1
   if not settings.finish_views_in_step:
     return None
 
   def finish(views, step):
     context = tf.distribute.get_replica_context()
-    share = settings.batch_size // context.num_replicas_in_sync
-    return finisher.batch(views, step, context.replica_id_in_sync_group * share)
+    replicas = context.num_replicas_in_sync
+    share = settings.batch_size // replicas
+    if changes:
+      share = views[0].shape[0] or tf.shape(views[0])[0]
+    return finisher.batch(
+      views,
+      step,
+      context.replica_id_in_sync_group * share,
+      batch_size=share * replicas,
+    )
 
   return finish
 
@@ -79,6 +99,8 @@ def compile_method(
 ) -> None:
   """Gives the method its optimizer, with all slot variables created."""
   schedule = settings.schedule(settings.peak_learning_rate, settings.steps)
+  if settings.scale_learning_rate:
+    schedule = settings.timeline.schedule(schedule)
   optimizer = settings.optimizer(schedule)
   _create_slots(optimizer, model.learned_variables)
   if settings.precision == "mixed_float16":
@@ -103,6 +125,9 @@ def restore_method(
 ) -> tuple[base.ContrastiveModel, pathlib.Path, str]:
   """Builds the method of a run and loads its weights, without its images.
 
+  It computes in float32 whatever the precision of the run, so that features do
+  not depend on the machine; the weights are float32 in any case.
+
   Args:
     settings: settings of the run, from its operative config.
     path: path of the run's model_dir (its newest checkpoint), or of one of its
@@ -116,6 +141,7 @@ def restore_method(
       of another model.
   """
   model_dir, checkpoint = locate_checkpoint(path)
+  settings = dataclasses.replace(settings, precision="float32")
   model = build_recorded_method(settings, model_dir)
   try:
     numbered_checkpoints.restore(

@@ -5,9 +5,8 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from tf_ssl.input_pipeline import view_batches
 from tf_ssl.ops import progress
-from tf_ssl.training import assembly, callbacks, data
+from tf_ssl.training import assembly, callbacks, data, phases
 from tf_ssl.training import settings as settings_lib
 from tf_ssl.training.distributed import distribution
 from tf_ssl.training.monitors import base
@@ -46,18 +45,11 @@ def train_and_measure(
   assembly.compile_method(settings, model)
   name = getattr(monitor, "baseline_name", "baseline")
   with batches.reading():
-    model.fit(
-      distribution.distribute(
-        lambda number, count: batches.from_step(
-          0, view_batches.Share(number, count)
-        ),
-        batch_size=settings.batch_size,
-      ),
-      steps_per_epoch=settings.steps,
-      epochs=1,
-      verbose=0,
-      callbacks=[_StopOnRequest(settings.steps, name, stop)],
-    )
+    bar = _StopOnRequest(settings.timeline, name, stop)
+    try:
+      phases.fit(model, settings.timeline, batches.from_step, callbacks=[bar])
+    finally:
+      bar.close()
   if stop.signal:
     return None
   monitor.start(dataclasses.replace(context, method=model))
@@ -67,10 +59,12 @@ def train_and_measure(
 class _StopOnRequest(tf.keras.callbacks.Callback):
   """Shows a progress bar, and stops on request."""
 
-  def __init__(self, steps, name, stop):
+  def __init__(self, timeline, name, stop):
     super().__init__()
     self._stop = stop
-    self._bar = progress.bar(name, total=steps, unit="step")
+    self._bar = progress.bar(
+      name, total=timeline.steps, unit="step", work=timeline.pixels
+    )
 
   def on_train_batch_end(self, batch, logs=None):
     del batch, logs
@@ -79,5 +73,5 @@ class _StopOnRequest(tf.keras.callbacks.Callback):
     if distribution.any_worker(bool(self._stop.signal)):
       self.model.stop_training = True
 
-  def on_train_end(self, logs=None):
+  def close(self):
     self._bar.close()

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tf_ssl import errors
 from tf_ssl.ops import progress
 from tf_ssl.training import checkpoints as checkpoints_lib
-from tf_ssl.training import metrics_log
+from tf_ssl.training import metrics_log, phases
 from tf_ssl.training.distributed import distribution
 from tf_ssl.training.monitors import base
 
@@ -30,7 +30,7 @@ class StepMetrics(tf.keras.callbacks.Callback):
     self,
     checkpoints: checkpoints_lib.Checkpoints,
     *,
-    batch_size: int,
+    timeline: phases.Timeline,
     every: int,
     wait_seconds: Callable[[], float],
   ):
@@ -38,14 +38,14 @@ class StepMetrics(tf.keras.callbacks.Callback):
 
     Args:
       checkpoints: checkpoints whose memory keeps the window.
-      batch_size: global batch size.
+      timeline: parts of the run.
       every: number of steps in a window.
       wait_seconds: function that returns the total seconds spent waiting for
         data so far.
     """
     super().__init__()
     self._checkpoints = checkpoints
-    self._batch_size = batch_size
+    self._timeline = timeline
     self._every = every
     self._wait_seconds = wait_seconds
     self.step = 0
@@ -80,11 +80,12 @@ class StepMetrics(tf.keras.callbacks.Callback):
       window[name] = window.get(name, 0.0) + done * float(logs[name])
     self.step = step
     seconds = max(time.perf_counter() - self._clock, 1e-9)
-    images = (step - self._clock_step) * self._batch_size
+    before, now = map(self._timeline.examples, (self._clock_step, step))
     waited = self._wait_seconds() - self._waited
     self.latest = {k: window[k] / window["steps"] for k in logs}
     self.latest["learning_rate"] = learning_rate(self.model.optimizer, step)
-    self.latest["images_per_second"] = images / seconds
+    self.latest.update(self._timeline.log_values(step))
+    self.latest["images_per_second"] = (now - before) / seconds
     self.latest["data_wait_fraction"] = min(max(waited / seconds, 0.0), 1.0)
     # With several steps per execution, the first step past its end closes it.
     self.due = step // self._every > (step - done) // self._every
@@ -222,9 +223,13 @@ class Saving(tf.keras.callbacks.Callback):
     self._every_seconds = every_minutes * 60
     self._guard = guard
 
+    self._saved_at: float | None = None
+    self._saved_step = 0
+
   def on_train_begin(self, logs=None):
-    self._saved_at = time.monotonic()
-    self._saved_step = self._metrics.step
+    if self._saved_at is None:  # Called for each part of the run.
+      self._saved_at = time.monotonic()
+      self._saved_step = self._metrics.step
 
   def on_train_batch_end(self, batch, logs=None):
     self._guard()
@@ -252,24 +257,31 @@ class ProgressBar(tf.keras.callbacks.Callback):
   minute.
   """
 
-  def __init__(self, metrics: StepMetrics, *, first_step: int, num_steps: int):
+  def __init__(
+    self, metrics: StepMetrics, *, first_step: int, timeline: phases.Timeline
+  ):
     """Keeps its place.
 
     Args:
       metrics: metrics of the steps; this callback runs before.
       first_step: number of steps done earlier.
-      num_steps: number of steps of the run.
+      timeline: parts of the run.
     """
     super().__init__()
     self._metrics = metrics
     self._done = first_step
-    self._total = num_steps
+    self._timeline = timeline
     self._bar = None
 
   def on_train_begin(self, logs=None):
-    self._bar = progress.bar(
-      "pretraining", total=self._total, done=self._done, unit="step"
-    )
+    if self._bar is None:  # Called for each part of the run.
+      self._bar = progress.bar(
+        "pretraining",
+        total=self._timeline.steps,
+        done=self._done,
+        unit="step",
+        work=self._timeline.pixels,
+      )
 
   def on_train_batch_end(self, batch, logs=None):
     del batch

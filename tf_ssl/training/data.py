@@ -33,9 +33,13 @@ class RunBatches:
     """Connects to the data service, where the settings name one.
 
     Raises:
-      UsageError: nothing answers at the address of the service.
+      UsageError: nothing answers at the address of the service, or there are
+        too few images for a batch.
     """
     self.records = records
+    self._timeline = settings.timeline
+    for part in self._timeline.parts:
+      view_batches.check(records, part.image_size, part.batch_size, view_type)
     self.skipped = skipped.SkippedFiles(
       str(skipped_file),
       num_images=records.num_images,
@@ -55,18 +59,20 @@ class RunBatches:
   def from_step(
     self, step: int, share: view_batches.Share = view_batches.WHOLE
   ) -> tf.data.Dataset:
-    """Dataset of the batches from `step` to the last step of the run."""
+    """Dataset of the batches from `step` to the last step of its part."""
     settings = self._settings
+    part = self._timeline.at(step)
     return view_batches.view_batches(
       self.records,
       view_type=self._view_type,
-      recipe=settings.recipe,
-      image_size=settings.image_size,
-      batch_size=settings.batch_size,
+      recipe=part.recipe,
+      image_size=part.image_size,
+      batch_size=part.batch_size,
       seed=settings.seed,
       start_step=step,
       share=share,
-      num_steps=settings.steps,
+      num_steps=part.stop,
+      earlier=part.earlier,
       finish_views=not settings.finish_views_in_step,
       skipped=self.skipped,
       service=self._service,

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tf_ssl import errors
 from tf_ssl.export import provenance, saved_model
-from tf_ssl.input_pipeline import view_batches, wait_clock
+from tf_ssl.input_pipeline import wait_clock
 from tf_ssl.methods import base
 from tf_ssl.ops import progress, threads, workdir
 from tf_ssl.training import (
@@ -21,6 +21,8 @@ from tf_ssl.training import (
   event_files,
   metrics_log,
   non_finite,
+  phases,
+  precision,
   run_directory,
   summary,
 )
@@ -68,7 +70,11 @@ def pretrain(
         settings.strategy, worker_seconds=settings.worker_seconds
       ).scope(),
     ):
-      distribution.check_batch(settings.batch_size)
+      for size in settings.timeline.batch_sizes:
+        distribution.check_batch(size)
+      settings = precision.decided(
+        settings, model_dir=model_dir, overwrite=overwrite
+      )
       records = data.read(settings)
       model = assembly.build_method(
         settings,
@@ -120,6 +126,7 @@ class _Run:
       method=model,
       writer=self._writer,
       tensorboard=str(directory.tensorboard),
+      model_dir=str(directory.path),
       image_size=settings.image_size,
       batch_size=settings.batch_size,
       seed=settings.seed,
@@ -191,13 +198,13 @@ class _Run:
     log.resume(self._start)
     metrics = callbacks.StepMetrics(
       self._checkpoints,
-      batch_size=settings.batch_size,
+      timeline=settings.timeline,
       every=settings.log_every,
       wait_seconds=lambda: self._clock.seconds,
     )
     chief = self._cluster.is_chief
     bar = callbacks.ProgressBar(
-      metrics, first_step=self._start, num_steps=settings.steps
+      metrics, first_step=self._start, timeline=settings.timeline
     )
     logging = callbacks.Logging(
       metrics,
@@ -268,22 +275,15 @@ class _Run:
 
   def _fit(self, every_step):
     """Runs the remaining steps."""
-    settings = self._settings
-    if self._start >= settings.steps:
-      return
-    dataset = distribution.distribute(
-      lambda number, count: self._clock.watch(
-        self._batches.from_step(self._start, view_batches.Share(number, count))
-      ),
-      batch_size=settings.batch_size,
-    )
     try:
       with self._batches.reading():
-        self._model.fit(
-          dataset,
-          steps_per_epoch=settings.steps - self._start,
-          epochs=1,
-          verbose=0,
+        phases.fit(
+          self._model,
+          self._settings.timeline,
+          lambda step, share: self._clock.watch(
+            self._batches.from_step(step, share)
+          ),
+          start=self._start,
           callbacks=every_step,
         )
     except tf.errors.OpError as error:
@@ -327,6 +327,7 @@ class _Run:
     record = run_directory.describe(
       command=self._command,
       seed=self._settings.seed,
+      precision=self._settings.precision,
       data=before.get("data") or self._batches.fingerprint(),
     )
     spent = before.get("wall_seconds", 0.0)
@@ -352,7 +353,8 @@ class _Run:
       exported = str(directory.saved_model)
     if exported and not saved_model.is_whole(exported):
       model = self._model
-      if not isinstance(model.distribute_strategy, _ONE_DEVICE):
+      on_one = isinstance(model.distribute_strategy, _ONE_DEVICE)
+      if not on_one or settings.precision != "float32":
         model, _, _ = assembly.restore_method(settings, checkpoint)
       saved_model.export_encoder(
         model.encoder,
@@ -384,6 +386,7 @@ class _Run:
       after=after,
       baseline=self._baseline,
       findings=tuple(line for line in findings if line),
+      pictures=tuple(m.picture for m in settings.all_monitors if m.picture),
       checkpoint=checkpoint,
       saved_model=exported,
       tensorboard=str(directory.tensorboard),

@@ -197,12 +197,13 @@ def opened(
     yield directory
 
 
-def describe(*, command: str, seed: int, data: Mapping) -> dict:
+def describe(*, command: str, seed: int, precision: str, data: Mapping) -> dict:
   """What run.json holds from the start.
 
   Args:
     command: command that the user typed.
     seed: seed of the run.
+    precision: Keras dtype policy of the run's encoders.
     data: digest of the images: count, bytes, hash of sorted names and sizes.
   """
   return {
@@ -212,6 +213,7 @@ def describe(*, command: str, seed: int, data: Mapping) -> dict:
     "hardware": environment.hardware(),
     "data": data,
     "seed": seed,
+    "precision": precision,
   }
 
 

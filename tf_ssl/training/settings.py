@@ -7,10 +7,13 @@ from tf_ssl import errors
 from tf_ssl.augment import recipes
 from tf_ssl.datasets import records
 from tf_ssl.ops import optimizers
+from tf_ssl.training import phases as phases_lib
 from tf_ssl.training.monitors import base, projector, representation, views
 
 LABELS = ("none", "all", "some")
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+AUTO = "auto"
+POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")  # Of Keras.
+PRECISIONS = (AUTO, *POLICIES)
 Source = str | Callable[[], str | records.ImageRecords]
 
 
@@ -37,9 +40,14 @@ class Pretraining:
     image_size: side of a view, pixels.
     batch_size: global batch size.
     steps: number of optimizer steps.
+    phases: early parts of the run with another image size, batch size or
+      smallest crops (`phases.Phase`), such as half of the steps on views of
+      half the pixels. The learning-rate schedule remains a function of the
+      step. Monitors measure at `image_size`.
     learning_rate: peak learning rate.
     scale_learning_rate: whether `learning_rate` is given for a batch of 256 and
-      is multiplied by batch_size / 256 (Goyal et al. 2017).
+      is multiplied by batch_size / 256 (Goyal et al. 2017), in a phase by its
+      batch size / 256. Otherwise it is the same for all batch sizes.
     schedule: function (peak, steps) -> learning-rate schedule.
     optimizer: function schedule -> Keras optimizer, such as
       `optimizers.MomentumSgd` or any Keras optimizer class.
@@ -67,7 +75,10 @@ class Pretraining:
     max_skipped_fraction: fraction of the images that may be unusable.
     finish_views_in_step: whether the photometric half of augmentation runs in
       the train step, on the accelerator, instead of the input pipeline.
-    precision: "float32", "mixed_bfloat16" or "mixed_float16".
+    precision: "float32", "mixed_bfloat16" or "mixed_float16", of the encoders'
+      convolutions; weights, batch statistics, heads, memory and losses are
+      float32. "auto" is "mixed_bfloat16" if all devices of the run compute it
+      in hardware (`bfloat16.support`), else "float32"; a run keeps its choice.
     jit_compile: whether XLA compiles the train step.
     steps_per_execution: number of train steps per call from Python.
     threads_per_operation: number of CPU threads that share one operation; 0 for
@@ -87,6 +98,7 @@ class Pretraining:
   image_size: int
   batch_size: int
   steps: int
+  phases: Sequence[phases_lib.Phase] = ()
   learning_rate: float
   scale_learning_rate: bool = False
   schedule: Callable = optimizers.LearningRate
@@ -106,7 +118,7 @@ class Pretraining:
   keep_checkpoints: int = 3
   max_skipped_fraction: float = 0.05
   finish_views_in_step: bool = False
-  precision: str = "float32"
+  precision: str = AUTO
   jit_compile: bool = False
   steps_per_execution: int = 1
   threads_per_operation: int = 0
@@ -158,6 +170,7 @@ class Pretraining:
       "DETERMINISTIC=True with a data_service_address: a tf.data service gives"
       " images in the order in which they are ready; unset one of them.",
     )
+    _ = self.timeline  # Raises UsageError for phases out of order.
     for monitor in self.all_monitors:
       errors.require(
         isinstance(monitor, base.Monitor),
@@ -169,6 +182,17 @@ class Pretraining:
   def all_monitors(self) -> tuple[base.Monitor, ...]:
     """The monitors of both lists."""
     return (*self.monitors, *self.more_monitors)
+
+  @property
+  def timeline(self) -> phases_lib.Timeline:
+    """The parts of the run."""
+    return phases_lib.Timeline(
+      self.phases,
+      steps=self.steps,
+      image_size=self.image_size,
+      batch_size=self.batch_size,
+      recipe=self.recipe,
+    )
 
   @property
   def checkpoint_metric(self) -> str:

@@ -18,6 +18,7 @@ class PretrainResult(NamedTuple):
     after: last logged value of each metric.
     baseline: metrics of the trained baseline; None where there is none.
     findings: lines of the monitors about the result.
+    pictures: paths of the monitors' pictures of the result.
     checkpoint: path of the newest checkpoint.
     saved_model: path of the exported encoder; None for an unfinished run.
     tensorboard: path of TensorBoard's logs.
@@ -33,6 +34,7 @@ class PretrainResult(NamedTuple):
   after: Mapping[str, float]
   baseline: Mapping[str, float] | None
   findings: Sequence[str]
+  pictures: Sequence[str]
   checkpoint: str
   saved_model: str | None
   tensorboard: str
@@ -58,6 +60,7 @@ def lines(result: PretrainResult) -> list[str]:
   return [
     f"Learned:     {first}",
     *(f"             {line}" for line in others),
+    *(f"Picture:     {path}" for path in result.pictures),
     f"Checkpoint:  {result.checkpoint}",
     f"SavedModel:  {result.saved_model}",
     f"TensorBoard: tensorboard --logdir {result.tensorboard}",

@@ -116,9 +116,16 @@ class Tool:
       "model",
       f"NAME=PATH of a model{often}. PATH is a SavedModel's folder, a run of "
       "tools.train, a .keras, .h5 or .onnx file, keras.applications:ResNet50, "
-      "random:resnet50 (untrained) or pixels (raw pixels as features). A "
-      "SavedModel executes its graph, which can read and write files: use only "
-      "those from people you trust.",
+      "random:resnet50 (untrained), pixels (raw pixels as features), or a model"
+      " of PyTorch: torchscript:FILE.pt, torch_export:FILE.pt2, "
+      "torchvision:NAME[:FILE], timm:NAME[:FILE] or hf:FOLDER. SavedModels and "
+      "files of TorchScript and torch.export are programs, which can read and "
+      "write files: use only those from people you trust.",
+    )
+    self.text_flag(
+      "torch_python",
+      "Path of a Python with PyTorch, for its models; default "
+      "$TF_SSL_TORCH_PYTHON, or the Python of this command.",
     )
 
   def number_flag(self, name: str, default: float, help_text: str) -> None:

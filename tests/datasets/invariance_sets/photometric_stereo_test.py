@@ -29,6 +29,11 @@ def test_an_object_is_a_set_and_the_factor_the_angle_of_its_light(root):
   np.testing.assert_array_equal(found.sets, [0, 0, 0, 1, 1, 1])
   np.testing.assert_array_equal(found.classes, found.sets)
   np.testing.assert_allclose(found.factor, [0, 45, 45] * 2, atol=1e-5)
+  np.testing.assert_allclose(np.linalg.norm(found.targets, axis=1), 1)
+  np.testing.assert_array_equal(found.targets[:3], found.targets[3:])
+  mean = found.targets[:3].sum(axis=0)
+  cosine = found.targets[:3] @ mean / np.linalg.norm(mean)
+  np.testing.assert_allclose(np.cos(np.radians([0, 45, 45])), cosine, atol=1e-6)
   assert found.images.name(4) == "owl/owl.1.png"
   assert found.factor_unit == "degrees" and found.factor_period is None
 

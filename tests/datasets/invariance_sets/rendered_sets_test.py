@@ -35,13 +35,22 @@ def test_every_invariance_can_be_rendered(tmp_path, invariance):
   valued = invariance not in ("instance", "background")
   assert np.isfinite(found.factor).all() == valued == bool(found.factor_name)
   # Each file shows its planned factors.
-  planned = invariance_plans.plan(invariance, 12, 3, seed=5)
+  planned = invariance_plans.plan(
+    invariance, 12, 3, seed=5, background="changing", tint_reach=1.0
+  )
   for i in (0, 4, 35):
     member = planned[i // 3][i % 3]
     image = cv2.imread(found.images.path(i))[..., ::-1]
     expected = synthetic.render(member.factors, image_size=16, seed=5)
     np.testing.assert_array_equal(image, expected)
     np.testing.assert_array_equal(found.factor[i], member.value)
+    if invariance == "position":
+      place = member.factors.x, member.factors.y
+      np.testing.assert_array_equal(found.targets[i], place)
+    elif invariance == "scale":
+      assert found.targets[i] == np.log(member.value)
+    else:
+      assert found.targets is None
     assert (
       found.images.sizes[i] == pathlib.Path(found.images.path(i)).stat().st_size
     )
@@ -50,8 +59,10 @@ def test_every_invariance_can_be_rendered(tmp_path, invariance):
 def test_a_black_background_changes_only_the_background(tmp_path):
   # A bottle and a cactus: finer objects consist of edges only.
   sizes = {"num_sets": 2, "images_per_set": 2, "image_size": 48}
-  usual = _make(tmp_path, "occlusion", **sizes)
-  black = _make(tmp_path, "occlusion", black_background=True, **sizes)
+  usual = _make(tmp_path, "occlusion", background="fixed", **sizes)
+  black = _make(tmp_path, "occlusion", background="black", **sizes)
+  earlier = _make(tmp_path, "occlusion", black_background=True, **sizes)
+  assert earlier.images.root == black.images.root
   assert black.images.root != usual.images.root
   np.testing.assert_array_equal(black.factor, usual.factor)
   planned = invariance_plans.plan("occlusion", 2, 2, seed=5)
@@ -69,18 +80,49 @@ def test_a_black_background_changes_only_the_background(tmp_path):
       assert behind[outside].any()
 
 
+@pytest.mark.parametrize("background", invariance_plans.BACKGROUNDS)
+def test_the_background_of_each_image_is_known(tmp_path, background):
+  sizes = {"num_sets": 2, "images_per_set": 3, "image_size": 48}
+  found = _make(tmp_path, "viewpoint", background=background, **sizes)
+  assert found.backgrounds.num_images == 71
+  planned = invariance_plans.plan("viewpoint", 2, 3, 5, background=background)
+  for i, number in enumerate(found.background_of):
+    image = cv2.imread(found.images.path(i))
+    alone = cv2.imread(found.backgrounds.path(number))
+    shown = planned[i // 3][i % 3].factors
+    mask = stills.render_with_mask(shown, image_size=48, seed=5).mask
+    outside = cv2.dilate(np.uint8(mask), np.ones((5, 5))) == 0
+    assert outside.any()
+    np.testing.assert_array_equal(image[outside], alone[outside])
+  assert alone.any() == (background != "black")
+  kinds = len(set(found.background_of[:3].tolist()))
+  assert kinds == (3 if background == "changing" else 1)
+
+
+def test_the_color_of_the_light_reaches_as_far_as_asked(tmp_path):
+  strong = _make(tmp_path, "illumination_colour")
+  np.testing.assert_allclose(strong.factor[:3], [-1, 0, 1])
+  weak = _make(tmp_path, "illumination_colour", tint_reach=0.8)
+  np.testing.assert_allclose(weak.factor[:3], [-0.8, 0, 0.8])
+  assert weak.images.root != strong.images.root
+  # Earlier versions knew no other reach; their images are found.
+  assert "tint" not in weak.images.root
+
+
 def test_images_are_rendered_once(tmp_path, monkeypatch):
-  first = _make(tmp_path)
+  first = _make(tmp_path, "scale")
 
   def never(*args, **kwargs):
     raise AssertionError("rendered again")
 
   monkeypatch.setattr(workers, "render", never)
-  again = _make(tmp_path)
+  again = _make(tmp_path, "scale")
   assert again.images.root == first.images.root
-  for other in ({"seed": 6}, {"num_sets": 11}, {"images_per_set": 4}):
+  changes = [{"seed": 6}, {"num_sets": 11}, {"images_per_set": 4}]
+  changes += [{"background": name} for name in ("fixed", "black")]
+  for other in changes:
     with pytest.raises(AssertionError, match="rendered again"):
-      _make(tmp_path, **other)
+      _make(tmp_path, "scale", **other)
 
 
 def test_a_damaged_image_is_rendered_again(tmp_path):
@@ -102,9 +144,11 @@ def test_occlusion_has_at_most_eight_levels(tmp_path):
   [
     ({"invariance": "time"}, "invariance='time': expected one of occlusion, "),
     (
-      {"invariance": "background", "black_background": True},
-      "black_background=True.*invariance='background'",
+      {"invariance": "background", "background": "black"},
+      "background='black'.*invariance='background'",
     ),
+    ({"background": "gray"}, "background='gray': expected one of changing, "),
+    ({"tint_reach": 1.5}, "tint_reach=1.5: expected more than 0, at most 1"),
     ({"num_sets": 0}, "num_sets=0: expected 1 to 1000000; change num_sets"),
     ({"images_per_set": 0}, "images_per_set=0: expected 1 to"),
     ({"image_size": 8}, "image_size=8: expected 16 to 512"),

@@ -47,6 +47,12 @@ def test_the_factor_is_the_angle_between_light_and_camera(root):
   angles = {found.images.name(i): found.factor[i] for i in range(4)}
   # cos(110) cos(20) = -0.3214
   expected = {"A+000E+00": 0, "A-035E+00": 35, "A+000E+90": 90}
+  lights = dict(zip(angles, found.targets[:4].tolist(), strict=True))
+  left = -np.sin(np.radians(35)), 0, np.cos(np.radians(35))
+  for light, vector in (("A-035E+00", left), ("A+000E+90", (0, 1, 0))):
+    [seen] = [seen for name, seen in lights.items() if light in name]
+    np.testing.assert_allclose(seen, vector, atol=1e-9)
+  np.testing.assert_allclose(np.linalg.norm(found.targets, axis=1), 1)
   expected["A+110E-20"] = 108.747
   for name, angle in expected.items():
     found_angle = angles[f"yaleB01/yaleB01_P00{name}.pgm"]

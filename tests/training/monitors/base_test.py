@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tf_ssl import batches, errors
-from tf_ssl.augment import jigsaw, recipes
+from tf_ssl.augment import jigsaw, multi_crop, recipes
 from tf_ssl.datasets import open_images
 from tf_ssl.training.monitors import base
 
@@ -47,6 +47,25 @@ def test_the_sample_has_the_views_of_the_method(records, make_context):
   assert isinstance(context.sample, batches.JigsawPair)
   assert context.sample[1].shape == (16, 9, 4, 4, 3)
   assert isinstance(context.probe, batches.ImagePair)
+
+
+@pytest.mark.parametrize("view_type", [batches.MultiCropPair, batches.Crops])
+def test_the_probe_has_no_small_crops_but_the_sample_has(
+  records, make_context, view_type
+):
+  full = recipes.moco_v2(blur_probability=0.0)
+  crops = multi_crop.crops(recipe=full, number=3, size=8)
+  recipe = crops if view_type is batches.Crops else (full, crops)
+  context = make_context(
+    _method(view_type),
+    records=records,
+    recipe=recipe,
+    image_size=16,
+  )
+  side = 8 if view_type is batches.Crops else 16
+  assert isinstance(context.probe, batches.ImagePair)
+  assert context.probe.query.shape[1:] == (side, side, 3)
+  assert context.sample.crops.shape[1:] == (3, 8, 8, 3)
 
 
 def test_sources_may_be_functions():

@@ -18,6 +18,7 @@ def make_context(tmp_path):
       **{
         "writer": tf.summary.create_file_writer(str(tmp_path / "events")),
         "tensorboard": str(tmp_path / "events"),
+        "model_dir": str(tmp_path),
         "image_size": 4,
         "batch_size": 5,
         **values,

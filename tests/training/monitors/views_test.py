@@ -137,5 +137,33 @@ def test_patches_are_laid_out_next_to_their_image(make_context):
   assert three[0] == four[0] == one[1] + 1
 
 
+@pytest.mark.parametrize("number, shape", [(3, (2, 2)), (6, (2, 3))])
+def test_small_crops_have_a_picture_of_their_own(make_context, number, shape):
+  levels = 40 + 30 * np.arange(number)
+  crops = np.zeros([1, number, 8, 8, 3], np.uint8)
+  crops[0, ..., 0] = levels[:, None, None]
+  image = of_color(GREEN, 1, 16, 16)
+  batch = batches.MultiCropPair(image, image, pixels.normalize(crops))
+  monitor, context = monitors_views.Views(), make_context(sample=batch)
+  monitor.start(context)
+  monitor.measure(0)
+  found = pictures(context)
+  assert set(found) == {"views/query_and_key", "views/crops"}
+  corners = [
+    bounds(has_color(found["views/crops"], (level, 0, 0))) for level in levels
+  ]
+  tops, lefts = ({corner[i] for corner in corners} for i in (0, 2))
+  assert (len(tops), len(lefts)) == shape
+
+
+def test_a_batch_without_crops_has_no_picture_of_them(make_context):
+  image = of_color(GREEN, 1, 16, 16)
+  batch = batches.MultiCropPair(image, image, tf.zeros([1, 0, 8, 8, 3]))
+  monitor, context = monitors_views.Views(), make_context(sample=batch)
+  monitor.start(context)
+  monitor.measure(0)
+  assert set(pictures(context)) == {"views/query_and_key"}
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

@@ -23,7 +23,13 @@ OF_THE_PAPER = (
   "instance",
   "instance_viewpoint",
 )
-INVARIANCES = (*OF_THE_PAPER, "background", "position", "scale")
+INVARIANCES = (
+  *OF_THE_PAPER,
+  "background",
+  "position",
+  "scale",
+  "rotation",
+)
 
 
 class InvarianceSets(NamedTuple):
@@ -46,6 +52,12 @@ class InvarianceSets(NamedTuple):
     image_size: H and W that images, or crops, are resized to, without keeping
       the aspect ratio.
     skipped: names of skipped inputs, by reason.
+    targets: [N, T] float64, coordinates of the factor that a linear map could
+      predict, such as the direction of a light; NaN if unknown. None for those
+      that follow from `factor`, see `invariance.decoding.targets`.
+    backgrounds: records of the backgrounds without an object; None if unknown.
+    background_of: [N] int64, index in `backgrounds` of what is behind each
+      image's object; None if unknown.
   """
 
   source: str
@@ -61,6 +73,9 @@ class InvarianceSets(NamedTuple):
   factor_period: float | None
   image_size: int
   skipped: Mapping[str, tuple[str, ...]]
+  targets: np.ndarray | None = None
+  backgrounds: records.ImageRecords | None = None
+  background_of: np.ndarray | None = None
 
   @property
   def cropped(self) -> bool:
@@ -96,6 +111,7 @@ class Collector:
     self._classes: dict[str, int] = {}
     self._rows: list[tuple[int, int, float]] = []
     self._boxes: list[tuple[int, ...]] = []
+    self._targets: list[tuple[float, ...]] = []
 
   def skip(self, reason: str, name: str) -> None:
     """Records a skipped input by reason."""
@@ -109,6 +125,7 @@ class Collector:
     class_name: str,
     value: float = math.nan,
     box: tuple[int, int, int, int] | None = None,
+    target: tuple[float, ...] = (),
   ) -> None:
     """Adds an image, or skips it if its file is missing.
 
@@ -118,6 +135,8 @@ class Collector:
       class_name: unique name of its class.
       value: value of the factor.
       box: region to crop, see `records.ImageRecords.boxes`.
+      target: coordinates of the factor, see `InvarianceSets.targets`; as many
+        for each image.
     """
     file = spelling.on_disk(self.root, file)
     try:
@@ -135,6 +154,7 @@ class Collector:
       )
     )
     self._boxes.append((-1,) * 4 if box is None else box)
+    self._targets.append(target)
 
   def build(
     self,
@@ -181,6 +201,7 @@ class Collector:
       factor_period=factor[2],
       image_size=image_size,
       skipped={name: tuple(of) for name, of in self._skipped.items()},
+      targets=np.array(self._targets, np.float64) if self._targets[0] else None,
     )
 
 

@@ -30,14 +30,17 @@ def illumination_direction(root: str) -> invariance_sets.InvarianceSets:
 
   Returns:
     The sets; the factor is the angle in degrees between the light and the mean
-    direction of all lights.
+    direction of all lights; its targets are the light's unit vector.
 
   Raises:
     UsageError: there are no such images (says where to get some), lights.txt
       cannot be read, or an image has a light that it does not list.
   """
   images = invariance_sets.Collector(os.path.expanduser(root))
-  angles = _angles(os.path.join(images.root, _LIGHTS))
+  lights = _lights(os.path.join(images.root, _LIGHTS))
+  mean = lights.mean(axis=0)
+  mean /= max(np.linalg.norm(mean), 1e-12)
+  angles = np.degrees(np.arccos(np.clip(lights @ mean, -1, 1)))
   for name in missing.list_folder(images.root):
     pattern = re.compile(re.escape(name) + r"\.(\d{1,6})\.png")
     files = missing.list_folder(os.path.join(images.root, name))
@@ -55,6 +58,7 @@ def illumination_direction(root: str) -> invariance_sets.InvarianceSets:
         set_name=name,
         class_name=name,
         value=float(angles[light]),
+        target=tuple(lights[light].tolist()),
       )
   return images.build(
     source="photometric stereo",
@@ -65,8 +69,8 @@ def illumination_direction(root: str) -> invariance_sets.InvarianceSets:
   )
 
 
-def _angles(file: str) -> np.ndarray:
-  """[L]: angle in degrees between each light and their mean direction."""
+def _lights(file: str) -> np.ndarray:
+  """[L, 3]: unit vector toward each light."""
   try:
     with open(file, encoding="utf-8", errors="replace") as stream:
       words = stream.read().split()
@@ -91,10 +95,7 @@ def _angles(file: str) -> np.ndarray:
       f"photometric stereo: {file!r} is no list of lights; expected their"
       " number L, then L lines of three finite numbers x y z, not all 0"
     )
-  lights = lights / length
-  mean = lights.mean(axis=0)
-  mean /= max(np.linalg.norm(mean), 1e-12)
-  return np.degrees(np.arccos(np.clip(lights @ mean, -1, 1)))
+  return lights / length
 
 
 def _expected() -> str:

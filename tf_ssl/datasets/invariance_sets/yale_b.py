@@ -30,7 +30,7 @@ def illumination_direction(root: str) -> invariance_sets.InvarianceSets:
 
   Returns:
     The sets; the factor is the angle in degrees between the light and the
-    camera's axis, 0 to 180.
+    camera's axis, 0 to 180; its targets are the light's unit vector.
 
   Raises:
     UsageError: there are no such images; says where to get them.
@@ -52,6 +52,7 @@ def illumination_direction(root: str) -> invariance_sets.InvarianceSets:
           set_name=f"{person}, pose {pose}",
           class_name=person,
           value=_from_axis(azimuth, elevation),
+          target=_direction(azimuth, elevation),
         )
       elif name.endswith("_Ambient.pgm"):
         images.skip("ambient light", file)
@@ -73,5 +74,15 @@ def illumination_direction(root: str) -> invariance_sets.InvarianceSets:
 
 
 def _from_axis(azimuth: int, elevation: int) -> float:
-  level = math.cos(math.radians(azimuth)) * math.cos(math.radians(elevation))
+  *_, level = _direction(azimuth, elevation)
   return math.degrees(math.acos(max(-1.0, min(1.0, level))))
+
+
+def _direction(azimuth: int, elevation: int) -> tuple[float, float, float]:
+  """Unit vector toward the light: right, up, to the camera."""
+  side, rise = math.radians(azimuth), math.radians(elevation)
+  return (
+    math.sin(side) * math.cos(rise),
+    math.sin(rise),
+    math.cos(side) * math.cos(rise),
+  )

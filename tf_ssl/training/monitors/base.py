@@ -15,6 +15,7 @@ from tf_ssl.input_pipeline import skipped as skipped_lib
 from tf_ssl.input_pipeline import view_batches
 from tf_ssl.input_pipeline import views as views_lib
 from tf_ssl.methods import base
+from tf_ssl.models import feature_extractor
 
 PROBE_PAIRS = 256  # Bounds the effective rank that can be measured.
 _SAMPLE_EXAMPLES = 16
@@ -28,6 +29,7 @@ class Context:
     method: method being trained; monitors must not change its weights.
     writer: writer of TensorBoard's events.
     tensorboard: path of TensorBoard's folder, for other files it reads.
+    model_dir: path of the run's folder, for pictures.
     image_size: side of a training view, pixels.
     batch_size: global batch size.
     seed: seed of the run.
@@ -39,6 +41,7 @@ class Context:
   method: base.ContrastiveModel
   writer: tf.summary.SummaryWriter
   tensorboard: str
+  model_dir: str
   image_size: int
   batch_size: int
   seed: int = 0
@@ -52,6 +55,11 @@ class Context:
     return self.method.encoder
 
   @functools.cached_property
+  def features(self) -> feature_extractor.FeatureExtractor:
+    """Runs the query encoder, with its weights of the moment, on images."""
+    return feature_extractor.FeatureExtractor(self.encoder)
+
+  @functools.cached_property
   def probe(self) -> batches.ImagePair:
     """Fixed batch of up to 256 pairs of views, float32, normalized."""
     records = _without_groups(self.records)
@@ -63,9 +71,10 @@ class Context:
       )
       records = records._replace(examples=examples)
     view_type = self.method.view_type
+    recipe = views_lib.recipe_of_each_view(self.recipe, view_type)[0]
     return self._first_batch(
       records,
-      recipe=views_lib.recipe_of_each_view(self.recipe, view_type)[0],
+      recipe=getattr(recipe, "recipe", recipe),  # That of one of several crops.
       size=PROBE_PAIRS,
       view_type=batches.ImagePair,
     )
@@ -118,12 +127,15 @@ class Monitor(abc.ABC):
       first step and after the last.
     best_metric: name of the metric that marks the run's best checkpoint where
       `Pretraining.best_metric` names none; None to leave that to others.
+    picture: path of a picture that shows the result, from `start` on; None for
+      none.
     baseline: builder of a method to compare the run with; the run trains it
       once it has ended, and this monitor measures it. None for no comparison.
   """
 
   every: int = 1000
   best_metric: str | None = None
+  picture: str | None = None
   baseline = None
 
   def find_data(self) -> None:  # noqa: B027 (optional)

@@ -62,7 +62,6 @@ class Invariance(base.Monitor):
 
   def start(self, context: base.Context) -> None:
     super().start(context)
-    self._features = feature_extractor.FeatureExtractor(context.encoder)
     self._images = [
       numbered_images.numbered_images(
         one.images,
@@ -102,8 +101,10 @@ class Invariance(base.Monitor):
     data: invariance_sets.InvarianceSets,
     images: tf.data.Dataset,
   ) -> dict[int, float]:
+    features = self.context.features  # Threads do not inherit the strategy.
+
     def compute(batch: numbered_images.NumberedImages):
-      return self._features.batch(batch.image).numpy(), batch.index.numpy()
+      return features.batch(batch.image).numpy(), batch.index.numpy()
 
     found = list(feature_extractor.map_ahead(compute, images))
     if not found:

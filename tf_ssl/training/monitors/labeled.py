@@ -12,7 +12,6 @@ from tf_ssl.evaluation import labeled_sets, sanity
 from tf_ssl.evaluation.knn import classifier
 from tf_ssl.evaluation.linear import logistic
 from tf_ssl.input_pipeline import labeled_images
-from tf_ssl.models import feature_extractor
 from tf_ssl.training.monitors import base
 
 _INVERSE_PENALTY = 0.1  # C of the probe, as scikit-learn defines it [ours].
@@ -89,10 +88,12 @@ class LabeledImages(base.Monitor):
     super().start(context)
     if self._off:
       return
-    self._features = feature_extractor.FeatureExtractor(context.encoder)
     train, test = (
-      _open(source, named_by) for named_by, source in self._sources.items()
+      open_records(source, named_by)
+      for named_by, source in self._sources.items()
     )
+    if train.labels is not None:
+      self._num_classes = len(np.unique(train.labels[train.labels >= 0]))
     self._train, self._test = (
       open_dataset(records, context, self._image_size, named_by)[0]
       for named_by, records in zip(
@@ -110,8 +111,8 @@ class LabeledImages(base.Monitor):
     if self._off:
       return {}
     try:
-      train = self._features(self._train)
-      test = self._features(self._test)
+      train = self.context.features(self._train)
+      test = self.context.features(self._test)
       accuracy = classifier.knn_accuracy(
         *train, *test, k=self._k, temperature=self._temperature
       )
@@ -138,9 +139,10 @@ class LabeledImages(base.Monitor):
     if "knn_accuracy" not in after:
       return None
     return (
-      f"kNN {before['knn_accuracy']:.1%} (untrained) ->"
-      f" {after['knn_accuracy']:.1%} (trained) on held-out images, k {self._k},"
-      f" T {self._temperature}"
+      "class of a held-out image by its nearest labeled images:"
+      f" {before['knn_accuracy']:.1%} right (untrained) ->"
+      f" {after['knn_accuracy']:.1%} (trained); chance"
+      f" {1 / self._num_classes:.1%}; kNN, k {self._k}, T {self._temperature}"
     )
 
 
@@ -161,7 +163,7 @@ def open_dataset(
   Returns:
     Dataset of `batches.LabeledImage` batches, and the names of the classes.
   """
-  records = _open(source, named_by)
+  records = open_records(source, named_by)
   dataset = labeled_images.labeled_images(
     records,
     image_size=image_size or context.image_size,
@@ -170,9 +172,10 @@ def open_dataset(
   return dataset, records.class_names
 
 
-def _open(
+def open_records(
   source: str | records_lib.ImageRecords, named_by: str
 ) -> records_lib.ImageRecords:
+  """Opens a source of labeled images; the arguments are `open_dataset`'s."""
   if isinstance(source, str):
     return open_images.open_images(source, labeled=True, named_by=named_by)
   return source

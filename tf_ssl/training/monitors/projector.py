@@ -9,7 +9,6 @@ import tensorflow as tf
 from PIL import Image
 
 from tf_ssl import batches
-from tf_ssl.models import feature_extractor
 from tf_ssl.ops import workdir
 from tf_ssl.training import run_directory
 from tf_ssl.training.monitors import base, labeled, views
@@ -54,7 +53,6 @@ class Projector(base.Monitor):
   def start(self, context: base.Context) -> None:
     """Writes what does not change."""
     super().start(context)
-    self._features = feature_extractor.FeatureExtractor(context.encoder)
     if self._source is None:
       images, class_names = from_pairs(context.probe), ()
     else:
@@ -78,7 +76,7 @@ class Projector(base.Monitor):
   def measure(self, step: int) -> Mapping[str, float]:
     """Replaces the features; returns no metric."""
     table = io.StringIO()
-    found = self._features.array(self._images)
+    found = self.context.features.array(self._images)
     np.savetxt(table, found, fmt="%.4g", delimiter="\t")
     folder = self.context.tensorboard
     with workdir.writable(folder, run_directory.ARGUMENT):

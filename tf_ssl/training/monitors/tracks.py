@@ -8,7 +8,6 @@ from tf_ssl import errors
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.evaluation import representation
 from tf_ssl.input_pipeline import labeled_images, region_tracks
-from tf_ssl.models import feature_extractor
 from tf_ssl.training.monitors import base
 
 
@@ -61,7 +60,6 @@ class Reidentification(base.Monitor):
 
   def start(self, context: base.Context) -> None:
     super().start(context)
-    self._features = feature_extractor.FeatureExtractor(context.encoder)
     self._regions = labeled_images.labeled_images(
       region_tracks.regions(self._records),
       image_size=context.image_size,
@@ -75,7 +73,7 @@ class Reidentification(base.Monitor):
       UsageError: too few regions can be read.
     """
     del step
-    found, numbers = self._features(self._regions)
+    found, numbers = self.context.features(self._regions)
     position = np.full([2 * self.num_pairs], -1)
     position[numbers] = np.arange(len(numbers))
     rows = position.reshape(-1, 2)  # Rows of `found` for a pair's two regions.
@@ -90,10 +88,11 @@ class Reidentification(base.Monitor):
     if "same_object" not in after:
       return None
     line = (
-      "object re-identification on held-out videos, after"
-      f" {self._records.examples.seconds:g} s, among {self.num_tracks - 1}"
-      f" other objects: {before['same_object']:.1%} (untrained) ->"
-      f" {after['same_object']:.1%} (trained)"
+      "object of a held-out video found again"
+      f" {self._records.examples.seconds:g} s later among {self.num_tracks - 1}"
+      f" other objects: {before['same_object']:.1%} right (untrained) ->"
+      f" {after['same_object']:.1%} (trained); chance"
+      f" {1 / self.num_tracks:.1%}"
     )
     if baseline and "same_object" in baseline:
       line += f"; {self.baseline_name}: {baseline['same_object']:.1%}"

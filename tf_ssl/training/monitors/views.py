@@ -1,5 +1,6 @@
 """Images of the training views in TensorBoard."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -19,9 +20,10 @@ _CAPTION_SIZE = 13  # Pixels.
 class Views(base.Monitor):
   """One image with the views of each example side by side.
 
-  There is one image for each two views: `views/query_and_key`, and for regions
-  of tracks `views/query_region_and_key_region`. Patches are laid out as they
-  were shuffled. The batch is fixed, so each process draws it once.
+  There is one image for each two views: `views/query_and_key`, for regions of
+  tracks `views/query_region_and_key_region`, for small crops `views/crops`.
+  Patches are laid out as they were shuffled. The batch is fixed, so each
+  process draws it once.
   """
 
   every = 0
@@ -40,7 +42,8 @@ class Views(base.Monitor):
     if self._drawn:
       return {}
     self._drawn = True
-    names = batches.view_fields(type(self._batch))
+    fields = batches.view_fields(type(self._batch))
+    names = [n for n in fields if getattr(self._batch, n).shape[1]]
     with self.context.writer.as_default(step=step):
       for first in range(0, len(names), 2):
         self._draw(names[first : first + 2])
@@ -114,11 +117,20 @@ def view_grid(
 
 
 def _montage(patches: np.ndarray) -> np.ndarray:
-  """[B, P, h, w, 3] -> [B, g * h, g * w, 3]: P = g * g patches, row by row."""
+  """[B, P, h, w, 3] -> [B, g * h, G * w, 3]: P patches, row by row.
+
+  The grid is g high and G wide, as square as possible; unused cells are blank.
+  """
   count, number, height, width, _ = patches.shape
-  side = round(number**0.5)
-  rows = patches.reshape(count, side, side, height, width, 3)
-  return rows.swapaxes(2, 3).reshape(count, side * height, side * width, 3)
+  across = math.ceil(number**0.5)
+  down = math.ceil(number / across)
+  blank = np.broadcast_to(
+    np.uint8(_BACKGROUND),
+    [count, down * across - number, height, width, 3],
+  )
+  cells = np.concatenate([patches, blank], axis=1)
+  rows = cells.reshape(count, down, across, height, width, 3)
+  return rows.swapaxes(2, 3).reshape(count, down * height, across * width, 3)
 
 
 def _scale(size: int) -> float:

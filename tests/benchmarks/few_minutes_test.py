@@ -1,0 +1,123 @@
+"""benchmarks.few_minutes: tables of runs that a short script stands in for."""
+
+import csv
+import shlex
+import sys
+
+import pytest
+
+from benchmarks import few_minutes, machine
+from tf_ssl import errors
+
+# Stands in for tools.train: writes what a run with this seed leaves behind.
+_TRAINED = """
+import json, pathlib, sys
+folder, seed = pathlib.Path(sys.argv[1]), int(sys.argv[2])
+folder.mkdir(parents=True, exist_ok=True)
+with open(folder / "calls", "a") as stream: stream.write("x")
+lines = [{"step": 0, "knn_accuracy": 0.3}, {"step": 5, "loss": 1.0},
+         {"step": 9, "knn_accuracy": 0.5 + seed / 10}]
+(folder / "metrics.jsonl").write_text("\\n".join(map(json.dumps, lines)))
+record = {"step": 9, "wall_seconds": 60.0, "precision": "float32"}
+(folder / "run.json").write_text(json.dumps(record))
+if not (folder / "stop").exists(): (folder / "saved_model").mkdir()
+"""
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+  """Empty folders of both data sets; training is replaced by the script."""
+  for name in ("cifar10", "imagenette"):
+    (tmp_path / name).mkdir()
+
+  def command(run, data, bindings):
+    del data, bindings
+    return [sys.executable, "-c", _TRAINED, str(run.folder), str(run.seed)]
+
+  monkeypatch.setattr(few_minutes.Run, "command", command)
+  return tmp_path
+
+
+def _run(data, *more):
+  config = "--config=moco_v2_cifar10"
+  output = f"--output_dir={data / 'out'}"
+  few_minutes.main([f"--data={data}", output, config, *more])
+  with open(data / "out" / "few_minutes.csv") as stream:
+    return list(csv.DictReader(stream))
+
+
+def test_the_table_has_each_seed_and_the_mean_with_its_interval(data, capsys):
+  rows = _run(data)
+  assert [row["knn_trained"] for row in rows] == ["0.5", "0.6", "0.7"]
+  text = (data / "out" / "few_minutes.md").read_text()
+  # 60 % +- 4.303 * 10 % / sqrt(3).
+  assert "| 60.0% | 35.2% to 84.8% | 50.0%, 60.0%, 70.0% | 9 |" in text
+  assert machine.processor() in text and "| 30.0% |" in text
+  assert text in capsys.readouterr().out
+
+
+def test_a_table_is_made_in_pieces_and_no_run_is_repeated(data, capsys):
+  assert len(_run(data, "--runs=1")) == 1
+  assert "2 runs are left" in capsys.readouterr().out
+  assert "| – |" in (data / "out" / "few_minutes.md").read_text()
+  assert len(_run(data, "--runs=1")) == 2
+  assert len(_run(data)) == 3
+  assert len(_run(data)) == 3
+  calls = sorted((data / "out").glob("*/calls"))
+  assert [path.read_text() for path in calls] == ["x", "x", "x"]
+
+
+def test_a_stopped_run_is_resumed_and_its_minutes_add_up(data):
+  folder = data / "out" / "moco_v2_cifar10_seed0"
+  folder.mkdir(parents=True)
+  (folder / "stop").touch()
+  with pytest.raises(errors.UsageError, match="the same command to resume"):
+    _run(data, "--seeds=1")
+  (folder / "stop").unlink()
+  [row] = _run(data, "--seeds=1")
+  assert float(row["wall_minutes"]) == pytest.approx(1.0, abs=0.2)
+  assert row["resumed"] == "True"
+  assert ", resumed" in (data / "out" / "few_minutes.md").read_text()
+
+
+def test_bad_arguments_are_one_line(data):
+  for arguments, problem in (
+    (["--seeds=0"], "--seeds=0"),
+    (["--runs=-1"], "--runs=-1"),
+    (["--config=moco_v2_folder"], "--config=moco_v2_folder"),
+    ([f"--data={data / 'out'}"], "is missing"),
+  ):
+    with pytest.raises(errors.UsageError, match=problem):
+      _run(data, *arguments)
+
+
+def test_a_run_that_fails_is_named(data, monkeypatch):
+  monkeypatch.setattr(
+    few_minutes.Run, "command", lambda *_: shlex.split("sh -c 'exit 2'")
+  )
+  with pytest.raises(errors.UsageError, match="cifar10_seed0.*exit code 2"):
+    _run(data)
+
+
+def test_the_command_reads_the_folders_of_the_config(tmp_path):
+  for config, test in (("pirl_cifar10", "test"), ("simclr_imagenette", "val")):
+    words = few_minutes.Run(config, 2, tmp_path / "run").command(
+      tmp_path, ["STEPS=3"]
+    )
+    name = config.split("_")[-1]
+    assert f"--gin_bindings=IMAGES='{tmp_path / name}/train'" in words
+    assert f"--gin_bindings=HELD_OUT_IMAGES='{tmp_path / name}/{test}'" in words
+    assert words[-3:] == [
+      "--gin_bindings=SEED=2",
+      "--gin_bindings=STEPS=3",
+      f"--model_dir={tmp_path / 'run'}",
+    ]
+
+
+def test_all_configs_exist(repository):
+  for config in few_minutes.CONFIGS:
+    assert (repository / f"gin_configs/pretrain/{config}.gin").is_file()
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))
