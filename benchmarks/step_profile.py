@@ -11,7 +11,9 @@ from tensorflow.tsl.profiler.protobuf import xplane_pb2
 # Group -> parts of the types of operations; the first that fits counts.
 CONVOLUTIONS = "convolutions and matrix products"
 REST = "everything else, and running the graph"
+COMPILED = "compiled kernels"  # Functions of `jit_compile`.
 EXECUTOR = "ExecutorState::Process"  # The profiler's event around kernels.
+ASYNCHRONOUS = "ExecutorState::ProcessAsync::Start"  # Around compiled ones.
 GROUPS = {
   CONVOLUTIONS: ("Conv2D", "MatMul"),
   "batch norm": ("BatchNorm",),
@@ -34,7 +36,7 @@ def group_of(operation: str) -> str:
 
 def shares(space: xplane_pb2.XSpace) -> Mapping[str, float]:
   """Share of each group in the time of TensorFlow's executor."""
-  groups = dict.fromkeys([*GROUPS, REST], 0.0)
+  groups = dict.fromkeys([*GROUPS, COMPILED, REST], 0.0)
   executor = 0.0
   for plane in space.planes:
     if plane.name != "/host:CPU":
@@ -45,6 +47,8 @@ def shares(space: xplane_pb2.XSpace) -> Mapping[str, float]:
         node, _, operation = name.rpartition(":")
         if name == EXECUTOR:
           executor += event.duration_ps
+        elif name == ASYNCHRONOUS:
+          groups[COMPILED] += event.duration_ps
         elif node and ":" not in node:
           groups[group_of(operation)] += event.duration_ps
   groups[REST] = 0.0  # Holds the step as a whole, too.

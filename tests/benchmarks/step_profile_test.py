@@ -39,5 +39,21 @@ def test_the_groups_sum_to_the_step_and_its_products_are_found():
   assert lines[-1].startswith(f"| whole step | {1000 * whole:.1f} |")
 
 
+def test_compiled_functions_are_a_group_of_their_own():
+  matrix = tf.random.stateless_normal([1000, 1000], [0, 1])
+
+  @tf.function(jit_compile=True)
+  def compiled(values):
+    return tf.math.tanh(values)
+
+  @tf.function
+  def step():
+    return compiled(matrix) + compiled(2.0 * matrix)
+
+  whole, groups = step_profile.measure(step, runs=3)
+  assert sum(groups.values()) == pytest.approx(whole)
+  assert groups[step_profile.COMPILED] > groups["sums"]
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

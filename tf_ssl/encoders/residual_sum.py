@@ -6,10 +6,9 @@ convert bfloat16 one number at a time; XLA's take one vectorized pass and give
 the same bits.
 """
 
-import functools
-from collections.abc import Callable
-
 import tensorflow as tf
+
+from tf_ssl.ops import compiled
 
 
 def is_faster(maps: tf.Tensor) -> bool:
@@ -35,7 +34,7 @@ def fork(maps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
   """
 
   def gradient(one, other):
-    return _compiled(_add)(one, other)
+    return compiled.function(_add)(one, other)
 
   return (tf.identity(maps), tf.identity(maps)), gradient
 
@@ -48,18 +47,13 @@ def relu_of_sum(maps: tf.Tensor, shortcut: tf.Tensor) -> tf.Tensor:
     maps: output of the convolutions.
     shortcut: output of the shortcut, of the same dtype.
   """
-  output = _compiled(_add_relu)(maps, shortcut)
+  output = compiled.function(_add_relu)(maps, shortcut)
 
   def gradients(above):
-    both = _compiled(_relu_gradient)(output, above)
+    both = compiled.function(_relu_gradient)(output, above)
     return both, both
 
   return output, gradients
-
-
-@functools.cache
-def _compiled(function: Callable) -> Callable:
-  return tf.function(function, jit_compile=True)
 
 
 def _add(one, other):
