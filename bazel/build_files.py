@@ -241,7 +241,15 @@ def _tools_build(root: pathlib.Path) -> str:
     _HEADER
     + '\nload("//bazel:python.bzl", "py_library")\n'
     + 'load("//bazel:tool.bzl", "gin_file", "tool")\n'
-    + _call("package", {"default_visibility": ["//tests:__subpackages__"]})
+    + _call(
+      "package",
+      {
+        "default_visibility": [
+          "//benchmarks:__pkg__",
+          "//tests:__subpackages__",
+        ]
+      },
+    )
     + _call("gin_file", {"name": "gin_file", "build_setting_default": ""})
     + _library("tools", [str(p.relative_to(folder)) for p in paths], deps)
   )
