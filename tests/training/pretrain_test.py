@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from tf_ssl import errors
 from tf_ssl.augment import jigsaw, multi_crop, recipes
-from tf_ssl.encoders import batch_norm, resnet
+from tf_ssl.encoders import batch_norm, principal_filters, resnet
 from tf_ssl.export import saved_model
 from tf_ssl.methods import emp_ssl, hybrid, moco, pirl, supervised
 from tf_ssl.methods import multi_crop as multi_crop_methods
@@ -365,6 +365,32 @@ def test_other_methods_resume_with_the_same_bits(
   assert run(tiny(folder, **changes), model_dir).finished
   actual = tensors(model_dir)
   assert expected.keys() == actual.keys()
+  for tensor, value in expected.items():
+    np.testing.assert_array_equal(actual[tensor], value, err_msg=tensor)
+
+
+def test_a_resumed_run_keeps_its_weights_instead_of_initializing_again(
+  tmp_path,
+):
+  folder = write_images(tmp_path / "images", 24)
+  seen = []
+
+  def initialize(encoder, images, *, seed):
+    seen.append(images.shape)
+    principal_filters.initialize(encoder, images, seed=seed)
+
+  changes = {
+    "initialize": initialize,
+    "deterministic": True,
+    "finish_views_in_step": True,
+    "monitors": (),
+  }
+  assert run(tiny(folder, **changes), tmp_path / "run").finished
+  expected = tensors(tmp_path / "run")
+  rewind(tmp_path / "run", 4)
+  assert run(tiny(folder, **changes), tmp_path / "run").finished
+  assert seen == [(48, 16, 16, 3)]  # All 6 batches of 8 views.
+  actual = tensors(tmp_path / "run")
   for tensor, value in expected.items():
     np.testing.assert_array_equal(actual[tensor], value, err_msg=tensor)
 

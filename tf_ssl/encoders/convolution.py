@@ -5,6 +5,8 @@ start; PyTorch pads both sides equally. Weights transfer only with explicit
 padding.
 """
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from tf_ssl.encoders import convolution_by_products as by_products
@@ -15,6 +17,10 @@ class Convolution(tf.keras.layers.Conv2D):
 
   Initial values are those of torchvision's ResNet: normal, variance 2 /
   fan-out.
+
+  Attributes:
+    before_call: function of this layer and its inputs that runs before each
+      call, or None; for initial values that depend on data.
   """
 
   def __init__(self, filters: int, kernel_size: int, *, strides: int = 1, **kw):
@@ -32,9 +38,12 @@ class Convolution(tf.keras.layers.Conv2D):
       use_bias=False,
       **kw,
     )
+    self.before_call: Callable | None = None
 
   def call(self, inputs, training=None):
     """[B, H, W, C] -> [B, ceil(H/s), ceil(W/s), C']."""
+    if self.before_call is not None:
+      self.before_call(self, inputs)
     kernel = tf.convert_to_tensor(self.kernel)
     stride, size = self.strides[0], self.kernel_size[0]
     if size == 1 and stride > 1:

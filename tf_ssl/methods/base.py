@@ -134,6 +134,9 @@ class ContrastiveModel(tf.keras.Model):
     """
     raise NotImplementedError
 
+  def on_encoder_initialized(self) -> None:
+    """Runs after other initial weights have been given to the encoder."""
+
   def on_train_step_begin(self) -> None:
     """Runs before the forward pass."""
 

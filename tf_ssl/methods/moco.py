@@ -88,8 +88,7 @@ class MoCo(base.ContrastiveModel):
     self.symmetric = symmetric
     self.batch_size = batch_size
     self.seed = seed
-    momentum_memory.copy_weights(encoder, key_encoder)
-    momentum_memory.copy_weights(projection_head, key_projection_head)
+    self.on_encoder_initialized()
 
   @classmethod
   def like(cls, plain: "MoCo", **options) -> "MoCo":
@@ -166,6 +165,10 @@ class MoCo(base.ContrastiveModel):
     if written is not None:
       loss += missing
     return base.Contrast(loss, logits, to_remember=keys, features=features)
+
+  def on_encoder_initialized(self) -> None:
+    momentum_memory.copy_weights(self.encoder, self.key_encoder)
+    momentum_memory.copy_weights(self.projection_head, self.key_projection_head)
 
   def on_train_step_begin(self) -> None:
     """Equation 2, before the keys are computed: θ_k ← m θ_k + (1 - m) θ_q."""

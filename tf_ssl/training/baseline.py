@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from tf_ssl.ops import progress
-from tf_ssl.training import assembly, callbacks, data, phases
+from tf_ssl.training import assembly, callbacks, data, initial_weights, phases
 from tf_ssl.training import settings as settings_lib
 from tf_ssl.training.distributed import distribution
 from tf_ssl.training.monitors import base
@@ -45,6 +45,10 @@ def train_and_measure(
   assembly.compile_method(settings, model)
   name = getattr(monitor, "baseline_name", "baseline")
   with batches.reading():
+    if settings.initialize is not None:
+      initial_weights.replace(
+        settings.initialize, model, batches.from_step(0), seed=settings.seed
+      )
     bar = _StopOnRequest(settings.timeline, name, stop)
     try:
       phases.fit(model, settings.timeline, batches.from_step, callbacks=[bar])

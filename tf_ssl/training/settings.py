@@ -35,6 +35,9 @@ class Pretraining:
       (`datasets.open_images`); or a function that returns one of these or the
       records, such as `video_frames.frame_pairs`.
     method: builder of the method, such as `moco.build_moco`.
+    initialize: function of the encoder, normalized views [B, H, W, 3] and a
+      seed that replaces its random initial weights before the first step, such
+      as `principal_filters.initialize`; None keeps them.
     recipe: recipe of the views, such as `recipes.moco_v2()`; or one recipe for
       each view of the method's batch, such as PIRL's image and patches.
     image_size: side of a view, pixels.
@@ -100,6 +103,7 @@ class Pretraining:
   steps: int
   phases: Sequence[phases_lib.Phase] = ()
   learning_rate: float
+  initialize: Callable | None = None
   scale_learning_rate: bool = False
   schedule: Callable = optimizers.LearningRate
   optimizer: Callable = optimizers.MomentumSgd
