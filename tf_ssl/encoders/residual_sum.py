@@ -24,8 +24,8 @@ def is_faster(maps: tf.Tensor) -> bool:
     maps: [B, H, W, C].
 
   Returns:
-    False also if a dimension is not static, because each shape is compiled
-    anew, and with a GPU.
+    False also if a dimension is not static, because each shape takes a
+    compilation, and with a GPU.
   """
   if not maps.shape.is_fully_defined():
     return False
