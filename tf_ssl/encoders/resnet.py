@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tf_ssl import errors
 from tf_ssl.encoders import batch_norm as batch_norms
-from tf_ssl.encoders import convolution, residual_sum
+from tf_ssl.encoders import convolution
 
 STEMS = ("imagenet", "small")
 STAGE_NAMES = ("C2", "C3", "C4", "C5")
@@ -63,10 +63,9 @@ class Residual(tf.keras.layers.Layer):
     super().build(input_shape)
 
   def call(self, maps, training=None):
-    compiled = training and residual_sum.is_faster(maps)
-    maps, shortcut = residual_sum.fork(maps) if compiled else (maps, maps)
+    shortcut = maps
     if self.shortcut is not None:
-      shortcut = self.shortcut_norm(self.shortcut(shortcut), training=training)
+      shortcut = self.shortcut_norm(self.shortcut(maps), training=training)
     last = len(self.convolutions) - 1
     for i, (conv, norm) in enumerate(
       zip(self.convolutions, self.norms, strict=True)
@@ -76,8 +75,6 @@ class Residual(tf.keras.layers.Layer):
         maps = batch_norms.relu_of(norm, maps, training)
       else:
         maps = norm(maps, training=training)
-    if compiled:
-      return residual_sum.relu_of_sum(maps, shortcut)
     return tf.nn.relu(maps + shortcut)
 
 
