@@ -60,6 +60,35 @@ class Examples(NamedTuple):
   seconds: float | None = None
 
 
+class Objects(NamedTuple):
+  """Boxes of objects in N examples, O in all, for croppers.
+
+  Attributes:
+    offsets: [N + 1] int64; the objects of example i are the rows offsets[i] up
+      to offsets[i + 1].
+    boxes: [O, P, 4] float32, ymin, xmin, ymax, xmax, fractions of the image:
+      the object in each slot of its example; P = 1 for single images.
+    of_regions: whether they are fractions of the region to use instead.
+  """
+
+  offsets: np.ndarray
+  boxes: np.ndarray
+  of_regions: bool = False
+
+  @property
+  def num_without(self) -> int:
+    """Number of examples without a box."""
+    return int((np.diff(self.offsets) == 0).sum())
+
+  def take(self, examples: np.ndarray) -> "Objects":
+    """Selects examples, [n] int, in that order."""
+    counts = np.diff(self.offsets)[examples]
+    offsets = np.append(0, np.cumsum(counts))
+    rows = np.arange(offsets[-1])
+    rows += np.repeat(self.offsets[:-1][examples] - offsets[:-1], counts)
+    return self._replace(offsets=offsets, boxes=self.boxes[rows])
+
+
 class ImageRecords(NamedTuple):
   """N encoded images, in a fixed order.
 
@@ -76,6 +105,7 @@ class ImageRecords(NamedTuple):
       have no names.
     shards: location of each image inside `files`; None for one image per file.
     examples: training examples; None if each image is an example.
+    objects: boxes of objects in the examples; None if unknown.
   """
 
   root: str
@@ -86,6 +116,7 @@ class ImageRecords(NamedTuple):
   class_names: tuple[str, ...] = ()
   shards: Shards | None = None
   examples: Examples | None = None
+  objects: Objects | None = None
 
   @property
   def num_examples(self) -> int:
@@ -145,6 +176,9 @@ def take(records: ImageRecords, images: np.ndarray) -> ImageRecords:
     labels=None if records.labels is None else records.labels[images],
     boxes=None if records.boxes is None else records.boxes[images],
     examples=None,
+    objects=None
+    if records.objects is None or records.examples is not None
+    else records.objects.take(images),
     **located,
   )
 
