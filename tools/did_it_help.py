@@ -85,8 +85,8 @@ TOOL = cli.Tool("did_it_help", __doc__, main, required=["model", "output_dir"])
 TOOL.model_flag(repeated=True)
 TOOL.text_flag(
   "labeled",
-  "Labeled images: class folders, a manifest, or a folder with train/ and test/ "
-  "(or val/); default: the training images of the first run.",
+  "Labeled images: class folders, a manifest, or a folder with train/ and "
+  "test/ (or val/); default: the training images of the first run.",
 )
 TOOL.text_flag(
   "test_images",

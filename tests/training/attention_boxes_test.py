@@ -156,7 +156,7 @@ def test_examples_of_two_images_and_encoders_without_maps_are_refused(records):
   with pytest.raises(errors.UsageError, match="pairs of images"):
     renewed(pairs)
   with pytest.raises(errors.UsageError, match="C4.*expected one of C5"):
-    renewed(records, endpoint="C4").renew(2)
+    renewed(records, endpoint="C4")
   with pytest.raises(errors.UsageError, match="renewals=0"):
     attention_boxes.AttentionBoxes(renewals=0)
 

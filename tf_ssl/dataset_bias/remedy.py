@@ -23,7 +23,8 @@ class Candidate(NamedTuple):
     cropping: the cropper; None for RandomResizedCrop.
     fragment: name of its gin file in gin_configs/base; empty for none.
     bindings: further gin lines.
-    note: how its boxes are simulated, where they are not the objects'.
+    note: how its boxes are simulated, where they are not the objects'. Such a
+      candidate is shown and never chosen.
   """
 
   name: str
@@ -134,14 +135,10 @@ def compare(
       name: crop_statistics.mean(contents, name)
       for name in crop_statistics.QUANTITIES
     }
-  chosen = choose(means)
+  notes = {c.name: c.note for c in known if c.note}
+  chosen = choose({n: m for n, m in means.items() if n not in notes})
   [candidate] = [c for c in known if c.name == chosen]
-  return Remedy(
-    means,
-    {c.name: c.note for c in known if c.note},
-    chosen,
-    _gin(candidate, boxes),
-  )
+  return Remedy(means, notes, chosen, _gin(candidate, boxes))
 
 
 def choose(means: dict[str, dict[str, crop_statistics.Mean]]) -> str:

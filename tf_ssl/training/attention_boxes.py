@@ -145,14 +145,16 @@ class RenewedBoxes:
     self._batch_size = settings.batch_size
     self._steps = settings.steps(num_steps)
     self._skipped = skipped
+    blank = tf.zeros([1, self._size, self._size, 3])
+    names = list(encoder.endpoints(blank, training=False))
+    errors.require(
+      settings.endpoint in names,
+      f"AttentionBoxes.endpoint={settings.endpoint!r}: expected one of"
+      f" {', '.join(names)}",
+    )
 
     def attend(images, training):
       maps = encoder.endpoints(images, training=training)
-      errors.require(
-        settings.endpoint in maps,
-        f"AttentionBoxes.endpoint={settings.endpoint!r}: expected one of"
-        f" {', '.join(maps)}",
-      )
       return boxes_of_maps(
         maps[settings.endpoint], self._size, threshold=settings.threshold
       )
