@@ -5,8 +5,9 @@ import sys
 import pytest
 
 from tf_ssl import errors
-from tf_ssl.augment import croppers
+from tf_ssl.augment import background_change, croppers
 from tf_ssl.datasets.annotations import known_objects
+from tf_ssl.datasets.masks import object_masks
 from tf_ssl.training import attention_boxes
 from tf_ssl.training import settings as settings_lib
 from tools._cli import gin_files, gin_runs
@@ -74,6 +75,22 @@ def test_another_cropper_can_use_the_boxes_of_the_encoder():
   assert found.cropper == croppers.ObjectAwareCrop()
   assert found.renews_boxes
   assert len(found.timeline.parts) == 5
+
+
+def test_a_background_change_goes_beside_a_cropper():
+  found = configured(
+    [
+      "pretrain/pirl_folder",
+      "base/crops_same_object",
+      "base/background_change",
+    ],
+    [*BOXES, "MASKS='masks'", "BACKGROUND_PROBABILITY=0.25"],
+  )
+  assert found.cropper == croppers.SameObjectCrop()
+  assert found.masks == object_masks.ObjectMasks(folder="masks")
+  assert found.background_change == background_change.BackgroundChange(
+    probability=0.25
+  )
 
 
 def test_tracked_objects_replace_the_images():

@@ -89,6 +89,19 @@ class Objects(NamedTuple):
     return self._replace(offsets=offsets, boxes=self.boxes[rows])
 
 
+class Masks(NamedTuple):
+  """Masks of the objects in N images.
+
+  Attributes:
+    files: [N] bytes, absolute path of the mask of each image, which has its
+      size; for an image without one, any path relative to the images' root.
+    known: [N] bool, whether an image has a mask.
+  """
+
+  files: np.ndarray
+  known: np.ndarray
+
+
 class ImageRecords(NamedTuple):
   """N encoded images, in a fixed order.
 
@@ -106,6 +119,7 @@ class ImageRecords(NamedTuple):
     shards: location of each image inside `files`; None for one image per file.
     examples: training examples; None if each image is an example.
     objects: boxes of objects in the examples; None if unknown.
+    masks: masks of objects in the images; None if unknown.
   """
 
   root: str
@@ -117,6 +131,7 @@ class ImageRecords(NamedTuple):
   shards: Shards | None = None
   examples: Examples | None = None
   objects: Objects | None = None
+  masks: Masks | None = None
 
   @property
   def num_examples(self) -> int:
@@ -179,8 +194,29 @@ def take(records: ImageRecords, images: np.ndarray) -> ImageRecords:
     objects=None
     if records.objects is None or records.examples is not None
     else records.objects.take(images),
+    masks=None
+    if records.masks is None
+    else Masks(*(column[images] for column in records.masks)),
     **located,
   )
+
+
+def masks_as_images(records: ImageRecords) -> ImageRecords:
+  """The masks as images with the boxes, objects and examples of their images.
+
+  Images without a mask stand for themselves.
+
+  Args:
+    records: images with `masks`, one file each.
+  """
+  prefix = os.fsencode(os.path.join(records.root, "")).lstrip(b"/")
+  files = [
+    file.lstrip(b"/") if known else prefix + file
+    for file, known in zip(
+      records.masks.files.tolist(), records.masks.known.tolist(), strict=True
+    )
+  ]
+  return records._replace(root="/", files=np.array(files), masks=None)
 
 
 def keep_labels(

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from tf_ssl import batches, errors
+from tf_ssl.augment import background_change, croppers, recipes, resize
 from tf_ssl.augment import crop as crop_lib
-from tf_ssl.augment import croppers, recipes, resize
+from tf_ssl.datasets import records as records_lib
 from tf_ssl.input_pipeline import decoding, loading, order
 
 
@@ -60,6 +61,7 @@ def view_loader(
   views: Sequence[View],
   *,
   cropper: croppers.Cropper | None = None,
+  prepare: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
   portable: bool = False,
 ) -> Callable[..., tf.data.Dataset]:
   """Returns a function that crops the views of examples.
@@ -70,6 +72,8 @@ def view_loader(
       from image v, otherwise all views are cropped from its one image.
     cropper: chooses the windows by the source's objects; None for windows
       anywhere in the image.
+    prepare: function of a decoded window, [h, w, 3] uint8, before it is
+      resized.
     portable: whether the function must run in other processes.
 
   Returns:
@@ -161,7 +165,7 @@ def view_loader(
         encoded[place], outer[place], turns[place], portable=portable
       )
       found = resize.resize_windows(
-        image,
+        prepare(image),
         tf.ensure_shape(tf.gather(windows, numbers), [len(numbers), 4]),
         [sizes[w] for w in numbers],
         portable=portable,
@@ -178,6 +182,88 @@ def view_loader(
       objects = (*source.draw_objects(indices, box_draws), box_draws)
     chunk = (source.locate(indices), draws, indices, objects)
     return tf.data.Dataset.from_tensors(chunk).map(draw).unbatch().map(cut)
+
+  return load
+
+
+def background_loader(
+  records: records_lib.ImageRecords,
+  views: Sequence[View],
+  change: background_change.BackgroundChange,
+  *,
+  cropper: croppers.Cropper | None = None,
+  portable: bool = False,
+) -> Callable[..., tf.data.Dataset]:
+  """Returns a function that crops views and changes their backgrounds.
+
+  The windows of a mask are those of its image; the other image is any but this
+  one, with windows anywhere in it.
+
+  Args:
+    records: images with masks, each an example of its own.
+    views: views.
+    change: change of the background.
+    cropper: see `view_loader`.
+    portable: whether the function must run in other processes.
+
+  Returns:
+    A function as that of `view_loader`, which gets background draws in
+    addition: [n, 1 + W] numbers in 0..1 of the other image and of each window,
+    and [n, W, ...] draws of the other image's windows.
+  """
+  load_image, load_other = (
+    view_loader(
+      loading.Source(records), views, cropper=chosen, portable=portable
+    )
+    for chosen in (cropper, None)
+  )
+  load_mask = view_loader(
+    loading.Source(records_lib.masks_as_images(records)),
+    views,
+    cropper=cropper,
+    prepare=background_change.binary,
+    portable=portable,
+  )
+  known = tf.constant(records.masks.known)
+  count = records.num_images
+
+  @tf.function(autograph=False)
+  def mix(
+    image: Loaded, mask: Loaded, other: Loaded, draws: tf.Tensor
+  ) -> Loaded:
+    crops, first = [], 0
+    for v, view in enumerate(views):
+      last = first + view.num_windows
+      drawn = draws[first] if view.number is None else draws[first:last]
+      crops.append(
+        change.apply(
+          image.crops[v],
+          mask.crops[v],
+          other.crops[v],
+          drawn,
+          tf.gather(known, image.index),
+        )
+      )
+      first = last
+    return image._replace(crops=tuple(crops))
+
+  def load(
+    indices: tf.Tensor,
+    draws: tf.Tensor,
+    box_draws: tf.Tensor | None,
+    change_draws: tf.Tensor,
+    other_draws: tf.Tensor,
+  ) -> tf.data.Dataset:
+    step = tf.cast(change_draws[:, 0] * (count - 1.0), tf.int64)
+    others = (indices + 1 + tf.minimum(step, max(count - 2, 0))) % count
+    return tf.data.Dataset.zip(
+      (
+        load_image(indices, draws, box_draws),
+        load_mask(indices, draws, box_draws),
+        load_other(others, other_draws),
+        tf.data.Dataset.from_tensor_slices(change_draws[:, 1:]),
+      )
+    ).map(mix)
 
   return load
 

@@ -68,6 +68,7 @@ class RunBatches:
       view_type=self._view_type,
       recipe=part.recipe,
       cropper=settings.cropper,
+      change=settings.background_change,
       image_size=part.image_size,
       batch_size=part.batch_size,
       seed=settings.seed,
@@ -120,6 +121,8 @@ class RunBatches:
     counts = {"skipped_files": self.skipped.count}
     if self.records.objects is not None:
       counts["examples_without_boxes"] = self.records.objects.num_without
+    if self.records.masks is not None:
+      counts["images_without_masks"] = int((~self.records.masks.known).sum())
     if self._service is not None:
       counts["lost_examples"] = self._service.lost
     return counts
@@ -135,6 +138,8 @@ def read(settings: settings_lib.Pretraining) -> records_lib.ImageRecords:
     UsageError: the source, its labels or the boxes cannot be used.
   """
   records = _images(settings)
+  if settings.masks is not None:
+    records = settings.masks.attach(records)
   if settings.cropper is None or settings.renews_boxes:
     return records
   if settings.boxes is not None:

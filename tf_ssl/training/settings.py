@@ -4,9 +4,11 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from tf_ssl import errors
+from tf_ssl.augment import background_change as background_change_lib
 from tf_ssl.augment import croppers, recipes
 from tf_ssl.datasets import records
 from tf_ssl.datasets.annotations import known_objects
+from tf_ssl.datasets.masks import object_masks
 from tf_ssl.ops import optimizers
 from tf_ssl.training import attention_boxes
 from tf_ssl.training import phases as phases_lib
@@ -50,6 +52,12 @@ class Pretraining:
       `attention_boxes.AttentionBoxes()`; None if `images` brings its own
       (`region_tracks.tracked_objects`). Images without a box are cropped as
       without a cropper, and counted.
+    background_change: replaces the background of views by that of other
+      images, such as `background_change.BackgroundChange()`; None for no
+      change.
+    masks: masks of the objects, such as `object_masks.ObjectMasks(...)`, which
+      a background change needs. Images without a mask are counted, and keep
+      their background.
     image_size: side of a view, pixels.
     batch_size: global batch size.
     steps: number of optimizer steps.
@@ -110,6 +118,8 @@ class Pretraining:
   recipe: recipes.Recipe | Sequence[recipes.Recipe]
   cropper: croppers.Cropper | None = None
   boxes: Boxes | None = None
+  background_change: background_change_lib.BackgroundChange | None = None
+  masks: object_masks.ObjectMasks | None = None
   image_size: int
   batch_size: int
   steps: int
@@ -187,6 +197,12 @@ class Pretraining:
       " images in the order in which they are ready; unset one of them.",
     )
     _check_cropper(self.cropper, self.boxes)
+    errors.require(
+      (self.background_change is None) == (self.masks is None),
+      f"background_change={self.background_change!r}, masks={self.masks!r}:"
+      " expected both or none; set Pretraining.masks and"
+      " Pretraining.background_change.",
+    )
     _ = self.timeline  # Raises UsageError for phases out of order.
     for monitor in self.all_monitors:
       errors.require(

@@ -114,7 +114,8 @@ def _decoded(encoded: bytes, *, whole: bool) -> np.ndarray:
     with Image.open(io.BytesIO(encoded)) as header:
       least = min(header.size) // _LEAST
     mode = next((m for k, m in _REDUCED.items() if k <= least), mode)
-    image = cv2.imdecode(np.frombuffer(encoded, np.uint8), mode)
-    if image is not None:
-      return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-  return decoding.decode_bytes(encoded)
+  # OpenCV first, which is several times faster for small images.
+  image = cv2.imdecode(np.frombuffer(encoded, np.uint8), mode)
+  if image is None:
+    return decoding.decode_bytes(encoded)
+  return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
