@@ -23,7 +23,7 @@ class Candidate(NamedTuple):
     cropping: the cropper; None for RandomResizedCrop.
     fragment: name of its gin file in gin_configs/base; empty for none.
     bindings: further gin lines.
-    note: how its boxes are simulated, where they are not the objects'. Such a
+    note: origin of its simulated boxes, where they are not the objects'. Such a
       candidate is shown and never chosen.
   """
 

@@ -203,7 +203,7 @@ def background_loader(
     records: images with masks, each an example of its own.
     views: views.
     change: change of the background.
-    cropper: see `view_loader`.
+    cropper: chooses the windows by the objects; None for windows anywhere.
     portable: whether the function must run in other processes.
 
   Returns:

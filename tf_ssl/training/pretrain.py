@@ -146,6 +146,7 @@ class _Run:
       records=records,
       recipe=settings.recipe,
       cropper=settings.cropper,
+      background_change=settings.background_change,
       skipped=self._batches.skipped,
     )
     self._baseline: Mapping[str, float] | None = None

@@ -25,7 +25,7 @@ class Worth(NamedTuple):
     factor: n' / n; infinite where the baseline never reaches the accuracy, 0
       where it is below the baseline's at its smallest number of labels.
     low: lower end of the 95 % bootstrap interval over seeds; NaN for one seed.
-    high: its upper end.
+    high: upper end of that interval.
   """
 
   labels: int
@@ -175,7 +175,7 @@ def sentence(name: str, found: Worth, *, total: int) -> str:
 
   Args:
     name: name of the model.
-    found: its worth at one number of labels.
+    found: worth of the model at one number of labels.
     total: largest number of labels of the baseline.
   """
   at = f"with {found.labels:,} labels, {name}"

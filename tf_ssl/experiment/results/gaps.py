@@ -37,7 +37,7 @@ class Closed(NamedTuple):
       where it is undefined, because the interval of the gap holds 0 or there is
       one seed.
     low: lower end of the 95 % interval, a paired bootstrap over seeds.
-    high: its upper end.
+    high: upper end of that interval.
     seeds: number of common seeds.
   """
 
