@@ -100,7 +100,7 @@ def test_models_are_compared_by_seed():
   }
   for each in worth.compare(LABELS, accuracies, [("a", "b")]):
     assert each.difference.low < 2 < each.difference.high
-    assert each.p < each.adjusted < 0.05
+    assert each.p <= each.adjusted < 0.05
 
 
 if __name__ == "__main__":
