@@ -102,6 +102,9 @@ def test_masks_of_other_images_are_refused(records, tmp_path):
   masks = object_masks.ObjectMasks(folder=str(tmp_path))
   with pytest.raises(errors.UsageError, match="has a mask"):
     masks.attach(records)
+  Image.new("L", (4, 4)).save(tmp_path / "0.png")
+  with pytest.raises(errors.UsageError, match="4.*its image '0.png'"):
+    masks.attach(records)
   pairs = records._replace(examples=records_lib.Examples(np.array([[0, 1]])))
   with pytest.raises(errors.UsageError, match="MASKS"):
     masks.attach(pairs)

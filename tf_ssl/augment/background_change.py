@@ -66,4 +66,6 @@ class BackgroundChange:
 def binary(mask: tf.Tensor) -> tf.Tensor:
   """255 where a decoded mask, [H, W, 3] uint8, is not black, else 0."""
   inside = tf.reduce_any(mask > 0, axis=-1, keepdims=True)
-  return tf.broadcast_to(tf.where(inside, 255, 0), tf.shape(mask))
+  return tf.broadcast_to(
+    tf.cast(inside, tf.uint8) * tf.constant(255, tf.uint8), tf.shape(mask)
+  )

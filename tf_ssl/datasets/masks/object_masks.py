@@ -8,14 +8,19 @@ from absl import logging
 from tf_ssl import errors
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.datasets.masks import masked_images
+from tf_ssl.ops import exif
+
+
+_CHECKED = 20  # Masks whose size is compared with that of the image.
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ObjectMasks:
   """A folder of masks with the names of the images.
 
-  A mask is a PNG or BMP of the size of its image, black where no object is,
-  such as the masks of `tools.render` or class masks with background 0.
+  A mask is a PNG or BMP with 8 bits, of the size of its upright image, black
+  where no object is, such as the masks of `tools.render` or class masks with
+  background 0.
 
   Attributes:
     folder: folder with the same subfolders and names, such as a/1.png for
@@ -35,8 +40,8 @@ class ObjectMasks:
       images: training images, one file each.
 
     Raises:
-      UsageError: the examples are not single image files, or no image has a
-        mask.
+      UsageError: the examples are not single image files, no image has a mask,
+        or one of the first 20 has another size.
     """
     errors.require(
       images.examples is None and images.shards is None,
@@ -46,6 +51,8 @@ class ObjectMasks:
     found = masked_images.pair(
       images, self.folder, source=images.root, suffix=self.suffix
     )
+    for row in range(min(found.num_images, _CHECKED)):
+      _check_size(found, row)
     place = {images.name(i): i for i in range(images.num_images)}
     numbers = [place[found.images.name(i)] for i in range(found.num_images)]
     files = images.files.astype(object)
@@ -63,3 +70,19 @@ class ObjectMasks:
     return images._replace(
       masks=records_lib.Masks(np.array(files.tolist()), known)
     )
+
+
+def _check_size(found: masked_images.MaskedImages, row: int) -> None:
+  try:
+    sizes = [
+      exif.read_header(each.path(row)).upright
+      for each in (found.images, found.masks)
+    ]
+  except Exception:  # It is told when the image is decoded.
+    return
+  errors.require(
+    sizes[0] == sizes[1],
+    f"MASKS: {found.masks.path(row)!r} has {sizes[1]} px, but its image"
+    f" {found.images.name(row)!r} {sizes[0]}; expected masks of the size of"
+    " their images; change MASKS",
+  )
