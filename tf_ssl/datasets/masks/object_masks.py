@@ -10,7 +10,6 @@ from tf_ssl.datasets import records as records_lib
 from tf_ssl.datasets.masks import masked_images
 from tf_ssl.ops import exif
 
-
 _CHECKED = 20  # Masks whose size is compared with that of the image.
 
 
