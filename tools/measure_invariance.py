@@ -1,7 +1,9 @@
 """Measures the invariances of models, with intervals, and writes a report.
 
 Top-K Representation Invariance Score of Purushwalkam & Gupta 2020, by default
-on rendered objects. After an interruption, the same command resumes.
+on rendered objects, with --images on your own pictures and versions of them
+that are turned, moved, blurred and so on. After an interruption, the same
+command resumes.
 """
 
 from ._cli import cli
@@ -16,11 +18,21 @@ def main(invocation: cli.Invocation) -> None:
 
   flags = invocation.flags
   configured = invocation.configured(measurement.Measurement)
-  names = "manifest top_k variant image_size resamples firing_fraction".split()
+  names = "top_k variant image_size resamples firing_fraction".split()
   choice = {name: flags[name].value for name in names}
-  choice["has_config"] = bool(flags.gin_file)
   # Report errors of the command before minutes of rendering.
-  planned = measurement.without_sets(configured, **choice)
+  if flags.images is not None:
+    settings = planned = measurement.of_pictures(
+      configured,
+      flags.images,
+      has_other_sets=bool(flags.gin_file or flags.manifest),
+      alterations=flags.alterations,
+      max_pictures=flags.pictures,
+      **choice,
+    )
+  else:
+    choice |= {"manifest": flags.manifest, "has_config": bool(flags.gin_file)}
+    planned = measurement.without_sets(configured, **choice)
   measure.check_folder(flags.output_dir)
   given = given_features.read(flags.features, beside=flags.model)
   models = flags.model and load.load_models(
@@ -34,7 +46,8 @@ def main(invocation: cli.Invocation) -> None:
   )
   models = [*models, *given]
   measure.check_widths(models, planned.top_k)
-  settings = measurement.choose(configured, **choice)
+  if flags.images is None:
+    settings = measurement.choose(configured, **choice)
   results = measure.measure(
     models,
     settings,
@@ -61,6 +74,7 @@ TOOL.repeated_flag(
 )
 TOOL.text_flag("output_dir", "Folder of the report, such as measured/a.")
 TOOL.text_flag("manifest", "CSV file of sets: path,set[,class][,box][,value].")
+TOOL.pictures_flags()
 TOOL.repeated_flag(
   "layer", "LAYER to read, or several: C4,C5; NAME=LAYER for one model."
 )

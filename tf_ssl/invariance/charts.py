@@ -1,6 +1,7 @@
 """Charts of a measurement: bars, radar and curves."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from matplotlib import figure as figure_lib
@@ -49,6 +50,15 @@ def curves(results: measurement.Results) -> figure_lib.Figure | None:
   ]
   if not shown:
     return None
+  return _panels(results, shown, _curve)
+
+
+def _panels(
+  results: measurement.Results,
+  shown: list[measurement.SetsResult],
+  draw: Callable,
+) -> figure_lib.Figure:
+  """A panel per list of sets, drawn by `draw` from axes, result and K."""
   k = min(results.settings.top_k)
   columns = min(3, len(shown))
   rows = math.ceil(len(shown) / columns)
@@ -56,13 +66,25 @@ def curves(results: measurement.Results) -> figure_lib.Figure | None:
     figure.get_layout_engine().set(h_pad=0.1)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for panel, result in zip(panels, shown, strict=False):
-      _curve(panel, result, k)
+      draw(panel, result, k)
     for panel in panels[len(shown) :]:
       panel.remove()
     for first in figure.axes[::columns]:
       first.set_ylabel(f"Top-{k} score, %", fontsize=9)
     _legend(figure, results)
   return figure
+
+
+def strengths(results: measurement.Results) -> figure_lib.Figure | None:
+  """Scores by strength, a panel per alteration; None without alterations."""
+  shown = [
+    result
+    for result in results.sets
+    if any(found.strengths for found in result.models.values())
+  ]
+  if not shown:
+    return None
+  return _panels(results, shown, _strength)
 
 
 def range_text(within: float) -> str:
@@ -201,6 +223,37 @@ def _curve(axes, result: measurement.SetsResult, k: int) -> None:
   )
   axes.set_ylim(0, 105)
   axes.set_xlim(-0.3, len(points) - 0.7)
+  axes.set_title(result.title, fontsize=11)
+  charts.clean(axes)
+
+
+def _strength(axes, result: measurement.SetsResult, k: int) -> None:
+  count = len(result.models)
+  for i, found in enumerate(result.models.values()):
+    points = found.strengths
+    # Side by side, so that the intervals of the models do not cover another.
+    places = np.arange(len(points)) + 0.12 * (i - (count - 1) / 2)
+    ends = [(p.intervals[k].low, p.intervals[k].high) for p in points]
+    low, high = np.array(ends).T
+    middle = (low + high) / 2
+    color = charts.color(i)
+    axes.errorbar(
+      places, middle, yerr=high - middle, fmt="none", ecolor=color, capsize=3
+    )
+    scores = [point.scores[k] for point in points]
+    axes.plot(places, scores, color=color, marker="o", linewidth=2)
+    chance = [point.chance[k] for point in points]
+    axes.plot(
+      places, chance, color=color, linestyle=":", marker="_", linewidth=1.5
+    )
+  points = next(iter(result.models.values())).strengths
+  axes.set_xticks(
+    range(len(points)), [f"{point.strength:g}" for point in points]
+  )
+  unit = f" ({result.data.factor_unit})" if result.data.factor_unit else ""
+  axes.set_xlabel(f"{result.data.factor_name}{unit}", fontsize=9)
+  axes.set_ylim(40, 103)
+  axes.set_xlim(-0.5, len(points) - 0.5)
   axes.set_title(result.title, fontsize=11)
   charts.clean(axes)
 

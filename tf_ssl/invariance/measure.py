@@ -21,6 +21,8 @@ from tf_ssl.invariance import (
   image_sets,
   matched,
   measurement,
+  own_pictures,
+  strengths,
   summary,
   whole,
   written_sets,
@@ -72,7 +74,10 @@ def measure(
   os.makedirs(output_dir, exist_ok=True)
   for model in models:
     say(model.description.text())
-  results, backgrounds = [], {}
+  results, backgrounds, of_all = [], {}, None
+  if settings.pictures is not None:
+    of_all = _features_of_pictures(models, settings, output_dir)
+    _say_speed(of_all, say)
   for number, (label, data) in enumerate(
     zip(labels, settings.sets, strict=True)
   ):
@@ -91,7 +96,10 @@ def measure(
         name,
         title,
         backgrounds,
+        of_all and settings.pictures.part(of_all, number),
       )
+    if of_all is None:
+      _say_speed(result, say)
     results.append(result)
     for line in summary.lines(result, settings):
       say(line)
@@ -136,7 +144,9 @@ def _check_sets(
   data: invariance_sets.InvarianceSets, settings: measurement.Measurement
 ) -> None:
   """Refuses sets that cannot be measured, before any image is read."""
-  groups = image_sets.group(data.sets, data.classes, len(data.sets))
+  groups = image_sets.group(
+    data.sets, data.classes, len(data.sets), min_images=_min_images(data)
+  )
   firing.rule(
     settings.variant,
     settings.firing_fraction,
@@ -154,24 +164,27 @@ def _on_sets(
   name: str,
   title: str,
   backgrounds: dict[tuple[str, int], store.Features],
+  features: store.Features | None,
 ) -> measurement.SetsResult:
   """Extracts features and measures all models on one list of sets.
 
   `backgrounds` are the features of backgrounds that earlier sets have in
-  common, by folder and size of the images; new ones are added.
+  common, by folder and size of the images; new ones are added. `features` are
+  those of the images if they are there already.
   """
   image_size = settings.image_size or data.image_size
-  features = given_features.extract(
-    models,
-    data.images,
-    os.path.join(folder, name),
-    prefix=written_sets.prefix(label),
-    image_size=image_size,
-    label=title,
-    framing="whole",  # Images and crops are resized without further cropping.
-    batch_size=settings.batch_size,
-    max_skipped_fraction=settings.max_skipped_fraction,
-  )
+  if features is None:
+    features = given_features.extract(
+      models,
+      data.images,
+      os.path.join(folder, name),
+      prefix=written_sets.prefix(label),
+      image_size=image_size,
+      label=title,
+      framing="whole",  # Images and crops are resized without more cropping.
+      batch_size=settings.batch_size,
+      max_skipped_fraction=settings.max_skipped_fraction,
+    )
   behind = None
   if data.backgrounds is not None:
     key = (data.backgrounds.root, image_size)
@@ -193,7 +206,9 @@ def _on_sets(
   for model in models:
     try:
       found[model.name], drawn[model.name] = _model_score(
-        features.by_model[model.name],
+        np.asarray(features.by_model[model.name])
+        if data.levels is not None
+        else features.by_model[model.name],
         data,
         features.index,
         settings,
@@ -212,7 +227,40 @@ def _on_sets(
     features=features.by_model,
     models=found,
     differences=_differences(found, drawn, settings),
+    images_per_second=features.images_per_second,
   )
+
+
+def _features_of_pictures(
+  models: Sequence[image_model.ImageModel],
+  settings: measurement.Measurement,
+  output_dir: str,
+) -> store.Features:
+  """Features of all versions of the user's own pictures."""
+  pictures = settings.pictures
+  return given_features.extract(
+    models,
+    pictures.records,
+    os.path.join(output_dir, FEATURES_FOLDER, own_pictures.FOLDER),
+    prefix=own_pictures.FOLDER,
+    image_size=pictures.image_size,
+    label=f"{pictures.num_versions} versions of each picture",
+    max_skipped_fraction=settings.max_skipped_fraction,
+    versions=pictures.versions(),
+  )
+
+
+def _say_speed(
+  features: store.Features | measurement.SetsResult, say: Callable[[str], None]
+) -> None:
+  rate = features.images_per_second
+  if rate is not None:
+    say(f"{len(features.index)} images, {rate:.0f} per second")
+
+
+def _min_images(data: invariance_sets.InvarianceSets) -> int:
+  """Smallest number of images of a set: a picture and one version."""
+  return image_sets.MIN_IMAGES if data.levels is None else 2
 
 
 def _model_score(
@@ -229,6 +277,7 @@ def _model_score(
     "top_k": tuple(settings.top_k),
     "variant": settings.variant,
     "firing_fraction": settings.firing_fraction,
+    "min_images": _min_images(data),
   }
   score = score_lib.representation_invariance_score(
     features, sets, classes, **how
@@ -258,6 +307,7 @@ def _model_score(
   curve, chance_curve = (), ()
   ranges = measurement.curve_ranges(data)
   if ranges:
+    del how["min_images"]
     how |= {"ranges": ranges, "period": data.factor_period}
     factor = data.factor[index]
     curve = curve_lib.invariance_curve(features, sets, classes, factor, **how)
@@ -291,8 +341,33 @@ def _model_score(
     else background.share(
       score, features, backgrounds, data.background_of[index]
     ),
+    strengths=()
+    if data.levels is None
+    else _by_strength(features, data, index, settings),
   )
   return measured, drawn
+
+
+def _by_strength(
+  features: np.ndarray,
+  data: invariance_sets.InvarianceSets,
+  index: np.ndarray,
+  settings: measurement.Measurement,
+) -> list[strengths.StrengthPoint]:
+  levels = data.levels
+  _, first = np.unique(levels, return_index=True)
+  return strengths.by_strength(
+    features,
+    data.sets[index],
+    levels[index],
+    data.factor[first][1:],
+    top_k=settings.top_k,
+    variant=settings.variant,
+    firing_fraction=settings.firing_fraction,
+    resamples=settings.resamples,
+    confidence=settings.confidence,
+    seed=settings.seed,
+  )
 
 
 def _differences(

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from tf_ssl.invariance import further, image_sets, measurement
+from tf_ssl.invariance import further, measurement
 from tf_ssl.ops import names
 
 _NAMES = 5  # Images named in one sentence.
@@ -119,7 +119,7 @@ def exclusions(result: measurement.SetsResult) -> list[str]:
       f"read and were skipped ({names.listed(named, _NAMES)})"
     )
   sets = first.score.sets
-  least = image_sets.MIN_IMAGES
+  least = sets.min_images
   if sets.num_skipped:
     found.append(
       f"{sets.num_skipped} sets with fewer than {least} images count for the "

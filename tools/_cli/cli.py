@@ -128,6 +128,21 @@ class Tool:
       "$TF_SSL_TORCH_PYTHON, or the Python of this command.",
     )
 
+  def pictures_flags(self) -> None:
+    """Adds the flags of measurements on the user's own pictures."""
+    self.text_flag(
+      "images",
+      "Folder of your own pictures (at any depth), CSV manifest or TFRecords: "
+      "sets are each picture with its altered versions; no labels are needed.",
+    )
+    self.text_flag(
+      "alterations",
+      "Alterations of --images, such as rotation,scale,blur; default all.",
+    )
+    self.number_flag(
+      "pictures", 1000, "Largest number of pictures of --images; random ones."
+    )
+
   def number_flag(self, name: str, default: float, help_text: str) -> None:
     """Adds --name=NUMBER, an int if the default is one."""
     define = (
