@@ -18,6 +18,7 @@ from tf_ssl.invariance import (
   measurement,
   own_pictures,
   report,
+  summary,
   written_sets,
 )
 from tf_ssl.models import image_model, reader
@@ -231,6 +232,7 @@ def test_a_damaged_picture_is_left_out_of_all_alterations(tmp_path):
   )
   for result in results.sets:
     assert [*result.unreadable] == ["004.png"]
+    assert "1 of 30 pictures could not be read" in summary.exclusions(result)[0]
     sets = result.models["shades"].score.sets
     assert len(sets.ids) == 29 and 4 not in sets.ids
 
@@ -259,6 +261,15 @@ def test_features_from_elsewhere_score_as_those_of_the_model(
   assert len(rows) == COUNT * 5
   assert rows[1]["path"] == "pictures/000006.png"
   assert rows[1]["value"] == "8.0"
+
+
+def test_versions_have_the_size_that_the_models_require(folder):
+  settings = _settings(folder, image_size=0)
+  assert settings.pictures.image_size == own_pictures.IMAGE_SIZE
+  models = [_model("mirrored", _mirrored), _model("shades", _shades)]
+  sized = measurement.sized_for(settings, models)
+  assert sized.pictures.image_size == SIDE
+  assert {data.image_size for data in sized.sets} == {SIDE}
 
 
 def test_few_of_many_pictures_are_chosen_at_random(folder):

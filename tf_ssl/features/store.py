@@ -24,7 +24,7 @@ from tf_ssl.datasets import records as records_lib
 from tf_ssl.features import growing_array
 from tf_ssl.input_pipeline import numbered_images
 from tf_ssl.input_pipeline import skipped as skipped_lib
-from tf_ssl.models import feature_extractor, image_model, load
+from tf_ssl.models import feature_extractor, image_model, inference, load
 from tf_ssl.ops import progress, workdir
 
 _SKIPPED_FILE = "features-skipped.tsv"
@@ -121,6 +121,8 @@ def extract(
     records.num_images, "the dataset has no images; expected at least one"
   )
   key = key_of(models, records, image_size, framing)
+  if inference.precision():
+    key["precision"] = inference.precision()
   if versions is not None:
     key |= {"versions": versions.key, "framing": "square"}
   count = 1 if versions is None else versions.count
@@ -182,7 +184,7 @@ def key_of(
       {
         k: v
         for k, v in model.description._asdict().items()
-        if k not in ("path", "preprocessing_check")
+        if k not in ("path", "preprocessing_check", "layer_of")
       }
       for model in models
     ],
@@ -221,7 +223,10 @@ def _resume(
   if isinstance(state, dict) and {"key", "done", "rows", "finished"} <= {
     *state
   }:
-    changed = [name for name in key if state["key"].get(name) != key[name]]
+    before = state["key"]
+    changed = [
+      name for name in {**before, **key} if before.get(name) != key.get(name)
+    ]
     if not all(map(os.path.exists, paths)):
       changed.append("files")
     if not changed:

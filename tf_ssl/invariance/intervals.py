@@ -48,6 +48,8 @@ _CLASSES_AT_ONCE = 256
 # once.
 _FEW_SETS = 6
 _GROUPS = 4  # Groups of units per chosen unit, in `_top_means`.
+# NumPy sorts all units faster than it selects more than this share of them.
+_SORTED_SHARE = 4
 
 
 class Interval(NamedTuple):
@@ -403,12 +405,13 @@ def _top_means(
     few = np.full(slots.shape, -1, values.dtype)  # Below any invariance.
     few[slots] = values[chosen]
     values = few
-  place = values.shape[1] - most
-  top = np.partition(values, place, axis=1)[:, place:]
-  top = np.sort(top, axis=1)[:, ::-1]
+  if _SORTED_SHARE * most < values.shape[1]:
+    place = values.shape[1] - most
+    values = np.partition(values, place, axis=1)[:, place:]
+  top = np.sort(values, axis=1)  # Ascending: the best are last.
   return {
-    k: top[:, :k].mean(axis=1, dtype=np.float64)
+    k: top[:, -k:].mean(axis=1, dtype=np.float64)
     if weights is None
-    else top[:, : len(weights)] @ weights
+    else top[:, -len(weights) :] @ weights[::-1].astype(top.dtype)
     for k, weights in ranks.items()
   }

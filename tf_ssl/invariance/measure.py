@@ -1,11 +1,12 @@
 """Measures the invariances of models: extracts features and scores them."""
 
+import concurrent.futures
 import contextlib
 import itertools
 import os
 import pathlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -32,6 +33,7 @@ from tf_ssl.invariance import curve as curve_lib
 from tf_ssl.invariance import intervals as intervals_lib
 from tf_ssl.invariance import score as score_lib
 from tf_ssl.models import image_model
+from tf_ssl.ops import threads
 
 FEATURES_FOLDER = "features"
 
@@ -226,7 +228,9 @@ def _on_sets(
     unreadable=features.skipped,
     features=features.by_model,
     models=found,
-    differences=_differences(found, drawn, settings),
+    differences=_differences(
+      found, drawn, settings, {m.name: m.description for m in models}
+    ),
     images_per_second=features.images_per_second,
   )
 
@@ -317,6 +321,25 @@ def _model_score(
     chance_curve = curve_lib.invariance_curve(
       features, sets[deal], classes[deal], factor[deal], **how
     )
+  resampling["confidence"] = confidence
+  # Each on one core; NumPy and SciPy release Python's lock.
+  with (
+    threads.one_for_blas(),
+    concurrent.futures.ThreadPoolExecutor(threads.num_cores()) as pool,
+  ):
+    decoded = values is not None and pool.submit(
+      decoding.decode, features, values[index], sets, **resampling
+    )
+    of_all = pool.submit(whole.whole, features, score.sets, **resampling)
+    fitted = pool.submit(cross_fitted.cross_fitted, score, **resampling)
+    behind = backgrounds is not None and pool.submit(
+      background.share,
+      score,
+      features,
+      backgrounds,
+      data.background_of[index],
+      **resampling,
+    )
   measured = measurement.ModelScore(
     score=score,
     intervals=intervals,
@@ -325,22 +348,10 @@ def _model_score(
     chance_curve=chance_curve,
     matched=compared,
     matched_intervals=matched_intervals,
-    cross_fitted=cross_fitted.cross_fitted(
-      score, confidence=confidence, **resampling
-    ),
-    whole=whole.whole(
-      features, score.sets, confidence=confidence, **resampling
-    ),
-    decoded=None
-    if values is None
-    else decoding.decode(
-      features, values[index], sets, confidence=confidence, **resampling
-    ),
-    background=None
-    if backgrounds is None
-    else background.share(
-      score, features, backgrounds, data.background_of[index]
-    ),
+    cross_fitted=fitted.result(),
+    whole=of_all.result(),
+    decoded=decoded.result() if decoded else None,
+    background=behind.result() if behind else None,
     strengths=()
     if data.levels is None
     else _by_strength(features, data, index, settings),
@@ -374,8 +385,12 @@ def _differences(
   found: dict[str, measurement.ModelScore],
   drawn: dict[str, dict[int, np.ndarray]],
   settings: measurement.Measurement,
+  layers: Mapping[str, image_model.Description],
 ) -> list[measurement.Difference]:
-  """Differences of all pairs of models; none with a single set."""
+  """Differences of all pairs of models; none with a single set.
+
+  Of several layers of models, only layers of one name are compared.
+  """
   return [
     measurement.Difference(
       one,
@@ -389,5 +404,17 @@ def _differences(
       ),
     )
     for one, other in itertools.combinations(found, 2)
-    if found[one].intervals is not None
+    if found[one].intervals is not None and _are_compared(layers, one, other)
   ]
+
+
+def _are_compared(
+  models: Mapping[str, image_model.Description], one: str, other: str
+) -> bool:
+  """Whether two models are compared: not two layers of different depth."""
+  layers = [
+    models[name].layer for name in (one, other) if models[name].layer_of
+  ]
+  return len({*layers}) < 2 and not (
+    len(layers) == 2 and models[one].layer_of == models[other].layer_of
+  )

@@ -121,8 +121,8 @@ class ModelScore(NamedTuple):
     whole: invariance of all units together; None for a single set.
     decoded: share of the factor that can be predicted; None if images have no
       factor, or for fewer than 3 sets.
-    background: {K: percent of the score} that is left without the object, see
-      `background.share`; None if the backgrounds are unknown.
+    background: {K: Interval}, percent of the score that is left without the
+      object, see `background.share`; None if the backgrounds are unknown.
     strengths: scores by strength of the alteration; empty unless the sets are
       of the user's own pictures.
   """
@@ -137,7 +137,7 @@ class ModelScore(NamedTuple):
   cross_fitted: cross_fitted_lib.CrossFitted | None
   whole: whole_lib.Whole | None
   decoded: decoding.Decoded | None
-  background: dict[int, float] | None
+  background: dict[int, intervals_lib.Interval] | None
   strengths: Sequence[strengths_lib.StrengthPoint] = ()
 
 
@@ -357,6 +357,27 @@ def of_pictures(
     firing_fraction=planned.firing_fraction or own_pictures.FIRING_FRACTION,
     pictures=chosen,
   )
+
+
+def sized_for(
+  settings: Measurement, models: Sequence[image_model.ImageModel]
+) -> Measurement:
+  """Makes versions of own pictures of the size that the models require.
+
+  They would be resized once more otherwise. Nothing changes if the models
+  require different sizes, or none.
+
+  Args:
+    settings: settings from `of_pictures`.
+    models: models to measure.
+  """
+  sizes = {tuple(model.description.image_size or ()) for model in models}
+  sides = {side for size in sizes for side in size}
+  if len(sides) != 1:
+    return settings
+  [side] = sides
+  pictures = settings.pictures._replace(image_size=side)
+  return dataclasses.replace(settings, pictures=pictures, sets=pictures.sets())
 
 
 def _given(top_k: str | None, changes: dict) -> dict:

@@ -104,6 +104,7 @@ def _further(found: measurement.ModelScore, k: int) -> dict[str, Any]:
   """Columns of the scores beside the paper's; None where undefined."""
   interval = found.matched_intervals[k] if found.matched_intervals else None
   fitted, whole, decoded = found.cross_fitted, found.whole, found.decoded
+  background = found.background[k] if found.background else None
   return {
     "matched_units": found.matched.subset_units or len(found.score.rates),
     "matched": found.matched.scores[k],
@@ -127,7 +128,9 @@ def _further(found: measurement.ModelScore, k: int) -> dict[str, Any]:
     "decoded_r2_high": decoded.high if decoded else None,
     "decoded_r2_permuted": decoded.permuted if decoded else None,
     "verdict": further.verdict(found, k),
-    "background_share": found.background[k] if found.background else None,
+    "background_share": background.estimate if background else None,
+    "background_share_low": background.low if background else None,
+    "background_share_high": background.high if background else None,
   }
 
 
