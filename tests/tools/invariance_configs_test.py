@@ -98,6 +98,20 @@ def test_rendered_sets_are_of_all_invariances(sets, tmp_path, config, count):
   ]
 
 
+def test_the_quick_config_has_the_six_and_rotation(sets, tmp_path):
+  found = sets(
+    "rendered_quick",
+    "NUM_SETS=2",
+    "IMAGES_PER_SET=3",
+    "IMAGE_SIZE=16",
+    f'SETS_DIR="{tmp_path}/kept"',
+  )
+  assert [one.invariance for one in found] == [
+    *invariance_sets.OF_THE_PAPER,
+    "rotation",
+  ]
+
+
 def test_real_data_are_read(sets, shared_data):
   (found,) = sets("coil", f'COIL="{shared_data}/coil20"')
   assert found.images.num_images == 1440

@@ -83,7 +83,7 @@ def measure_invariance(
   *,
   num_sets: int = 100,
   images_per_set: int = 24,
-  images: str | os.PathLike | None = None,
+  images: sources.Images | None = None,
   layer: str | None = None,
   preprocessing: str | None = None,
   **settings: Any,
@@ -110,8 +110,8 @@ def measure_invariance(
       resumes. None for a temporary one that is removed with the result.
     num_sets: number of rendered sets of each invariance.
     images_per_set: number of images in a rendered set.
-    images: your own pictures instead of sets, a folder or another source: the
-      sets are each picture with its altered versions.
+    images: your own pictures instead of sets, a folder, another source or an
+      array: the sets are each picture with its altered versions.
     layer: name of the layer to read, for models that are paths.
     preprocessing: preprocessing of the images, for models that are paths.
     **settings: further settings of `invariance.measurement.Measurement`, such
@@ -125,7 +125,7 @@ def measure_invariance(
   if images is not None:
     planned = measurement.of_pictures(
       lambda **chosen: measurement.Measurement(**chosen, **settings),
-      os.fspath(images),
+      sources.image_source(images, argument="images"),
       has_other_sets=sets is not None,
     )
     return _measured(loaded, planned, folder)

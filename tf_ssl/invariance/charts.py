@@ -87,6 +87,30 @@ def strengths(results: measurement.Results) -> figure_lib.Figure | None:
   return _panels(results, shown, _strength)
 
 
+def depth(results: measurement.Results) -> figure_lib.Figure | None:
+  """Scores by depth, a panel per invariance; None without several layers.
+
+  Solid lines are the cross-fitted score, which does not gain from the larger
+  number of units of deep layers; dotted ones its chance level.
+  """
+  layered = {}
+  for model in results.models:
+    if model.layer_of:
+      layered.setdefault(model.layer_of, []).append(model.name)
+  if not layered:
+    return None
+
+  def draw(panel, result: measurement.SetsResult, k: int) -> None:
+    _depth(panel, result, k, layered)
+
+  first = {name: names[0] for name, names in layered.items()}
+  described = {model.name: model for model in results.models}
+  shown = results._replace(
+    models=[described[one]._replace(name=name) for name, one in first.items()]
+  )
+  return _panels(shown, list(results.sets), draw)
+
+
 def range_text(within: float) -> str:
   """A range of the factor, such as "±30"."""
   return "all" if math.isinf(within) else f"±{within:g}"
@@ -256,6 +280,37 @@ def _strength(axes, result: measurement.SetsResult, k: int) -> None:
   axes.set_xlim(-0.5, len(points) - 0.5)
   axes.set_title(result.title, fontsize=11)
   charts.clean(axes)
+
+
+def _depth(
+  axes, result: measurement.SetsResult, k: int, layered: dict[str, list[str]]
+) -> None:
+  for i, (name, layers) in enumerate(layered.items()):
+    values = np.array(
+      [_comparable(result.models[layer], k) for layer in layers]
+    )
+    places = np.arange(len(layers))
+    if len(layers) > 1:
+      places = places / (len(layers) - 1)  # Shares of the depth.
+    color = charts.color(i)
+    axes.plot(places, values[:, 0], color=color, marker="o", linewidth=2)
+    axes.plot(places, values[:, 1], color=color, linestyle=":", linewidth=1.5)
+    if len(layered) == 1:
+      labels = [layer.removeprefix(f"{name} ") for layer in layers]
+      axes.set_xticks(places, labels, rotation=60 if len(labels) > 5 else 0)
+      axes.tick_params(axis="x", labelsize=7 if len(labels) > 5 else 9)
+  if len(layered) > 1:
+    axes.set_xlabel("share of the depth", fontsize=9)
+  axes.set_ylim(0, 105)
+  axes.set_title(result.title, fontsize=11)
+  charts.clean(axes)
+
+
+def _comparable(found: measurement.ModelScore, k: int) -> tuple[float, float]:
+  """Cross-fitted score and its chance level; the score's where undefined."""
+  if found.cross_fitted is None:
+    return found.score.scores[k], found.chance.scores[k]
+  return found.cross_fitted.scores[k], found.cross_fitted.chance[k]
 
 
 def _wrapped(title: str) -> str:

@@ -11,6 +11,7 @@ from tf_ssl.reporting import charts, pages
 CHART_FILE = "invariance.png"
 CURVES_FILE = "invariance_curves.png"
 STRENGTHS_FILE = "invariance_strengths.png"
+DEPTH_FILE = "invariance_depth.png"
 REPORT_FILE = "report.html"
 
 
@@ -33,6 +34,7 @@ def write(results: measurement.Results, output_dir: str) -> str:
     for name, chart in (
       (CURVES_FILE, charts_lib.curves(results)),
       (STRENGTHS_FILE, charts_lib.strengths(results)),
+      (DEPTH_FILE, charts_lib.depth(results)),
     ):
       if chart is not None:
         drawn[name] = charts.png(chart)
@@ -49,8 +51,8 @@ def page(results: measurement.Results, drawn: dict[str, bytes]) -> str:
 
   Args:
     results: results of `measure.measure`.
-    drawn: {CHART_FILE: PNG}, and CURVES_FILE and STRENGTHS_FILE where there
-      are such charts.
+    drawn: {CHART_FILE: PNG}, and CURVES_FILE, STRENGTHS_FILE and DEPTH_FILE
+      where there are such charts.
   """
   settings = results.settings
   return pages.render(
@@ -67,7 +69,11 @@ def page(results: measurement.Results, drawn: dict[str, bytes]) -> str:
     chart=charts.data_uri(drawn[CHART_FILE]),
     **{
       name: charts.data_uri(drawn[file]) if file in drawn else ""
-      for name, file in (("curves", CURVES_FILE), ("strengths", STRENGTHS_FILE))
+      for name, file in (
+        ("curves", CURVES_FILE),
+        ("strengths", STRENGTHS_FILE),
+        ("depth", DEPTH_FILE),
+      )
     },
     sets=[_section(result, settings) for result in results.sets],
     command=results.command,
