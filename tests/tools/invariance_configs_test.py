@@ -58,7 +58,13 @@ def test_every_config_is_tested_here(repository):
   found = {
     path.stem for path in repository.glob("gin_configs/invariance/*.gin")
   }
-  assert found == {*_ROOTS, "rendered", "rendered_six", "rendered_six_black"}
+  assert found == {
+    *_ROOTS,
+    "rendered",
+    "rendered_six",
+    "rendered_quick",
+    "rendered_six_black",
+  }
 
 
 @pytest.mark.parametrize("config", _ROOTS)
