@@ -90,7 +90,9 @@ def random_windows(
   first = tf.argmax(rank, axis=2, output_type=tf.int32)  # [N, V]
   drawn = tf.gather(drawn, first, axis=2, batch_dims=2)  # [N, V, 2]
   last = draws.shape[2] or tf.shape(draws)[2]
-  u = tf.gather(draws[..., 2:], tf.minimum(first, last - 1), 2, batch_dims=2)
+  u = tf.gather(
+    draws[..., 2:], tf.minimum(first, last - 1), axis=2, batch_dims=2
+  )
   place = uniform if place is None else place
   found = tf.where(
     (first == last)[..., None],
