@@ -225,16 +225,16 @@ def test_extraction_resumes_after_an_interruption(folder, tmp_path):
 
 
 def test_a_damaged_picture_is_left_out_of_all_alterations(tmp_path):
-  folder = _write(tmp_path / "photos", 30)
+  folder = _write(tmp_path / "photos", 55)
   (folder / "004.png").write_bytes(b"no image")
   results = measure.measure(
     [_model("shades", _shades)], _settings(folder), str(tmp_path / "out")
   )
   for result in results.sets:
     assert [*result.unreadable] == ["004.png"]
-    assert "1 of 30 pictures could not be read" in summary.exclusions(result)[0]
+    assert "1 of 55 pictures could not be read" in summary.exclusions(result)[0]
     sets = result.models["shades"].score.sets
-    assert len(sets.ids) == 29 and 4 not in sets.ids
+    assert len(sets.ids) == 54 and 4 not in sets.ids
 
 
 def test_features_from_elsewhere_score_as_those_of_the_model(
@@ -273,11 +273,11 @@ def test_versions_have_the_size_that_the_models_require(folder):
 
 
 def test_few_of_many_pictures_are_chosen_at_random(folder):
-  chosen = own_pictures.choose(str(folder), max_pictures=20, seed=3)
-  names = [chosen.records.name(i) for i in range(20)]
-  assert names == sorted(names) and names != [f"{i:03d}.png" for i in range(20)]
-  other = own_pictures.choose(str(folder), max_pictures=20, seed=4)
-  assert names != [other.records.name(i) for i in range(20)]
+  chosen = own_pictures.choose(str(folder), max_pictures=50, seed=3)
+  names = [chosen.records.name(i) for i in range(50)]
+  assert names == sorted(names) and names != [f"{i:03d}.png" for i in range(50)]
+  other = own_pictures.choose(str(folder), max_pictures=50, seed=4)
+  assert names != [other.records.name(i) for i in range(50)]
 
 
 @pytest.mark.parametrize(

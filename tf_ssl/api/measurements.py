@@ -128,6 +128,8 @@ def measure_invariance(
       sources.image_source(images, argument="images"),
       has_other_sets=sets is not None,
     )
+    if not settings.get("image_size"):
+      planned = measurement.sized_for(planned, loaded)
     return _measured(loaded, planned, folder)
   if sets is None:
     sets = "rendered"

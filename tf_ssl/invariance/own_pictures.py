@@ -24,7 +24,9 @@ FIRING_FRACTION = 0.05
 FOLDER = "pictures"  # Of their features, and of the images that are written.
 MAX_PICTURES = 1000
 IMAGE_SIZE = 128
-_LEAST_PICTURES = 20
+# A version may equal its picture, and equal values tie at the threshold: with
+# fewer than 40, no unit might fire.
+_LEAST_PICTURES = 50
 _FEW_PICTURES = 200
 _CLASS = "all pictures"
 
@@ -187,7 +189,7 @@ def choose(
     seed: seed of the choice and of the alterations.
 
   Raises:
-    UsageError: the source cannot be read, has fewer than 20 pictures, or an
+    UsageError: the source cannot be read, has fewer than 50 pictures, or an
       argument is out of range.
   """
   chosen = alterations_lib.named(alterations)
