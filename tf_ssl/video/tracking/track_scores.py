@@ -100,6 +100,7 @@ def distinct(
   *,
   overlap: float = 0.7,
   new: float = 0.1,
+  limit: int | None = None,
 ) -> list[int]:
   """Selects tracks that show something new.
 
@@ -110,12 +111,15 @@ def distinct(
     overlap: minimum IoU of boxes that show one region.
     new: minimum fraction of a track's frames in which no better track that was
       kept shows the region; 0 keeps all tracks.
+    limit: maximum number of kept tracks; None for all.
 
   Returns:
     Rows of the kept tracks, ascending.
   """
   kept = []
   for row, track in enumerate(tracks):
+    if len(kept) == limit:
+      break
     known = np.zeros(len(track.boxes), bool)
     for other in kept:
       first = max(track.start, tracks[other].start)
@@ -172,4 +176,4 @@ def best(
     for row in order
     if agreed[row] >= min_agreement
   ]
-  return [ordered[row] for row in distinct(ordered, new=new)[:limit]]
+  return [ordered[row] for row in distinct(ordered, new=new, limit=limit)]

@@ -1,0 +1,192 @@
+"""Chains regions of key frames into tracks, and says how sure each one is.
+
+From every region of every key frame, a chain follows the most probable link
+into the future and into the past. It ends where no link is probable: behind an
+occluder, at a cut, outside the image. A region is thus found again in each key
+frame, by a proposal of that frame, instead of sliding onto the background.
+
+Between two key frames a box is where points carry the first region forward and
+the second one backward, weighted by the distance in time.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import special
+
+from tf_ssl.video.tracking import (
+  key_frames,
+  links,
+  point_tracks,
+  track_scores,
+  tracker,
+)
+
+# Fitted by `python -m benchmarks.tracking --fit` to the videos that
+# gin_configs/video/README.md names.
+MODEL = links.Model((0.0,) * 10, 0.0)
+MIN_LINK = 0.5  # Minimum probability of a link.
+# Weights of the mean log probability of a link per second, and constant, of
+# the logit that a pair of boxes one second apart shows one object.
+CERTAINTY = (1.0, 0.0)
+_CANDIDATES = 400  # Tracks compared with each other, at most.
+_CONTRAST = 5.0  # Weight of the contrast of saliency in the ranking.
+
+
+def find(
+  observed: Sequence[key_frames.KeyFrame],
+  *,
+  rate: float,
+  model: links.Model | None = None,
+  min_link: float | None = None,
+  certainty: tuple[float, float] | None = None,
+) -> list[tracker.Track]:
+  """Finds the chains of one shot.
+
+  Args:
+    observed: key frames of the shot in temporal order.
+    rate: sampling rate of its frames, frames per second.
+    model: weights of the links; None for `MODEL`.
+    min_link: minimum probability of a link; None for `MIN_LINK`.
+    certainty: see `CERTAINTY`, the default for None.
+
+  Returns:
+    Tracks of at least two key frames, in no particular order. Their score is
+    the probability that two boxes of a track, one second apart, show one
+    object; their similarity is the probability of the link around each frame.
+  """
+  model, certainty = model or MODEL, certainty or CERTAINTY
+  least = MIN_LINK if min_link is None else min_link
+  pairs = list(zip(observed, observed[1:], strict=False))
+  tables = [links.probability(*pair, model) for pair in pairs]
+  found = _follow(observed, tables, least)
+  spans = _spans(pairs, found)
+  result = []
+  for first, rows in found:
+    steps = [
+      spans[first + k][pair]
+      for k, pair in enumerate(zip(rows, rows[1:], strict=False))
+    ]
+    chances = [
+      tables[first + k][pair]
+      for k, pair in enumerate(zip(rows, rows[1:], strict=False))
+    ]
+    seconds = sum(len(step) for step in steps) / rate
+    score = special.expit(
+      certainty[0] * np.log(chances).sum() / seconds + certainty[1]
+    )
+    times = [observed[first + k].time for k in range(len(rows))]
+    contrasts = [observed[first + k].contrast[r] for k, r in enumerate(rows)]
+    last = observed[first + len(rows) - 1].boxes[rows[-1]]
+    lengths = [len(step) for step in steps]
+    result.append(
+      tracker.Track(
+        times[0],
+        np.concatenate([*steps, last[None]]).astype(np.float32),
+        np.repeat([*chances, chances[-1]], [*lengths, 1]).astype(np.float32),
+        np.interp(np.arange(times[0], times[-1] + 1), times, contrasts).astype(
+          np.float32
+        ),
+        float(score),
+      )
+    )
+  return result
+
+
+def _follow(observed, tables, least) -> list[tuple[int, tuple[int, ...]]]:
+  """Returns the distinct chains: the first key frame, and a region in each."""
+
+  def best(table):
+    """Returns the best column of each row, or -1."""
+    if not table.size:
+      return np.full(len(table), -1)
+    column = table.argmax(1)
+    return np.where(table.max(1) >= least, column, -1)
+
+  later = [best(table) for table in tables]
+  earlier = [best(table.T) for table in tables]
+  chains = {}
+  for row, one in enumerate(observed):
+    for region in range(len(one.boxes)):
+      chain, first = [region], row
+      while first > 0 and (before := earlier[first - 1][chain[0]]) >= 0:
+        chain.insert(0, int(before))
+        first -= 1
+      last, here = row, region
+      while last < len(tables) and (after := later[last][here]) >= 0:
+        chain.append(int(after))
+        last, here = last + 1, after
+      if len(chain) > 1:
+        chains[first, tuple(chain)] = None
+  return list(chains)
+
+
+def _spans(pairs, found):
+  """Returns the boxes of the links of all chains.
+
+  Returns:
+    For each pair of key frames a dictionary from (region of the first, region
+    of the second) to boxes [t, 4] at the frames from the first key frame up to
+    the frame before the second.
+  """
+  wanted = [set() for _ in pairs]
+  for first, rows in found:
+    for k, pair in enumerate(zip(rows, rows[1:], strict=False)):
+      wanted[first + k].add(pair)
+  result = []
+  for (one, two), chosen in zip(pairs, wanted, strict=True):
+    chosen = sorted(chosen)
+    if not chosen:
+      result.append({})
+      continue
+    rows, columns = np.array(chosen).T
+    ahead = _at_marks(one.boxes, rows, one.ahead.points)
+    back = _at_marks(two.boxes, columns, two.back.points)[::-1]
+    share = np.linspace(0, 1, len(ahead))[:, None, None]
+    boxes = ((1 - share) * ahead + share * back)[:-1]
+    result.append({pair: boxes[:, k] for k, pair in enumerate(chosen)})
+  return result
+
+
+def _at_marks(boxes, rows, points) -> np.ndarray:
+  """Returns the boxes of regions at each mark of the points, [T, n, 4]."""
+  used, place = np.unique(rows, return_inverse=True)
+  at = [boxes[used]] + [
+    point_tracks.moved(boxes[used], points.places[0], places, followed)[0]
+    for places, followed in zip(
+      points.places[1:], points.followed[1:], strict=True
+    )
+  ]
+  return np.stack(at)[:, place]
+
+
+def best(
+  tracks: Sequence[tracker.Track],
+  *,
+  limit: int | None = None,
+  min_frames: int = 2,
+  min_precision: float = 0.0,
+) -> list[tracker.Track]:
+  """Returns the surest tracks of a video, one per region, best first.
+
+  Args:
+    tracks: tracks of `find`.
+    limit: maximum number of tracks; None for all.
+    min_frames: minimum length of a track, frames.
+    min_precision: minimum score of a track: the probability that a pair of its
+      boxes, one second apart, shows one object.
+  """
+  kept = [
+    track
+    for track in tracks
+    if len(track.boxes) >= min_frames and track.score >= min_precision
+  ]
+  kept.sort(key=_rank, reverse=True)
+  kept = kept[:_CANDIDATES]
+  return [kept[row] for row in track_scores.distinct(kept, limit=limit)]
+
+
+def _rank(track: tracker.Track) -> float:
+  """Returns the logit of the score, and more for what moves on its own."""
+  logit = special.logit(np.clip(track.score, 1e-6, 1 - 1e-6))
+  return logit + _CONTRAST * float(track.contrast.mean())
