@@ -252,8 +252,8 @@ class _Film:
         right.append((on_a[:, None] & on_b[None])[counted])
     return np.concatenate(tables), np.concatenate(right)
 
-  def chains(self, model, min_link, certainty=_RAW) -> list[tracker.Track]:
-    """Returns all tracks of the matcher `chain`."""
+  def chains(self, model, min_link) -> list[tracker.Track]:
+    """Returns all tracks of the matcher `chain`, with raw scores."""
     return [
       track._replace(start=track.start + first)
       for first, observed in self.key_frames()[0]
@@ -262,7 +262,7 @@ class _Film:
         rate=self.rate,
         model=model,
         min_link=min_link,
-        certainty=certainty,
+        certainty=_RAW,
       )
     ]
 
@@ -310,27 +310,34 @@ def _chains(films, with_fit: bool, ablate: bool) -> None:
     for place in range(len(films))
   ]
   found = [
-    [film.chains(model, least) for least in MIN_LINKS]
+    [film.best(film.chains(model, least)) for least in MIN_LINKS]
     for film, model in zip(films, models, strict=True)
   ]
   rows = np.array(
     [
-      [film.quality(film.best(tracks)) for tracks in options]
+      [film.quality(tracks) for tracks in options]
       for film, options in zip(films, found, strict=True)
     ]
   )
   for option, least in enumerate(MIN_LINKS):
     print(f"link >= {least:<6} {_means(rows[:, option])}")
+  counts = [
+    [_counts(film, tracks) for tracks in options]
+    for film, options in zip(films, found, strict=True)
+  ]
   scored, tested = [], []
-  for place, film in enumerate(films):
+  for place in range(len(films)):
     option = _choice(rows, place)
-    others = [
-      (other, found[k][option]) for k, other in enumerate(films) if k != place
-    ]
-    certainty = _calibrated(others)
-    tracks = film.best(film.chains(models[place], MIN_LINKS[option], certainty))
-    tested.append(film.quality(tracks))
-    scored.append([(track.score, film.pairs([track], 1.0)) for track in tracks])
+    scale, offset = _calibrated(
+      [one[option] for k, one in enumerate(counts) if k != place]
+    )
+    scored.append(
+      [
+        (special.expit(scale * logit + offset), one)
+        for logit, one in counts[place][option]
+      ]
+    )
+    tested.append(rows[place, option])
   print(f"{'chain':14} {_means(tested)}")
   _per_video(films, tested)
   _calibration(scored)
@@ -338,12 +345,13 @@ def _chains(films, with_fit: bool, ablate: bool) -> None:
     _ablate(examples)
   if with_fit:
     model = _fitted(examples)
-    least = MIN_LINKS[_choice(rows, None)]
-    tracks = [(film, film.chains(model, least)) for film in films]
+    option = _choice(rows, None)
     weights = ", ".join(f"{weight:.3f}" for weight in model.weights)
-    scale, offset = _calibrated(tracks)
+    scale, offset = _calibrated([one[option] for one in counts])
     print(f"MODEL = links.Model(({weights}), {model.bias:.3f})")
-    print(f"MIN_LINK = {least}\nCERTAINTY = ({scale:.3f}, {offset:.3f})")
+    print(
+      f"MIN_LINK = {MIN_LINKS[option]}\nCERTAINTY = ({scale:.3f}, {offset:.3f})"
+    )
 
 
 def _fitted(examples) -> links.Model:
@@ -358,15 +366,29 @@ def _fitted(examples) -> links.Model:
   )
 
 
-def _calibrated(tracked) -> tuple[float, float]:
-  """Fits the logit of a pair's precision at 1 s to the raw logit of a track."""
+def _counts(film, tracks):
+  """Returns (raw logit, counts of pairs at 1 s) of each track."""
+  return [
+    (
+      float(special.logit(np.clip(track.score, 1e-9, 1 - 1e-9))),
+      film.pairs([track], 1.0),
+    )
+    for track in tracks
+  ]
+
+
+def _calibrated(counts) -> tuple[float, float]:
+  """Fits the logit of a pair's precision at 1 s to the raw logit of a track.
+
+  Args:
+    counts: `_counts` of each video; every video has the same weight.
+  """
   values, right, weights = [], [], []
-  for film, tracks in tracked:
-    counts = [film.pairs([track], 1.0) for track in tracks]
-    total = sum(one.pairs for one in counts)
-    for track, one in zip(tracks, counts, strict=True):
+  for film in counts:
+    total = sum(one.pairs for _, one in film)
+    for logit, one in film:
       if one.pairs:
-        values += [special.logit(np.clip(track.score, 1e-9, 1 - 1e-9))] * 2
+        values += [logit] * 2
         right += [True, False]
         weights += [one.correct / total, (one.pairs - one.correct) / total]
   model = links.fit(

@@ -46,7 +46,7 @@ def test_a_box_moves_with_the_points_in_it_and_not_with_the_camera(pan):
   boxes = [(20 + 3 * t, 30 + t, 52 + 3 * t, 62 + t) for t in range(9)]
   found, support = _moved(boxes, pan)
   assert boxes_lib.aligned_iou(found, np.array(boxes[-1:]))[0] > 0.9
-  assert support[0] > 0.5
+  assert support[0] > 0.25
 
 
 def test_a_box_grows_with_its_object():

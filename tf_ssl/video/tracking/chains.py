@@ -9,7 +9,9 @@ Between two key frames a box is where points carry the first region forward and
 the second one backward, weighted by the distance in time.
 """
 
+import itertools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy import special
@@ -26,10 +28,11 @@ from tf_ssl.video.tracking import (
 # gin_configs/video/README.md names.
 MODEL = links.Model((0.0,) * 10, 0.0)
 MIN_LINK = 0.5  # Minimum probability of a link.
-# Weights of the mean log probability of a link per second, and constant, of
-# the logit that a pair of boxes one second apart shows one object.
+# The raw probability that a pair of boxes one second apart shows one object is
+# the product of the probabilities of the links of one second. The calibrated
+# one has this multiple of its logit plus this constant as logit.
 CERTAINTY = (1.0, 0.0)
-_CANDIDATES = 400  # Tracks compared with each other, at most.
+_CANDIDATES = 400  # Tracks of a shot, and of those compared, at most.
 _CONTRAST = 5.0  # Weight of the contrast of saliency in the ranking.
 
 
@@ -51,46 +54,85 @@ def find(
     certainty: see `CERTAINTY`, the default for None.
 
   Returns:
-    Tracks of at least two key frames, in no particular order. Their score is
-    the probability that two boxes of a track, one second apart, show one
+    The most promising tracks, of at least two key frames. Their score is the
+    probability that two boxes of a track, one second apart, show one
     object; their similarity is the probability of the link around each frame.
   """
   model, certainty = model or MODEL, certainty or CERTAINTY
   least = MIN_LINK if min_link is None else min_link
   pairs = list(zip(observed, observed[1:], strict=False))
   tables = [links.probability(*pair, model) for pair in pairs]
-  found = _follow(observed, tables, least)
+  found = [
+    _Chain(
+      observed[first : first + len(rows)],
+      first,
+      rows,
+      [
+        tables[first + k][pair]
+        for k, pair in enumerate(itertools.pairwise(rows))
+      ],
+    )
+    for first, rows in _follow(observed, tables, least)
+  ]
+  ranks = [
+    _rank(chain.score(rate, certainty), chain.contrast.mean())
+    for chain in found
+  ]
+  order = np.argsort(-np.array(ranks), kind="stable")[:_CANDIDATES]
+  found = [found[row] for row in order]
   spans = _spans(pairs, found)
-  result = []
-  for first, rows in found:
-    steps = [
-      spans[first + k][pair]
-      for k, pair in enumerate(zip(rows, rows[1:], strict=False))
-    ]
-    chances = [
-      tables[first + k][pair]
-      for k, pair in enumerate(zip(rows, rows[1:], strict=False))
-    ]
-    seconds = sum(len(step) for step in steps) / rate
-    score = special.expit(
-      certainty[0] * np.log(chances).sum() / seconds + certainty[1]
+  return [chain.track(spans, rate, certainty) for chain in found]
+
+
+class _Chain(NamedTuple):
+  """Regions of K consecutive key frames.
+
+  Attributes:
+    key_frames: the K key frames.
+    first: place of the first one in its shot.
+    rows: region in each of them.
+    chances: K - 1 probabilities of the links.
+  """
+
+  key_frames: Sequence[key_frames.KeyFrame]
+  first: int
+  rows: tuple[int, ...]
+  chances: list[float]
+
+  @property
+  def contrast(self) -> np.ndarray:
+    """[K], contrast of saliency of the regions."""
+    pairs = zip(self.key_frames, self.rows, strict=True)
+    return np.array([one.contrast[row] for one, row in pairs])
+
+  @property
+  def places(self):
+    """(place of the first key frame, pair of regions) of each link."""
+    return list(enumerate(itertools.pairwise(self.rows), self.first))
+
+  def score(self, rate, certainty) -> float:
+    """Returns the probability that a pair of boxes shows one object."""
+    seconds = (self.key_frames[-1].time - self.key_frames[0].time) / rate
+    mean = np.log(self.chances).sum() / seconds
+    raw = mean - np.log(-np.expm1(min(mean, -1e-9)))  # Its logit.
+    return float(special.expit(certainty[0] * raw + certainty[1]))
+
+  def track(self, spans, rate, certainty) -> tracker.Track:
+    """Returns the track, with the boxes of `_spans`."""
+    steps = [spans[place][pair] for place, pair in self.places]
+    last = self.key_frames[-1].boxes[self.rows[-1]]
+    times = [one.time for one in self.key_frames]
+    return tracker.Track(
+      times[0],
+      np.concatenate([*steps, last[None]]).astype(np.float32),
+      np.repeat(
+        [*self.chances, self.chances[-1]], [*map(len, steps), 1]
+      ).astype(np.float32),
+      np.interp(
+        np.arange(times[0], times[-1] + 1), times, self.contrast
+      ).astype(np.float32),
+      self.score(rate, certainty),
     )
-    times = [observed[first + k].time for k in range(len(rows))]
-    contrasts = [observed[first + k].contrast[r] for k, r in enumerate(rows)]
-    last = observed[first + len(rows) - 1].boxes[rows[-1]]
-    lengths = [len(step) for step in steps]
-    result.append(
-      tracker.Track(
-        times[0],
-        np.concatenate([*steps, last[None]]).astype(np.float32),
-        np.repeat([*chances, chances[-1]], [*lengths, 1]).astype(np.float32),
-        np.interp(np.arange(times[0], times[-1] + 1), times, contrasts).astype(
-          np.float32
-        ),
-        float(score),
-      )
-    )
-  return result
 
 
 def _follow(observed, tables, least) -> list[tuple[int, tuple[int, ...]]]:
@@ -130,9 +172,9 @@ def _spans(pairs, found):
     the frame before the second.
   """
   wanted = [set() for _ in pairs]
-  for first, rows in found:
-    for k, pair in enumerate(zip(rows, rows[1:], strict=False)):
-      wanted[first + k].add(pair)
+  for chain in found:
+    for place, pair in chain.places:
+      wanted[place].add(pair)
   result = []
   for (one, two), chosen in zip(pairs, wanted, strict=True):
     chosen = sorted(chosen)
@@ -181,12 +223,13 @@ def best(
     for track in tracks
     if len(track.boxes) >= min_frames and track.score >= min_precision
   ]
-  kept.sort(key=_rank, reverse=True)
+  kept.sort(
+    key=lambda track: _rank(track.score, track.contrast.mean()), reverse=True
+  )
   kept = kept[:_CANDIDATES]
   return [kept[row] for row in track_scores.distinct(kept, limit=limit)]
 
 
-def _rank(track: tracker.Track) -> float:
+def _rank(score: float, contrast: float) -> float:
   """Returns the logit of the score, and more for what moves on its own."""
-  logit = special.logit(np.clip(track.score, 1e-6, 1 - 1e-6))
-  return logit + _CONTRAST * float(track.contrast.mean())
+  return special.logit(np.clip(score, 1e-6, 1 - 1e-6)) + _CONTRAST * contrast

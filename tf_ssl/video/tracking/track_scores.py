@@ -116,26 +116,22 @@ def distinct(
   Returns:
     Rows of the kept tracks, ascending.
   """
-  kept = []
+  first = min((track.start for track in tracks), default=0)
+  stop = max((track.start + len(track.boxes) for track in tracks), default=0)
+  boxes = np.zeros([len(tracks), stop - first, 4], np.float32)
+  there = np.zeros(boxes.shape[:2], bool)
   for row, track in enumerate(tracks):
+    frames = slice(track.start - first, track.start - first + len(track.boxes))
+    boxes[row, frames], there[row, frames] = track.boxes, True
+  is_new, kept = there.copy(), []
+  for row, mine in enumerate(there):
     if len(kept) == limit:
       break
-    known = np.zeros(len(track.boxes), bool)
-    for other in kept:
-      first = max(track.start, tracks[other].start)
-      last = min(_stop(track), _stop(tracks[other]))
-      if first < last:
-        mine = slice(first - track.start, last - track.start)
-        its = slice(first - tracks[other].start, last - tracks[other].start)
-        iou = boxes_lib.aligned_iou(track.boxes[mine], tracks[other].boxes[its])
-        known[mine] |= iou >= overlap
-    if np.mean(~known) >= new:
+    if is_new[row].sum() >= new * mine.sum():
       kept.append(row)
+      iou = boxes_lib.aligned_iou(boxes[row + 1 :, mine], boxes[row, mine])
+      is_new[row + 1 :, mine] &= iou < overlap
   return kept
-
-
-def _stop(track: tracker.Track) -> int:
-  return track.start + len(track.boxes)
 
 
 def best(
