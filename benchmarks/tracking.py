@@ -55,7 +55,7 @@ from tf_ssl.video.tracking import (
 )
 
 SECONDS = (0.5, 1.0, 2.0)
-MIN_LINKS = (0.3, 0.4, 0.5, 0.6)
+MIN_LINKS = (0.05, 0.1, 0.15, 0.2, 0.3)
 MIN_AGREEMENTS = (0.2, 0.3, 0.4, 0.5)
 _RAW = (1.0, 0.0)  # A score that is not calibrated.
 
@@ -325,11 +325,12 @@ def _chains(films, with_fit: bool, ablate: bool) -> None:
     [_counts(film, tracks) for tracks in options]
     for film, options in zip(films, found, strict=True)
   ]
+  widest = [one[0] for one in counts]  # With tracks of all scores.
   scored, tested = [], []
   for place in range(len(films)):
     option = _choice(rows, place)
     scale, offset = _calibrated(
-      [one[option] for k, one in enumerate(counts) if k != place]
+      [one for k, one in enumerate(widest) if k != place]
     )
     scored.append(
       [
@@ -347,7 +348,7 @@ def _chains(films, with_fit: bool, ablate: bool) -> None:
     model = _fitted(examples)
     option = _choice(rows, None)
     weights = ", ".join(f"{weight:.3f}" for weight in model.weights)
-    scale, offset = _calibrated([one[option] for one in counts])
+    scale, offset = _calibrated(widest)
     print(f"MODEL = links.Model(({weights}), {model.bias:.3f})")
     print(
       f"MIN_LINK = {MIN_LINKS[option]}\nCERTAINTY = ({scale:.3f}, {offset:.3f})"

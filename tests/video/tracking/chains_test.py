@@ -180,12 +180,12 @@ def test_one_track_is_kept_of_each_region():
   box = np.tile([[0.0, 0, 32, 32]], [5, 1])
   ones = np.ones(5, np.float32)
   tracks = [
-    tracker.Track(0, box + shift, ones, ones * contrast, score)
-    for shift, contrast, score in [(0, 0, 0.6), (2, 0, 0.7), (90, 0.2, 0.6)]
+    tracker.Track(0, box + shift, ones, ones, score)
+    for shift, score in [(0, 0.6), (2, 0.7), (90, 0.8)]
   ]
   assert chains.best(tracks) == [tracks[2], tracks[1]]
   assert chains.best(tracks, limit=1) == [tracks[2]]
-  assert chains.best(tracks, min_precision=0.65) == [tracks[1]]
+  assert chains.best(tracks, min_precision=0.75) == [tracks[2]]
   assert chains.best([]) == []
 
 

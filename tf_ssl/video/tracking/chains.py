@@ -26,14 +26,18 @@ from tf_ssl.video.tracking import (
 
 # Fitted by `python -m benchmarks.tracking --fit` to the videos that
 # gin_configs/video/README.md names.
-MODEL = links.Model((0.0,) * 10, 0.0)
-MIN_LINK = 0.5  # Minimum probability of a link.
-# The raw probability that a pair of boxes one second apart shows one object is
-# the product of the probabilities of the links of one second. The calibrated
-# one has this multiple of its logit plus this constant as logit.
-CERTAINTY = (1.0, 0.0)
+MODEL = links.Model(
+  (2.023, -0.161, 0.682, 0.582, 2.126, -0.312, 5.711, -0.455, 0.091, -0.542),
+  -6.020,
+)
+MIN_LINK = 0.15  # Minimum probability of a link.
+# The raw logit of a track is that of the product of the probabilities of its
+# links, of one second on average, plus a multiple of the mean contrast of
+# saliency: what moves on its own is more often an object. The logit of the
+# score is this multiple of the raw one plus this constant.
+_CONTRAST = 5.0
+CERTAINTY = (0.376, 0.592)
 _CANDIDATES = 400  # Tracks of a shot, and of those compared, at most.
-_CONTRAST = 5.0  # Weight of the contrast of saliency in the ranking.
 
 
 def find(
@@ -74,11 +78,8 @@ def find(
     )
     for first, rows in _follow(observed, tables, least)
   ]
-  ranks = [
-    _rank(chain.score(rate, certainty), chain.contrast.mean())
-    for chain in found
-  ]
-  order = np.argsort(-np.array(ranks), kind="stable")[:_CANDIDATES]
+  scores = [chain.score(rate, certainty) for chain in found]
+  order = np.argsort(-np.array(scores), kind="stable")[:_CANDIDATES]
   found = [found[row] for row in order]
   spans = _spans(pairs, found)
   return [chain.track(spans, rate, certainty) for chain in found]
@@ -114,7 +115,8 @@ class _Chain(NamedTuple):
     """Returns the probability that a pair of boxes shows one object."""
     seconds = (self.key_frames[-1].time - self.key_frames[0].time) / rate
     mean = np.log(self.chances).sum() / seconds
-    raw = mean - np.log(-np.expm1(min(mean, -1e-9)))  # Its logit.
+    logit = mean - np.log(-np.expm1(min(mean, -1e-9)))
+    raw = logit + _CONTRAST * self.contrast.mean()
     return float(special.expit(certainty[0] * raw + certainty[1]))
 
   def track(self, spans, rate, certainty) -> tracker.Track:
@@ -223,13 +225,6 @@ def best(
     for track in tracks
     if len(track.boxes) >= min_frames and track.score >= min_precision
   ]
-  kept.sort(
-    key=lambda track: _rank(track.score, track.contrast.mean()), reverse=True
-  )
+  kept.sort(key=lambda track: track.score, reverse=True)
   kept = kept[:_CANDIDATES]
   return [kept[row] for row in track_scores.distinct(kept, limit=limit)]
-
-
-def _rank(score: float, contrast: float) -> float:
-  """Returns the logit of the score, and more for what moves on its own."""
-  return special.logit(np.clip(score, 1e-6, 1 - 1e-6)) + _CONTRAST * contrast
