@@ -30,11 +30,12 @@ def _noise(seed, height, width):
 def _frame(places, pan=0, wall=None, side=SIDE):
   """Squares at (seed, left, top), a moving background, and a wall in front."""
   ground = _noise(0, HEIGHT, 3 * WIDTH) // 3 + 80
-  frame = np.zeros([HEIGHT + 2 * side, WIDTH + 2 * side, 3], np.uint8)
-  inner = frame[side:-side, side:-side]
+  # With room for squares that have left the image.
+  frame = np.zeros([HEIGHT, 3 * WIDTH, 3], np.uint8)
+  inner = frame[:, :WIDTH]
   inner[:] = ground[:, WIDTH + pan : 2 * WIDTH + pan]
   for seed, left, top in places:
-    x, y = round(left) + side, round(top) + side
+    x, y = round(left), round(top)
     patch = cv2.resize(_noise(100 + seed, 32, 32), (side, side))
     frame[y : y + side, x : x + side] = patch
   if wall is not None:
