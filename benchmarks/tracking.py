@@ -55,7 +55,6 @@ from tf_ssl.video.tracking import (
 )
 
 SECONDS = (0.5, 1.0, 2.0)
-MIN_LINKS = (0.05, 0.1, 0.15, 0.2, 0.3)
 MIN_AGREEMENTS = (0.2, 0.3, 0.4, 0.5)
 _RAW = (1.0, 0.0)  # A score that is not calibrated.
 
@@ -69,6 +68,13 @@ def main() -> None:
   parser.add_argument("--cache", help="folder for what was observed")
   parser.add_argument("--fit", action="store_true")
   parser.add_argument("--ablate", action="store_true")
+  parser.add_argument(
+    "--min_links",
+    nargs="*",
+    type=float,
+    default=[0.05, 0.1, 0.15, 0.2, 0.3],
+    help="minimum probabilities of a link to choose from, ascending",
+  )
   arguments = parser.parse_args()
   cv2.setNumThreads(1)
   films = [
@@ -79,7 +85,7 @@ def main() -> None:
   print(f"{'box not moved':14} {_means([film.still() for film in films])}")
   for matcher in arguments.matchers:
     if matcher == region_tracks.CHAIN:
-      _chains(films, arguments.fit, arguments.ablate)
+      _chains(films, arguments.min_links, arguments.fit, arguments.ablate)
     else:
       for flow in (False, True) if matcher in matching.NAMES else ():
         _matched(films, matcher, flow)
@@ -302,7 +308,7 @@ def _matched(films, matcher: str, flow: bool) -> None:
   _per_video(films, rows)
 
 
-def _chains(films, with_fit: bool, ablate: bool) -> None:
+def _chains(films, min_links, with_fit: bool, ablate: bool) -> None:
   """Prints the tables of the matcher `chain`."""
   examples = [film.examples() for film in films]
   models = [
@@ -310,7 +316,7 @@ def _chains(films, with_fit: bool, ablate: bool) -> None:
     for place in range(len(films))
   ]
   found = [
-    [film.best(film.chains(model, least)) for least in MIN_LINKS]
+    [film.best(film.chains(model, least)) for least in min_links]
     for film, model in zip(films, models, strict=True)
   ]
   rows = np.array(
@@ -319,7 +325,7 @@ def _chains(films, with_fit: bool, ablate: bool) -> None:
       for film, options in zip(films, found, strict=True)
     ]
   )
-  for option, least in enumerate(MIN_LINKS):
+  for option, least in enumerate(min_links):
     print(f"link >= {least:<6} {_means(rows[:, option])}")
   counts = [
     [_counts(film, tracks) for tracks in options]
@@ -351,7 +357,7 @@ def _chains(films, with_fit: bool, ablate: bool) -> None:
     scale, offset = _calibrated(widest)
     print(f"MODEL = links.Model(({weights}), {model.bias:.3f})")
     print(
-      f"MIN_LINK = {MIN_LINKS[option]}\nCERTAINTY = ({scale:.3f}, {offset:.3f})"
+      f"MIN_LINK = {min_links[option]}\nCERTAINTY = ({scale:.3f}, {offset:.3f})"
     )
 
 

@@ -16,9 +16,9 @@ _WINDOW = 11  # Side of the window that is compared, pixels.
 _LEVELS = 3  # Levels of the pyramid above the image.
 _STOP = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 6, 0.03)
 _CORE = 0.9  # Part of a box whose points vote, of its width and height.
-# Rounds of reweighted least squares: tolerances in units of the residual below.
-# The first are wide, so that a change of size does not look like stray points.
-_ROUNDS = (8.0, 4.0, 2.0, 1.0, 1.0)
+# Rounds of reweighted least squares. With wider tolerances in the first rounds,
+# boxes follow objects that double their size in a second, but others less well.
+_ROUNDS = 4
 # Residual at which a point loses most of its weight: pixels, or a fraction of
 # the sum of half the width and half the height if that is more.
 _RESIDUAL = 0.7
@@ -121,9 +121,9 @@ def moved(
   spread = np.maximum(_RESIDUAL_FRACTION * half.sum(1), _RESIDUAL)
   prior = (half**2).sum(1) / 2  # Of the scale 1, as strong as a few points.
   weight = np.zeros(len(row))
-  for tolerance in _ROUNDS:
+  for _ in range(_ROUNDS):
     fitted = target[row] + scale[row, None] * (start - mean[row])
-    residual = np.linalg.norm(end - fitted, axis=1) / spread[row] / tolerance
+    residual = np.linalg.norm(end - fitted, axis=1) / spread[row]
     weight = (1 + residual**2) ** -1.5
     total = np.maximum(np.bincount(row, weight, count), 1e-6)[:, None]
     mean = sums(weight[:, None] * start) / total
