@@ -48,8 +48,20 @@ def test_the_gradient_of_a_fork_is_the_sum_of_its_branches_gradients(dtype):
   tf.debugging.assert_equal(gradient, above + beside)
 
 
-def test_maps_of_unknown_size_are_not_compiled():
-  assert not residual_sum.is_faster(tf.keras.Input([None, None, 8]))
+@pytest.mark.parametrize(
+  ("shape", "dtype", "faster"),
+  [
+    ([128, 28, 28, 32], "bfloat16", True),
+    ([128, 28, 28, 32], "float32", False),
+    ([16, 56, 56, 256], "float32", True),
+    ([64, 6, 6, 64], "bfloat16", False),
+    ([None, 56, 56, 256], "bfloat16", False),
+    ([16, None, None, 256], "bfloat16", False),
+  ],
+)
+def test_large_maps_of_known_size_are_compiled(shape, dtype, faster):
+  maps = tf.keras.Input(shape[1:], shape[0], dtype=dtype)
+  assert residual_sum.is_faster(maps) == faster
 
 
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
@@ -65,6 +77,7 @@ def test_a_resnet_trains_to_the_same_bits_with_and_without_compiled_sums(
       loss = tf.reduce_mean(encoder(images, training=True) ** 2)
     return tape.gradient(loss, encoder.trainable_variables)
 
+  monkeypatch.setattr(residual_sum, "is_faster", lambda maps: True)
   compiled = tf.function(gradients)()
   monkeypatch.setattr(residual_sum, "is_faster", lambda maps: False)
   plain = tf.function(gradients)()

@@ -10,16 +10,29 @@ import tensorflow as tf
 
 from tf_ssl.ops import compiled
 
+# Numbers from which on the time saved exceeds that of a call, 0.2 to 0.4 ms. On
+# one core of an Intel Xeon with AMX, a million numbers take 2 ms less in
+# bfloat16 and 0.4 ms less in float32.
+_LEAST_BFLOAT16 = 2**19
+_LEAST = 2**22
+
 
 def is_faster(maps: tf.Tensor) -> bool:
   """Whether the compiled kernels train faster than TensorFlow's own.
 
   Args:
-    maps: [B, H, W, C]; shapes that are not static would be compiled anew.
+    maps: [B, H, W, C].
+
+  Returns:
+    False also if a dimension is not static, because each shape takes a
+    compilation, and with a GPU.
   """
-  return maps.shape[1:].is_fully_defined() and not (
-    tf.config.list_physical_devices("GPU")
-  )
+  if not maps.shape.is_fully_defined():
+    return False
+  if tf.config.list_physical_devices("GPU"):
+    return False
+  least = _LEAST_BFLOAT16 if maps.dtype == tf.bfloat16 else _LEAST
+  return maps.shape.num_elements() >= least
 
 
 @tf.custom_gradient
