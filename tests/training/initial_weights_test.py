@@ -11,7 +11,7 @@ import tensorflow as tf
 from tf_ssl import batches
 from tf_ssl.encoders import heads, resnet
 from tf_ssl.memory import key_queue
-from tf_ssl.methods import moco
+from tf_ssl.methods import hybrid, moco
 from tf_ssl.training import initial_weights
 
 
@@ -40,7 +40,7 @@ def test_the_first_views_reach_the_function_and_the_key_encoder_follows():
     for variable in encoder.trainable_variables:
       variable.assign_add(tf.ones_like(variable))
 
-  initial_weights.replace(initialize, model, dataset(600, 100), seed=7)
+  initial_weights.replace(initialize, model, lambda: dataset(600, 100), seed=7)
   ((images, seed),) = seen
   assert seed == 7
   expected = next(iter(dataset(600, 256))).query
@@ -51,12 +51,26 @@ def test_the_first_views_reach_the_function_and_the_key_encoder_follows():
     np.testing.assert_array_equal(mine.numpy(), other.numpy())
 
 
+def test_the_key_encoder_of_a_hybrid_follows_too():
+  model = hybrid.Hybrid(method(), heads.LinearHead(embedding_size=2))
+
+  def initialize(encoder, images, *, seed):
+    for variable in encoder.trainable_variables:
+      variable.assign_add(tf.ones_like(variable))
+
+  initial_weights.replace(initialize, model, lambda: dataset(8, 8), seed=0)
+  for mine, other in zip(
+    model.encoder.weights, model.contrastive.key_encoder.weights, strict=True
+  ):
+    np.testing.assert_array_equal(mine.numpy(), other.numpy())
+
+
 def test_fewer_images_than_asked_for_are_all_used():
   counts = []
   initial_weights.replace(
     lambda encoder, images, *, seed: counts.append(images.shape[0]),
     method(),
-    dataset(20, 8),
+    lambda: dataset(20, 8),
     seed=0,
   )
   assert counts == [20]
@@ -78,7 +92,10 @@ strategy = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(count)])
 with strategy.scope():
   model = test.method()
   initial_weights.replace(
-    principal_filters.initialize, model, test.dataset(32, 16), seed=0
+    principal_filters.initialize,
+    model,
+    lambda: test.dataset(32, 16),
+    seed=0,
   )
   variables = model.encoder.variables + model.key_encoder.variables
   local = [strategy.experimental_local_results(v) for v in variables]

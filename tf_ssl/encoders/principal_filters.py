@@ -16,10 +16,9 @@ import tensorflow as tf
 from tf_ssl import errors
 from tf_ssl.encoders import batch_norm, convolution
 
-NUM_IMAGES = 256
 _MAX_PATCHES = 20_000
 # Of the mean variance, added to each variance: components that hardly vary are
-# not blown up. Chosen with 259 steps on CIFAR-10's training images.
+# not blown up. Not tuned.
 _SHRINKAGE = 0.1
 
 
@@ -33,7 +32,7 @@ def initialize(
 
   Args:
     encoder: encoder of this package with built variables, such as a ResNet.
-    images: [B, H, W, 3] float32, normalized; `NUM_IMAGES` are enough.
+    images: [B, H, W, 3] float32, normalized.
     seed: seed of the patches, and of filters beyond twice the components.
 
   Raises:

@@ -82,6 +82,9 @@ class Hybrid(base.ContrastiveModel):
       },
     )
 
+  def on_encoder_initialized(self) -> None:
+    self.contrastive.on_encoder_initialized()
+
   def on_train_step_begin(self) -> None:
     self.contrastive.on_train_step_begin()
 

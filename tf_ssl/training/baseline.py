@@ -45,10 +45,12 @@ def train_and_measure(
   assembly.compile_method(settings, model)
   name = getattr(monitor, "baseline_name", "baseline")
   with batches.reading():
-    if settings.initialize is not None:
-      initial_weights.replace(
-        settings.initialize, model, batches.from_step(0), seed=settings.seed
-      )
+    initial_weights.replace(
+      settings.initialize,
+      model,
+      lambda: batches.from_step(0),
+      seed=settings.seed,
+    )
     bar = _StopOnRequest(settings.timeline, name, stop)
     try:
       phases.fit(model, settings.timeline, batches.from_step, callbacks=[bar])

@@ -12,9 +12,9 @@ _NUM_VIEWS = 256
 
 
 def replace(
-  initialize: Callable,
+  initialize: Callable | None,
   model: base.ContrastiveModel,
-  dataset: tf.data.Dataset,
+  dataset: Callable[[], tf.data.Dataset],
   *,
   seed: int,
 ) -> None:
@@ -22,14 +22,16 @@ def replace(
 
   Args:
     initialize: function of the encoder, normalized views [B, H, W, 3] and a
-      seed, such as `principal_filters.initialize`.
+      seed, such as `principal_filters.initialize`; None changes nothing.
     model: method whose encoder is changed.
-    dataset: batches of the method's `view_type`; the first 256 views of their
-      first field are used, or all if there are fewer.
+    dataset: function that returns batches of the method's `view_type`; the
+      first 256 views of their first field are used, or all if there are fewer.
     seed: seed of the run.
   """
+  if initialize is None:
+    return
   found, count = [], 0
-  for batch in dataset:
+  for batch in dataset():
     if model.finish_views is not None:
       batch = model.finish_views(batch, 0)
     images = getattr(batch, batches.view_fields(type(batch))[0])

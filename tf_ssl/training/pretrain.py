@@ -218,7 +218,13 @@ class _Run:
       on_record=self._start_monitors(config) if chief else lambda history: None,
     )
     if self._start == 0:
-      self._initialize()
+      with self._batches.reading():
+        initial_weights.replace(
+          settings.initialize,
+          self._model,
+          lambda: self._batches.from_step(0),
+          seed=settings.seed,
+        )
       logging.log_start()
     replicas = self._model.distribute_strategy.num_replicas_in_sync
     exact = settings.deterministic and replicas > 1
@@ -239,17 +245,6 @@ class _Run:
     self._record_run()
     self._train_baselines()
     return checkpoint, log.history
-
-  def _initialize(self):
-    """Replaces the random initial weights, if the settings ask for it."""
-    if self._settings.initialize is not None:
-      with self._batches.reading():
-        initial_weights.replace(
-          self._settings.initialize,
-          self._model,
-          self._batches.from_step(0),
-          seed=self._settings.seed,
-        )
 
   def _start_monitors(self, config: str) -> Callable[[list[dict]], None]:
     """Starts the monitors; returns a function to call with all records."""
