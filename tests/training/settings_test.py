@@ -35,6 +35,7 @@ def make(**changes):
     ("seed", -1, "SEED"),
     ("learning_rate", -1.0, "LEARNING_RATE"),
     ("learning_rate", float("nan"), "LEARNING_RATE"),
+    ("initialize", "pca", "initialize 'pca': expected a function or None"),
     ("precision", "float64", "mixed_bfloat16"),
     ("labeled_fraction", 0.0, "labeled_fraction 0.0"),
     ("monitors", [print], "monitors.*print"),

@@ -155,6 +155,11 @@ class Pretraining:
       " LEARNING_RATE.",
     )
     errors.require(
+      self.initialize is None or callable(self.initialize),
+      f"initialize {self.initialize!r}: expected a function or None; in a gin"
+      " file, @principal_filters.initialize without brackets.",
+    )
+    errors.require(
       self.precision in PRECISIONS,
       f"precision {self.precision!r}: expected one of {', '.join(PRECISIONS)};"
       " change `precision`.",
