@@ -194,5 +194,28 @@ def test_views_are_finished_with_the_seed_of_their_step_and_view():
   assert not np.allclose(other.query, found.query, atol=1e-2)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("content", [b"no image", "no pixels"])
+def test_a_damaged_image_never_looks_like_a_cancelled_step(tmp_path, content):
+  # tf.data drops an error of an image; a cancellation would stop the run.
+  if content == "no pixels":
+    whole = tf.io.encode_png(tf.zeros([20, 20, 3], tf.uint8)).numpy()
+    content = whole[:40]
+  for i in range(2):
+    (tmp_path / f"{i}.png").write_bytes(content)
+  records = image_folder.read(str(tmp_path))
+  pairs = records_lib.Examples(images=np.tile([[0, 1]], [64, 1]))
+  load = views.view_loader(
+    loading.Source(records._replace(examples=pairs)), _VIEWS
+  )
+  rows, draws = tf.range(64, dtype=tf.int64), _draws(64)
+  found = tf.data.Dataset.range(1000).interleave(
+    lambda _: load(rows, draws).ignore_errors(log_warning=False).take(1),
+    cycle_length=16,
+    num_parallel_calls=16,
+  )
+  assert list(found) == []
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

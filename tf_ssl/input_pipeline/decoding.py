@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tf_ssl.ops import jpeg_segments, orientation, pictures
+from tf_ssl.ops import jpeg_segments, orientation, pictures, rare
 
 _DCT = "INTEGER_ACCURATE"  # As in Pillow; TensorFlow's default is coarser.
 _PGM_HEADER = 1024  # Maximum size of a PGM header with comments, bytes.
@@ -107,39 +107,10 @@ def stored_sides(encoded: tf.Tensor, *, portable: bool = False) -> tf.Tensor:
     encoded: [] string, content of an image file.
     portable: whether the graph runs in other processes.
   """
-
-  def integers(position: int, dtype: tf.DType, big: bool) -> tf.Tensor:
-    part = tf.strings.substr(encoded, position, 2 * dtype.size)
-    values = tf.io.decode_raw(part, dtype, little_endian=not big)
-    return tf.cast(tf.reverse(values, [0]), tf.int32)  # Width comes first.
-
-  def rare() -> tf.Tensor:
-    return tf.case(
-      [
-        # A negative height means rows from top to bottom.
-        (
-          _is_plain_bmp(encoded),
-          lambda: tf.abs(integers(18, tf.int32, False)),
-        ),
-        (_starts(encoded, b"GIF8"), lambda: integers(6, tf.uint16, False)),
-        (_is_plain_pgm(encoded), lambda: _pgm_fields(encoded)[1::-1]),
-      ],
-      default=lambda: _by_pillow(
-        pictures.sides, encoded, tf.TensorSpec([2], tf.int32), portable
-      ),
-    )
-
-  def other() -> tf.Tensor:
-    return tf.cond(
-      _starts(encoded, b"\x89PNG"),
-      lambda: integers(16, tf.int32, True),
-      rare,
-    )
-
   found = tf.cond(
     tf.io.is_jpeg(encoded),
     lambda: tf.io.extract_jpeg_shape(encoded)[:2],
-    lambda: _apart(other),
+    lambda: _sides_of_other(encoded, portable),
   )
   return tf.ensure_shape(found, [2])
 
@@ -163,34 +134,18 @@ def decode_window(
     [height, width, 3] uint8.
   """
 
-  def cut() -> tf.Tensor:
-    y, x, h, w = tf.unstack(window)
-    image = _decode_other(encoded, portable)
-    fits = tf.reduce_all(window[:2] + window[2:] <= tf.shape(image)[:2])
-    with tf.control_dependencies(
-      [tf.debugging.Assert(fits, ["smaller than its header says", window])]
-    ):
-      return image[y : y + h, x : x + w]
-
-  def crop(window: tf.Tensor) -> tf.Tensor:
-    return _without_missing_pixels(
-      encoded,
-      lambda data: tf.io.decode_and_crop_jpeg(data, window, 3, dct_method=_DCT),
-    )
-
-  def turned() -> tf.Tensor:
-    sides = tf.io.extract_jpeg_shape(encoded)[:2]
-    stored = orientation.stored_window(window, sides, turn)
-    return orientation.upright(crop(stored), turn)
-
   def jpeg() -> tf.Tensor:
     return tf.cond(
       turn == orientation.UPRIGHT,
-      lambda: crop(window),
-      lambda: _apart(turned),
+      lambda: _decode_jpeg(encoded, window),
+      lambda: _decode_turned(encoded, window, turn),
     )
 
-  return tf.cond(tf.io.is_jpeg(encoded), jpeg, lambda: _apart(cut))
+  return tf.cond(
+    tf.io.is_jpeg(encoded),
+    jpeg,
+    lambda: _decode_window_of_other(encoded, window, portable),
+  )
 
 
 def decode(encoded: tf.Tensor) -> tf.Tensor:
@@ -211,48 +166,17 @@ def decode_whole(encoded: tf.Tensor, turn: tf.Tensor) -> tf.Tensor:
   """Decodes an image whose header is known; see `decode_window`."""
 
   def jpeg() -> tf.Tensor:
-    stored = _without_missing_pixels(
-      encoded, lambda data: tf.io.decode_jpeg(data, 3, dct_method=_DCT)
-    )
+    stored = _decode_jpeg(encoded, None)
     return tf.cond(
       turn == orientation.UPRIGHT,
       lambda: stored,
-      lambda: _apart(lambda: orientation.upright(stored, turn)),
+      lambda: _upright(stored, turn),
     )
 
   image = tf.cond(
-    tf.io.is_jpeg(encoded),
-    jpeg,
-    lambda: _apart(lambda: _decode_other(encoded, portable=False)),
+    tf.io.is_jpeg(encoded), jpeg, lambda: _decode_other(encoded, False)
   )
   return tf.ensure_shape(image, [None, None, 3])
-
-
-def _without_missing_pixels(
-  encoded: tf.Tensor, decode_jpeg: Callable[[tf.Tensor], tf.Tensor]
-) -> tf.Tensor:
-  """Decodes a JPEG, and fails if the decoder filled it with gray.
-
-  It does so from where data end to the last pixel of an image or window. If
-  that pixel has the gray, the image is decoded again with further data: these
-  change an image whose data end early, and no other.
-  """
-  image = decode_jpeg(encoded)
-
-  def compared() -> tf.Tensor:
-    size = tf.reduce_prod(tf.io.extract_jpeg_shape(encoded)[:2]) // 4
-    again = decode_jpeg(jpeg_segments.with_more_pixels(encoded, size))
-    same = tf.reduce_all(image == again)
-    with tf.control_dependencies(
-      [tf.debugging.Assert(same, ["data end before the last pixel"])]
-    ):
-      return tf.identity(image)
-
-  return tf.cond(
-    tf.reduce_all(image[-1, -1] == _FILLED),
-    lambda: _apart(compared),
-    lambda: image,
-  )
 
 
 def decode_bytes(encoded: bytes) -> np.ndarray:
@@ -306,17 +230,96 @@ def _reason(encoded: bytes) -> str:
   return f"truncated or corrupt {kind}, or of an unsupported kind"
 
 
-def _apart(branch: Callable[[], tf.Tensor]) -> tf.Tensor:
-  """Calls a branch that is rarely taken.
+@rare.branch
+def _sides_of_other(encoded: tf.Tensor, portable: bool) -> tf.Tensor:
+  """`stored_sides` of an image that is no JPEG."""
 
-  TensorFlow visits each operation of the branches not taken. A function that is
-  not inlined is one operation.
+  def integers(position: int, dtype: tf.DType, big: bool) -> tf.Tensor:
+    part = tf.strings.substr(encoded, position, 2 * dtype.size)
+    values = tf.io.decode_raw(part, dtype, little_endian=not big)
+    return tf.cast(tf.reverse(values, [0]), tf.int32)  # Width comes first.
+
+  def seldom() -> tf.Tensor:
+    return tf.case(
+      [
+        # A negative height means rows from top to bottom.
+        (
+          _is_plain_bmp(encoded),
+          lambda: tf.abs(integers(18, tf.int32, False)),
+        ),
+        (_starts(encoded, b"GIF8"), lambda: integers(6, tf.uint16, False)),
+        (_is_plain_pgm(encoded), lambda: _pgm_fields(encoded)[1::-1]),
+      ],
+      default=lambda: _by_pillow(
+        pictures.sides, encoded, tf.TensorSpec([2], tf.int32), portable
+      ),
+    )
+
+  return tf.cond(
+    _starts(encoded, b"\x89PNG"),
+    lambda: integers(16, tf.int32, True),
+    seldom,
+  )
+
+
+def _decode_jpeg(encoded: tf.Tensor, window: tf.Tensor | None) -> tf.Tensor:
+  """Decodes a JPEG as stored, and fails if the decoder filled it with gray.
+
+  It does so from where data end to the last pixel of an image or window. If
+  that pixel has the gray, the image is decoded again with further data: these
+  change an image whose data end early, and no other.
+
+  Args:
+    encoded: [] string, content of a JPEG file.
+    window: [4] int32, part of the stored image; None for all of it.
   """
-  if tf.executing_eagerly():
-    return branch()
-  return tf.function(
-    branch, autograph=False, experimental_attributes={"_noinline": True}
-  )()
+  image = _decode_jpeg_in_any_case(encoded, window)
+  return tf.cond(
+    tf.reduce_all(image[-1, -1] == _FILLED),
+    lambda: _compared(image, encoded, window),
+    lambda: image,
+  )
+
+
+def _decode_jpeg_in_any_case(encoded, window) -> tf.Tensor:
+  if window is None:
+    return tf.io.decode_jpeg(encoded, 3, dct_method=_DCT)
+  return tf.io.decode_and_crop_jpeg(encoded, window, 3, dct_method=_DCT)
+
+
+@rare.branch
+def _compared(image, encoded, window) -> tf.Tensor:
+  """The image, unless further data change it."""
+  size = tf.reduce_prod(tf.io.extract_jpeg_shape(encoded)[:2]) // 4
+  more = jpeg_segments.with_more_pixels(encoded, size)
+  same = tf.reduce_all(image == _decode_jpeg_in_any_case(more, window))
+  with tf.control_dependencies(
+    [tf.debugging.Assert(same, ["data end before the last pixel"])]
+  ):
+    return tf.identity(image)
+
+
+_upright = rare.branch(orientation.upright)
+
+
+@rare.branch
+def _decode_turned(encoded, window, turn) -> tf.Tensor:
+  """`decode_window` of a JPEG that is not stored upright."""
+  sides = tf.io.extract_jpeg_shape(encoded)[:2]
+  stored = orientation.stored_window(window, sides, turn)
+  return orientation.upright(_decode_jpeg(encoded, stored), turn)
+
+
+@rare.branch
+def _decode_window_of_other(encoded, window, portable: bool) -> tf.Tensor:
+  """`decode_window` of an image that is no JPEG."""
+  y, x, h, w = tf.unstack(window)
+  image = _decode_other(encoded, portable)
+  fits = tf.reduce_all(window[:2] + window[2:] <= tf.shape(image)[:2])
+  with tf.control_dependencies(
+    [tf.debugging.Assert(fits, ["smaller than its header says", window])]
+  ):
+    return image[y : y + h, x : x + w]
 
 
 def _by_pillow(
@@ -336,10 +339,11 @@ def _by_pillow(
     return tf.zeros([side or 0 for side in result.shape], result.dtype)
 
 
+@rare.branch
 def _decode_other(encoded: tf.Tensor, portable: bool) -> tf.Tensor:
   """Decodes an image that is no JPEG."""
 
-  def rare() -> tf.Tensor:
+  def seldom() -> tf.Tensor:
     return tf.case(
       [
         (_starts(encoded, b"GIF8"), lambda: _decode_gif(encoded)),
@@ -357,7 +361,7 @@ def _decode_other(encoded: tf.Tensor, portable: bool) -> tf.Tensor:
   image = tf.cond(
     _starts(encoded, b"\x89PNG"),
     lambda: tf.io.decode_image(encoded, 3, expand_animations=False),
-    rare,
+    seldom,
   )
   return tf.ensure_shape(image, [None, None, 3])
 

@@ -93,6 +93,7 @@ def view_loader(
       lambda image: decoding.stored_sides(image, portable=portable),
       encoded,
       fn_output_signature=tf.int32,
+      parallel_iterations=1,  # Or an error may look like a cancelled step.
     )
     headers = decoding.headers(encoded, stored)
     regions = loading.regions(locations.box, headers.sides)
@@ -127,10 +128,13 @@ def view_loader(
     index: tf.Tensor,
   ) -> Loaded:
     crops = [None] * len(view_numbers)
+    before = []
     for place, numbers in enumerate(shown):
-      image = decoding.decode_window(
-        encoded[place], outer[place], turns[place], portable=portable
-      )
+      with tf.control_dependencies(before):  # As in `draw`.
+        image = decoding.decode_window(
+          encoded[place], outer[place], turns[place], portable=portable
+        )
+      before = [image]
       found = resize.resize_windows(
         image,
         tf.ensure_shape(tf.gather(windows, numbers), [len(numbers), 4]),

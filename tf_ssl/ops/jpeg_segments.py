@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from tf_ssl.ops import rare
+
 SIZE = 10  # Bytes of a segment that `find` returns: up to the name of EXIF.
 _MAX_SEGMENTS = 256  # A color profile or panorama may take several.
 _FILL, _SOS, _EOI = 0xFF, 0xDA, b"\xff\xd9"
@@ -82,7 +84,9 @@ def are_complete(encoded: tf.Tensor) -> tf.Tensor:
   two = tf.fill(tf.shape(sizes), len(_EOI))
   tails = tf.strings.substr(encoded, tf.maximum(sizes - len(_EOI), 0), two)
   usual = (tails == _EOI) | ~are_jpeg(encoded)
-  return of_others(usual, usual, lambda place: _has_end(encoded[place]))
+  return tf.cond(
+    tf.reduce_all(usual), lambda: usual, lambda: _have_ends(encoded, usual)
+  )
 
 
 def of_others(
@@ -133,6 +137,11 @@ def with_more_pixels(encoded: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
   return tf.strings.join(
     [start, separated[0], tf.strings.reduce_join(filler), _EOI]
   )
+
+
+@rare.branch
+def _have_ends(encoded: tf.Tensor, usual: tf.Tensor) -> tf.Tensor:
+  return of_others(usual, usual, lambda place: _has_end(encoded[place]))
 
 
 def _has_end(encoded: tf.Tensor) -> tf.Tensor:

@@ -11,7 +11,7 @@ tf.data service.
 
 import tensorflow as tf
 
-from tf_ssl.ops import exif, jpeg_segments
+from tf_ssl.ops import exif, jpeg_segments, rare
 
 UPRIGHT = exif.UPRIGHT
 _FIRST_TRANSPOSED = exif.TRANSPOSED[0]
@@ -44,6 +44,7 @@ def of_files(encoded: tf.Tensor) -> tf.Tensor:
   )
 
 
+@rare.branch
 def _of_jpegs(encoded: tf.Tensor) -> tf.Tensor:
   """The orientations of files, [n] string, of which some are JPEGs."""
 
