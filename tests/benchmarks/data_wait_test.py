@@ -9,9 +9,9 @@ import pytest
 import tensorflow as tf
 
 from benchmarks import data_wait
+from tests.encoders import shallow_reference
 from tf_ssl import batches, errors
 from tf_ssl.augment import recipes
-from tf_ssl.encoders import resnet
 from tf_ssl.methods import simclr
 from tf_ssl.ops import jpeg
 from tf_ssl.training import data, settings
@@ -26,7 +26,7 @@ def tiny(folder):
     images=str(folder),
     method=functools.partial(
       simclr.build_simclr,
-      encoder=functools.partial(resnet.resnet18, width=1 / 16, stem="small"),
+      encoder=shallow_reference.resnet10,
     ),
     recipe=recipes.simclr(),
     image_size=8,

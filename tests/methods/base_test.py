@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.encoders import shallow_reference
 from tf_ssl import batches, errors
-from tf_ssl.encoders import heads, resnet
+from tf_ssl.encoders import heads
 from tf_ssl.methods import base
 from tf_ssl.ops import optimizers
 
@@ -201,7 +202,7 @@ def test_a_built_pair_has_its_variables_and_names():
   setup = base.Setup(num_images=10, batch_size=2, image_size=8)
   encoder, head = base.build_pair(
     setup,
-    functools.partial(resnet.resnet18, width=1 / 16, stem="small"),
+    shallow_reference.resnet10,
     functools.partial(heads.LinearHead, embedding_size=7),
     "key_",
   )

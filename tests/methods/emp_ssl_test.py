@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.encoders import shallow_reference
 from tf_ssl import batches, errors
-from tf_ssl.encoders import heads, resnet
+from tf_ssl.encoders import heads
 from tf_ssl.losses import coding_rate
 from tf_ssl.methods import base, emp_ssl
 from tf_ssl.ops import optimizers
 
 BATCH, CROPS = 6, 4
-ENCODER = functools.partial(resnet.resnet18, width=1 / 16, stem="small")
+ENCODER = shallow_reference.resnet10
 HEAD = functools.partial(heads.BatchNormMlpHead, embedding_size=16)
 SETUP = base.Setup(num_images=50, batch_size=BATCH, image_size=8)
 

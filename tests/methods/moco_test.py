@@ -1,15 +1,15 @@
 """Tests of tf_ssl.methods.moco."""
 
-import functools
 import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.encoders import shallow_reference
 from tests.methods import moco_reference
 from tf_ssl import batches, errors
-from tf_ssl.encoders import batch_norm, heads, resnet
+from tf_ssl.encoders import batch_norm, heads
 from tf_ssl.memory import key_queue
 from tf_ssl.methods import base, moco
 from tf_ssl.ops import optimizers
@@ -210,7 +210,7 @@ def test_a_setting_out_of_range_is_named(setting):
 def build(*, dtype=None, **kwargs):
   return moco.build_moco(
     base.Setup(num_images=100, batch_size=8, image_size=8, dtype=dtype),
-    encoder=functools.partial(resnet.resnet18, width=1 / 16, stem="small"),
+    encoder=shallow_reference.resnet10,
     **kwargs,
   )
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.encoders import shallow_reference
 from tf_ssl import batches, errors
-from tf_ssl.encoders import heads, resnet
+from tf_ssl.encoders import heads
 from tf_ssl.memory import memory_bank
 from tf_ssl.methods import base, npid, pirl
 from tf_ssl.ops import optimizers
@@ -183,7 +184,7 @@ def test_a_setting_out_of_range_is_named(setting):
 
 def test_a_method_built_for_a_run_trains_a_step():
   setup = base.Setup(num_images=50, batch_size=4, image_size=16)
-  encoder = functools.partial(resnet.resnet18, width=1 / 16, stem="small")
+  encoder = shallow_reference.resnet10
   model = pirl.build_pirl(setup, encoder=encoder, num_negatives=5)
   model.compile(optimizers.MomentumSgd(0.01))
   assert model.view_type is batches.JigsawPair

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.encoders import shallow_reference
 from tf_ssl import batches, errors
-from tf_ssl.encoders import resnet
 from tf_ssl.methods import base, moco, region_track_moco
 from tf_ssl.ops import optimizers
 
@@ -19,7 +19,7 @@ BATCH, QUEUE = 4, 16
 def build(**options):
   plain = functools.partial(
     moco.build_moco,
-    encoder=functools.partial(resnet.resnet18, width=1 / 16, stem="small"),
+    encoder=shallow_reference.resnet10,
     queue_size=QUEUE,
     momentum=0.9,
   )

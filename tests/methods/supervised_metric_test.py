@@ -1,6 +1,5 @@
 """Supervised metric learning against slow NumPy losses, and its optimizers."""
 
-import functools
 import itertools
 import sys
 
@@ -8,13 +7,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.encoders import shallow_reference
 from tf_ssl import batches, errors
-from tf_ssl.encoders import resnet
 from tf_ssl.losses import supervised
 from tf_ssl.methods import base, supervised_metric
 from tf_ssl.ops import optimizers
 
-ENCODER = functools.partial(resnet.resnet18, width=1 / 16, stem="small")
+ENCODER = shallow_reference.resnet10
 SETUP = base.Setup(num_images=50, batch_size=8, image_size=8, num_classes=3)
 LABELS = [0, 1, 2, 0, 1, 2, -1, -1]
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.encoders import shallow_reference
 from tf_ssl import errors
 from tf_ssl.augment import recipes
-from tf_ssl.encoders import resnet
 from tf_ssl.input_pipeline import region_tracks
 from tf_ssl.methods import moco, region_track_moco
 from tf_ssl.ops import jpeg
@@ -74,7 +74,7 @@ def method(**weights):
     region_track_moco.build_region_track_moco,
     moco=functools.partial(
       moco.build_moco,
-      encoder=functools.partial(resnet.resnet18, width=1 / 16, stem="small"),
+      encoder=shallow_reference.resnet10,
       queue_size=16,
     ),
     **weights,

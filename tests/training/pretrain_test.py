@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.encoders import shallow_reference
 from tf_ssl import errors
 from tf_ssl.augment import jigsaw, multi_crop, recipes
-from tf_ssl.encoders import batch_norm, principal_filters, resnet
+from tf_ssl.encoders import batch_norm, principal_filters
 from tf_ssl.export import saved_model
 from tf_ssl.methods import emp_ssl, hybrid, moco, pirl, supervised
 from tf_ssl.methods import multi_crop as multi_crop_methods
@@ -56,7 +57,7 @@ def tiny(folder, **changes):
     "images": folder,
     "method": functools.partial(
       moco.build_moco,
-      encoder=functools.partial(resnet.resnet18, width=1 / 16, stem="small"),
+      encoder=shallow_reference.resnet10,
       queue_size=16,
     ),
     "recipe": recipes.moco_v2(),
@@ -236,7 +237,7 @@ def test_another_encoder_is_refused_and_all_checkpoints_stay(
     run_settings.images,
     method=functools.partial(
       moco.build_moco,
-      encoder=functools.partial(resnet.resnet18, width=1 / 8, stem="small"),
+      encoder=functools.partial(shallow_reference.resnet10, width=1 / 8),
       queue_size=16,
     ),
   )
@@ -287,7 +288,7 @@ def tensors(model_dir):
   return {n: reader.get_tensor(n) for n in names if "save_counter" not in n}
 
 
-ENCODER = functools.partial(resnet.resnet18, width=1 / 16, stem="small")
+ENCODER = shallow_reference.resnet10
 OTHER_METHODS = {
   "pirl": {
     "method": functools.partial(

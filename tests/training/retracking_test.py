@@ -7,8 +7,8 @@ import av
 import numpy as np
 import pytest
 
+from tests.encoders import shallow_reference
 from tf_ssl import errors
-from tf_ssl.encoders import resnet
 from tf_ssl.export import saved_model
 from tf_ssl.training import retracking
 from tf_ssl.video.mining import mining
@@ -24,7 +24,7 @@ def test_tracks_are_mined_once_and_paired(tmp_path):
       image[30:60, 8 + 2 * number : 38 + 2 * number] = (210, 40, 30)
       output.mux(stream.encode(av.VideoFrame.from_ndarray(image)))
     output.mux(stream.encode(None))
-  encoder = resnet.resnet18(width=0.0625, stem="small")
+  encoder = shallow_reference.resnet10()
   encoder(np.zeros([1, 32, 32, 3], np.float32))
   path = str(tmp_path / "encoder")
   saved_model.export_encoder(encoder, None, path, provenance={})

@@ -11,10 +11,10 @@ from absl import logging
 from PIL import Image
 from tensorboard.backend.event_processing import event_accumulator
 
+from tests.encoders import shallow_reference
 from tf_ssl import errors
 from tf_ssl.augment import recipes
 from tf_ssl.datasets.invariance_sets import sets_manifest
-from tf_ssl.encoders import resnet
 from tf_ssl.invariance import score
 from tf_ssl.methods import moco
 from tf_ssl.training import pretrain, settings
@@ -99,7 +99,7 @@ def test_a_run_logs_scores_every_few_steps(sets, tmp_path):
     images=sets.images.root,
     method=functools.partial(
       moco.build_moco,
-      encoder=functools.partial(resnet.resnet18, width=1 / 16, stem="small"),
+      encoder=shallow_reference.resnet10,
       queue_size=16,
     ),
     recipe=recipes.moco_v2(),
