@@ -6,13 +6,13 @@ as a later blur reaches, so that no step needs padding. `to_planes` keeps the
 dtype of the images, which may be uint8; all other functions return float32.
 """
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tf_ssl.ops import compiled as compiled_lib
 from tf_ssl.ops import pixels
 
 
@@ -28,12 +28,7 @@ def call(step: Callable[..., Any], compiled: bool, *args: Any) -> Any:
     compiled: whether to compile it.
     *args: arguments of the function.
   """
-  return (_compile(step) if compiled else step)(*args)
-
-
-@functools.cache
-def _compile(step: Callable[..., Any]) -> Callable[..., Any]:
-  return tf.function(step, jit_compile=True)
+  return (compiled_lib.function(step) if compiled else step)(*args)
 
 
 def to_planes(images: tf.Tensor, flip: tf.Tensor, border: int) -> tf.Tensor:

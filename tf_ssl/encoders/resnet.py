@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tf_ssl import errors
 from tf_ssl.encoders import batch_norm as batch_norms
-from tf_ssl.encoders import convolution
+from tf_ssl.encoders import convolution, residual_sum
 
 STEMS = ("imagenet", "small")
 STAGE_NAMES = ("C2", "C3", "C4", "C5")
@@ -63,9 +63,10 @@ class Residual(tf.keras.layers.Layer):
     super().build(input_shape)
 
   def call(self, maps, training=None):
-    shortcut = maps
+    compiled = training and residual_sum.is_faster(maps)
+    maps, shortcut = residual_sum.fork(maps) if compiled else (maps, maps)
     if self.shortcut is not None:
-      shortcut = self.shortcut_norm(self.shortcut(maps), training=training)
+      shortcut = self.shortcut_norm(self.shortcut(shortcut), training=training)
     last = len(self.convolutions) - 1
     for i, (conv, norm) in enumerate(
       zip(self.convolutions, self.norms, strict=True)
@@ -75,6 +76,8 @@ class Residual(tf.keras.layers.Layer):
         maps = batch_norms.relu_of(norm, maps, training)
       else:
         maps = norm(maps, training=training)
+    if compiled:
+      return residual_sum.relu_of_sum(maps, shortcut)
     return tf.nn.relu(maps + shortcut)
 
 

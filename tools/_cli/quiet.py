@@ -1,30 +1,19 @@
 """Imports TensorFlow without its three screens of known, harmless messages.
 
-The messages are listed here; everything else, above all every error, is shown.
+Everything else, above all every error, is shown.
 """
 
-import contextlib
 import logging
 import os
-import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
 
-from tf_ssl.ops import home
+from tf_ssl.ops import home, known_lines
 
 # TensorFlow's own levels: 1 drops information, 2 also warnings, 3 also errors.
 _LOG_LEVEL = "2"
 
 _GPU = "/dev/nvidia0"
-# Printed as *errors* by the C++ half of TensorFlow when it is imported and when
-# it looks for GPUs: no log level hides these without hiding real errors.
-_KNOWN_LINES = (
-  "Unable to register cu(DNN|FFT|BLAS) factory"
-  "|All log messages before absl::InitializeLog"
-)
-_WITHOUT_GPU = "|failed call to cuInit"
-_SECONDS_TO_END = 2.0  # That the filter has to print its last lines.
 _KNOWN_WARNINGS = (
   "You are using a Python version",  # google-api-core
   "pkg_resources is deprecated",  # tensorflow-hub
@@ -50,7 +39,7 @@ def import_tensorflow() -> None:
   logging.getLogger("apache_beam.io.filesystems").setLevel(logging.ERROR)
   if "tensorflow" in sys.modules:
     return
-  with known_lines_dropped():
+  with known_lines.dropped():
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
@@ -60,36 +49,3 @@ def import_tensorflow() -> None:
       "tensorflow[and-cuda] installed (pip install 'tf_ssl[gpu]')?",
       file=sys.stderr,
     )
-
-
-@contextlib.contextmanager
-def known_lines_dropped() -> Iterator[None]:
-  """Filters standard error, also of C++ code, inside a `with` block.
-
-  The filter is `grep`, a process of its own: if this process aborts (say,
-  because the CPU lacks an instruction), its last lines still appear. Without
-  `grep`, nothing is filtered.
-  """
-  known = _KNOWN_LINES + ("" if os.path.exists(_GPU) else _WITHOUT_GPU)
-  command = ["grep", "--line-buffered", "--text", "-vE", known]
-  try:
-    # Its own session: Ctrl-C must not end the filter before this process.
-    grep = subprocess.Popen(
-      command, stdin=subprocess.PIPE, stdout=2, start_new_session=True
-    )
-  except OSError:
-    yield
-    return
-  sys.stderr.flush()
-  terminal = os.dup(2)
-  os.dup2(grep.stdin.fileno(), 2)
-  try:
-    yield
-  finally:
-    sys.stderr.flush()
-    os.dup2(terminal, 2)
-    os.close(terminal)
-    grep.stdin.close()
-    # A process started inside, which still writes to the filter, keeps it.
-    with contextlib.suppress(subprocess.TimeoutExpired):
-      grep.wait(timeout=_SECONDS_TO_END)

@@ -1,4 +1,4 @@
-"""What standard error shows while TensorFlow is imported."""
+"""What standard error shows inside a block whose known lines are dropped."""
 
 import os
 import subprocess
@@ -22,50 +22,10 @@ def _run(repository, code, **environment):
   )
 
 
-_QUIET = """
-import os, sys
-from tools._cli import quiet
-quiet.import_tensorflow()
-import tensorflow as tf
-import tensorflow_hub
-print(int(tf.constant(1) + 1))
-os.write(2, b"a real error\\n")
-"""
-
-
-def test_importing_tensorflow_prints_nothing_but_real_errors(repository):
-  done = _run(repository, _QUIET)
-  assert (done.stdout, done.stderr) == ("2\n", "a real error\n")
-
-
-def test_the_log_level_of_the_user_wins(repository):
-  done = _run(repository, _QUIET, TF_CPP_MIN_LOG_LEVEL="0")
-  assert "cpu_feature_guard" in done.stderr
-
-
-_NO_HOME = """
-import os, pwd, tempfile
-def no_entry(number):
-  raise KeyError(number)
-pwd.getpwuid = no_entry
-from tools._cli import quiet
-quiet.import_tensorflow()
-import matplotlib
-print(matplotlib.get_cachedir().startswith(tempfile.gettempdir()))
-"""
-
-
-def test_a_user_without_a_home_gets_no_folder_named_tilde(repository, tmp_path):
-  code = f"import os; os.chdir({str(tmp_path)!r})\n{_NO_HOME}"
-  done = _run(repository, code, TMPDIR=str(tmp_path))
-  assert (done.stdout, done.stderr) == ("True\n", "")
-  assert not (tmp_path / "~").exists()
-
-
 _ABORT = """
 import os
-from tools._cli import quiet
-with quiet.known_lines_dropped():
+from tf_ssl.ops import known_lines
+with known_lines.dropped():
   os.write(2, b"x Unable to register cuDNN factory: y\\nlast line\\n")
   os.abort()
 """
@@ -79,8 +39,8 @@ def test_the_last_lines_of_a_crashing_import_are_shown(repository):
 
 _LINGERING = """
 import os, subprocess, sys
-from tools._cli import quiet
-with quiet.known_lines_dropped():
+from tf_ssl.ops import known_lines
+with known_lines.dropped():
   lingering = subprocess.Popen(["sleep", "300"])  # Holds standard error.
   os.write(2, b"inside\\n")
 os.write(2, b"outside\\n")
@@ -96,8 +56,8 @@ def test_a_process_that_stays_does_not_hold_up_the_end(repository):
 
 _SIMPLE = """
 import os
-from tools._cli import quiet
-with quiet.known_lines_dropped():
+from tf_ssl.ops import known_lines
+with known_lines.dropped():
   os.write(2, b"Unable to register cuBLAS factory: x\\nkept\\n")
 os.write(2, b"Unable to register cuBLAS factory: later\\n")
 """
@@ -120,9 +80,9 @@ def test_without_grep_nothing_is_filtered(repository, tmp_path):
 
 _RAISES = """
 import os
-from tools._cli import quiet
+from tf_ssl.ops import known_lines
 try:
-  with quiet.known_lines_dropped():
+  with known_lines.dropped():
     raise RuntimeError("inside")
 except RuntimeError:
   os.write(2, b"All log messages before absl::InitializeLog\\n")
