@@ -1,33 +1,53 @@
 """Measures quality and speed of region tracks, with ground-truth boxes.
 
-    python -m benchmarks.tracking --videos=davis2016 --videos=otb
+    python -m benchmarks.tracking --videos=davis2016 --videos=otb --cache=/tmp/t
 
 A folder contains NAME.mp4 and boxes/NAME.csv with the ground-truth box of one
 object per frame: columns frame, xmin, ymin, xmax, ymax (pixels, the maximum
-exclusive), blank if the object is absent. Prints pair precision and recall
-(`track_quality`) at 0.5, 1 and 2 seconds: means over videos for each matcher
-with and without flow, and for the ground-truth box that is not moved, and one
-line per video for the default. The number in parentheses is the number of
-videos with pairs, over which precision is averaged. With --encoder, regions are
-described by its map C4.
+exclusive), blank if the object is absent.
+
+Every number is for a video that was left out: the weights of the links, the
+minimum probability of a link and the calibration of the score (matcher
+`chain`), or the minimum agreement (the other matchers), are chosen on the other
+videos. The minima are those with the highest harmonic mean of precision and
+recall at 1 s over the other videos, each tracked with weights fitted without
+it. Settings that are no option here are the defaults.
+
+Prints pair precision and recall (`track_quality`) at 0.5, 1 and 2 seconds as
+means over videos with 95 % intervals: "precision" counts 0 for a video without
+a pair; "of N" is the mean over the N videos with pairs. For `chain` also each
+video at 1 s, what every measurement of a link adds (--ablate), and how the
+score compares with the measured precision. --fit prints the constants of
+`chains`, fitted to all videos. With --encoder, regions are described by its map
+C4. --cache keeps what was observed in a folder between runs; delete it after a
+change of the code.
 """
 
 import argparse
 import csv
+import hashlib
 import pathlib
+import pickle
 import time
-import warnings
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
+from scipy import special
 
 from tf_ssl.features import encoder_regions as encoder_features
 from tf_ssl.ops import boxes
+from tf_ssl.reporting import statistics
 from tf_ssl.video.decoding import decode
+from tf_ssl.video.mining import mining
 from tf_ssl.video.source import videos
 from tf_ssl.video.tracking import (
+  chains,
+  links,
+  matching,
   region_features,
   region_proposals,
+  region_tracks,
   shots,
   track_quality,
   track_scores,
@@ -35,116 +55,177 @@ from tf_ssl.video.tracking import (
 )
 
 SECONDS = (0.5, 1.0, 2.0)
-RATE, WIDTH = 8.0, 240
+MIN_AGREEMENTS = (0.2, 0.3, 0.4, 0.5)
+_RAW = (1.0, 0.0)  # A score that is not calibrated.
 
 
 def main() -> None:
   """Measures and prints the tables."""
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument("--videos", action="append", required=True)
-  parser.add_argument("--defaults_only", action="store_true")
+  parser.add_argument("--matchers", nargs="*", default=["chain", "greedy"])
   parser.add_argument("--encoder", help="SavedModel instead of histograms")
+  parser.add_argument("--cache", help="folder for what was observed")
+  parser.add_argument("--fit", action="store_true")
+  parser.add_argument("--ablate", action="store_true")
+  parser.add_argument(
+    "--min_links",
+    nargs="*",
+    type=float,
+    default=[0.05, 0.1, 0.15, 0.2, 0.3],
+    help="minimum probabilities of a link to choose from, ascending",
+  )
   arguments = parser.parse_args()
   cv2.setNumThreads(1)
   films = [
-    _Film(video, arguments.encoder)
+    _Film(video, arguments.encoder, arguments.cache)
     for folder in arguments.videos
     for video in videos.find_videos(folder)
   ]
-  print(f"{'box not moved':24} {_mean([film.still() for film in films])}")
-  default = tracker.Settings()
-  for matcher in ("greedy", "mutual", "optimal"):
-    for flow in (False, True):
-      settings = default._replace(matcher=matcher, flow_prior=flow)
-      if arguments.defaults_only and settings != default:
-        continue
-      rows = [film.quality(settings) for film in films]
-      label = f"{matcher}{', flow' if flow else ''}"
-      print(f"{label:24} {_mean(rows)}", flush=True)
-      if settings == default:
-        for film, row in zip(films, rows, strict=True):
-          print(f"  {film.name:22} {_mean([row])}")
-  count = sum(len(film.frames) for film in films)
-  spent = np.array([film.seconds for film in films]).sum(0)
-  proposing, observing, following = 1000 * spent / count
-  print(
-    f"ms of one core per frame: selective search {proposing:.0f}, features and"
-    f" flow {observing - proposing:.0f}, tracking and selection"
-    f" {following / films[0].runs:.0f}"
-  )
+  print(f"{'box not moved':14} {_means([film.still() for film in films])}")
+  for matcher in arguments.matchers:
+    if matcher == region_tracks.CHAIN:
+      _chains(films, arguments.min_links, arguments.fit, arguments.ablate)
+    else:
+      for flow in (False, True) if matcher in matching.NAMES else ():
+        _matched(films, matcher, flow)
+  _speed(films)
 
 
 class _Film:
-  """One video, observed once, with its ground-truth boxes."""
+  """One video with its ground-truth boxes."""
 
-  def __init__(self, video: videos.Video, encoder: str | None):
+  def __init__(self, video, encoder, cache):
     self.name = video.name
-    self.runs = 0
-    frames = list(decode.iterate_frames(video, every_seconds=1.0 / RATE))
-    height, width = frames[0].image.shape[:2]
-    size = (WIDTH, round(height * WIDTH / width))
-    self.frames = [
-      cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA)
-      for frame in frames
-    ]
-    truth = true_boxes(pathlib.Path(video.path), width / WIDTH)
-    self.truth = {
-      row: truth[frame.number]
-      for row, frame in enumerate(frames)
-      if frame.number in truth
-    }
-    self.describe = region_features.Histograms()
-    if encoder is not None:
-      self.describe = encoder_features.EncoderFeatures(encoder)
-    self.seconds = np.zeros(3)  # Proposals, observing, tracking.
+    self._cache = None if cache is None else pathlib.Path(cache)
+    self._key = f"{video.path} {encoder}"
+    self._video = video
+    self._settings = mining.MiningSettings()
+    self.rate = self._settings.rate
+    self._encoder = encoder
+    self._frames = None
+    self._seconds = {}
+    self.truth, self.num_frames = self.observed("truth", self._read_truth)
 
-    def propose(image):
-      began = time.process_time()
-      found = region_proposals.selective_search(image)
-      self.seconds[0] += time.process_time() - began
-      return found
+  def describe(self):
+    """Returns the function that describes regions."""
+    if self._encoder is None:
+      return region_features.Histograms()
+    return encoder_features.EncoderFeatures(self._encoder)
 
-    began = time.process_time()
-    self.shots = [
-      (
-        first,
-        shots.observe(
-          self.frames[first:end], propose=propose, describe=self.describe
-        ),
-      )
-      for first, end in shots.find(self.frames)
-    ]
-    self.seconds[1] += time.process_time() - began
-
-  def quality(self, settings: tracker.Settings) -> list[float]:
-    """Returns precision and recall at each distance."""
-    began = time.process_time()
-    found = [
-      track._replace(start=track.start + first)
-      for first, shot in self.shots
-      for track in tracker.follow_all(
-        shot, rate=RATE, describe=self.describe, settings=settings
-      )
-    ]
-    best = track_scores.best(found)
-    self.seconds[2] += time.process_time() - began
-    self.runs += 1
-    result = []
-    for seconds in SECONDS:
-      quality = track_quality.pair_quality(
-        best,
-        self.truth,
-        lag=round(seconds * RATE),
-        num_frames=len(self.frames),
-      )
-      result += [quality.precision, quality.recall]
+  def observed(self, name: str, make: Callable[[], object]):
+    """Returns the result of `make`, from the cache if it is there."""
+    path = None
+    if self._cache is not None:
+      digest = hashlib.sha1(f"{self._key} {name}".encode()).hexdigest()[:12]
+      path = self._cache / f"{pathlib.Path(self.name).stem}-{digest}.pickle"
+      if path.exists():
+        return pickle.loads(path.read_bytes())
+    result = make()
+    if path is not None:
+      path.parent.mkdir(parents=True, exist_ok=True)
+      path.write_bytes(pickle.dumps(result))
     return result
 
-  def still(self) -> list[float]:
-    """Returns the fraction of boxes that are still correct later."""
+  def frames(self):
+    """Returns the sampled frames at the size of tracking, and those between."""
+    if self._frames is None:
+      images, between, numbers = [], [], []
+      for frame, is_sampled in mining.with_between(
+        lambda every_seconds: decode.iterate_frames(
+          self._video, every_seconds=every_seconds
+        ),
+        rate=self.rate,
+        settings=self._settings,
+      ):
+        small = mining.small(frame.image, self._settings)
+        if is_sampled:
+          images.append(small)
+          between.append([])
+          numbers.append((frame.number, frame.image.shape[1] / small.shape[1]))
+        else:
+          between[-1].append(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
+      self._frames = images, between, numbers
+    return self._frames
+
+  def _read_truth(self):
+    images, _, numbers = self.frames()
+    truth = true_boxes(pathlib.Path(self._video.path), numbers[0][1])
+    rows = {
+      row: truth[number]
+      for row, (number, _) in enumerate(numbers)
+      if number in truth
+    }
+    return rows, len(images)
+
+  def key_frames(self):
+    """Returns (first frame, key frames) of each shot, and the CPU seconds."""
+
+    def make():
+      images, between, _ = self.frames()
+      searching = 0.0
+
+      def propose(image):
+        nonlocal searching
+        began = time.process_time()
+        found = region_proposals.several_searches(image)
+        searching += time.process_time() - began
+        return found
+
+      describe = self.describe()
+      began = time.process_time()
+      found = [
+        (
+          first,
+          region_tracks.observe(
+            images[first:end],
+            between[first:end],
+            rate=self.rate,
+            describe=describe,
+            propose=propose,
+            settings=tracker.Settings(),
+          ),
+        )
+        for first, end in shots.find(images)
+      ]
+      return found, (searching, time.process_time() - began)
+
+    return self.observed("chain", make)
+
+  def matched(self, matcher: str, flow: bool) -> list[tracker.Track]:
+    """Returns all tracks of another matcher."""
+    return self.observed(
+      f"{matcher} {flow}",
+      lambda: tracker.track(
+        self.frames()[0],
+        rate=self.rate,
+        describe=self.describe(),
+        settings=tracker.Settings(matcher=matcher, flow_prior=flow),
+      ),
+    )
+
+  def quality(self, tracks: Sequence[tracker.Track]) -> np.ndarray:
+    """Returns [3, 3]: precision (NaN without pairs), recall, pairs."""
     result = []
     for seconds in SECONDS:
-      lag = round(seconds * RATE)
+      one = self.pairs(tracks, seconds)
+      result.append([one.precision, one.recall, one.pairs])
+    return np.array(result)
+
+  def pairs(self, tracks, seconds: float) -> track_quality.PairQuality:
+    """Returns the counts of pairs at a distance in seconds."""
+    return track_quality.pair_quality(
+      tracks,
+      self.truth,
+      lag=round(seconds * self.rate),
+      num_frames=self.num_frames,
+    )
+
+  def still(self) -> np.ndarray:
+    """Returns [3, 3]: how often a box that is not moved is still correct."""
+    result = []
+    for seconds in SECONDS:
+      lag = round(seconds * self.rate)
       pairs = [
         (box, self.truth[row + lag])
         for row, box in self.truth.items()
@@ -152,8 +233,48 @@ class _Film:
       ]
       right = [boxes.aligned_iou(*np.array(pair)) >= 0.5 for pair in pairs]
       share = np.mean(right) if right else float("nan")
-      result += [share, share]
-    return result
+      result.append([share, share, len(pairs)])
+    return np.array(result)
+
+  def examples(self):
+    """Returns measurements [n, 10] of links from the object, and [n] bool.
+
+    A link counts if the region at one of its ends is on the object (IoU of at
+    least 0.5); it is right if both are.
+    """
+    tables, right = [np.zeros([0, len(links.NAMES)])], [np.zeros(0, bool)]
+    for first, observed in self.key_frames()[0]:
+      for pair in zip(observed, observed[1:], strict=False):
+        truth = [self.truth.get(first + one.time) for one in pair]
+        if None in truth:
+          continue
+        on_a, on_b = (
+          boxes.iou(one.boxes, np.array([box]))[:, 0] >= 0.5
+          for one, box in zip(pair, truth, strict=True)
+        )
+        table, is_possible = links.measure(*pair)
+        counted = is_possible & (on_a[:, None] | on_b[None])
+        tables.append(table[counted])
+        right.append((on_a[:, None] & on_b[None])[counted])
+    return np.concatenate(tables), np.concatenate(right)
+
+  def chains(self, model, min_link) -> list[tracker.Track]:
+    """Returns all tracks of the matcher `chain`, with raw scores."""
+    return [
+      track._replace(start=track.start + first)
+      for first, observed in self.key_frames()[0]
+      for track in chains.find(
+        observed,
+        rate=self.rate,
+        model=model,
+        min_link=min_link,
+        certainty=_RAW,
+      )
+    ]
+
+  def best(self, tracks) -> list[tracker.Track]:
+    """Returns the best tracks of the matcher `chain`."""
+    return chains.best(tracks, limit=self._settings.tracks_per_stretch)
 
 
 def true_boxes(video: pathlib.Path, scale: float) -> dict[int, list[float]]:
@@ -168,15 +289,212 @@ def true_boxes(video: pathlib.Path, scale: float) -> dict[int, list[float]]:
     }
 
 
-def _mean(rows: list[list[float]]) -> str:
+def _matched(films, matcher: str, flow: bool) -> None:
+  """Prints a row for a matcher of `tracker`."""
+  rows = np.array(
+    [
+      [
+        film.quality(track_scores.best(tracks, min_agreement=least))
+        for least in MIN_AGREEMENTS
+      ]
+      for film in films
+      for tracks in [film.matched(matcher, flow)]
+    ]
+  )
+  chosen = [_choice(rows, place) for place in range(len(films))]
+  label = f"{matcher}{', flow' if flow else ''}"
+  rows = [row[option] for row, option in zip(rows, chosen, strict=True)]
+  print(f"{label:14} {_means(rows)}", flush=True)
+  _per_video(films, rows)
+
+
+def _chains(films, min_links, with_fit: bool, ablate: bool) -> None:
+  """Prints the tables of the matcher `chain`."""
+  examples = [film.examples() for film in films]
+  models = [
+    _fitted([e for k, e in enumerate(examples) if k != place])
+    for place in range(len(films))
+  ]
+  found = [
+    [film.best(film.chains(model, least)) for least in min_links]
+    for film, model in zip(films, models, strict=True)
+  ]
+  rows = np.array(
+    [
+      [film.quality(tracks) for tracks in options]
+      for film, options in zip(films, found, strict=True)
+    ]
+  )
+  for option, least in enumerate(min_links):
+    print(f"link >= {least:<6} {_means(rows[:, option])}")
+  counts = [
+    [_counts(film, tracks) for tracks in options]
+    for film, options in zip(films, found, strict=True)
+  ]
+  widest = [one[0] for one in counts]  # With tracks of all scores.
+  scored, tested = [], []
+  for place in range(len(films)):
+    option = _choice(rows, place)
+    scale, offset = _calibrated(
+      [one for k, one in enumerate(widest) if k != place]
+    )
+    scored.append(
+      [
+        (special.expit(scale * logit + offset), one)
+        for logit, one in counts[place][option]
+      ]
+    )
+    tested.append(rows[place, option])
+  print(f"{'chain':14} {_means(tested)}")
+  _per_video(films, tested)
+  _calibration(scored)
+  if ablate:
+    _ablate(examples)
+  if with_fit:
+    model = _fitted(examples)
+    option = _choice(rows, None)
+    weights = ", ".join(f"{weight:.3f}" for weight in model.weights)
+    scale, offset = _calibrated(widest)
+    print(f"MODEL = links.Model(({weights}), {model.bias:.3f})")
+    print(
+      f"MIN_LINK = {min_links[option]}\nCERTAINTY = ({scale:.3f}, {offset:.3f})"
+    )
+
+
+def _fitted(examples) -> links.Model:
+  """Fits the model of links; every video has the same weight."""
+  weights = [
+    np.full(len(right), 1 / max(len(right), 1)) for _, right in examples
+  ]
+  return links.fit(
+    np.concatenate([table for table, _ in examples]),
+    np.concatenate([right for _, right in examples]),
+    np.concatenate(weights),
+  )
+
+
+def _counts(film, tracks):
+  """Returns (raw logit, counts of pairs at 1 s) of each track."""
+  return [
+    (
+      float(special.logit(np.clip(track.score, 1e-9, 1 - 1e-9))),
+      film.pairs([track], 1.0),
+    )
+    for track in tracks
+  ]
+
+
+def _calibrated(counts) -> tuple[float, float]:
+  """Fits the logit of a pair's precision at 1 s to the raw logit of a track.
+
+  Args:
+    counts: `_counts` of each video; every video has the same weight.
+  """
+  values, right, weights = [], [], []
+  for film in counts:
+    total = sum(one.pairs for _, one in film)
+    for logit, one in film:
+      if one.pairs:
+        values += [logit] * 2
+        right += [True, False]
+        weights += [one.correct / total, (one.pairs - one.correct) / total]
+  model = links.fit(
+    np.array(values)[:, None], np.array(right), np.array(weights)
+  )
+  return model.weights[0], model.bias
+
+
+def _choice(rows: np.ndarray, left_out: int | None) -> int:
+  """Returns the option with the best mean of the videos but one.
+
+  Args:
+    rows: [V, O, 3, 3], qualities of the videos with each option.
+    left_out: the video that does not count; None for none.
+  """
+  others = np.arange(len(rows)) != (-1 if left_out is None else left_out)
+  at_1 = np.nan_to_num(rows[others, :, 1, :2]).mean(0)  # [O, 2]
+  return int((at_1.prod(1) / np.maximum(at_1.sum(1), 1e-9)).argmax())
+
+
+def _means(rows) -> str:
   table = np.array(rows)
-  with warnings.catch_warnings():
-    warnings.simplefilter("ignore", RuntimeWarning)  # For empty means.
-    mean = np.nanmean(table, axis=0)
-  return " | ".join(
-    f"{seconds:g} s: precision {mean[2 * k]:.2f}"
-    f" ({(~np.isnan(table[:, 2 * k])).sum()}), recall {mean[2 * k + 1]:.2f}"
-    for k, seconds in enumerate(SECONDS)
+  parts = []
+  for k, seconds in enumerate(SECONDS):
+    precision, recall = table[:, k, 0], np.nan_to_num(table[:, k, 1])
+    known = precision[~np.isnan(precision)]
+    parts.append(
+      f"{seconds:g} s: precision {_interval(np.nan_to_num(precision))},"
+      f" {known.mean() if len(known) else 0:.2f} of {len(known)},"
+      f" recall {_interval(recall)}"
+    )
+  return " | ".join(parts)
+
+
+def _interval(values: np.ndarray) -> str:
+  one = statistics.mean_interval(values)
+  if one.low is None:
+    return f"{one.mean:.2f}"
+  half = one.high - one.mean
+  return f"{one.mean:.2f} ± {half:.2f}"
+
+
+def _per_video(films, rows) -> None:
+  for film, row in zip(films, rows, strict=True):
+    precision, recall, pairs = row[1]
+    shown = "none" if np.isnan(precision) else f"{precision:.2f}"
+    print(
+      f"  {film.name:24} 1 s: precision {shown}, recall {recall:.2f}"
+      f" ({pairs:.0f} pairs)",
+      flush=True,
+    )
+
+
+def _calibration(scored) -> None:
+  """Prints the measured precision of tracks by their score."""
+  edges = (0.0, 0.5, 0.6, 0.7, 0.8, 1.0)
+  for low, high in zip(edges, edges[1:], strict=False):
+    pairs = [
+      (score, one)
+      for film in scored
+      for score, one in film
+      if low <= score < high and one.pairs
+    ]
+    count = sum(one.pairs for _, one in pairs)
+    if count:
+      said = sum(score * one.pairs for score, one in pairs) / count
+      right = sum(one.correct for _, one in pairs) / count
+      print(
+        f"  score {low:.1f} to {high:.1f}: mean {said:.2f}, measured precision"
+        f" {right:.2f} ({count} pairs, {len(pairs)} tracks)"
+      )
+
+
+def _ablate(examples) -> None:
+  """Prints the log loss of links of videos left out, without a measurement."""
+  for column in (None, *range(len(links.NAMES))):
+    used = [
+      (table if column is None else np.delete(table, column, 1), right)
+      for table, right in examples
+    ]
+    losses = []
+    for place, (table, right) in enumerate(used):
+      if len(right):
+        model = _fitted([e for k, e in enumerate(used) if k != place])
+        logit = table @ np.array(model.weights) + model.bias
+        signed = np.where(right, logit, -logit)
+        losses.append(-special.log_expit(signed).mean())
+    label = "all" if column is None else f"without {links.NAMES[column]}"
+    print(f"  {label:32} log loss {np.mean(losses):.3f}")
+
+
+def _speed(films) -> None:
+  """Prints the CPU time of the observation."""
+  spent = [film.key_frames()[1] for film in films]
+  searching, observing = 1000 * np.array(spent).sum(0)
+  count = sum(film.num_frames for film in films)
+  print(
+    f"chain, ms of one core per frame: selective search {searching / count:.0f}"
+    f", points, motion and features {(observing - searching) / count:.0f}"
   )
 
 

@@ -16,6 +16,7 @@ difference of a long and a short run.
 """
 
 import argparse
+import functools
 import os
 import pathlib
 import statistics
@@ -164,7 +165,8 @@ def _read(shards) -> None:
 def _one_core(found, settings, describe, region_proposals) -> None:
   """Tracks in this process and measures CPU time."""
   from tf_ssl.video.decoding import decode
-  from tf_ssl.video.tracking import tracker
+  from tf_ssl.video.mining import mining
+  from tf_ssl.video.tracking import region_tracks
 
   clock = time.process_time
   proposing = total = 0.0
@@ -173,31 +175,32 @@ def _one_core(found, settings, describe, region_proposals) -> None:
   def propose(image):
     nonlocal proposing
     began = clock()
-    boxes = region_proposals.selective_search(image)
+    boxes = region_proposals.several_searches(image)
     proposing += clock() - began
     return boxes
 
   for video in found:
-    frames = [
-      cv2.resize(
-        frame.image,
-        (
-          settings.width,
-          round(frame.image.shape[0] * settings.width / frame.image.shape[1]),
-        ),
-        interpolation=cv2.INTER_AREA,
-      )
-      for frame in decode.iterate_frames(
-        video, every_seconds=1 / settings.rate, size=settings.frame_size
-      )
-    ]
+    frames, between = [], []
+    for frame, is_sampled in mining.with_between(
+      functools.partial(decode.iterate_frames, video, size=settings.frame_size),
+      rate=settings.rate,
+      settings=settings,
+    ):
+      small = mining.small(frame.image, settings)
+      if is_sampled:
+        frames.append(small)
+        between.append([])
+      else:
+        between[-1].append(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
     began = clock()
-    tracker.track(
+    region_tracks.find(
       frames,
+      between,
       rate=settings.rate,
       describe=describe,
       propose=propose,
       settings=settings.tracking,
+      limit=settings.tracks_per_stretch,
     )
     total += clock() - began
     count += len(frames)

@@ -247,5 +247,16 @@ def test_unknown_names_are_refused():
     tf_ssl.evaluate("pixels", "svm", train="a", test="b")
 
 
+def test_own_pictures_are_measured_without_sets():
+  images = np.random.default_rng(0).integers(0, 256, [60, 20, 24, 3], np.uint8)
+  found = tf_ssl.measure_invariance(
+    "pixels", images=images, resamples=10, image_size=16
+  )
+  assert {"rotation", "blur", "horizontal_flip"} < {*found.scores}
+  assert len(found.plot_strengths().axes) == len(found.scores) == 12
+  with pytest.raises(errors.UsageError, match="--images"):
+    tf_ssl.measure_invariance("pixels", "viewpoint", images=images)
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

@@ -2,7 +2,8 @@
 
 Reads boxes (COCO JSON, VOC XML, a manifest); without --annotations it estimates
 them and marks everything as an estimate. The crops of a recipe are simulated
-over the boxes; the report is one page that opens offline.
+over the boxes, and those of the croppers that know objects; the report, one
+page that opens offline, recommends one of them with the gin lines to paste.
 """
 
 from ._cli import cli
@@ -22,6 +23,7 @@ def main(invocation: cli.Invocation) -> None:
       pairs=flags.pairs,
       shown=crop_statistics.Shown(flags.min_inside, flags.min_filled),
       seed=flags.seed,
+      view_size=flags.view_size,
     ),
     split=flags.split or "trainval",
     encoder=flags.encoder,
@@ -49,6 +51,7 @@ TOOL.text_flag(
   "area", "MIN,MAX area of the recipe's crops; default 0.2,1 (MoCo)."
 )
 TOOL.text_flag("aspect", "MIN,MAX width / height; default 0.75,1.3333.")
+TOOL.number_flag("view_size", 224, "Side of a training view, pixels.")
 TOOL.number_flag("pairs", 64, "Pairs of views drawn from each image.")
 TOOL.number_flag(
   "min_inside", 0.5, "A view shows an object with this share of its box ..."

@@ -1,8 +1,12 @@
 """Measures the invariances of models, with intervals, and writes a report.
 
 Top-K Representation Invariance Score of Purushwalkam & Gupta 2020, by default
-on rendered objects. After an interruption, the same command resumes.
+on rendered objects, with --images on your own pictures and versions of them
+that are turned, moved, blurred and so on. After an interruption, the same
+command resumes.
 """
+
+from tf_ssl import errors
 
 from ._cli import cli
 
@@ -10,17 +14,36 @@ from ._cli import cli
 def main(invocation: cli.Invocation) -> None:
   """Runs `measure.measure` and writes tables and the report."""
   from tf_ssl.invariance import given_features, measure, measurement, report
-  from tf_ssl.models import load
+  from tf_ssl.models import inference, load
 
   from ._cli import gin_runs
 
   flags = invocation.flags
   configured = invocation.configured(measurement.Measurement)
-  names = "manifest top_k variant image_size resamples firing_fraction".split()
+  names = "top_k variant image_size resamples firing_fraction".split()
   choice = {name: flags[name].value for name in names}
-  choice["has_config"] = bool(flags.gin_file)
+  given = [
+    name for name in ("quick", "images", "manifest") if flags[name].value
+  ]
+  errors.require(
+    len(given) < 2,
+    f"--{' and --'.join(given)} all choose what to measure; give one of them",
+  )
+  if flags.quick or flags.bfloat16:
+    inference.use_bfloat16_where_fast(say=print)
   # Report errors of the command before minutes of rendering.
-  planned = measurement.without_sets(configured, **choice)
+  if flags.images is not None:
+    settings = planned = measurement.of_pictures(
+      configured,
+      flags.images,
+      has_other_sets=bool(flags.gin_file or flags.manifest),
+      alterations=flags.alterations,
+      max_pictures=flags.pictures,
+      **choice,
+    )
+  else:
+    choice |= {"manifest": flags.manifest, "has_config": bool(flags.gin_file)}
+    planned = measurement.without_sets(configured, **choice)
   measure.check_folder(flags.output_dir)
   given = given_features.read(flags.features, beside=flags.model)
   models = flags.model and load.load_models(
@@ -31,10 +54,14 @@ def main(invocation: cli.Invocation) -> None:
     check_preprocessing=True,
     torch_python=flags.torch_python,
     restore_run=gin_runs.restore_encoder,
+    least_width=max(planned.top_k),
   )
   models = [*models, *given]
   measure.check_widths(models, planned.top_k)
-  settings = measurement.choose(configured, **choice)
+  if flags.images is None:
+    settings = measurement.choose(configured, **choice)
+  elif not flags.image_size:
+    settings = measurement.sized_for(settings, models)
   results = measure.measure(
     models,
     settings,
@@ -51,6 +78,7 @@ TOOL = cli.Tool(
   main,
   config_folders=["invariance"],
   default_config="gin_configs/invariance/rendered.gin",
+  quick_config="gin_configs/invariance/rendered_quick.gin",
   required=["output_dir"],
 )
 TOOL.model_flag(repeated=True)
@@ -61,8 +89,15 @@ TOOL.repeated_flag(
 )
 TOOL.text_flag("output_dir", "Folder of the report, such as measured/a.")
 TOOL.text_flag("manifest", "CSV file of sets: path,set[,class][,box][,value].")
+TOOL.pictures_flags()
+TOOL.switch(
+  "bfloat16",
+  "Computes features in bfloat16 where the CPU does so in hardware, as --quick "
+  "does; for models that TensorFlow runs.",
+)
 TOOL.repeated_flag(
-  "layer", "LAYER to read, or several: C4,C5; NAME=LAYER for one model."
+  "layer",
+  "LAYER to read, or several: C4,C5, or * for all; NAME=LAYER for one model.",
 )
 TOOL.repeated_flag(
   "preprocessing",

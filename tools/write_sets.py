@@ -13,12 +13,24 @@ def main(invocation: cli.Invocation) -> None:
   from tf_ssl.invariance import measure, measurement, written_sets
 
   flags = invocation.flags
+  configured = invocation.configured(measurement.Measurement)
+  if flags.images is not None:
+    settings = measurement.of_pictures(
+      configured,
+      flags.images,
+      has_other_sets=bool(flags.gin_file or flags.manifest),
+      alterations=flags.alterations,
+      max_pictures=flags.pictures,
+      image_size=flags.image_size,
+    )
+    measure.check_folder(flags.output)
+    written_sets.write(settings, flags.output, say=print)
+    return
   choice = {
     "manifest": flags.manifest,
     "image_size": flags.image_size,
     "has_config": bool(flags.gin_file),
   }
-  configured = invocation.configured(measurement.Measurement)
   measurement.without_sets(configured, **choice)
   measure.check_folder(flags.output)
   settings = measurement.choose(configured, **choice)
@@ -35,6 +47,7 @@ TOOL = cli.Tool(
 )
 TOOL.text_flag("output", "Folder to write, such as sets/; new or empty.")
 TOOL.text_flag("manifest", "CSV file of sets: path,set[,class][,box][,value].")
+TOOL.pictures_flags()
 TOOL.number_flag("image_size", 0, "Side in pixels; 0: size given by the sets.")
 
 if __name__ == "__main__":

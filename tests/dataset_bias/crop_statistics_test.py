@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tf_ssl import errors
-from tf_ssl.augment import crop
+from tf_ssl.augment import crop, croppers
 from tf_ssl.dataset_bias import crop_statistics, object_boxes
 from tf_ssl.datasets.annotations import coco
 
@@ -144,6 +144,9 @@ def brute_force(annotations, crop_range, rule, pairs, rng):
     if not boxes:
       continue
     areas = [(b[2] - b[0]) * (b[3] - b[1]) for b in boxes]
+    free = np.ones([height, width])
+    for x0, y0, x1, y1, _ in boxes:
+      free[round(y0) : round(y1), round(x0) : round(x1)] = 0
     main = areas.index(max(areas))
     for _ in range(pairs):
       shown, foremost, hidden = [], [], []
@@ -165,6 +168,7 @@ def brute_force(annotations, crop_range, rule, pairs, rng):
         foremost.append({n for n, part in parts.items() if part == most})
         hidden.append(1 - parts[main] / areas[main] if main in parts else None)
         add("empty_view", not parts)
+        add("background", free[view[1] : view[3], view[0] : view[2]].mean())
         if main in parts:
           add("main_hidden", hidden[-1])
       classes = [{boxes[n][4] for n in some} for some in shown]
@@ -411,6 +415,134 @@ def test_overlap_is_intersection_over_union():
   assert sums["overlap"] == pytest.approx(100 / 700)
   assert found.overlap.nonzero()[0].tolist() == [2]  # 0.10 to 0.15
   assert contents(_LEFT, _RIGHT)[0]["overlap"] == 0
+
+
+def cropped(objects, cropper, crop_range=_QUARTER, **settings):
+  """Means of a cropper's pairs."""
+  cropping = crop_statistics.Cropping(cropper, view_size=8, **settings)
+  return simulated(objects, crop_range, cropping=cropping)[1]
+
+
+def test_background_is_what_no_box_covers_by_hand():
+  # Two boxes that overlap cover 24 columns of 96; a third covers a corner.
+  objects = pictures([[0, 0, 18, 96], [12, 0, 24, 96], [72, 72, 96, 96]])
+  whole = crop.CropRange(area=(1.0, 1.0), aspect=(1.0, 1.0))
+  _, means = simulated(objects, whole)
+  assert means["background"] == pytest.approx(1 - 0.25 - 1 / 16, abs=1e-5)
+  _, means = simulated(objects)
+  expected = np.mean(
+    [
+      1
+      - (max(24 - x, 0) * 48 + max(x + 48 - 72, 0) * max(y + 48 - 72, 0))
+      / _CROP**2
+      for x, y in itertools.product(_PLACES, _PLACES)
+    ]
+  )
+  assert means["background"] == pytest.approx(expected, abs=5e-3)
+
+
+def test_a_box_of_the_whole_image_makes_all_croppers_plain():
+  objects = pictures([[0, 0, 96, 96]], count=50)
+  _, plain = simulated(objects)
+  for cropper in (
+    croppers.ContrastiveCrop(alpha=1.0),
+    croppers.ObjectAwareCrop(),
+    croppers.BoxScaleCrop(),
+  ):
+    assert cropped(objects, cropper) == plain
+
+
+def test_boxes_that_are_too_small_are_not_used():
+  objects = pictures([[0, 0, 9, 9]], count=50)  # Below 1 % of 96 x 96 px.
+  _, plain = simulated(objects)
+  assert cropped(objects, croppers.BoxScaleCrop()) == plain
+  found = cropped(objects, croppers.BoxScaleCrop(), min_area=0.0)
+  assert found["main_in_both"] > plain["main_in_both"]
+
+
+def test_box_scale_crops_of_one_of_two_objects_by_hand():
+  # A view is a quarter of one object: it is filled by it, and the other is
+  # never seen. The pair draws one object for both views.
+  objects = pictures([[0, 0, 39, 39], [57, 57, 96, 96]])
+  means = cropped(objects, croppers.BoxScaleCrop(context=(0.0, 0.0)))
+  for name in ("same_object", "same_foremost"):
+    assert means[name] == 1
+  assert near(means["main_in_both"], 0.5)
+  assert means["empty_view"] == 0
+  assert means["background"] == pytest.approx(0, abs=1e-6)
+
+
+def test_same_object_crops_never_lose_the_object():
+  objects = pictures([[30, 39, 51, 69]])
+  means = cropped(objects, croppers.SameObjectCrop(share=1.0))
+  assert means["main_in_both"] == 1 and means["main_hidden"] == 0
+  # The box, 21 px wide and 30 high, is in every view of 48 x 48 px.
+  assert means["background"] == pytest.approx(1 - 630 / 48**2, abs=1e-5)
+
+
+def test_object_aware_views_with_the_scene_by_enumeration():
+  # One view is a quarter of the object, the other one anywhere.
+  objects = pictures([[0, 0, 48, 48]])
+  means = cropped(objects, croppers.ObjectAwareCrop(scene=True))
+  share = np.mean(
+    [
+      max(48 - x, 0) * max(48 - y, 0) >= 0.5 * 48**2
+      for x, y in itertools.product(_PLACES, _PLACES)
+    ]
+  )
+  assert near(means["main_in_both"], share)
+  assert near(means["empty_view"], (1 - share) / 2, pairs=80_000)
+
+
+def test_contrastive_crops_around_all_objects_are_centered_between_them():
+  objects = pictures([[40, 40, 44, 44], [52, 52, 56, 56]])
+  # Centers of windows of 48 px lie in 40..56: at least 8 px beyond each box.
+  means = cropped(objects, croppers.ContrastiveCrop(alpha=0.1), around_all=True)
+  assert means["main_in_both"] == 1 and means["empty_view"] == 0
+
+
+def test_a_croppers_pairs_agree_with_a_plain_loop():
+  boxes = [[3, 5, 40, 61], [50, 20, 90, 44], [60, 60, 75, 90]]
+  crop_range = crop.CropRange(area=(0.1, 0.9))
+  means = cropped(
+    pictures(boxes),
+    croppers.BoxScaleCrop(context=(0.5, 0.5)),
+    crop_range,
+  )
+  rng, found, empty = random.Random(0), 0, 0
+  for _ in range(20_000):
+    box = boxes[rng.randrange(3)]
+    low = [
+      max(math.floor(box[a] - 0.5 * (box[a + 2] - box[a])), 0) for a in (0, 1)
+    ]
+    high = [
+      min(math.ceil(box[a + 2] + 0.5 * (box[a + 2] - box[a])), _SIDE)
+      for a in (0, 1)
+    ]
+    shown = []
+    for _ in range(2):
+      x0, y0, x1, y1 = window(
+        high[0] - low[0], high[1] - low[1], crop_range, rng
+      )
+      view = (x0 + low[0], y0 + low[1], x1 + low[0], y1 + low[1])
+      parts = set()
+      for number, other in enumerate(boxes):
+        wide = min(other[2], view[2]) - max(other[0], view[0])
+        high_ = min(other[3], view[3]) - max(other[1], view[1])
+        part = max(wide, 0) * max(high_, 0)
+        area = (other[2] - other[0]) * (other[3] - other[1])
+        size = (view[2] - view[0]) * (view[3] - view[1])
+        if part >= 0.5 * area or part >= 0.5 * size:
+          parts.add(number)
+      shown.append(parts)
+      empty += not parts
+    found += bool(shown[0] & shown[1])
+  for name, value, count in (
+    ("same_object", found / 20_000, 20_000),
+    ("empty_view", empty / 40_000, 40_000),
+  ):
+    error = math.sqrt(value * (1 - value) / count)
+    assert abs(means[name] - value) < 6 * error, name
 
 
 if __name__ == "__main__":

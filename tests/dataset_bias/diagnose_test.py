@@ -36,7 +36,10 @@ def test_skipped_boxes_are_named_before_the_three_sentences(tmp_path):
   assert found.page == str(tmp_path / "out/report.html")
   reason = "a crowd, which is not one object"
   assert said[0] == f"skipped 1: {reason} (0.png)"
-  assert said[1:] == _content(found.page)["sentences"] and len(said) == 4
+  content = _content(found.page)
+  assert said[1:4] == content["sentences"]
+  advice = content["recommendation"]
+  assert said[4:] == [advice["sentence"], *(f"  {x}" for x in advice["gin"])]
 
 
 def test_an_estimate_uses_a_subset_by_default(tmp_path, monkeypatch):

@@ -86,8 +86,33 @@ def test_the_share_equals_that_of_a_loop(variant, changing):
   features, alone = _encoders(sets, behind)["both"]
   score = _score(features, sets, classes, variant=variant)
   found = background.share(score, features, alone, behind)
-  assert found == pytest.approx(_slow(score, features, alone, behind))
-  assert 5 < found[3] < 95
+  shares = {k: interval.estimate for k, interval in found.items()}
+  assert shares == pytest.approx(_slow(score, features, alone, behind))
+  assert 5 < shares[3] < 95
+  assert found[3].low < shares[3] < found[3].high
+
+
+@pytest.mark.parametrize("variant", firing.VARIANTS)
+def test_the_interval_is_as_wide_as_sets_differ(variant):
+  shares, intervals = [], []
+  for seed in range(40):
+    sets, classes, behind = _scene(seed, changing=False)
+    features, alone = _encoders(sets, behind, seed)["both"]
+    score = _score(features, sets, classes, variant=variant)
+    found = background.share(score, features, alone, behind, resamples=200)
+    shares.append(found[6].estimate)
+    intervals.append(found[6])
+  width = np.mean([one.high - one.low for one in intervals])
+  # Other backgrounds and objects are other units, too: a rough comparison.
+  assert 1 < width / np.std(shares) < 12
+
+
+def test_with_one_set_per_class_the_classes_are_resampled():
+  sets, _, behind = _scene(changing=False)
+  features, alone = _encoders(sets, behind)["both"]
+  score = _score(features, sets, sets)
+  found = background.share(score, features, alone, behind)
+  assert found[3].low < found[3].estimate < found[3].high
 
 
 def test_an_encoder_that_sees_only_the_background_is_found_out():
@@ -95,7 +120,7 @@ def test_an_encoder_that_sees_only_the_background_is_found_out():
   features, alone = _encoders(sets, behind)["background"]
   score = _score(features, sets, classes)
   assert score.scores[3] > 90
-  assert background.share(score, features, alone, behind)[3] > 95
+  assert background.share(score, features, alone, behind)[3].low > 95
   # With a background that changes, it is not invariant in the first place.
   sets, classes, behind = _scene(changing=True)
   features, alone = _encoders(sets, behind)["background"]
@@ -108,7 +133,8 @@ def test_an_encoder_that_sees_only_the_object_keeps_nothing():
     features, alone = _encoders(sets, behind)["object"]
     score = _score(features, sets, classes)
     assert score.scores[3] > 90
-    assert background.share(score, features, alone, behind)[3] == 0
+    found = background.share(score, features, alone, behind)[3]
+    assert found.estimate == found.high == 0
 
 
 def test_a_score_of_0_has_a_share_of_0():
@@ -121,7 +147,7 @@ def test_a_score_of_0_has_a_share_of_0():
     )
   )
   found = background.share(silent, features, alone, behind)
-  assert found == {3: 0.0, 6: 0.0}
+  assert [interval[:3] for interval in found.values()] == [(0, 0, 0)] * 2
 
 
 if __name__ == "__main__":

@@ -61,5 +61,20 @@ def test_curves_have_one_panel_per_invariance_and_no_empty_one(nine):
   assert len(charts.curves(seven).axes) == 7
 
 
+def test_the_depth_chart_has_a_line_and_a_chance_level_per_model(measured):
+  assert charts.depth(measured.results) is None
+  one, other = measured.results.models
+  layered = measured.results._replace(
+    models=[one._replace(layer_of="net"), other._replace(layer_of="net")]
+  )
+  panels = charts.depth(layered).axes
+  assert len(panels) == len(measured.results.sets)
+  for panel, result in zip(panels, layered.sets, strict=True):
+    scores, chance = (line.get_ydata() for line in panel.lines)
+    fitted = [result.models[m.name].cross_fitted for m in (one, other)]
+    assert scores.tolist() == [found.scores[5] for found in fitted]
+    assert chance.tolist() == [found.chance[5] for found in fitted]
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

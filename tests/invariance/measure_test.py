@@ -42,7 +42,7 @@ def test_an_encoder_invariant_to_one_factor_scores_there_and_not_elsewhere(
   assert color.intervals[5].low > color.chance.scores[5] + 30
   assert color.whole.correlation > 0.9
   # It sees the object as well as the background.
-  assert color.background[5] < 50
+  assert color.background[5].estimate < 50
   assert color.whole.reidentified.estimate > 90
   other = measured.score("instance", "green")
   assert other.whole.correlation < 0.1

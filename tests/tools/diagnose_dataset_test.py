@@ -56,6 +56,7 @@ def test_boxes_are_diagnosed(data, capsys):
     "area": [0.1, 0.5],
     "aspect": [0.75, 4 / 3],
     "pairs_per_image": 8,
+    "view_size": 224,
     "min_inside": 0.75,
     "min_filled": 0.5,
     "seed": 0,
@@ -75,7 +76,7 @@ def test_without_boxes_it_is_an_estimate(data, capsys):
   assert found["images"][0]["largest_area"] == pytest.approx(
     40 * 30 / (96 * 64), rel=0.3
   )
-  assert capsys.readouterr().out.count("ESTIMATE") == 3
+  assert capsys.readouterr().out.count("ESTIMATE") == 4
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,13 @@ def test_every_config_is_tested_here(repository):
   found = {
     path.stem for path in repository.glob("gin_configs/invariance/*.gin")
   }
-  assert found == {*_ROOTS, "rendered", "rendered_six", "rendered_six_black"}
+  assert found == {
+    *_ROOTS,
+    "rendered",
+    "rendered_six",
+    "rendered_quick",
+    "rendered_six_black",
+  }
 
 
 @pytest.mark.parametrize("config", _ROOTS)
@@ -95,6 +101,20 @@ def test_rendered_sets_are_of_all_invariances(sets, tmp_path, config, count):
   changing = ["-changing" in one.images.root for one in found]
   assert changing == [
     config == "rendered" and one.invariance != "background" for one in found
+  ]
+
+
+def test_the_quick_config_has_the_six_and_rotation(sets, tmp_path):
+  found = sets(
+    "rendered_quick",
+    "NUM_SETS=2",
+    "IMAGES_PER_SET=3",
+    "IMAGE_SIZE=16",
+    f'SETS_DIR="{tmp_path}/kept"',
+  )
+  assert [one.invariance for one in found] == [
+    *invariance_sets.OF_THE_PAPER,
+    "rotation",
   ]
 
 

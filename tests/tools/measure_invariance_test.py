@@ -156,6 +156,24 @@ def test_real_data_are_measured(shared_data, tmp_path):
       "--manifest",
     ),
     (
+      ["--model=pixels", "--images=x", "--quick", "--output_dir=o"],
+      "--quick and --images",
+    ),
+    (
+      ["--model=pixels", "--images=nowhere", "--output_dir=o"],
+      "nowhere",
+    ),
+    (
+      [
+        "--model=pixels",
+        "--quick",
+        "--gin_file=gin_configs/invariance/rendered.gin",
+        "--output_dir=o",
+      ],
+      "--quick and --gin_file",
+    ),
+    (["--model=pixels", "--layer=*", "--output_dir=o"], "layer=*"),
+    (
       [
         "--model=pixels",
         "--gin_file=gin_configs/invariance/coil.gin",

@@ -49,9 +49,10 @@ _MINIATURE = (
   "miniature_2_dataset_bias",
   "miniature_3_video_downstream",
   "miniature_4_video_invariances",
+  "remedy_scenes",
 )
 _NUMBER_OF_MODELS = dict(
-  zip(_PAPER + _MINIATURE, (4, 3, 3, 3, 5, 4, 5, 5), strict=True)
+  zip(_PAPER + _MINIATURE, (4, 3, 3, 3, 5, 4, 5, 5, 8), strict=True)
 )
 # Placeholder folders of data that are not here.
 _FOLDERS = {

@@ -90,7 +90,9 @@ def _export(path):
 @pytest.mark.parametrize(
   "words, message",
   [
-    (["--matcher=best"], "greedy, mutual, optimal"),
+    (["--matcher=best"], "chain, greedy, mutual, optimal"),
+    (["--flow"], "flow with matcher=chain"),
+    (["--min_precision=2"], "min_precision=2: expected 0 to 1"),
     (["--reader=vlc"], "auto, pyav, tfio"),
     (["--encoder=nowhere"], "nowhere"),
     (["--rate=0"], "rate=0.0"),

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from tests.encoders import shallow_reference
 from tf_ssl import errors
-from tf_ssl.augment import jigsaw, multi_crop, recipes
+from tf_ssl.augment import croppers, jigsaw, multi_crop, recipes
 from tf_ssl.encoders import batch_norm, principal_filters
 from tf_ssl.export import saved_model
 from tf_ssl.methods import emp_ssl, hybrid, moco, pirl, supervised
@@ -24,6 +24,7 @@ from tf_ssl.methods import multi_crop as multi_crop_methods
 from tf_ssl.ops import bfloat16
 from tf_ssl.training import (
   assembly,
+  attention_boxes,
   metrics_log,
   non_finite,
   phases,
@@ -463,6 +464,38 @@ def test_a_run_with_phases_resumes_inside_and_between_them_with_the_same_bits(
   for tensor, value in expected.items():
     np.testing.assert_array_equal(actual[tensor], value, err_msg=tensor)
   assert (model_dir / "metrics.jsonl").read_bytes() == metrics
+
+
+def test_renewed_boxes_resume_between_and_inside_parts_with_the_same_bits(
+  tmp_path,
+):
+  folder = write_images(tmp_path / "images", 24)
+  run_settings = tiny(
+    folder,
+    steps=5,
+    cropper=croppers.ContrastiveCrop(alpha=0.1),
+    boxes=attention_boxes.AttentionBoxes(renewals=2),  # At steps 2 and 3.
+    deterministic=True,
+    monitors=(),
+    checkpoint_every_steps=1,
+    keep_checkpoints=10,
+    log_every=1,
+  )
+  model_dir = tmp_path / "run"
+  assert run(run_settings, model_dir).finished
+  expected = tensors(model_dir)
+  assert any("boxes" in name for name in expected)
+  record = json.loads((model_dir / "run.json").read_text())
+  assert record["examples_without_boxes"] == 0
+  metrics = (model_dir / "metrics.jsonl").read_bytes()
+  for killed_at in (2, 4):  # Before the first renewal; after the second.
+    rewind(model_dir, killed_at)
+    assert run(run_settings, model_dir).finished
+    actual = tensors(model_dir)
+    assert expected.keys() == actual.keys()
+    for tensor, value in expected.items():
+      np.testing.assert_array_equal(actual[tensor], value, err_msg=tensor)
+    assert (model_dir / "metrics.jsonl").read_bytes() == metrics
 
 
 @pytest.mark.parametrize(

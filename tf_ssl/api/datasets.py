@@ -156,11 +156,12 @@ def track_regions(
   width: int = 240,
   frame_size: int = 256,
   stretch_seconds: float = 16.0,
-  tracks_per_stretch: int = 20,
+  tracks_per_stretch: int = 40,
   encoder: str | os.PathLike | None = None,
   endpoint: str = "C4",
-  matcher: str = "greedy",
+  matcher: str = "chain",
   flow: bool = False,
+  min_precision: float = 0.0,
   reader: str = "auto",
   preview: int = 0,
   processes: int | None = None,
@@ -185,8 +186,10 @@ def track_regions(
     encoder: path of a SavedModel whose map describes regions; None for color
       histograms.
     endpoint: name of the encoder's map.
-    matcher: "greedy", "mutual" or "optimal".
-    flow: whether optical flow predicts the place of a region.
+    matcher: "chain", or "greedy" (the paper's), "mutual" or "optimal".
+    flow: whether optical flow predicts the place of a region; not for "chain".
+    min_precision: minimum score of a track of "chain": the probability that two
+      of its boxes, one second apart, show one object.
     reader: "auto", "pyav" or "tfio".
     preview: number of videos whose tracks are drawn.
     processes: number of processes; None for one per core.
@@ -211,7 +214,9 @@ def track_regions(
       stretch_seconds=stretch_seconds,
       tracks_per_stretch=tracks_per_stretch,
       reader=reader,
-      tracking=tracker.Settings(matcher=matcher, flow_prior=flow),
+      tracking=tracker.Settings(
+        matcher=matcher, flow_prior=flow, min_precision=min_precision
+      ),
     ),
     features=features,
     make_describe=describe,

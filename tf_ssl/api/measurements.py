@@ -23,6 +23,7 @@ from tf_ssl.evaluation.fine_tuning import fine_tuning
 from tf_ssl.evaluation.knn import knn
 from tf_ssl.evaluation.linear import linear_fast, linear_probe
 from tf_ssl.invariance import charts, measure, measurement, report
+from tf_ssl.models import image_model
 
 Sets = str | os.PathLike | invariance_sets.InvarianceSets
 # Protocols on labeled images and their defaults in gin_configs/evaluate.
@@ -67,17 +68,22 @@ class InvarianceReport:
     """Curves of the report over the range of a factor; None without one."""
     return charts.curves(self.results)
 
+  def plot_strengths(self) -> figure_lib.Figure | None:
+    """Scores by strength of alterations; None but for own pictures."""
+    return charts.strengths(self.results)
+
   def __repr__(self) -> str:
     return "\n".join([*self.lines, f"report: {self.report}"])
 
 
 def measure_invariance(
   models: sources.Model | Sequence[sources.Model] | Mapping[str, sources.Model],
-  sets: Sets | Sequence[Sets] = "rendered",
+  sets: Sets | Sequence[Sets] | None = None,
   output_dir: str | os.PathLike | None = None,
   *,
   num_sets: int = 100,
   images_per_set: int = 24,
+  images: sources.Images | None = None,
   layer: str | None = None,
   preprocessing: str | None = None,
   **settings: Any,
@@ -97,13 +103,15 @@ def measure_invariance(
 
   Args:
     models: a path or a loaded model; several in a list or {name: path}.
-    sets: "rendered" for ten invariances of rendered objects, the names of some
-      of them, a manifest FILE.csv (path,set[,class][,box][,value]),
-      `InvarianceSets`, or a list of these.
+    sets: "rendered" (the default) for ten invariances of rendered objects, the
+      names of some of them, a manifest FILE.csv
+      (path,set[,class][,box][,value]), `InvarianceSets`, or a list of these.
     output_dir: path of the folder for features and report; an interrupted call
       resumes. None for a temporary one that is removed with the result.
     num_sets: number of rendered sets of each invariance.
     images_per_set: number of images in a rendered set.
+    images: your own pictures instead of sets, a folder, another source or an
+      array: the sets are each picture with its altered versions.
     layer: name of the layer to read, for models that are paths.
     preprocessing: preprocessing of the images, for models that are paths.
     **settings: further settings of `invariance.measurement.Measurement`, such
@@ -114,6 +122,17 @@ def measure_invariance(
   """
   folder = sources.OutputFolder(output_dir)
   loaded = sources.models(models, layer=layer, preprocessing=preprocessing)
+  if images is not None:
+    planned = measurement.of_pictures(
+      lambda **chosen: measurement.Measurement(**chosen, **settings),
+      sources.image_source(images, argument="images"),
+      has_other_sets=sets is not None,
+    )
+    if not settings.get("image_size"):
+      planned = measurement.sized_for(planned, loaded)
+    return _measured(loaded, planned, folder)
+  if sets is None:
+    sets = "rendered"
   if isinstance(sets, (str, os.PathLike, invariance_sets.InvarianceSets)):
     sets = [sets]
   if list(sets) == ["rendered"]:
@@ -122,8 +141,16 @@ def measure_invariance(
     sets=[_open_sets(each, num_sets, images_per_set) for each in sets],
     **settings,
   )
+  return _measured(loaded, planned, folder)
+
+
+def _measured(
+  models: Sequence[image_model.ImageModel],
+  settings: measurement.Measurement,
+  folder: sources.OutputFolder,
+) -> InvarianceReport:
   lines, say = sources.collect()
-  results = measure.measure(loaded, planned, folder.path, say=say)
+  results = measure.measure(models, settings, folder.path, say=say)
   page = report.write(results, folder.path)
   return InvarianceReport(results, lines, page, folder)
 

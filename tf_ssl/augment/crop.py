@@ -4,13 +4,19 @@ Windows are drawn before the image is decoded, so that only the part of a JPEG
 that a view shows is decoded.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 _ATTEMPTS = 10
+
+# Position of windows in the image, ymin and xmin in whole pixels, [N, V, 2]: a
+# function of uniform numbers [N, V, 2]; start and sides of the regions, [N, 1
+# or V, 2]; and the windows' sides, [N, V, 2]. All are float32, row before
+# column.
+Place = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 class CropRange(NamedTuple):
@@ -33,7 +39,12 @@ def draw(num_images: int | tf.Tensor, num_windows: int, seed: tf.Tensor):
 
 
 def random_windows(
-  regions: tf.Tensor, draws: tf.Tensor, *, crops: Sequence[CropRange]
+  regions: tf.Tensor,
+  draws: tf.Tensor,
+  *,
+  crops: Sequence[CropRange],
+  place: Place | None = None,
+  prefers: Callable[[tf.Tensor], tf.Tensor] | None = None,
 ) -> tf.Tensor:
   """Draws windows as torchvision's RandomResizedCrop does.
 
@@ -44,9 +55,12 @@ def random_windows(
 
   Args:
     regions: [N, 4] int32, ymin, xmin, height, width of the part of the image
-      that may be shown, in pixels.
+      that may be shown, in pixels; or [N, V, 4] for parts of each window.
     draws: random numbers of `draw` for N images and V windows.
     crops: ranges of the V windows.
+    place: another position of a window; None for the uniform one.
+    prefers: function from the sides [N, V, 10, 2] of windows, height and width
+      in pixels, to [N, V, 10] bool: windows to take before others that fit.
 
   Returns:
     [N, V, 4] int32, ymin, xmin, height, width in pixels.
@@ -57,35 +71,55 @@ def random_windows(
   area, log_aspect = tf.unstack(
     draws[..., :2] * np.float32(high - low) + np.float32(low), axis=-1
   )  # [N, V, attempts]
-  regions = tf.cast(regions, tf.float32)[:, None, None]
-  start, sides = tf.split(regions, 2, axis=-1)  # [N, 1, 1, 2]
-  side = tf.sqrt(area * tf.reduce_prod(sides, axis=-1))
+  regions = tf.cast(regions, tf.float32)
+  if regions.shape.rank == 2:
+    regions = regions[:, None]
+  start, sides = tf.split(regions, 2, axis=-1)  # [N, 1 or V, 2]
+  side = tf.sqrt(area * tf.reduce_prod(sides, axis=-1)[..., None])
   root = tf.exp(log_aspect)
   drawn = tf.round(tf.stack([side / root, side * root], axis=-1))
-  fits = tf.reduce_all((drawn >= 1.0) & (drawn <= sides), axis=-1)
-  place = tf.floor(draws[..., 2:] * (sides - drawn + 1.0))
-  windows = tf.concat([start + place, drawn], axis=-1)
-  # The fallback is the last and always fits: argmax finds the first that fits.
-  windows = tf.concat([windows, _centered(start, sides, crops)], axis=2)
-  fits = tf.pad(fits, [[0, 0], [0, 0], [0, 1]], constant_values=True)
-  first = tf.argmax(tf.cast(fits, tf.int8), axis=2, output_type=tf.int32)
-  return tf.cast(tf.gather(windows, first, axis=2, batch_dims=2), tf.int32)
+  fits = tf.reduce_all((drawn >= 1.0) & (drawn <= sides[:, :, None]), axis=-1)
+  rank = tf.cast(fits, tf.int8)
+  if prefers is not None:
+    rank *= 1 + tf.cast(prefers(drawn), tf.int8)
+  # The fallback is the last and always fits: argmax finds the first of those
+  # with the highest rank.
+  fallback = _largest(sides, crops)  # [N, V, 2]
+  drawn = tf.concat([drawn, fallback[:, :, None]], axis=2)
+  rank = tf.pad(rank, [[0, 0], [0, 0], [0, 1]], constant_values=1)
+  first = tf.argmax(rank, axis=2, output_type=tf.int32)  # [N, V]
+  drawn = tf.gather(drawn, first, axis=2, batch_dims=2)  # [N, V, 2]
+  last = draws.shape[2] or tf.shape(draws)[2]
+  u = tf.gather(
+    draws[..., 2:], tf.minimum(first, last - 1), axis=2, batch_dims=2
+  )
+  place = uniform if place is None else place
+  found = tf.where(
+    (first == last)[..., None],
+    start + (sides - drawn) // 2.0,
+    place(u, start, sides, drawn),
+  )
+  return tf.cast(tf.concat([found, drawn], axis=-1), tf.int32)
 
 
-def _centered(
-  start: tf.Tensor, sides: tf.Tensor, crops: Sequence[CropRange]
+def uniform(
+  u: tf.Tensor, start: tf.Tensor, sides: tf.Tensor, drawn: tf.Tensor
 ) -> tf.Tensor:
-  """Fallback windows [N, V, 1, 4]: centered, aspect ratio within the range."""
-  narrow, wide = np.float32([c.aspect for c in crops]).T[..., None]  # [V, 1]
-  rows, columns = tf.unstack(sides, axis=-1)  # [N, 1, 1]
-  fallback = tf.stack(
+  """Any position inside the region with the same probability; see `Place`."""
+  return start + tf.floor(u * (sides - drawn + 1.0))
+
+
+def _largest(sides: tf.Tensor, crops: Sequence[CropRange]) -> tf.Tensor:
+  """Sides [N, V, 2] of the largest windows with an aspect within the range."""
+  narrow, wide = np.float32([c.aspect for c in crops]).T  # [V]
+  rows, columns = tf.unstack(sides, axis=-1)  # [N, 1 or V]
+  return tf.stack(
     [
       tf.minimum(rows, tf.round(columns / narrow)),
       tf.minimum(columns, tf.round(rows * wide)),
     ],
     axis=-1,
   )
-  return tf.concat([start + (sides - fallback) // 2.0, fallback], axis=-1)
 
 
 def enclosing_window(windows: tf.Tensor) -> tf.Tensor:

@@ -1,8 +1,8 @@
 """What two random crops of an image have in common, simulated over boxes.
 
-The sampler that makes training views (`augment.crop`, torchvision's
-RandomResizedCrop) draws crops in whole pixels of the original images. Only the
-boxes of the objects are needed; no image is read.
+The samplers that make training views (`augment.crop`, torchvision's
+RandomResizedCrop, and `augment.croppers`) draw crops in whole pixels of the
+original images. Only the boxes of the objects are needed; no image is read.
 """
 
 import functools
@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tf_ssl import errors
 from tf_ssl.augment import crop as crop_lib
+from tf_ssl.augment import croppers
 from tf_ssl.dataset_bias import object_boxes
 from tf_ssl.models import feature_extractor
 
@@ -30,10 +31,12 @@ QUANTITIES = {
   "main_hidden_difference": (
     "how much that share differs between two views which both show it"
   ),
+  "background": "share of a view outside of all objects' boxes",
 }
 OVERLAP_BINS = 20
 COVER_BINS = 8  # Eighths, the unit of GOT-10k's occlusion labels.
 _IMAGES_PER_CHUNK = 128
+_CELLS = 32  # Of an image along each axis, to measure what boxes cover.
 _Z_95 = 1.96  # Half width of a normal 95 % interval, in standard errors.
 
 
@@ -53,6 +56,23 @@ class Shown(NamedTuple):
 
   min_inside: float = 0.5
   min_filled: float = 0.5
+
+
+class Cropping(NamedTuple):
+  """A cropper as a training run would use it; see `augment.croppers`.
+
+  Attributes:
+    cropper: cropper of both views.
+    view_size: side of a view, pixels.
+    min_area: smallest area of a box that it uses, as a fraction of the image's.
+    around_all: whether its one box is the smallest around all objects of an
+      image, as of an encoder that looks at all of them and nothing else.
+  """
+
+  cropper: croppers.Cropper
+  view_size: int = 224
+  min_area: float = 0.01
+  around_all: bool = False
 
 
 class Contents(NamedTuple):
@@ -86,6 +106,7 @@ def simulate(
   objects: object_boxes.ObjectBoxes,
   crop_range: crop_lib.CropRange,
   *,
+  cropping: Cropping | None = None,
   pairs: int = 64,
   seed: int = 0,
   shown: Shown | None = None,
@@ -96,6 +117,7 @@ def simulate(
   Args:
     objects: boxes of images that each have at least one object.
     crop_range: areas and aspect ratios of both views.
+    cropping: cropper of both views; None for windows anywhere in the image.
     pairs: P, number of pairs of views drawn from each image.
     seed: seed of the random crops. One seed gives similar crops for different
       ranges, so differences between recipes are less noisy than their values.
@@ -115,12 +137,18 @@ def simulate(
     )
   starts = range(0, objects.num_images, _IMAGES_PER_CHUNK)
   # One function for all chunks, so that TensorFlow traces it once.
-  draw = sampler(crop_range, 2 * pairs)
+  if cropping is None:
+    draw = sampler(crop_range, 2 * pairs)
+  else:
+    draw = box_sampler(crop_range, pairs, cropping.cropper, cropping.view_size)
 
   def one(start: int) -> Contents:
     stop = min(start + _IMAGES_PER_CHUNK, objects.num_images)
     part = objects.take(np.arange(start, stop))
-    windows = draw(part.sizes, tf.constant([seed, start], tf.int64)).numpy()
+    boxes = () if cropping is None else _usable(part, cropping)
+    windows = draw(
+      part.sizes, *boxes, tf.constant([seed, start], tf.int64)
+    ).numpy()
     result = contents(part, windows, shown)
     progress(stop - start)
     return result
@@ -182,6 +210,7 @@ def contents(
     "overlap": overlap,
     "main_hidden": hidden,
     "main_hidden_difference": difference,
+    "background": _background(objects, y0, x0, height, width),
   }
   sums = {name: v.sum(1, dtype=np.float64) for name, v in values.items()}
   counts = {
@@ -273,6 +302,130 @@ def sampler(
 
   signature = (tf.TensorSpec([None, 2], tf.int32), tf.TensorSpec([2], tf.int64))
   return draw.get_concrete_function(*signature)
+
+
+@functools.lru_cache(maxsize=32)
+def box_sampler(
+  crop_range: crop_lib.CropRange,
+  pairs: int,
+  cropper: croppers.Cropper,
+  view_size: int,
+) -> Callable[..., tf.Tensor]:
+  """Makes a function that draws pairs of windows by a cropper.
+
+  Each pair draws its own box, as each epoch of a training run does.
+
+  Args:
+    crop_range: areas and aspect ratios to draw from.
+    pairs: P, number of pairs of windows in each image.
+    cropper: cropper of both windows.
+    view_size: side of a view, pixels.
+
+  Returns:
+    Function from image sizes [N, 2] int32, height and width, offsets [N + 1]
+    int64 of each image's boxes [O, 4] float32 (ymin, xmin, ymax, xmax, pixels;
+    one further row at the end) and a seed [2] int64 to windows [N, 2 P, 4]
+    int32; windows p and P + p form a pair.
+  """
+  views = croppers.Views([crop_range] * 2, [view_size] * 2, [0, 1])
+
+  @functools.partial(tf.function, autograph=False)
+  def draw(sizes, offsets, boxes, seed):
+    count = tf.shape(sizes)[0]
+
+    def by_pair(x):
+      """[N, 2 P, ...] -> [N P, 2, ...]."""
+      x = tf.reshape(x, [count, 2, pairs, *x.shape[2:]])
+      x = tf.transpose(x, [0, 2, 1, *range(3, len(x.shape))])
+      return tf.reshape(x, [-1, *x.shape[2:]])
+
+    shared = tf.random.stateless_uniform(
+      [count * pairs, croppers.NUM_DRAWS],
+      seed + tf.constant([1 << 32, 0], tf.int64),
+      alg="philox",
+    )
+    first, numbers = (
+      tf.repeat(x, pairs) for x in (offsets[:-1], offsets[1:] - offsets[:-1])
+    )
+    regions = tf.repeat(tf.pad(sizes, [[0, 0], [2, 0]]), pairs, axis=0)
+    chosen = tf.gather(boxes, first + croppers.drawn_row(shared, numbers))
+    chosen, found = croppers.within(regions, chosen, numbers > 0)
+    windows = cropper.windows(
+      regions,
+      croppers.Objects(chosen, found, shared),
+      by_pair(crop_lib.draw(count, 2 * pairs, seed)),
+      views,
+    )
+    windows = tf.reshape(windows, [count, pairs, 2, 4])
+    return tf.reshape(tf.transpose(windows, [0, 2, 1, 3]), [count, -1, 4])
+
+  return draw.get_concrete_function(
+    tf.TensorSpec([None, 2], tf.int32),
+    tf.TensorSpec([None], tf.int64),
+    tf.TensorSpec([None, 4], tf.float32),
+    tf.TensorSpec([2], tf.int64),
+  )
+
+
+def _usable(
+  objects: object_boxes.ObjectBoxes, cropping: Cropping
+) -> tuple[np.ndarray, np.ndarray]:
+  """Offsets and boxes of those objects that a training run would use."""
+  boxes, image = objects.boxes, objects.image
+  if cropping.around_all:
+    first = objects.offsets[:-1]
+    low = np.minimum.reduceat(boxes[:, :2], first, axis=0)
+    high = np.maximum.reduceat(boxes[:, 2:], first, axis=0)
+    boxes, image = np.concatenate([low, high], 1), np.arange(len(low))
+  else:
+    areas = np.prod(objects.sizes.astype(np.float64), axis=1)[image]
+    large = objects.areas >= cropping.min_area * areas
+    boxes, image = boxes[large], image[large]
+  counts = np.bincount(image, minlength=objects.num_images)
+  boxes = np.append(boxes[:, [1, 0, 3, 2]], np.zeros([1, 4]), axis=0)
+  return np.append(0, np.cumsum(counts)), boxes.astype(np.float32)
+
+
+def _background(
+  objects: object_boxes.ObjectBoxes, y0, x0, height, width
+) -> np.ndarray:
+  """[N, V]: share of each window outside of all boxes of its image.
+
+  Each image is divided into cells, which a box covers or not, by their centers.
+  Sums over windows come from sums over all cells before a point, linear inside
+  a cell.
+  """
+  count, image, cells = objects.num_images, objects.image, _CELLS
+  scale = cells / objects.sizes[:, ::-1].astype(np.float64)  # x, y
+  edges = np.ceil(objects.boxes * np.tile(scale[image], 2) - 0.5)
+  edges = edges.astype(np.int64).clip(0, cells)
+  steps = np.zeros([count, cells + 1, cells + 1], np.int16)
+  for y, x, sign in ((1, 0, 1), (3, 2, 1), (1, 2, -1), (3, 0, -1)):
+    np.add.at(steps, (image, edges[:, y], edges[:, x]), sign)
+  covered = steps.cumsum(1).cumsum(2)[:, :-1, :-1] > 0
+  sums = np.zeros([count, cells + 1, cells + 1], np.float32)
+  covered.cumsum(1, dtype=np.float32).cumsum(2, out=sums[:, 1:, 1:])
+  flat = sums.reshape(-1)
+  start = np.arange(count)[:, None] * (cells + 1) ** 2
+
+  def split(places, axis):
+    """Cell and position inside it of [N, V] places along an axis."""
+    places = places * scale[:, axis, None].astype(np.float32)
+    cell = np.minimum(places.astype(np.int64), cells - 1)
+    return cell, places - cell
+
+  rows = [split(y, 1) for y in (y0, y0 + height)]
+  columns = [split(x, 0) for x in (x0, x0 + width)]
+  inside = np.zeros(y0.shape, np.float32)
+  for (y, a), row_sign in zip(rows, (-1, 1), strict=True):
+    base = start + y * (cells + 1)
+    for (x, b), sign in zip(columns, (-row_sign, row_sign), strict=True):
+      at = base + x
+      top = flat[at] * (1 - b) + flat[at + 1] * b
+      bottom = flat[at + cells + 1] * (1 - b) + flat[at + cells + 2] * b
+      inside += sign * (top * (1 - a) + bottom * a)
+  area = height * width * np.prod(scale, axis=1)[:, None].astype(np.float32)
+  return (1 - inside / area).clip(0, 1)
 
 
 def _joined(parts: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

@@ -59,7 +59,8 @@ def diagnose_dataset(
     max_skipped_fraction: largest share of unusable images, and of unusable
       boxes, 0..1.
     command: command line for the report.
-    say: takes the summary sentences and what was skipped, line by line.
+    say: takes the summary sentences, the recommended cropper with its gin
+      lines, and what was skipped, line by line.
 
   Returns:
     The statistics and the path of the page.
@@ -108,8 +109,11 @@ def diagnose_dataset(
   for reason, who in dataset.skipped.items():
     say(f"skipped {len(who)}: {reason} ({names.listed(who, _NAMED)})")
   diagnosis = diagnosis_lib.diagnose(
-    dataset, references, settings, command=command
+    dataset, references, settings, boxes=annotations, command=command
   )
   for sentence in summary.sentences(diagnosis):
     say(sentence)
+  say(summary.recommendation(diagnosis))
+  for line in diagnosis.remedy.gin:
+    say(f"  {line}")
   return Diagnosed(diagnosis, report.write(diagnosis, output_dir))

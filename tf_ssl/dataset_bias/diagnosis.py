@@ -8,7 +8,12 @@ import numpy as np
 
 from tf_ssl import errors
 from tf_ssl.augment import crop as crop_lib
-from tf_ssl.dataset_bias import crop_statistics, image_statistics, object_boxes
+from tf_ssl.dataset_bias import (
+  crop_statistics,
+  image_statistics,
+  object_boxes,
+)
+from tf_ssl.dataset_bias import remedy as remedy_lib
 from tf_ssl.ops import progress
 
 # From PIRL's and SimCLR's 0.08 and MoCo's 0.2 to crops of almost the image.
@@ -27,6 +32,8 @@ class Settings:
     shown: rule that decides whether a view shows an object.
     seed: seed of the random crops.
     reference_images: number of rendered pictures of each reference.
+    view_size: side of a view of the croppers, pixels; object-aware crops widen
+      smaller boxes to it.
   """
 
   crop: crop_lib.CropRange = crop_lib.CropRange()
@@ -35,6 +42,7 @@ class Settings:
   shown: crop_statistics.Shown = crop_statistics.Shown()
   seed: int = 0
   reference_images: int = 100
+  view_size: int = 224
 
   def __post_init__(self):
     """Checks the settings."""
@@ -43,6 +51,10 @@ class Settings:
       self.reference_images >= 2,
       f"reference_images={self.reference_images}: expected at least 2; raise "
       "reference_images",
+    )
+    errors.require(
+      self.view_size >= 2,
+      f"view_size={self.view_size}: expected at least 2 px; raise --view_size",
     )
 
   @property
@@ -79,12 +91,14 @@ class Diagnosis(NamedTuple):
     dataset: the diagnosed dataset.
     settings: settings of the diagnosis.
     described: {name: statistics}, the dataset first, then the references.
+    remedy: what each cropper does to the dataset, and which one to use.
     command: command line that the user typed; may be empty.
   """
 
   dataset: object_boxes.Dataset
   settings: Settings
   described: dict[str, Described]
+  remedy: remedy_lib.Remedy
   command: str
 
   @property
@@ -119,6 +133,7 @@ def diagnose(
   references: Mapping[str, object_boxes.ObjectBoxes],
   settings: Settings,
   *,
+  boxes: str | None = None,
   command: str = "",
 ) -> Diagnosis:
   """Computes all statistics, with a progress bar.
@@ -127,18 +142,34 @@ def diagnose(
     dataset: the dataset to diagnose.
     references: {name: objects} of the datasets to compare with.
     settings: settings of the diagnosis.
+    boxes: source of the dataset's boxes that a training run can read; None if
+      they are estimated.
     command: command line for the report.
   """
   everything = {dataset.name: dataset.objects, **references}
-  total = sum(int((o.counts > 0).sum()) for o in everything.values())
+  inhabited = [int((o.counts > 0).sum()) for o in everything.values()]
+  total = sum(inhabited) * len(settings.curve)
+  total += inhabited[0] * (len(remedy_lib.candidates(settings.view_size)) - 1)
   with progress.bar(
-    "Cropping", total=total * len(settings.curve), unit="image", unit_scale=True
+    "Cropping", total=total, unit="image", unit_scale=True
   ) as bar:
     described = {
       name: _describe(objects, settings, bar.update)
       for name, objects in everything.items()
     }
-  return Diagnosis(dataset, settings, described, command)
+    own = described[dataset.name]
+    remedy = remedy_lib.compare(
+      dataset.objects.take(own.inhabited),
+      settings.crop,
+      plain=own.curve[settings.crop.area[0]],
+      boxes=boxes,
+      view_size=settings.view_size,
+      pairs=settings.pairs,
+      seed=settings.seed,
+      shown=settings.shown,
+      progress=bar.update,
+    )
+  return Diagnosis(dataset, settings, described, remedy, command)
 
 
 def _two(name: str, text: str) -> tuple[float, float]:

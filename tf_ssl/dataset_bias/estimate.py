@@ -220,7 +220,7 @@ def estimate(
   skipped = skipped_lib.SkippedFiles(None, len(chosen), max_skipped_fraction)
   with workdir.writable(output_dir, "--output_dir"):
     store = RegionFiles(os.path.join(output_dir, REGIONS_FOLDER), key)
-    found = _find_all(images, chosen, estimator, store)
+    found = find_all(images, chosen, estimator.regions, store)
   for index, regions in zip(chosen.tolist(), found, strict=True):
     if regions.problem:
       skipped.add(images.name(index), regions.problem)
@@ -288,13 +288,36 @@ def _fingerprint(encoder: str | None) -> list[list]:
   return sorted(found)
 
 
-def _find_all(
+def proposals(
+  readers: Iterable[Callable[[], np.ndarray]],
+) -> Iterator[Regions]:
+  """Finds the objects of images, without describing them.
+
+  Args:
+    readers: functions that return an image, [H, W, 3] uint8; threads call them.
+
+  Yields:
+    Regions of each image; `problem` is set if its reader failed.
+  """
+  for image, boxes, problem in feature_extractor.map_ahead(_find, readers):
+    size = np.zeros(2, int) if problem else np.array(image.shape[:2])
+    yield Regions(size, boxes, np.zeros([len(boxes), 0]), problem)
+
+
+def find_all(
   images: records_lib.ImageRecords,
   chosen: np.ndarray,
-  estimator: Estimator,
+  regions_of: Callable[[Iterable[Callable[[], np.ndarray]]], Iterator[Regions]],
   store: RegionFiles,
 ) -> list[Regions]:
-  """Regions of all chosen images, from files where these exist."""
+  """Finds the regions of images, with a progress bar.
+
+  Args:
+    images: images; a record's box is ignored, its whole image is used.
+    chosen: [n] int, indices of the images to search.
+    regions_of: `proposals` or `Estimator.regions`.
+    store: files that keep what was found, so that a call can be repeated.
+  """
   found: list[Regions] = []
   with progress.bar("Finding objects", total=len(chosen), unit="image") as bar:
     for number, start in enumerate(range(0, len(chosen), _IMAGES_PER_FILE)):
@@ -303,7 +326,7 @@ def _find_all(
       if known is None:
         readers = (functools.partial(_read, images, i) for i in some)
         known = []
-        for regions in estimator.regions(readers):
+        for regions in regions_of(readers):
           known.append(regions)
           bar.update()
         store.write(number, known)

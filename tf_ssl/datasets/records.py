@@ -60,6 +60,48 @@ class Examples(NamedTuple):
   seconds: float | None = None
 
 
+class Objects(NamedTuple):
+  """Boxes of objects in N examples, O in all, for croppers.
+
+  Attributes:
+    offsets: [N + 1] int64; the objects of example i are the rows offsets[i] up
+      to offsets[i + 1].
+    boxes: [O, P, 4] float32, ymin, xmin, ymax, xmax, fractions of the image:
+      the object in each slot of its example; P = 1 for single images.
+    of_regions: whether they are fractions of the region to use instead.
+  """
+
+  offsets: np.ndarray
+  boxes: np.ndarray
+  of_regions: bool = False
+
+  @property
+  def num_without(self) -> int:
+    """Number of examples without a box."""
+    return int((np.diff(self.offsets) == 0).sum())
+
+  def take(self, examples: np.ndarray) -> "Objects":
+    """Selects examples, [n] int, in that order."""
+    counts = np.diff(self.offsets)[examples]
+    offsets = np.append(0, np.cumsum(counts))
+    rows = np.arange(offsets[-1])
+    rows += np.repeat(self.offsets[:-1][examples] - offsets[:-1], counts)
+    return self._replace(offsets=offsets, boxes=self.boxes[rows])
+
+
+class Masks(NamedTuple):
+  """Masks of the objects in N images.
+
+  Attributes:
+    files: [N] bytes, absolute path of the mask of each image, which has its
+      size; for an image without one, any path relative to the images' root.
+    known: [N] bool, whether an image has a mask.
+  """
+
+  files: np.ndarray
+  known: np.ndarray
+
+
 class ImageRecords(NamedTuple):
   """N encoded images, in a fixed order.
 
@@ -76,6 +118,8 @@ class ImageRecords(NamedTuple):
       have no names.
     shards: location of each image inside `files`; None for one image per file.
     examples: training examples; None if each image is an example.
+    objects: boxes of objects in the examples; None if unknown.
+    masks: masks of objects in the images; None if unknown.
   """
 
   root: str
@@ -86,6 +130,8 @@ class ImageRecords(NamedTuple):
   class_names: tuple[str, ...] = ()
   shards: Shards | None = None
   examples: Examples | None = None
+  objects: Objects | None = None
+  masks: Masks | None = None
 
   @property
   def num_examples(self) -> int:
@@ -145,8 +191,32 @@ def take(records: ImageRecords, images: np.ndarray) -> ImageRecords:
     labels=None if records.labels is None else records.labels[images],
     boxes=None if records.boxes is None else records.boxes[images],
     examples=None,
+    objects=None
+    if records.objects is None or records.examples is not None
+    else records.objects.take(images),
+    masks=None
+    if records.masks is None
+    else Masks(*(column[images] for column in records.masks)),
     **located,
   )
+
+
+def masks_as_images(records: ImageRecords) -> ImageRecords:
+  """The masks as images with the boxes, objects and examples of their images.
+
+  Images without a mask stand for themselves.
+
+  Args:
+    records: images with `masks`, one file each.
+  """
+  prefix = os.fsencode(os.path.join(records.root, "")).lstrip(b"/")
+  files = [
+    file.lstrip(b"/") if known else prefix + file
+    for file, known in zip(
+      records.masks.files.tolist(), records.masks.known.tolist(), strict=True
+    )
+  ]
+  return records._replace(root="/", files=np.array(files), masks=None)
 
 
 def keep_labels(

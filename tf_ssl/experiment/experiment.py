@@ -8,6 +8,7 @@ from typing import Any
 
 from tf_ssl import errors
 from tf_ssl.experiment import steps as steps_lib
+from tf_ssl.experiment.results import gaps as gaps_lib
 from tf_ssl.experiment.results import orderings as orderings_lib
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
@@ -45,6 +46,7 @@ class Experiment:
     data: folder of real data, for `data:`; None to skip the steps that need it.
     tables: tables of the results.
     orderings: expected orderings, see `orderings.parse`.
+    gaps: remedies whose share of a gap is measured, see `gaps.parse`.
     findings: paragraphs about the results.
   """
 
@@ -55,6 +57,7 @@ class Experiment:
   data: str | None = None
   tables: Sequence[Table] = ()
   orderings: Sequence[Sequence[str]] = ()
+  gaps: Sequence[Sequence[str]] = ()
   findings: Sequence[str] = ()
 
   def __post_init__(self):
@@ -73,6 +76,10 @@ class Experiment:
       for model in (ordering.left, ordering.right):
         self._check_model("orderings", model)
       self._check_measure("orderings", ordering.measure)
+    for gap in self.remedies:
+      for model in (gap.remedy, gap.plain, gap.reference):
+        self._check_model("gaps", model)
+      self._check_measure("gaps", gap.measure)
 
   @property
   def models(self) -> tuple[str, ...]:
@@ -83,6 +90,11 @@ class Experiment:
   def expected(self) -> tuple[orderings_lib.Ordering, ...]:
     """The parsed orderings."""
     return tuple(orderings_lib.parse(given) for given in self.orderings)
+
+  @property
+  def remedies(self) -> tuple[gaps_lib.Gap, ...]:
+    """The parsed gaps."""
+    return tuple(gaps_lib.parse(given) for given in self.gaps)
 
   def step(self, name: str, place: str) -> steps_lib.Step:
     """The step of this name.

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +24,7 @@ from tf_ssl.datasets import records as records_lib
 from tf_ssl.features import growing_array
 from tf_ssl.input_pipeline import numbered_images
 from tf_ssl.input_pipeline import skipped as skipped_lib
-from tf_ssl.models import feature_extractor, image_model, load
+from tf_ssl.models import feature_extractor, image_model, inference, load
 from tf_ssl.ops import progress, workdir
 
 _SKIPPED_FILE = "features-skipped.tsv"
@@ -36,19 +36,41 @@ _ARGUMENT = "the output folder"
 _SAVE_SECONDS = 1.0  # The most work that a kill loses.
 
 
+class Versions(NamedTuple):
+  """Several images that are made of each image, which is decoded once.
+
+  Attributes:
+    count: number of versions of an image, V.
+    side: side in px of the square that the middle of an image is resized to,
+      from which they are made.
+    make: function from [side, side, 3] uint8 and the number of the image to its
+      versions, [V, h, w, 3] uint8; called by several threads.
+    key: text that identifies what `make` does.
+  """
+
+  count: int
+  side: int
+  make: Callable[[np.ndarray, int], np.ndarray]
+  key: str
+
+
 class Features(NamedTuple):
-  """Features of M of N images.
+  """Features of M of N images, or of M of N * V versions.
 
   Attributes:
     by_model: features [M, D] float32 of each model by name, memory-mapped.
-    index: [M] int64, ascending, positions of the rows' images in the records.
+    index: [M] int64, ascending, positions of the rows' images in the records;
+      of version v of image i, i * V + v.
     skipped: reasons by name of the images that could not be read; they have no
       row.
+    images_per_second: speed of the extraction, reading included; None if all
+      features were there.
   """
 
   by_model: dict[str, np.ndarray]
   index: np.ndarray
   skipped: dict[str, str]
+  images_per_second: float | None = None
 
 
 def extract(
@@ -62,6 +84,7 @@ def extract(
   batch_size: int = 64,
   max_skipped_fraction: float = 0.05,
   replace_others: bool = True,
+  versions: Versions | None = None,
 ) -> Features:
   """Runs all models over all images, once.
 
@@ -81,6 +104,8 @@ def extract(
       fails.
     replace_others: whether features in the folder that were made from
       something else are replaced, with a warning, instead of an error.
+    versions: makes several images of each, which form a batch; `framing` and
+      `batch_size` do not apply then. None for the images as they are.
 
   Returns:
     The features, from the files `folder`/*.npy, which NumPy reads.
@@ -96,6 +121,12 @@ def extract(
     records.num_images, "the dataset has no images; expected at least one"
   )
   key = key_of(models, records, image_size, framing)
+  if inference.precision():
+    key["precision"] = inference.precision()
+  if versions is not None:
+    key |= {"versions": versions.key, "framing": "square"}
+  count = 1 if versions is None else versions.count
+  rate = None
   try:
     os.makedirs(folder, exist_ok=True)
     with workdir.locked(folder, _ARGUMENT, name=_LOCK_FILE):
@@ -109,17 +140,19 @@ def extract(
       if not state["finished"]:
         dataset = numbered_images.numbered_images(
           records,
-          image_size=image_size,
-          batch_size=batch_size,
-          start=state["done"],
-          framing=framing,
+          image_size=image_size if versions is None else versions.side,
+          batch_size=batch_size if versions is None else 1,
+          start=state["done"] // count,
+          framing=key["framing"],
           skipped=skipped,
         )
-        _run(models, records, dataset, folder, state, skipped, label)
+        batches = _computed(models, records, dataset, skipped, versions)
+        total = records.num_images * count
+        rate = _run(models, batches, total, folder, state, label)
       index, *found = (np.load(path, mmap_mode="r") for path in paths)
-      _name_the_missing(records, index, skipped)
+      _name_the_missing(records, index // count, skipped)
       return Features(
-        dict(zip(names, found, strict=True)), index, skipped.reasons
+        dict(zip(names, found, strict=True)), index, skipped.reasons, rate
       )
   except OSError as error:
     raise workdir.unwritable(folder, _ARGUMENT, error) from error
@@ -151,7 +184,7 @@ def key_of(
       {
         k: v
         for k, v in model.description._asdict().items()
-        if k not in ("path", "preprocessing_check")
+        if k not in ("path", "preprocessing_check", "layer_of")
       }
       for model in models
     ],
@@ -190,7 +223,10 @@ def _resume(
   if isinstance(state, dict) and {"key", "done", "rows", "finished"} <= {
     *state
   }:
-    changed = [name for name in key if state["key"].get(name) != key[name]]
+    before = state["key"]
+    changed = [
+      name for name in {**before, **key} if before.get(name) != key.get(name)
+    ]
     if not all(map(os.path.exists, paths)):
       changed.append("files")
     if not changed:
@@ -215,11 +251,24 @@ def _resume(
   return {"key": key, "done": 0, "rows": 0, "finished": False}
 
 
-def _run(models, records, dataset, folder, state, skipped, label) -> None:
-  """Appends the missing rows, and marks the folder as finished."""
+def _run(models, batches, total, folder, state, label) -> float:
+  """Appends the missing rows, and marks the folder as finished.
+
+  Args:
+    models: models of the features.
+    batches: iterator of `_computed`.
+    total: number of images, or of versions.
+    folder: path of the folder.
+    state: content of the state file, changed in place.
+    label: name of the images, or "".
+
+  Returns:
+    Images per second.
+  """
   state_path = os.path.join(folder, _STATE_FILE)
   arrays = _open(models, folder, state["rows"])
-  saved = time.monotonic()
+  started = saved = time.monotonic()
+  first = state["done"]
 
   def save(**changes) -> None:
     for array in arrays:
@@ -231,7 +280,7 @@ def _run(models, records, dataset, folder, state, skipped, label) -> None:
     contextlib.ExitStack() as stack,
     progress.bar(
       f"Features, {label}" if label else "Features",
-      total=records.num_images,
+      total=total,
       done=state["done"],
       unit="image",
     ) as bar,
@@ -240,7 +289,7 @@ def _run(models, records, dataset, folder, state, skipped, label) -> None:
       stack.callback(array.close)
     done = state["done"]
     try:
-      for index, found in _computed(models, records, dataset, skipped):
+      for index, found in batches:
         for array, rows in zip(arrays, [index, *found], strict=True):
           array.append(rows)
         bar.update(int(index[-1]) + 1 - done)
@@ -253,14 +302,15 @@ def _run(models, records, dataset, folder, state, skipped, label) -> None:
         save(done=done)
     errors.require(
       arrays[0].rows,
-      f"none of the {records.num_images} images could be read; the reasons "
-      f"are in {os.path.join(folder, _SKIPPED_FILE)}",
+      f"none of the {total} images could be read; the reasons are in "
+      f"{os.path.join(folder, _SKIPPED_FILE)}",
     )
-    bar.update(records.num_images - done)
+    bar.update(total - done)
     for array in arrays:
       array.finish()
-    state.update(done=records.num_images, finished=True)
+    state.update(done=total, finished=True)
     workdir.write_json(state_path, state)
+  return (total - first) / max(time.monotonic() - started, 1e-9)
 
 
 def _name_the_missing(
@@ -268,7 +318,13 @@ def _name_the_missing(
   index: np.ndarray,
   skipped: skipped_lib.SkippedFiles,
 ) -> None:
-  """Finds the reasons of images without a row that a crash has lost."""
+  """Finds the reasons of images without a row that a crash has lost.
+
+  Args:
+    records: records of the images.
+    index: numbers of the images with a row.
+    skipped: reasons that are known, to which others are added.
+  """
   missing = np.ones(records.num_images, bool)
   missing[index] = False
   known = skipped.reasons
@@ -280,17 +336,25 @@ def _name_the_missing(
 
 
 def _computed(
-  models, records, dataset, skipped
+  models, records, dataset, skipped, versions: Versions | None
 ) -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
-  """Batches of indices [B] and of each model's features [B, D], in order."""
+  """Batches of indices [B] and of each model's features [B, D], in order.
+
+  With versions, a batch has all of one image.
+  """
 
   def compute(batch: numbered_images.NumberedImages):
-    index = batch.index.numpy()
+    index, images = batch.index.numpy(), batch.image
+    if versions is not None:
+      images = versions.make(images[0].numpy(), int(index[0]))
     try:
-      return index, [model.features(batch.image) for model in models]
+      found = [model.features(images) for model in models]
     except errors.UsageError as error:
       first, last = records.name(index[0]), records.name(index[-1])
       raise errors.UsageError(f"{error} (images {first} to {last})") from error
+    if versions is not None:
+      index = index[0] * versions.count + np.arange(versions.count)
+    return index, found
 
   try:
     yield from feature_extractor.map_ahead(compute, dataset)

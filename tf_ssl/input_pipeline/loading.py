@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tf_ssl.augment import croppers
 from tf_ssl.datasets import records as records_lib
 
 MAX_ATTEMPTS = 8
@@ -67,6 +68,17 @@ class Source:
         tf.constant(column) for column in (shards.file, shards.offset, rows)
       ]
     self._boxes = None if boxes is None else tf.constant(boxes)
+    self._objects = None
+    if records.objects is not None:
+      offsets, objects, self._of_regions = records.objects
+      if not len(objects):  # So that an undefined box can be read.
+        objects = np.zeros([1, self.num_places, 4], np.float32)
+      self._objects = tf.constant(offsets), tf.constant(objects)
+
+  @property
+  def has_objects(self) -> bool:
+    """Whether boxes of objects are known."""
+    return self._objects is not None
 
   def locate(self, indices: tf.Tensor) -> Location:
     """Returns the locations of the n * P images of examples [n] int64."""
@@ -82,6 +94,41 @@ class Source:
     else:
       boxes = tf.reshape(tf.gather(self._boxes, examples), [-1, 4])
     return Location(indices, paths, offsets, rows, boxes)
+
+  def draw_objects(
+    self, indices: tf.Tensor, draws: tf.Tensor
+  ) -> tuple[tf.Tensor, tf.Tensor]:
+    """Draws an object of each of n examples.
+
+    Args:
+      indices: [n] int64, examples.
+      draws: [n, croppers.NUM_DRAWS] random numbers.
+
+    Returns:
+      Boxes [n, P, 4] float32, ymin, xmin, ymax, xmax, as fractions; and [n]
+      bool, whether the example has an object. If not, the box is undefined.
+    """
+    offsets, boxes = self._objects
+    first = tf.gather(offsets, indices)
+    counts = tf.gather(offsets, indices + 1) - first
+    rows = first + croppers.drawn_row(draws, counts)
+    last = tf.shape(boxes, tf.int64)[0] - 1
+    return tf.gather(boxes, tf.minimum(rows, last)), counts > 0
+
+  def in_pixels(
+    self, boxes: tf.Tensor, regions: tf.Tensor, sides: tf.Tensor
+  ) -> tf.Tensor:
+    """Turns boxes of `draw_objects` into pixels of their images.
+
+    Args:
+      boxes: [n, 4] float32, fractions.
+      regions: [n, 4] int32, ymin, xmin, height, width of the usable regions.
+      sides: [n, 2] int32, heights and widths of the images, pixels.
+    """
+    if not self._of_regions:
+      return boxes * tf.tile(tf.cast(sides, tf.float32), [1, 2])
+    start, sides = tf.split(tf.cast(regions, tf.float32), 2, axis=1)
+    return tf.tile(start, [1, 2]) + boxes * tf.tile(sides, [1, 2])
 
   def read(self, location: Location) -> tf.Tensor:
     """Returns the encoded bytes of one image, [] string; fails in the graph."""

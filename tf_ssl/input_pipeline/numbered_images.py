@@ -13,7 +13,7 @@ from tf_ssl.ops import pixels
 
 # The usual protocol resizes the short side to 256 and crops the center 224.
 _MARGIN = 256 / 224
-FRAMINGS = ("middle", "whole", "fitted")
+FRAMINGS = ("middle", "whole", "fitted", "square")
 
 
 class NumberedImages(NamedTuple):
@@ -49,7 +49,8 @@ def numbered_images(
       the center cropped; a square image no larger than `image_size` is resized
       to it. "whole": the full image is resized to a square, whatever its aspect
       ratio (METHODS 1). "fitted": the aspect ratio is kept, and the rest of the
-      square, below or to the right, has ImageNet's mean color.
+      square, below or to the right, has ImageNet's mean color. "square": the
+      largest square in the middle of the image is resized.
     skipped: record of unusable images, which are left out; by default they are
       only logged.
 
@@ -100,6 +101,8 @@ def numbered_images(
     image = image[y : y + h, x : x + w]
     if framing == "middle":
       image = _middle(image, image_size)
+    elif framing == "square":
+      image = _square(image, image_size)
     elif framing == "fitted":
       image = resize.fit(image, image_size, color=pixels.IMAGENET_MEAN)
     else:
@@ -132,6 +135,14 @@ def numbered_images(
   )
   dataset = dataset.map(usable).unbatch().batch(batch_size)
   return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def _square(image: tf.Tensor, size: int) -> tf.Tensor:
+  """[H, W, 3] uint8 -> [size, size, 3] uint8."""
+  sides = tf.shape(image)[:2]
+  short = tf.reduce_min(sides)
+  y, x = tf.unstack((sides - short) // 2)
+  return resize.resize(image[y : y + short, x : x + short], [size, size])
 
 
 def _middle(image: tf.Tensor, size: int) -> tf.Tensor:

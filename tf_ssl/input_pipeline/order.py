@@ -165,6 +165,16 @@ def crop_seed(seed: int, first: tf.Tensor) -> tf.Tensor:
   return tf.stack([tf.constant(key(seed, "crop"), tf.int64), first])
 
 
+def box_seed(seed: int, first: tf.Tensor) -> tf.Tensor:
+  """Returns the seed of the boxes of the chunk at `first`, [2] int64."""
+  return tf.stack([tf.constant(key(seed, "box"), tf.int64), first])
+
+
+def background_seed(seed: int, first: tf.Tensor) -> tf.Tensor:
+  """Returns the seed of the backgrounds of the chunk at `first`, [2] int64."""
+  return tf.stack([tf.constant(key(seed, "background"), tf.int64), first])
+
+
 def view_seed(seed: int, step: tf.Tensor, view: int) -> tf.Tensor:
   """Returns the seed of `Recipe.finish` for one view of a batch.
 

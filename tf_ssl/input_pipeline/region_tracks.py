@@ -13,6 +13,40 @@ from tf_ssl.video.mining import track_records
 _TOLERANCE = 0.25  # Fraction of the distance between the frames of a pair.
 
 
+def tracked_objects(
+  *,
+  source: str,
+  seconds: float = 0.5,
+  same_video_in_batch: bool = False,
+  min_side: int = 8,
+) -> records_lib.ImageRecords:
+  """Returns pairs of frames with the object that was tracked, for croppers.
+
+  Args:
+    source: path of a TFRecord file or a folder of such, see `track_records`.
+    seconds: distance of the two frames, seconds, to within a quarter of it.
+    same_video_in_batch: whether a batch may have several pairs of one video.
+    min_side: minimum width and height of an object, pixels of the stored frame.
+
+  Returns:
+    Records with an example for each track at each frame: two frames, whose one
+    object is the track's region in each.
+
+  Raises:
+    UsageError: as `region_tracks` does.
+  """
+  records, sizes = _found(source, seconds, same_video_in_batch, min_side)
+  examples = records.examples
+  boxes = examples.boxes[:, 2:] / np.tile(sizes[:, None], 2)  # [N, 2, 4]
+  return records._replace(
+    examples=examples._replace(images=examples.images[:, :2], boxes=None),
+    objects=records_lib.Objects(
+      offsets=np.arange(len(boxes) + 1),
+      boxes=boxes[..., [1, 0, 3, 2]].astype(np.float32),
+    ),
+  )
+
+
 def region_tracks(
   *,
   source: str,
@@ -39,6 +73,21 @@ def region_tracks(
   Raises:
     UsageError: there is no such file, a file is damaged, or there is no pair.
   """
+  records, _ = _found(source, seconds, same_video_in_batch, min_side)
+  if frames:
+    return records
+  examples = records.examples
+  return records._replace(
+    examples=examples._replace(
+      images=examples.images[:, 2:], boxes=examples.boxes[:, 2:]
+    )
+  )
+
+
+def _found(
+  source: str, seconds: float, same_video_in_batch: bool, min_side: int
+) -> tuple[records_lib.ImageRecords, np.ndarray]:
+  """Records with four images in an example; and width and height, [N, 2]."""
   files = tfrecords.find(os.path.expanduser(source))
   if not files:
     raise errors.UsageError(
@@ -47,6 +96,7 @@ def region_tracks(
     )
   clips = tfrecords.locate(files, image_feature=track_records.IMAGE)
   count, owner, rows, places, boxes, groups, tracks = 0, [], [], [], [], [], []
+  sizes = []
   videos: dict[str, int] = {}
   tracks_per_video: list[int] = []
   for number in range(clips.num_images):
@@ -56,6 +106,7 @@ def region_tracks(
     rows += range(len(clip.frames))
     places.append(count + pairs[:, [0, 1, 0, 1]])
     boxes.append(regions)
+    sizes += [[clip.width, clip.height]] * len(pairs)
     group = videos.setdefault(clip.video, len(videos))
     groups.append(np.full(len(pairs), group, np.int32))
     tracks.append(np.stack([np.full_like(ids, group), ids], 1))
@@ -78,16 +129,15 @@ def region_tracks(
       row=np.array(rows, np.int64),
     ),
   )
-  used = slice(None) if frames else slice(2, None)
   examples = records_lib.Examples(
-    places[:, used],
-    np.concatenate(boxes)[:, used],
+    places,
+    np.concatenate(boxes),
     None if same_video_in_batch else np.concatenate(groups),
     np.unique(np.concatenate(tracks), axis=0, return_inverse=True)[1],
     np.array(tracks_per_video, np.int64),
     seconds,
   )
-  return images._replace(examples=examples)
+  return images._replace(examples=examples), np.array(sizes)
 
 
 def regions(records: records_lib.ImageRecords) -> records_lib.ImageRecords:

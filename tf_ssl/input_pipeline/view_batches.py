@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_ssl import batches, errors
-from tf_ssl.augment import crop, recipes
+from tf_ssl.augment import background_change, crop, croppers, recipes
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.input_pipeline import data_service, loading, order, views
 from tf_ssl.input_pipeline import skipped as skipped_lib
@@ -57,6 +57,8 @@ def view_batches(
   start_step: int = 0,
   earlier: Sequence[order.Span] = (),
   view_type: type = batches.ImagePair,
+  cropper: croppers.Cropper | None = None,
+  change: background_change.BackgroundChange | None = None,
   finish_views: bool = True,
   share: Share = WHOLE,
   skipped: skipped_lib.SkippedFiles | None = None,
@@ -81,6 +83,10 @@ def view_batches(
       continue after them.
     view_type: type of `batches` to make: with a view for each field of pixels,
       the record's number in `index`, its class in `label`.
+    cropper: chooses the windows of an example by its objects; None for windows
+      anywhere in the image, as without `records.objects`.
+    change: change of the views' background; None for none, as without
+      `records.masks`.
     finish_views: whether the photometric part of the recipe runs here. If not,
       views are the uint8 crops, for `views.Finisher` in the train step.
     share: part of every batch to make.
@@ -145,7 +151,14 @@ def view_batches(
 
   shown = [views.view_of(r, image_size) for r in view_recipes]
   num_windows = sum(view.num_windows for view in shown)
-  cut = views.view_loader(source, shown, portable=service is not None)
+  if not source.has_objects:
+    cropper = None
+  options_of_loader = {"cropper": cropper, "portable": service is not None}
+  changes = change is not None and records.masks is not None
+  if changes:
+    cut = views.background_loader(records, shown, change, **options_of_loader)
+  else:
+    cut = views.view_loader(source, shown, **options_of_loader)
 
   def load(
     first: tf.Tensor, places: tf.Tensor, indices: tf.Tensor
@@ -155,7 +168,28 @@ def view_batches(
     draws = crop.draw(
       block_size, num_windows, order.crop_seed(seed, block + shift)
     )
-    return cut(indices, tf.gather(draws, first - block + places))
+    rows = first - block + places
+    more = [None]
+    if cropper is not None:
+      more = [
+        tf.random.stateless_uniform(
+          [block_size, croppers.NUM_DRAWS],
+          order.box_seed(seed, block + shift),
+          alg="philox",
+        )
+      ]
+    if changes:
+      place = order.background_seed(seed, block + shift)
+      more += [
+        tf.random.stateless_uniform(
+          [block_size, 1 + num_windows], place, alg="philox"
+        ),
+        crop.draw(
+          block_size, num_windows, place + tf.constant([1 << 32, 0], tf.int64)
+        ),
+      ]
+    of_rows = (x if x is None else tf.gather(x, rows) for x in more)
+    return cut(indices, tf.gather(draws, rows), *of_rows)
 
   def finish(example: tf.Tensor, loaded: views.Loaded) -> views.Loaded:
     first = globally(example)

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from tf_ssl import batches, errors
+from tf_ssl.augment import background_change, croppers, recipes, resize
 from tf_ssl.augment import crop as crop_lib
-from tf_ssl.augment import recipes, resize
+from tf_ssl.datasets import records as records_lib
 from tf_ssl.input_pipeline import decoding, loading, order
 
 
@@ -56,20 +57,30 @@ class Loaded(NamedTuple):
 
 
 def view_loader(
-  source: loading.Source, views: Sequence[View], *, portable: bool = False
-) -> Callable[[tf.Tensor, tf.Tensor], tf.data.Dataset]:
+  source: loading.Source,
+  views: Sequence[View],
+  *,
+  cropper: croppers.Cropper | None = None,
+  prepare: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
+  portable: bool = False,
+) -> Callable[..., tf.data.Dataset]:
   """Returns a function that crops the views of examples.
 
   Args:
     source: source of the images.
     views: views. If an example has one image for each view, view v is cropped
       from image v, otherwise all views are cropped from its one image.
+    cropper: chooses the windows by the source's objects; None for windows
+      anywhere in the image.
+    prepare: function of a decoded window, [h, w, 3] uint8, before it is
+      resized.
     portable: whether the function must run in other processes.
 
   Returns:
     A function from examples ([n] int64) and draws ([n, W, ...] for the W
-    windows of all views, from `crop.draw`) to a dataset of n `Loaded`. If an
-    image cannot be used, the dataset fails and has fewer elements.
+    windows of all views, from `crop.draw`), with a cropper also box draws ([n,
+    croppers.NUM_DRAWS]), to a dataset of n `Loaded`. If an image cannot be
+    used, the dataset fails and has fewer elements.
   """
   places = source.num_places
   # The view of each window, and the windows of each image: all, or one view's.
@@ -78,13 +89,36 @@ def view_loader(
     [w for w, v in enumerate(view_numbers) if v % places == p]
     for p in range(places)
   ]
-  ranges = [views[v].crop for v in view_numbers]
   sizes = [views[v].size for v in view_numbers]
+  of_place = [
+    croppers.Views(
+      [views[view_numbers[w]].crop for w in numbers],
+      [sizes[w] for w in numbers],
+      numbers,
+    )
+    for numbers in shown
+  ]
+
+  def draw_windows(regions, sides, draws, objects, place) -> tf.Tensor:
+    """Windows [n, V, 4] of the V views that one image of an example shows."""
+    views_here = of_place[place]
+    draws = tf.gather(draws, views_here.numbers, axis=1)
+    if cropper is None:
+      return crop_lib.random_windows(regions, draws, crops=views_here.crops)
+    boxes, found, box_draws = objects
+    boxes = source.in_pixels(boxes[:, place], regions, sides)
+    boxes, found = croppers.within(regions, boxes, found)
+    return cropper.windows(
+      regions, croppers.Objects(boxes, found, box_draws), draws, views_here
+    )
 
   # tf.functions, which are not traced again when used again.
   @tf.function(autograph=False)
   def draw(
-    locations: loading.Location, draws: tf.Tensor, indices: tf.Tensor
+    locations: loading.Location,
+    draws: tf.Tensor,
+    indices: tf.Tensor,
+    objects: tuple[tf.Tensor, ...],
   ) -> tuple[tf.Tensor, ...]:
     # One function for a chunk: TensorFlow fails in deterministic runs where it
     # rewrites a mapped dataset that is batched before an Assert.
@@ -98,12 +132,11 @@ def view_loader(
     headers = decoding.headers(encoded, stored)
     regions = loading.regions(locations.box, headers.sides)
     regions = tf.reshape(regions, [-1, places, 4])
+    sides = tf.reshape(headers.sides, [-1, places, 2])
     outer, windows = [], [None] * len(view_numbers)
     for place, numbers in enumerate(shown):
-      drawn = crop_lib.random_windows(
-        regions[:, place],
-        tf.gather(draws, numbers, axis=1),
-        crops=[ranges[w] for w in numbers],
+      drawn = draw_windows(
+        regions[:, place], sides[:, place], draws, objects, place
       )
       outer.append(crop_lib.enclosing_window(drawn))
       start = tf.pad(outer[-1][:, None, :2], [[0, 0], [0, 0], [0, 2]])
@@ -136,7 +169,7 @@ def view_loader(
         )
       before = [image]
       found = resize.resize_windows(
-        image,
+        prepare(image),
         tf.ensure_shape(tf.gather(windows, numbers), [len(numbers), 4]),
         [sizes[w] for w in numbers],
         portable=portable,
@@ -145,9 +178,96 @@ def view_loader(
         crops[w] = crop
     return Loaded(_by_view(crops, views), index)
 
-  def load(indices: tf.Tensor, draws: tf.Tensor) -> tf.data.Dataset:
-    chunk = (source.locate(indices), draws, indices)
+  def load(
+    indices: tf.Tensor, draws: tf.Tensor, box_draws: tf.Tensor | None = None
+  ) -> tf.data.Dataset:
+    objects = ()
+    if cropper is not None:
+      objects = (*source.draw_objects(indices, box_draws), box_draws)
+    chunk = (source.locate(indices), draws, indices, objects)
     return tf.data.Dataset.from_tensors(chunk).map(draw).unbatch().map(cut)
+
+  return load
+
+
+def background_loader(
+  records: records_lib.ImageRecords,
+  views: Sequence[View],
+  change: background_change.BackgroundChange,
+  *,
+  cropper: croppers.Cropper | None = None,
+  portable: bool = False,
+) -> Callable[..., tf.data.Dataset]:
+  """Returns a function that crops views and changes their backgrounds.
+
+  The windows of a mask are those of its image; the other image is any but this
+  one, with windows anywhere in it.
+
+  Args:
+    records: images with masks, each an example of its own.
+    views: views.
+    change: change of the background.
+    cropper: chooses the windows by the objects; None for windows anywhere.
+    portable: whether the function must run in other processes.
+
+  Returns:
+    A function as that of `view_loader`, which gets background draws in
+    addition: [n, 1 + W] numbers in 0..1 of the other image and of each window,
+    and [n, W, ...] draws of the other image's windows.
+  """
+  load_image, load_other = (
+    view_loader(
+      loading.Source(records), views, cropper=chosen, portable=portable
+    )
+    for chosen in (cropper, None)
+  )
+  load_mask = view_loader(
+    loading.Source(records_lib.masks_as_images(records)),
+    views,
+    cropper=cropper,
+    prepare=background_change.binary,
+    portable=portable,
+  )
+  known = tf.constant(records.masks.known)
+  count = records.num_images
+
+  @tf.function(autograph=False)
+  def mix(
+    image: Loaded, mask: Loaded, other: Loaded, draws: tf.Tensor
+  ) -> Loaded:
+    crops, first = [], 0
+    for v, view in enumerate(views):
+      last = first + view.num_windows
+      drawn = draws[first] if view.number is None else draws[first:last]
+      crops.append(
+        change.apply(
+          image.crops[v],
+          mask.crops[v],
+          other.crops[v],
+          drawn,
+          tf.gather(known, image.index),
+        )
+      )
+      first = last
+    return image._replace(crops=tuple(crops))
+
+  def load(
+    indices: tf.Tensor,
+    draws: tf.Tensor,
+    box_draws: tf.Tensor | None,
+    change_draws: tf.Tensor,
+    other_draws: tf.Tensor,
+  ) -> tf.data.Dataset:
+    step = tf.cast(change_draws[:, 0] * (count - 1.0), tf.int64)
+    others = (indices + 1 + tf.minimum(step, max(count - 2, 0))) % count
+    return tf.data.Dataset.zip(
+      (
+        load_image(indices, draws, box_draws),
+        load_mask(indices, draws, box_draws),
+        load_other(others, other_draws),
+        tf.data.Dataset.from_tensor_slices(change_draws[:, 1:]),
+      )
+    ).map(mix)
 
   return load
 

@@ -35,6 +35,7 @@ def chance_score(
   permutations: int = 5,
   seed: int = 0,
   subset_units: int | None = None,
+  min_images: int = image_sets.MIN_IMAGES,
 ) -> ChanceScore:
   """Score of the same features when images are assigned to sets at random.
 
@@ -55,6 +56,7 @@ def chance_score(
       the features.
     seed: seed of the permutations.
     subset_units: number of units of the matched scores; None for all.
+    min_images: smallest number of images of a set that counts.
 
   Raises:
     UsageError: an argument is out of range, see
@@ -65,7 +67,7 @@ def chance_score(
     f"permutations is {permutations}; the chance level needs at least 1",
   )
   top_k = score.checked_top_k(features, top_k)
-  groups = image_sets.group(sets, classes, len(features))
+  groups = image_sets.group(sets, classes, len(features), min_images=min_images)
   rule = firing.rule(
     variant,
     firing_fraction,

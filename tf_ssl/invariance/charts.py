@@ -1,6 +1,7 @@
 """Charts of a measurement: bars, radar and curves."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from matplotlib import figure as figure_lib
@@ -49,6 +50,15 @@ def curves(results: measurement.Results) -> figure_lib.Figure | None:
   ]
   if not shown:
     return None
+  return _panels(results, shown, _curve)
+
+
+def _panels(
+  results: measurement.Results,
+  shown: list[measurement.SetsResult],
+  draw: Callable,
+) -> figure_lib.Figure:
+  """A panel per list of sets, drawn by `draw` from axes, result and K."""
   k = min(results.settings.top_k)
   columns = min(3, len(shown))
   rows = math.ceil(len(shown) / columns)
@@ -56,13 +66,49 @@ def curves(results: measurement.Results) -> figure_lib.Figure | None:
     figure.get_layout_engine().set(h_pad=0.1)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for panel, result in zip(panels, shown, strict=False):
-      _curve(panel, result, k)
+      draw(panel, result, k)
     for panel in panels[len(shown) :]:
       panel.remove()
     for first in figure.axes[::columns]:
       first.set_ylabel(f"Top-{k} score, %", fontsize=9)
     _legend(figure, results)
   return figure
+
+
+def strengths(results: measurement.Results) -> figure_lib.Figure | None:
+  """Scores by strength, a panel per alteration; None without alterations."""
+  shown = [
+    result
+    for result in results.sets
+    if any(found.strengths for found in result.models.values())
+  ]
+  if not shown:
+    return None
+  return _panels(results, shown, _strength)
+
+
+def depth(results: measurement.Results) -> figure_lib.Figure | None:
+  """Scores by depth, a panel per invariance; None without several layers.
+
+  Solid lines are the cross-fitted score, which does not gain from the larger
+  number of units of deep layers; dotted ones its chance level.
+  """
+  layered = {}
+  for model in results.models:
+    if model.layer_of:
+      layered.setdefault(model.layer_of, []).append(model.name)
+  if not layered:
+    return None
+
+  def draw(panel, result: measurement.SetsResult, k: int) -> None:
+    _depth(panel, result, k, layered)
+
+  first = {name: names[0] for name, names in layered.items()}
+  described = {model.name: model for model in results.models}
+  shown = results._replace(
+    models=[described[one]._replace(name=name) for name, one in first.items()]
+  )
+  return _panels(shown, list(results.sets), draw)
 
 
 def range_text(within: float) -> str:
@@ -203,6 +249,68 @@ def _curve(axes, result: measurement.SetsResult, k: int) -> None:
   axes.set_xlim(-0.3, len(points) - 0.7)
   axes.set_title(result.title, fontsize=11)
   charts.clean(axes)
+
+
+def _strength(axes, result: measurement.SetsResult, k: int) -> None:
+  count = len(result.models)
+  for i, found in enumerate(result.models.values()):
+    points = found.strengths
+    # Side by side, so that the intervals of the models do not cover another.
+    places = np.arange(len(points)) + 0.12 * (i - (count - 1) / 2)
+    ends = [(p.intervals[k].low, p.intervals[k].high) for p in points]
+    low, high = np.array(ends).T
+    middle = (low + high) / 2
+    color = charts.color(i)
+    axes.errorbar(
+      places, middle, yerr=high - middle, fmt="none", ecolor=color, capsize=3
+    )
+    scores = [point.scores[k] for point in points]
+    axes.plot(places, scores, color=color, marker="o", linewidth=2)
+    chance = [point.chance[k] for point in points]
+    axes.plot(
+      places, chance, color=color, linestyle=":", marker="_", linewidth=1.5
+    )
+  points = next(iter(result.models.values())).strengths
+  axes.set_xticks(
+    range(len(points)), [f"{point.strength:g}" for point in points]
+  )
+  unit = f" ({result.data.factor_unit})" if result.data.factor_unit else ""
+  axes.set_xlabel(f"{result.data.factor_name}{unit}", fontsize=9)
+  axes.set_ylim(40, 103)
+  axes.set_xlim(-0.5, len(points) - 0.5)
+  axes.set_title(result.title, fontsize=11)
+  charts.clean(axes)
+
+
+def _depth(
+  axes, result: measurement.SetsResult, k: int, layered: dict[str, list[str]]
+) -> None:
+  for i, (name, layers) in enumerate(layered.items()):
+    values = np.array(
+      [_comparable(result.models[layer], k) for layer in layers]
+    )
+    places = np.arange(len(layers))
+    if len(layers) > 1:
+      places = places / (len(layers) - 1)  # Shares of the depth.
+    color = charts.color(i)
+    axes.plot(places, values[:, 0], color=color, marker="o", linewidth=2)
+    axes.plot(places, values[:, 1], color=color, linestyle=":", linewidth=1.5)
+    if len(layered) == 1:
+      labels = [layer.removeprefix(f"{name} ") for layer in layers]
+      axes.set_xticks(places, labels, rotation=60 if len(labels) > 5 else 0)
+      axes.tick_params(axis="x", labelsize=7 if len(labels) > 5 else 9)
+  if len(layered) > 1:
+    axes.set_xlabel("share of the depth", fontsize=9)
+  axes.set_ylim(0, 105)
+  axes.set_title(result.title, fontsize=11)
+  charts.clean(axes)
+
+
+def _comparable(found: measurement.ModelScore, k: int) -> tuple[float, float]:
+  """Cross-fitted score and its chance level; the score's where undefined."""
+  if found.cross_fitted is None:
+    return found.score.scores[k], found.chance.scores[k]
+  return found.cross_fitted.scores[k], found.cross_fitted.chance[k]
 
 
 def _wrapped(title: str) -> str:

@@ -92,7 +92,8 @@ def _decoded(found: measurement.ModelScore, k: int) -> Cell:
 def _background(found: measurement.ModelScore, k: int) -> Cell:
   if found.background is None:
     return Cell("–", "unknown")
-  return Cell(f"{found.background[k]:.0f} %", "of the score")
+  share, low, high, _ = found.background[k]
+  return Cell(f"{share:.0f} % ({low:.0f}..{high:.0f})", "of the score")
 
 
 def verdict(found: measurement.ModelScore, k: int) -> str:

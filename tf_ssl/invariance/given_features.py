@@ -166,16 +166,16 @@ def extract(
   """
   given = [model for model in models if isinstance(model, GivenFeatures)]
   computed = [model for model in models if model not in given]
+  versions = options.get("versions")
+  count = images.num_images * (1 if versions is None else versions.count)
   if computed:
     found = store.extract(computed, images, folder, **options)
   else:
-    found = store.Features({}, np.arange(images.num_images), {})
+    found = store.Features({}, np.arange(count), {})
   by_model = dict(found.by_model)
   for model in given:
     if model.has(prefix) or not prefix.startswith("backgrounds-"):
-      by_model[model.name] = model.of_images(
-        prefix, found.index, images.num_images
-      )
+      by_model[model.name] = model.of_images(prefix, found.index, count)
   return found._replace(by_model=by_model)
 
 

@@ -12,7 +12,7 @@ MIN_IMAGES = 3
 
 
 class ImageSets(NamedTuple):
-  """N images in S sets of at least `MIN_IMAGES`, and the sets in C classes.
+  """N images in S sets of at least `min_images`, and the sets in C classes.
 
   A set has the transformed versions of one thing: T(z) of Purushwalkam & Gupta
   2020.
@@ -27,6 +27,7 @@ class ImageSets(NamedTuple):
       all skipped.
     num_skipped: number of sets skipped for having too few images.
     classes_are_sets: whether no classes were given, so that each set is one.
+    min_images: smallest number of images of a set that is not skipped.
   """
 
   membership: np.ndarray
@@ -36,6 +37,7 @@ class ImageSets(NamedTuple):
   classes: np.ndarray
   num_skipped: int
   classes_are_sets: bool
+  min_images: int = MIN_IMAGES
 
   @property
   def sets_of_class(self) -> np.ndarray:
@@ -49,6 +51,7 @@ def group(
   num_images: int,
   *,
   rows: np.ndarray | None = None,
+  min_images: int = MIN_IMAGES,
 ) -> ImageSets:
   """Groups images by set and sets by class.
 
@@ -58,6 +61,8 @@ def group(
       set; None makes each set a class.
     num_images: number of images, N.
     rows: [n] int, images to group; N is n in the result then.
+    min_images: smallest number of images of a set, at least 2; smaller sets
+      are skipped.
 
   Raises:
     UsageError: lengths differ, a set has two classes, or no set is large
@@ -82,12 +87,12 @@ def group(
         f"set {names[row]} has images of class {one} and of class {other}; "
         "give all images of a set one class"
       )
-  kept = sizes >= MIN_IMAGES
+  kept = sizes >= min_images
   errors.require(
     kept.any(),
-    f"all {len(ids)} sets have fewer than {MIN_IMAGES} images (the largest has "
+    f"all {len(ids)} sets have fewer than {min_images} images (the largest has "
     f"{sizes.max(initial=0)}); an invariance is measured within sets of at "
-    f"least {MIN_IMAGES}: give larger sets, or check the set ids",
+    f"least {min_images}: give larger sets, or check the set ids",
   )
   number = np.where(kept, np.cumsum(kept) - 1, np.count_nonzero(kept))
   return ImageSets(
@@ -98,6 +103,7 @@ def group(
     classes=class_ids,
     num_skipped=int(np.count_nonzero(~kept)),
     classes_are_sets=classes is None,
+    min_images=min_images,
   )
 
 

@@ -38,6 +38,7 @@ import numpy as np
 from tf_ssl import errors
 from tf_ssl.invariance import matched
 from tf_ssl.invariance import score as score_lib
+from tf_ssl.ops import threads
 
 # Resampled values of one class held at once: 2**19 float32 are 2 MiB. Fewer
 # need more NumPy calls, more leave the caches.
@@ -47,6 +48,8 @@ _CLASSES_AT_ONCE = 256
 # once.
 _FEW_SETS = 6
 _GROUPS = 4  # Groups of units per chosen unit, in `_top_means`.
+# NumPy sorts all units faster than it selects more than this share of them.
+_SORTED_SHARE = 4
 
 
 class Interval(NamedTuple):
@@ -218,7 +221,10 @@ def replicates(
     return _class_scores(score, c, weights, ranks)
 
   total = {k: np.zeros(resamples) for k in score.scores}
-  with futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+  with (
+    threads.one_for_blas(),  # The classes share the cores.
+    futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool,
+  ):
     for start in range(0, len(measured), _CLASSES_AT_ONCE):
       some = measured[start : start + _CLASSES_AT_ONCE]
       for found in pool.map(of_class, some):
@@ -356,9 +362,8 @@ def _resampled(
   for start in range(0, len(weights), chunk):
     part = weights[start : start + chunk]
     rate, other = rates[: len(part)], others[: len(part)]
-    # Not np.matmul: its own threads wait for each other on busy cores.
-    np.einsum("rs,sd->rd", part, above, out=rate)
-    np.einsum("rs,sd->rd", part, below, out=other)
+    np.matmul(part, above, out=rate)
+    np.matmul(part, below, out=other)
     if score.variant == "code":
       other += 1e-20  # For units that fire in no set; others keep their value.
       rate /= other
@@ -400,12 +405,13 @@ def _top_means(
     few = np.full(slots.shape, -1, values.dtype)  # Below any invariance.
     few[slots] = values[chosen]
     values = few
-  place = values.shape[1] - most
-  top = np.partition(values, place, axis=1)[:, place:]
-  top = np.sort(top, axis=1)[:, ::-1]
+  if _SORTED_SHARE * most < values.shape[1]:
+    place = values.shape[1] - most
+    values = np.partition(values, place, axis=1)[:, place:]
+  top = np.sort(values, axis=1)  # Ascending: the best are last.
   return {
-    k: top[:, :k].mean(axis=1, dtype=np.float64)
+    k: top[:, -k:].mean(axis=1, dtype=np.float64)
     if weights is None
-    else top[:, : len(weights)] @ weights
+    else top[:, -len(weights) :] @ weights[::-1].astype(top.dtype)
     for k, weights in ranks.items()
   }

@@ -1,11 +1,12 @@
 """Measures the invariances of models: extracts features and scores them."""
 
+import concurrent.futures
 import contextlib
 import itertools
 import os
 import pathlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -21,6 +22,8 @@ from tf_ssl.invariance import (
   image_sets,
   matched,
   measurement,
+  own_pictures,
+  strengths,
   summary,
   whole,
   written_sets,
@@ -30,6 +33,7 @@ from tf_ssl.invariance import curve as curve_lib
 from tf_ssl.invariance import intervals as intervals_lib
 from tf_ssl.invariance import score as score_lib
 from tf_ssl.models import image_model
+from tf_ssl.ops import threads
 
 FEATURES_FOLDER = "features"
 
@@ -72,7 +76,10 @@ def measure(
   os.makedirs(output_dir, exist_ok=True)
   for model in models:
     say(model.description.text())
-  results, backgrounds = [], {}
+  results, backgrounds, of_all = [], {}, None
+  if settings.pictures is not None:
+    of_all = _features_of_pictures(models, settings, output_dir)
+    _say_speed(of_all, say)
   for number, (label, data) in enumerate(
     zip(labels, settings.sets, strict=True)
   ):
@@ -91,7 +98,10 @@ def measure(
         name,
         title,
         backgrounds,
+        of_all and settings.pictures.part(of_all, number),
       )
+    if of_all is None:
+      _say_speed(result, say)
     results.append(result)
     for line in summary.lines(result, settings):
       say(line)
@@ -136,7 +146,9 @@ def _check_sets(
   data: invariance_sets.InvarianceSets, settings: measurement.Measurement
 ) -> None:
   """Refuses sets that cannot be measured, before any image is read."""
-  groups = image_sets.group(data.sets, data.classes, len(data.sets))
+  groups = image_sets.group(
+    data.sets, data.classes, len(data.sets), min_images=_min_images(data)
+  )
   firing.rule(
     settings.variant,
     settings.firing_fraction,
@@ -154,24 +166,27 @@ def _on_sets(
   name: str,
   title: str,
   backgrounds: dict[tuple[str, int], store.Features],
+  features: store.Features | None,
 ) -> measurement.SetsResult:
   """Extracts features and measures all models on one list of sets.
 
   `backgrounds` are the features of backgrounds that earlier sets have in
-  common, by folder and size of the images; new ones are added.
+  common, by folder and size of the images; new ones are added. `features` are
+  those of the images if they are there already.
   """
   image_size = settings.image_size or data.image_size
-  features = given_features.extract(
-    models,
-    data.images,
-    os.path.join(folder, name),
-    prefix=written_sets.prefix(label),
-    image_size=image_size,
-    label=title,
-    framing="whole",  # Images and crops are resized without further cropping.
-    batch_size=settings.batch_size,
-    max_skipped_fraction=settings.max_skipped_fraction,
-  )
+  if features is None:
+    features = given_features.extract(
+      models,
+      data.images,
+      os.path.join(folder, name),
+      prefix=written_sets.prefix(label),
+      image_size=image_size,
+      label=title,
+      framing="whole",  # Images and crops are resized without more cropping.
+      batch_size=settings.batch_size,
+      max_skipped_fraction=settings.max_skipped_fraction,
+    )
   behind = None
   if data.backgrounds is not None:
     key = (data.backgrounds.root, image_size)
@@ -193,7 +208,9 @@ def _on_sets(
   for model in models:
     try:
       found[model.name], drawn[model.name] = _model_score(
-        features.by_model[model.name],
+        np.asarray(features.by_model[model.name])
+        if data.levels is not None
+        else features.by_model[model.name],
         data,
         features.index,
         settings,
@@ -211,8 +228,43 @@ def _on_sets(
     unreadable=features.skipped,
     features=features.by_model,
     models=found,
-    differences=_differences(found, drawn, settings),
+    differences=_differences(
+      found, drawn, settings, {m.name: m.description for m in models}
+    ),
+    images_per_second=features.images_per_second,
   )
+
+
+def _features_of_pictures(
+  models: Sequence[image_model.ImageModel],
+  settings: measurement.Measurement,
+  output_dir: str,
+) -> store.Features:
+  """Features of all versions of the user's own pictures."""
+  pictures = settings.pictures
+  return given_features.extract(
+    models,
+    pictures.records,
+    os.path.join(output_dir, FEATURES_FOLDER, own_pictures.FOLDER),
+    prefix=own_pictures.FOLDER,
+    image_size=pictures.image_size,
+    label=f"{pictures.num_versions} versions of each picture",
+    max_skipped_fraction=settings.max_skipped_fraction,
+    versions=pictures.versions(),
+  )
+
+
+def _say_speed(
+  features: store.Features | measurement.SetsResult, say: Callable[[str], None]
+) -> None:
+  rate = features.images_per_second
+  if rate is not None:
+    say(f"{len(features.index)} images, {rate:.0f} per second")
+
+
+def _min_images(data: invariance_sets.InvarianceSets) -> int:
+  """Smallest number of images of a set: a picture and one version."""
+  return image_sets.MIN_IMAGES if data.levels is None else 2
 
 
 def _model_score(
@@ -229,6 +281,7 @@ def _model_score(
     "top_k": tuple(settings.top_k),
     "variant": settings.variant,
     "firing_fraction": settings.firing_fraction,
+    "min_images": _min_images(data),
   }
   score = score_lib.representation_invariance_score(
     features, sets, classes, **how
@@ -258,6 +311,7 @@ def _model_score(
   curve, chance_curve = (), ()
   ranges = measurement.curve_ranges(data)
   if ranges:
+    del how["min_images"]
     how |= {"ranges": ranges, "period": data.factor_period}
     factor = data.factor[index]
     curve = curve_lib.invariance_curve(features, sets, classes, factor, **how)
@@ -267,6 +321,25 @@ def _model_score(
     chance_curve = curve_lib.invariance_curve(
       features, sets[deal], classes[deal], factor[deal], **how
     )
+  resampling["confidence"] = confidence
+  # Each on one core; NumPy and SciPy release Python's lock.
+  with (
+    threads.one_for_blas(),
+    concurrent.futures.ThreadPoolExecutor(threads.num_cores()) as pool,
+  ):
+    decoded = values is not None and pool.submit(
+      decoding.decode, features, values[index], sets, **resampling
+    )
+    of_all = pool.submit(whole.whole, features, score.sets, **resampling)
+    fitted = pool.submit(cross_fitted.cross_fitted, score, **resampling)
+    behind = backgrounds is not None and pool.submit(
+      background.share,
+      score,
+      features,
+      backgrounds,
+      data.background_of[index],
+      **resampling,
+    )
   measured = measurement.ModelScore(
     score=score,
     intervals=intervals,
@@ -275,32 +348,49 @@ def _model_score(
     chance_curve=chance_curve,
     matched=compared,
     matched_intervals=matched_intervals,
-    cross_fitted=cross_fitted.cross_fitted(
-      score, confidence=confidence, **resampling
-    ),
-    whole=whole.whole(
-      features, score.sets, confidence=confidence, **resampling
-    ),
-    decoded=None
-    if values is None
-    else decoding.decode(
-      features, values[index], sets, confidence=confidence, **resampling
-    ),
-    background=None
-    if backgrounds is None
-    else background.share(
-      score, features, backgrounds, data.background_of[index]
-    ),
+    cross_fitted=fitted.result(),
+    whole=of_all.result(),
+    decoded=decoded.result() if decoded else None,
+    background=behind.result() if behind else None,
+    strengths=()
+    if data.levels is None
+    else _by_strength(features, data, index, settings),
   )
   return measured, drawn
+
+
+def _by_strength(
+  features: np.ndarray,
+  data: invariance_sets.InvarianceSets,
+  index: np.ndarray,
+  settings: measurement.Measurement,
+) -> list[strengths.StrengthPoint]:
+  levels = data.levels
+  _, first = np.unique(levels, return_index=True)
+  return strengths.by_strength(
+    features,
+    data.sets[index],
+    levels[index],
+    data.factor[first][1:],
+    top_k=settings.top_k,
+    variant=settings.variant,
+    firing_fraction=settings.firing_fraction,
+    resamples=settings.resamples,
+    confidence=settings.confidence,
+    seed=settings.seed,
+  )
 
 
 def _differences(
   found: dict[str, measurement.ModelScore],
   drawn: dict[str, dict[int, np.ndarray]],
   settings: measurement.Measurement,
+  layers: Mapping[str, image_model.Description],
 ) -> list[measurement.Difference]:
-  """Differences of all pairs of models; none with a single set."""
+  """Differences of all pairs of models; none with a single set.
+
+  Of several layers of models, only layers of one name are compared.
+  """
   return [
     measurement.Difference(
       one,
@@ -314,5 +404,17 @@ def _differences(
       ),
     )
     for one, other in itertools.combinations(found, 2)
-    if found[one].intervals is not None
+    if found[one].intervals is not None and _are_compared(layers, one, other)
   ]
+
+
+def _are_compared(
+  models: Mapping[str, image_model.Description], one: str, other: str
+) -> bool:
+  """Whether two models are compared: not two layers of different depth."""
+  layers = [
+    models[name].layer for name in (one, other) if models[name].layer_of
+  ]
+  return len({*layers}) < 2 and not (
+    len(layers) == 2 and models[one].layer_of == models[other].layer_of
+  )

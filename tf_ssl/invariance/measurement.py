@@ -13,9 +13,10 @@ from tf_ssl.datasets.invariance_sets import invariance_sets, sets_manifest
 from tf_ssl.invariance import chance as chance_lib
 from tf_ssl.invariance import cross_fitted as cross_fitted_lib
 from tf_ssl.invariance import curve as curve_lib
-from tf_ssl.invariance import decoding, firing
+from tf_ssl.invariance import decoding, firing, own_pictures
 from tf_ssl.invariance import intervals as intervals_lib
 from tf_ssl.invariance import score as score_lib
+from tf_ssl.invariance import strengths as strengths_lib
 from tf_ssl.invariance import whole as whole_lib
 from tf_ssl.models import image_model
 
@@ -41,6 +42,8 @@ class Measurement:
     max_skipped_fraction: largest share of unreadable images in an entry of
       `sets`.
     seed: seed of resamples and permutations.
+    pictures: the user's own pictures whose versions are `sets`, see
+      `of_pictures`; None for other sets.
   """
 
   sets: Sequence[invariance_sets.InvarianceSets]
@@ -54,6 +57,7 @@ class Measurement:
   batch_size: int = 64
   max_skipped_fraction: float = 0.05
   seed: int = 0
+  pictures: own_pictures.OwnPictures | None = None
 
   def __post_init__(self):
     """Refuses values that would fail only after all images were read."""
@@ -117,8 +121,10 @@ class ModelScore(NamedTuple):
     whole: invariance of all units together; None for a single set.
     decoded: share of the factor that can be predicted; None if images have no
       factor, or for fewer than 3 sets.
-    background: {K: percent of the score} that is left without the object, see
-      `background.share`; None if the backgrounds are unknown.
+    background: {K: Interval}, percent of the score that is left without the
+      object, see `background.share`; None if the backgrounds are unknown.
+    strengths: scores by strength of the alteration; empty unless the sets are
+      of the user's own pictures.
   """
 
   score: score_lib.InvarianceScore
@@ -131,7 +137,8 @@ class ModelScore(NamedTuple):
   cross_fitted: cross_fitted_lib.CrossFitted | None
   whole: whole_lib.Whole | None
   decoded: decoding.Decoded | None
-  background: dict[int, float] | None
+  background: dict[int, intervals_lib.Interval] | None
+  strengths: Sequence[strengths_lib.StrengthPoint] = ()
 
 
 class Difference(NamedTuple):
@@ -166,6 +173,8 @@ class SetsResult(NamedTuple):
     features: {name of a model: [M, D] float32}.
     models: {name of a model: its scores}.
     differences: differences of all pairs of models.
+    images_per_second: speed of feature extraction; None if features were
+      stored, or extracted for several lists at once.
   """
 
   label: str
@@ -177,6 +186,7 @@ class SetsResult(NamedTuple):
   features: Mapping[str, np.ndarray]
   models: Mapping[str, ModelScore]
   differences: Sequence[Difference]
+  images_per_second: float | None = None
 
   @property
   def title(self) -> str:
@@ -203,11 +213,13 @@ class Results(NamedTuple):
 def curve_ranges(data: invariance_sets.InvarianceSets) -> tuple[float, ...]:
   """Ranges of the factor for a curve; empty without a factor.
 
+  Empty for own pictures, too, whose scores are by strength.
+
   For degrees, fixed angles up to the range of the images. Otherwise a quarter,
   a half and three quarters of half the range of the values, since distances are
   measured from the middle.
   """
-  if not np.isfinite(data.factor).all():
+  if data.levels is not None or not np.isfinite(data.factor).all():
     return ()
   reach = float(np.ptp(data.factor)) / 2
   if not reach:
@@ -285,6 +297,87 @@ def choose(
     sets = sets_manifest.read(manifest, invariance=stem or "sets")
     made = configured(sets=[sets])
   return dataclasses.replace(made, **_given(top_k, changes))
+
+
+def of_pictures(
+  configured: Callable[..., Measurement],
+  images: str,
+  *,
+  has_other_sets: bool = False,
+  alterations: str | None = None,
+  max_pictures: int = own_pictures.MAX_PICTURES,
+  top_k: str | None = None,
+  image_size: int = 0,
+  **changes,
+) -> Measurement:
+  """The settings for a user's own pictures, which are listed.
+
+  Args:
+    configured: returns the configured settings, with the arguments it is given.
+    images: folder of pictures, or another form of `open_images`.
+    has_other_sets: whether the user chose sets, too.
+    alterations: names of the alterations, such as "rotation,blur"; None for
+      all.
+    max_pictures: largest number of pictures; of more, random ones are used.
+    top_k: numbers of units as text, such as "10,25".
+    image_size: side of the images in pixels; 0 for 128.
+    **changes: fields of `Measurement`; 0 and None change nothing.
+
+  Raises:
+    UsageError: there are pictures and other sets, variant "formula", or an
+      error of `own_pictures.choose`.
+  """
+  errors.require(
+    not has_other_sets,
+    "--images measures altered versions of your own pictures; --manifest and "
+    "--gin_file choose other sets: give one of them",
+  )
+  planned = dataclasses.replace(
+    configured(sets=("placeholder",)), **_given(top_k, changes)
+  )
+  errors.require(
+    planned.variant == "code",
+    f"variant={planned.variant}: pictures have no classes, and in one class of "
+    "all pictures each unit's share of firing images is its firing rate, "
+    "whatever it sees; give --variant=code",
+  )
+  chosen = own_pictures.choose(
+    images,
+    alterations=None
+    if alterations is None
+    else [name.strip() for name in alterations.split(",")],
+    max_pictures=max_pictures,
+    image_size=image_size or planned.image_size or own_pictures.IMAGE_SIZE,
+    seed=planned.seed,
+  )
+  return dataclasses.replace(
+    planned,
+    sets=chosen.sets(),
+    image_size=None,
+    firing_fraction=planned.firing_fraction or own_pictures.FIRING_FRACTION,
+    pictures=chosen,
+  )
+
+
+def sized_for(
+  settings: Measurement, models: Sequence[image_model.ImageModel]
+) -> Measurement:
+  """Makes versions of own pictures of the size that the models require.
+
+  They would be resized once more otherwise. Nothing changes if the models
+  require different sizes, or none.
+
+  Args:
+    settings: settings from `of_pictures`.
+    models: models to measure.
+  """
+  sizes = {tuple(model.description.image_size or ()) for model in models}
+  sides = {side for size in sizes for side in size}
+  if len(sides) != 1:
+    return settings
+  [side] = sides
+  pictures = settings.pictures._replace(image_size=side)
+  return dataclasses.replace(settings, pictures=pictures, sets=pictures.sets())
 
 
 def _given(top_k: str | None, changes: dict) -> dict:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tf_ssl.input_pipeline import thumbnails
-from tf_ssl.invariance import measurement, tables
+from tf_ssl.invariance import measurement, own_pictures, tables
 from tf_ssl.ops import jpeg
 from tf_ssl.reporting import charts
 
@@ -40,7 +40,8 @@ def of_sets(result: measurement.SetsResult) -> list[Row]:
   for number in by_class[places.round().astype(int)]:
     members = np.flatnonzero(sets == number)
     values = factor[result.index[members]]
-    members = members[np.argsort(values, kind="stable")]
+    if result.data.levels is None:  # Versions are in order of strength.
+      members = members[np.argsort(values, kind="stable")]
     spread = np.linspace(
       0, len(members) - 1, min(_IMAGES, len(members))
     ).round()
@@ -84,17 +85,27 @@ def of_units(result: measurement.SetsResult, model: str) -> list[Row]:
 
 
 def strips(
-  result: measurement.SetsResult, rows: Sequence[Row]
+  result: measurement.SetsResult,
+  rows: Sequence[Row],
+  *,
+  own: own_pictures.OwnPictures | None = None,
 ) -> list[tuple[str, str]]:
   """Draws the rows.
+
+  Args:
+    result: results on the list of sets that the images are of.
+    rows: images to draw.
+    own: the user's own pictures, if the images are versions of them.
 
   Returns:
     The caption and a JPEG data URI of each row.
   """
   wanted = np.unique(np.concatenate([row.rows for row in rows]))
-  small = thumbnails.thumbnails(
-    result.data.images, result.index[wanted], side=_SIDE
-  )
+  numbers = result.index[wanted]
+  if own is None:
+    small = thumbnails.thumbnails(result.data.images, numbers, side=_SIDE)
+  else:
+    small = own.thumbnails(result.data, numbers, side=_SIDE)
   place = {int(index): i for i, index in enumerate(wanted)}
   found = []
   for row in rows:

@@ -10,6 +10,8 @@ from tf_ssl.reporting import charts, pages
 
 CHART_FILE = "invariance.png"
 CURVES_FILE = "invariance_curves.png"
+STRENGTHS_FILE = "invariance_strengths.png"
+DEPTH_FILE = "invariance_depth.png"
 REPORT_FILE = "report.html"
 
 
@@ -29,9 +31,13 @@ def write(results: measurement.Results, output_dir: str) -> str:
   with workdir.writable(output_dir, "output_dir"):
     tables.write(results, output_dir)
     drawn = {CHART_FILE: charts.png(charts_lib.overview(results))}
-    curves = charts_lib.curves(results)
-    if curves is not None:
-      drawn[CURVES_FILE] = charts.png(curves)
+    for name, chart in (
+      (CURVES_FILE, charts_lib.curves(results)),
+      (STRENGTHS_FILE, charts_lib.strengths(results)),
+      (DEPTH_FILE, charts_lib.depth(results)),
+    ):
+      if chart is not None:
+        drawn[name] = charts.png(chart)
     for name, data in drawn.items():
       with workdir.replacing_file(os.path.join(output_dir, name)) as path:
         path.write_bytes(data)
@@ -45,7 +51,8 @@ def page(results: measurement.Results, drawn: dict[str, bytes]) -> str:
 
   Args:
     results: results of `measure.measure`.
-    drawn: {CHART_FILE: PNG}, and CURVES_FILE where there are curves.
+    drawn: {CHART_FILE: PNG}, and CURVES_FILE, STRENGTHS_FILE and DEPTH_FILE
+      where there are such charts.
   """
   settings = results.settings
   return pages.render(
@@ -60,7 +67,14 @@ def page(results: measurement.Results, drawn: dict[str, bytes]) -> str:
     k=min(settings.top_k),
     columns=further.COLUMNS,
     chart=charts.data_uri(drawn[CHART_FILE]),
-    curves=charts.data_uri(drawn[CURVES_FILE]) if CURVES_FILE in drawn else "",
+    **{
+      name: charts.data_uri(drawn[file]) if file in drawn else ""
+      for name, file in (
+        ("curves", CURVES_FILE),
+        ("strengths", STRENGTHS_FILE),
+        ("depth", DEPTH_FILE),
+      )
+    },
     sets=[_section(result, settings) for result in results.sets],
     command=results.command,
   )
@@ -76,7 +90,7 @@ def _section(
   for model in result.models:
     rows[model] = pictures.of_units(result, model)
   flat = [row for some in rows.values() for row in some]
-  drawn = iter(pictures.strips(result, flat))
+  drawn = iter(pictures.strips(result, flat, own=settings.pictures))
   strips = {name: [next(drawn) for _ in some] for name, some in rows.items()}
   k, confidence = min(settings.top_k), settings.confidence
   return {

@@ -69,6 +69,7 @@ def representation_invariance_score(
   top_k: Sequence[int] = (10, 25),
   variant: str = "code",
   firing_fraction: float | None = None,
+  min_images: int = image_sets.MIN_IMAGES,
 ) -> InvarianceScore:
   """Measures the Top-K Representation Invariance Score.
 
@@ -108,6 +109,8 @@ def representation_invariance_score(
     firing_fraction: share of all images on which each unit fires, between 0 and
       1, both excluded; None for 1 / C with C classes, and for `code` at least
       0.05.
+    min_images: smallest number of images of a set that counts, as in
+      `image_sets.group`.
 
   Raises:
     UsageError: the features are not [N, D], not finite, constant, or have so
@@ -116,7 +119,7 @@ def representation_invariance_score(
       the fraction is less than one image.
   """
   top_k = checked_top_k(features, top_k)
-  groups = image_sets.group(sets, classes, len(features))
+  groups = image_sets.group(sets, classes, len(features), min_images=min_images)
   rule = firing.rule(
     variant,
     firing_fraction,

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from tf_ssl.invariance import further, image_sets, measurement
+from tf_ssl.invariance import further, measurement
 from tf_ssl.ops import names
 
 _NAMES = 5  # Images named in one sentence.
@@ -73,7 +73,8 @@ def further_scores(found: measurement.ModelScore, k: int) -> str:
   if found.decoded:
     parts.append(f"R² {found.decoded.r2:.2f}: {further.verdict(found, k)}")
   if found.background:
-    parts.append(f"background alone {found.background[k]:.0f} % of the score")
+    share = found.background[k].estimate
+    parts.append(f"background alone {share:.0f} % of the score")
   return "; ".join(parts) or "one set, no further scores"
 
 
@@ -114,12 +115,15 @@ def exclusions(result: measurement.SetsResult) -> list[str]:
   ]
   if result.unreadable:
     named = [f"{name}: {why}" for name, why in result.unreadable.items()]
+    images = f"{result.data.images.num_images} images"
+    if result.data.levels is not None:
+      images = f"{len(result.data.set_names)} pictures"
     found.append(
-      f"{len(named)} of {result.data.images.num_images} images could not be "
-      f"read and were skipped ({names.listed(named, _NAMES)})"
+      f"{len(named)} of {images} could not be read and were skipped "
+      f"({names.listed(named, _NAMES)})"
     )
   sets = first.score.sets
-  least = image_sets.MIN_IMAGES
+  least = sets.min_images
   if sets.num_skipped:
     found.append(
       f"{sets.num_skipped} sets with fewer than {least} images count for the "

@@ -13,19 +13,24 @@ from tf_ssl.reporting import schema, tables
 
 CSV_FILE = "invariance.csv"
 CLASSES_FILE = "per_class.csv"
+STRENGTHS_FILE = "strengths.csv"
 UNITS_FILE = "per_unit.csv"
 _UNITS = 100  # Most invariant units of each model in per_unit.csv.
 _NAMES = 50  # Skipped images that the JSON names for each reason.
 
 
 def write(results: measurement.Results, output_dir: str) -> None:
-  """Writes the four files, each in one step."""
-  for name, content in (
-    (schema.INVARIANCE_FILE, tables.json_text(as_json(results))),
-    (CSV_FILE, tables.csv_text(score_rows(results))),
-    (CLASSES_FILE, tables.csv_text(_class_rows(results))),
-    (UNITS_FILE, tables.csv_text(_unit_rows(results))),
-  ):
+  """Writes the four files, five for own pictures, each in one step."""
+  files = {
+    schema.INVARIANCE_FILE: tables.json_text(as_json(results)),
+    CSV_FILE: tables.csv_text(score_rows(results)),
+    CLASSES_FILE: tables.csv_text(_class_rows(results)),
+    UNITS_FILE: tables.csv_text(_unit_rows(results)),
+  }
+  by_strength = strength_rows(results)
+  if by_strength:
+    files[STRENGTHS_FILE] = tables.csv_text(by_strength)
+  for name, content in files.items():
     workdir.write_text(os.path.join(output_dir, name), content)
 
 
@@ -73,10 +78,33 @@ def score_rows(results: measurement.Results) -> list[dict[str, Any]]:
   return rows
 
 
+def strength_rows(results: measurement.Results) -> list[dict[str, Any]]:
+  """One row for each model, alteration, strength and K."""
+  return [
+    {
+      "model": model,
+      "alteration": result.label,
+      "strength": point.strength,
+      "unit": result.data.factor_unit,
+      "k": k,
+      "score": value,
+      "low": point.intervals[k].low,
+      "high": point.intervals[k].high,
+      "chance": point.chance[k],
+      "pictures": point.num_pictures,
+    }
+    for result in results.sets
+    for model, found in result.models.items()
+    for point in found.strengths
+    for k, value in point.scores.items()
+  ]
+
+
 def _further(found: measurement.ModelScore, k: int) -> dict[str, Any]:
   """Columns of the scores beside the paper's; None where undefined."""
   interval = found.matched_intervals[k] if found.matched_intervals else None
   fitted, whole, decoded = found.cross_fitted, found.whole, found.decoded
+  background = found.background[k] if found.background else None
   return {
     "matched_units": found.matched.subset_units or len(found.score.rates),
     "matched": found.matched.scores[k],
@@ -100,7 +128,9 @@ def _further(found: measurement.ModelScore, k: int) -> dict[str, Any]:
     "decoded_r2_high": decoded.high if decoded else None,
     "decoded_r2_permuted": decoded.permuted if decoded else None,
     "verdict": further.verdict(found, k),
-    "background_share": found.background[k] if found.background else None,
+    "background_share": background.estimate if background else None,
+    "background_share_low": background.low if background else None,
+    "background_share_high": background.high if background else None,
   }
 
 
@@ -123,6 +153,7 @@ def as_json(results: measurement.Results) -> dict[str, Any]:
     "sets": [_sets_json(result, settings) for result in results.sets],
     "scores": score_rows(results),
     "curves": list(_curves_json(results)),
+    "strengths": strength_rows(results),
     "differences": [
       {
         "invariance": result.label,

@@ -1,5 +1,8 @@
 """Models without a file: this project's encoders in memory, and raw pixels."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import tensorflow as tf
 
 from tf_ssl import errors
@@ -60,7 +63,17 @@ def of_encoder(
     network=lambda: reader.Network(
       features, endpoints, encoder.variables, encoder.trainable_variables
     ),
+    layers=reader.Layers(
+      _ENDPOINTS,
+      lambda names: (
+        lambda images: _chosen(encoder.endpoints(images, training=False), names)
+      ),
+    ),
   )
+
+
+def _chosen(maps: Mapping[str, Any], names: Sequence[str]) -> list[Any]:
+  return [maps[name] for name in names]
 
 
 def untrained(spec: str, *, layer: str | None = None) -> reader.Reader:

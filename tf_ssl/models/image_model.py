@@ -34,6 +34,8 @@ class Description(NamedTuple):
     width: feature width D.
     note: sentence about averaging the output of the layer, or "".
     digest: SHA-256 of the weights and of the computation.
+    layer_of: name of the model, if it is one of several layers of it that are
+      measured; "" otherwise.
   """
 
   name: str
@@ -49,6 +51,7 @@ class Description(NamedTuple):
   width: int
   note: str
   digest: str
+  layer_of: str = ""
 
   def text(self) -> str:
     """The description as one line of text."""

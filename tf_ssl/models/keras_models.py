@@ -173,7 +173,7 @@ def of_model(
       strict=True,
     ),
   )
-  inputs = getattr(model, "inputs", None)
+  inputs, layers = getattr(model, "inputs", None), None
   if not inputs:
     errors.require(
       layer is None,
@@ -192,6 +192,7 @@ def of_model(
     )
     tensor, name, chosen = choose_layer(model, path, layer)
     run = tf.keras.Model(inputs, tensor)
+    layers = _layers_of(run)
   return reader.Reader(
     kind=kind,
     run=lambda images: run(images, training=False),
@@ -201,8 +202,34 @@ def of_model(
     image_size=reader.fixed_size(shape[1], shape[2]),
     batch_size=shape[0],
     network=lambda: _network(run),
+    layers=layers,
     **preprocessing_of(str(model.name), _scaling_layer(model)),
   )
+
+
+def _layers_of(model: tf.keras.Model) -> reader.Layers:
+  """The ends of the blocks of a model that ends in the features."""
+  kinds = []
+  for layer in model.layers:
+    # A layer that the model uses several times has several outputs.
+    if len(layer.inbound_nodes) == 1:
+      output = layer.output
+      if isinstance(output, (list, tuple, dict)) or isinstance(
+        layer, _layers.InputLayer
+      ):
+        continue
+      if output.shape.rank in (2, 3, 4) and output.shape[-1] is not None:
+        kinds.append((layer.name, type(layer).__name__))
+
+  def run(names):
+    outputs = [model.get_layer(name).output for name in names]
+    several = tf.keras.Model(model.inputs, outputs)
+    return lambda images: tf.nest.flatten(several(images, training=False))
+
+  names = reader.block_ends(
+    kinds, (("Add", "Concatenate"), ("Activation", "ReLU", "LeakyReLU"))
+  )
+  return reader.Layers(names, run)
 
 
 def choose_layer(

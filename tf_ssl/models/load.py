@@ -15,6 +15,7 @@ from tf_ssl.models import (
   keras3_files,
   keras_file,
   keras_models,
+  layers,
   onnx_models,
   preprocessing_check,
   reader,
@@ -98,19 +99,23 @@ def load_models(
   check_preprocessing: bool = False,
   torch_python: str | None = None,
   restore_run: Callable[[str], tf.keras.Model] | None = None,
-) -> list[image_model.ImageModel]:
+  least_width: int = 1,
+) -> list[image_model.ImageModel | layers.LayerModel]:
   """Loads several models with distinct names.
 
   Args:
     specs: "NAME=PATH" or "PATH" of each model, as in `load_model`.
     layer: layers to read: "LAYER" for all models, "NAME=LAYER" for one. Several
-      layers of a model, "LAYER,LAYER", become one model each, NAME LAYER.
+      layers of a model, "LAYER,LAYER" or "*" for all, become one model each,
+      NAME LAYER. One pass computes them where the format allows it; otherwise
+      each of the named layers has its own.
     preprocessing: names in `preprocessing.BY_NAME`: "VALUE" for all models,
       "NAME=VALUE" for one.
     image_size: side in px that images are resized to, as in `load_model`.
     check_preprocessing: whether to verify it, as in `load_model`.
     torch_python: path of a Python with PyTorch, as in `torch_models.read`.
     restore_run: restores the encoder of a run, as in `load_model`.
+    least_width: smallest number of units of a layer that "*" stands for.
 
   Returns:
     The models in the order of `specs` and of their layers.
@@ -121,26 +126,50 @@ def load_models(
   """
   names = [split(spec)[0] for spec in specs]
   check_names(names)
-  layers = _per_model("layer", layer, names)
+  chosen = _per_model("layer", layer, names)
   preprocessings = _per_model("preprocessing", preprocessing, names)
-  specs = [
-    (name, spec, None if layers[name] is None else one)
-    for spec, name in zip(specs, names, strict=True)
-    for one in (layers[name] or "").split(",")
-  ]
-  several = [name for name, _, _ in specs]
-  return [
-    load_model(
-      f"{name} {one}={split(spec)[1]}" if several.count(name) > 1 else spec,
-      layer=one,
-      preprocessing=preprocessings[name],
-      image_size=image_size,
-      check_preprocessing=check_preprocessing,
-      torch_python=torch_python,
-      restore_run=restore_run,
-    )
-    for name, spec, one in specs
-  ]
+  options = {
+    "image_size": image_size,
+    "check_preprocessing": check_preprocessing,
+    "torch_python": torch_python,
+    "restore_run": restore_run,
+  }
+  models = []
+  for name, spec in zip(names, specs, strict=True):
+    given = options | {"preprocessing": preprocessings[name]}
+    wanted = chosen[name]
+    if wanted == layers.ALL or "," in (wanted or ""):
+      models += _load_layers(
+        spec, wanted.split(","), least_width=least_width, **given
+      )
+    else:
+      models.append(load_model(spec, layer=wanted, **given))
+  return models
+
+
+def _load_layers(
+  spec: str,
+  wanted: Sequence[str],
+  *,
+  least_width: int,
+  **options,
+) -> list[image_model.ImageModel | layers.LayerModel]:
+  """Loads several layers of a model, in one pass where that is possible."""
+  name, path = split(spec)
+  where = {name: options[name] for name in ("torch_python", "restore_run")}
+  found = read(path, **where)
+  if wanted != [layers.ALL] and not (
+    found.layers and {*wanted} <= {*found.layers.names}
+  ):
+    return [
+      load_model(f"{name} {one}={path}", layer=one, **options) for one in wanted
+    ]
+  shown = {name: options[name] for name in ("preprocessing", "image_size")}
+  if options["check_preprocessing"]:
+    found = preprocessing_check.checked(found, name=name, **shown)
+  return layers.of_reader(
+    found, wanted, name=name, path=path, least_width=least_width, **shown
+  )
 
 
 def check_names(names: Sequence[str]) -> None:

@@ -40,6 +40,8 @@ _TYPES = {
   "tensor(double)": np.float64,
   "tensor(uint8)": np.uint8,
 }
+# Operations that end a block, first those of networks with shortcuts.
+_BLOCK_ENDS = (("Add", "Concat"), ("Relu", "Clip", "HardSwish", "LeakyRelu"))
 _FLOATS = (1, 10, 11, 16)  # ONNX' float, float16, double and bfloat16
 _PROBE_SIZE = 224  # px; used where the file does not specify a size
 
@@ -106,8 +108,60 @@ def read(path: str, *, layer: str | None = None) -> reader.Reader:
       lambda images: {image.name: _as_input(images, first, dtype)},
       batch if isinstance(batch, int) and batch > 0 else None,
     ),
+    layers=_layers(
+      path,
+      tensor,
+      lambda images: {image.name: _as_input(images, first, dtype)},
+    ),
     **_preprocessing(session, dtype),
   )
+
+
+def _layers(
+  path: str,
+  last: str,
+  as_feeds: Callable[[np.ndarray], dict[str, np.ndarray]],
+) -> reader.Layers | None:
+  """The ends of the blocks up to the features; None without `onnx`.
+
+  Args:
+    path: path of a file that can be read.
+    last: name of the tensor with the features.
+    as_feeds: preprocessed images [B, H, W, 3] -> inputs of the graph by name.
+  """
+  try:
+    import onnx
+  except ImportError:
+    return None
+  import onnxruntime
+
+  graph = _checked_graph(path)
+  constants = {tensor.name for tensor in graph.initializer}
+  kinds = [
+    (node.output[0], node.op_type)
+    for node in _needed_for(graph, [last])
+    if node.op_type != "Constant"
+    # A bias is added to the result of the layer before it.
+    and not (node.op_type == "Add" and constants & {*node.input})
+  ]
+
+  def run(names):
+    with _reading(path):
+      model = onnx.load(path)
+    there = {output.name for output in model.graph.output}
+    model.graph.output.extend(
+      onnx.ValueInfoProto(name=name) for name in names if name not in there
+    )
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(
+      model.SerializeToString(),
+      options,
+      providers=onnxruntime.get_available_providers(),
+    )
+    return lambda images: session.run(list(names), as_feeds(images))
+
+  return reader.Layers(reader.block_ends(kinds, _BLOCK_ENDS), run)
 
 
 def choose_tensor(

@@ -104,7 +104,12 @@ def checked(
     problem, evidence = reader_lib.one_line(error), None
   if evidence is None:
     logging.warning(
-      "model %r: preprocessing is not verified: %s", name, problem
+      "model %r: preprocessing %s%s is not verified: %s; if it was trained "
+      "with another one, the scores are wrong: give --preprocessing",
+      name,
+      stated or "of the file",
+      f" ({source})" if stated else "",
+      problem,
     )
     return reader._replace(preprocessing_check=f"not verified: {problem}")
   return _decided(

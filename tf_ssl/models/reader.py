@@ -42,6 +42,19 @@ class Network(NamedTuple):
   note: str = ""
 
 
+class Layers(NamedTuple):
+  """The layers of a model that one pass can compute together.
+
+  Attributes:
+    names: names of the layers, shallowest first.
+    run: names -> function of preprocessed images, as `Reader.run`, that returns
+      the outputs of these layers, of any rank, in a list.
+  """
+
+  names: Sequence[str]
+  run: Callable[[Sequence[str]], Callable]
+
+
 class Reader(NamedTuple):
   """A model as its file describes it.
 
@@ -69,6 +82,8 @@ class Reader(NamedTuple):
     channels_first: whether its maps are [B, C, h, w].
     is_numpy: whether `run` takes and returns NumPy arrays.
     network: builds the network to train; None if the weights are constants.
+    layers: the layers that one pass can compute together; None if the format
+      cannot.
   """
 
   kind: str
@@ -88,6 +103,28 @@ class Reader(NamedTuple):
   channels_first: bool = False
   is_numpy: bool = False
   network: Callable[[], Network] | None = None
+  layers: Layers | None = None
+
+
+def block_ends(
+  kinds: Sequence[tuple[str, str]], preferred: Sequence[Sequence[str]]
+) -> list[str]:
+  """Names of the layers that end blocks, shallowest first.
+
+  Args:
+    kinds: (name, kind of layer) of each layer, shallowest first.
+    preferred: groups of kinds; the first group with 4 layers or more is taken,
+      such as sums, then activations.
+
+  Returns:
+    The names of the group, and the last layer; all layers if no group has 4.
+  """
+  for group in preferred:
+    found = [name for name, kind in kinds if kind in group]
+    if len(found) >= 4:
+      last = kinds[-1][0]
+      return found if found[-1] == last else [*found, last]
+  return [name for name, _ in kinds]
 
 
 def fixed_size(height: object, width: object) -> tuple[int, int] | None:

@@ -34,6 +34,7 @@ _OUTPUTS = (
   "default",
   "final_avg_pool",
 )
+_MAPS = ("C2", "C3", "C4", "C5")
 _FROZEN_MAPS = (
   "its maps were exported for inference only: batch norm keeps the statistics "
   "that it came with"
@@ -96,6 +97,7 @@ def read(path: str, *, layer: str | None = None) -> reader.Reader:
     image_size=reader.fixed_size(height, width),
     batch_size=batch,
     network=_network(loaded),
+    layers=_layers(loaded),
     **_preprocessing(
       path, images.dtype, hasattr(loaded, "trainable_variables")
     ),
@@ -295,6 +297,24 @@ def _is_applied_inside(file: str) -> bool:
   described = content.get("preprocessing")
   applied = described.get("applied") if isinstance(described, dict) else None
   return applied == "inside the SavedModel"
+
+
+def _layers(loaded: object) -> reader.Layers | None:
+  """The maps of a SavedModel with a function `endpoints`, as tf_ssl's."""
+  maps = _image_function(getattr(loaded, "endpoints", None))
+  if maps is None:
+    return None
+  run_maps, spec = maps
+
+  def run(names):
+    def outputs(images):
+      found = run_maps(tf.cast(images, spec.dtype))
+      return [found[name] for name in names]
+
+    return outputs
+
+  # `loaded` owns the variables and must outlive its functions.
+  return reader.Layers(_MAPS, lambda names, _=loaded: run(names))
 
 
 def _network(loaded: object) -> Callable[[], reader.Network] | None:

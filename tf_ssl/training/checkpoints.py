@@ -35,6 +35,7 @@ class Checkpoints:
     *,
     keep: int = 3,
     restore_from: pathlib.Path | None = None,
+    more: Mapping[str, tf.train.experimental.PythonState] | None = None,
   ):
     """Reads nothing yet.
 
@@ -43,6 +44,7 @@ class Checkpoints:
       directory: folder of the recent checkpoints; the best one is in `best/`.
       keep: number of recent checkpoints to keep.
       restore_from: folder to restore from; None for `directory`.
+      more: further state to save, by name.
     """
     self.memory = {}
     self._model = model
@@ -54,6 +56,7 @@ class Checkpoints:
       optimizer=model.optimizer,
       memory=_JsonState(self),
       **model.checkpoint_roots,
+      **(more or {}),
     )
     self._step = model.optimizer.iterations
 

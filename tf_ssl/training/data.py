@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from tf_ssl import errors
 from tf_ssl.datasets import open_images
@@ -66,6 +67,8 @@ class RunBatches:
       self.records,
       view_type=self._view_type,
       recipe=part.recipe,
+      cropper=settings.cropper,
+      change=settings.background_change,
       image_size=part.image_size,
       batch_size=part.batch_size,
       seed=settings.seed,
@@ -77,6 +80,10 @@ class RunBatches:
       skipped=self.skipped,
       service=self._service,
     )
+
+  def replace_objects(self, objects: records_lib.Objects | None) -> None:
+    """Gives the cropper of later batches other boxes."""
+    self.records = self.records._replace(objects=objects)
 
   @contextlib.contextmanager
   def reading(self) -> Iterator[None]:
@@ -112,20 +119,49 @@ class RunBatches:
   def missing_counts(self) -> dict[str, int]:
     """Numbers of images and examples that were not trained on, for run.json."""
     counts = {"skipped_files": self.skipped.count}
+    if self.records.objects is not None:
+      counts["examples_without_boxes"] = self.records.objects.num_without
+    if self.records.masks is not None:
+      counts["images_without_masks"] = int((~self.records.masks.known).sum())
     if self._service is not None:
       counts["lost_examples"] = self._service.lost
     return counts
 
 
 def read(settings: settings_lib.Pretraining) -> records_lib.ImageRecords:
-  """Finds the training images and the labels that the method may see.
+  """Finds the training images, and the labels and boxes that the run may see.
 
   Returns:
     Records; `labels` is None unless the settings ask for labels.
 
   Raises:
-    UsageError: the source or its labels cannot be used.
+    UsageError: the source, its labels or the boxes cannot be used.
   """
+  records = _images(settings)
+  if settings.masks is not None:
+    records = settings.masks.attach(records)
+  if settings.cropper is None or settings.renews_boxes:
+    return records
+  if settings.boxes is not None:
+    records = settings.boxes.attach(records)
+  errors.require(
+    records.objects is not None,
+    f"cropper {type(settings.cropper).__name__}: the training images have no"
+    " boxes; expected boxes; set Pretraining.boxes",
+  )
+  without = records.objects.num_without
+  if without:
+    logging.warning(
+      "%d of %d training examples have no box: their views may be anywhere in"
+      " the image",
+      without,
+      records.num_examples,
+    )
+  return records
+
+
+def _images(settings: settings_lib.Pretraining) -> records_lib.ImageRecords:
+  """The training images and labels."""
   source, labels = settings.images, settings.labels
   if isinstance(source, records_lib.ImageRecords):  # Such as video frames.
     records, source = source, source.root

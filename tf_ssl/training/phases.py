@@ -96,6 +96,7 @@ class Timeline:
     image_size: int,
     batch_size: int,
     recipe: recipes.Recipe | Sequence[recipes.Recipe],
+    cuts: Sequence[int] = (),
   ):
     """Divides the steps among the phases; one without steps is left out.
 
@@ -105,6 +106,8 @@ class Timeline:
       image_size: side of the views after the phases, pixels.
       batch_size: global batch size after the phases.
       recipe: recipe of all views, or a recipe for each view, after the phases.
+      cuts: further steps at which a part begins, such as those at which boxes
+        are renewed.
 
     Raises:
       UsageError: something else than phases, or they are out of order.
@@ -125,27 +128,28 @@ class Timeline:
     spans: list[order.Span] = []  # One for each change of the batch size.
     start = 0
     for phase in (*phases, None):
-      stop = steps if phase is None else round(phase.until * steps)
-      if stop == start:
-        continue
+      last = steps if phase is None else round(phase.until * steps)
       size = phase and phase.batch_size or batch_size
-      if spans and spans[-1].batch_size == size:
-        earlier, spans[-1] = spans[:-1], spans[-1].longer(stop - start)
-      else:
-        earlier = list(spans)
-        spans.append(order.Span(stop - start, size))
-      part = Part(
-        start,
-        stop,
-        phase and phase.image_size or image_size,
-        size,
-        recipe
-        if phase is None or phase.min_area is None
-        else _with_min_area(recipe, phase.min_area),
-        tuple(earlier),
-      )
-      self.parts += (part,)
-      start = stop
+      for stop in sorted({last, *(c for c in cuts if start < c < last)}):
+        if stop == start:
+          continue
+        if spans and spans[-1].batch_size == size:
+          earlier, spans[-1] = spans[:-1], spans[-1].longer(stop - start)
+        else:
+          earlier = list(spans)
+          spans.append(order.Span(stop - start, size))
+        part = Part(
+          start,
+          stop,
+          phase and phase.image_size or image_size,
+          size,
+          recipe
+          if phase is None or phase.min_area is None
+          else _with_min_area(recipe, phase.min_area),
+          tuple(earlier),
+        )
+        self.parts += (part,)
+        start = stop
 
   @property
   def steps(self) -> int:
@@ -242,6 +246,7 @@ def fit(
   *,
   start: int = 0,
   callbacks: Sequence[tf.keras.callbacks.Callback],
+  before_part: Callable[[Part], object] = lambda part: None,
 ) -> None:
   """Trains to the end of the run, with a call of `Model.fit` for each part.
 
@@ -255,12 +260,14 @@ def fit(
     start: number of steps done earlier.
     callbacks: Keras callbacks; if one stops the training, no further part
       begins. `on_train_begin` is called for each part.
+    before_part: called with each part before its batches are made.
   """
   traced = None
   for part in timeline.parts:
     if part.stop <= start:
       continue
     first = max(start, part.start)
+    before_part(part)
     shape = (part.image_size, part.batch_size)
     if shape != traced:
       # Keras would trace its function again for any shape, with unknown sizes.

@@ -14,6 +14,7 @@ from tf_ssl.methods import base
 from tf_ssl.ops import progress, threads, workdir
 from tf_ssl.training import (
   assembly,
+  attention_boxes,
   baseline,
   callbacks,
   checkpoints,
@@ -112,11 +113,22 @@ class _Run:
     self._batches = data.RunBatches(
       settings, records, model.view_type, skipped_file=directory.skipped_files
     )
+    self._boxes: attention_boxes.RenewedBoxes | None = None
+    if settings.renews_boxes:
+      self._boxes = attention_boxes.RenewedBoxes(
+        settings.boxes,
+        model.encoder,
+        records,
+        num_steps=settings.steps,
+        image_size=settings.image_size,
+        skipped=self._batches.skipped,
+      )
     self._checkpoints = checkpoints.Checkpoints(
       model,
       directory.checkpoints,
       keep=settings.keep_checkpoints,
       restore_from=directory.chief_checkpoints,
+      more=None if self._boxes is None else {"boxes": self._boxes.state},
     )
     self._events = event_files.EventFiles(
       directory.tensorboard, run_directory.ARGUMENT
@@ -133,11 +145,15 @@ class _Run:
       seed=settings.seed,
       records=records,
       recipe=settings.recipe,
+      cropper=settings.cropper,
+      background_change=settings.background_change,
       skipped=self._batches.skipped,
     )
     self._baseline: Mapping[str, float] | None = None
     self._refuse_other_images()
     self._start = self._checkpoints.restore()
+    if self._boxes is not None:
+      self._batches.replace_objects(self._boxes.objects())
     self._refuse_lost_checkpoints()
 
   def _refuse_other_images(self):
@@ -293,11 +309,17 @@ class _Run:
           ),
           start=self._start,
           callbacks=every_step,
+          before_part=self._renew_boxes,
         )
     except tf.errors.OpError as error:
       if not non_finite.is_non_finite(error):
         raise
       raise self._non_finite() from None
+
+  def _renew_boxes(self, part: phases.Part) -> None:
+    """Renews the encoder's boxes where a part of the run begins with it."""
+    if self._boxes is not None and self._boxes.renew(part.start):
+      self._batches.replace_objects(self._boxes.objects())
 
   def _non_finite(self) -> non_finite.NonFiniteLossError:
     step = self._steps_done

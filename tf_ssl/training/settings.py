@@ -4,9 +4,13 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from tf_ssl import errors
-from tf_ssl.augment import recipes
+from tf_ssl.augment import background_change as background_change_lib
+from tf_ssl.augment import croppers, recipes
 from tf_ssl.datasets import records
+from tf_ssl.datasets.annotations import known_objects
+from tf_ssl.datasets.masks import object_masks
 from tf_ssl.ops import optimizers
+from tf_ssl.training import attention_boxes
 from tf_ssl.training import phases as phases_lib
 from tf_ssl.training.monitors import base, projector, representation, views
 
@@ -15,6 +19,7 @@ AUTO = "auto"
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")  # Of Keras.
 PRECISIONS = (AUTO, *POLICIES)
 Source = str | Callable[[], str | records.ImageRecords]
+Boxes = known_objects.KnownObjects | attention_boxes.AttentionBoxes
 
 
 def default_monitors() -> tuple[base.Monitor, ...]:
@@ -40,6 +45,19 @@ class Pretraining:
       as `principal_filters.initialize`; None keeps them.
     recipe: recipe of the views, such as `recipes.moco_v2()`; or one recipe for
       each view of the method's batch, such as PIRL's image and patches.
+    cropper: chooses the windows of an image's views by the objects in it, such
+      as `croppers.SameObjectCrop()`; None for windows anywhere. Areas and
+      aspect ratios are those of the recipes.
+    boxes: objects for the cropper, such as `known_objects.KnownObjects(...)` or
+      `attention_boxes.AttentionBoxes()`; None if `images` brings its own
+      (`region_tracks.tracked_objects`). Images without a box are cropped as
+      without a cropper, and counted.
+    background_change: replaces the background of views by that of other
+      images, such as `background_change.BackgroundChange()`; None for no
+      change.
+    masks: masks of the objects, such as `object_masks.ObjectMasks(...)`, which
+      a background change needs. Images without a mask are counted, and keep
+      their background.
     image_size: side of a view, pixels.
     batch_size: global batch size.
     steps: number of optimizer steps.
@@ -98,6 +116,10 @@ class Pretraining:
   images: Source
   method: Callable
   recipe: recipes.Recipe | Sequence[recipes.Recipe]
+  cropper: croppers.Cropper | None = None
+  boxes: Boxes | None = None
+  background_change: background_change_lib.BackgroundChange | None = None
+  masks: object_masks.ObjectMasks | None = None
   image_size: int
   batch_size: int
   steps: int
@@ -179,6 +201,13 @@ class Pretraining:
       "DETERMINISTIC=True with a data_service_address: a tf.data service gives"
       " images in the order in which they are ready; unset one of them.",
     )
+    _check_cropper(self.cropper, self.boxes)
+    errors.require(
+      (self.background_change is None) == (self.masks is None),
+      f"background_change={self.background_change!r}, masks={self.masks!r}:"
+      " expected both or none; set Pretraining.masks and"
+      " Pretraining.background_change.",
+    )
     _ = self.timeline  # Raises UsageError for phases out of order.
     for monitor in self.all_monitors:
       errors.require(
@@ -201,7 +230,13 @@ class Pretraining:
       image_size=self.image_size,
       batch_size=self.batch_size,
       recipe=self.recipe,
+      cuts=self.boxes.steps(self.steps) if self.renews_boxes else (),
     )
+
+  @property
+  def renews_boxes(self) -> bool:
+    """Whether the run's own encoder makes the boxes."""
+    return isinstance(self.boxes, attention_boxes.AttentionBoxes)
 
   @property
   def checkpoint_metric(self) -> str:
@@ -214,6 +249,24 @@ class Pretraining:
     """Peak learning rate after scaling by the batch size."""
     scale = self.batch_size / 256 if self.scale_learning_rate else 1.0
     return self.learning_rate * scale
+
+
+def _check_cropper(cropper, boxes) -> None:
+  errors.require(
+    cropper is None or isinstance(cropper, croppers.Cropper),
+    f"cropper: {cropper!r} is not a Cropper; expected an object: in a gin file,"
+    " @croppers.SameObjectCrop() with brackets.",
+  )
+  errors.require(
+    boxes is None or isinstance(boxes, Boxes),
+    f"boxes: {boxes!r}; expected KnownObjects or AttentionBoxes: in a gin file,"
+    " @known_objects.KnownObjects() with brackets.",
+  )
+  errors.require(
+    cropper is not None or boxes is None,
+    "boxes are given, but no cropper uses them; set Pretraining.cropper, or"
+    " leave `boxes` out.",
+  )
 
 
 def _check_int(name: str, value, *, least: int) -> None:

@@ -59,6 +59,7 @@ class Tool:
     *,
     config_folders: Sequence[str] = (),
     default_config: str | None = None,
+    quick_config: str | None = None,
     required: Sequence[str] = (),
     takes_rest: bool = False,
     takes_files: bool = False,
@@ -74,6 +75,8 @@ class Tool:
         any, the tool takes --gin_file, --gin_bindings and --list.
       default_config: path of the gin file to read if the user gives none; None
         if one is required.
+      quick_config: path of the gin file to read with --quick, a flag that the
+        tool has then.
       required: names of the required flags.
       takes_rest: whether words may follow `--`.
       takes_files: whether words without -- are gin files.
@@ -84,6 +87,7 @@ class Tool:
     self._main = main
     self._config_folders = config_folders
     self._default_config = default_config
+    self._quick_config = quick_config
     self._required = required
     self._takes_rest = takes_rest
     self._takes_files = takes_files
@@ -99,6 +103,8 @@ class Tool:
         "Setting that overrides the files, such as STEPS=100 or "
         "'IMAGES=\"photos/\"'. May be repeated.",
       )
+    if quick_config:
+      self.switch("quick", f"Reads {quick_config}, for a first look.")
 
   def text_flag(self, name: str, help_text: str) -> None:
     """Adds --name=TEXT, None by default."""
@@ -126,6 +132,21 @@ class Tool:
       "torch_python",
       "Path of a Python with PyTorch, for its models; default "
       "$TF_SSL_TORCH_PYTHON, or the Python of this command.",
+    )
+
+  def pictures_flags(self) -> None:
+    """Adds the flags of measurements on the user's own pictures."""
+    self.text_flag(
+      "images",
+      "Folder of your own pictures (at any depth), CSV manifest or TFRecords: "
+      "sets are each picture with its altered versions; no labels are needed.",
+    )
+    self.text_flag(
+      "alterations",
+      "Alterations of --images, such as rotation,scale,blur; default all.",
+    )
+    self.number_flag(
+      "pictures", 1000, "Largest number of pictures of --images; random ones."
     )
 
   def number_flag(self, name: str, default: float, help_text: str) -> None:
@@ -203,6 +224,12 @@ class Tool:
     quiet.import_tensorflow()
     if self._config_folders:
       files = parsed.gin_file or [self._default_config]
+      if self._quick_config and parsed.quick:
+        errors.require(
+          not parsed.gin_file,
+          "--quick and --gin_file both choose a config; give one of them",
+        )
+        files = [self._quick_config]
       gin_files.load(files, parsed.gin_bindings)
     self._main(Invocation(parsed, _command(self.name, arguments), rest))
 

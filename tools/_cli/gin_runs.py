@@ -58,6 +58,29 @@ def restore(
     return assembly.restore_method(run_settings, path)
 
 
+def images_of(path: str) -> str | None:
+  """Training images of the run that a model belongs to.
+
+  Args:
+    path: path of a run's model_dir, of its saved_model, or of any model.
+
+  Returns:
+    The image source as its config names it; None for a model without a run, or
+    if the images are made by a function.
+  """
+  from tf_ssl.training import run_directory, settings
+
+  folder = pathlib.Path(path).absolute()
+  for model_dir in (folder, folder.parent):
+    config = model_dir / run_directory.CONFIG_FILE
+    if config.is_file() and (model_dir / run_directory.RUN_FILE).is_file():
+      with _own_config():
+        gin_files.load([str(config)], [], of_run=True)
+        images = gin_files.configured(settings.Pretraining)().images
+      return images if isinstance(images, str) else None
+  return None
+
+
 def config_text(file: str, bindings: Sequence[str]) -> str:
   """Returns a config as gin prints it, without the file's comments.
 

@@ -1,6 +1,7 @@
 """The report of a diagnosis: its page, tables and charts."""
 
 import csv
+import html
 import json
 import re
 import sys
@@ -20,6 +21,7 @@ def test_all_files_are_written_and_agree(tmp_path):
   assert written == {
     "report.html",
     "diagnosis.json",
+    "croppers.csv",
     "curves.csv",
     "per_image.csv",
     "co_occurrence.csv",
@@ -31,6 +33,14 @@ def test_all_files_are_written_and_agree(tmp_path):
   assert content["estimate"] is None
   assert content["settings"]["pairs_per_image"] == 20
   assert content["skipped"]["a reason"]["count"] == 9
+  advice = content["recommendation"]
+  assert advice["cropper"] == found.remedy.chosen
+  page = (tmp_path / "out" / "report.html").read_text()
+  for line in advice["gin"]:
+    assert html.escape(line, quote=False) in html.unescape(page)
+  assert {row["cropper"] for row in content["croppers"]} == set(
+    found.remedy.means
+  )
   own = found.at_recipe("this dataset")
   at_recipe = {
     row["quantity"]: row["value"]

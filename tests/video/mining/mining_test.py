@@ -1,5 +1,6 @@
 """Tests of tf_ssl.video.mining.mining on a real file."""
 
+import functools
 import sys
 
 import numpy as np
@@ -9,6 +10,7 @@ from tf_ssl.ops import boxes
 from tf_ssl.video.decoding import decode, isolated
 from tf_ssl.video.mining import mining, track_records
 from tf_ssl.video.source import videos
+from tf_ssl.video.tracking import tracker
 
 
 @pytest.fixture(name="clips", scope="module")
@@ -51,6 +53,24 @@ def test_stored_frames_are_small_and_boxes_are_fractions(clips, square):
       assert set(frame.tracks.tolist()) <= set(clip.scores)
       assert ((frame.boxes >= 0) & (frame.boxes <= 1)).all()
       assert (frame.boxes[:, :2] < frame.boxes[:, 2:]).all()
+
+
+@pytest.mark.parametrize(
+  "rate, motion_rate, between", [(4.0, 8.0, 20), (2.0, 6.0, 20), (8.0, 16.0, 0)]
+)
+def test_frames_between_leave_the_sampled_ones_as_they_are(
+  square, rate, motion_rate, between
+):
+  iterate = functools.partial(decode.iterate_frames, square.video)
+  plain = [frame.number for frame in iterate(every_seconds=1 / rate)]
+  settings = mining.MiningSettings(motion_rate=motion_rate)
+  found = list(mining.with_between(iterate, rate=rate, settings=settings))
+  assert [frame.number for frame, is_sampled in found if is_sampled] == plain
+  assert sum(not is_sampled for _, is_sampled in found) == between
+  # Only `chain` looks at frames between.
+  greedy = settings._replace(tracking=tracker.Settings(matcher="greedy"))
+  found = list(mining.with_between(iterate, rate=rate, settings=greedy))
+  assert [frame.number for frame, _ in found] == plain
 
 
 def test_a_file_that_is_not_a_video_is_named(tmp_path):

@@ -44,7 +44,7 @@ def _track(frames, boxes, **settings):
     rate=4,
     describe=region_features.Histograms(),
     propose=_proposals(*boxes),
-    settings=tracker.Settings(**settings),
+    settings=tracker.Settings(**{"matcher": "greedy", **settings}),
   )
 
 

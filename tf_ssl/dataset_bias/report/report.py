@@ -17,6 +17,16 @@ _CHARTS = {
   "distributions": diagnosis_charts.distributions,
   "co_occurrence": diagnosis_charts.co_occurrence,
 }
+# {column of the table of croppers: quantity}; of the hidden share of the main
+# object, the rest is shown.
+_CROPPER_COLUMNS = {
+  "Same object foremost": "same_foremost",
+  "Main object in both views": "main_in_both",
+  "View without an object": "empty_view",
+  "Cover of the main object": "main_hidden",
+  "Background": "background",
+  "Overlap of two views": "overlap",
+}
 _NAMED = 5  # Names on the page for each reason to skip.
 
 
@@ -75,6 +85,13 @@ def page(diagnosis: diagnosis_lib.Diagnosis, drawn: dict[str, bytes]) -> str:
     datasets=names,
     meanings=crop_statistics.QUANTITIES,
     at_recipe={name: diagnosis.at_recipe(name) for name in names},
+    remedy=diagnosis.remedy,
+    recommendation=summary.recommendation(diagnosis).replace(
+      " %", "\N{NO-BREAK SPACE}%"
+    ),
+    croppers=_cropper_rows(diagnosis),
+    cropper_columns=list(_CROPPER_COLUMNS),
+    view_size=settings.view_size,
     least=summary.percent(least),
     most=summary.percent(most),
     narrow=f"{narrow:.3g}",
@@ -97,6 +114,18 @@ def page(diagnosis: diagnosis_lib.Diagnosis, drawn: dict[str, bytes]) -> str:
     interval=_interval,
     number=lambda value, form: "–" if value is None else form % value,
   )
+
+
+def _cropper_rows(diagnosis: diagnosis_lib.Diagnosis):
+  """Name of each cropper, and value and interval of each column."""
+  for name, means in diagnosis.remedy.means.items():
+    cells = []
+    for quantity in _CROPPER_COLUMNS.values():
+      mean = means[quantity]
+      if quantity == "main_hidden":  # What is seen, not what is cut off.
+        mean = crop_statistics.Mean(1 - mean.value, 1 - mean.high, 1 - mean.low)
+      cells.append((summary.percent(mean.value), _interval(mean)))
+    yield name, cells
 
 
 def _interval(mean: crop_statistics.Mean) -> str:

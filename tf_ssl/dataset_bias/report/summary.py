@@ -1,4 +1,4 @@
-"""Summarizes a diagnosis in three sentences."""
+"""Summarizes a diagnosis in three sentences, and recommends a cropper."""
 
 from collections.abc import Callable
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from tf_ssl.dataset_bias import diagnosis as diagnosis_lib
 from tf_ssl.dataset_bias import reference
+from tf_ssl.dataset_bias import remedy as remedy_lib
 
 # Limits of scene-centric and object-centric, as a position between the rendered
 # scenes, 0, and the rendered objects, 1: thirds, a choice of this project.
@@ -45,6 +46,35 @@ def sentences(diagnosis: diagnosis_lib.Diagnosis) -> list[str]:
     f"object from {percent(first['same_foremost'].value)} to "
     f"{percent(last['same_foremost'].value)}.",
   ]
+
+
+def recommendation(diagnosis: diagnosis_lib.Diagnosis) -> str:
+  """One sentence of plain text: which cropper to use, and why."""
+  remedy = diagnosis.remedy
+  plain, chosen = (remedy.means[n] for n in (remedy_lib.PLAIN, remedy.chosen))
+  mark = "ESTIMATE: " if diagnosis.dataset.estimated_by else ""
+
+  def change(quantity: str) -> str:
+    return (
+      f"{percent(chosen[quantity].value)} instead of"
+      f" {percent(plain[quantity].value)}"
+    )
+
+  foremost = percent(plain["same_foremost"].value)
+  if remedy.chosen == remedy_lib.PLAIN:
+    most = plain["overlap"].value + remedy_lib.MAX_OVERLAP_GAIN
+    return (
+      f"{mark}recommended: {remedy_lib.PLAIN}, as no other cropper raises the"
+      f" {foremost} of pairs with the same foremost object by"
+      f" {percent(remedy_lib.MIN_GAIN)} while two views overlap by at most"
+      f" {percent(most)}."
+    )
+  return (
+    f"{mark}recommended: {remedy.chosen}, because two views show the same"
+    f" object foremost in {change('same_foremost')} of pairs with"
+    f" {remedy_lib.PLAIN}, and a view shows no object in"
+    f" {change('empty_view')}, while two views overlap by {change('overlap')}."
+  )
 
 
 def percent(share: float | None) -> str:

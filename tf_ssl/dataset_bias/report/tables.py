@@ -14,6 +14,7 @@ from tf_ssl.reporting import tables
 
 JSON_FILE = "diagnosis.json"
 CURVES_FILE = "curves.csv"
+CROPPERS_FILE = "croppers.csv"
 IMAGES_FILE = "per_image.csv"
 CLASSES_FILE = "co_occurrence.csv"
 _NAMES = 50  # Names in the JSON file for each reason to skip.
@@ -24,11 +25,12 @@ _CLASS_COLUMNS = (
 
 
 def write(diagnosis: diagnosis_lib.Diagnosis, output_dir: str) -> None:
-  """Writes the JSON file and the three CSV files."""
+  """Writes the JSON file and the four CSV files."""
   content = as_json(diagnosis)
   for name, text in (
     (JSON_FILE, tables.json_text(content)),
     (CURVES_FILE, tables.csv_text(content["crops"])),
+    (CROPPERS_FILE, tables.csv_text(content["croppers"])),
     (IMAGES_FILE, tables.csv_text(_image_rows(diagnosis))),
     (CLASSES_FILE, tables.csv_text(_class_rows(diagnosis), _CLASS_COLUMNS)),
   ):
@@ -71,6 +73,22 @@ def curve_rows(diagnosis: diagnosis_lib.Diagnosis) -> list[dict[str, Any]]:
   ]
 
 
+def cropper_rows(diagnosis: diagnosis_lib.Diagnosis) -> list[dict[str, Any]]:
+  """One row per cropper and quantity, of the diagnosed dataset."""
+  remedy = diagnosis.remedy
+  return [
+    {
+      "cropper": name,
+      "estimate": bool(diagnosis.dataset.estimated_by),
+      "is_recommended": name == remedy.chosen,
+      "quantity": quantity,
+      **tables.json_value(mean),
+    }
+    for name, means in remedy.means.items()
+    for quantity, mean in means.items()
+  ]
+
+
 def as_json(diagnosis: diagnosis_lib.Diagnosis) -> dict[str, Any]:
   """The whole diagnosis as JSON values, without rows per image and class."""
   dataset, settings = diagnosis.dataset, diagnosis.settings
@@ -87,6 +105,7 @@ def as_json(diagnosis: diagnosis_lib.Diagnosis) -> dict[str, Any]:
       "area": list(settings.crop.area),
       "aspect": list(settings.crop.aspect),
       "pairs_per_image": settings.pairs,
+      "view_size": settings.view_size,
       "min_inside": settings.shown.min_inside,
       "min_filled": settings.shown.min_filled,
       "seed": settings.seed,
@@ -96,6 +115,12 @@ def as_json(diagnosis: diagnosis_lib.Diagnosis) -> dict[str, Any]:
     "images": overview(diagnosis),
     "meaning": crop_statistics.QUANTITIES,
     "crops": curve_rows(diagnosis),
+    "croppers": cropper_rows(diagnosis),
+    "recommendation": {
+      "cropper": diagnosis.remedy.chosen,
+      "sentence": summary.recommendation(diagnosis),
+      "gin": list(diagnosis.remedy.gin),
+    },
     "distributions": {
       name: {
         "overlap": _shares(described.contents.overlap),

@@ -58,6 +58,9 @@ class InvarianceSets(NamedTuple):
     backgrounds: records of the backgrounds without an object; None if unknown.
     background_of: [N] int64, index in `backgrounds` of what is behind each
       image's object; None if unknown.
+    levels: [N] int32, for sets of a picture and its altered versions, 0 for the
+      picture as it is and i for its version of the i-th strength; None for all
+      other sets.
   """
 
   source: str
@@ -76,6 +79,7 @@ class InvarianceSets(NamedTuple):
   targets: np.ndarray | None = None
   backgrounds: records.ImageRecords | None = None
   background_of: np.ndarray | None = None
+  levels: np.ndarray | None = None
 
   @property
   def cropped(self) -> bool:

@@ -84,6 +84,8 @@ def markdown(
       if one["verdict"] in significant
     ],
     by_finding=_by_finding,
+    closed=closed,
+    interval=interval,
     by_reason=_by_reason,
     count=_count,
     duration=duration,
@@ -113,6 +115,33 @@ def sentence(ordering: Mapping[str, Any]) -> str:
     pages.number(difference[end], signed=True) for end in ("low", "high")
   )
   return f"{text} ({ends}, {seeds})"
+
+
+def closed(gap: Mapping[str, Any]) -> str:
+  """Share of a gap that is closed: "53 % (40 %..71 %, 5 seeds)"."""
+  if gap["gap"] is None:
+    return "–"
+  seeds = f"{gap['seeds']} seed{'s' * (gap['seeds'] > 1)}"
+  if gap["share"] is None:
+    return f"undefined: the gap may be 0 ({seeds})"
+  share, low, high = (
+    f"{pages.number(100 * gap[name], digits=0)} %"
+    for name in ("share", "low", "high")
+  )
+  return f"{share} ({low}..{high}, {seeds})"
+
+
+def interval(found: Mapping[str, Any] | None) -> str:
+  """A difference with its interval: "+8.8 (+5.0..+12.6)"."""
+  if found is None:
+    return "–"
+  text = pages.number(found["mean"], signed=True)
+  if found["low"] is None:
+    return text
+  ends = "..".join(
+    pages.number(found[end], signed=True) for end in ("low", "high")
+  )
+  return f"{text} ({ends})"
 
 
 def total_compute(spans: Iterable[Span]) -> float:

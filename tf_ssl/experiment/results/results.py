@@ -15,6 +15,7 @@ from tf_ssl import errors
 from tf_ssl.experiment import experiment as experiment_lib
 from tf_ssl.experiment import plan as plan_lib
 from tf_ssl.experiment.engine import engine
+from tf_ssl.experiment.results import gaps as gaps_lib
 from tf_ssl.experiment.results import orderings as orderings_lib
 from tf_ssl.ops import workdir
 
@@ -81,6 +82,7 @@ def as_json(
       _ordering(experiment, ordering, values)
       for ordering in experiment.expected
     ],
+    "gaps": [_gap(experiment, gap, values) for gap in experiment.remedies],
     "steps": _steps(experiment, plan, outcome),
     # By folder, since experiments share steps.
     "spans": {
@@ -150,7 +152,11 @@ def _measures(node: plan_lib.Node) -> dict[str, float]:
 
 def _named(experiment: experiment_lib.Experiment) -> list[str]:
   columns = [m for table in experiment.tables for m in table.columns.values()]
-  return [*columns, *(ordering.measure for ordering in experiment.expected)]
+  return [
+    *columns,
+    *(ordering.measure for ordering in experiment.expected),
+    *(gap.measure for gap in experiment.remedies),
+  ]
 
 
 def _table(experiment, plan, table, values: Values) -> dict[str, Any]:
@@ -198,6 +204,24 @@ def _ordering(experiment, ordering, values: Values) -> dict[str, Any]:
     "right_mean": judged.right.mean if judged.right else None,
     "difference": judged.difference
     and judged.difference._asdict() | {"count": judged.seeds},
+  }
+
+
+def _gap(experiment, gap, values: Values) -> dict[str, Any]:
+  of_measure = values.get(gap.measure, {})
+  found = gaps_lib.closed(
+    *(of_measure.get(n, {}) for n in (gap.remedy, gap.plain, gap.reference))
+  )
+  return {
+    "remedy": experiment.label(gap.remedy),
+    "plain": experiment.label(gap.plain),
+    "reference": experiment.label(gap.reference),
+    "measure": _heading(experiment, gap.measure),
+    "gap": found.gap and found.gap._asdict(),
+    "share": found.share,
+    "low": found.low,
+    "high": found.high,
+    "seeds": found.seeds,
   }
 
 

@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 
 from tf_ssl import errors
@@ -92,7 +93,14 @@ def any_worker(flag: bool) -> bool:
   """
   if len(cluster_lib.read().workers) == 1:
     return flag
-  return bool(_sum_over_workers(tf.constant(float(flag))) > 0)
+  return bool(sum_over_workers(np.float32(flag)) > 0)
+
+
+def sum_over_workers(values: np.ndarray) -> np.ndarray:
+  """Sums arrays of equal shape over the workers; all workers must call it."""
+  if len(cluster_lib.read().workers) == 1:
+    return values
+  return _sum_over_workers(tf.constant(values)).numpy()
 
 
 def agree_on_averages(model: tf.keras.Model) -> None:
@@ -111,10 +119,13 @@ def agree_on_averages(model: tf.keras.Model) -> None:
 @tf.function
 def _sum_over_workers(value: tf.Tensor) -> tf.Tensor:
   now = tf.distribute.get_strategy()
+  local = now.num_replicas_in_sync // len(cluster_lib.read().workers)
 
   def in_replica():
     context = tf.distribute.get_replica_context()
-    here = tf.identity(value)  # On the replica's device.
+    # On the replica's device; only the first of a worker counts.
+    first = context.replica_id_in_sync_group % local == 0
+    here = tf.where(first, value, tf.zeros_like(value))
     return context.all_reduce(tf.distribute.ReduceOp.SUM, here)
 
   return now.experimental_local_results(now.run(in_replica))[0]

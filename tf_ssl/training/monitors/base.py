@@ -9,8 +9,9 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tf_ssl import batches, errors
+from tf_ssl.augment import background_change as background_change_lib
 from tf_ssl.augment import crop as crop_lib
-from tf_ssl.augment import recipes
+from tf_ssl.augment import croppers, recipes
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.input_pipeline import skipped as skipped_lib
 from tf_ssl.input_pipeline import view_batches
@@ -40,6 +41,8 @@ class Context:
     seed: seed of the run.
     records: training images; None in tests that need no views.
     recipe: recipe of the views, or one recipe for each view of a batch.
+    cropper: cropper of the views; None for windows anywhere.
+    background_change: change of the views' background; None for none.
     skipped: record of unusable training images.
   """
 
@@ -52,6 +55,8 @@ class Context:
   seed: int = 0
   records: records_lib.ImageRecords | None = None
   recipe: recipes.Recipe | Sequence[recipes.Recipe] | None = None
+  cropper: croppers.Cropper | None = None
+  background_change: background_change_lib.BackgroundChange | None = None
   skipped: skipped_lib.SkippedFiles | None = None
 
   @property
@@ -115,6 +120,8 @@ class Context:
       seed=self.seed,
       num_steps=1,
       view_type=view_type,
+      cropper=self.cropper,
+      change=self.background_change,
       skipped=self.skipped,
     )
     return next(iter(dataset))

@@ -12,7 +12,7 @@ from tf_ssl.video.mining import (
   track_store,
 )
 from tf_ssl.video.source import videos
-from tf_ssl.video.tracking import region_features
+from tf_ssl.video.tracking import region_features, region_tracks
 
 _MAX_LINES = 20  # Videos whose notes are said.
 
@@ -65,6 +65,9 @@ def mine_videos(
   how = {**settings._asdict(), **settings.tracking._asdict()}
   del how["tracking"]
   how["stretch"] = how.pop("side_shift")  # The key in existing folders.
+  if how["matcher"] != region_tracks.CHAIN:  # Unknown to existing folders.
+    for name in ("motion_rate", "key_seconds", "min_precision"):
+      del how[name]
   store.open({**how, "features": features}, overwrite=overwrite)
   with (
     store.locked(),

@@ -5,7 +5,9 @@ with its length. The frames of a stretch are stored at the size used in
 training; regions are proposed and tracked at a smaller size.
 """
 
-from collections.abc import Iterator
+import functools
+import math
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import cv2
@@ -17,9 +19,8 @@ from tf_ssl.video.decoding import decode, isolated
 from tf_ssl.video.mining import track_records
 from tf_ssl.video.source import videos
 from tf_ssl.video.tracking import (
-  matching,
   region_features,
-  track_scores,
+  region_tracks,
   tracker,
 )
 
@@ -36,16 +37,31 @@ class MiningSettings(NamedTuple):
     quality: JPEG quality of the stored frames, 0..100.
     reader: reader of video files, see `decode.read_frames`.
     tracking: settings of the tracker.
+    motion_rate: rate of the frames between which the matcher `chain` follows
+      points, frames per second; rounded to a multiple of `rate`.
   """
 
   rate: float = 8.0
   stretch_seconds: float = 16.0
-  tracks_per_stretch: int = 20
+  tracks_per_stretch: int = 40
   width: int = 240
   frame_size: int = 256
   quality: int = jpeg.QUALITY
   reader: str = "auto"
   tracking: tracker.Settings = tracker.Settings()
+  motion_rate: float = 16.0
+
+
+class _Stretch(NamedTuple):
+  """Sampled frames, and what lies between them at the size of tracking.
+
+  Attributes:
+    frames: T frames.
+    between: T lists of [h, w] uint8, gray images after each frame.
+  """
+
+  frames: list[decode.Frame]
+  between: list[list[np.ndarray]]
 
 
 def check(settings: MiningSettings) -> None:
@@ -54,7 +70,7 @@ def check(settings: MiningSettings) -> None:
   Raises:
     UsageError: a setting is out of range; names the first.
   """
-  matching.by_name(settings.tracking.matcher)
+  region_tracks.check(settings.tracking)
   errors.require(
     settings.reader in decode.READERS,
     f"reader={settings.reader}: expected one of {', '.join(decode.READERS)}",
@@ -65,6 +81,7 @@ def check(settings: MiningSettings) -> None:
     "tracks_per_stretch": 1,
     "width": 32,
     "frame_size": 32,
+    "motion_rate": 0.01,
   }
   for name, bound in minimum.items():
     errors.require(
@@ -104,43 +121,86 @@ def mine(
   next_id = 0
   for stretch in _stretches(video, decoder, rate, length, settings):
     tracks = _track(stretch, rate, describe, settings)
-    yield _clip(video, info, stretch, tracks, next_id, settings)
+    yield _clip(video, info, stretch.frames, tracks, next_id, settings)
     next_id += len(tracks)
 
 
-def _stretches(
-  video, decoder, rate, length, settings
-) -> Iterator[list[decode.Frame]]:
-  """Yields lists of `length` sampled frames; the last may be shorter."""
-  stretch = []
-  for frame in decoder.iterate_frames(
-    video,
-    every_seconds=1.0 / rate,
-    size=settings.frame_size,
-    reader=settings.reader,
+def _stretches(video, decoder, rate, length, settings) -> Iterator[_Stretch]:
+  """Yields stretches of `length` sampled frames; the last may be shorter."""
+  stretch = _Stretch([], [])
+  for frame, is_sampled in with_between(
+    functools.partial(
+      decoder.iterate_frames,
+      video,
+      size=settings.frame_size,
+      reader=settings.reader,
+    ),
+    rate=rate,
+    settings=settings,
   ):
-    stretch.append(frame)
-    if len(stretch) == length:
+    if is_sampled and len(stretch.frames) == length:
       yield stretch
-      stretch = []
-  if len(stretch) > 1:
+      stretch = _Stretch([], [])
+    if is_sampled:
+      stretch.frames.append(frame)
+      stretch.between.append([])
+    else:
+      stretch.between[-1].append(
+        cv2.cvtColor(small(frame.image, settings), cv2.COLOR_RGB2GRAY)
+      )
+  if len(stretch.frames) > 1:
     yield stretch
+
+
+def with_between(
+  iterate: Callable[..., Iterator[decode.Frame]],
+  *,
+  rate: float,
+  settings: MiningSettings,
+) -> Iterator[tuple[decode.Frame, bool]]:
+  """Yields sampled frames and, for `chain`, frames between them.
+
+  Args:
+    iterate: function that takes `every_seconds` and yields frames.
+    rate: rate of the sampled frames, frames per second.
+    settings: settings of the mining.
+
+  Yields:
+    A frame, and whether it is one of the sampled ones; the first one is.
+  """
+  parts = 1
+  if settings.tracking.matcher == region_tracks.CHAIN:
+    parts = max(round(settings.motion_rate / rate), 1)
+  first, last = None, -1.0
+  for frame in iterate(every_seconds=1.0 / (rate * parts)):
+    first = frame.time if first is None else first
+    # As in `decode.numbers_to_iterate`.
+    moment = math.floor((frame.time - first) * rate + 1e-6)
+    yield frame, moment > last
+    last = max(moment, last)
+
+
+def small(image: np.ndarray, settings: MiningSettings) -> np.ndarray:
+  """Scales an image down to the width at which regions are tracked."""
+  height, width = image.shape[:2]
+  across = min(settings.width, width)
+  size = (across, max(round(height * across / width), 1))
+  return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
 def _track(stretch, rate, describe, settings):
   """Returns the best tracks, with boxes as fractions of the frame."""
-  height, width = stretch[0].image.shape[:2]
-  across = min(settings.width, width)
-  small = (across, max(round(height * across / width), 1))
-  frames = [
-    cv2.resize(frame.image, small, interpolation=cv2.INTER_AREA)
-    for frame in stretch
-  ]
-  found = tracker.track(
-    frames, rate=rate, describe=describe, settings=settings.tracking
+  frames = [small(frame.image, settings) for frame in stretch.frames]
+  best = region_tracks.find(
+    frames,
+    stretch.between,
+    rate=rate,
+    describe=describe,
+    settings=settings.tracking,
+    limit=settings.tracks_per_stretch,
   )
-  best = track_scores.best(found, limit=settings.tracks_per_stretch)
-  scale = np.array([small[0], small[1]] * 2, np.float32)
+  height, width = frames[0].shape[:2]
+  scale = np.array([width, height] * 2, np.float32)
   return [track._replace(boxes=track.boxes / scale) for track in best]
 
 

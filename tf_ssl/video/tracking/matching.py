@@ -12,6 +12,7 @@ from scipy import optimize
 from tf_ssl import errors
 
 Matcher = Callable[[np.ndarray], np.ndarray]
+NAMES = ("greedy", "mutual", "optimal")
 
 
 def gated(

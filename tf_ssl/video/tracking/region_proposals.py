@@ -63,6 +63,27 @@ def selective_search(
   return found * (image.shape[1] / size[0])
 
 
+def several_searches(image: np.ndarray) -> np.ndarray:
+  """Runs selective search at three sizes, for small and for large objects.
+
+  Args:
+    image: [H, W, 3] uint8 RGB.
+
+  Returns:
+    [R, 4] float boxes in pixels of `image`, with duplicates.
+
+  Raises:
+    UsageError: OpenCV was installed without its extra modules.
+  """
+  return np.concatenate(
+    [
+      selective_search(image, width=240),
+      selective_search(image, width=160),
+      selective_search(image, width=120, scale=30),
+    ]
+  )
+
+
 def plausible(
   boxes: np.ndarray,
   size: tuple[int, int],

@@ -100,6 +100,7 @@ def distinct(
   *,
   overlap: float = 0.7,
   new: float = 0.1,
+  limit: int | None = None,
 ) -> list[int]:
   """Selects tracks that show something new.
 
@@ -110,28 +111,27 @@ def distinct(
     overlap: minimum IoU of boxes that show one region.
     new: minimum fraction of a track's frames in which no better track that was
       kept shows the region; 0 keeps all tracks.
+    limit: maximum number of kept tracks; None for all.
 
   Returns:
     Rows of the kept tracks, ascending.
   """
-  kept = []
+  first = min((track.start for track in tracks), default=0)
+  stop = max((track.start + len(track.boxes) for track in tracks), default=0)
+  boxes = np.zeros([len(tracks), stop - first, 4], np.float32)
+  there = np.zeros(boxes.shape[:2], bool)
   for row, track in enumerate(tracks):
-    known = np.zeros(len(track.boxes), bool)
-    for other in kept:
-      first = max(track.start, tracks[other].start)
-      last = min(_stop(track), _stop(tracks[other]))
-      if first < last:
-        mine = slice(first - track.start, last - track.start)
-        its = slice(first - tracks[other].start, last - tracks[other].start)
-        iou = boxes_lib.aligned_iou(track.boxes[mine], tracks[other].boxes[its])
-        known[mine] |= iou >= overlap
-    if np.mean(~known) >= new:
+    frames = slice(track.start - first, track.start - first + len(track.boxes))
+    boxes[row, frames], there[row, frames] = track.boxes, True
+  is_new, kept = there.copy(), []
+  for row, mine in enumerate(there):
+    if len(kept) == limit:
+      break
+    if is_new[row].sum() >= new * mine.sum():
       kept.append(row)
+      iou = boxes_lib.aligned_iou(boxes[row + 1 :, mine], boxes[row, mine])
+      is_new[row + 1 :, mine] &= iou < overlap
   return kept
-
-
-def _stop(track: tracker.Track) -> int:
-  return track.start + len(track.boxes)
 
 
 def best(
@@ -172,4 +172,4 @@ def best(
     for row in order
     if agreed[row] >= min_agreement
   ]
-  return [ordered[row] for row in distinct(ordered, new=new)[:limit]]
+  return [ordered[row] for row in distinct(ordered, new=new, limit=limit)]

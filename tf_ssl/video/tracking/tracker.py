@@ -34,11 +34,12 @@ from tf_ssl.video.tracking import (
 
 
 class Settings(NamedTuple):
-  """Settings of the tracker; defaults chosen on twelve videos together.
+  """Settings of the trackers; those of `greedy` were chosen on twelve videos.
 
   Attributes:
-    matcher: assignment of candidates to tracks: `greedy`, `mutual` or
-      `optimal`, see `matching`.
+    matcher: `chain`, see `chains`, whose settings are the two at the end; or
+      the assignment of candidates to tracks by this module: `greedy`, `mutual`
+      or `optimal`, see `matching`, whose settings are the others.
     flow_prior: whether a box is also expected where the optical flow moves it.
     seeds: maximum number of tracks that start in one frame.
     seed_seconds: time between frames with seeds, seconds.
@@ -56,9 +57,12 @@ class Settings(NamedTuple):
     side_shift: distance by which each side of the expected box is tried farther
       out and farther in, as a fraction of the box size.
     visible: minimum fraction of a box inside the image.
+    key_seconds: distance of key frames, seconds.
+    min_precision: minimum score of a track: the probability that a pair of its
+      boxes, one second apart, shows one object.
   """
 
-  matcher: str = "greedy"
+  matcher: str = "chain"
   flow_prior: bool = False
   seeds: int = 10
   seed_seconds: float = 0.5
@@ -73,6 +77,8 @@ class Settings(NamedTuple):
   shifts: tuple[float, ...] = (-0.15, 0.0, 0.15)
   side_shift: float = 0.1
   visible: float = 0.6
+  key_seconds: float = 0.5
+  min_precision: float = 0.0
 
 
 class Track(NamedTuple):
@@ -81,10 +87,11 @@ class Track(NamedTuple):
   Attributes:
     start: number of its first frame.
     boxes: [T, 4] float32, pixels; they may extend beyond the image.
-    similarity: [T] float32, cosine with the template at that time; 1 at the
-      seed.
+    similarity: [T] float32, cosine with the template at that time, 1 at the
+      seed; of `chains` the probability of the link at that time.
     contrast: [T] float32, -1..1, contrast of saliency to the surroundings.
-    score: quality set by `track_scores.best`, higher is better.
+    score: quality set by `track_scores.best` or `chains.find`, higher is
+      better.
   """
 
   start: int
@@ -110,16 +117,17 @@ def track(
     describe: function from an image and boxes to features, called twice per
       frame; see `region_features.Describe`.
     propose: function from an image to proposals [R, 4], pixels.
-    settings: settings of the tracker; None for the defaults.
+    settings: settings of the tracker; None for the defaults with the matcher
+      `greedy`.
 
   Returns:
     All tracks of at least two frames, ordered by the time of their seeds: often
     several per object, and many that show no object. See `track_scores.best`.
 
   Raises:
-    UsageError: the matcher is unknown.
+    UsageError: the matcher is none of this module.
   """
-  settings = settings or Settings()
+  settings = settings or Settings(matcher="greedy")
   matching.by_name(settings.matcher)
   found = []
   for first, end in shots.find(frames):

@@ -1,0 +1,142 @@
+"""The whole answer on a few small pictures: raw pixels and random weights."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tf_ssl import errors
+from tf_ssl.datasets import image_folder
+from tf_ssl.evaluation import protocol
+from tf_ssl.evaluation.label_efficiency import (
+  did_it_help,
+  leakage,
+  measure,
+  report,
+)
+
+_COLORS = [(200, 60, 60), (60, 200, 60), (60, 60, 200)]
+
+
+def paint(rng, color):
+  """A picture whose structure is random and whose mean color is its class."""
+  coarse = rng.integers(-60, 60, [4, 4, 3]) + color
+  image = Image.fromarray(coarse.clip(0, 255).astype(np.uint8))
+  return image.resize([32, 32], Image.Resampling.BICUBIC)
+
+
+@pytest.fixture(name="folder", scope="module")
+def _folder(tmp_path_factory):
+  """Three classes, 16 training and 6 test images each; two planted copies."""
+  folder = tmp_path_factory.mktemp("labeled")
+  rng = np.random.default_rng(0)
+  for role, count in (("train", 16), ("test", 6)):
+    for number, color in enumerate(_COLORS):
+      path = folder / role / f"class{number}"
+      path.mkdir(parents=True)
+      for i in range(count):
+        paint(rng, color).save(path / f"{i}.png")
+  train, test = folder / "train", folder / "test"
+  with Image.open(train / "class0" / "3.png") as image:
+    image.save(test / "class0" / "copy.jpg", quality=70)
+  with Image.open(test / "class1" / "0.png") as image:
+    image.save(test / "class1" / "copy.png")
+  return folder
+
+
+def test_planted_copies_leave_the_test_set(folder):
+  sets = did_it_help.split(str(folder))
+  assert (sets.train.num_images, sets.test.num_images) == (48, 20)
+  found = leakage.find(sets.train, sets.test, sets.train)
+  names = {sets.test.name(i) for i in found.copies}
+  assert names == {"class0/copy.jpg", "class1/copy.png"}
+  left = leakage.without(sets.test, found.copies)
+  assert left.num_images == 18
+  assert (
+    "1 of 20 test images are near-duplicates of training" in found.text()[1]
+  )
+  with pytest.raises(errors.UsageError, match="drop_duplicates"):
+    leakage.without(sets.test, np.arange(20))
+
+
+def test_one_labeled_set_is_divided_by_class(folder):
+  sets = did_it_help.split(str(folder / "train"), test_fraction=0.25)
+  assert np.bincount(sets.test.labels).tolist() == [4, 4, 4]
+  assert np.bincount(sets.train.labels).tolist() == [12, 12, 12]
+
+
+@pytest.mark.slow
+def test_pixels_are_worth_more_than_random_weights_on_colors(
+  folder, tmp_path, monkeypatch
+):
+  settings = measure.Settings(
+    shares=(0.01, 0.02, 0.25, 1.0),
+    seeds=(0, 1),
+    image_size=16,
+    k=3,
+    inverse_penalties=(1e-2,),
+  )
+  lines = []
+
+  def answer():
+    return did_it_help.did_it_help(
+      [protocol.Subject("raw=pixels")],
+      did_it_help.split(str(folder)),
+      str(tmp_path),
+      settings=settings,
+      drop_duplicates=True,
+      say=lines.append,
+    )
+
+  found = answer()
+  assert found.dropped == 2
+  # One of each class at 1 and at 2 %, then 4 of each, then all.
+  assert found.measured.labels == [3, 12, 48]
+  notes = " ".join(found.measured.notes)
+  assert "2 % of 48 labels are no more than 1 %" in notes
+  assert "fewer than the 3 classes" in notes
+  assert "raw is not fine-tuned" in notes and "ResNet-18" in notes
+  raw = found.measured.curve("raw", measure.LINEAR)
+  assert raw.percent.shape == (2, 3) and raw.percent[:, -1].mean() > 80
+  assert found.measured.curve("raw", measure.FINE_TUNED) is None
+  assert any(
+    "linear probe: with 12 labels, raw is" in s for s in found.sentences
+  )
+  assert any("--pretraining_images" in s for s in found.sentences)
+  page = report.write(found, str(tmp_path), command="the command")
+  content = json.loads((tmp_path / "did_it_help.json").read_text())
+  assert content["dropped_test_images"] == 2
+  assert len(content["accuracies"]) == 2 * 2 * 3
+  assert "near-duplicates" in open(page).read()
+  # Nothing is measured again.
+  monkeypatch.setattr(measure._Runner, "_of_seed", None)
+  again = answer()
+  np.testing.assert_array_equal(
+    again.measured.curve("raw", measure.KNN).percent,
+    found.measured.curve("raw", measure.KNN).percent,
+  )
+
+
+def test_names_must_differ(folder, tmp_path):
+  subjects = [protocol.Subject("a=pixels")] * 2
+  with pytest.raises(errors.UsageError, match="different names"):
+    did_it_help.did_it_help(
+      subjects, did_it_help.split(str(folder)), str(tmp_path)
+    )
+
+
+def test_shares_out_of_range_are_refused():
+  with pytest.raises(errors.UsageError, match="--shares"):
+    measure.Settings(shares=(0.1, 2.0))
+
+
+def test_a_folder_without_a_test_set_is_one_set(folder):
+  records = image_folder.read(str(folder / "test"), labeled=True)
+  sets = did_it_help.split(str(folder / "test"), test_fraction=0.3)
+  assert sets.train.num_images + sets.test.num_images == records.num_images
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))

@@ -1,0 +1,107 @@
+"""What a model is worth in labels: closed cases and SciPy."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from tf_ssl.evaluation.label_efficiency import worth
+
+LABELS = [10, 50, 100, 250, 1000]
+
+
+def straight(offset=0.0, seeds=3):
+  """Accuracy that grows by 10 points with each doubling of the labels."""
+  line = 10 * np.log2(np.array(LABELS) / 10) + offset
+  return np.tile(line, [seeds, 1])
+
+
+def test_a_model_that_needs_a_quarter_of_the_labels_is_worth_four_times():
+  # 20 points more are two doublings.
+  found = worth.worth(LABELS, straight(), straight(20))
+  assert [each.labels for each in found] == LABELS
+  for each in found[:3]:
+    assert each.factor == pytest.approx(4, rel=1e-6)
+    assert each.low == pytest.approx(each.factor)
+  # 4 x 250 is all labels; four times as many as all is more than any.
+  assert found[3].factor == pytest.approx(4) and np.isinf(found[4].factor)
+
+
+def test_the_baseline_itself_is_worth_its_own_labels():
+  for each in worth.worth(LABELS, straight(), straight()):
+    assert each.factor == pytest.approx(1)
+
+
+def test_a_model_below_the_baseline_with_the_fewest_labels_is_worth_none():
+  found = worth.worth(LABELS, straight(), straight(-10))
+  assert found[0].factor == 0 and found[1].factor == pytest.approx(0.5)
+
+
+def test_more_labels_that_hurt_the_baseline_do_not_count():
+  baseline = straight()
+  baseline[:, 2] = 0.0
+  found = worth.worth(LABELS, baseline, straight())
+  # The accuracy of 50 labels is still that of 50 labels.
+  assert found[1].factor == pytest.approx(1)
+
+
+def test_the_interval_covers_the_spread_of_the_seeds():
+  rng = np.random.default_rng(0)
+  model = straight(10, seeds=8) + rng.normal(0, 2, [8, 1])
+  found = worth.worth(LABELS, straight(seeds=8), model)[1]
+  # One doubling; 2 points of spread over 8 seeds are 0.07 doublings.
+  assert found.low < found.factor < found.high
+  assert found.factor == pytest.approx(2, rel=0.15)
+  assert found.high / found.low == pytest.approx(2 ** (4 * 0.07), rel=0.1)
+
+
+def test_one_seed_has_no_interval():
+  found = worth.worth(LABELS, straight(seeds=1), straight(10, seeds=1))[0]
+  assert np.isnan(found.low)
+  assert "no interval" in worth.sentence("a", found, total=1000)
+
+
+def test_sentences_say_what_it_is_worth():
+  text = worth.sentence("own", worth.Worth(100, 3.21, 2.1, 4.8), total=1000)
+  assert text == "with 100 labels, own is worth 3.2x the labels (2.1..4.8)"
+  text = worth.sentence(
+    "own", worth.Worth(100, np.inf, 4.0, np.inf), total=1000
+  )
+  assert "more than 10.0x the labels (4.0..more than all)" in text
+
+
+def rejected(values, level):
+  """Holm's step-down test: whether each hypothesis is rejected."""
+  found = [False] * len(values)
+  order = sorted(range(len(values)), key=values.__getitem__)
+  for rank, place in enumerate(order):
+    if values[place] > level / (len(values) - rank):
+      break
+    found[place] = True
+  return found
+
+
+def test_an_adjusted_p_is_the_level_from_which_holms_test_rejects():
+  values = (np.random.default_rng(0).random(20) ** 3).tolist()
+  for place, adjusted in enumerate(worth.holm(values)):
+    if adjusted < 1:
+      assert rejected(values, adjusted * 1.001)[place]
+    assert not rejected(values, adjusted * 0.999)[place]
+  found = worth.holm([0.01, np.nan, 0.04])
+  assert found[0] == pytest.approx(0.02) and np.isnan(found[1])
+
+
+def test_models_are_compared_by_seed():
+  rng = np.random.default_rng(0)
+  noise = rng.normal(0, 20, [6, 1])  # Of the seed, the same for both.
+  accuracies = {
+    "a": straight(2, seeds=6) + noise + rng.normal(0, 0.3, [6, 5]),
+    "b": straight(seeds=6) + noise,
+  }
+  for each in worth.compare(LABELS, accuracies, [("a", "b")]):
+    assert each.difference.low < 2 < each.difference.high
+    assert each.p <= each.adjusted < 0.05
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))

@@ -1,0 +1,1 @@
+"""Near-duplicate images: perceptual hashes, confirmed by pixels."""

@@ -1,0 +1,1 @@
+"""Whether pretraining helped: accuracy against labels, and what it is worth."""

@@ -1,0 +1,274 @@
+"""Answers whether pretraining helped, with everything that could deceive."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from tf_ssl import errors
+from tf_ssl.datasets import open_images
+from tf_ssl.datasets import records as records_lib
+from tf_ssl.evaluation import labeled_sets, protocol
+from tf_ssl.evaluation.label_efficiency import leakage as leakage_lib
+from tf_ssl.evaluation.label_efficiency import measure as measure_lib
+from tf_ssl.evaluation.label_efficiency import worth as worth_lib
+from tf_ssl.ops import names, numbered_checkpoints, workdir
+
+_ARGUMENT = "--output_dir"
+_TEST_FOLDERS = ("test", "val", "held_out")
+_HEADLINE = 0.1  # Share of the labels whose worth the sentences give.
+_METHODS = (measure_lib.KNN, measure_lib.LINEAR, measure_lib.FINE_TUNED)
+
+
+class Answer(NamedTuple):
+  """The result.
+
+  Attributes:
+    measured: all accuracies.
+    worths: {(model, method): what the model is worth at each number of labels}.
+    comparisons: {method: paired tests}.
+    leakage: near-duplicates of test images.
+    dropped: number of test images that were left out because of them.
+    minutes: {model: minutes of pretraining}, where the run tells.
+    sources: {"training" or "test": description of the images}.
+    sentences: the answer in plain words.
+  """
+
+  measured: measure_lib.Measured
+  worths: dict[tuple[str, str], list[worth_lib.Worth]]
+  comparisons: dict[str, list[worth_lib.Comparison]]
+  leakage: leakage_lib.Leakage
+  dropped: int
+  minutes: dict[str, float]
+  sources: dict[str, str]
+  sentences: list[str]
+
+
+def split(
+  labeled: str,
+  test: str | None = None,
+  *,
+  test_fraction: float = 0.2,
+  seed: int = 0,
+) -> labeled_sets.LabeledSets:
+  """Opens labeled images, and divides them where they are one set.
+
+  Args:
+    labeled: class folders, a manifest or another labeled source; a folder with
+      `train` and one of `test`, `val` and `held_out` holds both sets.
+    test: labeled test images of the same classes; None to look for a folder, or
+      to hold out a part of each class.
+    test_fraction: fraction of each class to hold out then.
+    seed: seed of that choice.
+
+  Raises:
+    UsageError: the images or their labels cannot be used.
+  """
+  train = os.path.join(labeled, "train")
+  if test is None and os.path.isdir(train):
+    found = [os.path.join(labeled, name) for name in _TEST_FOLDERS]
+    test = next(filter(os.path.isdir, found), None)
+    labeled = train if test is not None else labeled
+  records = open_images.open_images(labeled, labeled=True, named_by="--labeled")
+  if test is not None:
+    other = open_images.open_images(
+      test, labeled=True, named_by="--test_images"
+    )
+    return labeled_sets.match(records, other)
+  errors.require(
+    0 < test_fraction < 1,
+    f"test_fraction={test_fraction}: expected a fraction between 0 and 1",
+  )
+  held = records_lib.keep_labels(records.labels, test_fraction, seed=seed) >= 0
+  return labeled_sets.match(
+    records_lib.take(records, np.flatnonzero(~held)),
+    records_lib.take(records, np.flatnonzero(held)),
+  )
+
+
+def did_it_help(
+  subjects: Sequence[protocol.Subject],
+  sets: labeled_sets.LabeledSets,
+  output_dir: str,
+  *,
+  settings: measure_lib.Settings | None = None,
+  pretraining: records_lib.ImageRecords | None = None,
+  drop_duplicates: bool = False,
+  distance: int = 8,
+  checkpoints: Mapping[str, Sequence[protocol.Subject]] | None = None,
+  say: Callable[[str], None] = lambda line: None,
+) -> Answer:
+  """Checks for leakage, then measures random weights and all models.
+
+  Args:
+    subjects: models with different names.
+    sets: labeled training and test images.
+    output_dir: folder to write; an interrupted call can be repeated.
+    settings: what is measured; None for the defaults.
+    pretraining: images of pretraining, to compare the test images with.
+    drop_duplicates: whether test images with near-duplicates are left out.
+    distance: largest Hamming distance of near-duplicates.
+    checkpoints: {name of a model: its checkpoints}, which are measured frozen.
+    say: takes a line for each finding.
+
+  Raises:
+    UsageError: a model or the images cannot be used.
+  """
+  settings = settings or measure_lib.Settings()
+  given = [s.name for s in subjects]
+  errors.require(
+    given and len(set(given)) == len(given) and measure_lib.RANDOM not in given,
+    f"--model: got the names {given}; expected different names, not"
+    f" {measure_lib.RANDOM!r}; give NAME=PATH",
+  )
+  with workdir.writable(output_dir, _ARGUMENT):
+    os.makedirs(output_dir, exist_ok=True)
+  leakage = leakage_lib.find(
+    sets.train, sets.test, pretraining, distance=distance
+  )
+  for line in leakage.text():
+    say(line)
+  dropped = 0
+  if drop_duplicates and len(leakage.copies):
+    dropped = len(leakage.copies)
+    sets = labeled_sets.match(
+      sets.train, leakage_lib.without(sets.test, leakage.copies)
+    )
+    say(f"{dropped} of these test images are left out")
+  earlier = [s for each in (checkpoints or {}).values() for s in each]
+  measured = measure_lib.measure(
+    [*subjects, *earlier],
+    sets,
+    settings,
+    output_dir,
+    frozen_only=[s.name for s in earlier],
+    say=say,
+  )
+  worths = _worths(measured)
+  comparisons = {
+    method: worth_lib.compare(
+      measured.labels,
+      {c.model: c.percent for c in measured.curves if c.method == method},
+      _pairs(measured, method, given),
+    )
+    for method in _METHODS
+  }
+  answer = Answer(
+    measured,
+    worths,
+    {method: found for method, found in comparisons.items() if found},
+    leakage,
+    dropped,
+    {s.name: m for s in subjects if (m := _minutes(s.path)) is not None},
+    {
+      "training": f"{sets.train.num_images} images of {sets.train.root}",
+      "test": f"{sets.test.num_images} images of {sets.test.root}",
+    },
+    [],
+  )
+  return answer._replace(sentences=_sentences(answer, given, pretraining))
+
+
+def checkpoints_of(
+  name: str, path: str, *, most: int = 4
+) -> list[tuple[str, str]]:
+  """Name and path of the earlier checkpoints of a run, the oldest first.
+
+  Args:
+    name: name of the model.
+    path: folder of a run; another path has no checkpoints.
+    most: largest number of checkpoints.
+  """
+  folder = os.path.join(path, "checkpoints")
+  found = numbered_checkpoints.found(folder) if os.path.isdir(folder) else []
+  return [
+    (f"{name} at step {numbered_checkpoints.number(each)}", each)
+    for each in reversed(found[1 : most + 1])
+  ]
+
+
+def _worths(measured) -> dict[tuple[str, str], list[worth_lib.Worth]]:
+  found = {}
+  for curve in measured.curves:
+    baseline = measured.curve(measure_lib.RANDOM, curve.method)
+    if curve.model == measure_lib.RANDOM or baseline is None:
+      continue
+    found[curve.model, curve.method] = worth_lib.worth(
+      measured.labels, baseline.percent, curve.percent
+    )
+  return found
+
+
+def _pairs(measured, method, given) -> list[tuple[str, str]]:
+  """Every given model against random weights, and against each other."""
+  known = [n for n in given if measured.curve(n, method) is not None]
+  pairs = []
+  if measured.curve(measure_lib.RANDOM, method) is not None:
+    pairs = [(name, measure_lib.RANDOM) for name in known]
+  return pairs + [
+    (one, other) for i, one in enumerate(known) for other in known[i + 1 :]
+  ]
+
+
+def _minutes(path: str) -> float | None:
+  """Minutes of pretraining of the run that a path belongs to."""
+  for folder in (path, os.path.dirname(os.path.abspath(path))):
+    record = workdir.read_json(os.path.join(folder, "run.json"))
+    if isinstance(record, dict) and "wall_seconds" in record:
+      return record["wall_seconds"] / 60
+  return None
+
+
+def _sentences(answer: Answer, given, pretraining) -> list[str]:
+  measured = answer.measured
+  place = int(np.argmin(np.abs(np.log(np.array(measured.shares) / _HEADLINE))))
+  lines = []
+  for (name, method), found in answer.worths.items():
+    if name not in given:
+      continue
+    text = worth_lib.sentence(name, found[place], total=measured.labels[-1])
+    minutes = answer.minutes.get(name)
+    spent = (
+      "" if minutes is None else f", for {minutes:.0f} minutes of training"
+    )
+    lines.append(f"{method}: {text}{spent}.")
+  for method, comparisons in answer.comparisons.items():
+    for each in comparisons:
+      if each.labels == measured.labels[place]:
+        lines.append(f"{method}: {_verdict(each)}.")
+  affected = len(answer.leakage.copies)
+  total = answer.leakage.records[leakage_lib.WITHIN].num_images
+  if answer.dropped:
+    lines.append(
+      f"{answer.dropped} of {total} test images were left out, because they"
+      " have near-duplicates."
+    )
+  elif affected:
+    lines.append(
+      f"{affected} of {total} test images have near-duplicates and were"
+      " counted all the same; --drop_duplicates leaves them out."
+    )
+  if pretraining is None:
+    lines.append(
+      "The images of pretraining are unknown, so copies of test images among"
+      " them were not looked for; give --pretraining_images."
+    )
+  return [names.printable(line) for line in lines]
+
+
+def _verdict(each: worth_lib.Comparison) -> str:
+  mean, low, high = each.difference
+  text = f"with {each.labels:,} labels, {each.left} is {abs(mean):.1f} points"
+  text += f" {'better' if mean >= 0 else 'worse'} than {each.right}"
+  if low is None:
+    return f"{text} (one seed: no test)"
+  text += f" ({low:+.1f}..{high:+.1f})"
+  if np.isnan(each.adjusted):
+    return text
+  if each.adjusted < 0.05:
+    return f"{text}, p = {each.adjusted:.2g} after Holm's correction"
+  return (
+    f"{text}, which is no significant difference (p = {each.adjusted:.2g} after"
+    " Holm's correction)"
+  )

@@ -1,0 +1,110 @@
+"""Copies of test images among the images that a model learns from."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tf_ssl import errors
+from tf_ssl.datasets import records as records_lib
+from tf_ssl.evaluation.duplicates import fingerprints as fingerprints_lib
+from tf_ssl.evaluation.duplicates import search
+
+WITHIN, TRAIN, PRETRAINING = "test", "training", "pretraining"
+
+
+class Leakage(NamedTuple):
+  """Near-duplicates of test images.
+
+  Attributes:
+    pairs: {`WITHIN`, `TRAIN` or `PRETRAINING`: pairs of images}: `first` are
+      test images, `second` those of the other set.
+    records: {set: its images}.
+    copies: [n] int64, ascending, the test images to leave out: those with a
+      copy in another set, and all but the first of copies among themselves.
+    unreadable: {set: number of images that could not be read}.
+  """
+
+  pairs: dict[str, search.Pairs]
+  records: dict[str, records_lib.ImageRecords]
+  copies: np.ndarray
+  unreadable: dict[str, int]
+
+  def text(self) -> list[str]:
+    """One line for each set."""
+    lines = []
+    for name, pairs in self.pairs.items():
+      affected = len(np.unique(pairs.first))
+      where = "one another" if name == WITHIN else f"{name} images"
+      lines.append(
+        f"{affected} of {self.records[WITHIN].num_images} test images are"
+        f" near-duplicates of {where}"
+        f" (pairs by Hamming distance: {_counts(pairs)})"
+      )
+    return lines
+
+
+def find(
+  train: records_lib.ImageRecords,
+  test: records_lib.ImageRecords,
+  pretraining: records_lib.ImageRecords | None = None,
+  *,
+  distance: int = 8,
+) -> Leakage:
+  """Compares the test images with one another and with the other sets.
+
+  Args:
+    train: labeled training images.
+    test: labeled test images.
+    pretraining: images of pretraining; None if unknown.
+    distance: largest Hamming distance of the hashes.
+
+  Raises:
+    UsageError: millions of images look alike.
+  """
+  sets = {WITHIN: test, TRAIN: train, PRETRAINING: pretraining}
+  sets = {name: each for name, each in sets.items() if each is not None}
+  prints = {
+    name: fingerprints_lib.of_records(each, label=f"Hashing {name} images")
+    for name, each in sets.items()
+  }
+  pairs = {
+    name: search.near(
+      prints[WITHIN],
+      None if name == WITHIN else each,
+      distance=distance,
+    )
+    for name, each in prints.items()
+  }
+  within = search.groups(pairs[WITHIN], test.num_images)
+  copies = [group[1:] for group in within]
+  copies += [pairs[name].first for name in pairs if name != WITHIN]
+  return Leakage(
+    pairs,
+    sets,
+    np.unique(np.concatenate([np.zeros(0, np.int64), *copies])),
+    {name: len(each.problems) for name, each in prints.items()},
+  )
+
+
+def without(
+  test: records_lib.ImageRecords, copies: np.ndarray
+) -> records_lib.ImageRecords:
+  """The test images without the copies.
+
+  Raises:
+    UsageError: nothing, or a single class, is left.
+  """
+  kept = np.setdiff1d(np.arange(test.num_images), copies)
+  left = test.labels[kept] if len(kept) else kept
+  errors.require(
+    len(np.unique(left)) > 1,
+    f"{len(copies)} of {test.num_images} test images are near-duplicates of"
+    " others or of training images, and the rest are not of two classes;"
+    " expected test images of their own; change --test_images, or leave out"
+    " --drop_duplicates",
+  )
+  return records_lib.take(test, kept)
+
+
+def _counts(pairs: search.Pairs) -> str:
+  return ", ".join(f"{n} at {d}" for d, n in pairs.counts().items())

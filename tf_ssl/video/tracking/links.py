@@ -1,0 +1,154 @@
+"""Probability that two regions of consecutive key frames show one object.
+
+A logistic regression on a few measurements. They do not depend on the order of
+time, and the similarity of features is relative to that of other pairs, so
+that features of any encoder can be used.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import optimize, special
+
+from tf_ssl.ops import boxes as boxes_lib
+from tf_ssl.video.tracking import key_frames
+
+# Measurements of a link, see `measure`.
+NAMES = (
+  "overlap",
+  "weaker overlap",
+  "overlap without motion",
+  "similarity",
+  "shared points",
+  "support",
+  "contrast",
+  "size",
+  "change of size",
+  "surprise of size",
+)
+_POSSIBLE = 0.35  # Minimum of the best of the three overlaps.
+
+
+class Model(NamedTuple):
+  """Weights of the logistic regression.
+
+  Attributes:
+    weights: [10], of the measurements `NAMES`.
+    bias: constant.
+  """
+
+  weights: tuple[float, ...]
+  bias: float
+
+
+def measure(
+  first: key_frames.KeyFrame, second: key_frames.KeyFrame
+) -> tuple[np.ndarray, np.ndarray]:
+  """Measures all links between two consecutive key frames.
+
+  Returns:
+    [A, B, 10] measurements between the A regions of the first and the B of the
+    second, and [A, B] bool, whether a link is possible: some overlap is at
+    least 0.35.
+  """
+  a, b = first.boxes, second.boxes
+  ahead = boxes_lib.iou(first.ahead.boxes, b)
+  back = boxes_lib.iou(a, second.back.boxes)
+  still = boxes_lib.iou(a, b)
+  cosine = first.features @ second.features.T
+  similarity = (cosine - cosine.mean()) / (cosine.std() + 1e-3)
+  shared = np.sqrt(
+    _shared(a, first.ahead.points, b) * _shared(b, second.back.points, a).T
+  )
+  support = np.sqrt(first.ahead.support[:, None] * second.back.support[None])
+  contrast = np.minimum(first.contrast[:, None], second.contrast[None])
+  pixels = first.size[0] * first.size[1]
+  log_a, log_b = (
+    np.log(np.maximum(boxes_lib.area(boxes), 1.0) / pixels) for boxes in (a, b)
+  )
+  log_ahead, log_back = (
+    np.log(np.maximum(boxes_lib.area(boxes), 1.0) / pixels)
+    for boxes in (first.ahead.boxes, second.back.boxes)
+  )
+  surprise = np.abs(log_ahead[:, None] - log_b[None])
+  surprise = (surprise + np.abs(log_a[:, None] - log_back[None])) / 2
+  table = np.stack(
+    [
+      (ahead + back) / 2,
+      np.minimum(ahead, back),
+      still,
+      similarity,
+      shared,
+      support,
+      contrast,
+      (log_a[:, None] + log_b[None]) / 4,
+      np.abs(log_a[:, None] - log_b[None]),
+      surprise,
+    ],
+    -1,
+  )
+  best = np.maximum(np.maximum(ahead, back), still)
+  return table, best >= _POSSIBLE
+
+
+def _shared(boxes, points, others) -> np.ndarray:
+  """Returns the fraction of the points of boxes [A, 4] that end in others.
+
+  Returns:
+    [A, B], 0..1; of fewer than four points, as if there were four.
+  """
+  start = _within(points.places[0], boxes) & points.followed[-1]
+  end = _within(points.places[-1], others)
+  common = start.astype(np.float32) @ end.T.astype(np.float32)
+  return common / np.maximum(start.sum(1), 4)[:, None]
+
+
+def _within(places, boxes) -> np.ndarray:
+  """[n, 2] and [A, 4] -> [A, n] bool, whether a point is in a box."""
+  low, high = boxes[:, None, :2], boxes[:, None, 2:]
+  return ((places[None] >= low) & (places[None] < high)).all(2)
+
+
+def probability(
+  first: key_frames.KeyFrame, second: key_frames.KeyFrame, model: Model
+) -> np.ndarray:
+  """Returns the probability of each link, [A, B]; 0 if it is impossible."""
+  if not len(first.boxes) or not len(second.boxes):
+    return np.zeros([len(first.boxes), len(second.boxes)])
+  table, is_possible = measure(first, second)
+  logit = table @ np.array(model.weights) + model.bias
+  return np.where(is_possible, special.expit(logit), 0.0)
+
+
+def fit(
+  table: np.ndarray,
+  is_right: np.ndarray,
+  weight: np.ndarray,
+  *,
+  penalty: float = 0.01,
+) -> Model:
+  """Fits the logistic regression to links whose ends are known.
+
+  Args:
+    table: [n, 10], measurements.
+    is_right: [n] bool, whether both regions show one object.
+    weight: [n], weight of each link.
+    penalty: weight of the squared weights of the standardized measurements.
+
+  Returns:
+    Weights for measurements that are not standardized.
+  """
+  mean, spread = table.mean(0), table.std(0) + 1e-6
+  rows = np.concatenate([(table - mean) / spread, np.ones([len(table), 1])], 1)
+  share, sign = weight / weight.sum(), np.where(is_right, 1.0, -1.0)
+
+  def loss(beta):
+    margin = sign * (rows @ beta)
+    value = -share @ special.log_expit(margin) + penalty * beta[:-1] @ beta[:-1]
+    slope = -rows.T @ (share * sign * special.expit(-margin))
+    slope[:-1] += 2 * penalty * beta[:-1]
+    return value, slope
+
+  beta = optimize.minimize(loss, np.zeros(rows.shape[1]), jac=True).x
+  weights = beta[:-1] / spread
+  return Model(tuple(weights.tolist()), float(beta[-1] - weights @ mean))
