@@ -238,7 +238,7 @@ class _Run:
         initial_weights.replace(
           settings.initialize,
           self._model,
-          lambda: self._context.whole_images,
+          lambda: self._batches.from_step(0),
           seed=settings.seed,
         )
       logging.log_start()

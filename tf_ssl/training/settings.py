@@ -40,7 +40,7 @@ class Pretraining:
       (`datasets.open_images`); or a function that returns one of these or the
       records, such as `video_frames.frame_pairs`.
     method: builder of the method, such as `moco.build_moco`.
-    initialize: function of the encoder, normalized images [B, H, W, 3] and a
+    initialize: function of the encoder, normalized views [B, H, W, 3] and a
       seed that replaces its random initial weights before the first step, such
       as `principal_filters.initialize`; None keeps them.
     recipe: recipe of the views, such as `recipes.moco_v2()`; or one recipe for

@@ -10,7 +10,6 @@ import tensorflow as tf
 
 from tf_ssl import batches, errors
 from tf_ssl.augment import background_change as background_change_lib
-from tf_ssl.augment import crop as crop_lib
 from tf_ssl.augment import croppers, recipes
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.input_pipeline import skipped as skipped_lib
@@ -21,10 +20,6 @@ from tf_ssl.models import feature_extractor
 
 PROBE_PAIRS = 256  # Bounds the effective rank that can be measured.
 _SAMPLE_EXAMPLES = 16
-_WHOLE = recipes.supervised(min_area=1.0)._replace(
-  crop=crop_lib.CropRange(area=(1.0, 1.0), aspect=(1.0, 1.0)),
-  flip_probability=0.0,
-)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,18 +67,22 @@ class Context:
   @functools.cached_property
   def probe(self) -> batches.ImagePair:
     """Fixed batch of up to 256 pairs of views, float32, normalized."""
+    records = _without_groups(self.records)
+    examples = records.examples
+    if examples is not None:  # The two frames of a pair, without regions.
+      examples = examples._replace(
+        images=examples.images[:, :2],
+        boxes=None if examples.boxes is None else examples.boxes[:, :2],
+      )
+      records = records._replace(examples=examples)
     view_type = self.method.view_type
     recipe = views_lib.recipe_of_each_view(self.recipe, view_type)[0]
-    # That of one of several crops.
-    return self._first_pairs(getattr(recipe, "recipe", recipe))
-
-  @functools.cached_property
-  def whole_images(self) -> tf.Tensor:
-    """Up to 256 training images as they are: [B, H, W, 3] float32, normalized.
-
-    The largest square in the middle of each, or of its region, resized.
-    """
-    return self._first_pairs(_WHOLE).query
+    return self._first_batch(
+      records,
+      recipe=getattr(recipe, "recipe", recipe),  # That of one of several crops.
+      size=PROBE_PAIRS,
+      view_type=batches.ImagePair,
+    )
 
   @functools.cached_property
   def sample(self) -> NamedTuple:
@@ -96,19 +95,6 @@ class Context:
       recipe=self.recipe,
       size=_SAMPLE_EXAMPLES,
       view_type=view_type,
-    )
-
-  def _first_pairs(self, recipe: recipes.Recipe) -> batches.ImagePair:
-    records = _without_groups(self.records)
-    examples = records.examples
-    if examples is not None:  # The two frames of a pair, without regions.
-      examples = examples._replace(
-        images=examples.images[:, :2],
-        boxes=None if examples.boxes is None else examples.boxes[:, :2],
-      )
-      records = records._replace(examples=examples)
-    return self._first_batch(
-      records, recipe=recipe, size=PROBE_PAIRS, view_type=batches.ImagePair
     )
 
   def _first_batch(self, records, *, recipe, size, view_type):
