@@ -23,7 +23,10 @@ def expect_installed(names):
         py_library(name = "expect_%s_installed" % name)
 
 def pytest_tests(srcs, data, deps, uncached = [], slow = []):
-    """Defines one test target for each test file, which pytest runs.
+    """Defines a test target for the test files of each folder, "FOLDER_tests".
+
+    To start Python and TensorFlow for each file would take longer than most
+    tests. Files that are slow or uncached have targets of their own.
 
     Args:
       srcs: test files.
@@ -32,16 +35,22 @@ def pytest_tests(srcs, data, deps, uncached = [], slow = []):
       uncached: tests among srcs that read files unknown to Bazel.
       slow: tests among srcs that take minutes, for --test_tag_filters=-slow.
     """
+    targets = {}
     for src in srcs:
+        name = src[:-len(".py")]
+        if src not in slow and src not in uncached and "/" in src:
+            name = src.rpartition("/")[0] + "_tests"
+        targets.setdefault(name, []).append(src)
+    for name, files in targets.items():
         py_test(
-            name = src[:-len(".py")],
+            name = name,
             size = "medium",
-            timeout = "eternal" if src in slow else "long",
-            srcs = [src, "//bazel:run_pytest.py"],
-            args = ["$(location %s)" % src],
+            timeout = "eternal",
+            srcs = files + ["//bazel:run_pytest.py"],
+            args = ["$(location %s)" % file for file in files],
             data = data,
             main = "//bazel:run_pytest.py",
-            tags = (["external"] if src in uncached else []) +
-                   (["slow"] if src in slow else []),
+            tags = (["external"] if files[0] in uncached else []) +
+                   (["slow"] if files[0] in slow else []),
             deps = deps,
         )
