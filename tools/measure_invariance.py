@@ -52,6 +52,7 @@ def main(invocation: cli.Invocation) -> None:
     preprocessing=flags.preprocessing,
     image_size=flags.image_size or None,
     check_preprocessing=True,
+    photos=None if flags.images is None else settings.pictures.photos(),
     torch_python=flags.torch_python,
     restore_run=gin_runs.restore_encoder,
     least_width=max(planned.top_k),

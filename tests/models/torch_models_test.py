@@ -104,6 +104,21 @@ def test_the_preprocessing_is_found_from_batch_norms(tmp_path, form):
   )
 
 
+@pytest.mark.parametrize("form", ["traced", "any"])
+def test_the_scores_of_the_classes_are_its_output(tmp_path, form):
+  module = _Small()
+  spec = _save(module, tmp_path / "a.pt", form)
+  found = torch_models.read(spec.removeprefix("m="))
+  given = preprocessing.by_name("-1..1")(_images())
+  np.testing.assert_allclose(
+    found.class_scores(np.asarray(given)),
+    _expected(module, "forward"),
+    atol=1e-5,
+  )
+  whole = torch_models.read(spec.removeprefix("m="), layer="output")
+  assert whole.class_scores is None  # Nobody says what the output is.
+
+
 def test_an_unknown_layer_is_named_with_those_there_are(tmp_path):
   for form in ("traced", "any"):
     spec = _save(_Small(), tmp_path / f"{form}.pt", form)

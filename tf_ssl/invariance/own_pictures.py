@@ -28,6 +28,7 @@ IMAGE_SIZE = 128
 # fewer than 40, no unit might fire.
 _LEAST_PICTURES = 50
 _FEW_PICTURES = 200
+_NUM_PHOTOS = 64  # Pictures that the preprocessing of models is checked with.
 _CLASS = "all pictures"
 
 
@@ -126,6 +127,16 @@ class OwnPictures(NamedTuple):
       },
       index=picture * len(columns) + np.searchsorted(columns, version),
       images_per_second=None,
+    )
+
+  def photos(self) -> np.ndarray:
+    """The middle of some pictures: [N, side, side, 3] uint8, N <= 64."""
+    count = self.records.num_images
+    which = np.linspace(0, count - 1, min(_NUM_PHOTOS, count)).astype(int)
+    return np.stack(
+      thumbnails_lib.thumbnails(
+        self.records, which, side=self.image_size, middle=True
+      )
     )
 
   def thumbnails(

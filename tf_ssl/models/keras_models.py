@@ -173,7 +173,7 @@ def of_model(
       strict=True,
     ),
   )
-  inputs, layers = getattr(model, "inputs", None), None
+  inputs, layers, scores = getattr(model, "inputs", None), None, None
   if not inputs:
     errors.require(
       layer is None,
@@ -193,6 +193,9 @@ def of_model(
     tensor, name, chosen = choose_layer(model, path, layer)
     run = tf.keras.Model(inputs, tensor)
     layers = _layers_of(run)
+    if _is_classifier(model):
+      whole = tf.keras.Model(inputs, model.outputs[0])
+      scores = functools.partial(whole, training=False)
   return reader.Reader(
     kind=kind,
     run=lambda images: run(images, training=False),
@@ -202,6 +205,7 @@ def of_model(
     image_size=reader.fixed_size(shape[1], shape[2]),
     batch_size=shape[0],
     network=lambda: _network(run),
+    class_scores=scores,
     layers=layers,
     **preprocessing_of(str(model.name), _scaling_layer(model)),
   )
@@ -299,6 +303,21 @@ def _before_classifier(model) -> tuple[tf.Tensor, str, str] | None:
       dense = given, f"input of {layer.name}", "before the last Dense layer"
     tensor = given
   return dense
+
+
+def _is_classifier(model: tf.keras.Model) -> bool:
+  """Whether a model's only output is that of a Dense layer of 2 or more."""
+  if len(model.outputs) != 1 or model.outputs[0].shape.rank != 2:
+    return False
+  tensor = model.outputs[0]
+  while (history := getattr(tensor, "_keras_history", None)) is not None:
+    layer = history.layer
+    if isinstance(layer, _layers.Dense):
+      return layer.units > 1
+    if not isinstance(layer, _CLASSIFIER):
+      return False
+    tensor = layer.get_input_at(history.node_index)
+  return False
 
 
 def _scaling_layer(model: tf.keras.Model) -> str:

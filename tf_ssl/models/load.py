@@ -5,6 +5,7 @@ import pathlib
 import re
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from tf_ssl import errors
@@ -40,6 +41,7 @@ def load_model(
   preprocessing: str | None = None,
   image_size: int | None = None,
   check_preprocessing: bool = False,
+  photos: np.ndarray | None = None,
   torch_python: str | None = None,
   restore_run: Callable[[str], tf.keras.Model] | None = None,
 ) -> image_model.ImageModel:
@@ -59,6 +61,8 @@ def load_model(
       their size, or resizes to the only size that the model accepts.
     check_preprocessing: whether to verify the preprocessing, or to find it if
       the file does not specify it; see `preprocessing_check.checked`.
+    photos: natural images [N, H, W, 3], 0..255, to check it with; None for
+      noise.
     torch_python: path of a Python with PyTorch, as in `torch_models.read`.
     restore_run: path of a run's directory, or of a checkpoint in it -> the
       run's encoder with its weights. An argument because `models` does not
@@ -79,7 +83,11 @@ def load_model(
   )
   if check_preprocessing:
     found = preprocessing_check.checked(
-      found, name=name, preprocessing=preprocessing, image_size=image_size
+      found,
+      name=name,
+      preprocessing=preprocessing,
+      image_size=image_size,
+      photos=photos,
     )
   return image_model.ImageModel(
     name,
@@ -97,6 +105,7 @@ def load_models(
   preprocessing: Sequence[str] = (),
   image_size: int | None = None,
   check_preprocessing: bool = False,
+  photos: np.ndarray | None = None,
   torch_python: str | None = None,
   restore_run: Callable[[str], tf.keras.Model] | None = None,
   least_width: int = 1,
@@ -113,6 +122,7 @@ def load_models(
       "NAME=VALUE" for one.
     image_size: side in px that images are resized to, as in `load_model`.
     check_preprocessing: whether to verify it, as in `load_model`.
+    photos: natural images to check it with, as in `load_model`.
     torch_python: path of a Python with PyTorch, as in `torch_models.read`.
     restore_run: restores the encoder of a run, as in `load_model`.
     least_width: smallest number of units of a layer that "*" stands for.
@@ -131,6 +141,7 @@ def load_models(
   options = {
     "image_size": image_size,
     "check_preprocessing": check_preprocessing,
+    "photos": photos,
     "torch_python": torch_python,
     "restore_run": restore_run,
   }
@@ -166,7 +177,9 @@ def _load_layers(
     ]
   shown = {name: options[name] for name in ("preprocessing", "image_size")}
   if options["check_preprocessing"]:
-    found = preprocessing_check.checked(found, name=name, **shown)
+    found = preprocessing_check.checked(
+      found, name=name, photos=options["photos"], **shown
+    )
   return layers.of_reader(
     found, wanted, name=name, path=path, least_width=least_width, **shown
   )

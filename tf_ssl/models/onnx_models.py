@@ -89,9 +89,9 @@ def read(path: str, *, layer: str | None = None) -> reader.Reader:
   first = _channels_first(session, image, dtype, path)
   batch, *sides = _axes(image.shape, first)
 
-  def run(images: np.ndarray) -> np.ndarray:
+  def run(images: np.ndarray, output: str = tensor) -> np.ndarray:
     given = {image.name: _as_input(images, first, dtype)}
-    return session.run([tensor], given)[0]
+    return session.run([output], given)[0]
 
   return reader.Reader(
     kind="ONNX file",
@@ -107,6 +107,11 @@ def read(path: str, *, layer: str | None = None) -> reader.Reader:
       path,
       lambda images: {image.name: _as_input(images, first, dtype)},
       batch if isinstance(batch, int) and batch > 0 else None,
+    ),
+    class_scores=(
+      (lambda images: run(images, outputs[0]))
+      if _is_classifier(path, outputs[0])
+      else None
     ),
     layers=_layers(
       path,
@@ -378,6 +383,25 @@ def _before_classifier(graph) -> tuple[str, str] | None:
   if dense is not None and dense[0] not in known:
     return None  # The layer reads the images.
   return dense
+
+
+def _is_classifier(path: str, output: str) -> bool:
+  """Whether an output is that of a dense layer; False without `onnx`."""
+  try:
+    import onnx
+  except ImportError:
+    return False
+  with _reading(path):
+    graph = onnx.load(path, load_external_data=False).graph
+  makers = {name: node for node in graph.node for name in node.output}
+  while output in makers:
+    node = makers.pop(output)
+    if node.op_type in _DENSE:
+      return True
+    if node.op_type not in _CLASSIFIER:
+      return False
+    output = next((name for name in node.input if name in makers), "")
+  return False
 
 
 def _image_input(session: Any, path: str) -> Any:

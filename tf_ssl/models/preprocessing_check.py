@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from tf_ssl.models import batch_norms, natural_noise
+from tf_ssl.models import batch_norms, image_model, natural_noise
 from tf_ssl.models import preprocessing as preprocessing_lib
 from tf_ssl.models import reader as reader_lib
 
@@ -20,11 +20,17 @@ from tf_ssl.models import reader as reader_lib
 # gin_configs/invariance/README.md.
 MAX_MISFIT = 0.3
 MIN_RATIO = 2.0
+# The same for the share of the class that predictions of photos leave open. A
+# wrong scale makes predictions certain, too, but not of different classes.
+_MAX_OPEN = 0.5
+# Share of units that never change from which another preprocessing is sought.
+_MANY_CONSTANT = 0.05
 # Preprocessings whose results differ by less than this share of their standard
 # deviation are one: -1..1 and (x-127)/128 differ by 1 %.
 _SAME = 0.03
 _NUM_IMAGES = 64
 _SIZE = 128  # px; used where the model takes any size
+_CHUNK = 16  # Images at once.
 
 
 class Evidence(NamedTuple):
@@ -37,6 +43,7 @@ class Evidence(NamedTuple):
     same: names of the candidates that are practically equal to `best`, and its
       own.
     is_clear: whether `best` fits, and all others but `same` do not.
+    replaces: whether a clear one replaces what the file states.
   """
 
   values: Mapping[str, float]
@@ -44,6 +51,7 @@ class Evidence(NamedTuple):
   best: str
   same: tuple[str, ...]
   is_clear: bool
+  replaces: bool = True
 
   def text(self, name: str) -> str:
     """The number of a candidate and that of the best other one."""
@@ -71,6 +79,10 @@ def checked(
   What the file or a convention states gives way to a preprocessing that clearly
   fits better. The user's choice stays; a warning says so if another one fits.
 
+  The first batch norm decides. A classifier without one is checked by its
+  predictions of photos; those never replace a preprocessing. Without either,
+  nothing is verified, and a warning counts the units that never change.
+
   Args:
     reader: the model as its file describes it.
     name: name of the model, for warnings.
@@ -86,7 +98,8 @@ def checked(
   if reader.preprocessing_is_known:
     return reader
   size = reader.image_size or ((image_size or _SIZE),) * 2
-  if photos is None:
+  is_noise = photos is None
+  if is_noise:
     photos = natural_noise.images(_NUM_IMAGES, size)
   candidates = dict(preprocessing_lib.BY_NAME)
   stated, source = preprocessing, "the chosen preprocessing"
@@ -94,12 +107,20 @@ def checked(
     stated, source = reader.preprocessing, reader.preprocessing_chosen
     if reader.preprocess is not None:
       candidates = {stated: reader.preprocess, **candidates}
+  images = tf.image.resize(photos, size)
+  problem = "the model has no batch norm with averages of its training"
+  evidence = None
   try:
     norms = _batch_norms(reader)
-    problem = "the model has no batch norm with averages of its training"
-    evidence = norms and _misfits(
-      norms, candidates, tf.image.resize(photos, size)
-    )
+    if norms is not None:
+      evidence = _misfits(norms, candidates, images)
+    elif reader.class_scores is not None and not is_noise:
+      evidence = _open_classes(reader, candidates, images)
+      if stated is None and not evidence.is_clear:
+        problem += f"; {evidence.text(evidence.best)}"
+        evidence = None
+    if evidence is None and stated is not None:
+      problem += _constant_units(reader, candidates, stated, images)
   except Exception as error:  # Of any library; a model may run nevertheless.
     problem, evidence = reader_lib.one_line(error), None
   if evidence is None:
@@ -137,10 +158,122 @@ def _misfits(
   candidates: Mapping[str, Callable[[tf.Tensor], tf.Tensor]],
   images: tf.Tensor,
 ) -> Evidence:
-  prepared = {name: make(images).numpy() for name, make in candidates.items()}
+  prepared = _prepared(candidates, images)
   values = {
     name: batch_norms.misfit(norms, pixels) for name, pixels in prepared.items()
   }
+  return _evidence(
+    values, "misfit at the first batch norm", prepared, MAX_MISFIT
+  )
+
+
+def _open_classes(
+  reader: reader_lib.Reader,
+  candidates: Mapping[str, Callable[[tf.Tensor], tf.Tensor]],
+  images: tf.Tensor,
+) -> Evidence:
+  """What a classifier's predictions say: photos are of different classes.
+
+  For each candidate 1 - I / log n, with I the mutual information of image and
+  predicted class, H(mean of p) - mean of H(p), and n the number of classes.
+  """
+  prepared = _prepared(candidates, images)
+  values = {
+    name: open_share(_run(reader.class_scores, reader, pixels))
+    for name, pixels in prepared.items()
+  }
+  what = "share of the class that predictions of photos leave open"
+  found = _evidence(values, what, prepared, _MAX_OPEN)
+  return found._replace(replaces=False)
+
+
+def open_share(scores: np.ndarray) -> float:
+  """Share of the class that predictions leave open, as in `_open_classes`.
+
+  Args:
+    scores: logits or probabilities [N, n], n >= 2.
+
+  Returns:
+    The share, from 0 (certain, and evenly of all classes) to 1 (the prediction
+    is the same for all images, or not finite).
+  """
+  scores = np.asarray(scores, np.float64)
+  if not np.isfinite(scores).all():
+    return 1.0
+  sums = scores.sum(axis=1)
+  if (scores >= 0).all() and np.allclose(sums, 1, atol=1e-2):
+    classes = scores / sums[:, np.newaxis]
+  else:
+    classes = np.exp(scores - scores.max(axis=1, keepdims=True))
+    classes /= classes.sum(axis=1, keepdims=True)
+  information = _entropy(classes.mean(axis=0)) - _entropy(classes).mean()
+  return float(1 - information / np.log(scores.shape[1]))
+
+
+def _entropy(p: np.ndarray) -> np.ndarray:
+  return -(p * np.log(np.maximum(p, np.finfo(p.dtype).tiny))).sum(axis=-1)
+
+
+def _constant_units(
+  reader: reader_lib.Reader,
+  candidates: Mapping[str, Callable[[tf.Tensor], tf.Tensor]],
+  stated: str,
+  images: tf.Tensor,
+) -> str:
+  """A clause about units that never change; "" if there are few."""
+
+  def share(name: str) -> float:
+    pixels = candidates[name](images).numpy()
+    features, _ = image_model.vectors(
+      tf.constant(_run(reader.run, reader, pixels)),
+      "the layer",
+      channels_first=reader.channels_first,
+    )
+    return float(np.mean(np.ptp(features.numpy(), axis=0) == 0))
+
+  with np.errstate(all="ignore"):  # A wrong preprocessing may overflow.
+    found = share(stated)
+    if found < _MANY_CONSTANT:
+      return ""
+    shares = {name: share(name) for name in candidates}
+  best = min(shares, key=shares.get)
+  text = f"; {100 * found:.0f} % of its units have one value for all images"
+  if shares[best] > found / 2:
+    return text
+  return f"{text}, with {best} {100 * shares[best]:.0f} %"
+
+
+def _run(
+  function: Callable, reader: reader_lib.Reader, pixels: np.ndarray
+) -> np.ndarray:
+  """Output of a function of the model for images, without a last part batch."""
+  step = reader.batch_size or min(_CHUNK, len(pixels))
+  parts = [
+    np.asarray(
+      function(
+        pixels[start : start + step]
+        if reader.is_numpy
+        else tf.constant(pixels[start : start + step])
+      )
+    )
+    for start in range(0, len(pixels) - step + 1, step)
+  ]
+  return np.concatenate(parts)
+
+
+def _prepared(
+  candidates: Mapping[str, Callable[[tf.Tensor], tf.Tensor]], images: tf.Tensor
+) -> dict[str, np.ndarray]:
+  return {name: make(images).numpy() for name, make in candidates.items()}
+
+
+def _evidence(
+  values: Mapping[str, float],
+  what: str,
+  prepared: Mapping[str, np.ndarray],
+  most: float,
+) -> Evidence:
+  """Compares candidates; `most` is the largest number of one that fits."""
   best = min(values, key=values.get)
   same = tuple(
     name
@@ -149,13 +282,8 @@ def _misfits(
     <= _SAME * np.std(prepared[best])
   )
   others = min(value for name, value in values.items() if name not in same)
-  return Evidence(
-    values,
-    "misfit at the first batch norm",
-    best,
-    same,
-    values[best] < MAX_MISFIT and others >= MIN_RATIO * values[best],
-  )
+  is_clear = values[best] < most and others >= MIN_RATIO * values[best]
+  return Evidence(values, what, best, same, is_clear)
 
 
 def _decided(
@@ -175,7 +303,7 @@ def _decided(
     reader = reader._replace(preprocessing_chosen="it fits best")
   elif evidence.is_clear and stated not in evidence.same:
     warning = f"preprocessing {stated} ({source}) does not fit"
-    if by_user is None:
+    if by_user is None and evidence.replaces:
       taken = evidence.best
       warning += f"; {taken} is taken instead"
       reader = reader._replace(

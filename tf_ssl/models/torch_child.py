@@ -4,11 +4,11 @@ A program that imports nothing of tf_ssl, because its Python may be another one:
 python torch_child.py KIND PATH WEIGHTS LAYER. Both of its pipes carry messages:
 a line of JSON, then as many bytes as its "bytes" says.
 
-The first answer describes the model. Then each message {"do": "features" or
-"moments", "shape": [B, 3, H, W]} has float32 images, preprocessed; the answer
-has an array of the output of the layer, or the moments of the inputs of the
-first batch-norm layers, as JSON. An answer with "error" says in one line what
-failed.
+The first answer describes the model. Then each message {"do": "features",
+"output" or "moments", "shape": [B, 3, H, W]} has float32 images, preprocessed;
+the answer has an array of the output of the layer or of the model, or the
+moments of the inputs of the first batch-norm layers, as JSON. An answer with
+"error" says in one line what failed.
 
 Nothing is downloaded. Weights are read without pickle's code. TorchScript and
 torch.export files are programs, and run.
@@ -639,7 +639,11 @@ def serve(arguments, requests, answers):
       if request["do"] == "moments":
         _send(answers, {"moments": _moments(model, images)})
         continue
-      output = model.features(images).float().contiguous()
+      if request["do"] == "output":
+        output = _tensor(model.module(images))
+      else:
+        output = model.features(images)
+      output = output.float().contiguous()
       _send(answers, {"shape": list(output.shape)}, output.numpy().tobytes())
     except Exception as error:
       _send(answers, {"error": _one_line(error)})

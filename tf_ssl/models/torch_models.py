@@ -34,6 +34,8 @@ FORMS = (
 )
 SUFFIXES = (".pt", ".pth", ".pt2", ".ts", ".torchscript")
 _FILES = ("torchscript", "torch_export")
+# torch_child.py's reason for the input of a classifier.
+_BEFORE_CLASSIFIER = "before the last linear layer"
 _CHILD = pathlib.Path(__file__).with_name("torch_child.py")
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 _STOP_SECONDS = 2.0
@@ -179,8 +181,8 @@ def read(
   if size is None and facts.get("size"):
     size = tuple(facts["size"])
 
-  def run(images: np.ndarray) -> np.ndarray:
-    answer, data = child.ask({"do": "features"}, _channels_first(images))
+  def run(images: np.ndarray, what: str = "features") -> np.ndarray:
+    answer, data = child.ask({"do": what}, _channels_first(images))
     return np.frombuffer(data, np.float32).reshape(answer["shape"])
 
   return reader.Reader(
@@ -194,6 +196,11 @@ def read(
     channels_first=True,
     is_numpy=True,
     batch_norms=lambda: _batch_norms(child, batch, size),
+    class_scores=(
+      (lambda images: run(images, "output"))
+      if facts["chosen"] == _BEFORE_CLASSIFIER
+      else None
+    ),
     **_preprocessing(facts),
   )
 
