@@ -10,6 +10,7 @@ from PIL import Image
 from scipy import ndimage
 
 from tf_ssl import errors
+from tf_ssl.datasets import records
 from tf_ssl.features import store
 from tf_ssl.invariance import (
   alterations,
@@ -120,6 +121,17 @@ def test_each_picture_is_a_set_with_its_versions(folder):
   assert np.allclose(np.abs(rotation.targets[4]), [1, 0])
   assert settings.pictures.num_versions == 1 + 5 + 4 + 1 + 2
   assert settings.pictures.columns(2).tolist() == [0, 10]
+
+
+def test_the_photos_for_the_check_are_spread_over_all_pictures(folder):
+  photos = _settings(folder).pictures.photos()
+  assert photos.shape == (COUNT, SIDE, SIDE, 3) and photos.dtype == np.uint8
+  many = _settings(folder).pictures
+  many = many._replace(records=records.take(many.records, np.arange(200) % 60))
+  found = many.photos()
+  assert len(found) == 64
+  for place, number in ((0, 0), (63, 199)):
+    np.testing.assert_array_equal(found[place], photos[number % 60])
 
 
 def test_an_encoder_that_is_invariant_by_construction_is_found_out(measured):
