@@ -100,7 +100,7 @@ MAY_IMPORT = {
     "reporting",
     "video",
   },
-  "video": {"ops"},
+  "video": {"ops", "reporting"},
 }
 
 # Import root -> name in //:expect_NAME_installed, where they differ.

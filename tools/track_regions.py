@@ -1,9 +1,10 @@
 """Mines region tracks from videos, for training without labels.
 
 Reads raw videos and writes TFRecords (tf_ssl/video/mining/track_records.py),
-tracks.csv, summary.json and optional previews. After an interruption, the same
-command resumes. Arguments after -- are options of Beam's runner, such as
---flink_master=localhost:8081; all its processes need access to both folders.
+tracks.csv, summary.json, report.html and optional previews. After an
+interruption, the same command resumes. Arguments after -- are options of Beam's
+runner, such as --flink_master=localhost:8081; all its processes need access to
+both folders.
 """
 
 import os

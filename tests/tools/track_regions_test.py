@@ -50,6 +50,7 @@ def test_videos_become_tracks_for_training(videos, tmp_path, capsys):
     "videos",
     "tracks.csv",
     "summary.json",
+    "report.html",
     "previews",
   }
   summary = json.loads((tmp_path / "a" / "summary.json").read_text())

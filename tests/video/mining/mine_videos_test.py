@@ -92,6 +92,9 @@ def test_all_videos_are_mined_and_summed_up(source, tmp_path, pipeline):
   )
   drawn = {path.name[:5] for path in (out / "previews").iterdir()}
   assert drawn == {"a.mp4"}
+  page = (out / "report.html").read_text()
+  assert f"{summary['tracks']} tracks in 2 videos" in page
+  assert any(str(out / "report.html") in line for line in said)
   # The last line is a command for these tracks.
   assert f'TRACKS="{out}"' in said[-1]
 
@@ -116,6 +119,7 @@ def test_a_second_run_mines_only_what_failed(source, tmp_path, pipeline):
   assert said[0] == "2 of 3 videos are done"
   assert second == first
   assert not (tmp_path / "out" / "previews").exists()
+  (tmp_path / "out" / "report.html").unlink()
   _mine(source, tmp_path / "out", overwrite=True)
   assert pipeline.mined[2] == pipeline.mined[0]
 

@@ -32,7 +32,23 @@ def clip(count=10, size=(60, 81)):
       )
     )
   return track_records.TrackedClip(
-    "a.mp4", 5.0, size, *size, frames, {3: 2.0, 4: 1.0}
+    "a.mp4", 5.0, size, *size, frames, {3: 2.0, 4: 1.0}, ("cut", "")
+  )
+
+
+def shortened(track, frames):
+  """A clip whose track is only in the first frames."""
+  whole = clip()
+  return whole._replace(
+    frames=[
+      one
+      if row < frames
+      else one._replace(
+        tracks=one.tracks[one.tracks != track],
+        boxes=one.boxes[one.tracks != track],
+      )
+      for row, one in enumerate(whole.frames)
+    ]
   )
 
 
@@ -43,12 +59,55 @@ def near(color, picture):
 def test_a_row_of_the_sheet_shows_the_region_over_time():
   sheet = track_preview.contact_sheet([clip()])
   height, width = sheet.shape[:2]
-  assert width == 9 * 96 and height % 2 == 0
+  assert width == 10 * 96 and height % 2 == 0
   best, other = sheet[: height // 2], sheet[height // 2 :]
   for column in range(1, 9):
     middle = slice(column * 96 + 30, column * 96 + 60)
     assert near(RED, best[40:80, middle]) > 0.9
     assert near(BLUE, other[40:80, middle]) > 0.9
+
+
+def test_a_caption_says_how_sure_a_track_is_and_why_it_ends():
+  assert (
+    track_preview.caption(clip(), 3)
+    == "track 3: score 2.00, 10 frames, 0 to 9, end: cut"
+  )
+  assert track_preview.caption(shortened(4, 5), 4) == (
+    "track 4: score 1.00, 5 frames, 0 to 4"
+  )
+  older = clip()._replace(ends=())
+  assert track_preview.caption(older, 3).endswith("0 to 9")
+
+
+def test_the_last_cell_shows_where_a_track_was_lost():
+  # Red moves on by 4 px of 81; the box stays where it was in frame 4.
+  last = track_preview.strip(shortened(3, 5), 3)[:, -96:]
+  scale = 92 / 81
+  top, left = (96 - round(60 * scale)) // 2, 2
+  line = last[top + round(22 * scale) : top + round(38 * scale)]
+  column = left + round(16 * scale)
+  assert near(BLUE, line[:, column : column + 1]) < 0.1  # The box.
+  assert near(RED, line[:, column + 7 : column + 20]) > 0.9  # The square.
+  assert near(BLUE, line[:, 4 : column - 1]) > 0.9
+
+
+def test_the_film_shows_an_end_for_half_a_second(tmp_path):
+  shown = {}
+  for name, one in (("ended", shortened(4, 5)), ("never", shortened(4, 0))):
+    one = one._replace(scores=clip().scores, ends=("", "cut"))
+    track_preview.film([one], tmp_path / f"{name}.mp4")
+    with av.open(str(tmp_path / f"{name}.mp4")) as film:
+      shown[name] = [
+        frame.to_ndarray(format="rgb24").astype(int)
+        for frame in film.decode(video=0)
+      ]
+  corner = slice(42, 58), slice(0, 18)  # Of the box of track 4.
+  differs = [
+    np.abs(one[corner] - other[corner]).mean() > 5
+    for one, other in zip(*shown.values(), strict=True)
+  ]
+  # 5 frames a second: at 0.2 and 0.4 s after the last one, not at 0.6 s.
+  assert differs == [True] * 7 + [False] * 3
 
 
 def test_without_tracks_the_sheet_says_so():

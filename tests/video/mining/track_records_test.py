@@ -26,7 +26,14 @@ def clip():
     )
   )
   return track_records.TrackedClip(
-    "a/b \udcff.mp4", 12.0, (480, 640), 48, 64, frames, {7: 0.5, 9: 0.25}
+    "a/b \udcff.mp4",
+    12.0,
+    (480, 640),
+    48,
+    64,
+    frames,
+    {7: 0.5, 9: 0.25},
+    ("cut", "no region near it"),
   )
 
 
@@ -35,10 +42,19 @@ def test_a_clip_survives_serialization():
   after = track_records.parse(track_records.serialize(before))
   for name in ("video", "fps", "video_size", "height", "width", "scores"):
     assert getattr(after, name) == getattr(before, name)
+  assert after.ends == before.ends
   for one, other in zip(before.frames, after.frames, strict=True):
     assert one[:3] == other[:3]
     np.testing.assert_array_equal(one.tracks, other.tracks)
     np.testing.assert_array_equal(one.boxes, other.boxes)
+
+
+def test_older_records_do_not_say_why_tracks_end():
+  older = clip()._replace(ends=())
+  assert track_records.parse(track_records.serialize(older)).ends == ()
+  wrong = clip()._replace(ends=("cut",))
+  with pytest.raises(ValueError, match="not each of its tracks has an end"):
+    track_records.parse(track_records.serialize(wrong))
 
 
 def test_a_record_is_readable_with_tensorflow_alone():

@@ -92,6 +92,26 @@ def test_tracks_are_readable_without_this_package(store, three):
   assert json.loads((store.folder / "summary.json").read_text()) == summary
 
 
+def test_the_facts_of_each_track_are_kept_with_its_video(store, three):
+  store.add(three[1], [clip(three[1])._replace(ends=("cut", ""))])
+  store.add(three[0], [])
+  empty, one = store.mined()
+  assert (empty.video, empty.frames, empty.seconds) == ("a.mp4", 0, 0.0)
+  assert (one.video, one.frames) == ("b.mp4", 2)
+  assert one.seconds == pytest.approx(0.1)
+  assert one.shard in store.shards() and not empty.shard.exists()
+  assert [(t.track, t.score, t.end) for t in one.tracks] == [
+    (0, 1.0, "cut"),
+    (1, 2.0, ""),
+  ]
+  # An entry of an earlier version has neither the time nor the tracks.
+  (path,) = (store.folder / "videos").glob("b.mp4-*.json")
+  entry = json.loads(path.read_text())
+  del entry["seconds"], entry["each_track"]
+  path.write_text(json.dumps(entry))
+  assert store.mined()[1].seconds is None and store.mined()[1].tracks == []
+
+
 def test_failed_videos_are_tried_again_and_others_are_not(store, three):
   def broken():
     yield clip(three[1])

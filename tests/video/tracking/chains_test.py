@@ -118,6 +118,17 @@ def test_a_small_fast_object_needs_the_images_between():
   assert (_overlaps(found, truth) > 0.4).mean() > 0.8
 
 
+def _begun(tracks, truth, before):
+  """Returns the tracks that are on the object in one of the first frames."""
+  seen = [
+    track
+    for track in tracks
+    if (_overlaps(track, truth)[: max(before - track.start, 0)] >= 0.6).any()
+  ]
+  assert seen, "no track is on the object"
+  return seen
+
+
 def test_a_track_ends_where_a_wall_hides_its_object():
   # Hidden from frame 8 on, for the rest of the film.
   frames, between, truth = _film(lambda t: (6 + 8 * t, 34), 21, wall=(70, 134))
@@ -134,9 +145,9 @@ def test_a_track_ends_where_a_wall_hides_its_object():
 def test_a_track_ends_before_its_object_has_left_the_image():
   frames, between, truth = _film(lambda t: (60 + 9 * t, 30), 21)
   gone = next(row for row in range(21) if truth[row, 0] >= WIDTH)
-  for track in _find(frames, between):
-    if track.start < 4 and _overlaps(track, truth)[0] >= 0.6:
-      assert track.start + len(track.boxes) <= gone + 1
+  tracks = _begun(_find(frames, between), truth, 4)
+  assert all(t.start + len(t.boxes) <= gone + 1 for t in tracks)
+  assert tracker.OUTSIDE in {t.end for t in tracks}
 
 
 def test_no_track_goes_over_a_cut():
@@ -147,6 +158,9 @@ def test_no_track_goes_over_a_cut():
   tracks = _find(frames, between)
   assert {t.start for t in tracks} >= {0, 8}
   assert all(t.start + len(t.boxes) <= 8 or t.start >= 8 for t in tracks)
+  ends = {(t.start + len(t.boxes), t.end) for t in tracks}
+  assert {end for stop, end in ends if stop == 8} == {tracker.CUT}
+  assert {end for stop, end in ends if stop == 16} == {tracker.END_OF_STRETCH}
 
 
 def test_a_minimum_precision_keeps_the_most_certain_tracks():

@@ -106,7 +106,8 @@ def test_no_track_goes_over_a_cut():
   light = [255 - frame for frame in dark]
   tracks = _track(dark + light, [_box(40, 30)] * 6)
   assert {t.start for t in tracks} == {0, 3}
-  assert all(t.start + len(t.boxes) in (3, 6) for t in tracks)
+  ends = {(t.start + len(t.boxes), t.end) for t in tracks}
+  assert ends == {(3, tracker.CUT), (6, tracker.END_OF_STRETCH)}
 
 
 def test_two_that_cross_keep_their_own_tracks_with_the_flow_prior():
@@ -143,6 +144,16 @@ def test_a_track_ends_where_its_region_leaves_the_image():
   tracks = _track(frames, boxes, reach_seconds=3.0, floor=0.95)
   found = _longest_from(tracks, 0, boxes[0][0])
   assert 2 <= len(found.boxes) < 10
+  assert found.end in (tracker.OUTSIDE, tracker.UNLIKE)
+
+
+def test_a_seed_is_followed_for_the_given_time_in_each_direction():
+  frames = [_draw([(0, 40, 30)])] * 5
+  tracks = _track(frames, [_box(40, 30)] * 5, reach_seconds=0.5)
+  assert {(t.start, len(t.boxes), t.end) for t in tracks} >= {
+    (0, 3, tracker.LONGEST),
+    (2, 3, tracker.END_OF_STRETCH),
+  }
 
 
 @pytest.mark.parametrize("count", [0, 1])

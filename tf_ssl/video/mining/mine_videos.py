@@ -9,6 +9,7 @@ from tf_ssl.video.mining import (
   mining,
   mining_pipeline,
   track_preview,
+  track_report,
   track_store,
 )
 from tf_ssl.video.source import videos
@@ -111,11 +112,13 @@ def mine_videos(
     drawn = store.shards()[:preview]
     for shard in drawn:
       track_preview.write(shard, store.folder / "previews")
+    page = track_report.write(store)
   if drawn:
     say(f"The tracks are drawn in {store.folder / 'previews'}")
   say(
     f"{summary['tracks']} tracks in {summary['videos']} videos"
-    f" ({summary['frames']} frames; {len(summary['failed'])} videos failed)"
+    f" ({summary['frames']} frames; {len(summary['failed'])} videos failed);"
+    f" see {page}"
   )
   say(
     "Train on them: python -m tools.train"

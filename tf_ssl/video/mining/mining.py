@@ -232,4 +232,5 @@ def _clip(video, info, stretch, tracks, next_id, settings):
     width,
     frames,
     {next_id + n: track.score for n, track in enumerate(tracks)},
+    tuple(track.end for track in tracks),
   )

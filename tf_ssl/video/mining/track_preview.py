@@ -14,7 +14,8 @@ from tf_ssl.ops import jpeg, workdir
 from tf_ssl.video.mining import track_records
 
 _TRACKS = 8  # Rows of a contact sheet.
-_MOMENTS = 8  # Columns of a contact sheet.
+_MOMENTS = 8  # Columns of a contact sheet between its first and its last.
+_SHOWN_SECONDS = 0.5  # Time for which the film shows that a track has ended.
 _CELL = 96  # Side of a cell, pixels.
 _CAPTION = 18  # Height of a caption, pixels.
 _INK = (40, 40, 40)
@@ -37,7 +38,8 @@ def write(shard: str | os.PathLike, folder: str | os.PathLike) -> None:
   """Draws the tracks of one video.
 
   `NAME.png` has a row for each of the best tracks with the region at up to
-  eight times; `NAME.mp4` shows the frames with the boxes.
+  eight times, its score and why it ends; `NAME.mp4` shows the frames with the
+  boxes, their scores, and for half a second where and why a track has ended.
 
   Args:
     shard: path of a TFRecord file of `track_records`.
@@ -67,8 +69,7 @@ def write(shard: str | os.PathLike, folder: str | os.PathLike) -> None:
 def contact_sheet(clips: Sequence[track_records.TrackedClip]) -> np.ndarray:
   """Returns an image [H, W, 3] uint8 with a row for each of the best tracks.
 
-  The first cell shows the frame in the middle of the track, with the box. The
-  caption gives the track's id, score, and first and last frame.
+  A row is a `caption` and a `strip`.
   """
   ranked = sorted(
     (
@@ -78,10 +79,45 @@ def contact_sheet(clips: Sequence[track_records.TrackedClip]) -> np.ndarray:
     ),
     key=lambda one: (-one[0], one[1]),
   )[:_TRACKS]
-  rows = [_row(clip, track, score) for score, track, clip in ranked]
+  rows = [
+    _captioned(caption(clip, track), strip(clip, track))
+    for _, track, clip in ranked
+  ]
   if not rows:
-    rows = [_captioned("no tracks", _blank(_CELL, _CELL * (_MOMENTS + 1)))]
+    rows = [_captioned("no tracks", _blank(_CELL, _CELL * (_MOMENTS + 2)))]
   return np.concatenate(rows)
+
+
+def caption(clip: track_records.TrackedClip, track: int) -> str:
+  """Returns the id, score, first and last frame and end of a track."""
+  frames = [frame for frame in clip.frames if track in frame.tracks]
+  text = (
+    f"track {track}: score {clip.scores[track]:.2f}, {len(frames)} frames,"
+    f" {frames[0].number} to {frames[-1].number}"
+  )
+  end = _ends(clip)[track]
+  return f"{text}, end: {end}" if end else text
+
+
+def strip(clip: track_records.TrackedClip, track: int) -> np.ndarray:
+  """Returns an image [96, 960, 3] uint8 of one track over time.
+
+  The first cell shows the frame in the middle of the track, with the box; the
+  last one the frame after the track with its last box, or its last frame if the
+  clip ends there.
+  """
+  rows = [row for row, one in enumerate(clip.frames) if track in one.tracks]
+  moments = np.linspace(0, len(rows) - 1, min(_MOMENTS, len(rows)))
+  cells = [_framed(clip.frames[rows[len(rows) // 2]], None, track)]
+  for moment in moments:
+    frame = clip.frames[rows[round(moment)]]
+    image = jpeg.decode(frame.encoded)
+    x0, y0, x1, y1 = _pixels(_box(frame, track), image)
+    cells.append(_fitted(image[y0:y1, x0:x1]))
+  cells += [_blank(_CELL, _CELL)] * (_MOMENTS - len(moments))
+  after = clip.frames[min(rows[-1] + 1, len(clip.frames) - 1)]
+  cells.append(_framed(after, clip.frames[rows[-1]], track))
+  return np.concatenate(cells, 1)
 
 
 def film(
@@ -96,8 +132,8 @@ def film(
   with av.open(str(path), "w", format="mp4") as output:
     stream = None
     for clip in clips:
-      for frame in clip.frames:
-        image = _drawn(frame)
+      for row in range(len(clip.frames)):
+        image = _drawn(clip, row)
         # The codec needs an even size.
         image = image[: len(image) // 2 * 2, : image.shape[1] // 2 * 2]
         if stream is None:
@@ -117,38 +153,44 @@ def _rate(clip: track_records.TrackedClip) -> float:
   return (len(times) - 1) / spread if spread > 0 else clip.fps
 
 
-def _drawn(frame: track_records.TrackedFrame) -> np.ndarray:
+def _drawn(clip: track_records.TrackedClip, row: int) -> np.ndarray:
+  """Returns a frame with its boxes and those that have just ended."""
+  frame, ends = clip.frames[row], _ends(clip)
   image = jpeg.decode(frame.encoded).copy()
+  known = set(frame.tracks.tolist())
+  # From the newest of the frames before: the first one has the last box.
+  for before in clip.frames[:row][::-1]:
+    if frame.time - before.time > _SHOWN_SECONDS:
+      break
+    for track, box in zip(before.tracks.tolist(), before.boxes, strict=True):
+      if track not in known:
+        known.add(track)
+        label = f"{track} {ends[track]}".strip()
+        _draw(image, track, box, label, thickness=1)
   for track, box in zip(frame.tracks.tolist(), frame.boxes, strict=True):
-    _draw(image, track, box)
+    _draw(image, track, box, f"{track} {clip.scores[track]:.2f}")
   return image
 
 
-def _draw(image: np.ndarray, track: int, box: np.ndarray) -> None:
+def _draw(image, track: int, box: np.ndarray, label: str, thickness=2) -> None:
   color = _COLORS[track % len(_COLORS)]
   x0, y0, x1, y1 = _pixels(box, image)
-  cv2.rectangle(image, (x0, y0), (x1 - 1, y1 - 1), color, 2)
-  _write(image, str(track), (x0 + 3, y0 + 12), 0.4, color)
+  cv2.rectangle(image, (x0, y0), (x1 - 1, y1 - 1), color, thickness)
+  _write(image, label, (x0 + 3, y0 + 12), 0.4, color)
 
 
-def _row(clip, track: int, score: float) -> np.ndarray:
-  frames = [frame for frame in clip.frames if track in frame.tracks]
-  moments = np.linspace(0, len(frames) - 1, min(_MOMENTS, len(frames)))
-  shown = [frames[round(moment)] for moment in moments]
-  middle = frames[len(frames) // 2]
-  full = _resized(jpeg.decode(middle.encoded))
-  _draw(full, track, _box(middle, track))
-  cells = [_fitted(full)]
-  for frame in shown:
-    image = jpeg.decode(frame.encoded)
-    x0, y0, x1, y1 = _pixels(_box(frame, track), image)
-    cells.append(_fitted(image[y0:y1, x0:x1]))
-  cells += [_blank(_CELL, _CELL)] * (_MOMENTS - len(shown))
-  caption = (
-    f"track {track}: score {score:.2f}, {len(frames)} frames,"
-    f" {frames[0].number} to {frames[-1].number}"
-  )
-  return _captioned(caption, np.concatenate(cells, 1))
+def _framed(frame, before, track: int) -> np.ndarray:
+  """Returns a cell with a frame and a track's box, there or in `before`."""
+  image = _resized(jpeg.decode(frame.encoded))
+  box = _box(before or frame, track)
+  _draw(image, track, box, "", thickness=1 if before else 2)
+  return _fitted(image)
+
+
+def _ends(clip: track_records.TrackedClip) -> dict[int, str]:
+  """Returns why each track ends; empty if that is not known."""
+  ends = clip.ends or [""] * len(clip.scores)
+  return dict(zip(clip.scores, ends, strict=True))
 
 
 def _box(frame: track_records.TrackedFrame, track: int) -> np.ndarray:

@@ -8,6 +8,7 @@ A record is a stretch of one video with T frames. Context features:
     image/height, image/width    int64, size of the stored frames, pixels
     track/id        int64 [K]    ids of the tracks, unique within the video
     track/score     float [K]    scores of the tracks, higher is better
+    track/end       bytes [K]    why each track ends; not in older records
 
 Feature lists with one entry per frame:
 
@@ -66,6 +67,8 @@ class TrackedClip(NamedTuple):
     width: width of the stored frames, pixels.
     frames: T frames in temporal order.
     scores: score of each track by its id, higher is better.
+    ends: K reasons for the ends of the tracks, in the order of `scores`; empty
+      if they are not known.
   """
 
   video: str
@@ -75,6 +78,7 @@ class TrackedClip(NamedTuple):
   width: int
   frames: Sequence[TrackedFrame]
   scores: dict[int, float]
+  ends: Sequence[str] = ()
 
 
 def serialize(clip: TrackedClip) -> bytes:
@@ -91,6 +95,10 @@ def serialize(clip: TrackedClip) -> bytes:
   context["image/width"].int64_list.value.append(clip.width)
   context["track/id"].int64_list.value.extend(clip.scores)
   context["track/score"].float_list.value.extend(clip.scores.values())
+  if clip.ends:
+    context["track/end"].bytes_list.value.extend(
+      end.encode() for end in clip.ends
+    )
   lists = example.feature_lists.feature_list
   for frame in clip.frames:
     lists[IMAGE].feature.add().bytes_list.value.append(frame.encoded)
@@ -141,6 +149,9 @@ def _clip(example: tf.train.SequenceExample) -> TrackedClip:
   scores = context["track/score"].float_list.value
   if len(ids) != len(scores) or not np.isfinite(scores).all():
     raise ValueError("its tracks have no score each")
+  ends = context["track/end"].bytes_list.value
+  if len(ends) not in (0, len(ids)):
+    raise ValueError("not each of its tracks has an end")
   sizes = [
     _one(context[name].int64_list, name)
     for name in ("video/height", "video/width", "image/height", "image/width")
@@ -157,6 +168,7 @@ def _clip(example: tf.train.SequenceExample) -> TrackedClip:
     sizes[3],
     [_frame(set(ids), *row) for row in zip(*columns, strict=True)],
     dict(zip(ids, scores, strict=True)),
+    tuple(end.decode("utf-8", "replace") for end in ends),
   )
 
 

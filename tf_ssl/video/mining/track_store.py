@@ -5,6 +5,7 @@
     videos/NAME-ID.json      entry of a video: counts, or the reason it failed
     videos/NAME-ID.csv       rows of the video in tracks.csv
     tracks.csv, summary.json     all videos together
+    report.html              a page on them, see track_report
 
 A video's json is written last and marks it as done. Mining can therefore stop
 at any time, be shared by processes and machines with access to the folder, and
@@ -20,18 +21,38 @@ import re
 import shutil
 import statistics
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from tf_ssl import errors
 from tf_ssl.ops import home, names, workdir
 from tf_ssl.video.decoding import frames
-from tf_ssl.video.mining import track_records
+from tf_ssl.video.mining import track_facts, track_records
 from tf_ssl.video.source import videos
 
 _SHORT = "too short for a track: fewer than 2 frames at the sampling rate"
+REPORT_FILE = "report.html"
 COLUMNS = "video,track,frame,xmin,ymin,xmax,ymax,score".split(",")
+
+
+class Mined(NamedTuple):
+  """What was mined in one video.
+
+  Attributes:
+    video: name of the video.
+    shard: path of its TFRecord file, which exists if there are tracks.
+    frames: number of sampled frames.
+    seconds: time from the first to the last of them; None if an earlier version
+      mined the video, which kept neither this nor the tracks.
+    tracks: facts of its tracks.
+  """
+
+  video: str
+  shard: pathlib.Path
+  frames: int
+  seconds: float | None
+  tracks: list[track_facts.TrackFacts]
 
 
 class TrackStore:
@@ -130,7 +151,7 @@ class TrackStore:
     stem = self._stem(video)
     working = self.folder / "videos" / f".{stem}.frames.tmp"
     entry = {"video": video.name, "path": os.path.abspath(video.path)}
-    count, scores, lengths = 0, [], []
+    count, found, times = 0, [], []
     try:
       with (
         workdir.replacing_file(self._shard(stem)) as shard,
@@ -147,14 +168,16 @@ class TrackStore:
           for video_name, *row in track_records.rows_of(clip):
             rows.writerow([names.escaped(video_name), *row])
           count += len(clip.frames)
-          scores += clip.scores.values()
-          lengths += _lengths(clip)
+          found += track_facts.of_clip(clip)
+          times += [frame.time for frame in clip.frames]
           working.write_text(str(count))
       entry |= {
         "frames": count,
-        "tracks": len(scores),
-        "mean_score": _mean(scores),
-        "mean_seconds": _mean(lengths),
+        "seconds": round(max(times) - min(times), 4) if times else 0.0,
+        "tracks": len(found),
+        "mean_score": _mean([one.score for one in found]),
+        "mean_seconds": _mean([one.seconds for one in found]),
+        "each_track": found,
         "notes": list(notes()) + ([] if count else [_SHORT]),
       }
     except _FailedError as error:
@@ -163,7 +186,7 @@ class TrackStore:
       raise OSError(error.message) from error
     finally:
       working.unlink(missing_ok=True)
-    if not scores:
+    if not found:
       self._shard(stem).unlink(missing_ok=True)
     path = self.folder / "videos" / f"{stem}.json"
     workdir.write_text(path, json.dumps(entry))
@@ -226,6 +249,22 @@ class TrackStore:
     workdir.write_json(self.folder / "summary.json", summary)
     return summary
 
+  def mined(self) -> list[Mined]:
+    """Returns what was mined in each video without an error, by name."""
+    return [
+      Mined(
+        entry["video"],
+        self._shard(path.stem),
+        entry["frames"],
+        entry.get("seconds"),
+        [track_facts.TrackFacts(*one) for one in entry.get("each_track", ())],
+      )
+      for path, entry in sorted(
+        self._entries(), key=lambda one: one[1]["video"]
+      )
+      if "failed" not in entry
+    ]
+
   def shards(self) -> list[pathlib.Path]:
     """Returns the TFRecord files, sorted by name."""
     return sorted((self.folder / "shards").glob("*.tfrecord"))
@@ -256,7 +295,7 @@ class TrackStore:
     """Removes what a store writes, and nothing else."""
     for name in ("shards", "videos", "previews"):
       shutil.rmtree(self.folder / name, ignore_errors=True)
-    for name in ("settings.json", "summary.json", "tracks.csv"):
+    for name in ("settings.json", "summary.json", "tracks.csv", REPORT_FILE):
       (self.folder / name).unlink(missing_ok=True)
 
 
@@ -278,15 +317,6 @@ def _mined(clips):
     if clip is None:
       return
     yield clip
-
-
-def _lengths(clip: track_records.TrackedClip) -> list[float]:
-  """Returns the time from first to last frame of each track, seconds."""
-  times: dict[int, list[float]] = {}
-  for frame in clip.frames:
-    for track in frame.tracks.tolist():
-      times.setdefault(track, []).append(frame.time)
-  return [max(moments) - min(moments) for moments in times.values()]
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
+from tf_ssl.ops import boxes as boxes_lib
 from tf_ssl.video.tracking import (
   key_frames,
   links,
@@ -38,6 +39,11 @@ MIN_LINK = 0.15  # Minimum probability of a link.
 _CONTRAST = 5.0
 CERTAINTY = (0.376, 0.592)
 _CANDIDATES = 400  # Tracks of a shot, and of those compared, at most.
+# Where points, or its last motion, carry the last region of a track: with less
+# of it inside the image, the track is said to leave it; with less support of
+# its points, to lose them.
+_VISIBLE = 0.6
+_SUPPORT = 0.25
 
 
 def find(
@@ -62,6 +68,7 @@ def find(
     The most promising tracks, of at least two key frames. Their score is the
     probability that two boxes of a track, one second apart, show one
     object; their similarity is the probability of the link around each frame.
+    Their end is empty if they reach the last key frame.
   """
   model, certainty = model or MODEL, certainty or CERTAINTY
   least = MIN_LINK if min_link is None else min_link
@@ -83,7 +90,29 @@ def find(
   order = np.argsort(-np.array(scores), kind="stable")[:_CANDIDATES]
   found = [found[row] for row in order]
   spans = _spans(pairs, found)
-  return [chain.track(spans, rate, certainty) for chain in found]
+  return [
+    chain.track(spans, rate, certainty)._replace(end=_end(chain, tables))
+    for chain in found
+  ]
+
+
+def _end(chain, tables) -> str:
+  """Returns why a chain ends; empty at the last key frame."""
+  last = chain.first + len(chain.rows) - 1
+  if last == len(tables):
+    return ""
+  (before, one), (earlier, row) = chain.key_frames[-2:], chain.rows[-2:]
+  expected = np.stack(
+    [one.ahead.boxes[row], 2 * one.boxes[row] - before.boxes[earlier]]
+  )
+  inside = boxes_lib.area(boxes_lib.clip(expected, one.size))
+  if (inside < _VISIBLE * boxes_lib.area(expected)).any():
+    return tracker.OUTSIDE
+  if one.ahead.support[row] < _SUPPORT:
+    return tracker.POINTS_LOST
+  if not tables[last][row].any():
+    return tracker.NOTHING_NEAR
+  return tracker.UNLIKELY
 
 
 class _Chain(NamedTuple):

@@ -100,7 +100,7 @@ def find(
       settings=settings,
     )
     found += [
-      track._replace(start=track.start + first)
+      tracker.ended(track, first=first, is_cut=end < len(frames))
       for track in chains.find(observed, rate=rate)
     ]
   return chains.best(found, limit=limit, min_precision=settings.min_precision)

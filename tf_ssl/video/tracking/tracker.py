@@ -32,6 +32,16 @@ from tf_ssl.video.tracking import (
   shots,
 )
 
+# Why a track ends after its last frame.
+END_OF_STRETCH = "the stretch ends"
+CUT = "cut"
+OUTSIDE = "leaves the image"
+POINTS_LOST = "its points are lost"
+NOTHING_NEAR = "no region near it"
+UNLIKELY = "no probable link"
+UNLIKE = "no similar region near it"
+LONGEST = "followed for the longest time"
+
 
 class Settings(NamedTuple):
   """Settings of the trackers; those of `greedy` were chosen on twelve videos.
@@ -92,6 +102,8 @@ class Track(NamedTuple):
     contrast: [T] float32, -1..1, contrast of saliency to the surroundings.
     score: quality set by `track_scores.best` or `chains.find`, higher is
       better.
+    end: why it ends after its last frame, such as `CUT`; empty at the end of
+      the given frames.
   """
 
   start: int
@@ -99,6 +111,22 @@ class Track(NamedTuple):
   similarity: np.ndarray
   contrast: np.ndarray
   score: float = 0.0
+  end: str = ""
+
+
+def ended(track: Track, *, first: int, is_cut: bool) -> Track:
+  """Places a track of a shot in its stretch.
+
+  Args:
+    track: track with frames counted from the start of the shot.
+    first: number of the shot's first frame in the stretch.
+    is_cut: whether another shot follows.
+
+  Returns:
+    The track with the reason for its end, if the shot's end is that.
+  """
+  end = track.end or (CUT if is_cut else END_OF_STRETCH)
+  return track._replace(start=track.start + first, end=end)
 
 
 def track(
@@ -135,7 +163,7 @@ def track(
       list(frames[first:end]), propose=propose, describe=describe
     )
     found.extend(
-      one._replace(start=one.start + first)
+      ended(one, first=first, is_cut=end < len(frames))
       for one in follow_all(
         shot, rate=rate, describe=describe, settings=settings
       )
@@ -168,7 +196,8 @@ def follow_all(
     steps = early.steps[:0:-1] + late.steps
     if len(steps) > 1:
       columns = (np.array(c, np.float32) for c in zip(*steps, strict=True))
-      tracks.append(Track(late.seed[0] - len(early.steps) + 1, *columns))
+      start = late.seed[0] - len(early.steps) + 1
+      tracks.append(Track(start, *columns, end=late.end))
   return tracks
 
 
@@ -188,6 +217,7 @@ class _Half:
     self.seed = seed  # Frame, row of the proposal.
     self.template = feature
     self.steps = [(box, 1.0, contrast)]
+    self.end = ""  # Why it has ended, if it has.
 
   @property
   def box(self):
@@ -232,13 +262,19 @@ def _follow(shot, order, seeds, reach, describe, settings) -> list[_Half]:
       for row in seeds.get(t, ())
     ]
     is_old = [len(half.steps) > reach for half in active]
-    finished += [half for half, old in zip(active, is_old, strict=True) if old]
+    oldest = [half for half, old in zip(active, is_old, strict=True) if old]
+    for half in oldest:
+      half.end = LONGEST
+    finished += oldest
     active = [half for half, old in zip(active, is_old, strict=True) if not old]
   return finished + active
 
 
 def _step(active, frame, fields, describe, settings) -> list[_Half]:
-  """Continues tracks in one frame; returns those that have not ended."""
+  """Continues tracks in one frame; returns those that have not ended.
+
+  The others are told why they end.
+  """
   boxes = np.array([half.box for half in active])  # [A, 4]
   expected = boxes[:, None]  # [A, E, 4], at E places
   if fields is not None:
@@ -246,9 +282,12 @@ def _step(active, frame, fields, describe, settings) -> list[_Half]:
   templates = np.stack([half.template for half in active])  # [A, F]
   found = _candidates(expected, templates, frame, describe, settings)
   continued = []
+  for half in active:
+    half.end = UNLIKE
   for row, column in matching.by_name(settings.matcher)(found.scores):
+    half = active[row]
+    half.end = "" if found.is_visible[column] else OUTSIDE
     if found.is_visible[column]:
-      half = active[row]
       half.add(
         found.boxes[column],
         found.features[column],
