@@ -1,5 +1,7 @@
 """A change of background in the pipeline, alone and beside a cropper."""
 
+import os
+import shutil
 import sys
 
 import numpy as np
@@ -11,6 +13,7 @@ from tf_ssl.augment import background_change, croppers, recipes
 from tf_ssl.datasets import image_folder
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.datasets.masks import object_masks
+from tf_ssl.input_pipeline import skipped as skipped_lib
 from tf_ssl.input_pipeline import view_batches
 
 _COUNT = 6
@@ -95,6 +98,23 @@ def test_batches_depend_on_seed_and_step_alone_also_with_a_cropper(records):
   for view, same, cut in zip(last, again, part, strict=True):
     np.testing.assert_array_equal(view, same)
     np.testing.assert_array_equal(view[2:4], cut)
+
+
+def test_a_damaged_file_costs_no_image_but_its_own(records, tmp_path):
+  folder = shutil.copytree(records.root, tmp_path / "images")
+  masks = shutil.copytree(
+    os.path.dirname(os.fsdecode(records.masks.files[0])), tmp_path / "masks"
+  )
+  (folder / "3.png").write_bytes(b"")
+  (masks / "1.png").write_bytes((masks / "1.png").read_bytes()[:60])
+  damaged = image_folder.read(str(folder))
+  damaged = object_masks.ObjectMasks(folder=str(masks)).attach(damaged)
+  skipped = skipped_lib.SkippedFiles(None, _COUNT, max_fraction=0.5)
+  change = background_change.BackgroundChange(probability=1.0, min_object=0.0)
+  batches(damaged, change, skipped=skipped, num_steps=8)
+  assert sorted(skipped.reasons) == ["1.png", "3.png"]
+  assert skipped.reasons["1.png"].startswith("its mask: truncated")
+  assert skipped.reasons["3.png"] == "empty file"
 
 
 def test_masks_of_other_images_are_refused(records, tmp_path):

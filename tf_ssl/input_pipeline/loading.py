@@ -245,6 +245,52 @@ class Chunk(NamedTuple):
   failures: tf.Tensor
 
 
+def load_chunk(
+  load: Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.data.Dataset],
+  index_of: Callable[[tf.Tensor, Any], tf.Tensor],
+  first: tf.Tensor,
+  count: tf.Tensor,
+  *,
+  attempts: int = MAX_ATTEMPTS,
+) -> tf.data.Dataset:
+  """Loads consecutive examples, together if all of them can be used.
+
+  Args:
+    load: as in `load_chunks`.
+    index_of: as in `load_chunks`.
+    first: [] int64, first example.
+    count: [] int64, number of examples.
+    attempts: maximum number of attempts per example.
+
+  Returns:
+    A dataset of one `Chunk`.
+  """
+  places = tf.range(count)
+  intact = load(first, places, index_of(first + places, 0))
+  # drop_remainder: drops the elements before an error.
+  intact = intact.batch(count, drop_remainder=True)
+  intact = intact.ignore_errors(log_warning=False)
+  intact = intact.map(lambda x: Chunk(first, x, tf.zeros([count], tf.int32)))
+
+  def one_example(place: tf.Tensor) -> tf.data.Dataset:
+    def one_attempt(attempt: tf.Tensor) -> tf.data.Dataset:
+      index = index_of(first + place, attempt)
+      tried = load(first, place[None], index[None]).take(1)
+      tried = tried.ignore_errors(log_warning=False)
+      return tried.map(lambda x: (x, tf.cast(attempt, tf.int32)))
+
+    tries = tf.data.Dataset.range(attempts).flat_map(one_attempt)
+    zeros = tf.nest.map_structure(
+      lambda spec: tf.zeros(spec.shape, spec.dtype), tries.element_spec[0]
+    )
+    given_up = tf.data.Dataset.from_tensors((zeros, attempts))
+    return tries.concatenate(given_up).take(1)
+
+  repaired = tf.data.Dataset.range(count).flat_map(one_example).batch(count)
+  repaired = repaired.map(lambda x, failures: Chunk(first, x, failures))
+  return intact.concatenate(repaired).take(1)
+
+
 def load_chunks(
   load: Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.data.Dataset],
   index_of: Callable[[tf.Tensor, Any], tf.Tensor],
@@ -275,30 +321,7 @@ def load_chunks(
 
   def one_chunk(first: tf.Tensor) -> tf.data.Dataset:
     count = tf.minimum(tf.constant(chunk_size, tf.int64), stop - first)
-    places = tf.range(count)
-    intact = load(first, places, index_of(first + places, 0))
-    # drop_remainder: drops the elements before an error.
-    intact = intact.batch(count, drop_remainder=True)
-    intact = intact.ignore_errors(log_warning=False)
-    intact = intact.map(lambda x: Chunk(first, x, tf.zeros([count], tf.int32)))
-
-    def one_example(place: tf.Tensor) -> tf.data.Dataset:
-      def one_attempt(attempt: tf.Tensor) -> tf.data.Dataset:
-        index = index_of(first + place, attempt)
-        tried = load(first, place[None], index[None]).take(1)
-        tried = tried.ignore_errors(log_warning=False)
-        return tried.map(lambda x: (x, tf.cast(attempt, tf.int32)))
-
-      tries = tf.data.Dataset.range(attempts).flat_map(one_attempt)
-      zeros = tf.nest.map_structure(
-        lambda spec: tf.zeros(spec.shape, spec.dtype), tries.element_spec[0]
-      )
-      given_up = tf.data.Dataset.from_tensors((zeros, attempts))
-      return tries.concatenate(given_up).take(1)
-
-    repaired = tf.data.Dataset.range(count).flat_map(one_example).batch(count)
-    repaired = repaired.map(lambda x, failures: Chunk(first, x, failures))
-    return intact.concatenate(repaired).take(1)
+    return load_chunk(load, index_of, first, count, attempts=attempts)
 
   dataset = tf.data.Dataset.range(start, stop, chunk_size)
   return dataset.interleave(

@@ -146,9 +146,7 @@ def report(
     for row, failed in zip(indices, failures, strict=True):
       for example in row[:failed].tolist():
         reasons = {
-          records.name(image): why_unusable(
-            records, image, box, portable=portable
-          )
+          records.name(image): _why_failed(records, image, box, portable)
           for image, box in records.shown(example)
         }
         found = {name: r for name, r in reasons.items() if r is not None}
@@ -197,6 +195,22 @@ def _read(path: str) -> dict[str, str]:
       found[names.unescaped(start + name)] = reason
     start = "" if tab else f"{start}{line}\n"
   return found
+
+
+def _why_failed(
+  records: records_lib.ImageRecords,
+  index: int,
+  box: np.ndarray | None,
+  portable: bool,
+) -> str | None:
+  """As `why_unusable`, of an image or else of its mask."""
+  reason = why_unusable(records, index, box, portable=portable)
+  masks = records.masks
+  if reason is not None or masks is None or not masks.known[index]:
+    return reason
+  masks = records_lib.masks_as_images(records)
+  reason = why_unusable(masks, index, box, portable=portable)
+  return None if reason is None else f"its mask: {reason}"
 
 
 def why_unusable(

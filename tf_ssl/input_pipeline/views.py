@@ -201,7 +201,8 @@ def background_loader(
   """Returns a function that crops views and changes their backgrounds.
 
   The windows of a mask are those of its image; the other image is any but this
-  one, with windows anywhere in it.
+  one, with windows anywhere in it. If the other image cannot be used, the views
+  stay as they are.
 
   Args:
     records: images with masks, each an example of its own.
@@ -233,8 +234,13 @@ def background_loader(
 
   @tf.function(autograph=False)
   def mix(
-    image: Loaded, mask: Loaded, other: Loaded, draws: tf.Tensor
+    image: Loaded,
+    mask: Loaded,
+    found: tuple[Loaded, tf.Tensor],
+    draws: tf.Tensor,
   ) -> Loaded:
+    other, usable = found
+    changeable = usable & tf.gather(known, image.index)
     crops, first = [], 0
     for v, view in enumerate(views):
       last = first + view.num_windows
@@ -245,7 +251,7 @@ def background_loader(
           mask.crops[v],
           other.crops[v],
           drawn,
-          tf.gather(known, image.index),
+          changeable,
         )
       )
       first = last
@@ -260,11 +266,22 @@ def background_loader(
   ) -> tf.data.Dataset:
     step = tf.cast(change_draws[:, 0] * (count - 1.0), tf.int64)
     others = (indices + 1 + tf.minimum(step, max(count - 2, 0))) % count
+    # One attempt: an image has no substitutes, and its example none for it.
+    found = loading.load_chunk(
+      lambda first, places, them: load_other(
+        them, tf.gather(other_draws, places)
+      ),
+      lambda places, attempt: tf.gather(others, places),
+      tf.constant(0, tf.int64),
+      tf.size(others, tf.int64),
+      attempts=1,
+    )
+    found = found.map(lambda chunk: (chunk.loaded, chunk.failures == 0))
     return tf.data.Dataset.zip(
       (
         load_image(indices, draws, box_draws),
         load_mask(indices, draws, box_draws),
-        load_other(others, other_draws),
+        found.unbatch(),
         tf.data.Dataset.from_tensor_slices(change_draws[:, 1:]),
       )
     ).map(mix)
