@@ -1,6 +1,7 @@
 """The whole answer on a few small pictures: raw pixels and random weights."""
 
 import json
+import shutil
 import sys
 
 import numpy as np
@@ -125,6 +126,17 @@ def test_names_must_differ(folder, tmp_path):
     did_it_help.did_it_help(
       subjects, did_it_help.split(str(folder)), str(tmp_path)
     )
+
+
+def test_unreadable_images_count_as_allowed(folder, tmp_path):
+  shutil.copytree(folder, tmp_path / "data")
+  for i in range(5):  # Of 48.
+    (tmp_path / "data" / "train" / "class0" / f"{i}.png").write_bytes(b"")
+  sets = did_it_help.split(str(tmp_path / "data"))
+  settings = measure.Settings(image_size=8, max_skipped_fraction=0.2)
+  runner = measure._Runner(settings, sets, {}, str(tmp_path), print)
+  found = runner._extracted(lambda images: images.numpy().mean((1, 2)))
+  assert len(found["train"].index) == 43
 
 
 def test_shares_out_of_range_are_refused():

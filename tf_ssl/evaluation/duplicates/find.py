@@ -60,9 +60,10 @@ def find_duplicates(
     say: takes lines about what was found.
 
   Raises:
-    UsageError: a source cannot be used, millions of pairs look alike, or the
-      folder cannot be written.
+    UsageError: a source cannot be used, the distance is out of range, millions
+      of pairs look alike, or the folder cannot be written.
   """
+  search.check_distance(distance)
   records = [open_images.open_images(images, named_by="--images")]
   if other is not None:
     records.append(open_images.open_images(other, named_by="--other"))

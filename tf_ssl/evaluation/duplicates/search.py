@@ -43,6 +43,14 @@ class Pairs(NamedTuple):
     return {d: int((self.distance <= d).sum()) for d in DISTANCES}
 
 
+def check_distance(distance: int) -> None:
+  """Raises UsageError for a distance out of range, before images are read."""
+  errors.require(
+    0 <= distance < _BITS,
+    f"distance={distance}: expected 0 to {_BITS - 1} bits, such as 8",
+  )
+
+
 def near(
   one: fingerprints_lib.Fingerprints,
   other: fingerprints_lib.Fingerprints | None = None,
@@ -62,10 +70,10 @@ def near(
   Raises:
     UsageError: a setting is out of range, or millions of pairs look alike.
   """
+  check_distance(distance)
   errors.require(
-    0 <= distance < _BITS and -1 <= min_similarity <= 1,
-    f"distance={distance}, min_similarity={min_similarity}: expected a distance"
-    " of 0 to 63 bits and a similarity of -1 to 1",
+    -1 <= min_similarity <= 1,
+    f"min_similarity={min_similarity}: expected a similarity of -1 to 1",
   )
   second = one if other is None else other
   found, count = [], 0

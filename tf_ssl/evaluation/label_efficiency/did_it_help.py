@@ -10,6 +10,7 @@ from tf_ssl import errors
 from tf_ssl.datasets import open_images
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.evaluation import labeled_sets, protocol
+from tf_ssl.evaluation.duplicates import search
 from tf_ssl.evaluation.label_efficiency import leakage as leakage_lib
 from tf_ssl.evaluation.label_efficiency import measure as measure_lib
 from tf_ssl.evaluation.label_efficiency import worth as worth_lib
@@ -113,7 +114,7 @@ def did_it_help(
     say: takes a line for each finding.
 
   Raises:
-    UsageError: a model or the images cannot be used.
+    UsageError: a model, the images or a setting cannot be used.
   """
   settings = settings or measure_lib.Settings()
   given = [s.name for s in subjects]
@@ -122,6 +123,9 @@ def did_it_help(
     f"--model: got the names {given}; expected different names, not"
     f" {measure_lib.RANDOM!r}; give NAME=PATH",
   )
+  search.check_distance(distance)
+  for subject in subjects:  # Loads the models before hours of measuring.
+    _ = subject.frozen
   with workdir.writable(output_dir, _ARGUMENT):
     os.makedirs(output_dir, exist_ok=True)
   leakage = leakage_lib.find(

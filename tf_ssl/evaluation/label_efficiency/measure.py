@@ -22,6 +22,7 @@ from tf_ssl.evaluation.knn import classifier
 from tf_ssl.evaluation.linear import logistic
 from tf_ssl.features import store
 from tf_ssl.input_pipeline import numbered_images
+from tf_ssl.input_pipeline import skipped as skipped_lib
 from tf_ssl.models import feature_extractor, load
 
 KNN, LINEAR, FINE_TUNED = "kNN", "linear probe", "fine-tuned"
@@ -291,13 +292,18 @@ class _Runner:
     for role in ("train", "test"):
       records = getattr(self._sets, role)
       values, index = [], []
-      for batch in numbered_images.numbered_images(
-        records,
-        image_size=self._settings.image_size,
-        batch_size=self._settings.batch_size,
-      ):
-        values.append(np.asarray(encode(batch.image), np.float32))
-        index.append(batch.index.numpy())
+      skipped = skipped_lib.SkippedFiles(
+        None, records.num_images, self._settings.max_skipped_fraction
+      )
+      with skipped.explained():
+        for batch in numbered_images.numbered_images(
+          records,
+          image_size=self._settings.image_size,
+          batch_size=self._settings.batch_size,
+          skipped=skipped,
+        ):
+          values.append(np.asarray(encode(batch.image), np.float32))
+          index.append(batch.index.numpy())
       index = np.concatenate(index)
       found[role] = labeled_sets.Features(
         np.concatenate(values),
