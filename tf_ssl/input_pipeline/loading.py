@@ -256,8 +256,8 @@ def load_chunk(
   """Loads consecutive examples, together if all of them can be used.
 
   Args:
-    load: as in `load_chunks`.
-    index_of: as in `load_chunks`.
+    load: function from examples to a dataset, as that of `load_chunks`.
+    index_of: function from examples and attempt to images, as there.
     first: [] int64, first example.
     count: [] int64, number of examples.
     attempts: maximum number of attempts per example.
