@@ -2,7 +2,9 @@
 
 import sys
 
+import gin
 import pytest
+from PIL import Image
 
 from tf_ssl import errors
 from tf_ssl.augment import background_change, croppers
@@ -10,6 +12,7 @@ from tf_ssl.datasets.annotations import known_objects
 from tf_ssl.datasets.masks import object_masks
 from tf_ssl.training import attention_boxes
 from tf_ssl.training import settings as settings_lib
+from tools import train
 from tools._cli import gin_files, gin_runs
 
 BOXES = ["BOXES='boxes.csv'", "BOX_MIN_AREA=0.02"]
@@ -105,6 +108,77 @@ def test_tracked_objects_replace_the_images():
 def test_boxes_must_be_given():
   with pytest.raises(errors.UsageError, match="BOXES must be set"):
     configured(["pretrain/moco_v2_folder", "base/crops_same_object"], [])
+
+
+@pytest.fixture(name="photos")
+def _photos(tmp_path):
+  """Photos with boxes and masks, and a folder of others."""
+  for name in ("photos/a.png", "photos/b.png", "others/z.png", "masks/z.png"):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    Image.new("RGB", (40, 20)).save(path)
+  (tmp_path / "boxes.csv").write_text(
+    "path,xmin,ymin,xmax,ymax\na.png,0,0,20,10\nb.png,10,5,30,20\n"
+  )
+  yield tmp_path
+  gin.clear_config()
+
+
+@pytest.mark.parametrize(
+  "fragment, images, bindings, message",
+  [
+    (
+      "crops_same_object",
+      "others",
+      ["BOXES='{}/boxes.csv'"],
+      "relative to '{}/others' (BOX_IMAGES)",
+    ),
+    (
+      "crops_box_scale",
+      "others",
+      ["BOXES='{}/boxes.csv'", "BOX_IMAGES='{}/photos'"],
+      "none of its 2 images, such as",
+    ),
+    ("crops_box_scale", "photos", ["BOXES='{}/gone.csv'"], "gone.csv"),
+    (
+      "crops_object_aware",
+      "photos",
+      ["BOXES='{}/boxes.csv'", "BOX_MIN_AREA=0.9"],
+      "lower BOX_MIN_AREA",
+    ),
+    (
+      "crops_same_object",
+      "photos",
+      ["BOXES='{}/boxes.csv'", "CROP_SHARE=2.0"],
+      "SameObjectCrop.share=2.0",
+    ),
+    (
+      "crops_contrastive",
+      "photos",
+      ["BOX_THRESHOLD=1.0"],
+      "AttentionBoxes.threshold=1.0",
+    ),
+    ("background_change", "photos", ["MASKS='{}/masks'"], "has a mask"),
+    ("background_change", "photos", ["MASKS='{}/gone'"], "gone"),
+  ],
+)
+def test_a_run_with_boxes_that_do_not_fit_ends_in_one_line(
+  photos, capsys, fragment, images, bindings, message
+):
+  values = [f"IMAGES='{photos}/{images}'", "BATCH_SIZE=1", *bindings]
+  with pytest.raises(SystemExit) as end:
+    train.TOOL.run(
+      [
+        "--gin_file=gin_configs/pretrain/moco_v2_folder.gin",
+        f"--gin_file=gin_configs/base/{fragment}.gin",
+        f"--model_dir={photos / 'run'}",
+        *(f"--gin_bindings={v.format(photos)}" for v in values),
+      ]
+    )
+  assert end.value.code == 2
+  lines = capsys.readouterr().err.strip().splitlines()
+  assert message.format(photos) in lines[-1]
+  assert sum(line.startswith("train: ") for line in lines) == 1
 
 
 if __name__ == "__main__":
