@@ -70,7 +70,8 @@ def _slow(score, features, splits, seed):
           ]
           found[k][c] += [pair for pair in pairs if not np.isnan(pair[0])]
   return {
-    k: 100 * np.mean([np.mean(pairs, axis=0) for pairs in of_classes], axis=0)
+    k: 100
+    * np.mean([np.mean(pairs, axis=0) for pairs in of_classes if pairs], axis=0)
     for k, of_classes in found.items()
   }
 
@@ -126,6 +127,22 @@ def test_units_that_know_their_object_are_invariant_in_variant_code_only():
   low, high = found.intervals[5].low, found.intervals[5].high
   assert low - 2 < found.chance[5] < high + 2
   assert found.scores[5] < 0.7 * score.scores[5]
+
+
+def test_classes_in_which_no_chosen_unit_fires_do_not_count():
+  # Units of 30 objects in 10 classes, which fire on 3 objects each.
+  rng = np.random.default_rng(0)
+  objects = rng.normal(size=[30, 3]) @ rng.normal(size=[3, 40])
+  features = np.repeat(objects, 8, axis=0)
+  features += 1e-4 * rng.normal(size=features.shape)
+  score = _score(features, sets_per_class=3)
+  found = cross_fitted.cross_fitted(score, splits=2, seed=1)
+  for k, (value, chance) in _slow(score, features, 2, 1).items():
+    assert found.scores[k] == pytest.approx(value, rel=1e-5)
+    assert found.chance[k] == pytest.approx(chance, rel=1e-5)
+  assert found.scores[2] > 80 and found.chance[2] > 12
+  interval = found.intervals[2]
+  assert interval.low <= found.scores[2] <= interval.high
 
 
 @pytest.mark.parametrize("variant", firing.VARIANTS)

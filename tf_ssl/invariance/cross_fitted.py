@@ -9,7 +9,8 @@ the chosen units fire on all other images, which is the chance level.
 
 As in the score, variant "formula" counts all sets of the scoring half, and
 variant "code" those in which a unit fires at all; a unit that fires in none of
-them does not count. Of sets of n images, chance is p / (1 - (1 - p)^n) then.
+them does not count, nor does a class in which no chosen unit fires. Of sets of
+n images, chance is p / (1 - (1 - p)^n) then.
 """
 
 from typing import NamedTuple
@@ -69,7 +70,7 @@ def cross_fitted(
   if not len(classes):
     return None
   top_k = tuple(score.scores)
-  estimate, chance = np.zeros([2, len(top_k)])
+  estimate, chance, counted = np.zeros([3, len(top_k)])
   drawn = np.zeros([len(top_k), resamples])
   fired = score.firing.above[0], score.firing.below[0]
   totals = np.stack([counts.sum(axis=0, dtype=np.int64) for counts in fired])
@@ -81,7 +82,11 @@ def cross_fitted(
       len(rows), np.full(len(rows), 1 / len(rows)), size=resamples
     )
     for i, k in enumerate(top_k):
-      shares = found.fires[:, :k] / max(1, found.fires[:, :k].sum())
+      fires = found.fires[:, :k].sum()
+      if not fires:
+        continue
+      counted[i] += 1
+      shares = found.fires[:, :k] / fires
       mean = (found.invariance[:, :k] * shares).sum()
       # From the mean of all ways, not from that of one: a half of one set is
       # its own mean.
@@ -90,17 +95,19 @@ def cross_fitted(
       estimate[i] += mean
       drawn[i] += mean + np.einsum("rs,s->r", weights - 1.0, influence)
       chance[i] += (found.chance[:, :k] * shares).sum()
-  percent = 100 / len(classes)
-  low, high = np.clip(np.quantile(drawn * percent, tails, axis=1), 0, 100)
+  percent = 100 / np.maximum(counted, 1)
+  estimate, chance = estimate * percent, chance * percent
+  drawn *= percent[:, np.newaxis]
+  low, high = np.clip(np.quantile(drawn, tails, axis=1), 0, 100)
   found = {
     k: intervals_lib.Interval(
-      float(estimate[i] * percent), float(low[i]), float(high[i]), 0.0
+      float(estimate[i]), float(low[i]), float(high[i]), 0.0
     )
     for i, k in enumerate(top_k)
   }
   return CrossFitted(
     scores={k: interval.estimate for k, interval in found.items()},
-    chance={k: float(chance[i] * percent) for i, k in enumerate(top_k)},
+    chance={k: float(chance[i]) for i, k in enumerate(top_k)},
     intervals=found,
     num_classes=len(classes),
   )
