@@ -4,7 +4,9 @@
 
 A folder contains NAME.mp4 and boxes/NAME.csv with the ground-truth box of one
 object per frame: columns frame, xmin, ymin, xmax, ymax (pixels, the maximum
-exclusive), blank if the object is absent.
+exclusive), blank if the object is absent. A file with the tracks of several
+objects has a column track; the largest object counts. --rendered adds videos of
+several objects that turn and move under a moving camera.
 
 Every number is for a video that was left out: the weights of the links, the
 minimum probability of a link and the calibration of the score (matcher
@@ -16,8 +18,8 @@ it. Settings that are no option here are the defaults.
 Prints pair precision and recall (`track_quality`) at 0.5, 1 and 2 seconds as
 means over videos with 95 % intervals: "precision" counts 0 for a video without
 a pair; "of N" is the mean over the N videos with pairs. For `chain` also each
-video at 1 s, what every measurement of a link adds (--ablate), and how the
-score compares with the measured precision. --fit prints the constants of
+video at 1 s, the result without each measurement of a link (--ablate), and how
+the score compares with the measured precision. --fit prints the constants of
 `chains`, fitted to all videos. With --encoder, regions are described by its map
 C4. --cache keeps what was observed in a folder between runs; delete it after a
 change of the code.
@@ -28,6 +30,7 @@ import csv
 import hashlib
 import pathlib
 import pickle
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 
@@ -37,6 +40,7 @@ from scipy import special
 
 from tf_ssl.features import encoder_regions as encoder_features
 from tf_ssl.ops import boxes
+from tf_ssl.rendering import files
 from tf_ssl.reporting import statistics
 from tf_ssl.video.decoding import decode
 from tf_ssl.video.mining import mining
@@ -56,16 +60,24 @@ from tf_ssl.video.tracking import (
 
 SECONDS = (0.5, 1.0, 2.0)
 MIN_AGREEMENTS = (0.2, 0.3, 0.4, 0.5)
+# Of rendered videos: size in pixels, length, frames per second, world.
+_RENDERED_SIZE = (136, 240)
+_RENDERED_SECONDS = 3.0
+_RENDERED_RATE = 16.0
+_SEED = 20
 _RAW = (1.0, 0.0)  # A score that is not calibrated.
 
 
 def main() -> None:
   """Measures and prints the tables."""
   parser = argparse.ArgumentParser(description=__doc__)
-  parser.add_argument("--videos", action="append", required=True)
+  parser.add_argument("--videos", action="append", default=[])
+  parser.add_argument("--rendered", type=int, default=0)
   parser.add_argument("--matchers", nargs="*", default=["chain", "greedy"])
   parser.add_argument("--encoder", help="SavedModel instead of histograms")
   parser.add_argument("--cache", help="folder for what was observed")
+  parser.add_argument("--width", type=int, default=240)
+  parser.add_argument("--motion_rate", type=float, default=16.0)
   parser.add_argument("--fit", action="store_true")
   parser.add_argument("--ablate", action="store_true")
   parser.add_argument(
@@ -76,9 +88,44 @@ def main() -> None:
     help="minimum probabilities of a link to choose from, ascending",
   )
   arguments = parser.parse_args()
+  if not arguments.videos and not arguments.rendered:
+    parser.error("--videos or --rendered is needed")
   cv2.setNumThreads(1)
+  with tempfile.TemporaryDirectory() as temporary:
+    if arguments.rendered:
+      folder = pathlib.Path(arguments.cache or temporary, "rendered")
+      render(folder, arguments.rendered)
+      arguments.videos.append(str(folder))
+    _measure(arguments)
+
+
+def render(folder: pathlib.Path, count: int) -> None:
+  """Renders videos with true boxes, unless they are there."""
+  (folder / "boxes").mkdir(parents=True, exist_ok=True)
+  for number in range(count):
+    if not (folder / files.video_names(number)[1]).exists():
+      for _ in files.write_video(
+        folder,
+        number,
+        number,
+        seed=_SEED,
+        num_frames=round(_RENDERED_SECONDS * _RENDERED_RATE),
+        image_size=_RENDERED_SIZE,
+        fps=_RENDERED_RATE,
+      ):
+        pass
+
+
+def _measure(arguments) -> None:
   films = [
-    _Film(video, arguments.encoder, arguments.cache)
+    _Film(
+      video,
+      arguments.encoder,
+      arguments.cache,
+      mining.MiningSettings(
+        width=arguments.width, motion_rate=arguments.motion_rate
+      ),
+    )
     for folder in arguments.videos
     for video in videos.find_videos(folder)
   ]
@@ -89,18 +136,19 @@ def main() -> None:
     else:
       for flow in (False, True) if matcher in matching.NAMES else ():
         _matched(films, matcher, flow)
-  _speed(films)
+  if region_tracks.CHAIN in arguments.matchers:
+    _speed(films)
 
 
 class _Film:
   """One video with its ground-truth boxes."""
 
-  def __init__(self, video, encoder, cache):
+  def __init__(self, video, encoder, cache, settings):
     self.name = video.name
     self._cache = None if cache is None else pathlib.Path(cache)
-    self._key = f"{video.path} {encoder}"
+    self._key = f"{video.path} {encoder} {settings}"
     self._video = video
-    self._settings = mining.MiningSettings()
+    self._settings = settings
     self.rate = self._settings.rate
     self._encoder = encoder
     self._frames = None
@@ -278,15 +326,22 @@ class _Film:
 
 
 def true_boxes(video: pathlib.Path, scale: float) -> dict[int, list[float]]:
-  """Returns xmin, ymin, xmax, ymax by frame, divided by the scale."""
+  """Returns xmin, ymin, xmax, ymax by frame, divided by the scale.
+
+  Of several tracks, the one with the largest sum of areas is returned.
+  """
+  found = {}
   with open(video.parent / "boxes" / f"{video.stem}.csv") as file:
-    return {
-      int(row["frame"]): [
-        float(row[side]) / scale for side in ("xmin", "ymin", "xmax", "ymax")
-      ]
-      for row in csv.DictReader(file)
-      if row["xmin"]
-    }
+    for row in csv.DictReader(file):
+      if row["xmin"]:
+        found.setdefault(row.get("track"), {})[int(row["frame"])] = [
+          float(row[side]) / scale for side in ("xmin", "ymin", "xmax", "ymax")
+        ]
+  areas = {
+    track: boxes.area(np.array([*by_frame.values()])).sum()
+    for track, by_frame in found.items()
+  }
+  return found[max(areas, key=areas.get)] if found else {}
 
 
 def _matched(films, matcher: str, flow: bool) -> None:
@@ -349,7 +404,7 @@ def _chains(films, min_links, with_fit: bool, ablate: bool) -> None:
   _per_video(films, tested)
   _calibration(scored)
   if ablate:
-    _ablate(examples)
+    _ablate(films, examples)
   if with_fit:
     model = _fitted(examples)
     option = _choice(rows, None)
@@ -469,32 +524,50 @@ def _calibration(scored) -> None:
       )
 
 
-def _ablate(examples) -> None:
-  """Prints the log loss of links of videos left out, without a measurement."""
+def _ablate(films, examples) -> None:
+  """Prints the result of videos left out, without each measurement.
+
+  The minimum probability of a link is the default in all rows.
+  """
   for column in (None, *range(len(links.NAMES))):
     used = [
       (table if column is None else np.delete(table, column, 1), right)
       for table, right in examples
     ]
-    losses = []
-    for place, (table, right) in enumerate(used):
+    losses, rows = [], []
+    for place, (film, (table, right)) in enumerate(
+      zip(films, used, strict=True)
+    ):
+      model = _fitted([e for k, e in enumerate(used) if k != place])
       if len(right):
-        model = _fitted([e for k, e in enumerate(used) if k != place])
         logit = table @ np.array(model.weights) + model.bias
         signed = np.where(right, logit, -logit)
         losses.append(-special.log_expit(signed).mean())
+      if column is not None:
+        weights = np.insert(model.weights, column, 0.0)
+        model = links.Model(tuple(weights.tolist()), model.bias)
+      tracks = film.best(film.chains(model, chains.MIN_LINK))
+      rows.append(film.quality(tracks))
     label = "all" if column is None else f"without {links.NAMES[column]}"
-    print(f"  {label:32} log loss {np.mean(losses):.3f}")
+    print(
+      f"  {label:32} log loss {np.mean(losses):.3f} {_means(rows)}", flush=True
+    )
 
 
 def _speed(films) -> None:
-  """Prints the CPU time of the observation."""
+  """Prints the CPU time of `chain`, of observation and of linking."""
   spent = [film.key_frames()[1] for film in films]
-  searching, observing = 1000 * np.array(spent).sum(0)
   count = sum(film.num_frames for film in films)
+  searching, observing = 1000 * np.array(spent).sum(0) / count
+  began = time.process_time()
+  for film in films:
+    film.best(film.chains(None, chains.MIN_LINK))
+  linking = 1000 * (time.process_time() - began) / count
+  total = observing + linking
   print(
-    f"chain, ms of one core per frame: selective search {searching / count:.0f}"
-    f", points, motion and features {(observing - searching) / count:.0f}"
+    f"chain, ms of one core per frame: selective search {searching:.0f}, motion"
+    f" and features {observing - searching:.0f}, linking {linking:.0f};"
+    f" {1000 / total:.1f} frames/s, selective search {searching / total:.0%}"
   )
 
 
