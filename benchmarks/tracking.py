@@ -152,7 +152,7 @@ class _Film:
     self.rate = self._settings.rate
     self._encoder = encoder
     self._frames = None
-    self._seconds = {}
+    self._made = {}
     self.truth, self.num_frames = self.observed("truth", self._read_truth)
 
   def describe(self):
@@ -162,6 +162,12 @@ class _Film:
     return encoder_features.EncoderFeatures(self._encoder)
 
   def observed(self, name: str, make: Callable[[], object]):
+    """Returns the result of `make`, which is called once."""
+    if name not in self._made:
+      self._made[name] = self._cached(name, make)
+    return self._made[name]
+
+  def _cached(self, name, make):
     """Returns the result of `make`, from the cache if it is there."""
     path = None
     if self._cache is not None:

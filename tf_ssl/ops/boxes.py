@@ -9,7 +9,8 @@ import numpy as np
 
 def area(boxes: np.ndarray) -> np.ndarray:
   """Areas of boxes: [..., 4] -> [...], px²; 0 if a side is negative."""
-  return np.prod(np.maximum(boxes[..., 2:] - boxes[..., :2], 0), axis=-1)
+  width, height = (boxes[..., k + 2] - boxes[..., k] for k in (0, 1))
+  return np.maximum(width, 0) * np.maximum(height, 0)
 
 
 def aligned_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -22,9 +23,12 @@ def aligned_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
   Returns:
     [...], 0..1; 0 if both boxes are empty.
   """
-  low = np.maximum(first[..., :2], second[..., :2])
-  high = np.minimum(first[..., 2:], second[..., 2:])
-  common = np.prod(np.maximum(high - low, 0), axis=-1)
+  # Axis by axis: several times faster than arrays [..., 2].
+  common = 1.0
+  for low, high in ((0, 2), (1, 3)):
+    side = np.minimum(first[..., high], second[..., high])
+    side = side - np.maximum(first[..., low], second[..., low])
+    common = common * np.maximum(side, 0)
   return common / np.maximum(area(first) + area(second) - common, 1e-9)
 
 
@@ -88,13 +92,9 @@ def suppress(
   Returns:
     Rows of the kept boxes, highest score first.
   """
-  kept = []
-  apart = iou(boxes, boxes) < overlap
-  free = np.ones(len(boxes), bool)
-  for row in np.argsort(-rank, kind="stable"):
-    if len(kept) == limit:
-      break
-    if free[row]:
-      kept.append(int(row))
-      free &= apart[row]
+  kept, left = [], np.argsort(-rank, kind="stable")
+  while len(left) and len(kept) < limit:
+    best, left = left[0], left[1:]
+    kept.append(int(best))
+    left = left[aligned_iou(boxes[best], boxes[left]) < overlap]
   return kept
