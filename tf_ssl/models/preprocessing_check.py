@@ -107,7 +107,7 @@ def checked(
     stated, source = reader.preprocessing, reader.preprocessing_chosen
     if reader.preprocess is not None:
       candidates = {stated: reader.preprocess, **candidates}
-  images = tf.image.resize(photos, size)
+  images = tf.image.resize(photos, size, antialias=True)
   problem = "the model has no batch norm with averages of its training"
   evidence = None
   try:
