@@ -139,6 +139,16 @@ def test_unreadable_images_count_as_allowed(folder, tmp_path):
   assert len(found["train"].index) == 43
 
 
+def test_minutes_of_pretraining_are_those_of_the_run_of_a_model(tmp_path):
+  model = tmp_path / "a.onnx"
+  model.write_bytes(b"")
+  for path in (str(model), "pixels", str(tmp_path)):
+    assert did_it_help._minutes(path) is None
+  (tmp_path / "run.json").write_text(json.dumps({"wall_seconds": 90.0}))
+  for path in (tmp_path, tmp_path / "saved_model", model):
+    assert did_it_help._minutes(str(path)) == 1.5
+
+
 def test_shares_out_of_range_are_refused():
   with pytest.raises(errors.UsageError, match="--shares"):
     measure.Settings(shares=(0.1, 2.0))

@@ -68,6 +68,8 @@ def test_sentences_say_what_it_is_worth():
     "own", worth.Worth(100, np.inf, 4.0, np.inf), total=1000
   )
   assert "more than 10.0x the labels (4.0..more than all)" in text
+  text = worth.sentence("own", worth.Worth(100, *[np.inf] * 3), total=1000)
+  assert text.endswith("10.0x the labels, at both ends of the interval, too")
 
 
 def rejected(values, level):

@@ -218,6 +218,8 @@ def _pairs(measured, method, given) -> list[tuple[str, str]]:
 def _minutes(path: str) -> float | None:
   """Minutes of pretraining of the run that a path belongs to."""
   for folder in (path, os.path.dirname(os.path.abspath(path))):
+    if not os.path.isdir(folder):  # A file, or a name such as "pixels".
+      continue
     record = workdir.read_json(os.path.join(folder, "run.json"))
     if isinstance(record, dict) and "wall_seconds" in record:
       return record["wall_seconds"] / 60

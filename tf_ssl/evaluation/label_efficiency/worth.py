@@ -194,6 +194,8 @@ def sentence(name: str, found: Worth, *, total: int) -> str:
 def _ends(found: Worth) -> str:
   if np.isnan(found.low):
     return " (one seed: no interval)"
+  if found.factor in (0, np.inf) and found.low == found.high == found.factor:
+    return ", at both ends of the interval, too"
   ends = [
     "more than all" if np.isinf(end) else f"{end:.1f}"
     for end in (found.low, found.high)
