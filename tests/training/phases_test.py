@@ -228,13 +228,12 @@ from tf_ssl.training.distributed import distribution
 replicas = int(sys.argv[1])
 distribution.split_cpu(replicas)
 from tf_ssl.augment import recipes
+from tests.encoders import shallow_reference
 from tf_ssl.encoders import batch_norm
 from tf_ssl.methods import moco
 from tf_ssl.training import phases, pretrain, settings
 norm = functools.partial(batch_norm.split, groups=4 // replicas)
-encoder = functools.partial(
-  shallow_reference.resnet10, batch_norm=norm
-)
+encoder = functools.partial(shallow_reference.resnet10, batch_norm=norm)
 early = phases.Phase(until=0.5, image_size=8, batch_size=16, min_area=0.5)
 pretrain.pretrain(
   settings.Pretraining(
