@@ -36,6 +36,7 @@ def pytest_tests(srcs, data, deps, uncached = [], slow = []):
       slow: tests among srcs that take minutes, for --test_tag_filters=-slow.
     """
     targets = {}
+    fast = ["-m", "'not slow'"]  # A shell splits these words.
     for src in srcs:
         name = src[:-len(".py")]
         if src not in slow and src not in uncached and "/" in src:
@@ -47,7 +48,8 @@ def pytest_tests(srcs, data, deps, uncached = [], slow = []):
             size = "medium",
             timeout = "eternal",
             srcs = files + ["//bazel:run_pytest.py"],
-            args = ["$(location %s)" % file for file in files],
+            args = ["$(location %s)" % file for file in files] +
+                   ([] if files[0] in slow else fast),
             data = data,
             main = "//bazel:run_pytest.py",
             tags = (["external"] if files[0] in uncached else []) +

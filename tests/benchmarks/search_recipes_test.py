@@ -15,6 +15,8 @@ from benchmarks import recipe_trial, search_recipes
 from tf_ssl import errors
 from tools._cli import gin_files
 
+pytestmark = pytest.mark.slow
+
 _CONFIG = "gin_configs/pretrain/moco_v2_cifar10.gin"
 _TINY = (
   "IMAGE_SIZE = 8",

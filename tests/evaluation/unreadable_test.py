@@ -25,6 +25,8 @@ from tf_ssl.evaluation.linear import linear_fast, linear_probe, linear_training
 from tf_ssl.evaluation.segmentation import segmentation
 from tf_ssl.evaluation.svm import annotated_examples, linear_svm, low_shot_svm
 
+pytestmark = pytest.mark.slow
+
 _SGD = fine_tune_loop.Sgd(head_learning_rate=0.1, encoder_learning_rate=0.0)
 
 

@@ -12,6 +12,8 @@ from tf_ssl import errors
 from tf_ssl.features import feature_files
 from tf_ssl.models import load
 
+pytestmark = pytest.mark.slow
+
 _SIDE = 8
 
 

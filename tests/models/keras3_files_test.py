@@ -12,6 +12,8 @@ from tf_ssl import errors
 from tf_ssl.models import load
 from tf_ssl.ops import compat
 
+pytestmark = pytest.mark.slow
+
 # Makes a file and the outputs of two of its layers for seeded images.
 _MAKE = """
 import sys

@@ -13,6 +13,8 @@ from tf_ssl.evaluation import predictions, protocol
 from tf_ssl.evaluation.linear import linear_probe, linear_training
 from tf_ssl.models import image_model, reader
 
+pytestmark = pytest.mark.slow
+
 _COLORS = {"a": [180, 90, 90], "b": [90, 180, 90], "c": [90, 90, 180]}
 
 

@@ -18,6 +18,8 @@ from tf_ssl.evaluation.svm import (
   linear_svm,
 )
 
+pytestmark = pytest.mark.slow
+
 _COSTS = (0.1, 10.0, 1000.0)
 _GRID = (0.01, 1.0, 50.0)
 _SETTINGS = fits.SvmSettings(costs=_GRID)
