@@ -89,7 +89,7 @@ def test_class_folders_become_mapped_arrays_with_names_and_labels(
     {
       k: v
       for k, v in model.description._asdict().items()
-      if k not in ("path", "preprocessing_check")
+      if k not in ("path", "preprocessing_check", "layer_of")
     }
   ]
   assert about["command"] == "typed"
