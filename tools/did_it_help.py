@@ -5,12 +5,13 @@ fine-tuned, and says how many labels a model is worth. First it looks for
 near-duplicates of test images. The same command resumes an interrupted one.
 """
 
+import functools
+
 from ._cli import cli
 
 
 def main(invocation: cli.Invocation) -> None:
   """Runs `did_it_help.did_it_help` and writes the report."""
-  from tf_ssl import errors
   from tf_ssl.datasets import open_images
   from tf_ssl.evaluation import protocol
   from tf_ssl.evaluation.label_efficiency import did_it_help, measure, report
@@ -18,44 +19,26 @@ def main(invocation: cli.Invocation) -> None:
   from ._cli import gin_runs
 
   flags = invocation.flags
-
-  def subject(spec: str) -> protocol.Subject:
-    return protocol.Subject(
-      spec,
-      restore_run=gin_runs.restore_encoder,
-      torch_python=flags.torch_python,
-    )
-
-  def numbers(name: str, kind, default: str):
-    text = getattr(flags, name) or default
-    try:
-      return tuple(map(kind, text.split(",")))
-    except ValueError:
-      raise errors.UsageError(
-        f"--{name}={text}: expected numbers with commas between, such as"
-        f" {default}"
-      ) from None
-
+  subject = functools.partial(
+    protocol.Subject,
+    restore_run=gin_runs.restore_encoder,
+    torch_python=flags.torch_python,
+  )
   subjects = [subject(spec) for spec in flags.model]
-  trained_on = next(
-    filter(None, (gin_runs.images_of(s.path) for s in subjects)), None
-  )
-  labeled = flags.labeled or trained_on
-  errors.require(
-    labeled,
-    "--labeled=... is missing: labeled images, such as class folders; no"
-    " --model is a run whose training images could be used",
-  )
+  sources = [gin_runs.images_of(subject.path) for subject in subjects]
+  trained_on = next(filter(None, sources), None)
   pretraining = flags.pretraining_images or trained_on
   answer = did_it_help.did_it_help(
     subjects,
     did_it_help.split(
-      labeled, flags.test_images, test_fraction=flags.test_fraction
+      flags.labeled or trained_on,
+      flags.test_images,
+      test_fraction=flags.test_fraction,
     ),
     flags.output_dir,
     settings=measure.Settings(
-      shares=numbers("shares", float, "0.01,0.05,0.1,0.25,1"),
-      seeds=numbers("seeds", int, "0,1,2,3,4"),
+      shares=invocation.numbers("shares", float, "0.01,0.05,0.1,0.25,1"),
+      seeds=invocation.numbers("seeds", int, "0,1,2,3,4"),
       image_size=flags.image_size,
       fine_tunes=not flags.frozen_only,
       epochs=flags.epochs,
@@ -66,13 +49,7 @@ def main(invocation: cli.Invocation) -> None:
     and open_images.open_images(pretraining, named_by="--pretraining_images"),
     drop_duplicates=flags.drop_duplicates,
     distance=flags.distance,
-    checkpoints={
-      s.name: [
-        subject(f"{name}={path}")
-        for name, path in did_it_help.checkpoints_of(s.name, s.path)
-      ]
-      for s in subjects
-    },
+    checkpoints=did_it_help.checkpoints(subjects, subject),
     say=print,
   )
   for line in answer.sentences:

@@ -6,8 +6,6 @@ that are turned, moved, blurred and so on. After an interruption, the same
 command resumes.
 """
 
-from tf_ssl import errors
-
 from ._cli import cli
 
 
@@ -20,30 +18,13 @@ def main(invocation: cli.Invocation) -> None:
 
   flags = invocation.flags
   configured = invocation.configured(measurement.Measurement)
-  names = "top_k variant image_size resamples firing_fraction".split()
-  choice = {name: flags[name].value for name in names}
-  given = [
-    name for name in ("quick", "images", "manifest") if flags[name].value
-  ]
-  errors.require(
-    len(given) < 2,
-    f"--{' and --'.join(given)} all choose what to measure; give one of them",
-  )
+  names = "images alterations manifest top_k variant image_size resamples"
+  choice = {k: flags[k].value for k in [*names.split(), "firing_fraction"]}
+  choice |= {"has_config": bool(flags.gin_file), "max_pictures": flags.pictures}
   if flags.quick or flags.bfloat16:
     inference.use_bfloat16_where_fast(say=print)
   # Report errors of the command before minutes of rendering.
-  if flags.images is not None:
-    settings = planned = measurement.of_pictures(
-      configured,
-      flags.images,
-      has_other_sets=bool(flags.gin_file or flags.manifest),
-      alterations=flags.alterations,
-      max_pictures=flags.pictures,
-      **choice,
-    )
-  else:
-    choice |= {"manifest": flags.manifest, "has_config": bool(flags.gin_file)}
-    planned = measurement.without_sets(configured, **choice)
+  planned = measurement.planned(configured, **choice)
   measure.check_folder(flags.output_dir)
   given = given_features.read(flags.features, beside=flags.model)
   models = flags.model and load.load_models(
@@ -52,17 +33,14 @@ def main(invocation: cli.Invocation) -> None:
     preprocessing=flags.preprocessing,
     image_size=flags.image_size or None,
     check_preprocessing=True,
-    photos=None if flags.images is None else settings.pictures.photos(),
+    photos=planned.pictures and planned.pictures.photos(),
     torch_python=flags.torch_python,
     restore_run=gin_runs.restore_encoder,
     least_width=max(planned.top_k),
   )
   models = [*models, *given]
   measure.check_widths(models, planned.top_k)
-  if flags.images is None:
-    settings = measurement.choose(configured, **choice)
-  elif not flags.image_size:
-    settings = measurement.sized_for(settings, models)
+  settings = measurement.with_sets(planned, configured, models, **choice)
   results = measure.measure(
     models,
     settings,
@@ -91,6 +69,7 @@ TOOL.repeated_flag(
 TOOL.text_flag("output_dir", "Folder of the report, such as measured/a.")
 TOOL.text_flag("manifest", "CSV file of sets: path,set[,class][,box][,value].")
 TOOL.pictures_flags()
+TOOL.exclusive("quick", "images", "manifest", reason="choose what to measure")
 TOOL.switch(
   "bfloat16",
   "Computes features in bfloat16 where the CPU does so in hardware, as --quick "

@@ -14,26 +14,15 @@ def main(invocation: cli.Invocation) -> None:
 
   flags = invocation.flags
   configured = invocation.configured(measurement.Measurement)
-  if flags.images is not None:
-    settings = measurement.of_pictures(
-      configured,
-      flags.images,
-      has_other_sets=bool(flags.gin_file or flags.manifest),
-      alterations=flags.alterations,
-      max_pictures=flags.pictures,
-      image_size=flags.image_size,
-    )
-    measure.check_folder(flags.output)
-    written_sets.write(settings, flags.output, say=print)
-    return
-  choice = {
-    "manifest": flags.manifest,
-    "image_size": flags.image_size,
+  names = "images alterations manifest image_size".split()
+  choice = {name: flags[name].value for name in names}
+  choice |= {
     "has_config": bool(flags.gin_file),
+    "max_pictures": flags.pictures,
   }
-  measurement.without_sets(configured, **choice)
+  planned = measurement.planned(configured, **choice)
   measure.check_folder(flags.output)
-  settings = measurement.choose(configured, **choice)
+  settings = measurement.with_sets(planned, configured, **choice)
   written_sets.write(settings, flags.output, say=print)
 
 

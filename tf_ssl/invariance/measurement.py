@@ -380,6 +380,72 @@ def sized_for(
   return dataclasses.replace(settings, pictures=pictures, sets=pictures.sets())
 
 
+def planned(
+  configured: Callable[..., Measurement],
+  *,
+  images: str | None = None,
+  alterations: str | None = None,
+  max_pictures: int = own_pictures.MAX_PICTURES,
+  manifest: str | None = None,
+  has_config: bool = False,
+  **choice,
+) -> Measurement:
+  """Checks a command line before minutes of work.
+
+  Args:
+    configured: function that returns the configured settings, with the
+      arguments it is given.
+    images: source of the user's own pictures; None for sets.
+    alterations: names of the alterations of the pictures; None for all.
+    max_pictures: largest number of pictures.
+    manifest: path of a CSV file of sets; None for those of the config.
+    has_config: whether the user chose a config.
+    **choice: further arguments of `of_pictures` and `without_sets`.
+
+  Returns:
+    The settings; without `images`, with a placeholder for the sets.
+
+  Raises:
+    UsageError: `of_pictures` or `without_sets` refuses the settings.
+  """
+  if images is None:
+    return without_sets(
+      configured, manifest=manifest, has_config=has_config, **choice
+    )
+  return of_pictures(
+    configured,
+    images,
+    has_other_sets=has_config or manifest is not None,
+    alterations=alterations,
+    max_pictures=max_pictures,
+    **choice,
+  )
+
+
+def with_sets(
+  plan: Measurement,
+  configured: Callable[..., Measurement],
+  models: Sequence[image_model.ImageModel] = (),
+  **choice,
+) -> Measurement:
+  """Makes or reads the sets of a plan.
+
+  Args:
+    plan: settings from `planned`.
+    configured: function that `planned` was given.
+    models: models to measure, which may require a size of own pictures.
+    **choice: arguments that `planned` was given.
+
+  Raises:
+    UsageError: the sets cannot be made or read.
+  """
+  if plan.pictures is not None:
+    return plan if choice.get("image_size") else sized_for(plan, models)
+  for name in ("images", "alterations", "max_pictures"):
+    choice.pop(name, None)
+  return choose(configured, **choice)
+
+
 def _given(top_k: str | None, changes: dict) -> dict:
   """The fields that flags set."""
   given = {name: value for name, value in changes.items() if value}

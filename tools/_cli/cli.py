@@ -39,6 +39,28 @@ class Invocation(NamedTuple):
     """Returns `function` with its parameters bound by the gin files."""
     return gin_files.configured(function)
 
+  def numbers(
+    self, name: str, kind: Callable[[str], Any], default: str
+  ) -> tuple[Any, ...]:
+    """Returns the numbers of a text flag with commas between.
+
+    Args:
+      name: name of the flag.
+      kind: int or float.
+      default: text to use if the user gives none.
+
+    Raises:
+      UsageError: a word is no such number.
+    """
+    text = self.flags[name].value or default
+    try:
+      return tuple(map(kind, text.split(",")))
+    except ValueError:
+      raise errors.UsageError(
+        f"--{name}={text}: expected numbers with commas between, such as"
+        f" {default}"
+      ) from None
+
   def operative_config(self) -> str:
     """Returns all parameters used so far, as the text of a gin file."""
     return gin.operative_config_str()
@@ -91,6 +113,7 @@ class Tool:
     self._required = required
     self._takes_rest = takes_rest
     self._takes_files = takes_files
+    self._exclusive: list[tuple[Sequence[str], str]] = []
     self.switch("help", "Prints this text.")
     if config_folders:
       self.switch("list", "Prints the configs of this project for the tool.")
@@ -148,6 +171,10 @@ class Tool:
     self.number_flag(
       "pictures", 1000, "Largest number of pictures of --images; random ones."
     )
+
+  def exclusive(self, *names: str, reason: str) -> None:
+    """Refuses more than one of some flags, which all do what `reason` says."""
+    self._exclusive.append((names, reason))
 
   def number_flag(self, name: str, default: float, help_text: str) -> None:
     """Adds --name=NUMBER, an int if the default is one."""
@@ -221,6 +248,12 @@ class Tool:
       gin_files.print_list(self._config_folders)
       return
     self._check_required(parsed)
+    for together, reason in self._exclusive:
+      given = [f"--{name}" for name in together if parsed[name].value]
+      errors.require(
+        len(given) < 2,
+        f"{' and '.join(given)} all {reason}; give one of them",
+      )
     quiet.import_tensorflow()
     if self._config_folders:
       files = parsed.gin_file or [self._default_config]

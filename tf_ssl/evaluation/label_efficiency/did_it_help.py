@@ -47,7 +47,7 @@ class Answer(NamedTuple):
 
 
 def split(
-  labeled: str,
+  labeled: str | None,
   test: str | None = None,
   *,
   test_fraction: float = 0.2,
@@ -57,7 +57,8 @@ def split(
 
   Args:
     labeled: class folders, a manifest or another labeled source; a folder with
-      `train` and one of `test`, `val` and `held_out` holds both sets.
+      `train` and one of `test`, `val` and `held_out` holds both sets; None is
+      an error.
     test: labeled test images of the same classes; None to look for a folder, or
       to hold out a part of each class.
     test_fraction: fraction of each class to hold out then.
@@ -66,6 +67,11 @@ def split(
   Raises:
     UsageError: the images or their labels cannot be used.
   """
+  errors.require(
+    labeled,
+    "--labeled=... is missing: labeled images, such as class folders; no"
+    " --model is a run whose training images could be used",
+  )
   train = os.path.join(labeled, "train")
   if test is None and os.path.isdir(train):
     found = [os.path.join(labeled, name) for name in _TEST_FOLDERS]
@@ -174,22 +180,33 @@ def did_it_help(
   return answer._replace(sentences=_sentences(answer, given, pretraining))
 
 
-def checkpoints_of(
-  name: str, path: str, *, most: int = 4
-) -> list[tuple[str, str]]:
-  """Name and path of the earlier checkpoints of a run, the oldest first.
+def checkpoints(
+  subjects: Sequence[protocol.Subject],
+  open_subject: Callable[[str], protocol.Subject],
+  *,
+  most: int = 4,
+) -> dict[str, list[protocol.Subject]]:
+  """Earlier checkpoints of the models that are runs, the oldest first.
 
   Args:
-    name: name of the model.
-    path: folder of a run; another path has no checkpoints.
-    most: largest number of checkpoints.
+    subjects: models; only those whose path is the folder of a run have any.
+    open_subject: function from NAME=PATH to a model.
+    most: largest number of checkpoints of a run.
+
+  Returns:
+    {name of a model: its checkpoints}.
   """
-  folder = os.path.join(path, "checkpoints")
-  found = numbered_checkpoints.found(folder) if os.path.isdir(folder) else []
-  return [
-    (f"{name} at step {numbered_checkpoints.number(each)}", each)
-    for each in reversed(found[1 : most + 1])
-  ]
+  found = {}
+  for subject in subjects:
+    folder = os.path.join(subject.path, "checkpoints")
+    paths = numbered_checkpoints.found(folder) if os.path.isdir(folder) else []
+    found[subject.name] = [
+      open_subject(
+        f"{subject.name} at step {numbered_checkpoints.number(path)}={path}"
+      )
+      for path in reversed(paths[1 : most + 1])
+    ]
+  return found
 
 
 def _worths(measured) -> dict[tuple[str, str], list[worth_lib.Worth]]:
