@@ -57,6 +57,14 @@ def test_a_full_image_becomes_the_square_that_pillow_makes(tmp_path, sides):
   assert np.abs(difference).max() <= 1
 
 
+def test_a_square_is_cut_from_the_middle(tmp_path):
+  records, pictures = _records(tmp_path / "a", 1, (20, 33))
+  found = _batches(records, framing="square", image_size=10)[0].image[0]
+  middle = Image.fromarray(pictures[0][:, 6:26])
+  expected = np.asarray(middle.resize((10, 10), Image.BILINEAR)).astype(int)
+  assert np.abs(found.numpy().astype(int) - expected).max() <= 1
+
+
 def test_a_fitted_image_is_padded_with_the_mean_color(tmp_path):
   records, pictures = _records(tmp_path / "a", 1, (8, 16))
   found = _batches(records, framing="fitted", image_size=16)[0].image[0]
@@ -75,8 +83,8 @@ def test_boxes_are_cropped_before_resizing(tmp_path):
 
 def test_an_unknown_framing_is_named(tmp_path):
   records, _ = _records(tmp_path / "a", 1)
-  with pytest.raises(errors.UsageError, match="framing='square'"):
-    _batches(records, framing="square")
+  with pytest.raises(errors.UsageError, match="framing='round'"):
+    _batches(records, framing="round")
 
 
 if __name__ == "__main__":

@@ -252,8 +252,8 @@ class Tool:
       given = [f"--{name}" for name in together if parsed[name].value]
       errors.require(
         len(given) < 2,
-        f"{' and '.join(given)} {'both' if len(given) == 2 else 'all'} {reason};"
-        " give one of them",
+        f"{' and '.join(given)} {'both' if len(given) == 2 else 'all'}"
+        f" {reason}; give one of them",
       )
     quiet.import_tensorflow()
     if self._config_folders:
