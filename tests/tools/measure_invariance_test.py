@@ -188,6 +188,7 @@ def test_wrong_arguments_give_one_line_and_exit_code_2(
   arguments, message, manifest, tmp_path, capsys, monkeypatch, repository
 ):
   monkeypatch.chdir(tmp_path)
+  monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # Is empty.
 
   def never(*_, **__):
     raise AssertionError("rendered before the error was found")

@@ -124,7 +124,7 @@ def measure_invariance(
   loaded = sources.models(models, layer=layer, preprocessing=preprocessing)
   if images is not None:
     planned = measurement.of_pictures(
-      lambda **chosen: measurement.Measurement(**chosen, **settings),
+      lambda placeholder: measurement.Measurement(placeholder, **settings),
       sources.image_source(images, argument="images"),
       has_other_sets=sets is not None,
     )

@@ -23,7 +23,7 @@ from tf_ssl.models import image_model
 _ANGLES = (10.0, 20.0, 30.0, 60.0, 90.0)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True)
 class Measurement:
   """What to measure and how.
 
@@ -47,6 +47,7 @@ class Measurement:
   """
 
   sets: Sequence[invariance_sets.InvarianceSets]
+  _: dataclasses.KW_ONLY
   top_k: Sequence[int] = (10, 25)
   variant: str = "code"
   firing_fraction: float | None = None
@@ -243,8 +244,8 @@ def without_sets(
   """Checks the settings of a command line before sets are made or read.
 
   Args:
-    configured: returns the configured settings, with the arguments it is given.
-      It may render or list the sets unless it is given some.
+    configured: returns the configured settings, with the sets it is given by
+      position. Without, it may render or list them.
     manifest: path of a CSV file of sets, see `sets_manifest`. Its name without
       suffix becomes the name of the invariance.
     has_config: whether the user chose a config.
@@ -266,8 +267,9 @@ def without_sets(
     manifest is None or os.path.isfile(manifest),
     f"--manifest={manifest}: no such file; expected a CSV file of sets",
   )
+  # By position: gin also evaluates a binding that a keyword replaces.
   return dataclasses.replace(
-    configured(sets=("placeholder",)), **_given(top_k, changes)
+    configured(("placeholder",)), **_given(top_k, changes)
   )
 
 
@@ -295,7 +297,7 @@ def choose(
   else:
     stem = os.path.splitext(os.path.basename(manifest))[0]
     sets = sets_manifest.read(manifest, invariance=stem or "sets")
-    made = configured(sets=[sets])
+    made = configured([sets])
   return dataclasses.replace(made, **_given(top_k, changes))
 
 
@@ -313,7 +315,8 @@ def of_pictures(
   """The settings for a user's own pictures, which are listed.
 
   Args:
-    configured: returns the configured settings, with the arguments it is given.
+    configured: returns the configured settings, with the sets it is given by
+      position.
     images: folder of pictures, or another form of `open_images`.
     has_other_sets: whether the user chose sets, too.
     alterations: names of the alterations, such as "rotation,blur"; None for
@@ -333,7 +336,7 @@ def of_pictures(
     "--gin_file choose other sets: give one of them",
   )
   planned = dataclasses.replace(
-    configured(sets=("placeholder",)), **_given(top_k, changes)
+    configured(("placeholder",)), **_given(top_k, changes)
   )
   errors.require(
     planned.variant == "code",
@@ -393,8 +396,8 @@ def planned(
   """Checks a command line before minutes of work.
 
   Args:
-    configured: function that returns the configured settings, with the
-      arguments it is given.
+    configured: returns the configured settings, with the sets it is given by
+      position. Without, it may render or list them.
     images: source of the user's own pictures; None for sets.
     alterations: names of the alterations of the pictures; None for all.
     max_pictures: largest number of pictures.

@@ -66,9 +66,9 @@ def with_missing_arguments_named(
 ) -> Callable[..., Any]:
   """Wraps a configured function: an unbound parameter raises UsageError."""
 
-  def call(**arguments):
+  def call(*given, **arguments):
     try:
-      return bound(**arguments)
+      return bound(*given, **arguments)
     except TypeError as exception:
       missing = re.search(
         r"(\w+)\(\) missing \d+ required .*arguments?: (.*)",

@@ -103,7 +103,11 @@ class _Reader:
 
 
 def configured(function: Callable[..., Any]) -> Callable[..., Any]:
-  """Returns `function` with its parameters bound by the gin files."""
+  """Returns `function` with its parameters bound by the gin files.
+
+  What a binding refers to is made in each call, also where the caller gives the
+  parameter by keyword; only by position it is not.
+  """
   try:
     bound = gin.get_configurable(function)
   except ValueError:
