@@ -5,9 +5,9 @@ import zlib
 import numpy as np
 import pytest
 
+from tests.models import function_model_reference
 from tf_ssl.datasets.invariance_sets import rendered_sets
 from tf_ssl.invariance import measure, measurement, report
-from tf_ssl.models import image_model, reader
 
 KINDS = ("illumination_colour", "instance", "position")
 SIDE = 16
@@ -42,17 +42,7 @@ class Measured:
     return [self.green_model(), self.model("<b>noise</b>", numbers)]
 
   def model(self, name, run):
-    described = reader.Reader(
-      kind="function",
-      run=run,
-      layer="all",
-      layer_chosen="the only one",
-      digest=name,
-      preprocessing="0..255",
-      image_size=(SIDE, SIDE),
-      is_numpy=True,
-    )
-    return image_model.ImageModel(name, described)
+    return function_model_reference.of(name, run, SIDE)
 
   def sets(self, kind):
     return next(one for one in self.results.sets if one.label == kind)

@@ -5,9 +5,9 @@ import sys
 import numpy as np
 import pytest
 
+from tests.models import function_model_reference
 from tf_ssl.datasets.invariance_sets import rendered_sets
 from tf_ssl.invariance import further, measure, measurement
-from tf_ssl.models import image_model, reader
 
 pytestmark = pytest.mark.slow
 
@@ -42,19 +42,7 @@ def _model(name, see):
     rng = np.random.default_rng(0)
     return (seen @ rng.normal(size=[seen.shape[1], UNITS])).astype(np.float32)
 
-  return image_model.ImageModel(
-    name,
-    reader.Reader(
-      kind="function",
-      run=run,
-      layer="all",
-      layer_chosen="the only one",
-      digest=name,
-      preprocessing="0..255",
-      image_size=(SIDE, SIDE),
-      is_numpy=True,
-    ),
-  )
+  return function_model_reference.of(name, run, SIDE)
 
 
 def _measured(folder, invariance, background, **encoders):

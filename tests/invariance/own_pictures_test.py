@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
+from tests.models import function_model_reference
 from tf_ssl import errors
 from tf_ssl.datasets import records
 from tf_ssl.features import store
@@ -22,7 +23,7 @@ from tf_ssl.invariance import (
   summary,
   written_sets,
 )
-from tf_ssl.models import image_model, reader
+from tf_ssl.models import image_model
 
 SIDE = 16
 COUNT = 60
@@ -53,17 +54,7 @@ def _settings(folder, **options):
 
 
 def _model(name, run):
-  described = reader.Reader(
-    kind="function",
-    run=run,
-    layer="all",
-    layer_chosen="the only one",
-    digest=name,
-    preprocessing="0..255",
-    image_size=(SIDE, SIDE),
-    is_numpy=True,
-  )
-  return image_model.ImageModel(name, described)
+  return function_model_reference.of(name, run, SIDE)
 
 
 def _hashed(images):

@@ -160,5 +160,23 @@ def test_a_folder_without_a_test_set_is_one_set(folder):
   assert sets.train.num_images + sets.test.num_images == records.num_images
 
 
+def test_the_checkpoints_of_a_run_but_the_last_are_measured_too(tmp_path):
+  folder = tmp_path / "run" / "checkpoints"
+  folder.mkdir(parents=True)
+  for step in (2, 10, 30, 100, 200, 300):
+    (folder / f"step-{step}.index").write_bytes(b"")
+    (folder / f"step-{step}.data-00000-of-00001").write_bytes(b"")
+  subjects = [
+    protocol.Subject(f"own={tmp_path / 'run'}"),
+    protocol.Subject("raw=pixels"),
+  ]
+  found = did_it_help.checkpoints(subjects, protocol.Subject)
+  assert [(one.name, one.path) for one in found["own"]] == [
+    (f"own at step {step}", str(folder / f"step-{step}"))
+    for step in (10, 30, 100, 200)
+  ]
+  assert found["raw"] == []
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))
