@@ -214,7 +214,7 @@ def test_models_are_compared_at_the_width_of_the_narrowest(measured, tmp_path):
   assert found == narrow.score.scores[4] - expected[4]
   report.write(results, str(tmp_path / "out"))
   page = (tmp_path / "out" / "report.html").read_text()
-  assert f"<b>{expected[4]:.1f} (" in page
+  assert f'<b>{expected[4]:.1f}</b> <span class="whole">(' in page
 
 
 def _nan(images):
