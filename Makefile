@@ -22,7 +22,7 @@ MODEL_DIR ?= runs/quickstart
 # Number of test files that run in parallel.
 TEST_PROCESSES ?= 2
 
-.PHONY: train test check venv lock build-files picture
+.PHONY: train test check venv lock build-files picture dist
 
 train: $(VENV_STAMP)
 	@$(VENV)/bin/python -m tools.train \
@@ -53,6 +53,10 @@ build-files: $(VENV_STAMP)
 # Redraws docs/architecture.svg from the table in bazel/build_files.py.
 picture: $(VENV_STAMP)
 	$(VENV)/bin/python -m bazel.architecture_picture
+
+# Builds dist/tf_ssl-VERSION.tar.gz and the wheel (docs/releasing.md).
+dist: $(VENV_STAMP)
+	@$(VENV)/bin/python -m release.distributions --output=dist
 
 $(VENV_STAMP):
 	@test -f "$(LOCK)" || { \

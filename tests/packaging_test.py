@@ -1,34 +1,133 @@
-"""What `pip install .` leaves, and that the lock file is whole."""
+"""What a release holds, and that the lock files are whole."""
 
+import ast
+import email
+import importlib
 import json
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 
 import pytest
+import yaml
 from packaging import requirements, specifiers, utils
 
+import tf_ssl
+from release import distributions
 
-@pytest.fixture(scope="module")
-def wheel(repository, tmp_path_factory):
-  """A wheel of a copy of the checkout, built without network."""
-  copy = tmp_path_factory.mktemp("copy")
-  for name in ("tf_ssl", "tools", "gin_configs"):
-    shutil.copytree(
-      repository / name,
-      copy / name,
-      ignore=shutil.ignore_patterns("__pycache__"),
-    )
-  shutil.copy(repository / "pyproject.toml", copy)
-  shutil.copy(repository / "LICENSE", copy)
-  (copy / "README.md").write_text("See the project.\n")
-  build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--quiet"]
-  build += ["--no-build-isolation", "--disable-pip-version-check", "-w"]
-  subprocess.run([*build, str(copy / "dist"), str(copy)], check=True)
-  return next((copy / "dist").glob("*.whl"))
+
+@pytest.fixture(scope="module", name="built")
+def fixture_built(repository, tmp_path_factory):
+  """The sdist and the wheel of the checkout, built without network."""
+  output = tmp_path_factory.mktemp("dist")
+  (output / "tf_ssl-0.0.1.tar.gz").touch()  # An earlier version is replaced.
+  return distributions.build(output, repository)
+
+
+@pytest.fixture(scope="module", name="wheel")
+def fixture_wheel(built):
+  return built.wheel
+
+
+def _metadata(wheel):
+  with zipfile.ZipFile(wheel) as archive:
+    [name] = [n for n in archive.namelist() if n.endswith("/METADATA")]
+    return email.message_from_bytes(archive.read(name))
+
+
+def _project(repository):
+  text = (repository / "pyproject.toml").read_text()
+  return tomllib.loads(text)["project"]
+
+
+def test_the_files_of_a_version_are_named_after_it(built, repository):
+  version = _project(repository)["version"]
+  assert built.sdist.name == f"tf_ssl-{version}.tar.gz"
+  assert built.wheel.name == f"tf_ssl-{version}-py3-none-any.whl"
+  assert set(built.sdist.parent.iterdir()) == set(built)
+
+
+def test_building_leaves_nothing_in_the_checkout(built, repository):
+  assert built.sdist.exists()
+  assert not list(repository.glob("*.egg-info"))
+
+
+def test_the_sdist_has_what_a_packager_needs(built):
+  with tarfile.open(built.sdist) as archive:
+    names = {name.partition("/")[2] for name in archive.getnames()}
+  assert {
+    "CHANGELOG.md",
+    "CITATION.cff",
+    "LICENSE",
+    "README.md",
+    "pyproject.toml",
+    "requirements/py313.lock",
+    "tools/train.py",
+    "tf_ssl/py.typed",
+  } <= names
+  assert not [name for name in names if "__pycache__" in name]
+
+
+def test_the_metadata_have_license_links_and_kinds_of_users(wheel):
+  metadata = _metadata(wheel)
+  assert metadata["License-Expression"] == "Apache-2.0"
+  assert metadata["License-File"] == "LICENSE"
+  assert "https://arxiv.org/abs/2007.13916" in metadata["Project-URL"]
+  kinds = metadata.get_all("Classifier")
+  assert "Typing :: Typed" in kinds
+  pythons = {kind.split(" :: ")[-1] for kind in kinds if "Python :: 3." in kind}
+  assert pythons == set(_VERSIONS)
+  assert "self-supervised-learning" in metadata["Keywords"].split(",")
+
+
+def test_type_checkers_see_the_public_names(wheel, repository):
+  names = set(zipfile.ZipFile(wheel).namelist())
+  assert {"tf_ssl/py.typed", "tf_ssl/__init__.pyi"} <= names
+  stub = ast.parse((repository / "tf_ssl" / "__init__.pyi").read_text())
+  imported = {
+    alias.asname: f"{node.module}.{alias.name}"
+    for node in stub.body
+    if isinstance(node, ast.ImportFrom)
+    for alias in node.names
+  }
+  assert set(imported) == set(tf_ssl.__all__)
+  for name, origin in imported.items():
+    module, _, attribute = origin.rpartition(".")
+    found = getattr(importlib.import_module(module), attribute)
+    assert getattr(tf_ssl, name) is found
+
+
+def test_the_version_is_that_of_the_changelog_and_the_citation(repository):
+  version = _project(repository)["version"]
+  text = (repository / "CHANGELOG.md").read_text()
+  first, *_ = re.findall(r"^## (\d\S*) - (\d{4}-\d\d-\d\d)$", text, re.M)
+  citation = yaml.safe_load((repository / "CITATION.cff").read_text())
+  released = citation["date-released"].isoformat()
+  assert (version, released) == (citation["version"], first[1])
+  assert first[0] == version
+
+
+def test_the_changelog_has_the_groups_of_keep_a_changelog(repository):
+  text = (repository / "CHANGELOG.md").read_text()
+  groups = "Added|Changed|Deprecated|Removed|Fixed|Security"
+  version, group, entries = None, None, {}
+  for line in text.splitlines():
+    if line.startswith("## "):
+      version, group = line, None
+      assert re.fullmatch(r"## (Unreleased|[\d.]+ - [\d-]{10})", line), line
+    elif line.startswith("### "):
+      group = line
+      assert re.fullmatch(f"### ({groups})", line), line
+      assert (version, group) not in entries, f"{line} twice in {version}"
+      entries[version, group] = 0
+    elif line.startswith("- "):
+      assert version and group, line
+      entries[version, group] += 1
+  assert entries and all(entries.values())
 
 
 def test_no_top_level_tools_module_is_installed(wheel):

@@ -10,7 +10,7 @@ from tf_ssl.ops import compat
 
 compat.choose_keras_2()  # Before anything imports TensorFlow.
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _MODULES = {
   "pretrain": "tf_ssl.api.pretraining",
