@@ -22,7 +22,14 @@ MODEL_DIR ?= runs/quickstart
 # Number of test files that run in parallel.
 TEST_PROCESSES ?= 2
 
-.PHONY: train test check venv lock build-files picture dist
+# Environment of the site: not .venv, whose packages it would change.
+DOCS_VENV ?= .venv-docs
+DOCS_LOCK := requirements/docs.lock
+DOCS_STAMP := $(DOCS_VENV)/complete-$(shell { cat $(DOCS_LOCK); $(PYTHON) --version; } \
+                2>&1 | cksum | tr -d ' ')
+SITE ?= build/docs
+
+.PHONY: train test check venv docs docs-check lock build-files picture dist
 
 train: $(VENV_STAMP)
 	@$(VENV)/bin/python -m tools.train \
@@ -38,6 +45,16 @@ check: $(VENV_STAMP)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 
+# Builds the site of docs/, which works offline: open build/docs/index.html.
+docs: $(DOCS_STAMP)
+	@$(DOCS_VENV)/bin/python -m sphinx -q -W --keep-going -E \
+	  -d $(SITE)-doctrees -b html docs $(SITE)
+	@echo "$(SITE)/index.html"
+
+# Opens every page of the site in Chromium, and follows its links.
+docs-check: docs
+	@$(DOCS_VENV)/bin/python docs/check_site.py $(SITE)
+
 # Rewrites requirements/ from the ranges in pyproject.toml (needs `uv`).
 lock:
 	for version in 3.11 3.12 3.13; do \
@@ -45,6 +62,9 @@ lock:
 	    --no-annotate --no-header --no-emit-index-url --no-emit-find-links \
 	    --upgrade --output-file requirements/py3$${version#3.}.lock || exit 1; \
 	done
+	uv pip compile --group docs --python-version 3.11 \
+	  --no-annotate --no-header --no-emit-index-url --no-emit-find-links \
+	  --upgrade --output-file $(DOCS_LOCK)
 
 # Rewrites srcs and deps of the BUILD files from the sources.
 build-files: $(VENV_STAMP)
@@ -72,4 +92,14 @@ $(VENV_STAMP):
 	@# On all cores, even if PYTHONDONTWRITEBYTECODE is set: without it, TensorFlow
 	@# takes 15 seconds longer to start.
 	@$(VENV)/bin/python -m compileall -qq -j 0 $(VENV)/lib || true
+	@touch $@
+
+$(DOCS_STAMP):
+	@test -n "$(PYTHON)" || { \
+	  echo "The site needs Python 3.11, 3.12 or 3.13" >&2; exit 2; }
+	@echo "Installing $(DOCS_LOCK) into $(DOCS_VENV) (once)"
+	@rm -rf $(DOCS_VENV)
+	@$(PYTHON) -m venv $(DOCS_VENV)
+	@$(DOCS_VENV)/bin/python -m pip install -qq --disable-pip-version-check \
+	  --no-input --no-deps -r $(DOCS_LOCK)
 	@touch $@

@@ -189,13 +189,24 @@ def test_each_python_has_a_lock(repository):
     version for minor in range(30) if (version := f"3.{minor}") in wanted
   )
   names = {path.name for path in (repository / "requirements").iterdir()}
-  assert names == {_lock(repository, version).name for version in _VERSIONS}
+  of_versions = {_lock(repository, version).name for version in _VERSIONS}
+  assert names == {*of_versions, "docs.lock"}
 
 
-@pytest.mark.parametrize("version", _VERSIONS)
-def test_the_lock_pins_everything_and_names_no_index(repository, version):
-  text = _lock(repository, version).read_text()
+@pytest.mark.parametrize("name", ["py311", "py312", "py313", "docs"])
+def test_the_lock_pins_everything_and_names_no_index(repository, name):
+  text = (repository / f"requirements/{name}.lock").read_text()
   assert all(re.fullmatch(r"[\w.-]+==[\w.+]+", x) for x in text.splitlines())
+
+
+def test_the_lock_of_the_site_lies_within_its_ranges(repository):
+  project = tomllib.loads((repository / "pyproject.toml").read_text())
+  lines = (repository / "requirements/docs.lock").read_text().splitlines()
+  locked = dict(line.split("==") for line in lines)
+  for line in project["dependency-groups"]["docs"]:
+    wanted = requirements.Requirement(line)
+    assert wanted.specifier.contains(locked[wanted.name]), line
+  assert "tensorflow" not in locked
 
 
 @pytest.mark.parametrize("version", _VERSIONS)
