@@ -43,6 +43,43 @@ def test_paired_differences_use_the_seeds_that_both_sides_have():
   assert statistics.paired_difference({0: 1.0}, {1: 1.0}) is None
 
 
+@pytest.mark.parametrize("count", [2, 3, 8])
+def test_p_is_below_a_level_where_the_interval_excludes_0(count):
+  rng = np.random.default_rng(0)
+  for values in rng.normal(1, 1, [200, count]):
+    p = statistics.p_value(values)
+    found = statistics.mean_interval(values, confidence=1 - p)
+    end = min(abs(found.low), abs(found.high))
+    assert end == pytest.approx(0, abs=1e-6)
+
+
+def test_p_of_equal_and_of_single_values():
+  assert statistics.p_value([4.0, 4.0]) == 0.0
+  assert statistics.p_value([0.0, 0.0]) == 1.0
+  assert np.isnan(statistics.p_value([3.0]))
+
+
+def rejected(values, level):
+  """Holm's step-down test: whether each hypothesis is rejected."""
+  found = [False] * len(values)
+  order = sorted(range(len(values)), key=values.__getitem__)
+  for rank, place in enumerate(order):
+    if values[place] > level / (len(values) - rank):
+      break
+    found[place] = True
+  return found
+
+
+def test_an_adjusted_p_is_the_level_from_which_holms_test_rejects():
+  values = (np.random.default_rng(0).random(20) ** 3).tolist()
+  for place, adjusted in enumerate(statistics.holm(values)):
+    if adjusted < 1:
+      assert rejected(values, adjusted * 1.001)[place]
+    assert not rejected(values, adjusted * 0.999)[place]
+  found = statistics.holm([0.01, np.nan, 0.04])
+  assert found[0] == pytest.approx(0.02) and np.isnan(found[1])
+
+
 def test_intervals_of_percentages_end_at_0_and_100():
   interval = statistics.MeanInterval(99.0, -3.0, 104.0)
   assert statistics.within_unit(interval, "%") == (99.0, 0.0, 100.0)

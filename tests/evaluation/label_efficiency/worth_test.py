@@ -72,27 +72,6 @@ def test_sentences_say_what_it_is_worth():
   assert text.endswith("10.0x the labels, at both ends of the interval, too")
 
 
-def rejected(values, level):
-  """Holm's step-down test: whether each hypothesis is rejected."""
-  found = [False] * len(values)
-  order = sorted(range(len(values)), key=values.__getitem__)
-  for rank, place in enumerate(order):
-    if values[place] > level / (len(values) - rank):
-      break
-    found[place] = True
-  return found
-
-
-def test_an_adjusted_p_is_the_level_from_which_holms_test_rejects():
-  values = (np.random.default_rng(0).random(20) ** 3).tolist()
-  for place, adjusted in enumerate(worth.holm(values)):
-    if adjusted < 1:
-      assert rejected(values, adjusted * 1.001)[place]
-    assert not rejected(values, adjusted * 0.999)[place]
-  found = worth.holm([0.01, np.nan, 0.04])
-  assert found[0] == pytest.approx(0.02) and np.isnan(found[1])
-
-
 def test_models_are_compared_by_seed():
   rng = np.random.default_rng(0)
   noise = rng.normal(0, 20, [6, 1])  # Of the seed, the same for both.

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import interpolate, optimize, stats
+from scipy import interpolate, optimize
 
 from tf_ssl.reporting import statistics
 
@@ -144,30 +144,16 @@ def compare(
           np.nan,
         )
       )
-  adjusted = holm([each.p for each in found])
+  adjusted = statistics.holm([each.p for each in found])
   return [
     each._replace(adjusted=p) for each, p in zip(found, adjusted, strict=True)
   ]
 
 
 def _p(differences: np.ndarray) -> float:
-  if len(differences) < 2:
-    return float("nan")
-  if not differences.std():  # All equal: no spread to compare with.
-    return float("nan") if differences[0] else 1.0
-  return float(stats.ttest_1samp(differences, 0.0).pvalue)
-
-
-def holm(values: Sequence[float]) -> list[float]:
-  """Holm's step-down correction; NaN values are left out and remain NaN."""
-  values = np.asarray(values, np.float64)
-  found = np.full(len(values), np.nan)
-  known = np.flatnonzero(~np.isnan(values))
-  largest = 0.0
-  for rank, place in enumerate(known[np.argsort(values[known])].tolist()):
-    largest = max(largest, (len(known) - rank) * values[place])
-    found[place] = min(largest, 1.0)
-  return found.tolist()
+  if differences[0] and not differences.std():
+    return float("nan")  # All equal: no spread to compare with.
+  return statistics.p_value(differences)
 
 
 def sentence(name: str, found: Worth, *, total: int) -> str:
