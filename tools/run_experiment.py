@@ -3,7 +3,8 @@
 The gin file lists steps, seeds, tables and expected orderings. Outputs are
 cached by everything they depend on: after an interruption, the same command
 resumes and finished steps are not run again. RESULTS.md has the results of all
-experiments in output_dir.
+experiments in output_dir. --pilot runs it with the few seeds of its pilot, and
+--plan computes from them how many seeds each ordering needs, and the hours.
 """
 
 import sys
@@ -11,22 +12,36 @@ import sys
 from ._cli import cli
 
 _OUTPUT_DIR = "runs/paper"
+_PYTHON = (sys.executable, "-m")
 
 
 def main(invocation: cli.Invocation) -> None:
   """Runs `conduct.conduct`; exits with 1 if a step failed."""
-  from tf_ssl.experiment import conduct, experiment
+  from tf_ssl.experiment import conduct, experiment, pilot
 
   from ._cli import gin_runs
 
   flags = invocation.flags
+  given = invocation.configured(experiment.Experiment)()
+  common = {
+    "name": conduct.name_of(flags.gin_file),
+    "output_dir": flags.output_dir or _OUTPUT_DIR,
+    "parse": gin_runs.config_text,
+    "tool_command": lambda tool: [
+      sys.executable,
+      "-m",
+      f"{__package__}.{tool}",
+    ],
+    "jobs": flags.jobs,
+  }
+  if flags.plan:
+    budget = flags.budget_hours or None
+    pilot.estimate(given, budget_hours=budget, **common)
+    return
   failed = conduct.conduct(
-    invocation.configured(experiment.Experiment)(),
-    name=conduct.name_of(flags.gin_file),
-    output_dir=flags.output_dir or _OUTPUT_DIR,
-    parse=gin_runs.config_text,
-    tool_command=lambda name: [sys.executable, "-m", f"{__package__}.{name}"],
-    jobs=flags.jobs,
+    given,
+    **common,
+    pilot=flags.pilot,
     dry_run=flags.dry_run,
     only=flags.only,
     results_file=flags.results,
@@ -49,6 +64,16 @@ TOOL.text_flag(
   "output_dir", f"Folder of all experiments; default {_OUTPUT_DIR}."
 )
 TOOL.number_flag("jobs", 1, "Number of steps that run at once.")
+TOOL.switch("pilot", "Runs the pilot's seeds, for --plan; writes no page.")
+TOOL.switch(
+  "plan", "Prints how many seeds each ordering needs, from the finished pilot."
+)
+TOOL.exclusive("pilot", "plan", reason="choose what to do")
+TOOL.number_flag(
+  "budget_hours",
+  0.0,
+  "With --plan: hours of the main run; names the orderings that need more.",
+)
 TOOL.switch("dry_run", "Prints the steps without running them.")
 TOOL.repeated_flag(
   "only", "Runs matching steps and their inputs, such as 'rendered/moco/*'."

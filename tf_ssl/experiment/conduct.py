@@ -8,6 +8,7 @@ from typing import Any
 
 from tf_ssl import errors
 from tf_ssl.experiment import experiment as experiment_lib
+from tf_ssl.experiment import pilot as pilot_lib
 from tf_ssl.experiment import plan as plan_lib
 from tf_ssl.experiment.engine import engine
 from tf_ssl.experiment.results import page as page_lib
@@ -25,6 +26,7 @@ def conduct(
   parse: Callable[[str, Sequence[str]], str],
   tool_command: Callable[[str], Sequence[str]],
   jobs: int = 1,
+  pilot: bool = False,
   dry_run: bool = False,
   only: Sequence[str] = (),
   results_file: str | None = None,
@@ -40,6 +42,7 @@ def conduct(
     parse: maps (gin file, bindings) to the parsed configuration as text.
     tool_command: maps the name of a tool to the words that start it.
     jobs: number of steps that run at once.
+    pilot: whether to run the pilot's seeds, without results and page.
     dry_run: whether to print the steps only.
     only: patterns of names. If there are any, only matching steps and their
       inputs are run, and no page is written.
@@ -58,6 +61,8 @@ def conduct(
     not os.path.exists(output_dir) or os.path.isdir(output_dir),
     f"--output_dir={output_dir} is a file; expected a folder or a new path",
   )
+  if pilot:
+    experiment = pilot_lib.of(experiment)
   plan = plan_lib.make(
     experiment, root=output_dir, parse=parse, tool_command=tool_command
   )
@@ -74,8 +79,11 @@ def conduct(
 
   def keep(outcome: engine.Outcome) -> tuple[results.Values, dict[str, Any]]:
     values = results.collect(experiment, nodes, outcome)
-    content = results.as_json(experiment, plan, outcome, values, command)
-    if not only:
+    planned = workdir.read_json(os.path.join(folder, results.PLANNED_FILE))
+    content = results.as_json(
+      experiment, plan, outcome, values, command, planned
+    )
+    if not (only or pilot):
       results.write(content, folder)
     return values, content
 
@@ -86,6 +94,9 @@ def conduct(
   values, content = keep(outcome)
   if only:
     _print_values(values, say)
+    return outcome.failed
+  if pilot:
+    say("pilot: done; --plan computes how many seeds are needed")
     return outcome.failed
   page = results_file or os.path.join(output_dir, PAGE_FILE)
   page_lib.write(output_dir, page)

@@ -43,6 +43,8 @@ class Experiment:
     question: question that it answers, a sentence or two.
     steps: {name: step}; names have letters, digits, _ and -.
     seeds: seeds of the pretraining steps.
+    pilot_seeds: seeds of the pilot, from which `pilot.estimate` computes how
+      many seeds are needed; not among `seeds`.
     data: folder of real data, for `data:`; None to skip the steps that need it.
     tables: tables of the results.
     orderings: expected orderings, see `orderings.parse`.
@@ -54,6 +56,7 @@ class Experiment:
   question: str
   steps: Mapping[str, steps_lib.Step]
   seeds: Sequence[int] = (0, 1, 2)
+  pilot_seeds: Sequence[int] = ()
   data: str | None = None
   tables: Sequence[Table] = ()
   orderings: Sequence[Sequence[str]] = ()
@@ -63,7 +66,16 @@ class Experiment:
   def __post_init__(self):
     """Refuses settings that would fail only after hours."""
     self._check_steps()
-    self._check_seeds()
+    _check_seeds("seeds", self.seeds, "SEEDS")
+    if self.pilot_seeds:
+      _check_seeds("pilot_seeds", self.pilot_seeds, "PILOT_SEEDS")
+    both = set(self.seeds) & set(self.pilot_seeds)
+    errors.require(
+      not both,
+      f"seeds={self.seeds!r} and pilot_seeds={self.pilot_seeds!r} share"
+      f" {', '.join(map(str, sorted(both)))}: what decided the number of seeds"
+      " may not be used again; change SEEDS or PILOT_SEEDS",
+    )
     for name, step in self.steps.items():
       for model in step.models:
         self._check_model(f"steps[{name!r}].models", model)
@@ -135,17 +147,6 @@ class Experiment:
           f" @{name}/steps.Pretrain() with the parentheses"
         )
 
-  def _check_seeds(self):
-    seeds: Any = self.seeds
-    errors.require(
-      isinstance(seeds, Sequence)
-      and seeds
-      and all(type(seed) is int and 0 <= seed < 2**31 for seed in seeds)
-      and len(set(seeds)) == len(seeds),
-      f"seeds={seeds!r}: expected different whole numbers from 0, such as"
-      " [0, 1, 2]; change SEEDS",
-    )
-
   def _check_model(self, place: str, name: str):
     errors.require(
       self.step(name, place).model_path is not None,
@@ -161,6 +162,17 @@ class Experiment:
       f"{place}: {measure!r} is no measure of a model; expected STEP.NAME of a"
       " step that is run for each model",
     )
+
+
+def _check_seeds(name: str, seeds: Any, macro: str) -> None:
+  errors.require(
+    isinstance(seeds, Sequence)
+    and seeds
+    and all(type(seed) is int and 0 <= seed < 2**31 for seed in seeds)
+    and len(set(seeds)) == len(seeds),
+    f"{name}={seeds!r}: expected different whole numbers from 0, such as"
+    f" [0, 1, 2]; change {macro}",
+  )
 
 
 def _did_you_mean(name: str, names: Iterable[str]) -> str:

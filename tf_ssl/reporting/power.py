@@ -18,7 +18,7 @@ from tf_ssl import errors
 POWER = 0.8
 LEVEL = 0.05  # Of two-sided tests.
 MOST_SEEDS = 10_000
-_DRAWS = 20_000  # Of all tests of a table; standard error of a power <= 0.004.
+_DRAWS = 10_000  # Of the tests of a table; standard error of a power 0.004.
 
 
 class EffectInterval(NamedTuple):
@@ -74,12 +74,13 @@ def seeds_needed_with_holm(
   *,
   target: float = POWER,
   level: float = LEVEL,
+  only: int | None = None,
   seed: int = 0,
 ) -> list[int | None]:
   """Smallest number of seeds for each of several tests with Holm's correction.
 
-  Whether Holm's procedure rejects a hypothesis depends on the other tests: their
-  t values are drawn, independent of each other, from their noncentral t
+  Whether Holm's procedure rejects a hypothesis depends on the other tests. The
+  t values of all are drawn, independent of each other, from their noncentral t
   distributions. The result lies between the number without correction and the
   number at level / m (Bonferroni) for m tests.
 
@@ -88,10 +89,12 @@ def seeds_needed_with_holm(
       which does not count.
     target: power to reach, between 0 and 1.
     level: family-wise level.
+    only: index of the one test whose number is wanted; None for all.
     seed: seed of the draws.
 
   Returns:
-    [m]; None where `MOST_SEEDS` are not enough, or the effect is NaN.
+    [m]; None where `MOST_SEEDS` are not enough, the effect is NaN, or the
+    number is not wanted.
   """
   effects = np.asarray(effects, np.float64)
   known = np.flatnonzero(~np.isnan(effects))
@@ -103,6 +106,8 @@ def seeds_needed_with_holm(
     return _powers_with_holm(effects[known], seeds, level, rng)
 
   for place, which in enumerate(known.tolist()):
+    if only not in (None, which):
+      continue
     fewest = seeds_needed(effects[which], target=target, level=level)
     if fewest is None:
       continue

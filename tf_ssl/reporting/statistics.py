@@ -1,4 +1,4 @@
-"""Means over repetitions: Student's t intervals and tests, Holm's correction."""
+"""Means over repetitions: Student's t intervals, tests, Holm's correction."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -103,8 +103,9 @@ def p_value(values: Sequence[float]) -> float:
 def holm(values: Sequence[float]) -> list[float]:
   """Holm's step-down correction of p values; NaN is left out and remains NaN.
 
-  With a corrected p of at most 0.05 as the threshold, the probability that any
-  hypothesis is falsely rejected is at most 0.05, whatever the tests' dependence.
+  If hypotheses with a corrected p of at most 0.05 are rejected, the probability
+  that any is rejected falsely is at most 0.05, however the tests depend on each
+  other.
   """
   values = np.asarray(values, np.float64)
   found = np.full(len(values), np.nan)

@@ -9,9 +9,11 @@ from tf_ssl.reporting import statistics
 CONFIRMED = "confirmed"
 REVERSED = "reversed"
 NOT_SIGNIFICANT = "not significant"
+NOT_LEARNED = "not learned"
 NOT_MEASURED = "not measured"
-VERDICTS = (CONFIRMED, REVERSED, NOT_SIGNIFICANT, NOT_MEASURED)
+VERDICTS = (CONFIRMED, REVERSED, NOT_SIGNIFICANT, NOT_LEARNED, NOT_MEASURED)
 RELATIONS = (">", "<", ">=")
+LEVEL = 1 - statistics.CONFIDENCE  # Of the tests.
 
 
 class Ordering(NamedTuple):
@@ -42,6 +44,7 @@ class Judgment(NamedTuple):
     right: mean of the right model over seeds; None if it was not measured.
     difference: left - right, paired by seed; None without a common seed.
     seeds: number of common seeds.
+    p: two-sided p of the paired t test; NaN for fewer than two common seeds.
   """
 
   ordering: Ordering
@@ -50,13 +53,21 @@ class Judgment(NamedTuple):
   right: statistics.MeanInterval | None
   difference: statistics.MeanInterval | None
   seeds: int
+  p: float
 
 
-def parse(given: Any) -> Ordering:
+def parse(
+  given: Any,
+  *,
+  setting: str = "orderings",
+  relations: Sequence[str] = RELATIONS,
+) -> Ordering:
   """An ordering from its form in an experiment file.
 
   Args:
     given: (left, relation, right, measure) or the four and a finding.
+    setting: name of the setting, for the error.
+    relations: relations that it may have.
 
   Raises:
     UsageError: it has another form.
@@ -66,10 +77,10 @@ def parse(given: Any) -> Ordering:
     and not isinstance(given, str)
     and len(given) in (4, 5)
     and all(isinstance(word, str) for word in given)
-    and given[1] in RELATIONS
+    and given[1] in relations
     and "." in given[3],
-    f"orderings: {given!r}; expected (LEFT, RELATION, RIGHT, MEASURE), or that"
-    f" and a finding; RELATION is one of {', '.join(RELATIONS)}, MEASURE such"
+    f"{setting}: {given!r}; expected (LEFT, RELATION, RIGHT, MEASURE), or that"
+    f" and a finding; RELATION is one of {', '.join(relations)}, MEASURE such"
     ' as "rendered.viewpoint_top10"',
   )
   return Ordering(*given)
@@ -98,8 +109,24 @@ def judge(
   verdict = NOT_MEASURED
   if difference is not None:
     verdict = _verdict(ordering.relation, difference)
-  seeds = len(set(left) & set(right))
-  return Judgment(ordering, verdict, *means, difference, seeds)
+  seeds = sorted(set(left) & set(right))
+  p = statistics.p_value([left[seed] - right[seed] for seed in seeds])
+  return Judgment(ordering, verdict, *means, difference, len(seeds), p)
+
+
+def corrected(judged: Judgment, p: float) -> str:
+  """The verdict after Holm's correction.
+
+  Args:
+    judged: ordering with its verdict.
+    p: p of the ordering after the correction.
+  """
+  found = judged.difference
+  # A difference of 0 in every seed confirms ">=" at any level.
+  is_exact = found is not None and found.low == found.high is not None
+  if judged.verdict not in (CONFIRMED, REVERSED) or is_exact or p <= LEVEL:
+    return judged.verdict
+  return NOT_SIGNIFICANT
 
 
 def _verdict(relation: str, difference: statistics.MeanInterval) -> str:

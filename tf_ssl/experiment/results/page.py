@@ -9,7 +9,7 @@ from typing import Any
 from tf_ssl.experiment.results import charts, orderings, results
 from tf_ssl.ops import workdir
 from tf_ssl.reporting import charts as report_charts
-from tf_ssl.reporting import pages, statistics
+from tf_ssl.reporting import pages, power, statistics
 
 # Start and end of a step in seconds since 1970.
 Span = tuple[float, float]
@@ -70,6 +70,7 @@ def markdown(
     experiments=experiments,
     outdated=outdated,
     figure=figure,
+    planned=planned,
     percent=f"{statistics.CONFIDENCE * 100:g} %",
     spans={k: v for c in experiments for k, v in c["spans"].items()},
     verdicts=[
@@ -115,6 +116,48 @@ def sentence(ordering: Mapping[str, Any]) -> str:
     pages.number(difference[end], signed=True) for end in ("low", "high")
   )
   return f"{text} ({ends}, {seeds})"
+
+
+def planned(content: Mapping[str, Any]) -> str:
+  """How the number of seeds was decided, and what needs more of them."""
+  seeds, pilot = (
+    ", ".join(map(str, content[name])) for name in ("seeds", "pilot_seeds")
+  )
+  plan = content["planned"]
+  if plan is None or not plan["before"]:
+    return (
+      f"The seeds of the pilot ({pilot}) are not used here. There is no plan"
+      " with the seeds of the main run from before it."
+    )
+  text = (
+    f"The seeds ({seeds}) were fixed before the main run, from a pilot with"
+    f" seeds {pilot}, which are not used here."
+  )
+  beyond = [
+    need
+    for need in plan["needs"]
+    if need["measured"]
+    and (need["seeds"] is None or need["seeds"] > len(content["seeds"]))
+  ]
+  if not beyond:
+    return text
+  names = "; ".join(
+    pages.cell(
+      f"{need['left']} {need['relation']} {need['right']}, {need['measure']}"
+    )
+    + f": {number_of_seeds(need['seeds'])}, with Holm's correction"
+    f" {number_of_seeds(need['corrected'])}"
+    for need in beyond
+  )
+  return (
+    f"{text} By the pilot, these orderings need more seeds for a power of"
+    f" {power.POWER:g}: {names}."
+  )
+
+
+def number_of_seeds(seeds: int | None) -> str:
+  """A number of seeds as text; None is more than any that was tried."""
+  return f"more than {power.MOST_SEEDS:,}" if seeds is None else f"{seeds:,}"
 
 
 def closed(gap: Mapping[str, Any]) -> str:

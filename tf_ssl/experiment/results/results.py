@@ -20,7 +20,10 @@ from tf_ssl.experiment.results import orderings as orderings_lib
 from tf_ssl.ops import workdir
 
 RESULTS_FILE = "results.json"
-_FORMAT = 3  # Increased whenever the page needs other content.
+PLANNED_FILE = "planned.json"
+# What identifies an ordering in these files.
+IDENTITY = ("left", "relation", "right", "measure")
+_FORMAT = 4  # Increased whenever the page needs other content.
 _WITHOUT_SEED = 0  # Seed of models that have none.
 
 # {measure: {model: {seed: value}}}; a measure is "STEP.NAME".
@@ -66,21 +69,32 @@ def as_json(
   outcome: engine.Outcome,
   values: Values,
   command: str,
+  planned: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-  """JSON values of everything that the page shows of an experiment."""
+  """JSON values of everything that the page shows of an experiment.
+
+  Args:
+    experiment: the experiment.
+    plan: planned nodes of the experiment.
+    outcome: nodes that are done, and those that failed.
+    values: values of `collect`.
+    command: command line of the user.
+    planned: content of `PLANNED_FILE`; None if there is none.
+  """
   return {
     "format": _FORMAT,
     "title": experiment.title,
     "question": experiment.question,
     "command": command,
     "seeds": list(experiment.seeds),
+    "pilot_seeds": list(experiment.pilot_seeds),
+    "planned": _planned(experiment, plan, outcome, planned),
     "findings": list(experiment.findings),
     "tables": [
       _table(experiment, plan, table, values) for table in experiment.tables
     ],
     "orderings": [
-      _ordering(experiment, ordering, values)
-      for ordering in experiment.expected
+      ordering(experiment, expected, values) for expected in experiment.expected
     ],
     "gaps": [_gap(experiment, gap, values) for gap in experiment.remedies],
     "steps": _steps(experiment, plan, outcome),
@@ -186,25 +200,44 @@ def _table(experiment, plan, table, values: Values) -> dict[str, Any]:
   }
 
 
-def _ordering(experiment, ordering, values: Values) -> dict[str, Any]:
-  of_measure = values.get(ordering.measure, {})
+def ordering(
+  experiment: experiment_lib.Experiment,
+  expected: orderings_lib.Ordering,
+  values: Values,
+) -> dict[str, Any]:
+  """JSON values of an ordering with its verdict."""
+  of_measure = values.get(expected.measure, {})
   judged = orderings_lib.judge(
-    ordering,
-    of_measure.get(ordering.left, {}),
-    of_measure.get(ordering.right, {}),
+    expected,
+    of_measure.get(expected.left, {}),
+    of_measure.get(expected.right, {}),
   )
   return {
-    "left": experiment.label(ordering.left),
-    "relation": ordering.relation,
-    "right": experiment.label(ordering.right),
-    "measure": _heading(experiment, ordering.measure),
+    "left": experiment.label(expected.left),
+    "relation": expected.relation,
+    "right": experiment.label(expected.right),
+    "measure": _heading(experiment, expected.measure),
     "verdict": judged.verdict,
-    "finding": ordering.finding,
+    "finding": expected.finding,
     "left_mean": judged.left.mean if judged.left else None,
     "right_mean": judged.right.mean if judged.right else None,
     "difference": judged.difference
     and judged.difference._asdict() | {"count": judged.seeds},
   }
+
+
+def _planned(experiment, plan, outcome, planned) -> dict[str, Any] | None:
+  """What was planned, and whether before the main run with these seeds."""
+  if planned is None:
+    return None
+  begun = [
+    stamp.span[0]
+    for name, stamp in outcome.done.items()
+    if plan.nodes[name].seed is not None
+  ]
+  is_before = planned["written"] <= min(begun, default=math.inf)
+  same = planned["seeds"] == list(experiment.seeds)
+  return {**planned, "before": is_before and same}
 
 
 def _gap(experiment, gap, values: Values) -> dict[str, Any]:
