@@ -38,13 +38,14 @@ def test_a_figure_has_every_column_model_and_seed():
   assert {report_charts.color(i) for i in range(4)} <= colors
 
 
-def _ordering(relation, mean, low, high, verdict):
+def _ordering(relation, mean, low, high, verdict, corrected=None):
   return {
     "left": "a",
     "relation": relation,
     "right": "b",
     "measure": "m",
     "verdict": verdict,
+    "corrected": corrected or verdict,
     "difference": {"mean": mean, "low": low, "high": high, "count": 3},
   }
 
@@ -56,7 +57,14 @@ def test_differences_are_positive_in_the_expected_direction():
         "title": "t",
         "orderings": [
           _ordering(">", 2.0, 1.0, 3.0, orderings.CONFIRMED),
-          _ordering("<", 2.0, 1.0, 3.0, orderings.REVERSED),
+          _ordering(
+            "<",
+            2.0,
+            1.0,
+            3.0,
+            orderings.REVERSED,
+            orderings.NOT_SIGNIFICANT,
+          ),
           _ordering(">=", 1.0, None, None, orderings.NOT_SIGNIFICANT),
         ],
       },
@@ -67,6 +75,8 @@ def test_differences_are_positive_in_the_expected_direction():
   means = [line for line in axes.lines if line.get_marker() == "o"]
   assert [list(line.get_xdata())[0] for line in means] == [2.0, -2.0, 1.0]
   assert len({matplotlib.colors.to_hex(m.get_color()) for m in means}) == 3
+  hollow = [m.get_markerfacecolor() == axes.get_facecolor() for m in means]
+  assert hollow == [False, True, False]
   bars = [line for line in axes.lines if line.get_linewidth() == 2]
   assert [sorted(line.get_xdata()) for line in bars] == [[1, 3], [-3, -1]]
 

@@ -58,6 +58,24 @@ def test_effects_of_a_seed_on_both_models_cancel():
   assert orderings.judge(ordering, left, right).verdict == orderings.CONFIRMED
 
 
+def test_the_correction_makes_verdicts_not_significant():
+  ordering = orderings.Ordering("a", ">", "b", "step.score")
+  found = orderings.judge(ordering, _HIGH, _LOW)
+  # 10 / (0.5 / sqrt(3)) = 34.64 with 2 degrees of freedom.
+  assert found.p == pytest.approx(0.000832, abs=1e-6)
+  difference = found.difference
+  for verdict in (orderings.CONFIRMED, orderings.REVERSED):
+    assert orderings.corrected(verdict, difference, 0.04) == verdict
+    after = orderings.corrected(verdict, difference, 0.06)
+    assert after == orderings.NOT_SIGNIFICANT
+  for verdict in (orderings.NOT_SIGNIFICANT, orderings.NOT_MEASURED):
+    assert orderings.corrected(verdict, difference, 0.01) == verdict
+  equal = orderings.judge(ordering, _HIGH, _HIGH)
+  assert equal.p == 1.0
+  after = orderings.corrected(orderings.CONFIRMED, equal.difference, 1.0)
+  assert after == orderings.CONFIRMED
+
+
 def test_an_ordering_has_four_texts_and_may_have_a_finding():
   assert orderings.parse(("a", ">", "b", "s.m")).finding == ""
   assert orderings.parse(["a", "<", "b", "s.m", "why"]).finding == "why"

@@ -26,12 +26,12 @@ def test_the_page_has_numbers_verdicts_and_commands(toy):
   assert "| one | 3.0 (0.0..15.7) |" in text
   assert "| two | 7.0 (0.0..19.7) |" in text
   row = (
-    "| two > one | Found: s | **confirmed** |"
+    "| two > one | Found: s | **confirmed** | confirmed, p = 0 |"
     " 7.0 and 3.0, difference +4.0 (+4.0..+4.0, 2 seeds) |"
   )
   assert text.count(row) == 2  # In the summary and in the section.
   assert "| experiment | confirmed | wall-clock time |" in text
-  assert "| [Toy](#toy) | 1 |" in text and '<a id="toy"></a>' in text
+  assert "| [Toy](#toy) | 1 (1) |" in text and '<a id="toy"></a>' in text
   assert "ncomplete" not in text
   assert "    python -m tools.run_experiment toy.gin" in text
   assert toy.experiment().question in text
@@ -82,8 +82,8 @@ def test_experiments_of_one_folder_share_a_page(toy):
   toy.conduct()
   text = _text(toy)
   assert text.index("## Another") < text.index("## Toy")
-  assert "| [Another](#another) | 1 |" in text
-  assert "| [Toy](#toy) | 1 |" in text
+  assert "| [Another](#another) | 1 (1) |" in text
+  assert "| [Toy](#toy) | 1 (1) |" in text
   for damaged in ("{", "[]"):
     (folder / "results.json").write_text(damaged)
     with pytest.raises(errors.UsageError, match="another/results.json"):
@@ -125,8 +125,8 @@ def test_the_time_of_shared_steps_is_counted_once(toy):
     (toy.folder / f"out/{name}/results.json").write_text(json.dumps(content))
   page.write(toy.root, f"{toy.root}/RESULTS.md")
   text = _text(toy)
-  assert "| [Toy](#toy) | 1 | 2 h 20 min |" in text
-  assert "| [Toy](#other) | 1 | 1 h 0 min |" in text
+  assert "| [Toy](#toy) | 1 (1) | 2 h 20 min |" in text
+  assert "| [Toy](#other) | 1 (1) | 1 h 0 min |" in text
   everything = text[text.index("All experiments took") :].splitlines()[:2]
   assert "2 h 20 min" in everything[0] and "2 h 50 min" in everything[1]
 
@@ -144,7 +144,7 @@ def test_findings_come_before_the_tables_with_their_orderings(toy):
     )
   )
   text = _text(toy).replace(r"\<", "<")
-  assert text.count("**reversed**") == 6 and "| [Toy](#toy) | 3 |" in text
+  assert text.count("**reversed**") == 6 and "| [Toy](#toy) | 3 (3) |" in text
   # Once, with all the orderings that it explains.
   assert text.count(why) == 1
   line = f"- {why} *(two < one, Found: s; one >= two, Found: s)*\n"
@@ -175,7 +175,7 @@ def test_a_killed_experiment_is_incomplete(toy, monkeypatch):
     toy.conduct()
   page.write(toy.root, f"{toy.root}/RESULTS.md")
   text = _text(toy)
-  assert "| [Toy](#toy) (incomplete) | 1 |" in text
+  assert "| [Toy](#toy) (incomplete) | 1 (1) |" in text
   assert "of 8 runs, 2 are done, 0 failed and 6 did not run" in text
   assert "| one | 2.0 (1 of 2 seeds) |" in text and "| two | – |" in text
   assert "<details open>" in text and "| look | 1 of 4 |" in text
@@ -186,7 +186,40 @@ def test_a_single_seed_is_not_significant_and_has_no_interval(toy):
   toy.conduct(toy.experiment(seeds=[0]))
   text = _text(toy)
   assert "| one | 2.0 |" in text
-  assert "**not significant** | 6.0 and 2.0, difference +4.0 (1 seed)" in text
+  assert (
+    "**not significant** | – | 6.0 and 2.0, difference +4.0 (1 seed)" in text
+  )
+
+
+def test_verdicts_are_corrected_for_the_number_of_orderings(toy):
+  code = """
+import json, os, sys
+output, model, name = sys.argv[1:]
+os.makedirs(output, exist_ok=True)
+number = json.load(open(model))
+# Differences of 2.3, 1.7 and 2.
+noise = [0.3, -0.3, 0.0][round(number) % 10] if number > 50 else 0.0
+with open(os.path.join(output, "found.json"), "w") as file:
+  json.dump({"score": number // 10 + noise}, file)
+"""
+  given = toy.experiment(
+    seeds=[0, 1, 2],
+    steps={
+      "one": toy.model(40),
+      "two": toy.model(60),
+      "look": toy.look(code),
+    },
+    orderings=[("two", ">", "one", "look.score")] * 6,
+    tables=[],
+  )
+  toy.conduct(given)
+  text = _text(toy)
+  # t = 2 / (0.3 / sqrt(3)) = 11.547 with 2 degrees of freedom: p = 0.00742.
+  assert text.count("**confirmed** | confirmed, p = 0.044 |") == 12
+  toy.conduct(dataclasses.replace(given, orderings=[*given.orderings] * 2))
+  text = _text(toy)
+  assert text.count("**confirmed** | not significant, p = 0.089 |") == 24
+  assert "| [Toy](#toy) | 12 (0) | 0 (12) |" in text
 
 
 def test_a_difference_of_zero_has_no_sign():

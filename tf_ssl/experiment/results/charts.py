@@ -77,7 +77,8 @@ def orderings(
 ) -> figure_lib.Figure | None:
   """Draws the differences of all measured orderings with their intervals.
 
-  A difference is positive if the models are in the expected order.
+  A difference is positive if the models are in the expected order. The dot of a
+  significant one is hollow if Holm's correction makes it not significant.
 
   Args:
     experiments: contents of `results.as_json`.
@@ -134,7 +135,11 @@ def _difference(axes, row: int, ordering: Mapping[str, Any]) -> None:
   color = _VERDICT_COLORS[ordering["verdict"]]
   if low is not None:
     axes.plot([sign * low, sign * high], [row, row], color=color, linewidth=2)
-  axes.plot(sign * mean, row, "o", color=color, markersize=4)
+  holds = ordering["corrected"] == ordering["verdict"]
+  face = color if holds else axes.get_facecolor()
+  axes.plot(
+    sign * mean, row, "o", color=color, markerfacecolor=face, markersize=4
+  )
 
 
 def _marker(number: int) -> str:

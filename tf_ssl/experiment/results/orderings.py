@@ -114,18 +114,20 @@ def judge(
   return Judgment(ordering, verdict, *means, difference, len(seeds), p)
 
 
-def corrected(judged: Judgment, p: float) -> str:
+def corrected(
+  verdict: str, difference: statistics.MeanInterval | None, p: float
+) -> str:
   """The verdict after Holm's correction.
 
   Args:
-    judged: ordering with its verdict.
+    verdict: verdict without the correction.
+    difference: difference of the models.
     p: p of the ordering after the correction.
   """
-  found = judged.difference
   # A difference of 0 in every seed confirms ">=" at any level.
-  is_exact = found is not None and found.low == found.high is not None
-  if judged.verdict not in (CONFIRMED, REVERSED) or is_exact or p <= LEVEL:
-    return judged.verdict
+  is_exact = difference is not None and difference.low == difference.high
+  if verdict not in (CONFIRMED, REVERSED) or is_exact or p <= LEVEL:
+    return verdict
   return NOT_SIGNIFICANT
 
 

@@ -76,7 +76,12 @@ def markdown(
     verdicts=[
       verdict
       for verdict in orderings.VERDICTS
-      if any(_count(content, verdict) for content in experiments)
+      if any(
+        one[which] == verdict
+        for content in experiments
+        for one in content["orderings"]
+        for which in ("verdict", "corrected")
+      )
     ],
     significant=[
       (content, one)
@@ -88,7 +93,8 @@ def markdown(
     closed=closed,
     interval=interval,
     by_reason=_by_reason,
-    count=_count,
+    counts=_counts,
+    corrected=corrected,
     duration=duration,
     is_partial=lambda c: bool(c["failed"] or c["not_run"]),
     mean=_mean,
@@ -211,8 +217,19 @@ def duration(seconds: float) -> str:
   return f"{minutes // 60} h {minutes % 60} min"
 
 
-def _count(content: Mapping[str, Any], verdict: str) -> int:
-  return sum(one["verdict"] == verdict for one in content["orderings"])
+def _counts(content: Mapping[str, Any], verdict: str) -> str:
+  """Orderings with a verdict, in parentheses after Holm's correction."""
+  before, after = (
+    sum(one[which] == verdict for one in content["orderings"])
+    for which in ("verdict", "corrected")
+  )
+  return f"{before} ({after})"
+
+
+def corrected(ordering: Mapping[str, Any]) -> str:
+  """A verdict after Holm's correction: "confirmed, p = 0.012"."""
+  p = ordering["p_holm"]
+  return "–" if p is None else f"{ordering['corrected']}, p = {p:.2g}"
 
 
 def _by_finding(

@@ -18,6 +18,7 @@ from tf_ssl.experiment.engine import engine
 from tf_ssl.experiment.results import gaps as gaps_lib
 from tf_ssl.experiment.results import orderings as orderings_lib
 from tf_ssl.ops import workdir
+from tf_ssl.reporting import statistics as interval_statistics
 
 RESULTS_FILE = "results.json"
 PLANNED_FILE = "planned.json"
@@ -93,9 +94,7 @@ def as_json(
     "tables": [
       _table(experiment, plan, table, values) for table in experiment.tables
     ],
-    "orderings": [
-      ordering(experiment, expected, values) for expected in experiment.expected
-    ],
+    "orderings": _orderings(experiment, values),
     "gaps": [_gap(experiment, gap, values) for gap in experiment.remedies],
     "steps": _steps(experiment, plan, outcome),
     # By folder, since experiments share steps.
@@ -200,6 +199,21 @@ def _table(experiment, plan, table, values: Values) -> dict[str, Any]:
   }
 
 
+def _orderings(experiment, values: Values) -> list[dict[str, Any]]:
+  """All orderings, with Holm's correction over those that were tested."""
+  rows = [ordering(experiment, one, values) for one in experiment.expected]
+  adjusted = interval_statistics.holm(
+    [math.nan if row["p"] is None else row["p"] for row in rows]
+  )
+  for row, p in zip(rows, adjusted, strict=True):
+    interval = row["difference"] and interval_statistics.MeanInterval(
+      *(row["difference"][name] for name in ("mean", "low", "high"))
+    )
+    row["p_holm"] = None if math.isnan(p) else p
+    row["corrected"] = orderings_lib.corrected(row["verdict"], interval, p)
+  return rows
+
+
 def ordering(
   experiment: experiment_lib.Experiment,
   expected: orderings_lib.Ordering,
@@ -223,6 +237,7 @@ def ordering(
     "right_mean": judged.right.mean if judged.right else None,
     "difference": judged.difference
     and judged.difference._asdict() | {"count": judged.seeds},
+    "p": None if math.isnan(judged.p) else judged.p,
   }
 
 
