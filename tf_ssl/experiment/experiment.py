@@ -8,7 +8,9 @@ from typing import Any
 
 from tf_ssl import errors
 from tf_ssl.experiment import steps as steps_lib
+from tf_ssl.experiment.results import controls as controls_lib
 from tf_ssl.experiment.results import gaps as gaps_lib
+from tf_ssl.experiment.results import learned as learned_lib
 from tf_ssl.experiment.results import orderings as orderings_lib
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
@@ -48,6 +50,10 @@ class Experiment:
     data: folder of real data, for `data:`; None to skip the steps that need it.
     tables: tables of the results.
     orderings: expected orderings, see `orderings.parse`.
+    learned: rule by which encoders learned, see `learned.parse`; orderings of
+      others are not reported.
+    controls: comparisons whose outcome is known, in the form of orderings, with
+      the relation "=", too; see `controls`.
     gaps: remedies whose share of a gap is measured, see `gaps.parse`.
     findings: paragraphs about the results.
   """
@@ -60,6 +66,8 @@ class Experiment:
   data: str | None = None
   tables: Sequence[Table] = ()
   orderings: Sequence[Sequence[str]] = ()
+  learned: Sequence[str] = ()
+  controls: Sequence[Sequence[str]] = ()
   gaps: Sequence[Sequence[str]] = ()
   findings: Sequence[str] = ()
 
@@ -88,6 +96,13 @@ class Experiment:
       for model in (ordering.left, ordering.right):
         self._check_model("orderings", model)
       self._check_measure("orderings", ordering.measure)
+    for control in self.checks:
+      for model in (control.left, control.right):
+        self._check_model("controls", model)
+      self._check_measure("controls", control.measure)
+    if self.rule:
+      self._check_model("learned", self.rule.untrained)
+      self._check_measure("learned", self.rule.measure)
     for gap in self.remedies:
       for model in (gap.remedy, gap.plain, gap.reference):
         self._check_model("gaps", model)
@@ -102,6 +117,21 @@ class Experiment:
   def expected(self) -> tuple[orderings_lib.Ordering, ...]:
     """The parsed orderings."""
     return tuple(orderings_lib.parse(given) for given in self.orderings)
+
+  @property
+  def checks(self) -> tuple[orderings_lib.Ordering, ...]:
+    """The parsed controls."""
+    return tuple(
+      orderings_lib.parse(
+        given, setting="controls", relations=controls_lib.RELATIONS
+      )
+      for given in self.controls
+    )
+
+  @property
+  def rule(self) -> learned_lib.Rule | None:
+    """The parsed rule by which encoders learned; None for none."""
+    return learned_lib.parse(self.learned)
 
   @property
   def remedies(self) -> tuple[gaps_lib.Gap, ...]:

@@ -302,9 +302,13 @@ def _line(need: Need, spent: Cost, jobs: int) -> str:
     hours = f", {pages.number(spent.hours(need.corrected, jobs))} h"
   mean = pages.number(need.ordering["difference"]["mean"], signed=True)
   effect = pages.number(need.effect, digits=2, signed=True)
+  unlearned = need.ordering["unlearned"]
+  note = f" (not learned in the pilot: {', '.join(unlearned)})" * bool(
+    unlearned
+  )
   return (
     f"{alone} seeds, corrected {corrected} ({fewest}..{most}){hours}:"
-    f" {_name(need)}: difference {mean}, effect {effect}"
+    f" {_name(need)}: difference {mean}, effect {effect}{note}"
   )
 
 

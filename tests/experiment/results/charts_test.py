@@ -69,6 +69,10 @@ def test_differences_are_positive_in_the_expected_direction():
         ],
       },
       {"title": "empty", "orderings": [{"difference": None}]},
+      {
+        "title": "not reported",
+        "orderings": [_ordering(">", 2.0, 1.0, 3.0, orderings.NOT_LEARNED)],
+      },
     ]
   )
   [axes] = figure.axes

@@ -222,6 +222,46 @@ with open(os.path.join(output, "found.json"), "w") as file:
   assert "| [Toy](#toy) | 12 (0) | 0 (12) |" in text
 
 
+def test_orderings_of_encoders_that_did_not_learn_are_not_reported(toy):
+  given = toy.experiment(
+    steps={
+      "untrained": toy.model(2),
+      "one": toy.model(1),
+      "two": toy.model(3),
+      "four": toy.model(4),
+      "look": toy.look(),
+    },
+    orderings=[
+      ("two", ">", "one", "look.score"),
+      ("four", ">", "two", "look.score"),
+      ("two", ">", "untrained", "look.score"),
+    ],
+    learned=("look.score", "untrained"),
+    controls=[
+      ("two", ">", "untrained", "look.score"),
+      ("one", "=", "two", "look.score"),
+      ("two", "=", "two", "look.score"),
+    ],
+  )
+  toy.conduct(given)
+  text = _text(toy)
+  assert "| experiment | confirmed | not learned | wall-clock time |" in text
+  assert "| [Toy](#toy) | 2 (2) | 1 (1) |" in text
+  row = "| two > one | Found: s | **not learned** | – | did not learn: one |"
+  assert text.count(row) == 1  # Not among the significant differences.
+  assert "| one | -2.0 (-2.0..-2.0) | **no** |" in text
+  assert "| four | +4.0 (+4.0..+4.0) | yes |" in text
+  assert "| untrained | " not in text[: text.index("### Found")]
+  assert "| two > untrained | Found: s | **passed** | 7.0 and 5.0" in text
+  assert "| one = two | Found: s | **failed** |" in text
+  assert "| two = two | Found: s | **not measured** |" in text
+  # With a single seed nobody knows.
+  toy.conduct(dataclasses.replace(given, seeds=[0]))
+  text = _text(toy)
+  assert "| two | +2.0 | too few seeds |" in text
+  assert "| [Toy](#toy) | 3 (3) |" in text and "**not measured**" in text
+
+
 def test_a_difference_of_zero_has_no_sign():
   difference = {"mean": -0.01, "low": -0.04, "high": 0.02, "count": 3}
   ordering = {"left_mean": 7.7, "right_mean": 7.71, "difference": difference}

@@ -75,7 +75,7 @@ def table(content: Mapping[str, Any]) -> figure_lib.Figure:
 def orderings(
   experiments: Sequence[Mapping[str, Any]],
 ) -> figure_lib.Figure | None:
-  """Draws the differences of all measured orderings with their intervals.
+  """Draws the differences of all reported orderings with their intervals.
 
   A difference is positive if the models are in the expected order. The dot of a
   significant one is hollow if Holm's correction makes it not significant.
@@ -84,12 +84,12 @@ def orderings(
     experiments: contents of `results.as_json`.
 
   Returns:
-    The figure; None if no ordering was measured.
+    The figure; None if no ordering is reported.
   """
   groups = [
     (content["title"], measured)
     for content in experiments
-    if (measured := [o for o in content["orderings"] if o["difference"]])
+    if (measured := [o for o in content["orderings"] if _is_drawn(o)])
   ]
   if not groups:
     return None
@@ -127,6 +127,10 @@ def orderings(
       fontsize=9,
     )
   return figure
+
+
+def _is_drawn(ordering: Mapping[str, Any]) -> bool:
+  return bool(ordering["difference"]) and ordering["verdict"] in _VERDICT_COLORS
 
 
 def _difference(axes, row: int, ordering: Mapping[str, Any]) -> None:

@@ -107,6 +107,8 @@ def markdown(
 
 def sentence(ordering: Mapping[str, Any]) -> str:
   """The numbers of an ordering: "51.0 and 48.2, difference +2.8 (...)"."""
+  if ordering.get("unlearned"):
+    return f"did not learn: {pages.cell(', '.join(ordering['unlearned']))}"
   difference = ordering["difference"]
   if difference is None:
     return "–"

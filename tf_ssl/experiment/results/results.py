@@ -15,7 +15,9 @@ from tf_ssl import errors
 from tf_ssl.experiment import experiment as experiment_lib
 from tf_ssl.experiment import plan as plan_lib
 from tf_ssl.experiment.engine import engine
+from tf_ssl.experiment.results import controls as controls_lib
 from tf_ssl.experiment.results import gaps as gaps_lib
+from tf_ssl.experiment.results import learned as learned_lib
 from tf_ssl.experiment.results import orderings as orderings_lib
 from tf_ssl.ops import workdir
 from tf_ssl.reporting import statistics as interval_statistics
@@ -95,6 +97,11 @@ def as_json(
       _table(experiment, plan, table, values) for table in experiment.tables
     ],
     "orderings": _orderings(experiment, values),
+    "learned": _learned(experiment, values),
+    "controls": [
+      _comparison(experiment, controls_lib.judge, one, values)
+      for one in experiment.checks
+    ],
     "gaps": [_gap(experiment, gap, values) for gap in experiment.remedies],
     "steps": _steps(experiment, plan, outcome),
     # By folder, since experiments share steps.
@@ -168,6 +175,8 @@ def _named(experiment: experiment_lib.Experiment) -> list[str]:
   return [
     *columns,
     *(ordering.measure for ordering in experiment.expected),
+    *(control.measure for control in experiment.checks),
+    *([experiment.rule.measure] if experiment.rule else []),
     *(gap.measure for gap in experiment.remedies),
   ]
 
@@ -219,9 +228,32 @@ def ordering(
   expected: orderings_lib.Ordering,
   values: Values,
 ) -> dict[str, Any]:
-  """JSON values of an ordering with its verdict."""
+  """JSON values of an ordering with its verdict.
+
+  `unlearned` has the names of its encoders that did not learn by the rule of
+  the experiment: an ordering with any has no p and is not tested.
+  """
+  row = _comparison(experiment, orderings_lib.judge, expected, values)
+  learned = _rule_on(experiment, values)
+  states = {
+    model: learned[model].learned if model in learned else None
+    for model in (expected.left, expected.right)
+    if experiment.rule and model != experiment.rule.untrained
+  }
+  row["unlearned"] = [
+    experiment.label(model) for model, state in states.items() if state is False
+  ]
+  if row["unlearned"]:
+    row |= {"verdict": orderings_lib.NOT_LEARNED, "p": None}
+  elif None in states.values():
+    row |= {"verdict": orderings_lib.NOT_MEASURED, "p": None}
+  return row
+
+
+def _comparison(experiment, judge, expected, values: Values) -> dict[str, Any]:
+  """JSON values of an ordering or a control, judged by `judge`."""
   of_measure = values.get(expected.measure, {})
-  judged = orderings_lib.judge(
+  judged = judge(
     expected,
     of_measure.get(expected.left, {}),
     of_measure.get(expected.right, {}),
@@ -238,6 +270,32 @@ def ordering(
     "difference": judged.difference
     and judged.difference._asdict() | {"count": judged.seeds},
     "p": None if math.isnan(judged.p) else judged.p,
+  }
+
+
+def _rule_on(experiment, values) -> dict[str, learned_lib.Learned]:
+  """The rule's judgment on each encoder; empty without a rule."""
+  rule = experiment.rule
+  if rule is None:
+    return {}
+  return learned_lib.judge(values.get(rule.measure, {}), rule.untrained)
+
+
+def _learned(experiment, values: Values) -> dict[str, Any] | None:
+  if experiment.rule is None:
+    return None
+  return {
+    "measure": _heading(experiment, experiment.rule.measure),
+    "untrained": experiment.label(experiment.rule.untrained),
+    "models": [
+      {
+        "model": experiment.label(model),
+        "learned": found.learned,
+        "difference": found.difference and found.difference._asdict(),
+        "seeds": found.seeds,
+      }
+      for model, found in _rule_on(experiment, values).items()
+    ],
   }
 
 
