@@ -63,7 +63,12 @@ def test_a_model_is_passed_with_its_name(kind, tool):
 
 
 @pytest.mark.parametrize(
-  ("kind", "tool"), [(steps.CutBoxes, "cut_boxes"), (steps.Render, "render")]
+  ("kind", "tool"),
+  [
+    (steps.ComposeScenes, "compose_scenes"),
+    (steps.CutBoxes, "cut_boxes"),
+    (steps.Render, "render"),
+  ],
 )
 def test_tools_with_flags_alone_have_no_config(kind, tool):
   step = kind(flags={"number": 3, "overwrite": True})
@@ -102,10 +107,14 @@ def test_an_invariance_has_a_measure_and_a_chance_level_for_each_k(tmp_path):
     {"invariance": "viewpoint", "k": k, "score": 50.0 + k, "chance": k / 2}
     for k in (10, 25)
   ]
+  rows[0] |= {"cross_fitted": 41.0, "cross_fitted_chance": 12.0}
+  rows[1] |= {"cross_fitted": None, "cross_fitted_chance": None}
   (tmp_path / "invariance.json").write_text(json.dumps({"scores": rows}))
   assert steps.MeasureInvariance(config="x").measures(str(tmp_path)) == {
     "viewpoint_top10": 60.0,
     "viewpoint_top10_chance": 5.0,
+    "viewpoint_top10_cross_fitted": 41.0,
+    "viewpoint_top10_cross_fitted_chance": 12.0,
     "viewpoint_top25": 75.0,
     "viewpoint_top25_chance": 12.5,
   }

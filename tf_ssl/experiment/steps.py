@@ -146,7 +146,9 @@ class _OnEachModel(Step):
 class MeasureInvariance(_OnEachModel):
   """Runs `tools.measure_invariance` for each model.
 
-  Its measures are `INVARIANCE_topK` and `INVARIANCE_topK_chance`, in percent.
+  Its measures are `INVARIANCE_topK`, the paper's score, and
+  `INVARIANCE_topK_cross_fitted`, which does not gain from the choice of units,
+  each with its `..._chance`, in percent.
   """
 
   tool = "measure_invariance"
@@ -158,6 +160,9 @@ class MeasureInvariance(_OnEachModel):
       name = f"{row['invariance']}_top{row['k']}"
       found[name] = row["score"]
       found[f"{name}_chance"] = row["chance"]
+      if row.get("cross_fitted") is not None:
+        found[f"{name}_cross_fitted"] = row["cross_fitted"]
+        found[f"{name}_cross_fitted_chance"] = row["cross_fitted_chance"]
     return found
 
 
@@ -213,6 +218,12 @@ class CutBoxes(_WithFlags):
   tool = "cut_boxes"
 
 
+class ComposeScenes(_WithFlags):
+  """Runs `tools.compose_scenes` on its `flags`."""
+
+  tool = "compose_scenes"
+
+
 class Render(_WithFlags):
   """Runs `tools.render` on its `flags`: images, scenes or videos."""
 
@@ -260,6 +271,7 @@ KINDS = (
   Evaluate,
   TrackRegions,
   CutBoxes,
+  ComposeScenes,
   Render,
   Command,
 )

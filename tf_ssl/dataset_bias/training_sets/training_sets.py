@@ -119,7 +119,7 @@ def of_boxes(
     UsageError: `min_size` or `margin` is out of range, or no box is left.
   """
   cut = cut_boxes.cut(annotations, min_size=min_size, context=margin)
-  folders = _folders(annotations.class_names)
+  folders = class_folders(annotations.class_names)
   names = []
   for row, box in enumerate(cut.box_index.tolist()):
     path = str(pathlib.PurePosixPath(cut.images.name(row)))  # Without "./".
@@ -162,7 +162,7 @@ def of_images(source: str) -> TrainingSet:
     known = records.class_names or tuple(
       str(i) for i in range(records.labels.max(initial=-1) + 1)
     )
-    folders = _folders(known)
+    folders = class_folders(known)
     records = records._replace(class_names=folders)
     names = [
       f"{folders[label] if label >= 0 else _NO_CLASS}/{name}"
@@ -220,7 +220,7 @@ def size_of(match_to: str) -> int:
   return found.num_images
 
 
-def _folders(class_names: Sequence[str]) -> tuple[str, ...]:
+def class_folders(class_names: Sequence[str]) -> tuple[str, ...]:
   """Makes class names into folder names: not hidden, no paths, unique."""
   found: dict[str, str] = {}
   for number, class_name in enumerate(class_names):

@@ -11,7 +11,7 @@ import json
 import os
 import pathlib
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -100,7 +100,55 @@ def write(
     form in FORMATS,
     f"format={form!r}: expected {' or '.join(FORMATS)}; change --format",
   )
-  key = json.loads(json.dumps({**training_set.key, "format": form}))
+  key = {**training_set.key, "format": form}
+  return into(
+    output_dir,
+    key,
+    lambda partial, resumed: _fill(
+      partial,
+      training_set,
+      _read_journal(partial, say) if resumed else {},
+      form,
+      max_skipped_fraction,
+    ),
+    scratch=[_JOURNAL],
+    overwrite=overwrite,
+    command=command,
+    say=say,
+  )
+
+
+def into(
+  output_dir: str,
+  key: Mapping[str, Any],
+  fill: Callable[[pathlib.Path, bool], dict[str, Any]],
+  *,
+  scratch: Sequence[str] = (),
+  overwrite: bool = False,
+  command: str = "",
+  say: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+  """Fills OUTPUT.partial, which gets its final name when it is complete.
+
+  Args:
+    output_dir: folder to create; it may exist if it is empty or already holds
+      what the key identifies.
+    key: JSON values that identify the content.
+    fill: function that writes the content into a folder and returns the
+      summary; told whether an interrupted call has begun to.
+    scratch: names of files that serve only to resume.
+    overwrite: whether to replace anything at `output_dir`.
+    command: command line for the summary.
+    say: function that takes messages, line by line.
+
+  Returns:
+    The summary, as it is in summary.json.
+
+  Raises:
+    UsageError: something else is at `output_dir`, it cannot be written, or
+      another process writes it.
+  """
+  key = json.loads(json.dumps(key))
   place = home.expand(output_dir, _ARGUMENT).absolute()
   with workdir.writable(place, _ARGUMENT):
     if not overwrite:
@@ -116,14 +164,15 @@ def write(
     partial = place.with_name(f"{place.name}.partial")
     partial.mkdir(parents=True, exist_ok=True)
     with workdir.locked(partial, _ARGUMENT):
-      journal = _open(partial, key, say)
-      summary = _fill(
-        partial, training_set, journal, form, max_skipped_fraction
+      resumed = workdir.open_keyed(
+        partial, key, _ARGUMENT, key_file=_KEY, on_change="replace", say=say
       )
+      workdir.remove_temporaries(partial)
+      summary = fill(partial, resumed)
       summary.update(key=key, command=command)
       workdir.write_json(partial / SUMMARY_FILE, summary)
-      for name in (_JOURNAL, _KEY, workdir.LOCK_FILE):
-        (partial / name).unlink()
+      for name in (*scratch, _KEY, workdir.LOCK_FILE):
+        (partial / name).unlink(missing_ok=True)
       if place.exists():
         shutil.rmtree(place) if place.is_dir() else place.unlink()
       os.rename(partial, place)
@@ -202,13 +251,8 @@ def _summary(place: pathlib.Path) -> dict[str, Any] | None:
   return found if isinstance(found, dict) else None
 
 
-def _open(partial: pathlib.Path, key, say) -> dict[int, dict[str, Any]]:
-  """The journal of this set; the parts of any other set are removed."""
-  if not workdir.open_keyed(
-    partial, key, _ARGUMENT, key_file=_KEY, on_change="replace", say=say
-  ):
-    return {}
-  workdir.remove_temporaries(partial)
+def _read_journal(partial: pathlib.Path, say) -> dict[int, dict[str, Any]]:
+  """The finished parts of an interrupted call."""
   journal = {}
   if (partial / _JOURNAL).exists():
     for line in (partial / _JOURNAL).read_bytes().splitlines():
