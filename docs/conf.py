@@ -6,7 +6,8 @@ import sys
 _DOCS = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(_DOCS.parent))
 
-from pygments.lexers import python  # noqa: E402
+from docutils import nodes  # noqa: E402
+from pygments.lexers import python, special  # noqa: E402
 
 from docs._generate import pages, sources  # noqa: E402
 
@@ -20,6 +21,7 @@ exclude_patterns = ["_generate"]
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
 default_role = "code"
+smartquotes = False  # Keeps the two hyphens of flags.
 highlight_language = "none"
 python_maximum_signature_line_length = 80
 python_use_unqualified_type_names = True
@@ -36,6 +38,14 @@ copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
 
+def _with_dashes(app, doctree):
+  """Replaces the hyphens that Sphinx writes after a parameter's name."""
+  del app
+  for text in list(doctree.findall(nodes.Text)):
+    if text == " -- ":
+      text.parent.replace(text, nodes.Text(" – "))
+
+
 def setup(app):
   """Fills in the parts of pages that are made from other files."""
 
@@ -44,4 +54,7 @@ def setup(app):
     source[0] = pages.filled(source[0], page)
 
   app.add_lexer("gin", python.PythonLexer)
+  # That of Bash takes the values of flags for keywords.
+  app.add_lexer("bash", special.TextLexer)
   app.connect("source-read", fill)
+  app.connect("doctree-read", _with_dashes)

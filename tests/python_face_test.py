@@ -9,13 +9,12 @@ import subprocess
 import sys
 import tomllib
 
-import av
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
 
 import tf_ssl
+from tests import tiny_data_reference as tiny_data
 from tf_ssl import errors
 from tf_ssl.api import pretraining, sources
 from tf_ssl.encoders import resnet
@@ -26,46 +25,19 @@ from tools._cli import gin_files, gin_runs
 
 pytestmark = pytest.mark.slow
 
-_COLORS = {"cat": (200, 60, 60), "dog": (60, 60, 200)}
-
-
-def _paint(folder, per_class):
-  """Class folders of images; the color is the class."""
-  rng = np.random.default_rng(0)
-  for label, color in _COLORS.items():
-    (folder / label).mkdir(parents=True)
-    for number in range(per_class):
-      pixels = rng.integers(-20, 20, [40, 40, 3]) + color
-      image = Image.fromarray(pixels.astype(np.uint8))
-      image.save(folder / label / f"{number}.png")
-
-
-def _film(path):
-  """A video in which a textured square moves to the right."""
-  rng = np.random.default_rng(0)
-  ground = np.kron(rng.integers(90, 130, [24, 24, 3]), np.ones([4, 4, 1]))
-  with av.open(str(path), "w") as output:
-    stream = output.add_stream("libx264", rate=8)
-    stream.width = stream.height = 96
-    for number in range(24):
-      image = ground.astype(np.uint8)
-      image[30:60, 8 + 2 * number : 38 + 2 * number] = (210, 40, 30)
-      output.mux(stream.encode(av.VideoFrame.from_ndarray(image)))
-    output.mux(stream.encode(None))
-
 
 @pytest.fixture(scope="module", name="folder")
 def fixture_folder(tmp_path_factory):
   """The working directory of the examples, with the data that they name."""
   folder = tmp_path_factory.mktemp("face")
-  _paint(folder / "photos" / "train", 4)
-  _paint(folder / "photos" / "test", 2)
+  tiny_data.paint(folder / "photos" / "train", 4)
+  tiny_data.paint(folder / "photos" / "test", 2)
   rows = ["path,label,xmin,ymin,xmax,ymax"]
-  for label in _COLORS:
+  for label in tiny_data.COLORS:
     rows += [f"train/{label}/{i}.png,{label},5,5,30,30" for i in range(4)]
   (folder / "boxes.csv").write_text("\n".join(rows) + "\n")
   (folder / "videos").mkdir()
-  _film(folder / "videos" / "a.mp4")
+  tiny_data.film(folder / "videos" / "a.mp4")
   return folder
 
 

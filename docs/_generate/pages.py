@@ -26,17 +26,23 @@ GENERATORS: dict[str, Callable[..., str]] = {
 }
 
 
-def filled(text: str, page: pathlib.Path) -> str:
+def filled(
+  text: str, page: pathlib.Path, *, with_references: bool = True
+) -> str:
   """Returns the text of a page with its parts.
 
   Args:
     text: Markdown of the page.
     page: path of the page.
+    with_references: whether to fill in generated parts, too; that of Python
+      needs Sphinx.
   """
 
   def part(match: re.Match) -> str:
     kind, words = match.groups()
     if kind == "generate":
+      if not with_references:
+        return ""
       name, *arguments = words.split()
       return GENERATORS[name](*arguments)
     file = (page.parent / words).resolve()

@@ -1,0 +1,142 @@
+"""Commands of the how-to pages run, one after the other, on tiny data."""
+
+import json
+import sys
+
+import gin
+import pytest
+
+from docs._generate import commands
+from tests import tiny_data_reference as tiny_data
+from tests.docs import documents_reference as documents
+
+pytestmark = pytest.mark.slow
+
+# Appended to the words of a tool, so that a run takes seconds.
+_SMALLER = {
+  "train": [
+    "--gin_bindings=STEPS=2",
+    "--gin_bindings=IMAGE_SIZE=24",
+    "--gin_bindings=BATCH_SIZE=8",
+    "--gin_bindings=QUEUE_SIZE=16",
+    "--gin_bindings=resnet.resnet18.width=0.125",
+    "--gin_bindings=settings.Pretraining.checkpoint_every_steps=0",
+  ],
+  "track_regions": ["--processes=1"],
+  "extract_features": ["--image_size=32"],
+  "measure_invariance": ["--pictures=12", "--resamples=20", "--image_size=32"],
+  "diagnose_dataset": ["--pairs=4"],
+  "cut_boxes": ["--min_size=8"],
+  "did_it_help": ["--image_size=32"],
+  "evaluate": ["--gin_bindings=IMAGE_SIZE=32"],
+}
+# Words of commands that render much or need other data, and of those that are
+# too much like another one, or tested elsewhere: flags and settings of all are
+# checked in commands_test.py.
+_NOT_HERE = (
+  "--quick",
+  "--model_dir=runs/short",
+  "--model_dir=runs/b",
+  "--model_dir=runs/pairs",
+  "--model_dir=runs/frames",
+  "--model_dir=runs/cropped",
+  "--labeled=TINY10",
+  "--manifest=sets.csv",
+  "--gin_bindings=moco.build_moco.encoder=@resnet.resnet50",
+  "--gin_file=gin_configs/base/watch_invariances.gin",
+  "--model=imagenet=keras.applications:ResNet50",
+  "--output_dir=helped/a",  # helped/quick has the frozen protocols.
+  "--output_dir=tracks/b",  # As tracks/a.
+  "--output=sets/",
+)
+
+
+@pytest.fixture(scope="module", name="folder")
+def fixture_folder(tmp_path_factory):
+  """A folder with the data that the pages name."""
+  folder = tmp_path_factory.mktemp("how_to")
+  tiny_data.paint(folder / "photos", 12)
+  tiny_data.paint(folder / "labeled" / "train", 10)
+  tiny_data.paint(folder / "labeled" / "test", 4)
+  (folder / "films").mkdir()
+  for number in range(8):
+    tiny_data.film(folder / "films" / f"{number}.mp4", red=100 + 20 * number)
+  names = sorted((folder / "photos").rglob("*.png"))
+  boxes = {
+    "images": [
+      {
+        "id": i,
+        "file_name": path.relative_to(folder / "photos").as_posix(),
+        "width": 40,
+        "height": 40,
+      }
+      for i, path in enumerate(names)
+    ],
+    "annotations": [
+      {"id": i, "image_id": i, "category_id": 1, "bbox": [5, 5, 25, 25]}
+      for i in range(len(names))
+    ],
+    "categories": [{"id": 1, "name": "square"}],
+  }
+  (folder / "boxes.json").write_text(json.dumps(boxes))
+  return folder
+
+
+def _run(page, folder, monkeypatch):
+  """Runs the commands of a page; returns those that have run."""
+  monkeypatch.chdir(folder)
+  monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+  ran = []
+  for command in documents.commands(page):
+    words = list(command.words)
+    is_here = command.is_whole and not set(words) & set(_NOT_HERE)
+    if is_here and words[:2] == ["python", "-m"]:
+      name = words[2].removeprefix("tools.")
+      gin.clear_config()
+      commands.tool(name).call([*words[3:], *_SMALLER.get(name, [])])
+      gin.clear_config()
+      ran.append(name)
+  return ran
+
+
+@pytest.mark.timeout(1800)
+def test_the_pages_run_in_the_order_of_a_reader(
+  repository, folder, monkeypatch
+):
+  pages = repository / "docs" / "how_to"
+  ran = _run(pages / "own_images.md", folder, monkeypatch)
+  assert ran == ["train", "extract_features"]
+  assert (folder / "runs/a/saved_model/saved_model.pb").is_file()
+  assert (folder / "features.npz").is_file()
+
+  ran = _run(pages / "own_videos.md", folder, monkeypatch)
+  assert ran == ["track_regions", "train"]
+  assert (folder / "tracks/a/report.html").is_file()
+
+  ran = _run(pages / "invariances.md", folder, monkeypatch)
+  assert ran == ["measure_invariance"]
+  assert (folder / "measured/own/report.html").is_file()
+
+  ran = _run(pages / "object_centric.md", folder, monkeypatch)
+  assert ran == [
+    "diagnose_dataset",
+    "diagnose_dataset",
+    "find_objects",
+    "cut_boxes",
+    "cut_boxes",
+  ]
+  assert (folder / "diagnosed/a/report.html").is_file()
+
+  ran = _run(pages / "did_it_help.md", folder, monkeypatch)
+  assert ran == [
+    "did_it_help",
+    "find_duplicates",
+    "evaluate",
+    "evaluate",
+    "compare",
+  ]
+  assert (folder / "helped/quick/report.html").is_file()
+
+
+if __name__ == "__main__":
+  sys.exit(pytest.main([__file__]))
