@@ -34,7 +34,13 @@ from tf_ssl.training import (
   summary,
 )
 from tf_ssl.training.distributed import cluster
-from tf_ssl.training.monitors import labeled, projector, representation, views
+from tf_ssl.training.monitors import (
+  base,
+  labeled,
+  projector,
+  representation,
+  views,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -568,6 +574,29 @@ def test_a_loss_that_is_not_finite_stops_and_can_be_replayed(tmp_path):
   assert not (tmp_path / "model" / "saved_model").exists()
 
 
+class Noted(base.Monitor):
+  """Notes the records it gets and how the run ends."""
+
+  every = 0
+
+  def __init__(self, fail_at=None):
+    self.fail_at = fail_at
+    self.steps = []
+    self.ends = []
+
+  def measure(self, step):
+    return {"measured": float(step)}
+
+  def on_record(self, history):
+    self.steps.append([record["step"] for record in history])
+    self.last = history[-1]
+    if history[-1]["step"] == self.fail_at:
+      raise KeyError("of the test")
+
+  def end(self, outcome, history):
+    self.ends.append((outcome, len(history)))
+
+
 def test_sigterm_saves_and_stops_and_tells_how_to_resume(tmp_path):
   images = write_images(tmp_path / "images", 24)
   metrics = tmp_path / "model" / "metrics.jsonl"
@@ -578,12 +607,55 @@ def test_sigterm_saves_and_stops_and_tells_how_to_resume(tmp_path):
     os.kill(os.getpid(), signal.SIGTERM)
 
   threading.Thread(target=send, daemon=True).start()
-  result = run(tiny(images, steps=10_000), tmp_path / "model")
+  noted = Noted()
+  result = run(tiny(images, steps=10_000, loggers=[noted]), tmp_path / "model")
   assert not result.finished
+  assert noted.ends == [("stopped", len(noted.steps))]
   assert result.checkpoint.endswith(f"step-{result.step}")
   [line] = summary.lines(result)
   assert "SIGTERM" in line and f"step {result.step} of 10000" in line
   assert line.endswith(": the command")
+
+
+def test_loggers_get_each_record_and_the_end_of_a_run(tmp_path):
+  images = write_images(tmp_path / "images", 24)
+  noted = Noted()
+  run(tiny(images, loggers=[noted]), tmp_path / "run")
+  assert noted.steps == [[0], [0, 2], [0, 2, 4], [0, 2, 4, 6]]
+  assert noted.ends == [("finished", 4)]
+  assert noted.last["measured"] == 6.0 and noted.last["gradient_norm"] > 0
+  rewind(tmp_path / "run", 4)
+  resumed = Noted()
+  run(tiny(images, loggers=[resumed]), tmp_path / "run")
+  assert resumed.steps == [[0, 2, 4, 6]]
+  assert resumed.ends == [("finished", 4)]
+  again = Noted()
+  run(tiny(images, loggers=[again]), tmp_path / "run")
+  assert again.steps == [] and again.ends == [("finished", 4)]
+
+
+def test_loggers_are_told_that_a_run_has_failed(tmp_path):
+  images = write_images(tmp_path / "images", 24)
+  failing, other = Noted(fail_at=2), Noted()
+  with pytest.raises(KeyError, match="of the test"):
+    run(tiny(images, loggers=[failing, other]), tmp_path / "run")
+  assert failing.ends == other.ends == [("failed", 2)]
+
+
+def test_tensorboard_and_the_records_have_the_gradient_norm(finished):
+  _, result = finished
+  records = metrics_log.read(f"{result.model_dir}/metrics.jsonl")
+  paths = pathlib.Path(result.tensorboard).glob("events.*")
+  drawn = {
+    event.step: float(tf.make_ndarray(value.tensor))
+    for path in paths
+    for event in tf.compat.v1.train.summary_iterator(str(path))
+    for value in event.summary.value
+    if value.tag == "train/gradient_norm"
+  }
+  logged = {r["step"]: r["gradient_norm"] for r in records[1:]}
+  assert list(logged) == [2, 4, 6]
+  assert drawn == pytest.approx(logged, rel=1e-6)
 
 
 def test_too_many_unusable_files_stop_the_run_and_are_named(tmp_path):

@@ -152,9 +152,9 @@ class Logging(tf.keras.callbacks.Callback):
     if self._measures:
       for monitor in due:
         record.update(monitor.measure(step))
-    self._metrics.exclude_pause(began)
     self._log.write(step, record)
     self._on_record(self._log.history)
+    self._metrics.exclude_pause(began)
 
   def on_train_begin(self, logs=None):
     self._seen_step = self._metrics.step

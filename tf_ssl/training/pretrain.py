@@ -90,6 +90,7 @@ def pretrain(
       )
       with workdir.enough_space(directory.path, run_directory.ARGUMENT):
         run = _Run(settings, directory, records, model, command, stop, cluster)
+      folders.push(run.end_monitors)
       with run.naming_what_is_saved():
         checkpoint, history = run.train(config)
     with run.naming_what_is_saved():
@@ -150,6 +151,8 @@ class _Run:
       skipped=self._batches.skipped,
     )
     self._baseline: Mapping[str, float] | None = None
+    self._log: metrics_log.MetricsLog | None = None
+    self._started: list[monitors_base.Monitor] = []
     self._refuse_other_images()
     self._start = self._checkpoints.restore()
     if self._boxes is not None:
@@ -206,7 +209,7 @@ class _Run:
     """
     settings, directory = self._settings, self._directory
     self._record_run()
-    log = metrics_log.MetricsLog(
+    self._log = log = metrics_log.MetricsLog(
       directory.metrics,
       self._writer,
       timings_apart=settings.deterministic,
@@ -272,6 +275,7 @@ class _Run:
     with self._batches.reading():
       for monitor in self._settings.all_monitors:
         monitor.start(self._context)
+        self._started.append(monitor)
     model = self._model
     judge = collapse.Judge(
       progress.write,
@@ -294,8 +298,21 @@ class _Run:
       for line in lines:
         line.draw(history[-1]["step"])
       judge(history)
+      for monitor in self._started:
+        monitor.on_record(history)
 
     return on_record
+
+  def end_monitors(self, error_type, error, trace) -> None:
+    """Ends the monitors; the arguments are those of `__exit__`."""
+    del error, trace
+    outcome = "finished"
+    if error_type:
+      outcome = "failed"
+    elif self._steps_done < self._settings.steps:
+      outcome = "stopped"
+    for monitor in self._started:
+      monitor.end(outcome, self._log.history)
 
   def _fit(self, every_step):
     """Runs the remaining steps."""

@@ -83,6 +83,8 @@ class Pretraining:
     monitors: measurements during the run, in the order of the log.
     more_monitors: further monitors, for a second gin file that adds to the
       list of the first one.
+    loggers: monitors that send the log to experiment trackers, such as
+      `loggers.Mlflow()`.
     best_metric: name of the metric whose best value marks the checkpoint in
       checkpoints/best; the lowest for "loss", the highest for others. None for
       the choice of the first monitor that has one (kNN: "knn_accuracy"), else
@@ -137,6 +139,7 @@ class Pretraining:
     default_factory=default_monitors
   )
   more_monitors: Sequence[base.Monitor] = ()
+  loggers: Sequence[base.Monitor] = ()
   best_metric: str | None = None
   log_every: int = 50
   checkpoint_every_steps: int = 1000
@@ -218,8 +221,8 @@ class Pretraining:
 
   @property
   def all_monitors(self) -> tuple[base.Monitor, ...]:
-    """The monitors of both lists."""
-    return (*self.monitors, *self.more_monitors)
+    """The monitors of all lists."""
+    return (*self.monitors, *self.more_monitors, *self.loggers)
 
   @property
   def timeline(self) -> phases_lib.Timeline:

@@ -18,6 +18,8 @@ from tf_ssl.input_pipeline import views as views_lib
 from tf_ssl.methods import base
 from tf_ssl.models import feature_extractor
 
+# How a run ends: after its last step, by a signal, or by an error.
+OUTCOMES = ("finished", "stopped", "failed")
 PROBE_PAIRS = 256  # Bounds the effective rank that can be measured.
 _SAMPLE_EXAMPLES = 16
 
@@ -123,8 +125,8 @@ def _without_groups(records):
 class Monitor(abc.ABC):
   """Measures a run between steps, without changing it.
 
-  The run calls `find_data` once, `start` once, and `measure` before the first
-  step, every `every` steps and after the last one. A monitor keeps nothing
+  The run calls `find_data` once, `start` once, `measure` before the first step,
+  every `every` steps and after the last one, and `end` once. A monitor keeps nothing
   from one measurement for the next, so that a resumed run measures what an
   uninterrupted one does. With several worker processes only the chief
   measures.
@@ -166,6 +168,22 @@ class Monitor(abc.ABC):
       Metrics by name; the run logs them and draws them as `train/NAME`. What
       is not a number (images, histograms) the monitor writes to
       `context.writer` itself.
+    """
+
+  def on_record(self, history: Sequence[Mapping[str, float]]) -> None:  # noqa: B027
+    """Receives all records of metrics.jsonl after each new one.
+
+    Args:
+      history: records, oldest first, with the averages of the steps and what
+        all monitors have measured.
+    """
+
+  def end(self, outcome: str, history: Sequence[Mapping[str, float]]) -> None:  # noqa: B027
+    """Ends what `start` began, also where the run fails.
+
+    Args:
+      outcome: one of `OUTCOMES`.
+      history: records, oldest first.
     """
 
   def summary(
