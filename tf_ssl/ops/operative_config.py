@@ -1,7 +1,7 @@
-"""The settings in an operative gin config, read without gin.
+r"""The settings in an operative gin config, read without gin.
 
 Gin writes `name = value` on one line, or the value on indented lines below
-`name = \\`; everything else are imports and comments.
+`name = \`; all else is imports and comments.
 """
 
 import ast

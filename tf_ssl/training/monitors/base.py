@@ -126,10 +126,10 @@ class Monitor(abc.ABC):
   """Measures a run between steps, without changing it.
 
   The run calls `find_data` once, `start` once, `measure` before the first step,
-  every `every` steps and after the last one, and `end` once. A monitor keeps nothing
-  from one measurement for the next, so that a resumed run measures what an
-  uninterrupted one does. With several worker processes only the chief
-  measures.
+  every `every` steps and after the last one, and `end` once. A monitor keeps
+  nothing from one measurement for the next, so that a resumed run measures what
+  an uninterrupted one does. With several worker processes only the chief starts
+  its monitors.
 
   Attributes:
     every: number of steps between two measurements; 0 measures only before the
