@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tf_ssl.ops import workdir
+from tf_ssl.ops import step_records, workdir
 from tf_ssl.training import run_directory
 
 # Timings differ between two runs of one config.
@@ -97,18 +97,7 @@ def read(path: str | os.PathLike) -> list[dict]:
 
   Lines that a kill or a full disk has damaged are left out.
   """
-  path = pathlib.Path(path)
-  if not path.exists():
-    return []
-  records = []
-  for line in path.read_text(errors="replace").split("\n")[:-1]:
-    try:
-      record = json.loads(line)
-    except (ValueError, RecursionError):
-      continue
-    if isinstance(record, dict) and type(record.get("step")) is int:
-      records.append(record)
-  return records
+  return step_records.read(path).records
 
 
 def _append(path, record):
