@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tf_ssl import errors
+from tf_ssl.comparison import differences as differences_lib
 from tf_ssl.reporting import schema, statistics
 
 _PERCENT = "_percent"  # Ends the name of a percentage: more is better.
@@ -129,7 +130,7 @@ def compare(measured: Sequence[schema.Measured]) -> Comparison:
     models,
     protocols,
     _differences(protocols),
-    _several([each.software for each in measured]),
+    differences_lib.several([each.software for each in measured]),
   )
 
 
@@ -169,7 +170,7 @@ def _model_labels(measured: Sequence[schema.Measured]) -> list[str]:
       known.append(each.read_as)
   labels = []
   for each in measured:
-    differing = _several(ways[each.model])
+    differing = differences_lib.several(ways[each.model])
     how = ", ".join(f"{name} {each.read_as[name]}" for name in differing)
     labels.append(f"{each.model} ({how})" if how else each.model)
   return labels
@@ -239,26 +240,12 @@ def _differences(
   for name in dict.fromkeys(protocol.name for protocol in protocols):
     same_name = [each.fields for each in protocols if each.name == name]
     if len(same_name) > 1:
-      differing = _several(same_name)
+      differing = differences_lib.several(same_name)
       differences[name] = {
         field: [fields.get(field) for fields in same_name]
         for field in differing
       }
   return differences
-
-
-def _several(dictionaries: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-  """{key: distinct values} for keys with several values or not in all."""
-  keys = dict.fromkeys(key for each in dictionaries for key in each)
-  found = {}
-  for key in keys:
-    values = []
-    for each in dictionaries:
-      if each.get(key) not in values:
-        values.append(each.get(key))
-    if len(values) > 1:
-      found[key] = values
-  return found
 
 
 def _letters(number: int) -> str:

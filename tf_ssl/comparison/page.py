@@ -1,19 +1,18 @@
 """Files of a comparison: a Markdown page, a CSV table and a chart."""
 
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tf_ssl.comparison import chart as chart_lib
 from tf_ssl.comparison import compare
+from tf_ssl.comparison import differences as differences_lib
 from tf_ssl.ops import workdir
 from tf_ssl.reporting import charts, pages, tables
 
 PAGE_FILE = "comparison.md"
 TABLE_FILE = "comparison.csv"
 CHART_FILE = "comparison.png"
-_HASH = re.compile(r"[0-9a-f]{40,}")
 
 
 def write(
@@ -78,7 +77,7 @@ def markdown(comparison: compare.Comparison, *, command: str = "") -> str:
     software=comparison.software,
     protocols=comparison.protocols,
     command=" ".join(command.split()),
-    short=_short,
+    short=differences_lib.short,
   )
 
 
@@ -125,7 +124,7 @@ def difference_lines(comparison: compare.Comparison) -> list[str]:
   lines = []
   for names, letters, fields in _differences(comparison):
     differing = "; ".join(
-      f"{field}: {' / '.join(pages.plain(_short(v)) for v in values)}"
+      f"{field}: {' / '.join(map(pages.plain, differences_lib.short(values)))}"
       for field, values in fields.items()
     )
     lines.append(
@@ -181,16 +180,6 @@ def _number(number: compare.Number | None) -> str:
     count = f", n = {n}" if n > 1 else ""
     text += f" ({number.low:.{digits}f}..{number.high:.{digits}f}{count})"
   return text
-
-
-def _short(value: Any) -> Any:
-  """The value with 12 digits of each hash."""
-  if isinstance(value, Mapping):
-    return {name: _short(each) for name, each in value.items()}
-  if isinstance(value, Sequence) and not isinstance(value, str):
-    return [_short(each) for each in value]
-  is_hash = isinstance(value, str) and _HASH.fullmatch(value)
-  return value[:12] if is_hash else value
 
 
 def _seeds(seeds: Mapping[str, Any]) -> str:
