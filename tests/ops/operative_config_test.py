@@ -60,6 +60,23 @@ def test_settings_are_python_values_and_each_macro_counts_once():
   assert found["settings.Pretraining.recipe"] == "%gin.REQUIRED"
 
 
+@pytest.mark.parametrize(
+  "name, value",
+  [
+    ("settings.Pretraining.batch_size", 128),
+    ("small/moco.build_moco.momentum", 0.99),
+    ("missing", None),
+    ("loop", "%loop"),
+    ("nothing", None),
+  ],
+)
+def test_a_single_value_is_found_behind_its_macros(name, value):
+  bound = operative_config.bindings(
+    f"{CONFIG}\nloop = %loop\nnothing = %unknown\n"
+  )
+  assert operative_config.value(bound, name) == value
+
+
 def test_what_gin_writes_is_read():
   values = {"number": -1.5e-7, "text": "a\nb = 3", "many": list(range(80))}
 

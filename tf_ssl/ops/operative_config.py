@@ -40,6 +40,17 @@ def settings(bound: Mapping[str, str]) -> dict[str, Any]:
   return found
 
 
+def value(bound: Mapping[str, str], name: str) -> Any:
+  """The value of a binding, of the macro that it names; None for none."""
+  text = bound.get(name)
+  for _ in bound:  # A macro may be another macro, in damaged files itself.
+    macro = _MACRO.fullmatch(text or "")
+    if macro is None:
+      break
+    text = bound.get(macro[1])
+  return None if text is None else _literal(text)
+
+
 def _literal(value: str) -> Any:
   try:
     return ast.literal_eval(value)

@@ -30,6 +30,24 @@ def csv_text(
   return names.printable(text.getvalue())
 
 
+def aligned(rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
+  """Rows as lines of text with aligned columns.
+
+  Args:
+    rows: cells of each row, all of one number, one line each.
+    left: number of first columns that are aligned to the left; the others, of
+      numbers, are aligned to the right.
+  """
+  widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+  return [
+    "  ".join(
+      f"{cell:{'<' if i < left else '>'}{width}}"
+      for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+    ).rstrip()
+    for row in rows
+  ]
+
+
 def json_text(value: Any) -> str:
   """The text of a JSON file with `json_value(value)`."""
   return json.dumps(json_value(value), indent=2, allow_nan=False) + "\n"
