@@ -57,7 +57,7 @@ MAY_IMPORT = {
     "reporting",
   },
   "experiment": {"ops", "reporting"},
-  "export": {"encoders", "ops"},
+  "export": {"encoders", "ops", "reporting"},
   "features": {"datasets", "input_pipeline", "models", "ops"},
   "input_pipeline": {
     "augment",
@@ -69,6 +69,7 @@ MAY_IMPORT = {
   },
   "invariance": {
     "datasets",
+    "export",
     "features",
     "input_pipeline",
     "models",

@@ -47,7 +47,7 @@ def build(output: pathlib.Path, root: pathlib.Path = _ROOT) -> Distributions:
   for old in output.glob("tf_ssl-*"):
     old.unlink()
   with tempfile.TemporaryDirectory() as copy:
-    for name in _sources(root):
+    for name in sources(root):
       path = pathlib.Path(copy, name)
       path.parent.mkdir(parents=True, exist_ok=True)
       shutil.copy(root / name, path)
@@ -62,8 +62,12 @@ def build(output: pathlib.Path, root: pathlib.Path = _ROOT) -> Distributions:
   return Distributions(sdist, wheel)
 
 
-def _sources(root: pathlib.Path) -> list[str]:
-  """Names of the files that git does not ignore; without git, of all."""
+def sources(root: pathlib.Path) -> list[str]:
+  """Names of the files that git does not ignore; without git, of all.
+
+  Args:
+    root: path of the checkout.
+  """
   command = ["git", "ls-files", "-z", "--cached", "--others"]
   try:
     done = subprocess.run(

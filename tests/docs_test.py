@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 
 import gin
 import numpy as np
@@ -37,6 +38,23 @@ def test_the_kubernetes_job_gives_each_pod_its_tf_config(repository, index):
   port = service["spec"]["ports"][0]["port"]
   assert workers[3] == f"{job['metadata']['name']}-3.{name}:{port}"
   assert config["task"] == {"type": "worker", "index": index}
+
+
+def test_the_kubernetes_job_runs_the_image_of_this_version(repository):
+  text = (repository / "docs" / "kubernetes_job.yaml").read_text()
+  _, job = yaml.safe_load_all(text)
+  pod = job["spec"]["template"]["spec"]
+  project = tomllib.loads((repository / "pyproject.toml").read_text())
+  version = project["project"]["version"]
+  [container] = pod["containers"]
+  assert container["image"].endswith(f"/tf-ssl:{version}-gpu")
+  assert f"--tag\n# {container['image']} ." in text
+  security = pod["securityContext"]
+  user = f"{security['runAsUser']}:{security['runAsGroup']}"
+  dockerfile = (repository / "Dockerfile").read_text()
+  assert f"\nUSER {user}\n" in dockerfile
+  assert f"tf-ssl:{version}-gpu" in dockerfile
+  assert f"tf-ssl:{version} " in (repository / "README.md").read_text()
 
 
 @pytest.mark.slow

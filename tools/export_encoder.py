@@ -18,6 +18,7 @@ def main(invocation: cli.Invocation) -> None:
     method.projection_head,
     parsed.output,
     provenance=provenance.provenance(str(model_dir), checkpoint=checkpoint),
+    license=parsed.license,
     overwrite=parsed.overwrite,
   )
   print(
@@ -37,6 +38,11 @@ TOOL.text_flag(
   "runs/a or runs/a/checkpoints/step-1000.",
 )
 TOOL.text_flag("output", "Output folder, such as exported/a.")
+TOOL.text_flag(
+  "license",
+  "License of the weights for the model card, such as apache-2.0; default: "
+  "unknown.",
+)
 TOOL.switch("overwrite", "Replaces an existing --output.")
 
 if __name__ == "__main__":

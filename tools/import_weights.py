@@ -26,6 +26,7 @@ def main(invocation: cli.Invocation) -> None:
     None,
     parsed.output,
     provenance={"weights": weights},
+    license=parsed.license,
     overwrite=parsed.overwrite,
   )
   print(f"Imported {parsed.weights} ({weights['kind']}) to {parsed.output}")
@@ -58,6 +59,11 @@ TOOL.number_flag(
   "stem_padding",
   0,
   "Padding of a 3x3 stem, px: 1, 2 or 3. 0: 2 for solo-learn, otherwise 1.",
+)
+TOOL.text_flag(
+  "license",
+  "License of the weights for the model card, such as apache-2.0; default: "
+  "unknown.",
 )
 TOOL.switch("overwrite", "Replaces an existing --output.")
 

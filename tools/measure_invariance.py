@@ -11,7 +11,13 @@ from ._cli import cli
 
 def main(invocation: cli.Invocation) -> None:
   """Runs `measure.measure` and writes tables and the report."""
-  from tf_ssl.invariance import given_features, measure, measurement, report
+  from tf_ssl.invariance import (
+    given_features,
+    measure,
+    measurement,
+    model_cards,
+    report,
+  )
   from tf_ssl.models import inference, load
 
   from ._cli import gin_runs
@@ -40,6 +46,8 @@ def main(invocation: cli.Invocation) -> None:
   )
   models = [*models, *given]
   measure.check_widths(models, planned.top_k)
+  if flags.update_cards:
+    model_cards.check(models)
   settings = measurement.with_sets(planned, configured, models, **choice)
   results = measure.measure(
     models,
@@ -49,6 +57,8 @@ def main(invocation: cli.Invocation) -> None:
     say=print,
   )
   print(f"report: {report.write(results, flags.output_dir)}")
+  for line in model_cards.update(results, write=flags.update_cards):
+    print(line)
 
 
 TOOL = cli.Tool(
@@ -74,6 +84,11 @@ TOOL.switch(
   "bfloat16",
   "Computes features in bfloat16 where the CPU does so in hardware, as --quick "
   "does; for models that TensorFlow runs.",
+)
+TOOL.switch(
+  "update_cards",
+  "Writes the scores into README.md of each model that is a SavedModel of "
+  "tf_ssl, and replaces earlier scores there.",
 )
 TOOL.repeated_flag(
   "layer",

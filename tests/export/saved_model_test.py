@@ -10,10 +10,11 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+import yaml
 
 from tf_ssl import errors
 from tf_ssl.encoders import batch_norm
-from tf_ssl.export import saved_model
+from tf_ssl.export import model_card, saved_model
 from tf_ssl.ops import pixels
 
 
@@ -136,6 +137,38 @@ def test_provenance_describes_how_to_call_the_model(path):
   assert signatures["features_uint8"]["images"] == "uint8"
   assert signatures["embedding"]["outputs"] == {"embedding": [None, 5]}
   assert set(signatures["endpoints"]["outputs"]) == {"C2", "C3"}
+
+
+def test_it_has_a_model_card(path):
+  text = pathlib.Path(path, "README.md").read_text(encoding="utf-8")
+  front = yaml.safe_load(text.split("---\n")[1])
+  assert front["library_name"] == "tf-keras"
+  assert "-> [B, 6]" in text and "| `embedding` |" in text
+  assert "| seed | 7 |" in text
+  assert saved_model.has_nothing_else(path)
+
+
+def test_a_license_is_checked_before_anything_is_written(model, tmp_path):
+  path = tmp_path / "licensed"
+  with pytest.raises(errors.UsageError, match="license='My own'"):
+    saved_model.export_encoder(
+      *model, str(path), provenance={}, license="My own"
+    )
+  assert not path.exists()
+
+
+def test_an_export_survives_a_card_that_cannot_be_made(
+  model, tmp_path, monkeypatch, caplog
+):
+  def fail(*arguments, **keywords):
+    raise RuntimeError("no card")
+
+  monkeypatch.setattr(model_card, "card", fail)
+  path = str(tmp_path / "cardless")
+  saved_model.export_encoder(model[0], None, path, provenance={})
+  assert saved_model.is_whole(path)
+  assert not pathlib.Path(path, "README.md").exists()
+  assert "no README.md is written: RuntimeError('no card')" in caplog.text
 
 
 def test_an_existing_output_is_replaced_only_if_asked(model, tmp_path):

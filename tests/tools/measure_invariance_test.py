@@ -6,9 +6,12 @@ import sys
 import gin
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
+from tests.models import tiny_encoder_reference
 from tf_ssl import errors
+from tf_ssl.export import saved_model
 from tf_ssl.rendering import workers
 from tools import measure_invariance
 
@@ -68,6 +71,34 @@ def test_a_manifest_is_measured(manifest, tmp_path, capsys):
   assert {row["image_size"] for row in rows} == {"16"}
   assert (out / "report.html").is_file()
   assert (out / "invariance.png").is_file()
+
+
+def test_scores_go_into_the_model_card_only_if_asked(
+  manifest, tmp_path, capsys
+):
+  encoder = tiny_encoder_reference.TinyEncoder()
+  encoder(tf.zeros([1, 32, 32, 3]))
+  path = str(tmp_path / "exported")
+  saved_model.export_encoder(encoder, None, path, provenance={})
+  card = tmp_path / "exported" / "README.md"
+  before = card.read_text()
+  call = [
+    "--model=a=pixels",
+    f"--model=mine={path}",
+    f"--manifest={manifest}",
+    "--top_k=5",
+    "--resamples=20",
+    "--image_size=16",
+    f"--output_dir={tmp_path / 'out'}",
+  ]
+  _run(*call)
+  assert "of mine: --update_cards" in capsys.readouterr().out
+  assert card.read_text() == before
+  _run(*call, "--update_cards")
+  assert f"model card: {card}" in capsys.readouterr().out
+  assert "| brightness | " in card.read_text()
+  with pytest.raises(errors.UsageError, match="update_cards"):
+    _run(call[0], *call[2:], "--update_cards")
 
 
 def test_without_a_config_rendered_sets_are_measured(tmp_path):

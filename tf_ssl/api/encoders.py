@@ -204,6 +204,7 @@ def export_encoder(
   checkpoint: str | os.PathLike,
   output: str | os.PathLike,
   *,
+  license: str | None = None,
   overwrite: bool = False,
 ) -> SavedEncoder:
   """Exports the encoder of a run, as `tools.export_encoder` does.
@@ -215,6 +216,7 @@ def export_encoder(
   Args:
     checkpoint: path of a run (its newest checkpoint), or of a checkpoint in it.
     output: path of the SavedModel to write.
+    license: license of the weights for the model card, such as "apache-2.0".
     overwrite: whether `output` is replaced.
 
   Raises:
@@ -228,6 +230,7 @@ def export_encoder(
     method.projection_head,
     os.fspath(output),
     provenance=facts,
+    license=license,
     overwrite=overwrite,
   )
   return SavedEncoder(path, found, facts)
@@ -239,6 +242,7 @@ def import_weights(
   *,
   prefix: str | None = None,
   stem_padding: int | None = None,
+  license: str | None = None,
   overwrite: bool = False,
 ) -> SavedEncoder:
   """Imports another project's weights, as `tools.import_weights` does.
@@ -254,6 +258,7 @@ def import_weights(
     prefix: prefix of the encoder's names, such as "teacher.backbone"; None
       chooses if the file has several encoders.
     stem_padding: padding of a 3x3 stem, px; None takes the project's, or 1.
+    license: license of the weights for the model card, such as "apache-2.0".
     overwrite: whether `output` is replaced.
 
   Raises:
@@ -268,6 +273,7 @@ def import_weights(
     None,
     os.fspath(output),
     provenance={"weights": facts},
+    license=license,
     overwrite=overwrite,
   )
   return SavedEncoder(path, os.fspath(weights), facts)

@@ -22,7 +22,13 @@ from tf_ssl.evaluation import protocol as protocol_lib
 from tf_ssl.evaluation.fine_tuning import fine_tuning
 from tf_ssl.evaluation.knn import knn
 from tf_ssl.evaluation.linear import linear_fast, linear_probe
-from tf_ssl.invariance import charts, measure, measurement, report
+from tf_ssl.invariance import (
+  charts,
+  measure,
+  measurement,
+  model_cards,
+  report,
+)
 from tf_ssl.models import image_model
 
 Sets = str | os.PathLike | invariance_sets.InvarianceSets
@@ -86,6 +92,7 @@ def measure_invariance(
   images: sources.Images | None = None,
   layer: str | None = None,
   preprocessing: str | None = None,
+  update_cards: bool = False,
   **settings: Any,
 ) -> InvarianceReport:
   """Measures the invariances of models, as `tools.measure_invariance` does.
@@ -114,6 +121,8 @@ def measure_invariance(
       array: the sets are each picture with its altered versions.
     layer: name of the layer to read, for models that are paths.
     preprocessing: preprocessing of the images, for models that are paths.
+    update_cards: whether the scores are written into README.md of each model
+      that is a SavedModel of tf_ssl; earlier scores there are replaced.
     **settings: further settings of `invariance.measurement.Measurement`, such
       as top_k=(10, 25), variant="formula", resamples=1000.
 
@@ -122,6 +131,8 @@ def measure_invariance(
   """
   folder = sources.OutputFolder(output_dir)
   loaded = sources.models(models, layer=layer, preprocessing=preprocessing)
+  if update_cards:
+    model_cards.check(loaded)
   if images is not None:
     planned = measurement.of_pictures(
       lambda placeholder: measurement.Measurement(placeholder, **settings),
@@ -130,7 +141,7 @@ def measure_invariance(
     )
     if not settings.get("image_size"):
       planned = measurement.sized_for(planned, loaded)
-    return _measured(loaded, planned, folder)
+    return _measured(loaded, planned, folder, update_cards)
   if sets is None:
     sets = "rendered"
   if isinstance(sets, (str, os.PathLike, invariance_sets.InvarianceSets)):
@@ -141,17 +152,20 @@ def measure_invariance(
     sets=[_open_sets(each, num_sets, images_per_set) for each in sets],
     **settings,
   )
-  return _measured(loaded, planned, folder)
+  return _measured(loaded, planned, folder, update_cards)
 
 
 def _measured(
   models: Sequence[image_model.ImageModel],
   settings: measurement.Measurement,
   folder: sources.OutputFolder,
+  update_cards: bool,
 ) -> InvarianceReport:
   lines, say = sources.collect()
   results = measure.measure(models, settings, folder.path, say=say)
   page = report.write(results, folder.path)
+  if update_cards:
+    lines += model_cards.update(results, write=True)
   return InvarianceReport(results, lines, page, folder)
 
 

@@ -21,14 +21,23 @@ import os
 from collections.abc import Callable, Mapping
 
 import tensorflow as tf
+from absl import logging
 
 from tf_ssl.encoders import batch_norm
+from tf_ssl.export import model_card
 from tf_ssl.ops import pixels, workdir
 
 MODEL_FILE = "saved_model.pb"
-PROVENANCE_FILE = "provenance.json"
+PROVENANCE_FILE = model_card.PROVENANCE_FILE
 _PARTS = frozenset(
-  [MODEL_FILE, PROVENANCE_FILE, "assets", "fingerprint.pb", "variables"]
+  [
+    MODEL_FILE,
+    PROVENANCE_FILE,
+    model_card.CARD_FILE,
+    "assets",
+    "fingerprint.pb",
+    "variables",
+  ]
 )
 _FLOAT_IMAGES = tf.TensorSpec([None, None, None, 3], tf.float32, "images")
 _UINT8_IMAGES = tf.TensorSpec([None, None, None, 3], tf.uint8, "images")
@@ -140,6 +149,7 @@ def export_encoder(
   output_dir: str,
   *,
   provenance: Mapping[str, object],
+  license: str | None = None,
   overwrite: bool = False,
   argument: str = "the output",
 ) -> str:
@@ -151,7 +161,9 @@ def export_encoder(
     output_dir: path of the SavedModel.
     provenance: JSON values about the origin of the weights, such as the result
       of `export.provenance.provenance`. They are saved in provenance.json,
-      together with preprocessing, shapes and signatures.
+      together with preprocessing, shapes and signatures, and summed up in
+      README.md, see `model_card.card`.
+    license: identifier of the license of the weights, for README.md.
     overwrite: whether to replace a file or folder at `output_dir`.
     argument: name of the argument that chose `output_dir`, for errors.
 
@@ -159,9 +171,10 @@ def export_encoder(
     output_dir.
 
   Raises:
-    UsageError: `output_dir` exists and `overwrite` is False, or it cannot be
-      written.
+    UsageError: `output_dir` exists and `overwrite` is False, it cannot be
+      written, or `license` is no identifier.
   """
+  model_card.check_license(license)
   with workdir.replacing_folder(
     output_dir, overwrite=overwrite, argument=argument
   ) as partial:
@@ -175,9 +188,16 @@ def export_encoder(
         options=tf.saved_model.SaveOptions(save_debug_info=False),
       )
     path = os.path.join(partial, PROVENANCE_FILE)
+    content = {**provenance, **_interface(signatures)}
     with open(path, "w", encoding="utf-8") as file:
-      json.dump({**provenance, **_interface(signatures)}, file, indent=2)
+      json.dump(content, file, indent=2)
       file.write("\n")
+    try:
+      text = model_card.card(content, license=license)
+    except Exception as error:  # Never loses the weights of a long run.
+      logging.warning("no %s is written: %r", model_card.CARD_FILE, error)
+    else:
+      workdir.write_text(os.path.join(partial, model_card.CARD_FILE), text)
   return output_dir
 
 
