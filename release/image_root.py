@@ -27,15 +27,20 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _NOBODY = "12345:12345"  # No user of the image.
 # Commands that change the system: not without a root of their own.
 _SYSTEM = re.compile(r"\b(apt-get|groupadd|useradd)\b")
-_IMPORTS = (
-  "import av, cv2, matplotlib.pyplot, onnxruntime, sklearn.svm; import "
-)
-_IMPORTS += "tensorflow_datasets, tensorflow_hub; from official.core import "
-_IMPORTS += "base_task; import tf_ssl; print(tf_ssl.__version__)"
+_IMPORTS = """
+import tf_ssl  # First: it chooses Keras 2.
+import av, cv2, matplotlib.pyplot, onnxruntime, sklearn.svm
+import tensorflow_datasets, tensorflow_hub
+from official.core import base_task
+print("imported beside tf_ssl", tf_ssl.__version__)
+"""
 _TRAINING = [
   "train",
   "--gin_file=gin_configs/pretrain/quickstart.gin",
-  "--gin_bindings=settings.Pretraining.steps=2",
+  "--gin_bindings=settings.Pretraining.monitors = ()",
+  "--gin_bindings=settings.Pretraining.steps = 2",
+  "--gin_bindings=settings.Pretraining.batch_size = 32",
+  "--gin_bindings=train/rendered_tracks.rendered_tracks.num_videos = 40",
 ]
 
 

@@ -11,13 +11,7 @@ from ._cli import cli
 
 def main(invocation: cli.Invocation) -> None:
   """Runs `measure.measure` and writes tables and the report."""
-  from tf_ssl.invariance import (
-    given_features,
-    measure,
-    measurement,
-    model_cards,
-    report,
-  )
+  from tf_ssl.invariance import given_features, measure, measurement, report
   from tf_ssl.models import inference, load
 
   from ._cli import gin_runs
@@ -46,18 +40,13 @@ def main(invocation: cli.Invocation) -> None:
   )
   models = [*models, *given]
   measure.check_widths(models, planned.top_k)
-  if flags.update_cards:
-    model_cards.check(models)
+  report.check(models, update_cards=flags.update_cards)
   settings = measurement.with_sets(planned, configured, models, **choice)
   results = measure.measure(
-    models,
-    settings,
-    flags.output_dir,
-    command=invocation.command,
-    say=print,
+    models, settings, flags.output_dir, command=invocation.command, say=print
   )
   print(f"report: {report.write(results, flags.output_dir)}")
-  for line in model_cards.update(results, write=flags.update_cards):
+  for line in report.update_cards(results, write=flags.update_cards):
     print(line)
 
 

@@ -22,13 +22,7 @@ from tf_ssl.evaluation import protocol as protocol_lib
 from tf_ssl.evaluation.fine_tuning import fine_tuning
 from tf_ssl.evaluation.knn import knn
 from tf_ssl.evaluation.linear import linear_fast, linear_probe
-from tf_ssl.invariance import (
-  charts,
-  measure,
-  measurement,
-  model_cards,
-  report,
-)
+from tf_ssl.invariance import charts, measure, measurement, report
 from tf_ssl.models import image_model
 
 Sets = str | os.PathLike | invariance_sets.InvarianceSets
@@ -131,8 +125,7 @@ def measure_invariance(
   """
   folder = sources.OutputFolder(output_dir)
   loaded = sources.models(models, layer=layer, preprocessing=preprocessing)
-  if update_cards:
-    model_cards.check(loaded)
+  report.check(loaded, update_cards=update_cards)
   if images is not None:
     planned = measurement.of_pictures(
       lambda placeholder: measurement.Measurement(placeholder, **settings),
@@ -165,7 +158,7 @@ def _measured(
   results = measure.measure(models, settings, folder.path, say=say)
   page = report.write(results, folder.path)
   if update_cards:
-    lines += model_cards.update(results, write=True)
+    lines += report.update_cards(results, write=True)
   return InvarianceReport(results, lines, page, folder)
 
 

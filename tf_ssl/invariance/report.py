@@ -1,10 +1,19 @@
 """Report of a measurement: tables, charts and one HTML page."""
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from tf_ssl.invariance import charts as charts_lib
-from tf_ssl.invariance import further, measurement, pictures, summary, tables
+from tf_ssl.invariance import (
+  further,
+  measurement,
+  model_cards,
+  pictures,
+  summary,
+  tables,
+)
+from tf_ssl.models import image_model
 from tf_ssl.ops import workdir
 from tf_ssl.reporting import charts, pages
 
@@ -13,6 +22,19 @@ CURVES_FILE = "invariance_curves.png"
 STRENGTHS_FILE = "invariance_strengths.png"
 DEPTH_FILE = "invariance_depth.png"
 REPORT_FILE = "report.html"
+
+
+def check(
+  models: Sequence[image_model.ImageModel], *, update_cards: bool
+) -> None:
+  """Raises UsageError if cards are to be updated and no model has one."""
+  if update_cards:
+    model_cards.check(models)
+
+
+def update_cards(results: measurement.Results, *, write: bool) -> list[str]:
+  """Writes the scores into model cards, see `model_cards.update`."""
+  return model_cards.update(results, write=write)
 
 
 def write(results: measurement.Results, output_dir: str) -> str:
