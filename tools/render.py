@@ -26,6 +26,7 @@ def main(invocation: cli.Invocation) -> None:
     seed=flags.seed,
     variety=flags.variety,
     black_background=flags.black_background,
+    changing_background=flags.changing_background,
   )
   print(f"rendered: {flags.output_dir}")
 
@@ -44,6 +45,12 @@ TOOL.number_flag("images_per_set", 24, "Images per set; 8 for occlusion.")
 TOOL.number_flag("seed", 0, "Seed of the rendered world.")
 TOOL.number_flag("variety", 1.0, "Range of views and lights, 0 to 1.")
 TOOL.switch("black_background", "Renders sets on a black background.")
+TOOL.switch(
+  "changing_background", "Renders each image of a set on another background."
+)
+TOOL.exclusive(
+  "black_background", "changing_background", reason="choose the background"
+)
 
 if __name__ == "__main__":
   TOOL.run()

@@ -53,6 +53,13 @@ def test_a_table_with_an_unknown_step_is_refused(toy):
     {"columns": {"s": "luk.score"}},
     {"columns": {"s": "look"}},
     {"columns": {"s": "look.score"}, "models": ["three"]},
+    {"columns": {"s": "look.score"}, "curves": {"c": {0.2: "three"}}},
+    {"columns": {"s": "look.score"}, "curves": {"c": {"x": "one"}}},
+    {
+      "columns": {"s": "look.score"},
+      "models": ["two"],
+      "curves": {"c": {0.2: "one"}},
+    },
   ):
     with pytest.raises(errors.UsageError, match="table 'T'"):
       toy.experiment(tables=[experiment.Table(title="T", **wrong)])

@@ -58,17 +58,20 @@ def test_videos_come_with_ground_truth_tracks(tmp_path):
   assert not (tmp_path / ".parts").exists()
 
 
-@pytest.mark.parametrize("black", [False, True])
-def test_sets_are_found_where_they_were_rendered(tmp_path, monkeypatch, black):
+@pytest.mark.parametrize("background", ["fixed", "black", "changing"])
+def test_sets_are_found_where_they_were_rendered(
+  tmp_path, monkeypatch, background
+):
   sizes = {"image_size": 16, "images_per_set": 3}
-  _write(tmp_path, "sets", black_background=black, **sizes)
+  flags = {f"{background}_background": True} if background != "fixed" else {}
+  _write(tmp_path, "sets", **flags, **sizes)
   first = _names(tmp_path)
   monkeypatch.setattr(workers, "render", None)  # not rendered again
   for invariance in ("occlusion", "viewpoint", "instance_viewpoint"):
     found = rendered_sets.rendered_sets(
       invariance,
       num_sets=2,
-      background="black" if black else "fixed",
+      background=background,
       cache_dir=str(tmp_path),
       **sizes,
     )
@@ -95,6 +98,10 @@ def test_wrong_arguments_are_refused(tmp_path):
     errors.UsageError, match="--black_background.*--what=scenes"
   ):
     _write(tmp_path, "scenes", black_background=True)
+  with pytest.raises(
+    errors.UsageError, match="--changing_background.*--what=scenes"
+  ):
+    _write(tmp_path, "scenes", changing_background=True)
 
 
 if __name__ == "__main__":

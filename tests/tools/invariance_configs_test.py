@@ -64,6 +64,7 @@ def test_every_config_is_tested_here(repository):
     "rendered_six",
     "rendered_quick",
     "rendered_six_black",
+    "rendered_six_changing",
   }
 
 
@@ -81,7 +82,12 @@ def test_a_wrong_folder_brings_up_the_macro_to_change(sets, config, tmp_path):
 
 @pytest.mark.parametrize(
   ("config", "count"),
-  [("rendered", 10), ("rendered_six", 6), ("rendered_six_black", 6)],
+  [
+    ("rendered", 10),
+    ("rendered_six", 6),
+    ("rendered_six_black", 6),
+    ("rendered_six_changing", 6),
+  ],
 )
 def test_rendered_sets_are_of_all_invariances(sets, tmp_path, config, count):
   found = sets(
@@ -100,7 +106,9 @@ def test_rendered_sets_are_of_all_invariances(sets, tmp_path, config, count):
   assert all(one.images.root.count("-black") == black for one in found)
   changing = ["-changing" in one.images.root for one in found]
   assert changing == [
-    config == "rendered" and one.invariance != "background" for one in found
+    config in ("rendered", "rendered_six_changing")
+    and one.invariance != "background"
+    for one in found
   ]
 
 

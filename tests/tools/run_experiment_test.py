@@ -51,8 +51,19 @@ _MINIATURE = (
   "miniature_4_video_invariances",
   "remedy_scenes",
 )
+# With a pilot, and training on photos or on rendered videos.
+_PHOTOS = (
+  "photos_1_invariances",
+  "photos_2_dataset_bias",
+  "ablation_1_crop_area",
+)
+_PILOTED = (*_PHOTOS, "ablation_2_frame_distance")
 _NUMBER_OF_MODELS = dict(
-  zip(_PAPER + _MINIATURE, (4, 3, 3, 3, 5, 4, 5, 5, 8), strict=True)
+  zip(
+    _PAPER + _MINIATURE + _PILOTED,
+    (4, 3, 3, 3, 5, 4, 5, 5, 8, 6, 5, 9, 7),
+    strict=True,
+  )
 )
 # Placeholder folders of data that are not here.
 _FOLDERS = {
@@ -180,7 +191,7 @@ def test_other_tools_refuse_files():
 
 def test_every_experiment_is_tested_here(repository):
   found = {path.stem for path in repository.glob("gin_configs/paper/*.gin")}
-  assert found == {*_PAPER, *_MINIATURE}
+  assert found == {*_PAPER, *_MINIATURE, *_PILOTED}
 
 
 def _dry_run(name, repository, tmp_path, capsys, *bindings):
@@ -191,7 +202,7 @@ def _dry_run(name, repository, tmp_path, capsys, *bindings):
   return capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", _PAPER + _MINIATURE)
+@pytest.mark.parametrize("name", _PAPER + _MINIATURE + _PILOTED)
 def test_a_dry_run_parses_every_configuration(
   name, repository, tmp_path, capsys
 ):
@@ -203,8 +214,10 @@ def test_a_dry_run_parses_every_configuration(
     for macro, folder in _FOLDERS.items()
     if re.search(rf"^{macro} = %gin.REQUIRED", text, re.MULTILINE)
   ]
-  if name in _MINIATURE:
+  if name in _MINIATURE + _PILOTED:
     bindings = ['DATA="/data"']
+  if name in _PILOTED:
+    bindings += ["SEEDS=[0, 1, 2]", "PILOT_SEEDS=[10]"]
   shown = _dry_run(name, repository, tmp_path, capsys, *bindings)
   assert "skipped" not in shown
   trained = re.findall(r"^would run (\w+)/seed0$", shown, re.MULTILINE)
@@ -215,7 +228,16 @@ def test_a_dry_run_parses_every_configuration(
   assert {model for _, model in looked} == set(trained)
 
 
-@pytest.mark.parametrize("name", _MINIATURE)
+@pytest.mark.parametrize("name", _PILOTED)
+def test_a_pilot_has_seeds_of_its_own(name, repository, tmp_path, capsys):
+  path = str(repository / f"gin_configs/paper/{name}.gin")
+  _run(path, "--dry_run", "--pilot", '--gin_bindings=DATA="/data"')
+  assert not list(tmp_path.iterdir())
+  shown = capsys.readouterr().out
+  assert "/seed0\n" in shown and "/seed10\n" not in shown
+
+
+@pytest.mark.parametrize("name", [*_MINIATURE, "ablation_2_frame_distance"])
 def test_a_miniature_runs_without_data(name, repository, tmp_path, capsys):
   shown = _dry_run(name, repository, tmp_path, capsys)
   assert "DATA" in shown
@@ -226,13 +248,31 @@ def test_a_miniature_runs_without_data(name, repository, tmp_path, capsys):
     "coco_images",
     "coco_boxes",
     "imagenette",
+    "imagenette_knn",
     "camvid",
   }
 
 
+def test_the_plan_follows_from_the_pilot(toy, capsys):
+  _run("toy.gin", "--output_dir=out")
+  capsys.readouterr()
+  ordering = "[('model', '>', 'model', 'look.x')]"
+  _run(
+    "toy.gin",
+    "--output_dir=out",
+    "--plan",
+    "--budget_hours=1",
+    f"--gin_bindings=experiment.Experiment.orderings={ordering}",
+  )
+  shown = capsys.readouterr().out
+  assert "more than 10,000 seeds" in shown and "--budget_hours=1" in shown
+  with pytest.raises(errors.UsageError, match="--pilot and --plan"):
+    _run("toy.gin", "--pilot", "--plan")
+
+
 def test_tables_3_and_4_share_their_encoders(repository, tmp_path, capsys):
   folders = []
-  for name in _MINIATURE[2:]:
+  for name in _MINIATURE[2:4]:
     shown = _dry_run(name, repository, tmp_path, capsys)
     folders.append(set(re.findall(r"--model_dir=(\S+)", shown)))
   assert folders[0] == folders[1] and len(folders[0]) == 15

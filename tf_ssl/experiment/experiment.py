@@ -27,6 +27,9 @@ class Table:
       empty.
     unit: unit of the numbers, for the axis of the figure.
     note: remark below the table.
+    curves: {name: {x: model}}, for a figure of curves with x on the horizontal
+      axis; empty for a figure of one point per model.
+    x_label: name of x, such as "smallest area of a crop".
   """
 
   title: str
@@ -34,6 +37,10 @@ class Table:
   models: Sequence[str] = ()
   unit: str = "%"
   note: str = ""
+  curves: Mapping[str, Mapping[float, str]] = dataclasses.field(
+    default_factory=dict
+  )
+  x_label: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -92,6 +99,8 @@ class Experiment:
         self._check_model(f"the table {table.title!r}", model)
       for measure in table.columns.values():
         self._check_measure(f"the table {table.title!r}", measure)
+      for name, curve in table.curves.items():
+        self._check_curve(table, name, curve)
     for ordering in self.expected:
       for model in (ordering.left, ordering.right):
         self._check_model("orderings", model)
@@ -183,6 +192,23 @@ class Experiment:
       f"{place}: step {name!r} makes no model; expected one of"
       f" {', '.join(self.models)}",
     )
+
+  def _check_curve(self, table: Table, name: str, curve: Any):
+    place = f"the table {table.title!r}, curves[{name!r}]"
+    errors.require(
+      isinstance(curve, Mapping)
+      and curve
+      and all(isinstance(x, int | float) for x in curve),
+      f"{place} is {curve!r}; expected {{x: model}} with numbers as x, such as"
+      ' {0.2: "moco", 1.0: "moco_whole"}',
+    )
+    for model in curve.values():
+      self._check_model(place, model)
+      errors.require(
+        not table.models or model in table.models,
+        f"{place}: {model!r} is not among the table's models"
+        f" {', '.join(table.models)}",
+      )
 
   def _check_measure(self, place: str, measure: str):
     name, dot, rest = measure.partition(".")

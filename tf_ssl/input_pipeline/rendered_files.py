@@ -31,6 +31,7 @@ def write(
   seed: int = 0,
   variety: float = 1.0,
   black_background: bool = False,
+  changing_background: bool = False,
 ) -> None:
   """Renders a dataset, replacing an earlier one; resumes if interrupted.
 
@@ -41,7 +42,8 @@ def write(
               tracks/tracks.tfrecord: see `synthetic.rendered_videos` and
               `video.track_records`
     sets      image sets of the paper's six invariances, for SETS_DIR of
-              rendered_six.gin, on a background that is fixed within a set: see
+              rendered_six.gin, on a background that is fixed within a set, of
+              rendered_six_black.gin or of rendered_six_changing.gin: see
               `rendered_sets`
 
   Args:
@@ -56,6 +58,7 @@ def write(
     seed: seed of the rendered world.
     variety: variety of the objects' views and lights, 0..1.
     black_background: whether sets have a black background.
+    changing_background: whether each image of a set has another background.
 
   Raises:
     UsageError: an argument is out of range, or the folder cannot be written.
@@ -64,11 +67,13 @@ def write(
     kind in KINDS,
     f"--what={kind}: expected one of {', '.join(KINDS)}; change --what",
   )
-  errors.require(
-    kind == "sets" or not black_background,
-    f"--black_background with --what={kind}: expected --what=sets; change"
-    " --what",
-  )
+  backgrounds = {"black": black_background, "changing": changing_background}
+  for name, is_given in backgrounds.items():
+    errors.require(
+      kind == "sets" or not is_given,
+      f"--{name}_background with --what={kind}: expected --what=sets; change"
+      " --what",
+    )
   if kind == "sets":
     for invariance in invariance_sets.INVARIANCES[:_NUM_PAPER_INVARIANCES]:
       rendered_sets.rendered_sets(
@@ -77,7 +82,7 @@ def write(
         images_per_set=images_per_set,
         image_size=image_size,
         seed=seed,
-        background="black" if black_background else "fixed",
+        background=next((n for n in backgrounds if backgrounds[n]), "fixed"),
         tint_reach=0.8,
         cache_dir=output_dir,
       )

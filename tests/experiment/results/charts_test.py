@@ -38,6 +38,33 @@ def test_a_figure_has_every_column_model_and_seed():
   assert {report_charts.color(i) for i in range(4)} <= colors
 
 
+def test_curves_have_a_panel_for_each_column_and_a_line_for_each_name():
+  rows = [
+    {"model": f"model {i}", "values": [[i, i + 2.0], [10.0 * i], []]}
+    for i in range(4)
+  ]
+  figure = charts.table(
+    {
+      "title": "Area",
+      "note": "",
+      "unit": "%",
+      "columns": ["occlusion", "kNN", "none"],
+      "x_label": "area",
+      "curves": {"MoCo": [[0.2, 1], [1.0, 0]], "PIRL": [[0.4, 2]]},
+      "rows": rows,
+    }
+  )
+  panels = figure.axes
+  assert [axes.get_title() for axes in panels] == ["occlusion", "kNN", "none"]
+  lines = [line for line in panels[0].lines if line.get_linewidth() == 1.2]
+  found = [(list(one.get_xdata()), list(one.get_ydata())) for one in lines]
+  assert found == [([0.2, 1.0], [2.0, 1.0]), ([0.4], [3.0])]
+  assert panels[1].get_xticks().tolist() == [0.2, 0.4, 1.0]
+  assert panels[0].get_xlabel() == "area"
+  [legend] = figure.legends
+  assert [text.get_text() for text in legend.get_texts()] == ["MoCo", "PIRL"]
+
+
 def _ordering(relation, mean, low, high, verdict, corrected=None):
   return {
     "left": "a",

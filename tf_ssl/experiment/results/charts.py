@@ -13,6 +13,8 @@ from tf_ssl.reporting import charts, statistics
 DPI = 100
 _WIDTH = 9.0  # Inches: 900 px, the width of a page of text.
 _LETTERS = 11  # Of a heading in an inch.
+_PANELS = 3  # Side by side, of curves.
+_UPRIGHT = 4  # Numbers below a panel that are not turned.
 _MARKERS = "osD^vPX"
 _VERDICT_COLORS = {
   orderings_lib.CONFIRMED: charts.COLORS[2],
@@ -24,9 +26,13 @@ _VERDICT_COLORS = {
 def table(content: Mapping[str, Any]) -> figure_lib.Figure:
   """Draws a table: means with intervals over seeds, and the value of each seed.
 
+  A table with curves has a panel for each column, with a curve for each name.
+
   Args:
     content: table of `results.as_json`.
   """
+  if content.get("curves"):
+    return _curves(content)
   columns, rows = content["columns"], content["rows"]
   names = [row["model"] for row in rows]
   longest = max(map(len, names)) + 6
@@ -49,27 +55,67 @@ def table(content: Mapping[str, Any]) -> figure_lib.Figure:
     charts.clean(axes, grid="y")
     axes.set_ylabel(content["unit"])
     axes.set_title(content["title"], fontsize=11)
-    figure.legend(
-      handles=[
-        lines_lib.Line2D(
-          [],
-          [],
-          color=charts.color(i),
-          marker=_marker(i),
-          linestyle="none",
-          label=name,
-        )
-        for i, name in enumerate(names)
-      ],
-      title="small dots: seeds; bars:"
-      f" {statistics.CONFIDENCE:.0%} intervals of their mean",
-      title_fontsize=9,
-      loc="outside lower center",
-      ncols=charts.legend_columns(figure, names),
-      frameon=False,
-      fontsize=9,
-    )
+    _legend(figure, names)
   return figure
+
+
+def _curves(content: Mapping[str, Any]) -> figure_lib.Figure:
+  columns, rows, curves = (content[k] for k in ("columns", "rows", "curves"))
+  down = -(-len(columns) // _PANELS)
+  across = -(-len(columns) // down)
+  with charts.figure(_WIDTH, 2.6 * down + 0.7) as figure:
+    panels = figure.subplots(down, across, squeeze=False).ravel()
+    for c, (axes, column) in enumerate(
+      zip(panels[: len(columns)], columns, strict=True)
+    ):
+      for number, points in enumerate(curves.values()):
+        known = [(x, rows[row]["values"][c]) for x, row in points]
+        known = [(x, values) for x, values in known if values]
+        axes.plot(
+          [x for x, _ in known],
+          [statistics.mean_interval(values).mean for _, values in known],
+          color=charts.color(number),
+          linewidth=1.2,
+          zorder=1,
+        )
+        for x, values in known:
+          _draw(axes, x, values, number, content["unit"])
+      places = sorted({x for of in curves.values() for x, _ in of})
+      axes.set_xticks(places)
+      turn = 60 if len(places) > _UPRIGHT else 0
+      axes.tick_params(axis="x", labelsize=8, labelrotation=turn)
+      charts.clean(axes, grid="y")
+      axes.set_title(column, fontsize=9)
+      axes.set_xlabel(content["x_label"], fontsize=8)
+      axes.set_ylabel(content["unit"], fontsize=8)
+    for axes in panels[len(columns) :]:
+      axes.set_visible(False)
+    figure.suptitle(content["title"], fontsize=11)
+    _legend(figure, list(curves))
+  return figure
+
+
+def _legend(figure: figure_lib.Figure, names: Sequence[str]) -> None:
+  figure.legend(
+    handles=[
+      lines_lib.Line2D(
+        [],
+        [],
+        color=charts.color(i),
+        marker=_marker(i),
+        linestyle="none",
+        label=name,
+      )
+      for i, name in enumerate(names)
+    ],
+    title="small dots: seeds; bars:"
+    f" {statistics.CONFIDENCE:.0%} intervals of their mean",
+    title_fontsize=9,
+    loc="outside lower center",
+    ncols=charts.legend_columns(figure, names),
+    frameon=False,
+    fontsize=9,
+  )
 
 
 def orderings(

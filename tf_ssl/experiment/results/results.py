@@ -189,6 +189,12 @@ def _table(experiment, plan, table, values: Values) -> dict[str, Any]:
     "note": table.note,
     "unit": table.unit,
     "columns": list(table.columns),
+    "x_label": table.x_label,
+    # Points as x and row.
+    "curves": {
+      name: [[x, list(models).index(curve[x])] for x in sorted(curve)]
+      for name, curve in table.curves.items()
+    },
     "rows": [
       {
         "model": experiment.label(model),
