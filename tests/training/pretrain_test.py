@@ -629,9 +629,6 @@ def test_loggers_get_each_record_and_the_end_of_a_run(tmp_path):
   run(tiny(images, loggers=[resumed]), tmp_path / "run")
   assert resumed.steps == [[0, 2, 4, 6]]
   assert resumed.ends == [("finished", 4)]
-  again = Noted()
-  run(tiny(images, loggers=[again]), tmp_path / "run")
-  assert again.steps == [] and again.ends == [("finished", 4)]
 
 
 def test_loggers_are_told_that_a_run_has_failed(tmp_path):
