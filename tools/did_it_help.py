@@ -49,6 +49,9 @@ def main(invocation: cli.Invocation) -> None:
     and open_images.open_images(pretraining, named_by="--pretraining_images"),
     drop_duplicates=flags.drop_duplicates,
     distance=flags.distance,
+    duplicates_model=subject(flags.duplicates_model)
+    if flags.duplicates_model
+    else None,
     checkpoints=did_it_help.checkpoints(subjects, subject),
     say=print,
   )
@@ -83,7 +86,12 @@ TOOL.switch("frozen_only", "Leaves fine-tuning out.")
 TOOL.number_flag("epochs", 30.0, "Passes over the images in fine-tuning, but")
 TOOL.number_flag("min_steps", 300, "at least this many steps.")
 TOOL.switch("drop_duplicates", "Leaves test images with near-duplicates out.")
-TOOL.number_flag("distance", 8, "Largest Hamming distance of near-duplicates.")
+TOOL.number_flag("distance", 12, "Largest Hamming distance of near-duplicates.")
+TOOL.text_flag(
+  "duplicates_model",
+  "Model, as --model, whose features confirm near-duplicates; default: "
+  "gradients at 16 x 16 pixels.",
+)
 TOOL.number_flag(
   "max_skipped_fraction", 0.05, "Largest share of unreadable images."
 )

@@ -1,1 +1,1 @@
-"""Near-duplicate images: perceptual hashes, confirmed by pixels."""
+"""Near-duplicate images: perceptual hashes, and a second look at pairs."""

@@ -10,14 +10,15 @@ from PIL import Image
 
 from tf_ssl.datasets import open_images
 from tf_ssl.datasets import records as records_lib
+from tf_ssl.evaluation.duplicates import encoder_check, pictures, search
 from tf_ssl.evaluation.duplicates import fingerprints as fingerprints_lib
-from tf_ssl.evaluation.duplicates import pictures, search
+from tf_ssl.models import image_model
 from tf_ssl.ops import names, workdir
 from tf_ssl.reporting import charts, pages, tables
 
 CSV_FILE = "duplicates.csv"
 REPORT_FILE = "report.html"
-_COLUMNS = ("first", "second", "distance", "similarity", "group")
+_COLUMNS = ("first", "second", "distance", "similarity", "mirrored", "group")
 _TEMPLATE = "evaluation/duplicates/report.html.j2"
 _SHOWN = 60  # Pairs that the page shows.
 
@@ -45,7 +46,9 @@ def find_duplicates(
   output_dir: str,
   *,
   other: str | None = None,
-  distance: int = 8,
+  distance: int = search.DISTANCE,
+  model: image_model.ImageModel | None = None,
+  image_size: int = 224,
   command: str = "",
   say: Callable[[str], None] = lambda line: None,
 ) -> Found:
@@ -56,23 +59,34 @@ def find_duplicates(
     output_dir: folder to write the pairs and a page with pictures to.
     other: second image source; None for pairs within the first.
     distance: largest Hamming distance of the hashes.
+    model: encoder whose features confirm pairs; None for gradients of small
+      pictures.
+    image_size: side of the squares that the encoder sees, pixels.
     command: command line for the page.
     say: takes lines about what was found.
 
   Raises:
-    UsageError: a source cannot be used, the distance is out of range, millions
-      of pairs look alike, or the folder cannot be written.
+    UsageError: a source or the model cannot be used, the distance is out of
+      range, millions of pairs look alike, or the folder cannot be written.
   """
   search.check_distance(distance)
   records = [open_images.open_images(images, named_by="--images")]
   if other is not None:
     records.append(open_images.open_images(other, named_by="--other"))
+  look = None
+  if model is not None:
+    check = encoder_check.EncoderCheck(model, records, image_size=image_size)
+    look = check.look(records[0], records[-1])
+    say(check.text())
   prints = [
     fingerprints_lib.of_records(each, label=f"Hashing {each.root}")
     for each in records
   ]
   pairs = search.near(
-    prints[0], prints[1] if other is not None else None, distance=distance
+    prints[0],
+    prints[1] if other is not None else None,
+    distance=distance,
+    look=look,
   )
   linked = []
   if other is None:
@@ -106,6 +120,7 @@ def find_duplicates(
         counts=pairs.counts(),
         groups=len(linked),
         unreadable=len(problems),
+        confirmed_by=encoder_check.named(model),
         shown=min(_SHOWN, len(pairs.first)),
         pictures=[
           charts.data_uri(_jpeg(picture), "image/jpeg")
@@ -125,12 +140,13 @@ def _rows(
   linked: list[np.ndarray],
 ):
   group_of = {i: n for n, group in enumerate(linked) for i in group.tolist()}
-  for first, second, distance, similarity in zip(*pairs, strict=True):
+  for first, second, distance, similarity, mirrored in zip(*pairs, strict=True):
     yield {
       "first": names.escaped(records[0].name(int(first))),
       "second": names.escaped(records[-1].name(int(second))),
       "distance": int(distance),
       "similarity": round(float(similarity), 4),
+      "mirrored": int(mirrored),
       "group": group_of.get(int(first)),
     }
 

@@ -1,8 +1,8 @@
 """Fingerprints of images: a perceptual hash, and a small picture.
 
 The hash is OpenCV's pHash: the signs of 8 x 8 low frequencies of the gray image
-about their mean. It survives scaling, recompression and small changes of color,
-not cropping or mirroring.
+about their mean. It survives scaling, recompression, changes of color and the
+loss of a narrow margin; mirroring by a second hash, of the mirrored image.
 """
 
 import functools
@@ -35,12 +35,14 @@ class Fingerprints(NamedTuple):
   Attributes:
     index: [M] int64, ascending, numbers of the images in their records.
     hashes: [M] uint64, perceptual hashes.
+    mirrored: [M] uint64, hashes of the mirrored images.
     pictures: [M, SIDE, SIDE, 3] uint8, the whole images, RGB.
     problems: reasons by name of the images that cannot be read.
   """
 
   index: np.ndarray
   hashes: np.ndarray
+  mirrored: np.ndarray
   pictures: np.ndarray
   problems: dict[str, str]
 
@@ -66,33 +68,42 @@ def of_records(
       else:
         found.append((i, *result))
       bar.update()
-  index, hashes, pictures = zip(*found, strict=True) if found else ((),) * 3
+  index, hashes, mirrored, pictures = (
+    zip(*found, strict=True) if found else ((),) * 4
+  )
   return Fingerprints(
     np.array(index, np.int64),
     np.array(hashes, np.uint64),
+    np.array(mirrored, np.uint64),
     np.array(pictures, np.uint8).reshape(-1, SIDE, SIDE, 3),
     problems,
   )
 
 
-def of_pixels(image: np.ndarray) -> tuple[np.uint64, np.ndarray]:
+def of_pixels(image: np.ndarray) -> tuple[np.uint64, np.uint64, np.ndarray]:
   """Fingerprint of one image.
 
   Args:
     image: [H, W, 3] uint8, RGB.
 
   Returns:
-    Hash, and picture [SIDE, SIDE, 3] uint8.
+    Hash, hash of the mirrored image, and picture [SIDE, SIDE, 3] uint8.
   """
   gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
   # Averaged first: OpenCV's own reduction to 32 x 32 skips pixels.
   gray = cv2.resize(gray, (32, 32), interpolation=cv2.INTER_AREA)
-  [bits] = cv2.img_hash.pHash(gray)
   picture = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-  return bits.view(np.uint64)[0], picture
+  return _hash(gray), _hash(cv2.flip(gray, 1)), picture
 
 
-def _of_image(records, index: int) -> tuple[np.uint64, np.ndarray] | str:
+def _hash(gray: np.ndarray) -> np.uint64:
+  [bits] = cv2.img_hash.pHash(gray)
+  return bits.view(np.uint64)[0]
+
+
+def _of_image(
+  records, index: int
+) -> tuple[np.uint64, np.uint64, np.ndarray] | str:
   """Fingerprint of an image of the records, or why it cannot be read."""
   box = None if records.boxes is None else records.boxes[index]
   try:

@@ -102,7 +102,8 @@ def did_it_help(
   settings: measure_lib.Settings | None = None,
   pretraining: records_lib.ImageRecords | None = None,
   drop_duplicates: bool = False,
-  distance: int = 8,
+  distance: int = search.DISTANCE,
+  duplicates_model: protocol.Subject | None = None,
   checkpoints: Mapping[str, Sequence[protocol.Subject]] | None = None,
   say: Callable[[str], None] = lambda line: None,
 ) -> Answer:
@@ -116,6 +117,8 @@ def did_it_help(
     pretraining: images of pretraining, to compare the test images with.
     drop_duplicates: whether test images with near-duplicates are left out.
     distance: largest Hamming distance of near-duplicates.
+    duplicates_model: encoder whose features confirm them; None for gradients of
+      small pictures.
     checkpoints: {name of a model: its checkpoints}, which are measured frozen.
     say: takes a line for each finding.
 
@@ -135,7 +138,12 @@ def did_it_help(
   with workdir.writable(output_dir, _ARGUMENT):
     os.makedirs(output_dir, exist_ok=True)
   leakage = leakage_lib.find(
-    sets.train, sets.test, pretraining, distance=distance
+    sets.train,
+    sets.test,
+    pretraining,
+    distance=distance,
+    model=duplicates_model and duplicates_model.frozen,
+    image_size=settings.image_size,
   )
   for line in leakage.text():
     say(line)

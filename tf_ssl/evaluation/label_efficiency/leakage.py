@@ -6,8 +6,9 @@ import numpy as np
 
 from tf_ssl import errors
 from tf_ssl.datasets import records as records_lib
+from tf_ssl.evaluation.duplicates import encoder_check, search
 from tf_ssl.evaluation.duplicates import fingerprints as fingerprints_lib
-from tf_ssl.evaluation.duplicates import search
+from tf_ssl.models import image_model
 
 WITHIN, TRAIN, PRETRAINING = "test", "training", "pretraining"
 
@@ -22,16 +23,20 @@ class Leakage(NamedTuple):
     copies: [n] int64, ascending, the test images to leave out: those with a
       copy in another set, and all but the first of copies among themselves.
     unreadable: {set: number of images that could not be read}.
+    confirmed_by: what confirmed similar hashes.
+    scale: what the similarities of an encoder mean; "" without one.
   """
 
   pairs: dict[str, search.Pairs]
   records: dict[str, records_lib.ImageRecords]
   copies: np.ndarray
   unreadable: dict[str, int]
+  confirmed_by: str
+  scale: str = ""
 
   def text(self) -> list[str]:
-    """One line for each set."""
-    lines = []
+    """One line for each set, after one about the encoder, if any."""
+    lines = [self.scale] if self.scale else []
     for name, pairs in self.pairs.items():
       affected = len(np.unique(pairs.first))
       where = "one another" if name == WITHIN else f"{name} images"
@@ -48,7 +53,9 @@ def find(
   test: records_lib.ImageRecords,
   pretraining: records_lib.ImageRecords | None = None,
   *,
-  distance: int = 8,
+  distance: int = search.DISTANCE,
+  model: image_model.ImageModel | None = None,
+  image_size: int = 224,
 ) -> Leakage:
   """Compares the test images with one another and with the other sets.
 
@@ -57,12 +64,19 @@ def find(
     test: labeled test images.
     pretraining: images of pretraining; None if unknown.
     distance: largest Hamming distance of the hashes.
+    model: encoder whose features confirm pairs; None for gradients of small
+      pictures.
+    image_size: side of the squares that the encoder sees, pixels.
 
   Raises:
-    UsageError: millions of images look alike.
+    UsageError: millions of images look alike, or the encoder cannot tell images
+      apart.
   """
   sets = {WITHIN: test, TRAIN: train, PRETRAINING: pretraining}
   sets = {name: each for name, each in sets.items() if each is not None}
+  check = model and encoder_check.EncoderCheck(
+    model, list(sets.values()), image_size=image_size
+  )
   prints = {
     name: fingerprints_lib.of_records(each, label=f"Hashing {name} images")
     for name, each in sets.items()
@@ -72,6 +86,7 @@ def find(
       prints[WITHIN],
       None if name == WITHIN else each,
       distance=distance,
+      look=check and check.look(test, sets[name]),
     )
     for name, each in prints.items()
   }
@@ -83,6 +98,8 @@ def find(
     sets,
     np.unique(np.concatenate([np.zeros(0, np.int64), *copies])),
     {name: len(each.problems) for name, each in prints.items()},
+    encoder_check.named(model),
+    check.text() if check else "",
   )
 
 

@@ -218,6 +218,7 @@ def _page(answer: did_it_help.Answer, chart: bytes, command: str) -> str:
     table=table,
     chart=charts.data_uri(chart),
     leakage=answer.leakage.text(),
+    confirmed_by=answer.leakage.confirmed_by,
     examples={
       name: [
         charts.data_uri(_jpeg(picture), "image/jpeg")
