@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tf_ssl import batches as batches_lib
 from tf_ssl import errors
 from tf_ssl.augment import background_change, croppers, recipes
 from tf_ssl.datasets import image_folder
@@ -115,6 +116,30 @@ def test_a_damaged_file_costs_no_image_but_its_own(records, tmp_path):
   assert sorted(skipped.reasons) == ["1.png", "3.png"]
   assert skipped.reasons["1.png"].startswith("its mask: truncated")
   assert skipped.reasons["3.png"] == "empty file"
+
+
+def test_a_later_mask_of_another_size_skips_its_image(
+  records, tmp_path, monkeypatch
+):
+  monkeypatch.setattr(object_masks, "_CHECKED", 2)
+  masks = shutil.copytree(
+    os.path.dirname(os.fsdecode(records.masks.files[0])), tmp_path / "masks"
+  )
+  # Objects everywhere: changed views of image 3 would show no background.
+  Image.new("L", (80, 64), 1).save(masks / "3.png")
+  other = object_masks.ObjectMasks(folder=str(masks)).attach(records)
+  skipped = skipped_lib.SkippedFiles(None, _COUNT, max_fraction=0.5)
+  change = background_change.BackgroundChange(probability=1.0, min_object=0.0)
+  seen = batches(
+    other,
+    change,
+    skipped=skipped,
+    num_steps=4,
+    view_type=batches_lib.IndexedImage,
+  )
+  assert skipped.reasons == {"3.png": "its mask: 80x64 px, but the image 40x32"}
+  indices = np.concatenate([batch.index for batch in seen])
+  assert len(indices) == 4 * 6 and 3 not in indices
 
 
 def test_masks_of_other_images_are_refused(records, tmp_path):

@@ -210,6 +210,13 @@ def _why_failed(
     return reason
   masks = records_lib.masks_as_images(records)
   reason = why_unusable(masks, index, box, portable=portable)
+  if reason is None:
+    sides, of_mask = (
+      decoding.decode_bytes(loading.read_encoded(each, index)).shape[1::-1]
+      for each in (records, masks)
+    )
+    if sides != of_mask:
+      reason = "{}x{} px, but the image {}x{}".format(*of_mask, *sides)
   return None if reason is None else f"its mask: {reason}"
 
 

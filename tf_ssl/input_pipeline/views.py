@@ -63,6 +63,7 @@ def view_loader(
   cropper: croppers.Cropper | None = None,
   prepare: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
   portable: bool = False,
+  with_sides: bool = False,
 ) -> Callable[..., tf.data.Dataset]:
   """Returns a function that crops the views of examples.
 
@@ -75,6 +76,8 @@ def view_loader(
     prepare: function of a decoded window, [h, w, 3] uint8, before it is
       resized.
     portable: whether the function must run in other processes.
+    with_sides: whether elements are pairs of `Loaded` and the height and width
+      of each image, [P, 2] int32, pixels.
 
   Returns:
     A function from examples ([n] int64) and draws ([n, W, ...] for the W
@@ -150,6 +153,7 @@ def view_loader(
       tf.stack(outer, axis=1),
       tf.stack(windows, axis=1),
       indices,
+      sides,
     )
 
   @tf.function(autograph=False)
@@ -159,7 +163,8 @@ def view_loader(
     outer: tf.Tensor,
     windows: tf.Tensor,
     index: tf.Tensor,
-  ) -> Loaded:
+    sides: tf.Tensor,
+  ) -> Loaded | tuple[Loaded, tf.Tensor]:
     crops = [None] * len(view_numbers)
     before = []
     for place, numbers in enumerate(shown):
@@ -176,7 +181,8 @@ def view_loader(
       )
       for w, crop in zip(numbers, found, strict=True):
         crops[w] = crop
-    return Loaded(_by_view(crops, views), index)
+    loaded = Loaded(_by_view(crops, views), index)
+    return (loaded, sides) if with_sides else loaded
 
   def load(
     indices: tf.Tensor, draws: tf.Tensor, box_draws: tf.Tensor | None = None
@@ -200,9 +206,9 @@ def background_loader(
 ) -> Callable[..., tf.data.Dataset]:
   """Returns a function that crops views and changes their backgrounds.
 
-  The windows of a mask are those of its image; the other image is any but this
-  one, with windows anywhere in it. If the other image cannot be used, the views
-  stay as they are.
+  The windows of a mask are those of its image, so that a mask of another size
+  makes its image unusable. The other image is any but this one, with windows
+  anywhere in it. If it cannot be used, the views stay as they are.
 
   Args:
     records: images with masks, each an example of its own.
@@ -216,31 +222,39 @@ def background_loader(
     addition: [n, 1 + W] numbers in 0..1 of the other image and of each window,
     and [n, W, ...] draws of the other image's windows.
   """
-  load_image, load_other = (
-    view_loader(
-      loading.Source(records), views, cropper=chosen, portable=portable
-    )
-    for chosen in (cropper, None)
+  load_image = view_loader(
+    loading.Source(records),
+    views,
+    cropper=cropper,
+    portable=portable,
+    with_sides=True,
   )
+  load_other = view_loader(loading.Source(records), views, portable=portable)
   load_mask = view_loader(
     loading.Source(records_lib.masks_as_images(records)),
     views,
     cropper=cropper,
     prepare=background_change.binary,
     portable=portable,
+    with_sides=True,
   )
   known = tf.constant(records.masks.known)
   count = records.num_images
 
   @tf.function(autograph=False)
   def mix(
-    image: Loaded,
-    mask: Loaded,
+    of_image: tuple[Loaded, tf.Tensor],
+    of_mask: tuple[Loaded, tf.Tensor],
     found: tuple[Loaded, tf.Tensor],
     draws: tf.Tensor,
   ) -> Loaded:
+    (image, sides), (mask, mask_sides) = of_image, of_mask
     other, usable = found
-    changeable = usable & tf.gather(known, image.index)
+    fits = tf.debugging.Assert(
+      tf.reduce_all(sides == mask_sides), ["mask of another size", mask_sides]
+    )
+    with tf.control_dependencies([fits]):
+      changeable = usable & tf.gather(known, image.index)
     crops, first = [], 0
     for v, view in enumerate(views):
       last = first + view.num_windows

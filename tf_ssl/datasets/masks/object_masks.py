@@ -10,7 +10,9 @@ from tf_ssl.datasets import records as records_lib
 from tf_ssl.datasets.masks import masked_images
 from tf_ssl.ops import exif
 
-_CHECKED = 20  # Masks whose size is compared with that of the image.
+# Masks whose size is compared with that of the image before a run. Later ones
+# are when they are read, and skipped with their images.
+_CHECKED = 20
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
