@@ -68,36 +68,41 @@ def random_windows(
   # Half of the logarithm, because height² = area / aspect.
   ranges = [[c.area, 0.5 * np.log(c.aspect)] for c in crops]  # [V, 2, 2]
   low, high = np.moveaxis(ranges, -1, 0)[:, :, None]  # [V, 1, 2] each
-  area, log_aspect = tf.unstack(
-    draws[..., :2] * np.float32(high - low) + np.float32(low), axis=-1
+  low, extent = np.float32(low), np.float32(high - low)
+  area, log_aspect = (
+    draws[..., i] * extent[..., i] + low[..., i] for i in range(2)
   )  # [N, V, attempts]
   regions = tf.cast(regions, tf.float32)
   if regions.shape.rank == 2:
     regions = regions[:, None]
   start, sides = tf.split(regions, 2, axis=-1)  # [N, 1 or V, 2]
-  side = tf.sqrt(area * tf.reduce_prod(sides, axis=-1)[..., None])
+  rows, columns = (x[..., None] for x in tf.unstack(sides, axis=-1))
+  side = tf.sqrt(area * (rows * columns))
   root = tf.exp(log_aspect)
-  drawn = tf.round(tf.stack([side / root, side * root], axis=-1))
-  fits = tf.reduce_all((drawn >= 1.0) & (drawn <= sides[:, :, None]), axis=-1)
-  rank = tf.cast(fits, tf.int8)
-  if prefers is not None:
-    rank *= 1 + tf.cast(prefers(drawn), tf.int8)
-  # The fallback is the last and always fits: argmax finds the first of those
-  # with the highest rank.
-  fallback = _largest(sides, crops)  # [N, V, 2]
-  drawn = tf.concat([drawn, fallback[:, :, None]], axis=2)
-  rank = tf.pad(rank, [[0, 0], [0, 0], [0, 1]], constant_values=1)
-  first = tf.argmax(rank, axis=2, output_type=tf.int32)  # [N, V]
-  drawn = tf.gather(drawn, first, axis=2, batch_dims=2)  # [N, V, 2]
+  height, width = tf.round(side / root), tf.round(side * root)
+  fits = (height >= 1.0) & (height <= rows) & (width >= 1.0)
+  fits &= width <= columns
+  # The earlier the attempt, the higher its score; 0 if none fits.
   last = draws.shape[2] or tf.shape(draws)[2]
-  u = tf.gather(
-    draws[..., 2:], tf.minimum(first, last - 1), axis=2, batch_dims=2
+  count = tf.cast(last, tf.float32)
+  score = tf.cast(fits, tf.float32) * tf.range(count, 0.0, -1.0)
+  if prefers is not None:
+    liked = fits & prefers(tf.stack([height, width], axis=-1))
+    score += count * tf.cast(liked, tf.float32)
+  score = tf.reduce_max(score, axis=2)  # [N, V]
+  none = (score == 0.0)[..., None]
+  first = tf.cast(-score % count, tf.int32)  # 0 for the first attempt.
+  row = tf.reshape(first, [-1]) + last * tf.range(tf.size(first))
+  drawn = tf.stack(
+    [tf.gather(tf.reshape(x, [-1]), row) for x in (height, width)], axis=-1
   )
+  drawn = tf.reshape(drawn, [-1, len(crops), 2])
+  drawn = tf.where(none, _largest(sides, crops), drawn)
+  u = tf.gather(tf.reshape(draws, [-1, 4]), row)[:, 2:]
+  u = tf.reshape(u, [-1, len(crops), 2])
   place = uniform if place is None else place
   found = tf.where(
-    (first == last)[..., None],
-    start + (sides - drawn) // 2.0,
-    place(u, start, sides, drawn),
+    none, start + (sides - drawn) // 2.0, place(u, start, sides, drawn)
   )
   return tf.cast(tf.concat([found, drawn], axis=-1), tf.int32)
 

@@ -399,9 +399,13 @@ def _background(
   scale = cells / objects.sizes[:, ::-1].astype(np.float64)  # x, y
   edges = np.ceil(objects.boxes * np.tile(scale[image], 2) - 0.5)
   edges = edges.astype(np.int64).clip(0, cells)
-  steps = np.zeros([count, cells + 1, cells + 1], np.int16)
-  for y, x, sign in ((1, 0, 1), (3, 2, 1), (1, 2, -1), (3, 0, -1)):
-    np.add.at(steps, (image, edges[:, y], edges[:, x]), sign)
+  # Low, high: +1; mixed: -1.
+  ys, xs = edges[:, [1, 3, 1, 3]], edges[:, [0, 2, 2, 0]]
+  steps = np.bincount(
+    (((image * (cells + 1))[:, None] + ys) * (cells + 1) + xs).ravel(),
+    np.tile([1.0, 1.0, -1.0, -1.0], len(image)),
+    count * (cells + 1) ** 2,
+  ).reshape(count, cells + 1, cells + 1)
   covered = steps.cumsum(1).cumsum(2)[:, :-1, :-1] > 0
   sums = np.zeros([count, cells + 1, cells + 1], np.float32)
   covered.cumsum(1, dtype=np.float32).cumsum(2, out=sums[:, 1:, 1:])
@@ -421,8 +425,9 @@ def _background(
     base = start + y * (cells + 1)
     for (x, b), sign in zip(columns, (-row_sign, row_sign), strict=True):
       at = base + x
-      top = flat[at] * (1 - b) + flat[at + 1] * b
-      bottom = flat[at + cells + 1] * (1 - b) + flat[at + cells + 2] * b
+      corners = (flat.take(at + i) for i in (0, 1, cells + 1, cells + 2))
+      top = next(corners) * (1 - b) + next(corners) * b
+      bottom = next(corners) * (1 - b) + next(corners) * b
       inside += sign * (top * (1 - a) + bottom * a)
   area = height * width * np.prod(scale, axis=1)[:, None].astype(np.float32)
   return (1 - inside / area).clip(0, 1)
