@@ -1,5 +1,10 @@
 """Tests of tf_ssl.training.attention_boxes."""
 
+import json
+import os
+import pathlib
+import socket
+import subprocess
 import sys
 
 import numpy as np
@@ -149,6 +154,51 @@ def test_workers_make_their_shares(records, monkeypatch):
     renewed(records).renew(2)
   assert not shares[0][2:].any() and not shares[1][:2].any()
   np.testing.assert_array_equal(np.add(*shares), whole.boxes)
+
+
+WORKER = """
+import sys
+import numpy as np
+from attention_boxes_test import renewed
+from tf_ssl.datasets import image_folder
+from tf_ssl.training.distributed import distribution
+with distribution.strategy().scope():
+  boxes = renewed(image_folder.read(sys.argv[1]))
+  assert boxes.objects() is None and boxes.renew(2)
+np.save(sys.argv[2], boxes.boxes)
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_have_the_boxes_of_one(records, tmp_path, repository):
+  whole = renewed(records)
+  whole.renew(2)
+  ports = []
+  for _ in range(2):
+    with socket.socket() as found:
+      found.bind(("localhost", 0))
+      ports.append(found.getsockname()[1])
+  cluster = {"worker": [f"localhost:{port}" for port in ports]}
+  here = pathlib.Path(__file__).parent
+  path = os.pathsep.join(map(str, (repository, here)))
+  workers = [
+    subprocess.Popen(
+      [sys.executable, "-c", WORKER, records.root, f"{tmp_path}/{index}.npy"],
+      env={
+        **os.environ,
+        "PYTHONPATH": path,
+        "TF_CONFIG": json.dumps(
+          {"cluster": cluster, "task": {"type": "worker", "index": index}}
+        ),
+      },
+    )
+    for index in range(2)
+  ]
+  assert [worker.wait(600) for worker in workers] == [0, 0]
+  for index in range(2):
+    found = np.load(f"{tmp_path}/{index}.npy")
+    np.testing.assert_array_equal(found, whole.boxes)
+  assert np.isnan(whole.boxes).any(1).tolist() == [False] * 3 + [True, False]
 
 
 def test_examples_of_two_images_and_encoders_without_maps_are_refused(records):
