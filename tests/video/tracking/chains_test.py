@@ -39,7 +39,9 @@ def _frame(places, pan=0, wall=None, side=SIDE):
     patch = cv2.resize(_noise(100 + seed, 32, 32), (side, side))
     frame[y : y + side, x : x + side] = patch
   if wall is not None:
-    inner[:, wall[0] : wall[1]] = _noise(7, HEIGHT, 64)[:, : wall[1] - wall[0]]
+    inner[:, wall[0] : wall[1]] = _noise(7, HEIGHT, WIDTH)[
+      :, : wall[1] - wall[0]
+    ]
   return inner.copy()
 
 
@@ -119,27 +121,43 @@ def test_a_small_fast_object_needs_the_images_between():
 
 
 def _begun(tracks, truth, before):
-  """Returns the tracks that are on the object in one of the first frames."""
+  """Returns the tracks that are on the object up to a frame."""
   seen = [
     track
     for track in tracks
-    if (_overlaps(track, truth)[: max(before - track.start, 0)] >= 0.6).any()
+    if track.start < before
+    and (_overlaps(track, truth)[: before - track.start] >= 0.6).all()
   ]
   assert seen, "no track is on the object"
   return seen
 
 
 def test_a_track_ends_where_a_wall_hides_its_object():
-  # Hidden from frame 8 on, for the rest of the film.
-  frames, between, truth = _film(lambda t: (6 + 8 * t, 34), 21, wall=(70, 134))
-  hidden = [row for row in range(21) if 70 <= truth[row, 0] <= 134 - SIDE]
-  assert len(hidden) >= 4
+  # Behind the wall from frame 8 to the end of the film.
+  frames, between, truth = _film(
+    lambda t: (6 + 8 * min(t, 10), 34), 21, wall=(70, WIDTH)
+  )
+  assert truth[8:, 0].min() >= 70
+  for track in _begun(_find(frames, between), truth, 4):
+    # The first key frame without the object is the last one it can reach.
+    assert track.start + len(track.boxes) <= 9
+    assert track.end in (
+      tracker.POINTS_LOST,
+      tracker.NOTHING_NEAR,
+      tracker.UNLIKELY,
+    )
+
+
+def test_an_object_that_comes_out_again_has_a_new_track():
+  # Completely behind the wall from frame 14 to frame 17.
+  frames, between, truth = _film(lambda t: (4 + 4 * t, 34), 29, wall=(60, 100))
+  hidden = [row for row in range(29) if 60 <= truth[row, 0] <= 100 - SIDE]
+  assert hidden == [14, 15, 16, 17]
   tracks = _find(frames, between)
-  seen = [t for t in tracks if _overlaps(t, truth)[0] >= 0.6 and t.start < 4]
-  assert seen
-  # No track that begins on the object is on the wall when it is hidden.
-  for track in seen:
-    assert track.start + len(track.boxes) <= hidden[-1] + 1
+  for track in _begun(tracks, truth, 8):
+    assert track.start + len(track.boxes) <= hidden[-1]
+  again = [t for t in tracks if t.start > hidden[0]]
+  assert any(_overlaps(t, truth)[-1] >= 0.6 for t in again)
 
 
 def test_a_track_ends_before_its_object_has_left_the_image():

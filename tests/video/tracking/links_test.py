@@ -68,6 +68,17 @@ def test_measurements_do_not_depend_on_the_order_of_time():
   np.testing.assert_allclose(back, table.swapaxes(0, 1))
 
 
+def test_regions_whose_points_part_are_linked_only_if_they_look_alike():
+  first, second = _key_frames()
+  ahead = first.ahead._replace(support=np.array([0.004, 0.6]))
+  first = first._replace(ahead=ahead)
+  _, is_possible = links.measure(first, second)
+  np.testing.assert_array_equal(is_possible, np.eye(2, dtype=bool))
+  other = second._replace(features=0.7 * second.features)
+  _, is_possible = links.measure(first, other)
+  np.testing.assert_array_equal(is_possible, [[False, False], [False, True]])
+
+
 def test_an_impossible_link_has_no_probability():
   model = links.Model((0.0,) * len(links.NAMES), 0.0)
   np.testing.assert_array_equal(

@@ -27,6 +27,10 @@ NAMES = (
   "surprise of size",
 )
 _POSSIBLE = 0.35  # Minimum of the best of the three overlaps.
+# Where an object goes behind another, the points in its box stay at the edge or
+# are lost. With less support, only similar features show that it is the same.
+_SUPPORT = 0.15
+_SIMILAR = 0.85  # Cosine.
 
 
 class Model(NamedTuple):
@@ -49,7 +53,7 @@ def measure(
   Returns:
     [A, B, 10] measurements between the A regions of the first and the B of the
     second, and [A, B] bool, whether a link is possible: some overlap is at
-    least 0.35.
+    least 0.35, and the support at least 0.15 or the cosine at least 0.85.
   """
   a, b = first.boxes, second.boxes
   ahead = boxes_lib.iou(first.ahead.boxes, b)
@@ -88,7 +92,8 @@ def measure(
     -1,
   )
   best = np.maximum(np.maximum(ahead, back), still)
-  return table, best >= _POSSIBLE
+  is_seen = (support >= _SUPPORT) | (cosine >= _SIMILAR)
+  return table, (best >= _POSSIBLE) & is_seen
 
 
 def _shared(boxes, points, others) -> np.ndarray:
