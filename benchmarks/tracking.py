@@ -21,8 +21,8 @@ a pair; "of N" is the mean over the N videos with pairs. For `chain` also each
 video at 1 s, the result without each measurement of a link (--ablate), and how
 the score compares with the measured precision. --fit prints the constants of
 `chains`, fitted to all videos. With --encoder, regions are described by its map
-C4. --cache keeps what was observed in a folder between runs; delete it after a
-change of the code.
+C4; for `chain` in addition to the histograms. --cache keeps what was observed
+in a folder between runs; delete it after a change of the code.
 """
 
 import argparse
@@ -290,13 +290,18 @@ class _Film:
       result.append([share, share, len(pairs)])
     return np.array(result)
 
+  def measurements(self) -> tuple[str, ...]:
+    """Returns the names of the measurements of a link."""
+    return links.NAMES + (() if self._encoder is None else (links.LEARNED,))
+
   def examples(self):
-    """Returns measurements [n, 10] of links from the object, and [n] bool.
+    """Returns measurements [n, m] of links from the object, and [n] bool.
 
     A link counts if the region at one of its ends is on the object (IoU of at
     least 0.5); it is right if both are.
     """
-    tables, right = [np.zeros([0, len(links.NAMES)])], [np.zeros(0, bool)]
+    columns = len(self.measurements())
+    tables, right = [np.zeros([0, columns])], [np.zeros(0, bool)]
     for first, observed in self.key_frames()[0]:
       for pair in zip(observed, observed[1:], strict=False):
         truth = [self.truth.get(first + one.time) for one in pair]
@@ -535,7 +540,8 @@ def _ablate(films, examples) -> None:
 
   The minimum probability of a link is the default in all rows.
   """
-  for column in (None, *range(len(links.NAMES))):
+  names = films[0].measurements()
+  for column in (None, *range(len(names))):
     used = [
       (table if column is None else np.delete(table, column, 1), right)
       for table, right in examples
@@ -554,7 +560,7 @@ def _ablate(films, examples) -> None:
         model = links.Model(tuple(weights.tolist()), model.bias)
       tracks = film.best(film.chains(model, chains.MIN_LINK))
       rows.append(film.quality(tracks))
-    label = "all" if column is None else f"without {links.NAMES[column]}"
+    label = "all" if column is None else f"without {names[column]}"
     print(
       f"  {label:32} log loss {np.mean(losses):.3f} {_means(rows)}", flush=True
     )

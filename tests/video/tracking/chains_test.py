@@ -191,6 +191,20 @@ def test_a_minimum_precision_keeps_the_most_certain_tracks():
   assert not _find(frames, between, min_precision=1.0)
 
 
+def test_an_encoder_is_used_beside_the_histograms():
+  frames, between, truth = _film(lambda t: (10 + 4 * t, 30), 9)
+  calls = []
+
+  def learned(image, boxes):
+    calls.append(len(boxes))
+    rng = np.random.default_rng(len(calls))  # It knows nothing.
+    return rng.normal(size=[len(boxes), 8])
+
+  found = region_tracks.find(frames, between, rate=RATE, describe=learned)
+  assert len(calls) == 3  # Key frames.
+  assert any((_overlaps(t, truth) > 0.5).mean() > 0.8 for t in found)
+
+
 def test_without_images_between_tracks_are_found_as_well():
   frames, _, truth = _film(lambda t: (10 + 3 * t, 30), 13)
   found = _longest(_find(frames, ()), truth)

@@ -82,6 +82,18 @@ def test_regions_are_limited_and_described():
     assert one.features.shape == (len(one.boxes), 32 * 9)
     assert one.contrast.shape == (len(one.boxes),)
     assert one.size == (HEIGHT, WIDTH)
+    assert one.learned is None
+
+
+def test_features_of_an_encoder_are_kept_beside_the_histograms():
+  def learned(image, boxes):
+    return np.tile(image.mean((0, 1)), [len(boxes), 1])
+
+  frames = _frames(5)
+  for one in _observe(frames, lambda _: _box(0), describe_learned=learned):
+    assert one.features.shape == (len(one.boxes), 32 * 9)
+    assert one.learned.shape == (len(one.boxes), 3)
+    np.testing.assert_allclose(one.learned[0], frames[one.time].mean((0, 1)))
 
 
 if __name__ == "__main__":

@@ -79,6 +79,22 @@ def test_regions_whose_points_part_are_linked_only_if_they_look_alike():
   np.testing.assert_array_equal(is_possible, [[False, False], [False, True]])
 
 
+def test_an_encoder_adds_its_similarity_to_that_of_the_histograms():
+  first, second = _key_frames()
+  table, _ = links.measure(first, second)
+  # The encoder confuses the two regions of the second key frame.
+  first = first._replace(learned=np.eye(4)[:2])
+  second = second._replace(learned=np.eye(4)[1::-1])
+  more, _ = links.measure(first, second)
+  np.testing.assert_array_equal(more[..., :-1], table)
+  np.testing.assert_allclose(more[..., -1], [[-1, 1], [1, -1]], rtol=5e-3)
+  weights = dict.fromkeys((*links.NAMES, links.LEARNED), 0.0)
+  for name, sure in (("similarity", True), (links.LEARNED, False)):
+    model = links.Model(tuple((weights | {name: 2.0}).values()), 0.0)
+    found = links.probability(first, second, model)
+    assert (np.diag(found) > 0.5).all() == sure
+
+
 def test_an_impossible_link_has_no_probability():
   model = links.Model((0.0,) * len(links.NAMES), 0.0)
   np.testing.assert_array_equal(

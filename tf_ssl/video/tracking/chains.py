@@ -31,6 +31,11 @@ MODEL = links.Model(
   (2.023, -0.161, 0.682, 0.582, 2.126, -0.312, 5.711, -0.455, 0.091, -0.542),
   -6.020,
 )
+# As above with --encoder: the weight of the encoder's similarity is the last.
+ENCODER_MODEL = links.Model(
+  (*MODEL.weights, 0.0),
+  MODEL.bias,
+)
 MIN_LINK = 0.15  # Minimum probability of a link.
 # The raw logit of a track is that of the product of the probabilities of its
 # links, of one second on average, plus a multiple of the mean contrast of
@@ -59,7 +64,8 @@ def find(
   Args:
     observed: key frames of the shot in temporal order.
     rate: sampling rate of its frames, frames per second.
-    model: weights of the links; None for `MODEL`.
+    model: weights of the links; None for `MODEL`, or `ENCODER_MODEL` if an
+      encoder describes the regions.
     min_link: minimum probability of a link; None for `MIN_LINK`.
     certainty: factor and constant that turn a raw score into the logit of the
       score; None for `CERTAINTY`.
@@ -70,7 +76,10 @@ def find(
     object; their similarity is the probability of the link around each frame.
     Their end is empty if they reach the last key frame.
   """
-  model, certainty = model or MODEL, certainty or CERTAINTY
+  if model is None:
+    is_learned = any(one.learned is not None for one in observed)
+    model = ENCODER_MODEL if is_learned else MODEL
+  certainty = certainty or CERTAINTY
   least = MIN_LINK if min_link is None else min_link
   pairs = list(zip(observed, observed[1:], strict=False))
   tables = [links.probability(*pair, model) for pair in pairs]

@@ -54,6 +54,7 @@ class KeyFrame(NamedTuple):
     size: height and width of the frame, pixels.
     ahead: regions carried to the next key frame; None in the last.
     back: regions carried to the previous key frame; None in the first.
+    learned: [N, G], unit length, features of an encoder; None without one.
   """
 
   time: int
@@ -63,6 +64,7 @@ class KeyFrame(NamedTuple):
   size: tuple[int, int]
   ahead: Carried | None
   back: Carried | None
+  learned: np.ndarray | None = None
 
 
 def observe(
@@ -72,6 +74,7 @@ def observe(
   gap: int,
   describe: region_features.Describe,
   propose: Propose = region_proposals.several_searches,
+  describe_learned: region_features.Describe | None = None,
   regions: int = 60,
   carried: int = 20,
 ) -> list[KeyFrame]:
@@ -85,6 +88,8 @@ def observe(
       frame are key frames.
     describe: function from an image and boxes to features.
     propose: function from an image to boxes [R, 4], pixels.
+    describe_learned: function from an image and boxes to features of an
+      encoder; None for none.
     regions: maximum number of proposed regions of a key frame: those with the
       highest contrast of saliency.
     carried: maximum number of regions that are carried from the key frames
@@ -118,9 +123,12 @@ def observe(
     contrast = saliency.contrast(
       salient[row], boxes[row], area_power=_AREA_POWER
     )
-    features = describe(frames[t], boxes[row])
+    features, learned = (
+      None if make is None else make(frames[t], boxes[row])
+      for make in (describe, describe_learned)
+    )
     result.append(
-      KeyFrame(t, boxes[row], features, contrast, size, ahead, back)
+      KeyFrame(t, boxes[row], features, contrast, size, ahead, back, learned)
     )
   return result
 

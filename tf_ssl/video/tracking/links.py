@@ -1,8 +1,9 @@
 """Probability that two regions of consecutive key frames show one object.
 
 A logistic regression on a few measurements. They do not depend on the order of
-time, and the similarity of features is relative to that of other pairs, so
-that features of any encoder can be used.
+time. The similarity of features is relative to that of other pairs. With an
+encoder, its similarity is one more measurement beside that of the histograms:
+the regression decides how much each one counts.
 """
 
 from typing import NamedTuple
@@ -26,6 +27,7 @@ NAMES = (
   "change of size",
   "surprise of size",
 )
+LEARNED = "similarity of the encoder"  # The last one, with an encoder.
 _POSSIBLE = 0.35  # Minimum of the best of the three overlaps.
 # Where an object goes behind another, the points in its box stay at the edge or
 # are lost. With less support, only similar features show that it is the same.
@@ -37,7 +39,7 @@ class Model(NamedTuple):
   """Weights of the logistic regression.
 
   Attributes:
-    weights: [10], of the measurements `NAMES`.
+    weights: [10] weights of the measurements `NAMES`; [11] with an encoder.
     bias: constant.
   """
 
@@ -52,15 +54,14 @@ def measure(
 
   Returns:
     [A, B, 10] measurements between the A regions of the first and the B of the
-    second, and [A, B] bool, whether a link is possible: some overlap is at
-    least 0.35, and the support at least 0.15 or the cosine at least 0.85.
+    second, [A, B, 11] if an encoder describes both, and [A, B] bool, whether a
+    link is possible: some overlap is at least 0.35, and the support at least
+    0.15 or the cosine of the histograms at least 0.85.
   """
   a, b = first.boxes, second.boxes
   ahead = boxes_lib.iou(first.ahead.boxes, b)
   back = boxes_lib.iou(a, second.back.boxes)
   still = boxes_lib.iou(a, b)
-  cosine = first.features @ second.features.T
-  similarity = (cosine - cosine.mean()) / (cosine.std() + 1e-3)
   shared = np.sqrt(
     _shared(a, first.ahead.points, b) * _shared(b, second.back.points, a).T
   )
@@ -76,24 +77,31 @@ def measure(
   )
   surprise = np.abs(log_ahead[:, None] - log_b[None])
   surprise = (surprise + np.abs(log_a[:, None] - log_back[None])) / 2
-  table = np.stack(
-    [
-      (ahead + back) / 2,
-      np.minimum(ahead, back),
-      still,
-      similarity,
-      shared,
-      support,
-      contrast,
-      (log_a[:, None] + log_b[None]) / 4,
-      np.abs(log_a[:, None] - log_b[None]),
-      surprise,
-    ],
-    -1,
-  )
+  columns = [
+    (ahead + back) / 2,
+    np.minimum(ahead, back),
+    still,
+    _similarity(first.features, second.features),
+    shared,
+    support,
+    contrast,
+    (log_a[:, None] + log_b[None]) / 4,
+    np.abs(log_a[:, None] - log_b[None]),
+    surprise,
+  ]
+  if first.learned is not None and second.learned is not None:
+    columns.append(_similarity(first.learned, second.learned))
+  table = np.stack(columns, -1)
   best = np.maximum(np.maximum(ahead, back), still)
+  cosine = first.features @ second.features.T
   is_seen = (support >= _SUPPORT) | (cosine >= _SIMILAR)
   return table, (best >= _POSSIBLE) & is_seen
+
+
+def _similarity(features, others) -> np.ndarray:
+  """[A, F] and [B, F] -> [A, B], cosines with mean 0 and deviation 1."""
+  cosine = features @ others.T
+  return (cosine - cosine.mean()) / (cosine.std() + 1e-3)
 
 
 def _shared(boxes, points, others) -> np.ndarray:
@@ -135,7 +143,7 @@ def fit(
   """Fits the logistic regression to links whose ends are known.
 
   Args:
-    table: [n, 10], measurements.
+    table: [n, m], measurements.
     is_right: [n] bool, whether both regions show one object.
     weight: [n], weight of each link.
     penalty: weight of the squared weights of the standardized measurements.

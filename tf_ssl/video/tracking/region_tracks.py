@@ -66,7 +66,8 @@ def find(
       next, T lists, which may be empty; or no list at all. Only `chain` uses
       them, for the motion of fast objects.
     rate: sampling rate of `frames`, frames per second.
-    describe: function from an image and boxes to features.
+    describe: function from an image and boxes to features: histograms, or those
+      of an encoder, which `chain` uses in addition to histograms.
     propose: function from an image to proposals [R, 4], pixels; None for the
       matcher's selective search.
     settings: settings of the tracker; None for the defaults.
@@ -115,11 +116,16 @@ def observe(
   propose: key_frames.Propose | None = None,
   settings: tracker.Settings,
 ) -> list[key_frames.KeyFrame]:
-  """Observes the key frames of one shot; see `find` and `key_frames`."""
+  """Observes the key frames of one shot; see `find` and `key_frames`.
+
+  Features of an encoder are used in addition to histograms.
+  """
+  is_learned = not isinstance(describe, region_features.Histograms)
   return key_frames.observe(
     frames,
     between,
     gap=max(round(settings.key_seconds * rate), 1),
-    describe=describe,
+    describe=region_features.Histograms() if is_learned else describe,
+    describe_learned=describe if is_learned else None,
     propose=propose or region_proposals.several_searches,
   )
