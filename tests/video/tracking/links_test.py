@@ -68,15 +68,17 @@ def test_measurements_do_not_depend_on_the_order_of_time():
   np.testing.assert_allclose(back, table.swapaxes(0, 1))
 
 
-def test_regions_whose_points_part_are_linked_only_if_they_look_alike():
+def test_regions_whose_points_part_are_seen_only_if_they_look_alike():
   first, second = _key_frames()
   ahead = first.ahead._replace(support=np.array([0.004, 0.6]))
   first = first._replace(ahead=ahead)
-  _, is_possible = links.measure(first, second)
-  np.testing.assert_array_equal(is_possible, np.eye(2, dtype=bool))
+  np.testing.assert_array_equal(
+    links.is_seen(first, second), [[True, False], [True, True]]
+  )
   other = second._replace(features=0.7 * second.features)
-  _, is_possible = links.measure(first, other)
-  np.testing.assert_array_equal(is_possible, [[False, False], [False, True]])
+  np.testing.assert_array_equal(
+    links.is_seen(first, other), [[False, False], [True, True]]
+  )
 
 
 def test_an_encoder_adds_its_similarity_to_that_of_the_histograms():

@@ -83,6 +83,7 @@ def find(
   least = MIN_LINK if min_link is None else min_link
   pairs = list(zip(observed, observed[1:], strict=False))
   tables = [links.probability(*pair, model) for pair in pairs]
+  seen = [links.is_seen(*pair) for pair in pairs]
   found = [
     _Chain(
       observed[first : first + len(rows)],
@@ -93,7 +94,7 @@ def find(
         for k, pair in enumerate(itertools.pairwise(rows))
       ],
     )
-    for first, rows in _follow(observed, tables, least)
+    for first, rows in _follow(observed, tables, seen, least)
   ]
   scores = [chain.score(rate, certainty) for chain in found]
   order = np.argsort(-np.array(scores), kind="stable")[:_CANDIDATES]
@@ -176,18 +177,24 @@ class _Chain(NamedTuple):
     )
 
 
-def _follow(observed, tables, least) -> list[tuple[int, tuple[int, ...]]]:
-  """Returns the distinct chains: the first key frame, and a region in each."""
+def _follow(observed, tables, seen, least) -> list[tuple[int, tuple[int, ...]]]:
+  """Returns the distinct chains: the first key frame, and a region in each.
 
-  def best(table):
+  A chain ends where its best link is to a region that does not show the object.
+  """
+
+  def best(table, is_seen):
     """Returns the best column of each row, or -1."""
     if not table.size:
       return np.full(len(table), -1)
-    column = table.argmax(1)
-    return np.where(table.max(1) >= least, column, -1)
+    column, rows = table.argmax(1), np.arange(len(table))
+    is_kept = (table.max(1) >= least) & is_seen[rows, column]
+    return np.where(is_kept, column, -1)
 
-  later = [best(table) for table in tables]
-  earlier = [best(table.T) for table in tables]
+  later = [best(*pair) for pair in zip(tables, seen, strict=True)]
+  earlier = [
+    best(table.T, one.T) for table, one in zip(tables, seen, strict=True)
+  ]
   chains = {}
   for row, one in enumerate(observed):
     for region in range(len(one.boxes)):

@@ -55,8 +55,7 @@ def measure(
   Returns:
     [A, B, 10] measurements between the A regions of the first and the B of the
     second, [A, B, 11] if an encoder describes both, and [A, B] bool, whether a
-    link is possible: some overlap is at least 0.35, and the support at least
-    0.15 or the cosine of the histograms at least 0.85.
+    link is possible: some overlap is at least 0.35.
   """
   a, b = first.boxes, second.boxes
   ahead = boxes_lib.iou(first.ahead.boxes, b)
@@ -65,7 +64,6 @@ def measure(
   shared = np.sqrt(
     _shared(a, first.ahead.points, b) * _shared(b, second.back.points, a).T
   )
-  support = np.sqrt(first.ahead.support[:, None] * second.back.support[None])
   contrast = np.minimum(first.contrast[:, None], second.contrast[None])
   pixels = first.size[0] * first.size[1]
   log_a, log_b = (
@@ -83,7 +81,7 @@ def measure(
     still,
     _similarity(first.features, second.features),
     shared,
-    support,
+    _support(first, second),
     contrast,
     (log_a[:, None] + log_b[None]) / 4,
     np.abs(log_a[:, None] - log_b[None]),
@@ -93,9 +91,27 @@ def measure(
     columns.append(_similarity(first.learned, second.learned))
   table = np.stack(columns, -1)
   best = np.maximum(np.maximum(ahead, back), still)
+  return table, best >= _POSSIBLE
+
+
+def is_seen(
+  first: key_frames.KeyFrame, second: key_frames.KeyFrame
+) -> np.ndarray:
+  """Says which pairs of regions may show one object that is not hidden.
+
+  Returns:
+    [A, B] bool, whether the support of their points is at least 0.15 or the
+    cosine of their histograms at least 0.85.
+  """
+  if not len(first.boxes) or not len(second.boxes):
+    return np.zeros([len(first.boxes), len(second.boxes)], bool)
   cosine = first.features @ second.features.T
-  is_seen = (support >= _SUPPORT) | (cosine >= _SIMILAR)
-  return table, (best >= _POSSIBLE) & is_seen
+  return (_support(first, second) >= _SUPPORT) | (cosine >= _SIMILAR)
+
+
+def _support(first, second) -> np.ndarray:
+  """[A, B], support of the points of both regions, 0..1."""
+  return np.sqrt(first.ahead.support[:, None] * second.back.support[None])
 
 
 def _similarity(features, others) -> np.ndarray:
