@@ -42,7 +42,7 @@ MIN_LINK = 0.15  # Minimum probability of a link.
 # saliency: what moves on its own is more often an object. The logit of the
 # score is this multiple of the raw one plus this constant.
 _CONTRAST = 5.0
-CERTAINTY = (0.376, 0.592)
+CERTAINTY = (0.361, 0.537)
 _CANDIDATES = 400  # Tracks of a shot, and of those compared, at most.
 # Where points, or its last motion, carry the last region of a track: with less
 # of it inside the image, the track is said to leave it; with less support of
