@@ -31,10 +31,13 @@ MODEL = links.Model(
   (2.023, -0.161, 0.682, 0.582, 2.126, -0.312, 5.711, -0.455, 0.091, -0.542),
   -6.020,
 )
-# As above with --encoder: the weight of the encoder's similarity is the last.
+# As above with --encoder; the last weight is of the encoder's similarity.
 ENCODER_MODEL = links.Model(
-  (*MODEL.weights, 0.0),
-  MODEL.bias,
+  (
+    *(1.711, -0.416, 0.716, 0.526, 2.022),
+    *(-0.305, 5.577, -0.247, 0.059, -0.570, 0.191),
+  ),
+  -5.559,
 )
 MIN_LINK = 0.15  # Minimum probability of a link.
 # The raw logit of a track is that of the product of the probabilities of its
