@@ -28,6 +28,8 @@ SEARCHES = {
   "collapse": "troubleshooting.html",
   "measure_invariance": "reference/commands.html",
 }
+# Seconds for all pages, on a busy machine.
+_PATIENCE = 1800
 # Pages of Sphinx' own without text.
 _NOT_TEXT = ("genindex.html", "search.html", "py-modindex.html")
 # Opens each frame, one after the other, and replaces its own text by JSON.
@@ -99,10 +101,12 @@ def main(site: pathlib.Path, screenshots: pathlib.Path | None) -> list[str]:
   pages = sorted(
     path.relative_to(site).as_posix() for path in site.rglob("*.html")
   )
-  frames = [Frame(page, width) for page in pages for width in WIDTHS]
-  frames += [Frame(f"search.html?q={word}", WIDTHS[0]) for word in SEARCHES]
-  problems += problems_of_console(site, frames)
-  problems += problems_of_layout(site, frames)
+  searches = [f"search.html?q={word}" for word in SEARCHES]
+  wide, narrow = (
+    [Frame(path, width) for path in [*pages, *searches]] for width in WIDTHS
+  )
+  problems += problems_of_console(site, wide)
+  problems += problems_of_layout(site, narrow)
   if screenshots:
     screenshots.mkdir(parents=True, exist_ok=True)
     for page in pages:
@@ -215,7 +219,7 @@ def _chromium(options: Sequence[str]) -> subprocess.CompletedProcess:
       ],
       capture_output=True,
       text=True,
-      timeout=600,
+      timeout=_PATIENCE,
     )
 
 

@@ -147,7 +147,7 @@ def _definition(found: sources.Definition) -> str:
     typed = f"`{each.annotation}`, " if each.annotation else ""
     lines += [f"`{each.name}`", f": {typed}{default}", ""]
     if each.text:
-      lines += [f"  {_text(each.text)}", ""]
+      lines += [f"  {_text(_sentence(each.text))}", ""]
   return "\n".join(lines).rstrip()
 
 
@@ -162,8 +162,17 @@ def _file(path: pathlib.Path) -> str:
     lines += ["| macro | value | meaning |", "|---|---|---|"]
     for each in found:
       value = each.value if each.value == "required" else f"`{each.value}`"
-      lines.append(f"| `{each.name}` | {value} | {_text(each.text)} |")
+      lines.append(
+        f"| `{each.name}` | {value} | {_text(_sentence(each.text))} |"
+      )
   return "\n".join(lines).rstrip()
+
+
+def _sentence(text: str) -> str:
+  """Text that begins with a capital, if it begins with a plain word."""
+  first = text.partition(" ")[0].rstrip(",:;.")
+  plain = first.isalpha() and first.islower()
+  return text[:1].upper() + text[1:] if plain else text
 
 
 def _comment(text: str) -> str:
