@@ -1,5 +1,6 @@
 """The configuration reference, made from gin files and what they bind."""
 
+import functools
 import pathlib
 import re
 from collections.abc import Iterator, Sequence
@@ -31,13 +32,13 @@ def settings_page(packages: Sequence[str]) -> str:
   """Returns Markdown: what gin files may bind, of some packages.
 
   Args:
-    packages: names of packages, such as "tf_ssl.training".
+    packages: names of packages or modules, such as "tf_ssl.training", in the
+      order of the page.
   """
-  names = sorted(
-    name
-    for name in bindable()
-    if any(name.startswith(f"{package}.") for package in packages)
-  )
+  names: dict[str, None] = {}  # In order, each once.
+  for package in packages:
+    inside = (x for x in bindable() if x.startswith(f"{package}."))
+    names |= dict.fromkeys(sorted(inside))
   return "\n\n".join(_definition(sources.find(name)) for name in names)
 
 
@@ -47,7 +48,8 @@ def files_page(folder: str) -> str:
   return "\n\n".join(_file(path) for path in paths)
 
 
-def bindable() -> set[str]:
+@functools.cache
+def bindable() -> frozenset[str]:
   """Returns full names of the functions and classes that gin files name."""
   found: set[str] = set()
   for path in _CONFIGS.rglob("*.gin"):
@@ -57,7 +59,7 @@ def bindable() -> set[str]:
       name = gin_statements.dotted(selector.split("/")[-1], imports)
       if sources.find(name):
         found.add(name)
-  return found
+  return frozenset(found)
 
 
 def macros(path: pathlib.Path) -> list[Macro]:

@@ -4,11 +4,13 @@ import json
 import sys
 
 import gin
+import numpy as np
 import pytest
 
 from docs._generate import commands
 from tests import tiny_data_reference as tiny_data
 from tests.docs import documents_reference as documents
+from tf_ssl.encoders import resnet
 
 pytestmark = pytest.mark.slow
 
@@ -82,53 +84,77 @@ def fixture_folder(tmp_path_factory):
   return folder
 
 
-def _run(page, folder, monkeypatch):
-  """Runs the commands of a page; returns those that have run."""
+@pytest.fixture(autouse=True)
+def fixture_smaller(monkeypatch):
+  """A ResNet-18 of half the depth is traced in half the time."""
+  monkeypatch.setitem(resnet.LAYOUTS, 18, (resnet.basic_stack, (1, 1, 1, 1)))
+
+
+@pytest.fixture(name="run_page")
+def fixture_run_page(repository, folder, monkeypatch):
+  """Function that runs a page's commands; returns the names of the tools."""
   monkeypatch.chdir(folder)
   monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-  ran = []
-  for command in documents.commands(page):
-    words = list(command.words)
-    is_here = command.is_whole and not set(words) & set(_NOT_HERE)
-    if is_here and words[:2] == ["python", "-m"]:
-      name = words[2].removeprefix("tools.")
-      gin.clear_config()
-      commands.tool(name).call([*words[3:], *_SMALLER.get(name, [])])
-      gin.clear_config()
-      ran.append(name)
-  return ran
+
+  def run(name):
+    ran = []
+    page = repository / "docs" / "how_to" / name
+    for command in documents.commands(page):
+      words = list(command.words)
+      is_here = command.is_whole and not set(words) & set(_NOT_HERE)
+      if is_here and words[:2] == ["python", "-m"]:
+        name = words[2].removeprefix("tools.")
+        gin.clear_config()
+        commands.tool(name).call([*words[3:], *_SMALLER.get(name, [])])
+        gin.clear_config()
+        ran.append(name)
+    return ran
+
+  return run
 
 
-@pytest.mark.timeout(1800)
-def test_the_pages_run_in_the_order_of_a_reader(
-  repository, folder, monkeypatch
-):
-  pages = repository / "docs" / "how_to"
-  ran = _run(pages / "own_images.md", folder, monkeypatch)
-  assert ran == ["train", "extract_features"]
+@pytest.fixture(name="trained")
+def fixture_trained(folder, run_page):
+  """Trains runs/a as the page on images does, once."""
+  if not (folder / "runs/a/saved_model").exists():
+    assert run_page("own_images.md") == ["train", "extract_features"]
+
+
+def test_images_become_an_encoder_and_features(folder, trained):
+  del trained
   assert (folder / "runs/a/saved_model/saved_model.pb").is_file()
-  assert (folder / "features.npz").is_file()
+  with np.load(folder / "features.npz") as features:
+    assert len(features["names"]) == 24
 
-  ran = _run(pages / "own_videos.md", folder, monkeypatch)
-  assert ran == ["track_regions", "train"]
+
+def test_videos_become_tracks_and_an_encoder(folder, run_page):
+  assert run_page("own_videos.md") == ["track_regions", "train"]
   assert (folder / "tracks/a/report.html").is_file()
+  assert (folder / "runs/tracks/saved_model/saved_model.pb").is_file()
 
-  ran = _run(pages / "invariances.md", folder, monkeypatch)
-  assert ran == ["measure_invariance"]
+
+def test_pictures_become_a_report_of_invariances(folder, run_page, trained):
+  del trained
+  assert run_page("invariances.md") == ["measure_invariance"]
   assert (folder / "measured/own/report.html").is_file()
 
-  ran = _run(pages / "object_centric.md", folder, monkeypatch)
-  assert ran == [
+
+def test_a_dataset_is_diagnosed_and_its_boxes_are_cut(folder, run_page):
+  assert run_page("object_centric.md") == [
     "diagnose_dataset",
     "diagnose_dataset",
     "find_objects",
     "cut_boxes",
     "cut_boxes",
   ]
-  assert (folder / "diagnosed/a/report.html").is_file()
+  for name in ("a", "annotated"):
+    assert (folder / "diagnosed" / name / "report.html").is_file()
+  assert len(list((folder / "boxes/photos").rglob("*.png"))) == 24
 
-  ran = _run(pages / "did_it_help.md", folder, monkeypatch)
-  assert ran == [
+
+def test_models_are_compared_with_random_weights(folder, run_page, trained):
+  del trained
+  assert run_page("did_it_help.md") == [
     "did_it_help",
     "find_duplicates",
     "evaluate",
