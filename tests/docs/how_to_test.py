@@ -26,7 +26,7 @@ _SMALLER = {
   ],
   "track_regions": ["--processes=1"],
   "extract_features": ["--image_size=32"],
-  "measure_invariance": ["--pictures=12", "--resamples=20", "--image_size=32"],
+  "measure_invariance": ["--pictures=50", "--resamples=20", "--image_size=32"],
   "diagnose_dataset": ["--pairs=4"],
   "cut_boxes": ["--min_size=8"],
   "did_it_help": ["--image_size=32"],
@@ -57,7 +57,7 @@ _NOT_HERE = (
 def fixture_folder(tmp_path_factory):
   """A folder with the data that the pages name."""
   folder = tmp_path_factory.mktemp("how_to")
-  tiny_data.paint(folder / "photos", 12)
+  tiny_data.paint(folder / "photos", 30)
   tiny_data.paint(folder / "labeled" / "train", 10)
   tiny_data.paint(folder / "labeled" / "test", 4)
   (folder / "films").mkdir()
@@ -124,7 +124,7 @@ def test_images_become_an_encoder_and_features(folder, trained):
   del trained
   assert (folder / "runs/a/saved_model/saved_model.pb").is_file()
   with np.load(folder / "features.npz") as features:
-    assert len(features["names"]) == 24
+    assert len(features["names"]) == 60
 
 
 def test_videos_become_tracks_and_an_encoder(folder, run_page):
@@ -149,7 +149,7 @@ def test_a_dataset_is_diagnosed_and_its_boxes_are_cut(folder, run_page):
   ]
   for name in ("a", "annotated"):
     assert (folder / "diagnosed" / name / "report.html").is_file()
-  assert len(list((folder / "boxes/photos").rglob("*.png"))) == 24
+  assert len(list((folder / "boxes/photos").rglob("*.jpg"))) == 60
 
 
 def test_models_are_compared_with_random_weights(folder, run_page, trained):
