@@ -49,9 +49,7 @@ def main(invocation: cli.Invocation) -> None:
     and open_images.open_images(pretraining, named_by="--pretraining_images"),
     drop_duplicates=flags.drop_duplicates,
     distance=flags.distance,
-    duplicates_model=subject(flags.duplicates_model)
-    if flags.duplicates_model
-    else None,
+    duplicates_model=flags.duplicates_model and subject(flags.duplicates_model),
     checkpoints=did_it_help.checkpoints(subjects, subject),
     say=print,
   )
