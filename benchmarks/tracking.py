@@ -76,7 +76,7 @@ def main() -> None:
   parser.add_argument("--matchers", nargs="*", default=["chain", "greedy"])
   parser.add_argument("--encoder", help="SavedModel instead of histograms")
   parser.add_argument("--cache", help="folder for what was observed")
-  parser.add_argument("--width", type=int, default=240)
+  parser.add_argument("--width", type=int, default=480)
   parser.add_argument("--motion_rate", type=float, default=16.0)
   parser.add_argument("--fit", action="store_true")
   parser.add_argument("--ablate", action="store_true")

@@ -205,7 +205,8 @@ def _one_core(found, settings, describe, region_proposals) -> None:
     total += clock() - began
     count += len(frames)
   print(
-    f"tracking, {settings.width} px wide: {count / total:.1f} frames/s"
+    f"tracking, {mining.tracked_width(settings)} px wide:"
+    f" {count / total:.1f} frames/s"
     f" per core; selective search {100 * proposing / total:.0f} % of it"
   )
 

@@ -60,7 +60,11 @@ TOOL = cli.Tool(
   takes_rest=True,
 )
 TOOL.number_flag("rate", 8.0, "Sampling rate, frames per second.")
-TOOL.number_flag("width", 240, "Width of the frames that are tracked, pixels.")
+TOOL.number_flag(
+  "width",
+  0,
+  "Width of the frames that are tracked, pixels; 0: 480, of greedy etc. 240.",
+)
 TOOL.number_flag("frame_size", 256, "Shorter side of stored frames, pixels.")
 TOOL.number_flag("stretch_seconds", 16.0, "Maximum length of a track, seconds.")
 TOOL.number_flag("tracks_per_stretch", 40, "Maximum tracks in that time.")

@@ -153,7 +153,7 @@ def track_regions(
   output_dir: str | os.PathLike,
   *,
   rate: float = 8.0,
-  width: int = 240,
+  width: int = 0,
   frame_size: int = 256,
   stretch_seconds: float = 16.0,
   tracks_per_stretch: int = 40,
@@ -179,7 +179,8 @@ def track_regions(
     videos: a folder of videos, one video, or a manifest FILE.csv.
     output_dir: path of the folder to write; an interrupted call resumes.
     rate: sampling rate, frames per second.
-    width: largest width of the frames in which regions are tracked, px.
+    width: largest width of the frames in which regions are tracked, px; 0
+      for 480 with the matcher "chain" and 240 with the others.
     frame_size: largest length of a stored frame's shorter side, px.
     stretch_seconds: length of a stretch in seconds; tracks end with it.
     tracks_per_stretch: largest number of tracks per stretch.

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from tf_ssl import errors
 from tf_ssl.ops import boxes
 from tf_ssl.video.decoding import decode, isolated
 from tf_ssl.video.mining import mining, track_records
@@ -71,6 +72,21 @@ def test_frames_between_leave_the_sampled_ones_as_they_are(
   greedy = settings._replace(tracking=tracker.Settings(matcher="greedy"))
   found = list(mining.with_between(iterate, rate=rate, settings=greedy))
   assert [frame.number for frame, _ in found] == plain
+
+
+def test_the_width_depends_on_the_matcher_unless_it_is_set():
+  chain = mining.MiningSettings()
+  greedy = chain._replace(tracking=tracker.Settings(matcher="greedy"))
+  image = np.zeros([360, 640, 3], np.uint8)
+  assert mining.small(image, chain).shape == (270, 480, 3)
+  assert mining.small(image, greedy).shape == (135, 240, 3)
+  for settings in (chain, greedy):
+    settings = settings._replace(width=320)
+    assert mining.small(image, settings).shape == (180, 320, 3)
+  mining.check(greedy)
+  for width in (8, -1):
+    with pytest.raises(errors.UsageError, match=f"width={width}: .* 32"):
+      mining.check(greedy._replace(width=width))
 
 
 def test_a_file_that_is_not_a_video_is_named(tmp_path):

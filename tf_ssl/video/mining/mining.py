@@ -32,7 +32,8 @@ class MiningSettings(NamedTuple):
     rate: sampling rate, frames per second; slower videos use every frame.
     stretch_seconds: length of a stretch, seconds; tracks end with it.
     tracks_per_stretch: maximum number of tracks per stretch; the best are kept.
-    width: maximum width of the frames in which regions are tracked, pixels.
+    width: maximum width of the frames in which regions are tracked, pixels;
+      0 for 480 with the matcher `chain` and 240 with the others.
     frame_size: maximum length of a stored frame's shorter side, pixels.
     quality: JPEG quality of the stored frames, 0..100.
     reader: reader of video files, see `decode.read_frames`.
@@ -44,7 +45,7 @@ class MiningSettings(NamedTuple):
   rate: float = 8.0
   stretch_seconds: float = 16.0
   tracks_per_stretch: int = 40
-  width: int = 240
+  width: int = 0
   frame_size: int = 256
   quality: int = jpeg.QUALITY
   reader: str = "auto"
@@ -79,7 +80,7 @@ def check(settings: MiningSettings) -> None:
     "rate": 0.01,
     "stretch_seconds": 0.1,
     "tracks_per_stretch": 1,
-    "width": 32,
+    "width": 32 if settings.width else 0,
     "frame_size": 32,
     "motion_rate": 0.01,
   }
@@ -180,10 +181,20 @@ def with_between(
     last = max(moment, last)
 
 
+def tracked_width(settings: MiningSettings) -> int:
+  """Maximum width of the frames in which regions are tracked, pixels.
+
+  The defaults are those with the best tracks (gin_configs/video/README.md);
+  the thresholds of the matchers from frame to frame were chosen at 240.
+  """
+  is_chain = settings.tracking.matcher == region_tracks.CHAIN
+  return settings.width or (480 if is_chain else 240)
+
+
 def small(image: np.ndarray, settings: MiningSettings) -> np.ndarray:
   """Scales an image down to the width at which regions are tracked."""
   height, width = image.shape[:2]
-  across = min(settings.width, width)
+  across = min(tracked_width(settings), width)
   size = (across, max(round(height * across / width), 1))
   return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
