@@ -111,9 +111,9 @@ def test_a_moving_object_is_followed_through_the_film(pan):
 
 
 def test_a_small_fast_object_needs_the_images_between():
-  # Its whole size from frame to frame.
+  # Most of its size from frame to frame.
   frames, between, truth = _film(
-    lambda t: (4 + 11 * t, 40), 13, side=12, motion=4
+    lambda t: (4 + 11 * t, 40), 13, side=14, motion=4
   )
   found = _longest(_find(frames, between), truth, 0.4)
   assert len(found.boxes) >= 9

@@ -28,8 +28,8 @@ from tf_ssl.video.tracking import (
 # Fitted by `python -m benchmarks.tracking --fit` to the videos that
 # gin_configs/video/README.md names.
 MODEL = links.Model(
-  (2.023, -0.161, 0.682, 0.582, 2.126, -0.312, 5.711, -0.455, 0.091, -0.542),
-  -6.020,
+  (2.874, -0.318, 0.786, 0.349, 2.637, -1.427, 6.334, -0.294, 0.494, -1.211),
+  -5.779,
 )
 # As above with --encoder; the last weight is of the encoder's similarity.
 ENCODER_MODEL = links.Model(
@@ -45,7 +45,7 @@ MIN_LINK = 0.15  # Minimum probability of a link.
 # saliency: what moves on its own is more often an object. The logit of the
 # score is this multiple of the raw one plus this constant.
 _CONTRAST = 5.0
-CERTAINTY = (0.361, 0.537)
+CERTAINTY = (0.438, 0.605)
 _CANDIDATES = 400  # Tracks of a shot, and of those compared, at most.
 # Where points, or its last motion, carry the last region of a track: with less
 # of it inside the image, the track is said to leave it; with less support of
