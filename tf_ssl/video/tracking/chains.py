@@ -34,10 +34,10 @@ MODEL = links.Model(
 # As above with --encoder; the last weight is of the encoder's similarity.
 ENCODER_MODEL = links.Model(
   (
-    *(1.711, -0.416, 0.716, 0.526, 2.022),
-    *(-0.305, 5.577, -0.247, 0.059, -0.570, 0.191),
+    *(2.867, -0.320, 0.788, 0.347, 2.633),
+    *(-1.427, 6.328, -0.289, 0.494, -1.212, 0.005),
   ),
-  -5.559,
+  -5.767,
 )
 MIN_LINK = 0.15  # Minimum probability of a link.
 # The raw logit of a track is that of the product of the probabilities of its
