@@ -103,7 +103,7 @@ def test_a_subset_of_records_and_of_unlabeled_images(tmp_path):
 
 def test_classes_become_folders_with_different_names(tmp_path):
   classes = ["a/b", "a_b", "..", " x ", "X", "X_6", "x"]
-  assert training_sets._folders(classes) == (
+  assert training_sets.class_folders(classes) == (
     "a_b",
     "a_b_1",
     "_2",
