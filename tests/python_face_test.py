@@ -208,6 +208,15 @@ def test_features_of_an_array_equal_those_of_the_model():
     tf_ssl.extract_features("pixels", images, "a.npz")
 
 
+def test_a_loaded_model_has_the_name_that_it_is_given():
+  model = tf_ssl.load_model("pixels")
+  loaded, read = sources.models({"a": model, "b": "pixels"})
+  assert (loaded.name, read.name, model.name) == ("a", "b", "pixels")
+  assert loaded.description.name == "a"
+  images = np.full([1, 32, 32, 3], 100, np.uint8)
+  np.testing.assert_array_equal(loaded.features(images), read.features(images))
+
+
 def test_unknown_names_are_refused():
   with pytest.raises(errors.UsageError, match="'moco_v9'.*moco_v2"):
     pretraining.run_settings("photos", "moco_v9")

@@ -1,5 +1,6 @@
 """Images and models as Python users have them: arrays, paths, runs."""
 
+import copy
 import hashlib
 import importlib
 import os
@@ -60,7 +61,12 @@ def models(
   if isinstance(given, (str, os.PathLike, image_model.ImageModel)):
     given = [given]
   if isinstance(given, Mapping):
-    given = [f"{name}={os.fspath(model)}" for name, model in given.items()]
+    given = [
+      _named(model, name)
+      if isinstance(model, image_model.ImageModel)
+      else f"{name}={os.fspath(model)}"
+      for name, model in given.items()
+    ]
   found = [
     one
     if isinstance(one, image_model.ImageModel)
@@ -69,6 +75,14 @@ def models(
   ]
   load.check_names([model.name for model in found])
   return found
+
+
+def _named(model: image_model.ImageModel, name: str) -> image_model.ImageModel:
+  """A view of a loaded model under another name."""
+  named = copy.copy(model)
+  named.name = name
+  named.description = model.description._replace(name=name)
+  return named
 
 
 def image_source(images: Images, *, argument: str) -> str:
