@@ -204,8 +204,8 @@ def _package_build(root: pathlib.Path, name: str) -> str:
   folder = root / "tf_ssl" / name
   paths = sources(folder)
   templates = sorted(folder.rglob("*.j2"))
-  own = f"//tf_ssl/{name}"
-  deps = [label for label in _labels(root, paths) if label != own]
+  apart = {f"//tf_ssl/{name}", "//tf_ssl"}  # Itself, and the last one below.
+  deps = [label for label in _labels(root, paths) if label not in apart]
   return (
     _head(["py_library"])
     + _call("package", {"default_visibility": _visibility(name)})

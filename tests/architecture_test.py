@@ -104,6 +104,14 @@ def test_build_files_are_up_to_date(repository):
   assert not stale, f"run `make build-files`: {', '.join(stale)} out of date"
 
 
+def test_no_dependency_is_listed_twice(repository):
+  # Bazel refuses to build such a target.
+  for name, text in build_files.build_files(repository).items():
+    for listed in re.findall(r"deps = \[(.*?)\]", text, re.DOTALL):
+      labels = re.findall(r'"(.+?)"', listed)
+      assert len(labels) == len(set(labels)), name
+
+
 def test_the_picture_of_the_architecture_is_current(repository):
   drawn = (repository / architecture_picture.PICTURE).read_text()
   assert drawn == architecture_picture.draw(repository), "run `make picture`"
