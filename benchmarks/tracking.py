@@ -74,7 +74,7 @@ def main() -> None:
   parser.add_argument("--videos", action="append", default=[])
   parser.add_argument("--rendered", type=int, default=0)
   parser.add_argument("--matchers", nargs="*", default=["chain", "greedy"])
-  parser.add_argument("--encoder", help="SavedModel instead of histograms")
+  parser.add_argument("--encoder", help="SavedModel that describes regions")
   parser.add_argument("--cache", help="folder for what was observed")
   parser.add_argument("--width", type=int, default=480)
   parser.add_argument("--motion_rate", type=float, default=16.0)

@@ -5,7 +5,6 @@ Whatever comes from a run is text on one line there and escaped Markdown below.
 Paths are reduced to their last part, as a card is made to be published.
 """
 
-import ast
 import math
 import os
 import re
@@ -15,7 +14,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from tf_ssl import errors
-from tf_ssl.ops import names, workdir
+from tf_ssl.ops import names, operative_config, workdir
 from tf_ssl.reporting import pages
 
 CARD_FILE = "README.md"
@@ -26,7 +25,6 @@ NO_LICENSE = "unknown"  # An identifier of the Hub.
 _BEGIN = "<!-- tf_ssl invariances: written by measure_invariance -->"
 _END = "<!-- end of tf_ssl invariances -->"
 _SECTION = re.compile(f"{re.escape(_BEGIN)}.*?{re.escape(_END)}", re.DOTALL)
-_BINDING = re.compile(r"^([\w./]+) = (.+)$", re.MULTILINE)
 _INVARIANCE = re.compile(r"invariance_(.+)_top(\d+)")
 _LICENSE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
 _TFDS = re.compile(r"tfds:([\w.-]+)")
@@ -166,7 +164,9 @@ def _facts(provenance: Mapping[str, object]) -> dict[str, Any]:
   run = _mapping(provenance.get("run"))
   weights = _mapping(provenance.get("weights"))
   config = provenance.get("operative_config")
-  bindings = _bindings(config if isinstance(config, str) else "")
+  bindings = operative_config.bindings(
+    config if isinstance(config, str) else ""
+  )
   method = _reference(bindings, "settings.Pretraining.method")
   method = method.removeprefix("build_").replace("_", "-")
   encoder = next(
@@ -186,8 +186,8 @@ def _facts(provenance: Mapping[str, object]) -> dict[str, Any]:
     "images": images,
     "number of images": data.get("count"),
     "steps": run.get("step"),
-    "batch size": _literal(bindings, "settings.Pretraining.batch_size"),
-    "view size, px": _literal(bindings, "settings.Pretraining.image_size"),
+    "batch size": _number(bindings, "settings.Pretraining.batch_size"),
+    "view size, px": _number(bindings, "settings.Pretraining.image_size"),
     "seed": run.get("seed"),
     "precision": run.get("precision"),
     "weights": _file_name(weights.get("file")),
@@ -284,33 +284,23 @@ def _width(provenance: Mapping[str, object]) -> int | None:
   return width if isinstance(width, int) else None
 
 
-def _bindings(config: str) -> dict[str, str]:
-  """Values of a gin config as they are written, by name."""
-  return dict(_BINDING.findall(re.sub(r"\\\n\s*", "", config)))
-
-
-def _value(bindings: Mapping[str, str], name: str) -> str:
-  """Text of a value, with a macro replaced; "" if there is none."""
-  value = bindings.get(name, "")
-  return bindings.get(value[1:], "") if value.startswith("%") else value
-
-
-def _literal(bindings: Mapping[str, str], name: str) -> object:
-  """A value that is a Python literal; None for others."""
-  try:
-    return ast.literal_eval(_value(bindings, name))
-  except (MemoryError, RecursionError, SyntaxError, TypeError, ValueError):
-    return None
+def _number(bindings: Mapping[str, str], name: str) -> float | None:
+  value = operative_config.value(bindings, name)
+  return value if isinstance(value, int | float) else None
 
 
 def _literal_text(bindings: Mapping[str, str], name: str) -> str:
-  value = _literal(bindings, name)
-  return value if isinstance(value, str) else ""
+  """A value that is a string literal; "" for others."""
+  value = operative_config.value(bindings, name)
+  is_literal = value != operative_config.text(bindings, name)
+  return value if isinstance(value, str) and is_literal else ""
 
 
 def _reference(bindings: Mapping[str, str], name: str) -> str:
   """The function name of @scope/module.function(); "" for other values."""
-  match = re.fullmatch(r"@[\w./]*?(\w+)(\(\))?", _value(bindings, name))
+  match = re.fullmatch(
+    r"@[\w./]*?(\w+)(\(\))?", operative_config.text(bindings, name) or ""
+  )
   return match[1] if match else ""
 
 

@@ -13,11 +13,11 @@ _BINDING = re.compile(r"^([\w./]+) = (.*(?:\n[ \t]+.*)*)", re.MULTILINE)
 _MACRO = re.compile(r"%([\w./]+)")
 
 
-def bindings(text: str) -> dict[str, str]:
+def bindings(config: str) -> dict[str, str]:
   """{name: value as text on one line} of a config, macros included."""
   return {
     name: " ".join(value.removeprefix("\\").split())
-    for name, value in _BINDING.findall(text)
+    for name, value in _BINDING.findall(config)
   }
 
 
@@ -42,13 +42,19 @@ def settings(bound: Mapping[str, str]) -> dict[str, Any]:
 
 def value(bound: Mapping[str, str], name: str) -> Any:
   """The value of a binding, of the macro that it names; None for none."""
-  text = bound.get(name)
+  found = text(bound, name)
+  return None if found is None else _literal(found)
+
+
+def text(bound: Mapping[str, str], name: str) -> str | None:
+  """As `value`, as it is written: a string has its quotes."""
+  found = bound.get(name)
   for _ in bound:  # A macro may be another macro, in damaged files itself.
-    macro = _MACRO.fullmatch(text or "")
+    macro = _MACRO.fullmatch(found or "")
     if macro is None:
       break
-    text = bound.get(macro[1])
-  return None if text is None else _literal(text)
+    found = bound.get(macro[1])
+  return found
 
 
 def _literal(value: str) -> Any:
