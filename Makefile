@@ -29,13 +29,17 @@ DOCS_STAMP := $(DOCS_VENV)/complete-$(shell { cat $(DOCS_LOCK); $(PYTHON) --vers
                 2>&1 | cksum | tr -d ' ')
 SITE ?= build/docs
 
-.PHONY: train test check venv docs docs-check lock build-files picture dist
+.PHONY: train test test-all check venv docs docs-check lock build-files picture dist
 
 train: $(VENV_STAMP)
 	@$(VENV)/bin/python -m tools.train \
 	  --gin_file=gin_configs/pretrain/quickstart.gin --model_dir=$(MODEL_DIR)
 
+# Half of the time of all tests is that of the few that are marked slow.
 test: $(VENV_STAMP)
+	$(VENV)/bin/python -m pytest -n $(TEST_PROCESSES) --dist loadfile -m "not slow"
+
+test-all: $(VENV_STAMP)
 	$(VENV)/bin/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
 
 venv: $(VENV_STAMP)
