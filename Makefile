@@ -19,6 +19,7 @@ VENV_KEY := $(shell { cat $(LOCK); $(PYTHON) --version; } 2>&1 \
                     | cksum | tr -d ' ')
 VENV_STAMP := $(VENV)/complete-$(VENV_KEY)
 MODEL_DIR ?= runs/quickstart
+BENCHMARKS_DIR ?= runs/benchmarks
 # Number of test files that run in parallel.
 TEST_PROCESSES ?= 2
 
@@ -29,7 +30,7 @@ DOCS_STAMP := $(DOCS_VENV)/complete-$(shell { cat $(DOCS_LOCK); $(PYTHON) --vers
                 2>&1 | cksum | tr -d ' ')
 SITE ?= build/docs
 
-.PHONY: train test test-all check venv docs docs-check lock build-files picture dist
+.PHONY: train test test-all check venv benchmarks docs docs-check lock build-files picture dist
 
 train: $(VENV_STAMP)
 	@$(VENV)/bin/python -m tools.train \
@@ -48,6 +49,13 @@ venv: $(VENV_STAMP)
 check: $(VENV_STAMP)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+
+# Measures the ratios that have goals, in some 20 minutes on two idle cores, and
+# writes docs/results/benchmarks.md. DATA is a folder with cifar10, imagenette and
+# videos; the same command resumes.
+benchmarks: $(VENV_STAMP)
+	@$(VENV)/bin/python -m benchmarks.run_all --output_dir=$(BENCHMARKS_DIR) \
+	  $(if $(DATA),--data="$(DATA)")
 
 # Builds the site of docs/, which works offline: open build/docs/index.html.
 docs: $(DOCS_STAMP)

@@ -9,7 +9,7 @@ named and left out. Rendered data are rendered on first use.
 Trains each config for some steps without its monitors, in float32 and in
 bfloat16 where the hardware has it, and prints the fraction of the time after
 the first steps in which the train step waited for a batch, as `data wait` in
-the progress bar of a run, beside its limit. The exit code is 1 if one is above.
+the progress bar of a run, beside its limit. The exit code is 3 if one is above.
 On other than two cores: `taskset -c 0,1 python -m benchmarks.data_wait ...`.
 """
 
@@ -30,7 +30,7 @@ quiet.import_tensorflow()
 import gin  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from benchmarks import machine  # noqa: E402
+from benchmarks import machine, ratios  # noqa: E402
 from tf_ssl import errors  # noqa: E402
 from tf_ssl.input_pipeline import wait_clock  # noqa: E402
 from tf_ssl.ops import bfloat16, threads  # noqa: E402
@@ -222,6 +222,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = dataclasses.replace(settings, precision=precision)
         waited = measure(settings, first=given.first_steps, steps=given.steps)
       above += waited.fraction > LIMIT
+      ratios.keep(
+        f"time spent waiting for data, {config}.gin, {precision}",
+        waited.fraction,
+        unit=ratios.PERCENT,
+        at_most=LIMIT,
+      )
       print(row(config, precision, waited), flush=True)
   if left_out:
     print(f"\nLeft out: {'; '.join(left_out)}.")
@@ -230,7 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 if __name__ == "__main__":
   try:
-    sys.exit(1 if main() else 0)
+    sys.exit(3 if main() else 0)
   except errors.UsageError as error:
     print(f"data_wait: {error}", file=sys.stderr)
     sys.exit(2)

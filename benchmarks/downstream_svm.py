@@ -17,6 +17,8 @@ from collections.abc import Callable
 import numpy as np
 import psutil
 
+from benchmarks import ratios
+
 _CLASSES = 20
 _SIZES = {False: (1200, 256), True: (5011, 2048)}
 _LARGE = 1 << 20  # Bytes; smaller files belong to libraries.
@@ -63,9 +65,12 @@ def compare(arguments: argparse.Namespace) -> None:
       raise AssertionError(f"{name}: the results differ")
   one, all_, again = (seen[name]["seconds"] for name in ("one", "all", "again"))
   used = seen["all"]["cpu"] / all_
+  speedup = ratios.keep(
+    f"speed of linear SVMs in {cores} processes over one", one / all_
+  )
   print(
     f"SVMs, {rows} x {width}, {found.fits} fits: {one:.1f} s in one process,"
-    f" {all_:.1f} s in {cores}, {one / all_:.2f} times as fast, {used:.2f} of"
+    f" {all_:.1f} s in {cores}, {speedup} times as fast, {used:.2f} of"
     f" {cores} cores busy; file copies of the features for {cores} workers:"
     f" {seen['all']['copies'] / 2**20:.1f} MiB; private memory of the workers"
     f" at most {seen['all']['private'] / 2**20:.0f} MiB; {len(lines)} jobs"

@@ -18,6 +18,7 @@ import time
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
+from benchmarks import ratios
 from tf_ssl.datasets import image_folder
 from tf_ssl.evaluation.duplicates import encoder_check, fingerprints, search
 from tf_ssl.models import load
@@ -34,6 +35,7 @@ def _recolored(image: Image.Image) -> Image.Image:
   return Image.merge("HSV", (turned, *rest)).convert("RGB")
 
 
+_ALL_FOUND = ("recompressed", "scaled", "brightened")  # The goal.
 _KINDS = {
   "recompressed": lambda image: image,
   "scaled": lambda image: image.resize(
@@ -85,20 +87,27 @@ def main() -> None:
     for name, look in looks.items():
       for distance in arguments.distance:
         pairs = search.near(prints, distance=distance, look=look)
-        print(f"{name}, {_quality(pairs, names, planted, distance)}")
+        print(f"{name}, {_quality(name, pairs, names, planted, distance)}")
   _compare_many(arguments.hashes)
 
 
-def _quality(pairs: search.Pairs, names, planted, distance: int) -> str:
+def _quality(
+  name: str, pairs: search.Pairs, names, planted, distance: int
+) -> str:
   """Recall of each kind and precision, as text."""
   found = {
     tuple(sorted((names[a], names[b])))
     for a, b in zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)
   }
-  recalls = [
-    f"{kind} {np.mean([pair in found for pair in of_kind]):.1%}"
-    for kind, of_kind in planted.items()
-  ]
+  recalls = []
+  for kind, of_kind in planted.items():
+    recall = ratios.keep(
+      f"recall of {kind} copies by {name}, distance {distance}",
+      np.mean([pair in found for pair in of_kind]),
+      unit=ratios.PERCENT,
+      at_least=1 if kind in _ALL_FOUND else None,
+    )
+    recalls.append(f"{kind} {recall.measured}")
   truth = {pair for of_kind in planted.values() for pair in of_kind}
   return (
     f"distance {distance}: recall {', '.join(recalls)};"

@@ -31,6 +31,7 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 from PIL import Image  # noqa: E402
 
+from benchmarks import ratios  # noqa: E402
 from tf_ssl.datasets import image_folder, records  # noqa: E402
 from tf_ssl.encoders import resnet  # noqa: E402
 from tf_ssl.features import store  # noqa: E402
@@ -127,10 +128,16 @@ def _compare_one(encoders, images, folder, args) -> None:
       cpu[run].append(spent[1][1] - spent[0][1])
     starting.append(spent[0][0])
   rates = [(long - short) / statistics.median(wall[run]) for run in runs]
+  ratio = ratios.keep(
+    f"images/s from files to features on disk over the bare encoder's,"
+    f" {' and '.join(encoders)}",
+    _ratio(wall[bare], wall[stored]),
+    at_least=0.9,
+  )
   print(
     f"{' and '.join(encoders)}, {long - short} images of {args.image_size} px:"
     f" bare {rates[0]:.1f} images/s, from files to disk {rates[1]:.1f}"
-    f" images/s, ratio {_ratio(wall[bare], wall[stored]):.3f} (at least 0.9),"
+    f" images/s, ratio {ratio},"
     f" of CPU time {_ratio(cpu[bare], cpu[stored]):.3f}; {short} images with"
     f" startup {statistics.median(starting):.1f} s",
     flush=True,
@@ -180,9 +187,13 @@ def _compare_memory(count: int) -> None:
       f" the list of images; features on disk {written:.0f} MiB",
       flush=True,
     )
-  more = (grown[1][0] - grown[1][1]) / (grown[0][0] - grown[0][1])
+  more = ratios.keep(
+    "additional memory of feature extraction for ten times the images",
+    (grown[1][0] - grown[1][1]) / (grown[0][0] - grown[0][1]) - 1,
+    unit=ratios.PERCENT,
+  )
   print(
-    f"ten times the images: {100 * (more - 1):+.1f} % memory without the list"
+    f"ten times the images: {more} additional memory without the list"
     f" of images, {grown[1][2] - grown[0][2]:.0f} MiB more features written"
   )
 

@@ -23,6 +23,8 @@ import time
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from benchmarks import ratios  # noqa: E402
+
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
 _STEPS_TO_SETTLE = 200
@@ -113,10 +115,18 @@ def _compare_speed(args: argparse.Namespace) -> None:
       f"  {1e3 * statistics.median(cpu[name]) / count:7.3f} ms of CPU per image"
     )
   # CPU time is less sensitive to other programs on the machine.
-  views = _ratio(cpu["Pillow, two views"], cpu["two views"])
-  geometry = _ratio(cpu["decoding alone"], cpu["geometry alone"])
-  print(f"two views / Pillow: {views:.2f} (expected >= 3)")
-  print(f"geometry alone / decoding alone: {geometry:.2f} (expected >= 0.5)")
+  views = ratios.keep(
+    f"speed of two views of {args.image_size} px over Pillow's, one core",
+    _ratio(cpu["Pillow, two views"], cpu["two views"]),
+    at_least=3,
+  )
+  geometry = ratios.keep(
+    "speed of views without the photometric half over decoding's, one core",
+    _ratio(cpu["decoding alone"], cpu["geometry alone"]),
+    at_least=0.5,
+  )
+  print(f"two views / Pillow: {views}")
+  print(f"geometry alone / decoding alone: {geometry}")
 
 
 def _ratio(one: list[float], other: list[float]) -> float:
@@ -229,8 +239,13 @@ def _compare_memory(num_images: int) -> None:
     finally:
       shutil.rmtree(folder)
     print(f"  {count:7d} images: peak memory {peaks[-1]:.1f} MiB")
-  growth = peaks[1] / peaks[0] - 1
-  print(f"ten times the images: {100 * growth:+.1f} % memory (expected < 5)")
+  growth = ratios.keep(
+    "additional memory of the input pipeline for ten times the images",
+    peaks[1] / peaks[0] - 1,
+    unit=ratios.PERCENT,
+    at_most=0.05,
+  )
+  print(f"ten times the images: {growth} additional memory")
 
 
 def _peak_memory(folder: str) -> float:

@@ -19,6 +19,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from benchmarks import ratios
 from tf_ssl.invariance import (
   chance,
   cross_fitted,
@@ -59,9 +60,12 @@ def main() -> None:
     _reset_peak()
     features = np.load(path)
   score = measure(features, sets, classes)
-  print(
-    f"peak memory, array: {(_memory('VmHWM') - idle) / size:.2f} x features"
+  peak = ratios.keep(
+    "peak memory of an invariance score over its features",
+    (_memory("VmHWM") - idle) / size,
+    at_most=1.3,
   )
+  print(f"peak memory, array: {peak} x features")
   print(f"peak memory, memory map: {mapped_peak:.2f} x features")
 
   some = np.ascontiguousarray(features[:, : arguments.reference_units])
@@ -80,15 +84,25 @@ def main() -> None:
     for name, call in calls.items():
       seconds[name] = min(seconds[name], _seconds(call))
   seconds["reference"] *= scale
-  ratio = seconds["reference"] / seconds["score"]
+  ratio = ratios.keep(
+    f"time of the authors' sorting over our score's, {shape[0]:,} images,"
+    f" {shape[1]:,} units",
+    seconds["reference"] / seconds["score"],
+    at_least=10,
+  )
+  resampling = ratios.keep(
+    "time of 1,000 bootstrap resamples over the score's",
+    seconds["bootstrap"] / seconds["score"],
+    at_most=1,
+  )
   print(f"score: {seconds['score']:.2f} s")
   print(
     f"authors' sorting: {seconds['reference']:.1f} s ({scale:g} x that of"
-    f" {arguments.reference_units} units), {ratio:.1f} x the score"
+    f" {arguments.reference_units} units), {ratio} x the score"
   )
   print(
     f"bootstrap, 1,000 resamples: {seconds['bootstrap']:.2f} s,"
-    f" {seconds['bootstrap'] / seconds['score']:.2f} x the score"
+    f" {resampling} x the score"
   )
   permuted = _seconds(lambda: chance.chance_score(features, sets, classes))
   print(

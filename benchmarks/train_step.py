@@ -27,7 +27,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 import tensorflow as tf  # noqa: E402
 
-from benchmarks import step_profile  # noqa: E402
+from benchmarks import machine, ratios, step_profile  # noqa: E402
 from tf_ssl import batches  # noqa: E402
 from tf_ssl.encoders import batch_norm, heads, resnet  # noqa: E402
 from tf_ssl.input_pipeline import view_batches  # noqa: E402
@@ -126,9 +126,12 @@ def overhead(runs: int) -> None:
     whole, bare = seconds(
       [timed(whole_step(model, views)), timed(bare_step(model, views))], runs
     )
+    ratio = ratios.keep(
+      f"MoCo's step over its bare encoders, {name}", whole / bare, at_most=1.08
+    )
     print(
       f"{name}: MoCo step {whole:.3f} s, bare encoders {bare:.3f} s,"
-      f" ratio {whole / bare:.3f} (limit 1.08)",
+      f" ratio {ratio}",
       flush=True,
     )
 
@@ -165,10 +168,14 @@ def against_torch(dtype: str, runs: int) -> None:
   ours = timed(whole_step(model, pair(batch, size)))
   with torch_step(batch, size, queue, dtype) as theirs:
     ours, theirs = seconds([ours, theirs], runs)
+  ratio = ratios.keep(
+    f"images/s over PyTorch's, MoCo with ResNet-50, 224 px, {dtype}",
+    theirs / ours,
+    at_least=limit,
+  )
   print(
     f"{dtype}: tf_ssl {batch / ours:.2f} images/s, PyTorch"
-    f" {batch / theirs:.2f} images/s, ratio {theirs / ours:.2f}"
-    f" (at least {limit})"
+    f" {batch / theirs:.2f} images/s, ratio {ratio}"
   )
 
 
@@ -180,10 +187,15 @@ def small(runs: int) -> None:
       model = build_small(width, size, batch, dtype)
       steps.append(timed(whole_step(model, pair(batch, size))))
     float32, bfloat16 = seconds(steps, runs)
+    name = f"ResNet-18, width {width}, {size} px, batch {batch}"
+    ratio = ratios.keep(
+      f"bfloat16's speed over float32's, {name}",
+      float32 / bfloat16,
+      at_least=2.5 if "amx_bf16" in machine.instructions() else None,
+    )
     print(
-      f"ResNet-18, width {width}, {size} px, batch {batch}: float32"
-      f" {batch / float32:.0f} images/s, bfloat16 {batch / bfloat16:.0f}"
-      f" images/s, ratio {float32 / bfloat16:.2f} (with AMX at least 2.5)",
+      f"{name}: float32 {batch / float32:.0f} images/s, bfloat16"
+      f" {batch / bfloat16:.0f} images/s, ratio {ratio}",
       flush=True,
     )
 

@@ -27,6 +27,8 @@ from collections.abc import Callable
 import av
 import cv2
 
+from benchmarks import ratios
+
 
 def main() -> None:
   """Measures and prints."""
@@ -88,7 +90,13 @@ def _pairs(source: str, rounds: int) -> None:
   seconds = _in_turn(
     {"bare": lambda: _decode_all(found), "batches": batches}, rounds
   )
-  _say("pairs in batches over PyAV decoding", seconds, "bare", "batches")
+  _say(
+    "speed of frame pairs in batches over PyAV's decoding",
+    seconds,
+    "bare",
+    "batches",
+    at_least=0.7,
+  )
 
 
 def _decode_all(found) -> None:
@@ -132,10 +140,21 @@ def _tracking(source: str, rounds: int) -> None:
       },
       rounds,
     )
-  _say("reading shards over decoding again", seconds, "decoding", "shards")
+  _say(
+    "speed of reading shards of tracks over decoding again",
+    seconds,
+    "decoding",
+    "shards",
+    at_least=5,
+  )
   frames = summary["frames"]
+  ratio = ratios.keep(
+    "speed of tracking in two processes over one",
+    spent[1] / spent[2],
+    at_least=1.7,
+  )
   print(
-    f"two processes over one: {spent[1] / spent[2]:.2f} times as fast"
+    f"two processes over one: {ratio} times as fast"
     f" ({frames / spent[1]:.1f} and {frames / spent[2]:.1f} frames/s)"
   )
   _one_core(found, settings, region_features.Histograms(), region_proposals)
@@ -204,11 +223,22 @@ def _one_core(found, settings, describe, region_proposals) -> None:
     )
     total += clock() - began
     count += len(frames)
-  print(
-    f"tracking, {mining.tracked_width(settings)} px wide:"
-    f" {count / total:.1f} frames/s"
-    f" per core; selective search {100 * proposing / total:.0f} % of it"
+  name = (
+    f"{settings.tracking.matcher}, {mining.tracked_width(settings)} px wide"
   )
+  speed = ratios.keep(
+    f"region tracking of one core, {name}",
+    count / total,
+    unit="frames/s",
+    at_least=10,
+  )
+  share = ratios.keep(
+    f"selective search's share of region tracking, {name}",
+    proposing / total,
+    unit=ratios.PERCENT,
+    at_most=0.7,
+  )
+  print(f"tracking, {name}: {speed} per core; selective search {share} of it")
 
 
 def _in_turn(
@@ -224,11 +254,14 @@ def _in_turn(
   return seconds
 
 
-def _say(question: str, seconds, peer: str, ours: str) -> None:
-  ratios = [p / o for p, o in zip(seconds[peer], seconds[ours], strict=True)]
+def _say(
+  question: str, seconds, peer: str, ours: str, *, at_least: float
+) -> None:
+  each = [p / o for p, o in zip(seconds[peer], seconds[ours], strict=True)]
+  ratio = ratios.keep(question, statistics.median(each), at_least=at_least)
   print(
-    f"{question}: {statistics.median(ratios):.2f} (median of {len(ratios)};"
-    f" {', '.join(f'{ratio:.2f}' for ratio in ratios)})",
+    f"{question}: {ratio}; median of {len(each)}:"
+    f" {', '.join(f'{one:.2f}' for one in each)}",
     flush=True,
   )
 

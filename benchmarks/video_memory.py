@@ -21,6 +21,8 @@ import av
 import cv2
 import numpy as np
 
+from benchmarks import ratios
+
 _HOUR = 3600  # seconds
 _FPS = 2
 _RATE = 0.5
@@ -116,8 +118,14 @@ def _print_peak_memory(path: str) -> None:
   over.set()
   watcher.join()
   frames, tracks = np.sum(counts, 0)
+  beyond = ratios.keep(
+    "memory for an hour-long video beyond the idle process",
+    (peak - idle) / 1e6,
+    unit="MB",
+    at_most=500,
+  )
   print(
-    f"an hour mined: {(peak - idle) / 1e6:.0f} MB above"
+    f"an hour mined: {beyond} above"
     f" {idle / 1e6:.0f} MB when idle, including the decoder's"
     f" process; {frames} frames in"
     f" {len(counts)} stretches, {tracks} tracks,"
