@@ -19,16 +19,14 @@ CPU minutes, and the processor.
 import argparse
 import json
 import pathlib
-import resource
 import statistics
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from benchmarks import machine
+from benchmarks import machine, training_run
 from tf_ssl import errors
-from tf_ssl.ops import child_process, progress, workdir
+from tf_ssl.ops import progress, workdir
 from tf_ssl.reporting import statistics as intervals
 from tf_ssl.reporting import tables
 
@@ -58,15 +56,16 @@ class Run(NamedTuple):
     """Words of the command that trains."""
     images = data / dataset(self.config)
     test = images / _TEST_FOLDERS[images.name]
-    return [
-      *(sys.executable, "-m", "tools.train"),
-      f"--gin_file=gin_configs/pretrain/{self.config}.gin",
-      f"--gin_bindings=IMAGES={str(images / 'train')!r}",
-      f"--gin_bindings=HELD_OUT_IMAGES={str(test)!r}",
-      f"--gin_bindings=SEED={self.seed}",
-      *(f"--gin_bindings={line}" for line in bindings),
-      f"--model_dir={self.folder}",
-    ]
+    return training_run.command(
+      f"gin_configs/pretrain/{self.config}.gin",
+      self.folder,
+      [
+        f"IMAGES={str(images / 'train')!r}",
+        f"HELD_OUT_IMAGES={str(test)!r}",
+        f"SEED={self.seed}",
+        *bindings,
+      ],
+    )
 
 
 def dataset(config: str) -> str:
@@ -88,38 +87,13 @@ def train(run: Run, data: pathlib.Path, bindings: Sequence[str]) -> None:
   """Trains, or resumes; writes the result beside the run.
 
   Raises:
-    UsageError: the command has failed; its own message is above.
+    UsageError: the command has failed, and has said why, or was stopped.
   """
-  record = run.folder / "run.json"
-  spent = workdir.read_json(record) if record.exists() else {}
-  began, cpu = time.time(), _children_cpu_seconds()
-  with child_process.start(run.command(data, bindings)) as child:
-    code = child.wait()
-  errors.require(
-    code == 0,
-    f"{run.folder.name}: tools.train: {child_process.how_it_ended(code)}",
-  )
-  done = workdir.read_json(record)
-  if done.get("step") is None or not (run.folder / "saved_model").exists():
-    raise errors.UsageError(
-      f"{run.folder.name} was stopped; run the same command to resume it"
-    )
+  done = training_run.train(run.command(data, bindings), run.folder)
   workdir.write_json(
     run.folder / _RESULT,
-    {
-      **_accuracies(run.folder / "metrics.jsonl"),
-      "steps": done["step"],
-      "wall_minutes": (spent.get("wall_seconds", 0) + time.time() - began) / 60,
-      "cpu_minutes": (_children_cpu_seconds() - cpu) / 60,
-      "resumed": bool(spent),
-      "precision": done.get("precision"),
-    },
+    {**_accuracies(run.folder / "metrics.jsonl"), **done},
   )
-
-
-def _children_cpu_seconds() -> float:
-  used = resource.getrusage(resource.RUSAGE_CHILDREN)
-  return used.ru_utime + used.ru_stime
 
 
 def _accuracies(metrics: pathlib.Path) -> dict[str, float]:

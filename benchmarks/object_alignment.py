@@ -18,15 +18,33 @@ model, and for each k:
 
 import argparse
 import pathlib
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
+import tensorflow as tf
 
 from benchmarks import tracking
 
-_SECONDS = (0.5, 1.0, 2.0)
+SECONDS = (0.5, 1.0, 2.0)
 _EVERY = 0.25  # Seconds between the times t.
 _LEAST = 8  # Pixels; boxes with a smaller side are skipped.
+
+
+class Alignment(NamedTuple):
+  """How alike an object is to itself later.
+
+  Attributes:
+    alignment: mean cosine of an object with itself later.
+    others: mean cosine with the objects of other videos.
+    retrieval: share of the times at which the object is nearer than one crop of
+      each other video, 0..1.
+  """
+
+  alignment: float
+  others: float
+  retrieval: float
 
 
 def main() -> None:
@@ -36,10 +54,8 @@ def main() -> None:
   parser.add_argument("--model", action="append", required=True)
   parser.add_argument("--size", type=int, default=32)
   arguments = parser.parse_args()
-  import tensorflow as tf
-
   crops = [
-    _crops(video, arguments.size)
+    crops_of(video, arguments.size)
     for folder in arguments.videos
     for video in sorted(pathlib.Path(folder).glob("*.mp4"))
   ]
@@ -47,22 +63,24 @@ def main() -> None:
     name, _, path = text.rpartition("=")
     encoder = tf.saved_model.load(path)
     for space in ("embedding", "features"):
-      vectors = [
-        _unit(getattr(encoder, space)(images).numpy()) for _, images in crops
+      words = [
+        f"{seconds:g} s: alignment {found.alignment:.3f}, others"
+        f" {found.others:.3f}, retrieval {100 * found.retrieval:.1f} %"
+        for seconds, found in measure(getattr(encoder, space), crops).items()
       ]
-      words = []
-      for seconds in _SECONDS:
-        pairs = [_pairs(times, seconds) for times, _ in crops]
-        alignment, others, retrieval = _measure(vectors, pairs)
-        words.append(
-          f"{seconds:g} s: alignment {alignment:.3f}, others {others:.3f},"
-          f" retrieval {100 * retrieval:.1f} %"
-        )
       print(f"{name or path} {space}: {' | '.join(words)}", flush=True)
 
 
-def _crops(video: pathlib.Path, size: int):
-  """Returns times [n] and crops [n, size, size, 3] uint8 of the object."""
+def crops_of(video: pathlib.Path, size: int) -> tuple[np.ndarray, np.ndarray]:
+  """The object of a video every quarter of a second.
+
+  Args:
+    video: path of NAME.mp4, with boxes/NAME.csv beside it.
+    size: side of the crops, pixels.
+
+  Returns:
+    Times [n], seconds, and crops [n, size, size, 3] uint8.
+  """
   from tf_ssl.video.decoding import decode
   from tf_ssl.video.source import videos
 
@@ -96,8 +114,28 @@ def _pairs(times: np.ndarray, seconds: float) -> np.ndarray:
   return np.stack([np.arange(len(times)), later], 1)[fits]
 
 
-def _measure(vectors, pairs) -> tuple[float, float, float]:
-  """Returns means over videos with pairs; other crops are random, seed 0."""
+def measure(
+  space: Callable[[np.ndarray], tf.Tensor],
+  crops: Sequence[tuple[np.ndarray, np.ndarray]],
+) -> dict[float, Alignment]:
+  """Compares the objects of videos over time.
+
+  Args:
+    space: function from images [n, size, size, 3] uint8 to vectors [n, d].
+    crops: times and crops of each video, see `crops_of`.
+
+  Returns:
+    Means over the videos with pairs, for each distance in seconds. The crop of
+    each other video is drawn at random, with seed 0.
+  """
+  vectors = [_unit(space(images).numpy()) for _, images in crops]
+  return {
+    seconds: _measure(vectors, [_pairs(times, seconds) for times, _ in crops])
+    for seconds in SECONDS
+  }
+
+
+def _measure(vectors, pairs) -> Alignment:
   rng = np.random.default_rng(0)
   rows = []
   for number, found in enumerate(pairs):
@@ -110,7 +148,7 @@ def _measure(vectors, pairs) -> tuple[float, float, float]:
       same, different = own[first] @ own[second], drawn @ own[first]
       measured.append((same, different.mean(), same > different.max()))
     rows.append(np.mean(measured, 0))
-  return tuple(np.mean(rows, 0).tolist())
+  return Alignment(*np.mean(rows, 0).tolist())
 
 
 if __name__ == "__main__":

@@ -43,6 +43,10 @@ early/phases.Phase.until = 0.4
 early/phases.Phase.image_size = 12
 early/phases.Phase.batch_size = 16
 """
+# The boxes of the windows are made by the encoder at every fifth of the run.
+RENEWED_BOXES = """
+include "gin_configs/base/crops_contrastive.gin"
+"""
 
 
 class Run:
@@ -102,14 +106,14 @@ def differing(expected, actual):
 class Runs:
   """Runs of one config on the same pictures; `steady` is never disturbed."""
 
-  def __init__(self, folder, repository):
+  def __init__(self, folder, repository, config=CONFIG):
     self._folder = folder
     self._repository = repository
     rng = np.random.default_rng(0)
     for i in range(24):
       image = rng.integers(0, 256, size=[20, 20, 3], dtype=np.uint8)
       tf.io.write_file(f"{folder}/images/{i}.png", tf.io.encode_png(image))
-    (folder / "config.gin").write_text(CONFIG)
+    (folder / "config.gin").write_text(config)
     self.steady = folder / "steady"
     code, out, err = self.start(self.steady).end()
     assert code == 0 and "Learned" in out, err
@@ -150,7 +154,14 @@ def _runs(tmp_path_factory, repository):
 
 
 @pytest.mark.timeout(3600)
-def test_a_run_killed_at_random_steps_ends_with_the_same_bits(runs, tmp_path):
+@pytest.mark.parametrize("boxes", ["", RENEWED_BOXES], ids=["plain", "renewed"])
+def test_a_run_killed_at_random_steps_ends_with_the_same_bits(
+  boxes, request, tmp_path, repository
+):
+  if boxes:
+    runs = Runs(tmp_path / "runs", repository, CONFIG + boxes)
+  else:
+    runs = request.getfixturevalue("runs")
   killed = tmp_path / "killed"
   seed = random.randrange(2**32)
   print(f"kills drawn with seed {seed}")
