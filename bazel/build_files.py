@@ -56,7 +56,7 @@ MAY_IMPORT = {
     "ops",
     "reporting",
   },
-  "experiment": {"ops", "reporting"},
+  "experiment": {"comparison", "ops", "reporting"},
   "export": {"encoders", "ops", "reporting"},
   "features": {"datasets", "input_pipeline", "models", "ops"},
   "input_pipeline": {

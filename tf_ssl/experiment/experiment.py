@@ -63,6 +63,8 @@ class Experiment:
       the relation "=", too; see `controls`.
     gaps: remedies whose share of a gap is measured, see `gaps.parse`.
     findings: paragraphs about the results.
+    answer: the answer to the question in two sentences, which opens the page;
+      "" while there is none.
   """
 
   title: str
@@ -77,6 +79,7 @@ class Experiment:
   controls: Sequence[Sequence[str]] = ()
   gaps: Sequence[Sequence[str]] = ()
   findings: Sequence[str] = ()
+  answer: str = ""
 
   def __post_init__(self):
     """Refuses settings that would fail only after hours."""

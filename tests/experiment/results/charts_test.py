@@ -65,6 +65,38 @@ def test_curves_have_a_panel_for_each_column_and_a_line_for_each_name():
   assert [text.get_text() for text in legend.get_texts()] == ["MoCo", "PIRL"]
 
 
+def test_each_run_has_a_learning_curve_in_the_color_of_its_model():
+  runs = [
+    {
+      "model": model,
+      "seed": seed,
+      "curves": {"loss": [[0, 4.0], [9, 2.0 + seed]], **more},
+    }
+    for model, more in (
+      ("MoCo", {"knn_accuracy": [[9, 0.5]]}),
+      ("supervised", {}),
+    )
+    for seed in (3, 4)
+  ]
+  figure = charts.learning(runs)
+  assert [axes.get_title() for axes in figure.axes] == [
+    "kNN accuracy, %",
+    "loss",
+  ]
+  accuracy, loss = figure.axes
+  drawn = [list(line.get_ydata()) for line in loss.lines]
+  assert drawn == [[4.0, 5.0], [4.0, 6.0]] * 2
+  colors = [line.get_color() for line in loss.lines]
+  assert colors[0] == colors[1] != colors[2] == colors[3]
+  assert [
+    list(line.get_ydata()) for line in accuracy.lines if len(line.get_xdata())
+  ] == [[50.0]] * 2
+  [legend] = figure.legends
+  assert [t.get_text() for t in legend.get_texts()] == ["MoCo", "supervised"]
+  assert charts.learning([]) is None
+  assert charts.learning([{"model": "m", "seed": 0, "curves": {}}]) is None
+
+
 def _ordering(relation, mean, low, high, verdict, corrected=None):
   return {
     "left": "a",

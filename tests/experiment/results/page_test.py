@@ -55,6 +55,32 @@ def test_the_summary_comes_before_folded_details(toy):
       assert lines[number + 1].startswith("| ")
 
 
+def test_the_answers_open_the_page_and_their_sections(toy):
+  toy.conduct(toy.experiment(answer="The second one. By four."))
+  text = _text(toy)
+  question = toy.experiment().question
+  line = f"- **[{question}](#toy)** The second one. By four."
+  assert text.index("orderings.png") < text.index(line)
+  assert text.index(line) < text.index("| experiment | confirmed |")
+  assert f"{question}\n\n**The second one. By four.**\n\n### Found" in text
+
+
+def test_the_first_table_is_shown_and_the_others_are_folded(toy):
+  tables = [
+    experiment.Table(title=title, columns={"s": "look.score"})
+    for title in ("First", "Second", "Third")
+  ]
+  toy.conduct(toy.experiment(tables=tables))
+  text = _text(toy)
+  section = text[text.index('<a id="toy">') :]
+  fold = section.index("<details>\n<summary>More tables</summary>")
+  places = [section.index(f"### {n}") for n in ("First", "Second", "Third")]
+  assert places[0] < fold < places[1] < places[2]
+  for number, place in enumerate(places, start=1):
+    assert section.index(f"toy_{number}.png") > place
+  assert section.count("| one | 3.0 (0.0..15.7) |") == 3
+
+
 def test_intervals_of_other_units_are_not_cut(toy):
   table = experiment.Table(
     title="Found", columns={"s": "look.score"}, unit="points"
@@ -131,7 +157,7 @@ def test_the_time_of_shared_steps_is_counted_once(toy):
   assert "2 h 20 min" in everything[0] and "2 h 50 min" in everything[1]
 
 
-def test_findings_come_before_the_tables_with_their_orderings(toy):
+def test_findings_come_after_the_first_table_with_their_orderings(toy):
   why = "Two is the larger number."
   toy.conduct(
     toy.experiment(
@@ -149,7 +175,7 @@ def test_findings_come_before_the_tables_with_their_orderings(toy):
   assert text.count(why) == 1
   line = f"- {why} *(two < one, Found: s; one >= two, Found: s)*\n"
   assert text.index(line) < text.index("Numbers were added to seeds.")
-  assert text.index("Numbers were added to seeds.") < text.index("### Found")
+  assert text.index("Numbers were added to seeds.") > text.index("### Found")
 
 
 def test_new_findings_and_titles_run_nothing_again(toy):

@@ -7,6 +7,7 @@ from typing import Any
 from matplotlib import figure as figure_lib
 from matplotlib import lines as lines_lib
 
+from tf_ssl.experiment.results import learning as learning_lib
 from tf_ssl.experiment.results import orderings as orderings_lib
 from tf_ssl.reporting import charts, statistics
 
@@ -15,6 +16,7 @@ _WIDTH = 9.0  # Inches: 900 px, the width of a page of text.
 _LETTERS = 11  # Of a heading in an inch.
 _PANELS = 3  # Side by side, of curves.
 _UPRIGHT = 4  # Numbers below a panel that are not turned.
+_FEW = 10  # Points of a learning curve that are drawn as dots, too.
 _MARKERS = "osD^vPX"
 _VERDICT_COLORS = {
   orderings_lib.CONFIRMED: charts.COLORS[2],
@@ -116,6 +118,57 @@ def _legend(figure: figure_lib.Figure, names: Sequence[str]) -> None:
     frameon=False,
     fontsize=9,
   )
+
+
+def learning(
+  runs: Sequence[Mapping[str, Any]],
+) -> figure_lib.Figure | None:
+  """Draws a learning curve for each run, in the color of its model.
+
+  Args:
+    runs: curves of `learning.collect`.
+
+  Returns:
+    The figure, with a panel for each metric that a run has; None without
+    curves.
+  """
+  shown = [
+    (metric, *what)
+    for metric, what in learning_lib.METRICS.items()
+    if any(metric in run["curves"] for run in runs)
+  ]
+  if not shown:
+    return None
+  names = list(dict.fromkeys(run["model"] for run in runs))
+  with charts.figure(_WIDTH, 3.6) as figure:
+    panels = figure.subplots(1, len(shown), squeeze=False).ravel()
+    for axes, (metric, heading, factor) in zip(panels, shown, strict=True):
+      for run in runs:
+        points = run["curves"].get(metric, ())
+        axes.plot(
+          [step for step, _ in points],
+          [factor * value for _, value in points],
+          color=charts.color(names.index(run["model"])),
+          marker="." if len(points) <= _FEW else None,
+          linewidth=1,
+          alpha=0.8,
+        )
+      axes.set_title(heading, fontsize=9)
+      axes.set_xlabel("step", fontsize=8)
+      charts.clean(axes, grid="y")
+    figure.legend(
+      handles=[
+        lines_lib.Line2D([], [], color=charts.color(i), label=name)
+        for i, name in enumerate(names)
+      ],
+      title="one line for each seed",
+      title_fontsize=9,
+      loc="outside lower center",
+      ncols=charts.legend_columns(figure, names),
+      frameon=False,
+      fontsize=9,
+    )
+  return figure
 
 
 def orderings(

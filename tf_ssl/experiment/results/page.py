@@ -44,7 +44,11 @@ def write(root: str, path: str) -> None:
         save(f"{name}_{number}.png", charts.table(table))
         for number, table in enumerate(content["tables"], start=1)
       ]
-      shown.append({**content, "name": name, "pictures": pictures})
+      curves = charts.learning(content.get("learning", ()))
+      learning = save(f"{name}_learning.png", curves) if curves else ""
+      shown.append(
+        {**content, "name": name, "pictures": pictures, "curves": learning}
+      )
     summary = charts.orderings(shown)
     figure = save(_SUMMARY_FIGURE, summary) if summary else ""
     workdir.write_text(page, markdown(shown, outdated, figure=figure))
@@ -60,7 +64,8 @@ def markdown(
 
   Args:
     experiments: contents of `results.as_json`, each with the name of its folder
-      as `name` and the paths of the figures of its tables as `pictures`.
+      as `name`, the paths of the figures of its tables as `pictures`, and that
+      of its learning curves as `curves`, "" for none.
     outdated: names of experiments that must be run again.
     figure: path of the figure of all orderings; "" for none.
   """
@@ -70,6 +75,7 @@ def markdown(
     experiments=experiments,
     outdated=outdated,
     figure=figure,
+    answered=[content for content in experiments if content.get("answer")],
     planned=planned,
     percent=f"{statistics.CONFIDENCE * 100:g} %",
     spans={k: v for c in experiments for k, v in c["spans"].items()},

@@ -18,6 +18,7 @@ from tf_ssl.experiment.engine import engine
 from tf_ssl.experiment.results import controls as controls_lib
 from tf_ssl.experiment.results import gaps as gaps_lib
 from tf_ssl.experiment.results import learned as learned_lib
+from tf_ssl.experiment.results import learning
 from tf_ssl.experiment.results import orderings as orderings_lib
 from tf_ssl.ops import workdir
 from tf_ssl.reporting import statistics as interval_statistics
@@ -88,6 +89,7 @@ def as_json(
     "format": _FORMAT,
     "title": experiment.title,
     "question": experiment.question,
+    "answer": experiment.answer,
     "command": command,
     "seeds": list(experiment.seeds),
     "pilot_seeds": list(experiment.pilot_seeds),
@@ -98,6 +100,7 @@ def as_json(
     ],
     "orderings": _orderings(experiment, values),
     "learned": _learned(experiment, values),
+    "learning": learning.collect(experiment, plan.nodes, outcome),
     "controls": [
       _comparison(experiment, controls_lib.judge, one, values)
       for one in experiment.checks
