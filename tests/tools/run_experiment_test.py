@@ -51,17 +51,19 @@ _MINIATURE = (
   "miniature_4_video_invariances",
   "remedy_scenes",
 )
-# With a pilot, and training on photos or on rendered videos.
+# With a pilot, and training on photos, real films or rendered videos.
 _PHOTOS = (
   "photos_1_invariances",
   "photos_2_dataset_bias",
   "ablation_1_crop_area",
+  "films_3_video_downstream",
+  "films_4_video_invariances",
 )
 _PILOTED = (*_PHOTOS, "ablation_2_frame_distance")
 _NUMBER_OF_MODELS = dict(
   zip(
     _PAPER + _MINIATURE + _PILOTED,
-    (4, 3, 3, 3, 5, 4, 5, 5, 8, 6, 5, 9, 7),
+    (4, 3, 3, 3, 5, 4, 5, 5, 8, 6, 5, 9, 4, 4, 7),
     strict=True,
   )
 )
