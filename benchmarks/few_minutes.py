@@ -20,11 +20,10 @@ import argparse
 import json
 import pathlib
 import statistics
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from benchmarks import machine, training_run
+from benchmarks import machine, script, training_run
 from tf_ssl import errors
 from tf_ssl.ops import progress, workdir
 from tf_ssl.reporting import statistics as intervals
@@ -206,10 +205,4 @@ def _write(folder: pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 if __name__ == "__main__":
-  try:
-    main()
-  except errors.UsageError as error:
-    print(f"few_minutes: {error}", file=sys.stderr)
-    sys.exit(2)
-  except KeyboardInterrupt:
-    sys.exit(130)  # The same command resumes.
+  script.run("few_minutes", main)

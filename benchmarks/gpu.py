@@ -26,7 +26,6 @@ import itertools
 import json
 import pathlib
 import re
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -38,7 +37,7 @@ quiet.import_tensorflow()
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from benchmarks import data_wait, machine  # noqa: E402
+from benchmarks import data_wait, machine, script  # noqa: E402
 from tf_ssl import errors  # noqa: E402
 from tf_ssl.augment import recipes  # noqa: E402
 from tf_ssl.encoders import batch_norm, heads, resnet  # noqa: E402
@@ -503,10 +502,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-  try:
-    main()
-  except errors.UsageError as error:
-    print(f"gpu: {error}", file=sys.stderr)
-    sys.exit(2)
-  except KeyboardInterrupt:
-    sys.exit(130)  # The same command resumes.
+  script.run("gpu", main)

@@ -36,7 +36,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from benchmarks import machine, ratios
+from benchmarks import machine, ratios, script
 from tf_ssl import errors
 from tf_ssl.ops import child_process, progress, workdir
 
@@ -500,10 +500,4 @@ def _run_missing(folder: pathlib.Path, given: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-  try:
-    main()
-  except errors.UsageError as error:
-    print(f"run_all: {error}", file=sys.stderr)
-    sys.exit(2)
-  except KeyboardInterrupt:
-    sys.exit(130)  # The same command resumes.
+  script.run("run_all", main)

@@ -50,7 +50,7 @@ from typing import Any, NamedTuple
 import yaml
 from scipy import stats
 
-from benchmarks import machine
+from benchmarks import machine, script
 from tf_ssl import errors
 from tf_ssl.datasets import image_folder
 from tf_ssl.ops import child_process, progress, workdir
@@ -658,10 +658,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-  try:
-    main()
-  except errors.UsageError as error:
-    print(f"search_recipes: {error}", file=sys.stderr)
-    sys.exit(2)
-  except KeyboardInterrupt:
-    sys.exit(130)  # The same command resumes.
+  script.run("search_recipes", main)

@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from benchmarks import machine, object_alignment, tracking, training_run
+from benchmarks import machine, object_alignment, script, tracking, training_run
 from tf_ssl import errors
 from tf_ssl.ops import child_process, progress, workdir
 from tf_ssl.reporting import statistics, tables
@@ -282,10 +282,4 @@ def _write(folder: pathlib.Path, runs, films: Films) -> str:
 
 
 if __name__ == "__main__":
-  try:
-    main()
-  except errors.UsageError as error:
-    print(f"track_training: {error}", file=sys.stderr)
-    sys.exit(2)
-  except KeyboardInterrupt:
-    sys.exit(130)  # The same command resumes.
+  script.run("track_training", main)
