@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from tf_ssl.augment import crop
-from tf_ssl.dataset_bias import crop_statistics, object_boxes, remedy
+from tf_ssl.dataset_bias import (
+  crop_statistics,
+  find_objects,
+  object_boxes,
+  remedy,
+)
 
 
 def means(foremost, overlap):
@@ -42,7 +47,7 @@ def scenes(boxes):
   )
 
 
-def compared(objects, boxes="b.json"):
+def compared(objects, boxes="b.json", images=None):
   crop_range = crop.CropRange()
   plain = crop_statistics.simulate(objects, crop_range, pairs=64)
   return remedy.compare(
@@ -50,6 +55,7 @@ def compared(objects, boxes="b.json"):
     crop_range,
     plain={n: crop_statistics.mean(plain, n) for n in plain.sums},
     boxes=boxes,
+    images=images,
     view_size=16,
   )
 
@@ -63,8 +69,11 @@ def test_scenes_of_small_objects_need_a_cropper_and_its_gin_lines():
   assert include.startswith('include "gin_configs/base/crops_')
   assert boxes == "BOXES = 'b.json'"
   estimated = compared(scenes(corners), boxes=None)
-  assert "tools.find_objects" in estimated.gin[1]
-  assert estimated.gin[2] == "BOXES = 'boxes.csv'"
+  write, boxes = estimated.gin[1:3]
+  assert "tools.find_objects --images=photos/ --output_dir=objects" in write
+  assert boxes == f"BOXES = 'objects/{find_objects.BOXES_FILE}'"
+  named = compared(scenes(corners), boxes=None, images="my photos")
+  assert "tools.find_objects '--images=my photos'" in named.gin[1]
 
 
 def test_an_object_that_fills_the_image_needs_none():

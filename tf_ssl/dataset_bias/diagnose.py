@@ -109,7 +109,12 @@ def diagnose_dataset(
   for reason, who in dataset.skipped.items():
     say(f"skipped {len(who)}: {reason} ({names.listed(who, _NAMED)})")
   diagnosis = diagnosis_lib.diagnose(
-    dataset, references, settings, boxes=annotations, command=command
+    dataset,
+    references,
+    settings,
+    boxes=annotations,
+    images=images,
+    command=command,
   )
   for sentence in summary.sentences(diagnosis):
     say(sentence)

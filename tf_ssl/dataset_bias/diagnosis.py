@@ -134,6 +134,7 @@ def diagnose(
   settings: Settings,
   *,
   boxes: str | None = None,
+  images: str | None = None,
   command: str = "",
 ) -> Diagnosis:
   """Computes all statistics, with a progress bar.
@@ -144,6 +145,7 @@ def diagnose(
     settings: settings of the diagnosis.
     boxes: source of the dataset's boxes that a training run can read; None if
       they are estimated.
+    images: source of the images, for the command that writes boxes.
     command: command line for the report.
   """
   everything = {dataset.name: dataset.objects, **references}
@@ -163,6 +165,7 @@ def diagnose(
       settings.crop,
       plain=own.curve[settings.crop.area[0]],
       boxes=boxes,
+      images=images,
       view_size=settings.view_size,
       pairs=settings.pairs,
       seed=settings.seed,

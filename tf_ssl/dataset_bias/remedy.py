@@ -1,5 +1,6 @@
 """Which cropper fits a dataset, by what its pairs of views show."""
 
+import shlex
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ from tf_ssl.dataset_bias import crop_statistics, object_boxes
 # that are almost copies teach little. Choices of this project.
 MIN_GAIN = 0.05
 MAX_OVERLAP_GAIN = 0.1
+# Folder of `tools.find_objects` in the lines to paste.
+_OBJECTS = "objects"
 _AREA = 0.01  # As `known_objects.KnownObjects`.
 
 
@@ -99,6 +102,7 @@ def compare(
   *,
   plain: dict[str, crop_statistics.Mean],
   boxes: str | None,
+  images: str | None = None,
   view_size: int = 224,
   pairs: int = 64,
   seed: int = 0,
@@ -113,6 +117,7 @@ def compare(
     plain: {quantity: mean} of RandomResizedCrop, already simulated.
     boxes: source of the boxes for the gin lines; None where they are estimated,
       so that `tools.find_objects` has to write them first.
+    images: source of the images for that command; None for "photos/".
     view_size: side of a view, pixels.
     pairs: number of pairs of views drawn from each image.
     seed: seed of the random crops.
@@ -138,7 +143,7 @@ def compare(
   notes = {c.name: c.note for c in known if c.note}
   chosen = choose({n: m for n, m in means.items() if n not in notes})
   [candidate] = [c for c in known if c.name == chosen]
-  return Remedy(means, notes, chosen, _gin(candidate, boxes))
+  return Remedy(means, notes, chosen, _gin(candidate, boxes, images))
 
 
 def choose(means: dict[str, dict[str, crop_statistics.Mean]]) -> str:
@@ -162,15 +167,19 @@ def choose(means: dict[str, dict[str, crop_statistics.Mean]]) -> str:
   return best if gain >= MIN_GAIN else PLAIN
 
 
-def _gin(candidate: Candidate, boxes: str | None) -> tuple[str, ...]:
+def _gin(
+  candidate: Candidate, boxes: str | None, images: str | None
+) -> tuple[str, ...]:
   """Lines for a gin file."""
   if not candidate.fragment:
     return ()
   lines = [f'include "gin_configs/base/{candidate.fragment}.gin"']
   if candidate.fragment != "crops_contrastive":
     if boxes is None:
+      flag = shlex.quote(f"--images={images or 'photos/'}")
       lines.append(
-        "# Write the boxes first: python -m tools.find_objects --help"
+        f"# Write the boxes first: python -m tools.find_objects {flag}"
+        f" --output_dir={_OBJECTS}"
       )
-    lines.append(f"BOXES = {boxes or 'boxes.csv'!r}")
+    lines.append(f"BOXES = {boxes or f'{_OBJECTS}/boxes.csv'!r}")
   return (*lines, *candidate.bindings)

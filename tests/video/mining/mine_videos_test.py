@@ -97,6 +97,19 @@ def test_all_videos_are_mined_and_summed_up(source, tmp_path, pipeline):
   assert any(str(out / "report.html") in line for line in said)
   # The last line is a command for these tracks.
   assert f'TRACKS="{out}"' in said[-1]
+  assert "SAME_VIDEO_IN_BATCH=True" in said[-1]  # 2 videos are no batch.
+
+
+def test_the_config_of_the_last_line_has_the_batch_size_that_it_assumes(
+  repository, source, tmp_path, pipeline, monkeypatch
+):
+  config = (repository / mine_videos.CONFIG).read_text()
+  assert 'include "gin_configs/base/moco_v2_folder.gin"' in config
+  base = (repository / "gin_configs/base/moco_v2_folder.gin").read_text()
+  assert f"\nBATCH_SIZE = {mine_videos.CONFIG_BATCH}\n" in base
+  monkeypatch.setattr(mine_videos, "CONFIG_BATCH", 2)
+  _, said = _mine(source, tmp_path / "out")
+  assert "SAME_VIDEO_IN_BATCH" not in said[-1]
 
 
 def test_settings_are_stored_flat_under_the_names_of_existing_folders(

@@ -16,6 +16,9 @@ from tf_ssl.video.source import videos
 from tf_ssl.video.tracking import region_features, region_tracks
 
 _MAX_LINES = 20  # Videos whose notes are said.
+# The config that learns from tracks, and its BATCH_SIZE: with fewer videos, a
+# batch cannot be of different videos.
+CONFIG, CONFIG_BATCH = "gin_configs/video/region_tracks_folder.gin", 128
 
 
 def mine_videos(
@@ -113,6 +116,9 @@ def mine_videos(
     for shard in drawn:
       track_preview.write(shard, store.folder / "previews")
     page = track_report.write(store)
+  few = ""
+  if summary["videos"] < CONFIG_BATCH:
+    few = " --gin_bindings=SAME_VIDEO_IN_BATCH=True"
   if drawn:
     say(f"The tracks are drawn in {store.folder / 'previews'}")
   say(
@@ -121,8 +127,7 @@ def mine_videos(
     f" see {page}"
   )
   say(
-    "Train on them: python -m tools.train"
-    " --gin_file=gin_configs/video/region_tracks_folder.gin"
-    f" --gin_bindings='TRACKS=\"{output_dir}\"' --model_dir=runs/tracks"
+    f"Train on them: python -m tools.train --gin_file={CONFIG}"
+    f" --gin_bindings='TRACKS=\"{output_dir}\"'{few} --model_dir=runs/tracks"
   )
   return summary
