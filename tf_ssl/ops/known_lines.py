@@ -1,4 +1,4 @@
-"""Drops lines that TensorFlow prints as errors and that are none.
+"""Drops lines that TensorFlow and Beam print as errors and that are none.
 
 They are listed here; everything else is shown.
 """
@@ -10,14 +10,15 @@ import sys
 from collections.abc import Iterator
 
 _GPU = "/dev/nvidia0"
-# Printed as *errors* by the C++ half of TensorFlow when it is imported, when it
-# looks for GPUs and when it compiles a function for CPUs: no log level hides
-# these without hiding real errors.
+# Printed as *errors*, most by the C++ half of TensorFlow when it is imported,
+# when it looks for GPUs and when it compiles a function for CPUs: no log level
+# hides these without hiding real errors.
 _KNOWN_LINES = (
   "Unable to register cu(DNN|FFT|BLAS) factory"
   "|All log messages before absl::InitializeLog"
   "|Compiled cluster using XLA!"
   "|SetPriority unimplemented for this stream"
+  "|Failed to import GCSFileSystem"  # Beam, without Google's storage client.
 )
 _WITHOUT_GPU = "|failed call to cuInit"
 _SECONDS_TO_END = 2.0  # That the filter has to print its last lines.

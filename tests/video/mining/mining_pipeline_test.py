@@ -60,8 +60,15 @@ def table(folder):
   return (folder / "tracks.csv").read_text()
 
 
-def test_several_processes_give_the_tracks_of_one(source, alone, tmp_path):
+def test_several_processes_give_the_tracks_of_one(
+  source, alone, tmp_path, capfd
+):
   summary = mine(source, tmp_path, processes=2)
+  printed = capfd.readouterr().err
+  assert "Tracking regions" in printed
+  # What Beam's processes print when they import TensorFlow.
+  assert "Unable to register" not in printed
+  assert "GCSFileSystem" not in printed
   assert list(summary["failed"]) == ["c.mp4"]
   assert table(tmp_path) == table(alone)
 

@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
@@ -18,7 +17,13 @@ from concurrent import futures
 import psutil
 
 from tf_ssl import errors
-from tf_ssl.ops import child_process, progress, threads, workdir
+from tf_ssl.ops import (
+  child_process,
+  known_lines,
+  progress,
+  threads,
+  workdir,
+)
 from tf_ssl.video.decoding import isolated
 from tf_ssl.video.mining import mining, track_store
 from tf_ssl.video.source import videos
@@ -77,7 +82,8 @@ def run(
     | "Spread" >> beam.Reshuffle()
     | "Mine" >> beam.ParDo(_Mine(store, settings, make_describe))
   )
-  with _Progress(store, len(found)):
+  # Beam's processes import TensorFlow, and inherit standard error.
+  with _Progress(store, len(found)), known_lines.dropped():
     result = _run(pipeline)
   unwritable = beam_metrics.MetricsFilter().with_namespace(_UNWRITABLE)
   for counter in result.metrics().query(unwritable)["counters"]:
@@ -171,7 +177,11 @@ class _Progress(contextlib.AbstractContextManager):
     self._store = store
     self._begin = store.progress()
     self._over = threading.Event()
-    self._bar = progress.bar("Tracking regions", total=count, unit="video")
+    # Standard error before its known lines are dropped: a terminal, perhaps.
+    self._stream = os.fdopen(os.dup(2), "w", errors="backslashreplace")
+    self._bar = progress.bar(
+      "Tracking regions", total=count, unit="video", file=self._stream
+    )
     self._thread = threading.Thread(target=self._watch, daemon=True)
 
   def __enter__(self):
@@ -183,6 +193,7 @@ class _Progress(contextlib.AbstractContextManager):
     self._thread.join()
     self._show()
     self._bar.close()
+    self._stream.close()
 
   def _watch(self) -> None:
     while not self._over.wait(_POLL_SECONDS):
@@ -191,7 +202,7 @@ class _Progress(contextlib.AbstractContextManager):
   def _show(self) -> None:
     done, frames = self._store.progress()
     done -= self._begin[0]
-    if done == self._bar.n and not sys.stderr.isatty():
+    if done == self._bar.n and not self._stream.isatty():
       return  # Nothing new for a log file.
     self._bar.n = done
     elapsed = max(self._bar.format_dict["elapsed"], 1e-3)
