@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tf_ssl.evaluation.label_efficiency import worth
+from tf_ssl.reporting import statistics
 
 LABELS = [10, 50, 100, 250, 1000]
 
@@ -63,13 +64,29 @@ def test_one_seed_has_no_interval():
 
 def test_sentences_say_what_it_is_worth():
   text = worth.sentence("own", worth.Worth(100, 3.21, 2.1, 4.8), total=1000)
-  assert text == "with 100 labels, own is worth 3.2x the labels (2.1..4.8)"
+  assert text == "with 100 labels, own is worth 3.2x the labels (2.1x..4.8x)"
   text = worth.sentence(
     "own", worth.Worth(100, np.inf, 4.0, np.inf), total=1000
   )
-  assert "more than 10.0x the labels (4.0..more than all)" in text
+  assert "more than 10.0x the labels (4.0x..more than all)" in text
   text = worth.sentence("own", worth.Worth(100, *[np.inf] * 3), total=1000)
   assert text.endswith("10.0x the labels, at both ends of the interval, too")
+
+
+@pytest.mark.parametrize(
+  "mean, said",
+  [
+    (3.32, "own is 3.3 points better than random weights (+2.3..+4.3)"),
+    (-3.32, "own is 3.3 points worse than random weights (-4.3..-2.3)"),
+    (-0.01, "own and random weights are 0.0 points apart (-1.0..+1.0)"),
+  ],
+)
+def test_a_difference_that_rounds_to_zero_is_neither_better_nor_worse(
+  mean, said
+):
+  interval = statistics.MeanInterval(mean, mean - 1, mean + 1)
+  found = worth.Comparison("own", "random weights", 15, interval, 0.9, 1.0)
+  assert worth.verdict(found).startswith(f"with 15 labels, {said}, which is no")
 
 
 def test_models_are_compared_by_seed():

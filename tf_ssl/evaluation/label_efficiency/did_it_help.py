@@ -267,7 +267,7 @@ def _sentences(answer: Answer, given, pretraining) -> list[str]:
   for method, comparisons in answer.comparisons.items():
     for each in comparisons:
       if each.labels == measured.labels[place]:
-        lines.append(f"{method}: {_verdict(each)}.")
+        lines.append(f"{method}: {worth_lib.verdict(each)}.")
   affected = len(answer.leakage.copies)
   total = answer.leakage.records[leakage_lib.WITHIN].num_images
   if answer.dropped:
@@ -286,20 +286,3 @@ def _sentences(answer: Answer, given, pretraining) -> list[str]:
       " them were not looked for; give --pretraining_images."
     )
   return [names.printable(line) for line in lines]
-
-
-def _verdict(each: worth_lib.Comparison) -> str:
-  mean, low, high = each.difference
-  text = f"with {each.labels:,} labels, {each.left} is {abs(mean):.1f} points"
-  text += f" {'better' if mean >= 0 else 'worse'} than {each.right}"
-  if low is None:
-    return f"{text} (one seed: no test)"
-  text += f" ({low:+.1f}..{high:+.1f})"
-  if np.isnan(each.adjusted):
-    return text
-  if each.adjusted < 0.05:
-    return f"{text}, p = {each.adjusted:.2g} after Holm's correction"
-  return (
-    f"{text}, which is no significant difference (p = {each.adjusted:.2g} after"
-    " Holm's correction)"
-  )

@@ -177,13 +177,36 @@ def sentence(name: str, found: Worth, *, total: int) -> str:
   return f"{at} is worth {found.factor:.1f}x the labels{_ends(found)}"
 
 
+def verdict(each: Comparison) -> str:
+  """Result of a paired test, in plain words."""
+  mean, low, high = each.difference
+  points = f"{abs(mean):.1f}"
+  text = f"with {each.labels:,} labels, {each.left}"
+  if float(points):
+    text += f" is {points} points {'better' if mean > 0 else 'worse'} than"
+    text += f" {each.right}"
+  else:
+    text += f" and {each.right} are {points} points apart"
+  if low is None:
+    return f"{text} (one seed: no test)"
+  text += f" ({low:+.1f}..{high:+.1f})"
+  if np.isnan(each.adjusted):
+    return text
+  if each.adjusted < 0.05:
+    return f"{text}, p = {each.adjusted:.2g} after Holm's correction"
+  return (
+    f"{text}, which is no significant difference (p = {each.adjusted:.2g} after"
+    " Holm's correction)"
+  )
+
+
 def _ends(found: Worth) -> str:
   if np.isnan(found.low):
     return " (one seed: no interval)"
   if found.factor in (0, np.inf) and found.low == found.high == found.factor:
     return ", at both ends of the interval, too"
   ends = [
-    "more than all" if np.isinf(end) else f"{end:.1f}"
+    "more than all" if np.isinf(end) else f"{end:.1f}x"
     for end in (found.low, found.high)
   ]
   return f" ({ends[0]}..{ends[1]})"
