@@ -38,6 +38,11 @@ def test_a_finished_run_lists_findings_paths_and_the_next_command():
   }
 
 
+def test_without_a_next_command_there_is_no_line_for_it():
+  lines = summary.lines(_RESULT._replace(next_command=None))
+  assert lines == summary.lines(_RESULT)[:-1]
+
+
 def test_without_findings_the_first_line_has_steps_and_folder():
   line = summary.lines(_RESULT._replace(findings=()))[0]
   assert "8 steps" in line and "runs/a" in line

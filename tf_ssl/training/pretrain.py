@@ -437,6 +437,5 @@ class _Run:
       checkpoint=checkpoint,
       saved_model=exported,
       tensorboard=str(directory.tensorboard),
-      next_command=settings.next_command
-      or f"tensorboard --logdir {directory.tensorboard}",
+      next_command=settings.next_command,
     )

@@ -112,7 +112,7 @@ class Pretraining:
     data_service_address: "host:port" of a tf.data service that makes the
       batches; None to make them in this process. Images then arrive in the
       order in which they are ready.
-    next_command: command that the summary suggests; None for TensorBoard.
+    next_command: command that the summary suggests at its end; None for none.
   """
 
   images: Source

@@ -22,7 +22,7 @@ class PretrainResult(NamedTuple):
     checkpoint: path of the newest checkpoint.
     saved_model: path of the exported encoder; None for an unfinished run.
     tensorboard: path of TensorBoard's logs.
-    next_command: suggested next command.
+    next_command: suggested next command; None for none.
   """
 
   model_dir: str
@@ -38,7 +38,7 @@ class PretrainResult(NamedTuple):
   checkpoint: str
   saved_model: str | None
   tensorboard: str
-  next_command: str
+  next_command: str | None
 
   @property
   def finished(self) -> bool:
@@ -54,6 +54,7 @@ def lines(result: PretrainResult) -> list[str]:
       f" {result.num_steps}; saved {result.checkpoint}. To resume:"
       f" {result.command}"
     ]
+  following = result.next_command and f"Next:        {result.next_command}"
   first, *others = result.findings or [
     f"{result.num_steps} steps in {result.model_dir}"
   ]
@@ -64,5 +65,5 @@ def lines(result: PretrainResult) -> list[str]:
     f"Checkpoint:  {result.checkpoint}",
     f"SavedModel:  {result.saved_model}",
     f"TensorBoard: tensorboard --logdir {result.tensorboard}",
-    f"Next:        {result.next_command}",
+    *([following] if following else []),
   ]
