@@ -50,9 +50,9 @@ check: $(VENV_STAMP)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 
-# Measures the ratios that have goals, in some 20 minutes on two idle cores, and
-# writes docs/results/benchmarks.md. DATA is a folder with cifar10, imagenette and
-# videos; the same command resumes.
+# Measures the ratios that have goals, on an idle machine, and writes
+# docs/results/benchmarks.md. DATA is a folder with cifar10, imagenette and videos;
+# the same command resumes.
 benchmarks: $(VENV_STAMP)
 	@$(VENV)/bin/python -m benchmarks.run_all --output_dir=$(BENCHMARKS_DIR) \
 	  $(if $(DATA),--data="$(DATA)")

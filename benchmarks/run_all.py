@@ -86,7 +86,7 @@ class Long(NamedTuple):
   document: str
 
 
-# The sizes are for 20 minutes together on two idle cores.
+# The sizes are for one sitting: a few minutes each on two idle cores.
 BENCHMARKS = (
   Benchmark("step_overhead", ("train_step", "--runs=3")),
   Benchmark(
