@@ -239,5 +239,19 @@ def test_own_pictures_are_measured_without_sets():
     tf_ssl.measure_invariance("pixels", "viewpoint", images=images)
 
 
+def test_alterations_of_your_own_pictures_can_be_chosen():
+  images = np.random.default_rng(0).integers(0, 256, [60, 20, 24, 3], np.uint8)
+  found = tf_ssl.measure_invariance(
+    "pixels",
+    images=images,
+    alterations="gray,blur",
+    resamples=10,
+    image_size=16,
+  )
+  assert set(found.scores) == {"blur", "gray"}
+  with pytest.raises(errors.UsageError, match="alterations='blur'"):
+    tf_ssl.measure_invariance("pixels", "viewpoint", alterations="blur")
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

@@ -84,6 +84,7 @@ def measure_invariance(
   num_sets: int = 100,
   images_per_set: int = 24,
   images: sources.Images | None = None,
+  alterations: str | None = None,
   layer: str | None = None,
   preprocessing: str | None = None,
   update_cards: bool = False,
@@ -113,6 +114,8 @@ def measure_invariance(
     images_per_set: number of images in a rendered set.
     images: your own pictures instead of sets, a folder, another source or an
       array: the sets are each picture with its altered versions.
+    alterations: names of the alterations of your own pictures, such as
+      "rotation,blur"; None for all.
     layer: name of the layer to read, for models that are paths.
     preprocessing: preprocessing of the images, for models that are paths.
     update_cards: whether the scores are written into README.md of each model
@@ -124,6 +127,11 @@ def measure_invariance(
     UsageError: models or sets cannot be read, or a setting is out of range.
   """
   folder = sources.OutputFolder(output_dir)
+  errors.require(
+    alterations is None or images is not None,
+    f"alterations={alterations!r} without images: expected your own pictures;"
+    " give images, or leave alterations out",
+  )
   loaded = sources.models(models, layer=layer, preprocessing=preprocessing)
   report.check(loaded, update_cards=update_cards)
   if images is not None:
@@ -131,6 +139,7 @@ def measure_invariance(
       lambda placeholder: measurement.Measurement(placeholder, **settings),
       sources.image_source(images, argument="images"),
       has_other_sets=sets is not None,
+      alterations=alterations,
     )
     if not settings.get("image_size"):
       planned = measurement.sized_for(planned, loaded)
