@@ -29,8 +29,14 @@ DOCS_LOCK := requirements/docs.lock
 DOCS_STAMP := $(DOCS_VENV)/complete-$(shell { cat $(DOCS_LOCK); $(PYTHON) --version; } \
                 2>&1 | cksum | tr -d ' ')
 SITE ?= build/docs
+# Environment of the notebooks: Jupyter on top of the packages of .venv.
+NOTEBOOKS_VENV ?= .venv-notebooks
+NOTEBOOKS_LOCK := requirements/notebooks.lock
+NOTEBOOKS_STAMP := $(NOTEBOOKS_VENV)/complete-$(VENV_KEY)-$(shell \
+                     cksum < $(NOTEBOOKS_LOCK) | tr -d ' ')
 
-.PHONY: train test test-all check venv benchmarks docs docs-check lock build-files picture dist
+.PHONY: train test test-all check venv benchmarks docs docs-check notebooks \
+  notebooks-check lock build-files picture dist
 
 train: $(VENV_STAMP)
 	@$(VENV)/bin/python -m tools.train \
@@ -67,6 +73,14 @@ docs: $(DOCS_STAMP)
 docs-check: docs
 	@$(DOCS_VENV)/bin/python docs/check_site.py $(SITE)
 
+# Executes the notebooks and keeps their outputs.
+notebooks: $(NOTEBOOKS_STAMP)
+	@$(NOTEBOOKS_VENV)/bin/python docs/notebooks/execute.py --write
+
+# Executes the notebooks with few steps and pictures; keeps nothing.
+notebooks-check: $(NOTEBOOKS_STAMP)
+	@$(NOTEBOOKS_VENV)/bin/python docs/notebooks/execute.py --tiny
+
 # Rewrites requirements/ from the ranges in pyproject.toml (needs `uv`).
 lock:
 	for version in 3.11 3.12 3.13; do \
@@ -77,6 +91,11 @@ lock:
 	uv pip compile --group docs --python-version 3.11 \
 	  --no-annotate --no-header --no-emit-index-url --no-emit-find-links \
 	  --upgrade --output-file $(DOCS_LOCK)
+	@# PyTorch, which a notebook needs, is not locked: .venv may have it.
+	echo "torch; sys_platform == 'never'" | \
+	  uv pip compile --group notebooks --python-version 3.11 \
+	  --no-annotate --no-header --no-emit-index-url --no-emit-find-links \
+	  --override /dev/stdin --upgrade --output-file $(NOTEBOOKS_LOCK)
 
 # Rewrites srcs and deps of the BUILD files from the sources.
 build-files: $(VENV_STAMP)
@@ -114,4 +133,16 @@ $(DOCS_STAMP):
 	@$(PYTHON) -m venv $(DOCS_VENV)
 	@$(DOCS_VENV)/bin/python -m pip install -qq --disable-pip-version-check \
 	  --no-input --no-deps -r $(DOCS_LOCK)
+	@touch $@
+
+$(NOTEBOOKS_STAMP): $(VENV_STAMP)
+	@echo "Installing $(NOTEBOOKS_LOCK) into $(NOTEBOOKS_VENV) (once)"
+	@rm -rf $(NOTEBOOKS_VENV)
+	@$(VENV)/bin/python -m venv $(NOTEBOOKS_VENV)
+	@$(NOTEBOOKS_VENV)/bin/python -m pip install -qq --disable-pip-version-check \
+	  --no-input --no-deps -r $(NOTEBOOKS_LOCK)
+	@# The packages of .venv come after its own.
+	@$(VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+	  > "$$($(NOTEBOOKS_VENV)/bin/python -c \
+	    'import sysconfig; print(sysconfig.get_path("purelib"))')/project.pth"
 	@touch $@

@@ -190,20 +190,23 @@ def test_each_python_has_a_lock(repository):
   )
   names = {path.name for path in (repository / "requirements").iterdir()}
   of_versions = {_lock(repository, version).name for version in _VERSIONS}
-  assert names == {*of_versions, "docs.lock"}
+  assert names == {*of_versions, "docs.lock", "notebooks.lock"}
 
 
-@pytest.mark.parametrize("name", ["py311", "py312", "py313", "docs"])
+@pytest.mark.parametrize(
+  "name", ["py311", "py312", "py313", "docs", "notebooks"]
+)
 def test_the_lock_pins_everything_and_names_no_index(repository, name):
   text = (repository / f"requirements/{name}.lock").read_text()
   assert all(re.fullmatch(r"[\w.-]+==[\w.+]+", x) for x in text.splitlines())
 
 
-def test_the_lock_of_the_site_lies_within_its_ranges(repository):
+@pytest.mark.parametrize("group", ["docs", "notebooks"])
+def test_the_lock_of_a_group_lies_within_its_ranges(repository, group):
   project = tomllib.loads((repository / "pyproject.toml").read_text())
-  lines = (repository / "requirements/docs.lock").read_text().splitlines()
+  lines = (repository / f"requirements/{group}.lock").read_text().splitlines()
   locked = dict(line.split("==") for line in lines)
-  for line in project["dependency-groups"]["docs"]:
+  for line in project["dependency-groups"][group]:
     wanted = requirements.Requirement(line)
     assert wanted.specifier.contains(locked[wanted.name]), line
   assert "tensorflow" not in locked
