@@ -31,6 +31,7 @@ STEPS = {STEPS}
 DETERMINISTIC = True
 resnet.resnet18.width = 0.25
 resnet.resnet18.stem = "small"
+settings.Pretraining.precision = "float32"  # bfloat16 rounds by 1e-2.
 settings.Pretraining.log_every = 1
 settings.Pretraining.checkpoint_every_steps = 5
 """
