@@ -18,11 +18,13 @@ The objects of the films left out are then looked for at a distance of 0.5, 1
 and 2 s among crops of the others (see benchmarks/object_alignment.py).
 `track_training.md` and `track_training.csv` in --output_dir hold what there is:
 each mean with its 95 % Student's t interval over seeds, and the differences
-paired by seed. The same command resumes; with --runs=N it ends after N runs.
+paired by seed. The same command resumes, other films or settings need another
+folder; with --runs=N it ends after N runs.
 """
 
 import argparse
 import csv
+import os
 import pathlib
 import statistics as stats
 import sys
@@ -39,6 +41,7 @@ from tf_ssl.reporting import statistics, tables
 from tf_ssl.video.mining import track_records
 from tf_ssl.video.source import videos
 
+_KEY = "films.json"
 _RESULT = "track_training.json"
 _FOUND, _TRUE = "found tracks", "true tracks"
 _CONFIGS = {
@@ -224,7 +227,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
   films = split(given.videos)
   folder = given.output_dir.absolute()
-  folder.mkdir(parents=True, exist_ok=True)
+  key = {
+    "training": [os.path.abspath(video.path) for video in films.training],
+    "left_out": [os.path.abspath(path) for path in films.left_out],
+    "gin_bindings": given.gin_bindings,
+  }
+  workdir.open_keyed(folder, key, "--output_dir", key_file=_KEY)
   manifest = folder / "training.csv"
   _write_manifest(manifest, films)
   _find_tracks(manifest, folder / "found")

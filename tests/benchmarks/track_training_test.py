@@ -146,6 +146,15 @@ def test_films_become_tracks_runs_and_a_table_in_pieces(films, trained, capsys):
     assert len(list(csv.DictReader(stream))) == 10
 
 
+def test_other_films_need_another_folder(films, trained):
+  command = [f"--videos={films}", f"--output_dir={films.parent / 'out'}"]
+  track_training.main([*command, "--seeds=1", "--runs=1"])
+  _film(films / "later.mp4")
+  with pytest.raises(errors.UsageError, match="--output_dir"):
+    track_training.main([*command, "--seeds=1"])
+  assert len(trained) == 1
+
+
 def test_true_tracks_replace_found_ones_only_where_boxes_are_known(
   films, trained
 ):
