@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from benchmarks import machine, ratios, run_all
+from benchmarks import machine, ratios, run_all, suite, suite_page
 from tf_ssl import errors
 
 _HERE = {
@@ -53,12 +53,12 @@ def fixture_folder(tmp_path, monkeypatch):
     script = f"open({str(calls / benchmark.name)!r}, 'a').write('x')\n"
     return ["-c", script + _SCRIPTS[benchmark.name]]
 
-  monkeypatch.setattr(run_all.Benchmark, "command", command)
+  monkeypatch.setattr(suite.Benchmark, "command", command)
   monkeypatch.setattr(
-    run_all,
+    suite,
     "BENCHMARKS",
     tuple(
-      run_all.Benchmark(name, (name,), missed=3 if "goal" in name else 0)
+      suite.Benchmark(name, (name,), missed=3 if "goal" in name else 0)
       for name in _SCRIPTS
     ),
   )
@@ -169,17 +169,17 @@ def test_processes_that_a_benchmark_leaves_behind_are_ended(
 def test_what_a_benchmark_needs_is_named_and_it_does_not_run(
   tmp_path, monkeypatch
 ):
-  of = run_all.Benchmark
+  of = suite.Benchmark
   monkeypatch.setattr(machine, "instructions", lambda: ("avx2",))
-  monkeypatch.setattr(run_all.importlib.util, "find_spec", lambda name: None)
-  assert run_all.missing(of("a", ("a",)), None) is None
-  assert "PyTorch" in run_all.missing(of("a", ("a",), ("torch",)), None)
-  assert "amx_bf16" in run_all.missing(of("a", ("a",), ("amx_bf16",)), None)
+  monkeypatch.setattr(suite.importlib.util, "find_spec", lambda name: None)
+  assert suite.missing(of("a", ("a",)), None) is None
+  assert "PyTorch" in suite.missing(of("a", ("a",), ("torch",)), None)
+  assert "amx_bf16" in suite.missing(of("a", ("a",), ("amx_bf16",)), None)
   with_data = of("a", ("a", "--images={data}/photos"))
-  assert "--data" in run_all.missing(with_data, None)
-  assert run_all.missing(with_data, tmp_path) == "photos is missing in --data"
+  assert "--data" in suite.missing(with_data, None)
+  assert suite.missing(with_data, tmp_path) == "photos is missing in --data"
   (tmp_path / "photos").mkdir()
-  assert run_all.missing(with_data, tmp_path) is None
+  assert suite.missing(with_data, tmp_path) is None
   words = ("-m", "benchmarks.a", "--images=d/photos")
   assert with_data.command("d") == words
 
@@ -196,7 +196,7 @@ def test_bad_arguments_are_one_line(folder):
 
 
 def test_the_sizes_of_the_benchmarks_are_flags_that_they_have(repository):
-  for benchmark in run_all.BENCHMARKS:
+  for benchmark in suite.BENCHMARKS:
     module, *words = benchmark.words
     code = (repository / "benchmarks" / f"{module}.py").read_text()
     for word in words:
@@ -207,17 +207,17 @@ def test_the_sizes_of_the_benchmarks_are_flags_that_they_have(repository):
 def test_the_last_results_of_long_benchmarks_stand_in_their_documents(
   repository,
 ):
-  for long in run_all.LONG:
+  for long in suite.LONG:
     text = (repository / long.document).read_text()
     for number in re.findall(r"\d[\d.,]*\d", long.result.split(" (at")[0]):
       assert number in text, (
-        f"{long.document} has no {number}: write its new result in run_all.LONG"
+        f"{long.document} has no {number}: write its new result in suite.LONG"
       )
 
 
 def test_the_page_of_the_site_is_one_that_the_command_writes(repository):
   text = (repository / "docs" / "results" / "benchmarks.md").read_text()
-  empty = run_all.page(None, {})
+  empty = suite_page.page(None, {})
   for line in empty.splitlines():
     if line.startswith(("| `python", "#")):
       assert line in text.splitlines(), "run `make benchmarks`"
