@@ -149,10 +149,11 @@ def main() -> None:
   given = parser.parse_args()
   if given.tiny and given.write:
     parser.error("--write keeps outputs of full runs: leave --tiny out")
-  paths = sorted(FOLDER.glob("*.ipynb"))
-  if given.names:
-    paths = [FOLDER / f"{name}.ipynb" for name in given.names]
-  for path in paths:
+  paths = {path.stem: path for path in sorted(FOLDER.glob("*.ipynb"))}
+  for name in given.names:
+    if name not in paths:
+      parser.error(f"{name}: expected one of {', '.join(paths)}")
+  for path in [paths[name] for name in given.names or paths]:
     missing = _missing(path)
     if missing and given.tiny:
       print(f"{path.name}: not executed, because {missing} is missing")

@@ -314,7 +314,8 @@ def test_texts_are_never_markup():
   content = {
     "name": "n",
     "title": "a|b",
-    "question": "q",
+    "question": "why]?",
+    "answer": "So.",
     "command": "c",
     "seeds": [0],
     "findings": [],
@@ -340,6 +341,7 @@ def test_texts_are_never_markup():
   assert r"## a\|b" in text
   assert r"| `` x \| `y` `` |" in text
   assert r"\<b>bad" in text
+  assert r"- **[why\]?](#n)** So." in text
 
 
 @pytest.mark.parametrize(
