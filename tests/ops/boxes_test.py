@@ -59,5 +59,21 @@ def test_suppression_keeps_the_higher_score_of_overlapping_boxes():
   assert found == [1, 2]
 
 
+@pytest.mark.parametrize("limit", [0, 7, 500])
+def test_suppression_equals_comparing_box_by_box(limit):
+  random = np.random.default_rng(limit)
+  near = random.uniform(0, 40, [150, 4])
+  near[:, 2:] = near[:, :2] + random.uniform(-2, 30, [150, 2])  # Some empty.
+  near[100:] = near[:50]  # Duplicates.
+  rank = random.integers(0, 20, 150).astype(float)  # Ties.
+  expected = []
+  for row in sorted(range(150), key=lambda row: -rank[row]):
+    overlaps = [boxes.aligned_iou(near[row], near[k]) for k in expected]
+    if len(expected) < limit and all(iou < 0.4 for iou in overlaps):
+      expected.append(row)
+  assert len(expected) > 32 or limit < 500
+  assert boxes.suppress(near, rank, overlap=0.4, limit=limit) == expected
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

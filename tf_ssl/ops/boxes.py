@@ -6,6 +6,8 @@ extend beyond its image.
 
 import numpy as np
 
+_AT_ONCE = 32  # Boxes compared with all others by one operation.
+
 
 def area(boxes: np.ndarray) -> np.ndarray:
   """Areas of boxes: [..., 4] -> [...], px²; 0 if a side is negative."""
@@ -23,13 +25,19 @@ def aligned_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
   Returns:
     [...], 0..1; 0 if both boxes are empty.
   """
-  # Axis by axis: several times faster than arrays [..., 2].
+  common = _common(np.moveaxis(first, -1, 0), np.moveaxis(second, -1, 0))
+  return common / np.maximum(area(first) + area(second) - common, 1e-9)
+
+
+def _common(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+  """Areas of intersections: [4, ...] and [4, ...] -> [...]."""
+  # Axis by axis: several times faster than arrays [2, ...].
   common = 1.0
   for low, high in ((0, 2), (1, 3)):
-    side = np.minimum(first[..., high], second[..., high])
-    side = side - np.maximum(first[..., low], second[..., low])
+    side = np.minimum(first[high], second[high])
+    side = side - np.maximum(first[low], second[low])
     common = common * np.maximum(side, 0)
-  return common / np.maximum(area(first) + area(second) - common, 1e-9)
+  return common
 
 
 def iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -92,9 +100,20 @@ def suppress(
   Returns:
     Rows of the kept boxes, highest score first.
   """
-  kept, left = [], np.argsort(-rank, kind="stable")
-  while len(left) and len(kept) < limit:
-    best, left = left[0], left[1:]
-    kept.append(int(best))
-    left = left[aligned_iou(boxes[best], boxes[left]) < overlap]
+  order = np.argsort(-rank, kind="stable")
+  corners = np.ascontiguousarray(boxes[order].T)  # [4, R]: fast slices.
+  areas = area(boxes[order])
+  is_left = np.ones(len(order), bool)
+  kept = []
+  for first in range(0, len(order), _AT_ONCE):
+    rows = first + np.flatnonzero(is_left[first : first + _AT_ONCE])
+    common = _common(corners[:, rows, None], corners[:, None, first:])
+    union = areas[rows, None] + areas[first:] - common
+    is_apart = common / np.maximum(union, 1e-9) < overlap
+    for row, others in zip(rows, is_apart, strict=True):
+      if is_left[row]:
+        if len(kept) == limit:
+          return kept
+        kept.append(int(order[row]))
+        is_left[first:] &= others
   return kept

@@ -134,8 +134,9 @@ def _shared(boxes, points, others) -> np.ndarray:
 
 def _within(places, boxes) -> np.ndarray:
   """[n, 2] and [A, 4] -> [A, n] bool, whether a point is in a box."""
-  low, high = boxes[:, None, :2], boxes[:, None, 2:]
-  return ((places[None] >= low) & (places[None] < high)).all(2)
+  left, top, right, bottom = boxes.T[..., None]
+  x, y = places.T
+  return (x >= left) & (x < right) & (y >= top) & (y < bottom)
 
 
 def probability(

@@ -107,32 +107,36 @@ def moved(
   count = len(boxes)
   center = (boxes[:, :2] + boxes[:, 2:]) / 2
   half = np.maximum((boxes[:, 2:] - boxes[:, :2]) / 2, 1.0)
-  away = np.abs(before[None] - center[:, None])  # [A, n, 2]
-  within = (away <= _CORE * half[:, None]).all(2)
+  core = _CORE * half
+  within = np.ones([count, len(before)], bool)
+  for axis in range(2):  # Faster than an array [A, n, 2].
+    away = np.abs(before[:, axis] - center[:, axis, None])
+    within &= away <= core[:, axis, None]
   row, column = np.nonzero(within & followed)  # Sorted by row.
-  start, end = before[column].astype(float), after[column].astype(float)
+  start = before.T[:, column].astype(float)  # [2, m]
+  end = after.T[:, column].astype(float)
 
   def sums(values):
-    return np.stack([np.bincount(row, v, count) for v in values.T], 1)
+    return np.stack([np.bincount(row, v, count) for v in values])
 
   points = np.bincount(row, minlength=count)
-  mean, target = center, center + _medians(end - start, points)
+  mean, target = center.T, center.T + _medians(end - start, row, points)
   scale = np.ones(count)
   spread = np.maximum(_RESIDUAL_FRACTION * half.sum(1), _RESIDUAL)
+  tolerance = (spread**2)[row]
   prior = (half**2).sum(1) / 2  # Of the scale 1, as strong as a few points.
   weight = np.zeros(len(row))
+  near, far = start - mean[:, row], end - target[:, row]
   for _ in range(_ROUNDS):
-    fitted = target[row] + scale[row, None] * (start - mean[row])
-    residual = np.linalg.norm(end - fitted, axis=1) / spread[row]
-    weight = (1 + residual**2) ** -1.5
-    total = np.maximum(np.bincount(row, weight, count), 1e-6)[:, None]
-    mean = sums(weight[:, None] * start) / total
-    target = sums(weight[:, None] * end) / total
-    near, far = start - mean[row], end - target[row]
-    alike = np.bincount(row, weight * (near * far).sum(1), count)
-    size = np.bincount(row, weight * (near * near).sum(1), count)
+    residual = ((far - scale[row] * near) ** 2).sum(0) / tolerance
+    weight = 1 / ((1 + residual) * np.sqrt(1 + residual))
+    total = np.maximum(np.bincount(row, weight, count), 1e-6)
+    mean, target = sums(weight * start) / total, sums(weight * end) / total
+    near, far = start - mean[:, row], end - target[:, row]
+    alike = np.bincount(row, weight * (near * far).sum(0), count)
+    size = np.bincount(row, weight * (near * near).sum(0), count)
     scale = np.clip((alike + prior) / (size + prior), *_SCALES)
-  middle = target + scale[:, None] * (center - mean)
+  middle = target.T + scale[:, None] * (center - mean.T)
   reach = scale[:, None] * half
   result = np.concatenate([middle - reach, middle + reach], 1)
   result[points < _MIN_POINTS] = boxes[points < _MIN_POINTS]
@@ -140,13 +144,13 @@ def moved(
   return result, support
 
 
-def _medians(values: np.ndarray, points: np.ndarray) -> np.ndarray:
-  """Returns the medians [A, 2] of consecutive rows of [m, 2]; 0 of none."""
-  row = np.repeat(np.arange(len(points)), points)
-  middle = np.cumsum(points) - points + points // 2
-  result = np.zeros([len(points), 2])
-  for axis in range(2):
-    order = np.lexsort((values[:, axis], row))
-    some = points > 0
-    result[some, axis] = values[order[middle[some]], axis]
-  return result
+def _medians(
+  values: np.ndarray, row: np.ndarray, points: np.ndarray
+) -> np.ndarray:
+  """Returns the medians [2, A] of the values [2, m] of each box; 0 of none."""
+  boxes = np.arange(len(points))
+  place = np.arange(len(row)) - (np.cumsum(points) - points)[row]
+  table = np.full([2, len(points), points.max(initial=1)], np.inf)
+  table[:, row, place] = values
+  table.sort()
+  return np.where(points > 0, table[:, boxes, points // 2], 0.0)
