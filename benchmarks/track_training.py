@@ -52,6 +52,9 @@ _CONFIGS = {
   _TRUE: "gin_configs/video/region_tracks_few_steps.gin",
 }
 _ORDER = (
+  ("frames", "untrained"),
+  ("pairs", "untrained"),
+  (_FOUND, "untrained"),
   ("pairs", "frames"),
   (_FOUND, "frames"),
   (_FOUND, "pairs"),
