@@ -3,7 +3,8 @@
     python -m benchmarks.video_memory
 
 Writes the video and mines it in a child process. One frame per two seconds is
-sampled, in stretches of the usual number of frames, on which memory depends.
+sampled, in stretches of the usual number of frames, key frames and frames
+between, on which memory depends.
 Prints the peak memory of the process and its decoder, minus their memory when
 idle.
 """
@@ -96,9 +97,14 @@ def _print_peak_memory(path: str) -> None:
     return total
 
   usual = mining.MiningSettings()
+  slower = usual.rate / _RATE
   settings = usual._replace(
     rate=_RATE,
-    stretch_seconds=usual.stretch_seconds * usual.rate / _RATE,
+    motion_rate=usual.motion_rate / slower,
+    stretch_seconds=usual.stretch_seconds * slower,
+    tracking=usual.tracking._replace(
+      key_seconds=usual.tracking.key_seconds * slower
+    ),
   )
   idle = peak = memory()
   over = threading.Event()
