@@ -19,7 +19,8 @@ and 2 s among crops of the others (see benchmarks/object_alignment.py).
 `track_training.md` and `track_training.csv` in --output_dir hold what there is:
 each mean with its 95 % Student's t interval over seeds, and the differences
 paired by seed. The same command resumes, other films or settings need another
-folder; with --runs=N it ends after N runs.
+folder; with --runs=N it ends after N runs, and --only=pairs trains this kind
+only.
 """
 
 import argparse
@@ -220,6 +221,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
   parser.add_argument("--videos", required=True, type=pathlib.Path)
   parser.add_argument("--output_dir", required=True, type=pathlib.Path)
   parser.add_argument("--gin_bindings", action="append", default=[])
+  parser.add_argument("--only", action="append", choices=list(_CONFIGS))
   parser.add_argument("--seeds", type=int, default=5)
   parser.add_argument("--runs", type=int, default=0)
   given = parser.parse_args(arguments)
@@ -238,18 +240,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
   workdir.open_keyed(folder, key, "--output_dir", key_file=_KEY)
   manifest = folder / "training.csv"
   _write_manifest(manifest, films)
-  _find_tracks(manifest, folder / "found")
   sources = {_FOUND: folder / "found" / "shards", _TRUE: folder / "true"}
-  _write_true_tracks(manifest, sources[_FOUND], sources[_TRUE])
+  if not given.only or set(given.only) & set(sources):
+    _find_tracks(manifest, folder / "found")
+    _write_true_tracks(manifest, sources[_FOUND], sources[_TRUE])
   crops = [object_alignment.crops_of(video, _CROP) for video in films.left_out]
   runs = [
     (kind, seed, folder / f"{kind.replace(' ', '_')}_seed{seed}")
     for seed in range(given.seeds)
     for kind in _CONFIGS
   ]
-  waiting = [run for run in runs if not (run[2] / _RESULT).exists()]
-  done = len(runs) - len(waiting)
-  with progress.bar("runs", total=len(runs), done=done, unit="run") as bar:
+  chosen = [run for run in runs if not given.only or run[0] in given.only]
+  waiting = [run for run in chosen if not (run[2] / _RESULT).exists()]
+  done = len(chosen) - len(waiting)
+  with progress.bar("runs", total=len(chosen), done=done, unit="run") as bar:
     for kind, seed, model_dir in waiting[: given.runs or None]:
       name = "TRACKS" if kind in sources else "VIDEOS"
       bindings = [

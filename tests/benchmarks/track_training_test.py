@@ -146,6 +146,17 @@ def test_films_become_tracks_runs_and_a_table_in_pieces(films, trained, capsys):
     assert len(list(csv.DictReader(stream))) == 10
 
 
+def test_only_some_kinds_can_be_trained_and_need_no_tracks(films, trained):
+  output = films.parent / "out"
+  command = [f"--videos={films}", f"--output_dir={output}", "--seeds=2"]
+  track_training.main([*command, "--only=frames", "--only=pairs"])
+  assert len(trained) == 4 and not (output / "found").exists()
+  assert "| found tracks | " not in (output / "track_training.md").read_text()
+  track_training.main([*command, "--only=untrained"])
+  assert len(trained) == 6
+  assert "| frames | 2 |" in (output / "track_training.md").read_text()
+
+
 def test_other_films_need_another_folder(films, trained):
   command = [f"--videos={films}", f"--output_dir={films.parent / 'out'}"]
   track_training.main([*command, "--seeds=1", "--runs=1"])
