@@ -21,7 +21,6 @@ import argparse
 import contextlib
 import datetime
 import importlib.metadata
-import importlib.util
 import os
 import pathlib
 import resource

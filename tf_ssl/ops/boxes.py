@@ -101,8 +101,9 @@ def suppress(
     Rows of the kept boxes, highest score first.
   """
   order = np.argsort(-rank, kind="stable")
-  corners = np.ascontiguousarray(boxes[order].T)  # [4, R]: fast slices.
-  areas = area(boxes[order])
+  boxes = boxes[order]
+  corners = np.ascontiguousarray(boxes.T)  # [4, R]: fast slices.
+  areas = area(boxes)
   is_left = np.ones(len(order), bool)
   kept = []
   for first in range(0, len(order), _AT_ONCE):
