@@ -3,7 +3,7 @@
     python -m benchmarks.object_alignment --videos=davis2016 --videos=otb \
       --model=frames=runs/a/saved_model --model=tracks=runs/b/saved_model
 
-A folder contains NAME.mp4 and boxes/NAME.csv (see benchmarks/tracking.py). The
+A folder contains NAME.mp4 and boxes/NAME.csv (see `tracking_films`). The
 object's box is cropped at t and at t + k, for k = 0.5, 1 and 2 seconds, and
 resized to --size pixels. Prints for the embedding and the feature of each
 model, and for each k:

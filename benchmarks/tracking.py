@@ -2,11 +2,9 @@
 
     python -m benchmarks.tracking --videos=davis2016 --videos=otb --cache=/tmp/t
 
-A folder contains NAME.mp4 and boxes/NAME.csv with the ground-truth box of one
-object per frame: columns frame, xmin, ymin, xmax, ymax (pixels, the maximum
-exclusive), blank if the object is absent. A file with the tracks of several
-objects has a column track; the largest object counts. --rendered adds videos of
-several objects that turn and move under a moving camera.
+A folder contains videos and their ground-truth boxes (`tracking_films`).
+--rendered adds videos of several objects that turn and move under a moving
+camera.
 
 Every number is for a video that was left out: the weights of the links, the
 minimum probability of a link and the calibration of the score (matcher
@@ -18,68 +16,38 @@ it. Settings that are no option here are the defaults.
 Prints pair precision and recall (`track_quality`) at 0.5, 1 and 2 seconds as
 means over videos with 95 % intervals: "precision" counts 0 for a video without
 a pair; "of N" is the mean over the N videos with pairs. For `chain` also each
-video at 1 s, the result without each measurement of a link (--ablate), and how
-the score compares with the measured precision. --fit prints the constants of
-`chains`, fitted to all videos. With --encoder, regions are described by its map
-C4; for `chain` in addition to the histograms. --cache keeps what was observed
-in a folder between runs; delete it after a change of the code.
+video at 1 s, and how the score compares with the measured precision. --fit
+prints the constants of `chains`, fitted to all videos. With --encoder, regions
+are described by its map C4; for `chain` in addition to the histograms. --cache
+keeps what was observed in a folder between runs; delete it after a change of
+the code. `tracking_parts` measures what each part of the tracker adds.
 """
 
 import argparse
-import csv
-import hashlib
-import pathlib
-import pickle
 import tempfile
 import time
-from collections.abc import Callable, Sequence
 
-import cv2
 import numpy as np
 from scipy import special
 
-from tf_ssl.features import encoder_regions as encoder_features
-from tf_ssl.ops import boxes
-from tf_ssl.rendering import files
+from benchmarks import tracking_films
 from tf_ssl.reporting import statistics
-from tf_ssl.video.decoding import decode
-from tf_ssl.video.mining import mining
-from tf_ssl.video.source import videos
 from tf_ssl.video.tracking import (
   chains,
   links,
   matching,
-  region_features,
-  region_proposals,
   region_tracks,
-  shots,
-  track_quality,
   track_scores,
-  tracker,
 )
 
-SECONDS = (0.5, 1.0, 2.0)
 MIN_AGREEMENTS = (0.2, 0.3, 0.4, 0.5)
-# Of rendered videos: size in pixels, length, frames per second, world.
-_RENDERED_SIZE = (136, 240)
-_RENDERED_SECONDS = 3.0
-_RENDERED_RATE = 16.0
-_SEED = 20
-_RAW = (1.0, 0.0)  # A score that is not calibrated.
 
 
 def main() -> None:
   """Measures and prints the tables."""
   parser = argparse.ArgumentParser(description=__doc__)
-  parser.add_argument("--videos", action="append", default=[])
-  parser.add_argument("--rendered", type=int, default=0)
   parser.add_argument("--matchers", nargs="*", default=["chain", "greedy"])
-  parser.add_argument("--encoder", help="SavedModel that describes regions")
-  parser.add_argument("--cache", help="folder for what was observed")
-  parser.add_argument("--width", type=int, default=480)
-  parser.add_argument("--motion_rate", type=float, default=16.0)
   parser.add_argument("--fit", action="store_true")
-  parser.add_argument("--ablate", action="store_true")
   parser.add_argument(
     "--min_links",
     nargs="*",
@@ -87,272 +55,18 @@ def main() -> None:
     default=[0.05, 0.1, 0.15, 0.2, 0.3],
     help="minimum probabilities of a link to choose from, ascending",
   )
-  arguments = parser.parse_args()
-  if not arguments.videos and not arguments.rendered:
-    parser.error("--videos or --rendered is needed")
-  cv2.setNumThreads(1)
+  arguments = tracking_films.parse(parser)
   with tempfile.TemporaryDirectory() as temporary:
-    if arguments.rendered:
-      folder = pathlib.Path(arguments.cache or temporary, "rendered")
-      render(folder, arguments.rendered)
-      arguments.videos.append(str(folder))
-    _measure(arguments)
-
-
-def render(folder: pathlib.Path, count: int) -> None:
-  """Renders videos with true boxes, unless they are there."""
-  (folder / "boxes").mkdir(parents=True, exist_ok=True)
-  for number in range(count):
-    if not (folder / files.video_names(number)[1]).exists():
-      for _ in files.write_video(
-        folder,
-        number,
-        number,
-        seed=_SEED,
-        num_frames=round(_RENDERED_SECONDS * _RENDERED_RATE),
-        image_size=_RENDERED_SIZE,
-        fps=_RENDERED_RATE,
-      ):
-        pass
-
-
-def _measure(arguments) -> None:
-  films = [
-    _Film(
-      video,
-      arguments.encoder,
-      arguments.cache,
-      mining.MiningSettings(
-        width=arguments.width, motion_rate=arguments.motion_rate
-      ),
-    )
-    for folder in arguments.videos
-    for video in videos.find_videos(folder)
-  ]
-  print(f"{'box not moved':14} {_means([film.still() for film in films])}")
-  for matcher in arguments.matchers:
-    if matcher == region_tracks.CHAIN:
-      _chains(films, arguments.min_links, arguments.fit, arguments.ablate)
-    else:
-      for flow in (False, True) if matcher in matching.NAMES else ():
-        _matched(films, matcher, flow)
-  if region_tracks.CHAIN in arguments.matchers:
-    _speed(films)
-
-
-class _Film:
-  """One video with its ground-truth boxes."""
-
-  def __init__(self, video, encoder, cache, settings):
-    self.name = video.name
-    self._cache = None if cache is None else pathlib.Path(cache)
-    self._key = f"{video.path} {encoder} {settings}"
-    self._video = video
-    self._settings = settings
-    self.rate = self._settings.rate
-    self._encoder = encoder
-    self._frames = None
-    self._made = {}
-    self.truth, self.num_frames = self.observed("truth", self._read_truth)
-
-  def describe(self):
-    """Returns the function that describes regions."""
-    if self._encoder is None:
-      return region_features.Histograms()
-    return encoder_features.EncoderFeatures(self._encoder)
-
-  def observed(self, name: str, make: Callable[[], object]):
-    """Returns the result of `make`, which is called once."""
-    if name not in self._made:
-      self._made[name] = self._cached(name, make)
-    return self._made[name]
-
-  def _cached(self, name, make):
-    """Returns the result of `make`, from the cache if it is there."""
-    path = None
-    if self._cache is not None:
-      digest = hashlib.sha1(f"{self._key} {name}".encode()).hexdigest()[:12]
-      path = self._cache / f"{pathlib.Path(self.name).stem}-{digest}.pickle"
-      if path.exists():
-        return pickle.loads(path.read_bytes())
-    result = make()
-    if path is not None:
-      path.parent.mkdir(parents=True, exist_ok=True)
-      path.write_bytes(pickle.dumps(result))
-    return result
-
-  def frames(self):
-    """Returns the sampled frames at the size of tracking, and those between."""
-    if self._frames is None:
-      images, between, numbers = [], [], []
-      for frame, is_sampled in mining.with_between(
-        lambda every_seconds: decode.iterate_frames(
-          self._video, every_seconds=every_seconds
-        ),
-        rate=self.rate,
-        settings=self._settings,
-      ):
-        small = mining.small(frame.image, self._settings)
-        if is_sampled:
-          images.append(small)
-          between.append([])
-          numbers.append((frame.number, frame.image.shape[1] / small.shape[1]))
-        else:
-          between[-1].append(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
-      self._frames = images, between, numbers
-    return self._frames
-
-  def _read_truth(self):
-    images, _, numbers = self.frames()
-    truth = true_boxes(pathlib.Path(self._video.path), numbers[0][1])
-    rows = {
-      row: truth[number]
-      for row, (number, _) in enumerate(numbers)
-      if number in truth
-    }
-    return rows, len(images)
-
-  def key_frames(self):
-    """Returns (first frame, key frames) of each shot, and the CPU seconds."""
-
-    def make():
-      images, between, _ = self.frames()
-      searching = 0.0
-
-      def propose(image):
-        nonlocal searching
-        began = time.process_time()
-        found = region_proposals.several_searches(image)
-        searching += time.process_time() - began
-        return found
-
-      describe = self.describe()
-      began = time.process_time()
-      found = [
-        (
-          first,
-          region_tracks.observe(
-            images[first:end],
-            between[first:end],
-            rate=self.rate,
-            describe=describe,
-            propose=propose,
-            settings=tracker.Settings(),
-          ),
-        )
-        for first, end in shots.find(images)
-      ]
-      return found, (searching, time.process_time() - began)
-
-    return self.observed("chain", make)
-
-  def matched(self, matcher: str, flow: bool) -> list[tracker.Track]:
-    """Returns all tracks of another matcher."""
-    return self.observed(
-      f"{matcher} {flow}",
-      lambda: tracker.track(
-        self.frames()[0],
-        rate=self.rate,
-        describe=self.describe(),
-        settings=tracker.Settings(matcher=matcher, flow_prior=flow),
-      ),
-    )
-
-  def quality(self, tracks: Sequence[tracker.Track]) -> np.ndarray:
-    """Returns [3, 3]: precision (NaN without pairs), recall, pairs."""
-    result = []
-    for seconds in SECONDS:
-      one = self.pairs(tracks, seconds)
-      result.append([one.precision, one.recall, one.pairs])
-    return np.array(result)
-
-  def pairs(self, tracks, seconds: float) -> track_quality.PairQuality:
-    """Returns the counts of pairs at a distance in seconds."""
-    return track_quality.pair_quality(
-      tracks,
-      self.truth,
-      lag=round(seconds * self.rate),
-      num_frames=self.num_frames,
-    )
-
-  def still(self) -> np.ndarray:
-    """Returns [3, 3]: how often a box that is not moved is still correct."""
-    result = []
-    for seconds in SECONDS:
-      lag = round(seconds * self.rate)
-      pairs = [
-        (box, self.truth[row + lag])
-        for row, box in self.truth.items()
-        if row + lag in self.truth
-      ]
-      right = [boxes.aligned_iou(*np.array(pair)) >= 0.5 for pair in pairs]
-      share = np.mean(right) if right else float("nan")
-      result.append([share, share, len(pairs)])
-    return np.array(result)
-
-  def measurements(self) -> tuple[str, ...]:
-    """Returns the names of the measurements of a link."""
-    return links.NAMES + (() if self._encoder is None else (links.LEARNED,))
-
-  def examples(self):
-    """Returns measurements [n, m] of links from the object, and [n] bool.
-
-    A link counts if the region at one of its ends is on the object (IoU of at
-    least 0.5); it is right if both are.
-    """
-    columns = len(self.measurements())
-    tables, right = [np.zeros([0, columns])], [np.zeros(0, bool)]
-    for first, observed in self.key_frames()[0]:
-      for pair in zip(observed, observed[1:], strict=False):
-        truth = [self.truth.get(first + one.time) for one in pair]
-        if None in truth:
-          continue
-        on_a, on_b = (
-          boxes.iou(one.boxes, np.array([box]))[:, 0] >= 0.5
-          for one, box in zip(pair, truth, strict=True)
-        )
-        table, is_possible = links.measure(*pair)
-        counted = is_possible & (on_a[:, None] | on_b[None])
-        tables.append(table[counted])
-        right.append((on_a[:, None] & on_b[None])[counted])
-    return np.concatenate(tables), np.concatenate(right)
-
-  def chains(self, model, min_link) -> list[tracker.Track]:
-    """Returns all tracks of the matcher `chain`, with raw scores."""
-    return [
-      track._replace(start=track.start + first)
-      for first, observed in self.key_frames()[0]
-      for track in chains.find(
-        observed,
-        rate=self.rate,
-        model=model,
-        min_link=min_link,
-        certainty=_RAW,
-      )
-    ]
-
-  def best(self, tracks) -> list[tracker.Track]:
-    """Returns the best tracks of the matcher `chain`."""
-    return chains.best(tracks, limit=self._settings.tracks_per_stretch)
-
-
-def true_boxes(video: pathlib.Path, scale: float) -> dict[int, list[float]]:
-  """Returns xmin, ymin, xmax, ymax by frame, divided by the scale.
-
-  Of several tracks, the one with the largest sum of areas is returned.
-  """
-  found = {}
-  with open(video.parent / "boxes" / f"{video.stem}.csv") as file:
-    for row in csv.DictReader(file):
-      if row["xmin"]:
-        found.setdefault(row.get("track"), {})[int(row["frame"])] = [
-          float(row[side]) / scale for side in ("xmin", "ymin", "xmax", "ymax")
-        ]
-  areas = {
-    track: boxes.area(np.array([*by_frame.values()])).sum()
-    for track, by_frame in found.items()
-  }
-  return found[max(areas, key=areas.get)] if found else {}
+    films = tracking_films.read(arguments, temporary)
+    print(f"{'box not moved':14} {means([film.still() for film in films])}")
+    for matcher in arguments.matchers:
+      if matcher == region_tracks.CHAIN:
+        _chains(films, arguments.min_links, arguments.fit)
+      else:
+        for flow in (False, True) if matcher in matching.NAMES else ():
+          _matched(films, matcher, flow)
+    if region_tracks.CHAIN in arguments.matchers:
+      _speed(films)
 
 
 def _matched(films, matcher: str, flow: bool) -> None:
@@ -370,17 +84,14 @@ def _matched(films, matcher: str, flow: bool) -> None:
   chosen = [_choice(rows, place) for place in range(len(films))]
   label = f"{matcher}{', flow' if flow else ''}"
   rows = [row[option] for row, option in zip(rows, chosen, strict=True)]
-  print(f"{label:14} {_means(rows)}", flush=True)
+  print(f"{label:14} {means(rows)}", flush=True)
   _per_video(films, rows)
 
 
-def _chains(films, min_links, with_fit: bool, ablate: bool) -> None:
+def _chains(films, min_links, with_fit: bool) -> None:
   """Prints the tables of the matcher `chain`."""
   examples = [film.examples() for film in films]
-  models = [
-    _fitted([e for k, e in enumerate(examples) if k != place])
-    for place in range(len(films))
-  ]
+  models = models_left_out(examples)
   found = [
     [film.best(film.chains(model, least)) for least in min_links]
     for film, model in zip(films, models, strict=True)
@@ -392,7 +103,7 @@ def _chains(films, min_links, with_fit: bool, ablate: bool) -> None:
     ]
   )
   for option, least in enumerate(min_links):
-    print(f"link >= {least:<6} {_means(rows[:, option])}")
+    print(f"link >= {least:<6} {means(rows[:, option])}")
   counts = [
     [_counts(film, tracks) for tracks in options]
     for film, options in zip(films, found, strict=True)
@@ -411,11 +122,9 @@ def _chains(films, min_links, with_fit: bool, ablate: bool) -> None:
       ]
     )
     tested.append(rows[place, option])
-  print(f"{'chain':14} {_means(tested)}")
+  print(f"{'chain':14} {means(tested)}")
   _per_video(films, tested)
   _calibration(scored)
-  if ablate:
-    _ablate(films, examples)
   if with_fit:
     model = _fitted(examples)
     option = _choice(rows, None)
@@ -425,6 +134,18 @@ def _chains(films, min_links, with_fit: bool, ablate: bool) -> None:
     print(
       f"MIN_LINK = {min_links[option]}\nCERTAINTY = ({scale:.3f}, {offset:.3f})"
     )
+
+
+def models_left_out(examples) -> list[links.Model]:
+  """Returns for each video the model of links fitted to all others.
+
+  Args:
+    examples: `Film.examples` of each video.
+  """
+  return [
+    _fitted([one for k, one in enumerate(examples) if k != place])
+    for place in range(len(examples))
+  ]
 
 
 def _fitted(examples) -> links.Model:
@@ -482,21 +203,23 @@ def _choice(rows: np.ndarray, left_out: int | None) -> int:
   return int((at_1.prod(1) / np.maximum(at_1.sum(1), 1e-9)).argmax())
 
 
-def _means(rows) -> str:
+def means(rows) -> str:
+  """Returns a line with the means over videos of `Film.quality`."""
   table = np.array(rows)
   parts = []
-  for k, seconds in enumerate(SECONDS):
+  for k, seconds in enumerate(tracking_films.SECONDS):
     precision, recall = table[:, k, 0], np.nan_to_num(table[:, k, 1])
     known = precision[~np.isnan(precision)]
     parts.append(
-      f"{seconds:g} s: precision {_interval(np.nan_to_num(precision))},"
+      f"{seconds:g} s: precision {interval(np.nan_to_num(precision))},"
       f" {known.mean() if len(known) else 0:.2f} of {len(known)},"
-      f" recall {_interval(recall)}"
+      f" recall {interval(recall)}"
     )
   return " | ".join(parts)
 
 
-def _interval(values: np.ndarray) -> str:
+def interval(values: np.ndarray) -> str:
+  """Returns the mean with its 95 % interval."""
   one = statistics.mean_interval(values)
   if one.low is None:
     return f"{one.mean:.2f}"
@@ -533,37 +256,6 @@ def _calibration(scored) -> None:
         f"  score {low:.1f} to {high:.1f}: mean {said:.2f}, measured precision"
         f" {right:.2f} ({count} pairs, {len(pairs)} tracks)"
       )
-
-
-def _ablate(films, examples) -> None:
-  """Prints the result of videos left out, without each measurement.
-
-  The minimum probability of a link is the default in all rows.
-  """
-  names = films[0].measurements()
-  for column in (None, *range(len(names))):
-    used = [
-      (table if column is None else np.delete(table, column, 1), right)
-      for table, right in examples
-    ]
-    losses, rows = [], []
-    for place, (film, (table, right)) in enumerate(
-      zip(films, used, strict=True)
-    ):
-      model = _fitted([e for k, e in enumerate(used) if k != place])
-      if len(right):
-        logit = table @ np.array(model.weights) + model.bias
-        signed = np.where(right, logit, -logit)
-        losses.append(-special.log_expit(signed).mean())
-      if column is not None:
-        weights = np.insert(model.weights, column, 0.0)
-        model = links.Model(tuple(weights.tolist()), model.bias)
-      tracks = film.best(film.chains(model, chains.MIN_LINK))
-      rows.append(film.quality(tracks))
-    label = "all" if column is None else f"without {names[column]}"
-    print(
-      f"  {label:32} log loss {np.mean(losses):.3f} {_means(rows)}", flush=True
-    )
 
 
 def _speed(films) -> None:

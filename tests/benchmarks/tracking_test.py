@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks import tracking
+from benchmarks import tracking, tracking_films
 from tf_ssl.video.tracking import track_quality
 
 
@@ -29,9 +29,21 @@ def test_a_video_without_pairs_counts_as_wrong():
   precision = np.array([[np.nan, 0.6], [1.0, 0.6]])
   recall = np.array([[0.0, 0.6], [1.0, 0.6]])
   assert tracking._choice(_rows(precision, recall), None) == 1
-  text = tracking._means(_rows(precision, recall)[:, 0])
+  text = tracking.means(_rows(precision, recall)[:, 0])
   assert text.startswith("0.5 s: precision 0.50 ±")
   assert ", 1.00 of 1, recall 0.50 ±" in text
+
+
+def test_a_model_of_links_does_not_see_the_video_that_is_left_out():
+  rng = np.random.default_rng(0)
+  examples = [
+    (rng.normal(size=[50, 3]), rng.random(50) < 0.5) for _ in range(3)
+  ]
+  before = tracking.models_left_out(examples)
+  examples[1] = (examples[1][0], ~examples[1][1])
+  after = tracking.models_left_out(examples)
+  assert after[1] == before[1]
+  assert after[0] != before[0] and after[2] != before[2]
 
 
 def test_the_score_is_calibrated_to_the_measured_precision():
@@ -53,14 +65,14 @@ def test_the_largest_of_several_true_tracks_counts(tmp_path):
   (tmp_path / "boxes" / "a.csv").write_text(
     f"{head}0,7,0,0,4,4\n0,8,10,20,30,40\n1,7,0,0,4,4\n3,8,12,20,32,40\n"
   )
-  assert tracking.true_boxes(tmp_path / "a.mp4", 2.0) == {
+  assert tracking_films.true_boxes(tmp_path / "a.mp4", 2.0) == {
     0: [5, 10, 15, 20],
     3: [6, 10, 16, 20],
   }
   (tmp_path / "boxes" / "b.csv").write_text(
     "frame,xmin,ymin,xmax,ymax\n0,0,0,4,4\n1,,,,\n"
   )
-  assert tracking.true_boxes(tmp_path / "b.mp4", 1.0) == {0: [0, 0, 4, 4]}
+  assert tracking_films.true_boxes(tmp_path / "b.mp4", 1.0) == {0: [0, 0, 4, 4]}
 
 
 if __name__ == "__main__":

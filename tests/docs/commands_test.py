@@ -135,15 +135,20 @@ def test_every_other_command_names_something_that_exists(repository):
 
 
 def _is_module(repository, name, words):
-  """Whether a module exists, and its text names these flags."""
+  """Whether a module exists, and it or one it imports names these flags."""
   if name.startswith("benchmarks."):
     path = repository / f"{name.replace('.', '/')}.py"
     if name == "benchmarks.NAME":
       return True
+    if not path.is_file():
+      return False
+    text = path.read_text()
+    for line in re.findall(r"^from benchmarks import ([\w, ]+)", text, re.M):
+      for other in line.split(","):
+        other = other.split()[0]  # Without " as NAME".
+        text += (repository / "benchmarks" / f"{other}.py").read_text()
     flags = [word.split("=")[0] for word in words if word.startswith("--")]
-    return path.is_file() and all(
-      re.search(rf'["\']{flag}["\']', path.read_text()) for flag in flags
-    )
+    return all(re.search(rf'["\']{flag}["\']', text) for flag in flags)
   return name in _FOREIGN or bool(importlib.util.find_spec(name))
 
 
