@@ -25,7 +25,7 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from benchmarks import tracking
+from benchmarks import tracking_films
 
 SECONDS = (0.5, 1.0, 2.0)
 _EVERY = 0.25  # Seconds between the times t.
@@ -84,7 +84,7 @@ def crops_of(video: pathlib.Path, size: int) -> tuple[np.ndarray, np.ndarray]:
   from tf_ssl.video.decoding import decode
   from tf_ssl.video.source import videos
 
-  truth = tracking.true_boxes(video, 1.0)
+  truth = tracking_films.true_boxes(video, 1.0)
   times, images = [], []
   for frame in decode.iterate_frames(
     videos.Video(str(video), video.name), every_seconds=_EVERY

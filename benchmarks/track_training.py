@@ -4,7 +4,7 @@ r"""Compares what frames, frame pairs and region tracks teach.
     --output_dir=runs/track_training --seeds=5
 
 --videos is a folder of films, some with boxes: NAME.mp4 and boxes/NAME.csv
-beside it (see benchmarks/tracking.py). Every second film with boxes, by name,
+beside it (see `tracking_films`). Every second film with boxes, by name,
 is left out; all others are for training, with equally many steps for each:
 
 -   frames: MoCo v2 on single frames;
@@ -35,7 +35,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from benchmarks import machine, object_alignment, script, tracking, training_run
+from benchmarks import (
+  machine,
+  object_alignment,
+  script,
+  tracking_films,
+  training_run,
+)
 from tf_ssl import errors
 from tf_ssl.ops import child_process, progress, workdir
 from tf_ssl.reporting import statistics, tables
@@ -104,7 +110,7 @@ def with_true_tracks(
   clip: track_records.TrackedClip, video: pathlib.Path
 ) -> track_records.TrackedClip:
   """A clip with one track, that of the boxes, instead of its own."""
-  truth = tracking.true_boxes(video, 1.0)
+  truth = tracking_films.true_boxes(video, 1.0)
   height, width = clip.video_size
   frames = []
   for frame in clip.frames:
