@@ -30,7 +30,7 @@ import time
 import numpy as np
 from scipy import special
 
-from benchmarks import tracking_films
+from benchmarks import script, tracking_films
 from tf_ssl.reporting import statistics
 from tf_ssl.video.tracking import (
   chains,
@@ -276,4 +276,4 @@ def _speed(films) -> None:
 
 
 if __name__ == "__main__":
-  main()
+  script.run("tracking", main)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
+from tf_ssl import errors
 from tf_ssl.features import encoder_regions as encoder_features
 from tf_ssl.ops import boxes
 from tf_ssl.rendering import files
@@ -64,6 +65,9 @@ def read(arguments, temporary: str, variant: str = "") -> list["Film"]:
     arguments: values of the options, see `parse`.
     temporary: folder for rendered videos if there is no --cache.
     variant: name of a change of the tracker, which needs its own cache.
+
+  Raises:
+    UsageError: there are fewer than two videos, or one without boxes.
   """
   cv2.setNumThreads(1)
   folders = list(arguments.videos)
@@ -74,10 +78,15 @@ def read(arguments, temporary: str, variant: str = "") -> list["Film"]:
   settings = mining.MiningSettings(
     width=arguments.width, motion_rate=arguments.motion_rate
   )
+  found = [video for folder in folders for video in videos.find_videos(folder)]
+  errors.require(
+    len(found) >= 2,
+    f"{len(found)} video: expected at least 2, because every result is for a"
+    " video that is left out; add --videos or --rendered",
+  )
   return [
     Film(video, arguments.encoder, arguments.cache, settings, variant)
-    for folder in folders
-    for video in videos.find_videos(folder)
+    for video in found
   ]
 
 
@@ -305,9 +314,16 @@ def true_boxes(video: pathlib.Path, scale: float) -> dict[int, list[float]]:
   """Returns xmin, ymin, xmax, ymax by frame, divided by the scale.
 
   Of several tracks, the one with the largest sum of areas is returned.
+
+  Raises:
+    UsageError: the video has no file of boxes.
   """
   found = {}
-  with open(video.parent / "boxes" / f"{video.stem}.csv") as file:
+  path = video.parent / "boxes" / f"{video.stem}.csv"
+  errors.require(
+    path.is_file(), f"{video}: its boxes are missing; expected {path}"
+  )
+  with open(path) as file:
     for row in csv.DictReader(file):
       if row["xmin"]:
         found.setdefault(row.get("track"), {})[int(row["frame"])] = [

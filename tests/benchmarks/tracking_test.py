@@ -1,11 +1,13 @@
 """Tests of the protocol of benchmarks.tracking."""
 
+import argparse
 import sys
 
 import numpy as np
 import pytest
 
 from benchmarks import tracking, tracking_films
+from tf_ssl import errors
 from tf_ssl.video.tracking import track_quality
 
 
@@ -73,6 +75,17 @@ def test_the_largest_of_several_true_tracks_counts(tmp_path):
     "frame,xmin,ymin,xmax,ymax\n0,0,0,4,4\n1,,,,\n"
   )
   assert tracking_films.true_boxes(tmp_path / "b.mp4", 1.0) == {0: [0, 0, 4, 4]}
+
+
+def test_a_video_without_boxes_is_one_line(tmp_path):
+  with pytest.raises(errors.UsageError, match="its boxes are missing"):
+    tracking_films.true_boxes(tmp_path / "c.mp4", 1.0)
+
+
+def test_one_video_cannot_be_left_out(tmp_path):
+  arguments = tracking_films.parse(argparse.ArgumentParser(), ["--rendered=1"])
+  with pytest.raises(errors.UsageError, match="1 video: expected at least 2"):
+    tracking_films.read(arguments, str(tmp_path))
 
 
 if __name__ == "__main__":
