@@ -9,23 +9,32 @@ class folders each; the end of a config's name says which it learns from.
 
 The same command resumes a stopped table: finished runs are not repeated, and an
 interrupted one continues from its checkpoint. With --runs=N it ends after N
-runs, so that a long table can be made in pieces.
-`few_minutes.md` and `few_minutes.csv` in --output_dir hold what there is: kNN
-accuracy (k 20, T 0.1) untrained and trained for each seed, mean with 95 %
-Student's t interval over the seeds, wall-clock minutes of the whole command,
-CPU minutes, and the processor.
+runs, so that a long table can be made in pieces. --jobs=2 makes two runs at
+once, each on half of the cores: these networks are small, so that two such runs
+end sooner than one after the other (minutes are then those of half the cores).
+
+`few_minutes.csv` in --output_dir has a row for each finished run, and
+`few_minutes.md` the table: kNN accuracy (k 20, T 0.1) untrained and trained,
+mean with 95 % Student's t interval over the seeds, wall-clock minutes of the
+whole command, CPU minutes, and the processor. To go on with a table on another
+machine, copy the CSV file there; `results/few_minutes.csv` has the published
+rows.
 """
 
 import argparse
+import csv
 import json
 import pathlib
+import queue
 import statistics
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent import futures
 from typing import Any, NamedTuple
 
 from benchmarks import machine, script, training_run
 from tf_ssl import errors
-from tf_ssl.ops import progress, workdir
+from tf_ssl.ops import progress, threads, workdir
 from tf_ssl.reporting import statistics as intervals
 from tf_ssl.reporting import tables
 
@@ -35,7 +44,20 @@ CONFIGS = tuple(
   for method in ("moco_v2", "simclr", "pirl")
 )
 _TEST_FOLDERS = {"cifar10": "test", "imagenette": "val"}
-_RESULT = "few_minutes.json"
+# Columns of few_minutes.csv, and how their text is read.
+_COLUMNS = {
+  "config": str,
+  "seed": int,
+  "knn_untrained": float,
+  "knn_trained": float,
+  "steps": int,
+  "wall_minutes": float,
+  "cpu_minutes": float,
+  "resumed": "True".__eq__,
+  "precision": str,
+  "cores": int,
+  "processor": str,
+}
 
 
 class Run(NamedTuple):
@@ -82,17 +104,26 @@ def dataset(config: str) -> str:
   return name
 
 
-def train(run: Run, data: pathlib.Path, bindings: Sequence[str]) -> None:
-  """Trains, or resumes; writes the result beside the run.
+def train(
+  run: Run, data: pathlib.Path, bindings: Sequence[str]
+) -> dict[str, Any]:
+  """Trains, or resumes, on the cores of the calling thread.
+
+  Returns:
+    A row of few_minutes.csv.
 
   Raises:
     UsageError: the command has failed, and has said why, or was stopped.
   """
   done = training_run.train(run.command(data, bindings), run.folder)
-  workdir.write_json(
-    run.folder / _RESULT,
-    {**_accuracies(run.folder / "metrics.jsonl"), **done},
-  )
+  return {
+    "config": run.config,
+    "seed": run.seed,
+    **_accuracies(run.folder / "metrics.jsonl"),
+    **done,
+    "cores": threads.num_cores(),
+    "processor": machine.processor(),
+  }
 
 
 def _accuracies(metrics: pathlib.Path) -> dict[str, float]:
@@ -105,29 +136,69 @@ def _accuracies(metrics: pathlib.Path) -> dict[str, float]:
   return {"knn_untrained": found[0], "knn_trained": found[-1]}
 
 
-def results(runs: Sequence[Run]) -> list[dict[str, Any]]:
-  """A row for each finished run."""
-  return [
-    {
-      "config": run.config,
-      "seed": run.seed,
-      **workdir.read_json(run.folder / _RESULT),
-    }
-    for run in runs
-    if (run.folder / _RESULT).exists()
-  ]
+class Table:
+  """The rows of a folder's few_minutes.csv, written with each new one."""
+
+  def __init__(self, folder: pathlib.Path):
+    """Reads the rows that there are.
+
+    Raises:
+      UsageError: the file is no such table.
+    """
+    self._folder = folder
+    self._lock = threading.Lock()
+    self._rows: dict[tuple[str, int], dict[str, Any]] = {}
+    path = folder / "few_minutes.csv"
+    try:
+      with open(path, encoding="utf-8", newline="") as stream:
+        for line in csv.DictReader(stream):
+          row = {name: read(line[name]) for name, read in _COLUMNS.items()}
+          self._rows[row["config"], row["seed"]] = row
+    except FileNotFoundError:
+      return
+    except (KeyError, ValueError, TypeError, csv.Error) as error:
+      raise errors.UsageError(
+        f"{path} is damaged ({type(error).__name__}: {error}); expected the"
+        f" columns {', '.join(_COLUMNS)}; restore or remove it"
+      ) from error
+
+  def has(self, run: Run) -> bool:
+    """Whether the run is finished."""
+    return (run.config, run.seed) in self._rows
+
+  def rows(self) -> list[dict[str, Any]]:
+    """All rows, by config in their order of arrival, then by seed."""
+    configs = list(dict.fromkeys(config for config, _ in self._rows))
+    return sorted(
+      self._rows.values(),
+      key=lambda row: (configs.index(row["config"]), row["seed"]),
+    )
+
+  def add(self, row: dict[str, Any]) -> None:
+    """Adds a finished run and writes both files."""
+    with self._lock:
+      self._rows[row["config"], row["seed"]] = row
+      self.write()
+
+  def write(self) -> None:
+    """Writes few_minutes.csv and few_minutes.md."""
+    rows = self.rows()
+    text = tables.csv_text(rows, list(_COLUMNS))
+    workdir.write_text(self._folder / "few_minutes.csv", text)
+    workdir.write_text(self._folder / "few_minutes.md", markdown(rows))
 
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
   """The table over configs, and the seeds it is made of."""
+  processors = dict.fromkeys(row["processor"] for row in rows)
   text = [
     "kNN accuracy (k 20, temperature 0.1), untrained → trained; mean over the"
     " seeds with 95 % Student's t interval. Minutes are those of the whole"
-    f" command. Processor: {machine.processor()}.",
+    f" command on so many cores. Processor: {'; '.join(processors)}.",
     "",
     "| config | seeds | untrained | trained | interval | each seed | steps |"
-    " minutes | CPU minutes | precision |",
-    "|---|---|---|---|---|---|---|---|---|---|",
+    " minutes | CPU minutes | cores | precision |",
+    "|---|---|---|---|---|---|---|---|---|---|---|",
   ]
   groups = {}
   for row in rows:
@@ -140,14 +211,20 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     text.append(
       f"| `{config}.gin` | {len(group)} | {_mean(group, 'knn_untrained'):.1%} |"
       f" {mean:.1%} | {interval} | {', '.join(f'{x:.1%}' for x in trained)} |"
-      f" {group[0]['steps']} | {_mean(group, 'wall_minutes'):.1f}{resumed} |"
-      f" {_mean(group, 'cpu_minutes'):.1f} | {group[0]['precision']} |"
+      f" {_each(group, 'steps')} |"
+      f" {_mean(group, 'wall_minutes'):.1f}{resumed} |"
+      f" {_mean(group, 'cpu_minutes'):.1f} | {_each(group, 'cores')} |"
+      f" {_each(group, 'precision')} |"
     )
   return "\n".join(text) + "\n"
 
 
 def _mean(rows, name: str) -> float:
   return statistics.fmean(row[name] for row in rows)
+
+
+def _each(rows, name: str) -> str:
+  return ", ".join(dict.fromkeys(str(row[name]) for row in rows))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -165,11 +242,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
   parser.add_argument("--gin_bindings", action="append", default=[])
   parser.add_argument("--seeds", type=int, default=3)
   parser.add_argument("--runs", type=int, default=0)
+  parser.add_argument("--jobs", type=int, default=1)
   given = parser.parse_args(arguments)
   errors.require(
     given.seeds >= 1, f"--seeds={given.seeds}: expected at least 1"
   )
   errors.require(given.runs >= 0, f"--runs={given.runs}: expected at least 0")
+  errors.require(
+    1 <= given.jobs <= threads.num_cores(),
+    f"--jobs={given.jobs}: expected 1 to the number of cores,"
+    f" {threads.num_cores()}",
+  )
   configs = given.config or CONFIGS
   for config in configs:
     folder = given.data / dataset(config)
@@ -184,24 +267,48 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for seed in range(given.seeds)
     for config in configs
   ]
-  waiting = [run for run in runs if not (run.folder / _RESULT).exists()]
+  table = Table(given.output_dir)
+  waiting = [run for run in runs if not table.has(run)]
   done = len(runs) - len(waiting)
   with progress.bar("runs", total=len(runs), done=done, unit="run") as bar:
-    for run in waiting[: given.runs or None]:
-      train(run, given.data.absolute(), given.gin_bindings)
-      _write(given.output_dir, results(runs))
+
+    def finish(run: Run) -> None:
+      table.add(train(run, given.data.absolute(), given.gin_bindings))
       bar.update()
-  rows = results(runs)
-  if rows:
-    _write(given.output_dir, rows)
-    print(markdown(rows), end="")
-  if len(rows) < len(runs):
-    print(f"{len(runs) - len(rows)} runs are left: run the command again.")
+
+    _at_once(given.jobs, finish, waiting[: given.runs or None])
+  if table.rows():
+    table.write()
+    print(markdown(table.rows()), end="")
+  left = sum(not table.has(run) for run in runs)
+  if left:
+    print(f"{left} runs are left: run the command again.")
 
 
-def _write(folder: pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:
-  workdir.write_text(folder / "few_minutes.md", markdown(rows))
-  workdir.write_text(folder / "few_minutes.csv", tables.csv_text(rows))
+def _at_once(jobs: int, work: Callable[[Run], None], runs: Sequence[Run]):
+  """Calls `work` for each run, `jobs` at once, each on its share of the cores.
+
+  After an error no further run begins; those that have begun are finished.
+  """
+  shares = queue.SimpleQueue()
+  for share in threads.shares_of_cores(jobs):
+    shares.put(share)
+
+  def one(run: Run) -> None:
+    share = shares.get()
+    try:
+      threads.keep_to(share)
+      work(run)
+    finally:
+      shares.put(share)
+
+  with futures.ThreadPoolExecutor(jobs) as pool:
+    try:
+      for done in futures.as_completed([pool.submit(one, run) for run in runs]):
+        done.result()
+    except BaseException:
+      pool.shutdown(wait=False, cancel_futures=True)
+      raise
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Runs `tools.train` for a table of runs, and says what it took."""
 
+import os
 import pathlib
-import resource
 import sys
 import time
 from collections.abc import Sequence
@@ -43,9 +43,10 @@ def train(words: Sequence[str], folder: pathlib.Path) -> dict[str, Any]:
   """
   record = folder / "run.json"
   spent = workdir.read_json(record) if record.exists() else {}
-  began, cpu = time.time(), _children_cpu_seconds()
+  began = time.time()
   with child_process.start(words) as child:
-    code = child.wait()
+    _, status, used = os.wait4(child.pid, 0)  # Of this child alone.
+    code = child.returncode = os.waitstatus_to_exitcode(status)
   errors.require(
     code == 0,
     f"{folder.name}: tools.train: {child_process.how_it_ended(code)}",
@@ -58,12 +59,7 @@ def train(words: Sequence[str], folder: pathlib.Path) -> dict[str, Any]:
   return {
     "steps": done["step"],
     "wall_minutes": (spent.get("wall_seconds", 0) + time.time() - began) / 60,
-    "cpu_minutes": (_children_cpu_seconds() - cpu) / 60,
+    "cpu_minutes": (used.ru_utime + used.ru_stime) / 60,
     "resumed": bool(spent),
     "precision": done.get("precision"),
   }
-
-
-def _children_cpu_seconds() -> float:
-  used = resource.getrusage(resource.RUSAGE_CHILDREN)
-  return used.ru_utime + used.ru_stime

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks import few_minutes, machine
 from tf_ssl import errors
+from tf_ssl.ops import threads
 
 # Stands in for tools.train: writes what a run with this seed leaves behind.
 _TRAINED = """
@@ -21,6 +22,11 @@ lines = [{"step": 0, "knn_accuracy": 0.3}, {"step": 5, "loss": 1.0},
 record = {"step": 9, "wall_seconds": 60.0, "precision": "float32"}
 (folder / "run.json").write_text(json.dumps(record))
 if not (folder / "stop").exists(): (folder / "saved_model").mkdir()
+"""
+
+_WRITE_CORES = """
+import os
+(folder / "cores").write_text(str(sorted(os.sched_getaffinity(0))))
 """
 
 
@@ -67,6 +73,49 @@ def test_a_table_is_made_in_pieces_and_no_run_is_repeated(data, capsys):
   assert [path.read_text() for path in calls] == ["x", "x", "x"]
 
 
+def test_a_table_goes_on_from_the_rows_of_another_machine(data):
+  rows = _run(data, "--seeds=2")
+  (data / "out").rename(data / "elsewhere")
+  (data / "out").mkdir()
+  csv_file = data / "elsewhere" / "few_minutes.csv"
+  text = csv_file.read_text().replace(machine.processor(), "Another CPU")
+  (data / "out" / "few_minutes.csv").write_text(text)
+  more = _run(data, "--seeds=3", "--config=pirl_cifar10")
+  assert len(more) == 6 and more[:2] == [
+    row | {"processor": "Another CPU"} for row in rows
+  ]
+  assert not list((data / "out").glob("moco_v2_cifar10_seed[01]"))
+  page = (data / "out" / "few_minutes.md").read_text()
+  assert f"Processor: Another CPU; {machine.processor()}." in page
+
+
+def test_two_runs_at_once_have_half_of_the_cores_each(data, monkeypatch):
+  if threads.num_cores() < 2:
+    pytest.skip("needs two cores")
+  monkeypatch.setattr(
+    few_minutes.Run,
+    "command",
+    lambda run, *_: [
+      *(sys.executable, "-c", _TRAINED + _WRITE_CORES, str(run.folder)),
+      str(run.seed),
+    ],
+  )
+  rows = _run(data, "--jobs=2", "--seeds=4")
+  half = threads.num_cores() // 2
+  assert [row["seed"] for row in rows] == ["0", "1", "2", "3"]
+  assert {int(row["cores"]) for row in rows} <= {half, half + 1}
+  used = [path.read_text() for path in (data / "out").glob("*/cores")]
+  assert len(used) == 4 and len(set(used)) == 2
+
+
+def test_a_damaged_table_is_refused(data):
+  (data / "out").mkdir()
+  for text in ("config,seed\nmoco_v2_cifar10,0\n", "\0\n\0"):
+    (data / "out" / "few_minutes.csv").write_text(text)
+    with pytest.raises(errors.UsageError, match="few_minutes.csv is damaged"):
+      _run(data)
+
+
 def test_a_stopped_run_is_resumed_and_its_minutes_add_up(data):
   folder = data / "out" / "moco_v2_cifar10_seed0"
   folder.mkdir(parents=True)
@@ -84,6 +133,8 @@ def test_bad_arguments_are_one_line(data):
   for arguments, problem in (
     (["--seeds=0"], "--seeds=0"),
     (["--runs=-1"], "--runs=-1"),
+    (["--jobs=0"], "--jobs=0"),
+    (["--jobs=1000"], "--jobs=1000"),
     (["--config=moco_v2_folder"], "--config=moco_v2_folder"),
     ([f"--data={data / 'out'}"], "is missing"),
   ):

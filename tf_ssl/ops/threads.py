@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Collection
 
 import cv2
 import threadpoolctl
@@ -13,6 +14,32 @@ def num_cores() -> int:
   if hasattr(os, "sched_getaffinity"):
     return len(os.sched_getaffinity(0))
   return os.cpu_count() or 1
+
+
+def shares_of_cores(jobs: int) -> list[set[int]]:
+  """Splits the cores that this process may use among jobs that run at once.
+
+  Args:
+    jobs: number of jobs, at most the number of cores.
+
+  Returns:
+    Numbers of the cores of each job; empty sets where the system has no such
+    numbers.
+  """
+  if not hasattr(os, "sched_getaffinity"):
+    return [set() for _ in range(jobs)]
+  cores = sorted(os.sched_getaffinity(0))
+  return [set(cores[job::jobs]) for job in range(jobs)]
+
+
+def keep_to(cores: Collection[int]) -> None:
+  """Keeps the calling thread, and processes that it starts, to some cores.
+
+  Args:
+    cores: their numbers; empty for no change.
+  """
+  if cores:
+    os.sched_setaffinity(0, cores)
 
 
 def use_one_for_opencv() -> None:
