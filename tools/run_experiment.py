@@ -3,8 +3,10 @@
 The gin file lists steps, seeds, tables and expected orderings. Outputs are
 cached by everything they depend on: after an interruption, the same command
 resumes and finished steps are not run again. RESULTS.md has the results of all
-experiments in output_dir. --pilot runs it with the few seeds of its pilot, and
---plan computes from them how many seeds each ordering needs, and the hours.
+experiments in output_dir. --records=FOLDER keeps the numbers of finished steps,
+without models: with them, another machine resumes the experiment. --pilot runs
+it with the few seeds of its pilot, and --plan computes from them how many seeds
+each ordering needs, and the hours.
 """
 
 import sys
@@ -33,6 +35,7 @@ def main(invocation: cli.Invocation) -> None:
       f"{__package__}.{tool}",
     ],
     "jobs": flags.jobs,
+    "records_dir": flags.records or None,
   }
   if flags.plan:
     budget = flags.budget_hours or None
@@ -73,6 +76,11 @@ TOOL.number_flag(
   "budget_hours",
   0.0,
   "With --plan: hours of the main run; names the orderings that need more.",
+)
+TOOL.text_flag(
+  "records",
+  "Folder of records of finished steps: their numbers, without models. Steps"
+  " that it has are not run again.",
 )
 TOOL.switch("dry_run", "Prints the steps without running them.")
 TOOL.repeated_flag(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import sys
 
 import numpy as np
@@ -106,6 +107,20 @@ def test_a_plan_before_the_main_run_is_on_the_page(toy):
   _planned(toy, given)
   toy.conduct(given)
   assert "no plan" in (toy.folder / "out/RESULTS.md").read_text()
+
+
+def test_the_plan_moves_to_another_machine_with_the_records(toy):
+  given, kept = _experiment(toy), {"records_dir": str(toy.folder / "records")}
+  toy.conduct(given, pilot=True, **kept)
+  [before], _ = _planned(toy, given, **kept)
+  shutil.rmtree(toy.root)
+  [need], _ = _planned(toy, given, **kept)
+  assert need == before
+  toy.conduct(given, **kept)
+  text = (toy.folder / "out/RESULTS.md").read_text()
+  assert "The seeds (7, 8) were fixed before the main run" in text
+  # The pilot has not run again.
+  assert not list((toy.folder / "out/steps").glob("*seed0*"))
 
 
 def test_an_experiment_without_pilot_seeds_is_its_own_pilot(toy):

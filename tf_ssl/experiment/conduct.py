@@ -10,7 +10,7 @@ from tf_ssl import errors
 from tf_ssl.experiment import experiment as experiment_lib
 from tf_ssl.experiment import pilot as pilot_lib
 from tf_ssl.experiment import plan as plan_lib
-from tf_ssl.experiment.engine import engine
+from tf_ssl.experiment.engine import engine, records
 from tf_ssl.experiment.results import page as page_lib
 from tf_ssl.experiment.results import results
 from tf_ssl.ops import workdir
@@ -30,6 +30,7 @@ def conduct(
   dry_run: bool = False,
   only: Sequence[str] = (),
   results_file: str | None = None,
+  records_dir: str | None = None,
   command: str = "",
   say: Callable[[str], None] = print,
 ) -> Mapping[str, str]:
@@ -47,6 +48,8 @@ def conduct(
     only: patterns of names. If there are any, only matching steps and their
       inputs are run, and no page is written.
     results_file: path of the page; None for RESULTS.md in output_dir.
+    records_dir: folder of the records of finished steps, read and written; None
+      for none.
     command: command line of the user, for the page.
     say: takes lines for the user.
 
@@ -57,10 +60,11 @@ def conduct(
     UsageError: the experiment is wrong, real data are missing, a finished
       output was changed, or a folder cannot be written.
   """
-  errors.require(
-    not os.path.exists(output_dir) or os.path.isdir(output_dir),
-    f"--output_dir={output_dir} is a file; expected a folder or a new path",
-  )
+  for flag, path in (("output_dir", output_dir), ("records", records_dir)):
+    errors.require(
+      path is None or not os.path.exists(path) or os.path.isdir(path),
+      f"--{flag}={path} is a file; expected a folder or a new path",
+    )
   if pilot:
     experiment = pilot_lib.of(experiment)
   plan = plan_lib.make(
@@ -69,8 +73,10 @@ def conduct(
   nodes = _chosen(plan.nodes, only)
   for skipped, why in plan.skipped.items():
     say(f"skipped {skipped}: {why}")
+  recorded_in = pilot_lib.records_folder(records_dir, name)
+  recorded = records.Records(recorded_in)
   if dry_run:
-    _describe(nodes, say)
+    _describe(nodes, recorded, say)
     return {}
   _check_data(experiment.data, nodes)
   folder = os.path.join(output_dir, name)
@@ -79,7 +85,9 @@ def conduct(
 
   def keep(outcome: engine.Outcome) -> tuple[results.Values, dict[str, Any]]:
     values = results.collect(experiment, nodes, outcome)
-    planned = workdir.read_json(os.path.join(folder, results.PLANNED_FILE))
+    planned = workdir.read_json(
+      os.path.join(recorded_in or folder, results.PLANNED_FILE)
+    )
     content = results.as_json(
       experiment, plan, outcome, values, command, planned
     )
@@ -89,8 +97,18 @@ def conduct(
 
   # If this run is killed, the results of the finished steps are there, marked
   # as incomplete.
-  keep(engine.Outcome(engine.finished(nodes), {}))
-  outcome = engine.run(nodes, jobs=jobs, say=say)
+  done = engine.finished(nodes, recorded)
+  recorded.add(nodes, done, results.numbers)
+  keep(engine.Outcome(done, {}))
+  outcome = engine.run(
+    nodes,
+    jobs=jobs,
+    say=say,
+    records=recorded,
+    on_end=lambda name, stamp: recorded.add(
+      nodes, {name: stamp}, results.numbers
+    ),
+  )
   values, content = keep(outcome)
   if only:
     _print_values(values, say)
@@ -149,9 +167,11 @@ def _check_data(folder: str | None, nodes: Mapping[str, plan_lib.Node]) -> None:
 
 
 def _describe(
-  nodes: Mapping[str, plan_lib.Node], say: Callable[[str], None]
+  nodes: Mapping[str, plan_lib.Node],
+  recorded: records.Records,
+  say: Callable[[str], None],
 ) -> None:
-  done = engine.finished(nodes)
+  done = engine.finished(nodes, recorded)
   for name, node in nodes.items():
     state = "done     " if name in done else "would run"
     say(f"{state} {name}")

@@ -17,7 +17,7 @@ import numpy as np
 from tf_ssl import errors
 from tf_ssl.experiment import experiment as experiment_lib
 from tf_ssl.experiment import plan as plan_lib
-from tf_ssl.experiment.engine import engine, stamps
+from tf_ssl.experiment.engine import engine, records, stamps
 from tf_ssl.experiment.results import page, results
 from tf_ssl.ops import workdir
 from tf_ssl.reporting import pages, power
@@ -93,6 +93,7 @@ def estimate(
   tool_command: Callable[[str], Sequence[str]],
   jobs: int = 1,
   budget_hours: float | None = None,
+  records_dir: str | None = None,
   say: Callable[[str], None] = print,
 ) -> list[Need]:
   """Tells how many seeds each ordering needs, and keeps it for the page.
@@ -108,6 +109,7 @@ def estimate(
     tool_command: maps the name of a tool to the words that start it.
     jobs: number of steps that will run at once.
     budget_hours: hours of wall-clock time for the main run; None for no limit.
+    records_dir: folder of the records of finished steps; None for none.
     say: takes lines for the user.
 
   Returns:
@@ -126,7 +128,8 @@ def estimate(
   plan = plan_lib.make(
     before, root=output_dir, parse=parse, tool_command=tool_command
   )
-  done = engine.finished(plan.nodes)
+  recorded_in = records_folder(records_dir, name)
+  done = engine.finished(plan.nodes, records.Records(recorded_in))
   values = results.collect(before, plan.nodes, engine.Outcome(done, {}))
   found = needs(before, values)
   how = "--pilot" if experiment.pilot_seeds else "without --plan"
@@ -140,9 +143,11 @@ def estimate(
   if budget_hours is not None and spent.seconds_per_seed:
     affordable = int(budget_hours * 3600 * jobs / spent.seconds_per_seed)
   _tell(before, found, spent, jobs, budget_hours, affordable, say)
-  folder = os.path.join(output_dir, name)
+  folder = recorded_in or os.path.join(output_dir, name)
   if experiment.pilot_seeds:
-    with workdir.writable(output_dir, "--output_dir"):
+    with workdir.writable(
+      folder, "--records" if recorded_in else "--output_dir"
+    ):
       os.makedirs(folder, exist_ok=True)
       workdir.write_json(
         os.path.join(folder, PLANNED_FILE),
@@ -166,6 +171,16 @@ def estimate(
       )
     say(f"kept for the page: {os.path.join(folder, PLANNED_FILE)}")
   return found
+
+
+def records_folder(records_dir: str | None, name: str) -> str | None:
+  """The folder of an experiment's records, and of its plan; None for none.
+
+  Args:
+    records_dir: folder of the records of all experiments; None for none.
+    name: name of the experiment.
+  """
+  return records_dir and os.path.join(records_dir, name)
 
 
 def needs(

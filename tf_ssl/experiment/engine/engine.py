@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from tf_ssl import errors
 from tf_ssl.experiment import plan as plan_lib
+from tf_ssl.experiment.engine import records as records_lib
 from tf_ssl.experiment.engine import running, stamps
 from tf_ssl.ops import progress
 
@@ -21,19 +22,25 @@ class Outcome(NamedTuple):
   """The result of a run.
 
   Attributes:
-    done: {name: stamp} of all nodes that are done.
+    done: {name: stamp} of all nodes that are done; a record where another
+      machine has run the node.
     failed: {name: reason} of all nodes that failed, without those that were not
       run because of them.
   """
 
-  done: Mapping[str, stamps.Stamp]
+  done: Mapping[str, stamps.Stamp | records_lib.Record]
   failed: Mapping[str, str]
 
 
 def finished(
   nodes: Mapping[str, plan_lib.Node],
-) -> dict[str, stamps.Stamp]:
+  records: records_lib.Records | None = None,
+) -> dict[str, stamps.Stamp | records_lib.Record]:
   """Stamps of the nodes that are done with their present inputs.
+
+  Args:
+    nodes: nodes by name, each after its inputs.
+    records: records of nodes that other machines have run.
 
   Raises:
     UsageError: a finished product was changed.
@@ -44,6 +51,8 @@ def finished(
     if stamp is not None and stamp.inputs == _digests(node, found):
       stamps.check_unchanged(node, stamp)
       found[name] = stamp
+  if records is not None:
+    found |= records.usable(nodes, found)
   return found
 
 
@@ -63,6 +72,8 @@ def run(
   *,
   jobs: int,
   say: Callable[[str], None],
+  records: records_lib.Records | None = None,
+  on_end: Callable[[str, stamps.Stamp], None] = lambda name, stamp: None,
 ) -> Outcome:
   """Runs all nodes that are not done.
 
@@ -72,13 +83,15 @@ def run(
     nodes: nodes by name, each after its inputs.
     jobs: largest number of nodes that run at once.
     say: takes a line about each node.
+    records: records of nodes that other machines have run.
+    on_end: takes the name and the stamp of each node that has run.
 
   Raises:
     UsageError: a finished product was changed, or jobs is out of range.
     KeyboardInterrupt: the user stopped the run; the processes have ended.
   """
   errors.require(jobs >= 1, f"--jobs={jobs}: expected 1 or more; change --jobs")
-  done = finished(nodes)
+  done = finished(nodes, records)
   pending = {name: node for name, node in nodes.items() if name not in done}
   if not pending:
     return Outcome(done, {})
@@ -117,6 +130,7 @@ def run(
           name = active.pop(future)
           try:
             done[name] = future.result()
+            on_end(name, done[name])
             report.ended(f"done    {name}", name)
           except (running.NodeFailed, errors.UsageError) as error:
             failed[name] = str(error)

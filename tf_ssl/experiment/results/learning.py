@@ -9,7 +9,7 @@ from tf_ssl.comparison import runs
 from tf_ssl.experiment import experiment as experiment_lib
 from tf_ssl.experiment import plan as plan_lib
 from tf_ssl.experiment import steps
-from tf_ssl.experiment.engine import engine
+from tf_ssl.experiment.engine import engine, records
 
 # {metric of the log: (heading, factor)}, in the order of the panels.
 METRICS = {
@@ -42,19 +42,32 @@ def collect(
       node.definition, steps.Pretrain
     ):
       continue
-    log = node.output / runs.METRICS_FILE
-    if not log.exists():
+    stamp = outcome.done[name]
+    recorded = isinstance(stamp, records.Record)
+    curves = stamp.curves if recorded else curves_of(node)
+    if not curves:
       continue  # A run of an earlier version.
-    [run] = runs.read([str(node.output)]).runs
-    curves = {metric: _points(*run.curve(metric)) for metric in METRICS}
     found.append(
       {
         "model": experiment.label(node.step),
         "seed": node.seed,
-        "curves": {k: points for k, points in curves.items() if points},
+        "curves": curves,
       }
     )
   return found
+
+
+def curves_of(node: plan_lib.Node) -> dict[str, list[list[float]]]:
+  """The curves of a finished node, {metric: [[step, value], ...]}.
+
+  Args:
+    node: its output is read; empty if it has no log of a training run.
+  """
+  if not (node.output / runs.METRICS_FILE).exists():
+    return {}
+  [run] = runs.read([str(node.output)]).runs
+  curves = {metric: _points(*run.curve(metric)) for metric in METRICS}
+  return {metric: points for metric, points in curves.items() if points}
 
 
 def _points(at: np.ndarray, values: np.ndarray) -> list[list[float]]:

@@ -14,7 +14,8 @@ from typing import Any
 from tf_ssl import errors
 from tf_ssl.experiment import experiment as experiment_lib
 from tf_ssl.experiment import plan as plan_lib
-from tf_ssl.experiment.engine import engine
+from tf_ssl.experiment import steps as steps_lib
+from tf_ssl.experiment.engine import engine, records
 from tf_ssl.experiment.results import controls as controls_lib
 from tf_ssl.experiment.results import gaps as gaps_lib
 from tf_ssl.experiment.results import learned as learned_lib
@@ -51,7 +52,9 @@ def collect(
   for name, node in nodes.items():
     if node.model is None or name not in outcome.done:
       continue
-    found = _measures(node)
+    stamp = outcome.done[name]
+    recorded = isinstance(stamp, records.Record)
+    found = stamp.measures if recorded else _measures(node)
     measured.setdefault(node.step, set()).update(found)
     seed = _WITHOUT_SEED if node.seed is None else node.seed
     for measure, value in found.items():
@@ -65,6 +68,19 @@ def collect(
         f" {', '.join(sorted(measured[step]))}; change tables or orderings"
       )
   return values
+
+
+def numbers(node: plan_lib.Node) -> dict[str, dict[str, Any]]:
+  """What a record keeps of a finished node: its measures and curves.
+
+  Raises:
+    UsageError: its output cannot be read.
+  """
+  is_model = isinstance(node.definition, steps_lib.Pretrain)
+  return {
+    "measures": {} if node.model is None else _measures(node),
+    "curves": learning.curves_of(node) if is_model else {},
+  }
 
 
 def as_json(
