@@ -89,6 +89,15 @@ def test_a_difference_that_rounds_to_zero_is_neither_better_nor_worse(
   assert worth.verdict(found).startswith(f"with 15 labels, {said}, which is no")
 
 
+def test_seeds_that_draw_nothing_give_no_interval_and_no_test():
+  accuracies = {"a": straight(2), "b": straight()}
+  assert worth.interval(accuracies["a"][:, 0]) == (2, None, None)
+  assert worth.interval([1.0, 3.0]) == statistics.mean_interval([1.0, 3.0])
+  found = worth.compare(LABELS, accuracies, [("a", "b")])[0]
+  assert found.difference == (2, None, None) and np.isnan(found.p)
+  assert worth.verdict(found).endswith("(no spread over seeds: no test)")
+
+
 def test_models_are_compared_by_seed():
   rng = np.random.default_rng(0)
   noise = rng.normal(0, 20, [6, 1])  # Of the seed, the same for both.

@@ -11,9 +11,14 @@ from matplotlib import figure as figure_lib
 from PIL import Image
 
 from tf_ssl.evaluation.duplicates import pictures
-from tf_ssl.evaluation.label_efficiency import did_it_help, leakage, measure
+from tf_ssl.evaluation.label_efficiency import (
+  did_it_help,
+  leakage,
+  measure,
+  worth,
+)
 from tf_ssl.ops import names, workdir
-from tf_ssl.reporting import charts, pages, statistics, tables
+from tf_ssl.reporting import charts, pages, tables
 
 REPORT_FILE = "report.html"
 JSON_FILE = "did_it_help.json"
@@ -63,7 +68,7 @@ def rows(answer: did_it_help.Answer) -> Iterable[dict[str, Any]]:
   for curve in measured.curves:
     worths = answer.worths.get((curve.model, curve.method))
     for place, labels in enumerate(measured.labels):
-      mean = statistics.mean_interval(curve.percent[:, place])
+      mean = worth.interval(curve.percent[:, place])
       row = {
         "model": names.printable(curve.model),
         "method": curve.method,
@@ -149,7 +154,7 @@ def draw(measured: measure.Measured) -> figure_lib.Figure:
         color = charts.color(models.index(curve.model) - 1)
         if curve.model == measure.RANDOM:
           color = charts.GRAY
-        found = [statistics.mean_interval(c) for c in curve.percent.T]
+        found = [worth.interval(c) for c in curve.percent.T]
         means = [each.mean for each in found]
         axes.plot(
           measured.labels,
@@ -158,11 +163,11 @@ def draw(measured: measure.Measured) -> figure_lib.Figure:
           color=color,
           label=names.printable(curve.model),
         )
-        if found[0].low is not None:
+        if any(each.low is not None for each in found):
           axes.fill_between(
             measured.labels,
-            [each.low for each in found],
-            [each.high for each in found],
+            [_or_mean(each.low, each) for each in found],
+            [_or_mean(each.high, each) for each in found],
             color=color,
             alpha=0.2,
             linewidth=0,
@@ -185,11 +190,16 @@ def draw(measured: measure.Measured) -> figure_lib.Figure:
   return figure
 
 
+def _or_mean(end, found) -> float:
+  """An end of an interval; the mean where there is no interval."""
+  return found.mean if end is None else end
+
+
 def _page(answer: did_it_help.Answer, chart: bytes, command: str) -> str:
   measured = answer.measured
   table = []
   for curve in measured.curves:
-    cells = [statistics.mean_interval(c) for c in curve.percent.T]
+    cells = [worth.interval(c) for c in curve.percent.T]
     worths = answer.worths.get((curve.model, curve.method))
     table.append(
       {

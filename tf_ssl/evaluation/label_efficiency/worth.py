@@ -41,7 +41,7 @@ class Comparison(NamedTuple):
     left: name of the one model.
     right: name of the other model.
     labels: number of labels.
-    difference: mean of left - right over the seeds, with its 95 % interval.
+    difference: mean of left - right over the seeds, with its `interval`.
     p: two-sided p of the paired t test; NaN where it is undefined.
     adjusted: p after Holm's correction over all comparisons.
   """
@@ -117,6 +117,19 @@ def _factors(labels, baseline, model) -> np.ndarray:
   return np.array(found)
 
 
+def interval(values: Sequence[float]) -> statistics.MeanInterval:
+  """Mean over seeds with its 95 % interval.
+
+  Without an interval where all seeds agree: of a frozen model with all labels
+  the seeds draw nothing, so that they say nothing about its spread.
+
+  Args:
+    values: accuracies in percent, or differences, one for each seed.
+  """
+  found = statistics.mean_interval(values)
+  return found if np.ptp(values) else found._replace(low=None, high=None)
+
+
 def compare(
   labels: Sequence[int],
   accuracies: Mapping[str, np.ndarray],
@@ -139,7 +152,7 @@ def compare(
           left,
           right,
           int(number),
-          statistics.mean_interval(column),
+          interval(column),
           _p(column),
           np.nan,
         )
@@ -188,7 +201,7 @@ def verdict(each: Comparison) -> str:
   else:
     text += f" and {each.right} are {points} points apart"
   if low is None:
-    return f"{text} (one seed: no test)"
+    return f"{text} (no spread over seeds: no test)"
   text += f" ({low:+.1f}..{high:+.1f})"
   if np.isnan(each.adjusted):
     return text
