@@ -32,25 +32,17 @@ one after the other, or --jobs=N at once.
 """
 
 import argparse
-import ast
 import concurrent.futures
-import csv
 import hashlib
-import itertools
 import json
 import math
 import pathlib
-import random
-import statistics
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import yaml
-from scipy import stats
-
-from benchmarks import machine, script
+from benchmarks import script, search_tables, search_trials
 from tf_ssl import errors
 from tf_ssl.datasets import image_folder
 from tf_ssl.ops import child_process, progress, workdir
@@ -68,40 +60,7 @@ _FREE = (
   "sgd_momentum",
   "strength",
 )
-# Measures without labels -> sign with which more is better.
-LABEL_FREE = {
-  "contrastive_accuracy": 1,
-  "effective_rank": 1,
-  "alignment": -1,
-  "uniformity": -1,
-}
-_GIN_FILE = "gin_file"
 _MACROS = ("IMAGES", "LABELLED_IMAGES", "HELD_OUT_IMAGES")
-Bindings = Mapping[str, Any]
-
-
-class Trial(NamedTuple):
-  """One configuration.
-
-  Attributes:
-    number: number of the trial; 0 for the gin file as it is.
-    bindings: settings that differ from the gin file.
-  """
-
-  number: int
-  bindings: Bindings
-
-
-class Budget(NamedTuple):
-  """What a trial may use.
-
-  Attributes:
-    clock: "cpu" or "wall".
-    seconds: seconds of training.
-  """
-
-  clock: str
-  seconds: float
 
 
 class Search(NamedTuple):
@@ -120,110 +79,6 @@ class Search(NamedTuple):
   seeds: Sequence[int]
   folder: pathlib.Path
   jobs: int
-
-
-# --- trials ------------------------------------------------------------------
-
-
-def read_trials(file: str, *, draws: int = 0, seed: int = 0) -> list[Trial]:
-  """Reads the trials of a file, after trial 0.
-
-  Args:
-    file: path of a CSV, JSON or YAML file; see the module.
-    draws: number of random combinations of a space; 0 for all.
-    seed: seed of the draws.
-
-  Raises:
-    UsageError: the file cannot be read or is neither trials nor a space.
-  """
-  path = pathlib.Path(file)
-  try:
-    with open(path, encoding="utf-8", newline="") as stream:
-      if path.suffix == ".csv":
-        found = [_cells(row) for row in csv.DictReader(stream)]
-      else:
-        found = yaml.safe_load(stream)
-  except (OSError, UnicodeError, yaml.YAMLError) as error:
-    reason = getattr(error, "strerror", None) or str(error).replace("\n", " ")
-    raise errors.UsageError(
-      f"--trials={file}: cannot be read ({reason}); expected a CSV, JSON or"
-      " YAML file"
-    ) from error
-  if isinstance(found, dict):
-    found = _space(file, found, draws, seed)
-  errors.require(
-    isinstance(found, list)
-    and found
-    and all(isinstance(each, dict) and each for each in found),
-    f"--trials={file}: expected a list of {{setting: value}} or an object"
-    " {setting: [values]}, with at least one",
-  )
-  return [Trial(i, each) for i, each in enumerate([{}, *found])]
-
-
-def _cells(row: Mapping[str, str]) -> dict[str, Any]:
-  return {k: _literal(v.strip()) for k, v in row.items() if v and v.strip()}
-
-
-def _literal(text: str) -> Any:
-  try:
-    return ast.literal_eval(text)
-  except (ValueError, SyntaxError):
-    return text
-
-
-def _space(file: str, axes: dict, draws: int, seed: int) -> list[dict]:
-  """All combinations of a space, or some of them."""
-  for name, values in axes.items():
-    errors.require(
-      isinstance(values, list) and values,
-      f"--trials={file}: {name}: {values!r}; expected a list of values",
-    )
-  sizes = [len(values) for values in axes.values()]
-  total = math.prod(sizes)
-  places = (
-    random.Random(seed).sample(range(total), min(draws, total))
-    if draws
-    else range(total)
-  )
-  found = []
-  for place in places:
-    trial = {}
-    for name, values in axes.items():
-      place, index = divmod(place, len(values))
-      value = values[index]
-      value = value if isinstance(value, dict) else {name: value}
-      files = gin_files(trial) + gin_files(value)
-      trial |= {**value, **({_GIN_FILE: files} if files else {})}
-    if trial:  # Trial 0 has no settings.
-      found.append(trial)
-  return found
-
-
-def gin_lines(bindings: Bindings) -> list[str]:
-  """Bindings as lines of a gin file; "@..." and "%..." are references."""
-  return [
-    f"{name} = {value}"
-    if isinstance(value, str) and value[:1] in ("@", "%")
-    else f"{name} = {value!r}"
-    for name, value in bindings.items()
-    if name != _GIN_FILE
-  ]
-
-
-def gin_files(bindings: Bindings) -> list[str]:
-  """Paths of the gin files that a trial adds."""
-  files = bindings.get(_GIN_FILE, [])
-  return [files] if isinstance(files, str) else list(files)
-
-
-def described(bindings: Bindings) -> str:
-  """The settings of a trial in one line."""
-  words = gin_files(bindings) + gin_lines(bindings)
-  return "; ".join(words) or "as the gin file"
-
-
-# --- images ------------------------------------------------------------------
 
 
 def split(folder: str, fraction: float, output: pathlib.Path) -> list[str]:
@@ -275,9 +130,6 @@ def split(folder: str, fraction: float, output: pathlib.Path) -> list[str]:
   return paths
 
 
-# --- running -----------------------------------------------------------------
-
-
 class Speeds:
   """Measured seconds of a step, in a file; trials of equal cost share them."""
 
@@ -287,18 +139,18 @@ class Speeds:
     self._lock = threading.Lock()
     self._known = workdir.read_json(file) if file.exists() else {}
 
-  def get(self, bindings: Bindings) -> float | None:
+  def get(self, bindings: search_trials.Bindings) -> float | None:
     """Seconds of a step with these settings; None where not yet measured."""
     return self._known.get(self._key(bindings))
 
-  def put(self, bindings: Bindings, seconds: float) -> None:
+  def put(self, bindings: search_trials.Bindings, seconds: float) -> None:
     """Keeps a measurement."""
     with self._lock:
       self._known[self._key(bindings)] = seconds
       workdir.write_json(self._file, self._known)
 
   @staticmethod
-  def _key(bindings: Bindings) -> str:
+  def _key(bindings: search_trials.Bindings) -> str:
     return json.dumps(
       {k: v for k, v in bindings.items() if k.split(".")[-1] not in _FREE}
     )
@@ -306,8 +158,8 @@ class Speeds:
 
 def run_round(
   search: Search,
-  trials: Sequence[Trial],
-  budget: Budget,
+  trials: Sequence[search_trials.Trial],
+  budget: search_trials.Budget,
   on_row: Callable[[dict[str, Any]], None],
 ) -> None:
   """Runs all trials with all seeds; calls `on_row` with each one's row."""
@@ -327,7 +179,11 @@ def run_round(
 
 
 def run_trial(
-  search: Search, trial: Trial, seed: int, budget: Budget, speeds: Speeds
+  search: Search,
+  trial: search_trials.Trial,
+  seed: int,
+  budget: search_trials.Budget,
+  speeds: Speeds,
 ) -> dict[str, Any]:
   """Runs one trial with one seed, unless an earlier search has.
 
@@ -337,8 +193,8 @@ def run_trial(
   name = f"trial{trial.number}_seed{seed}_{budget.clock}{budget.seconds:g}"
   folder = search.folder / "trials" / name
   request = {
-    "gin_files": [*search.gin_files, *gin_files(trial.bindings)],
-    "bindings": [*search.bindings, *gin_lines(trial.bindings)],
+    "gin_files": [*search.gin_files, *search_trials.gin_files(trial.bindings)],
+    "bindings": [*search.bindings, *search_trials.gin_lines(trial.bindings)],
     "seed": seed,
     "clock": budget.clock,
     "budget_seconds": budget.seconds,
@@ -353,7 +209,9 @@ def run_trial(
     result = workdir.read_json(folder / RESULT)
     if "error" not in result:
       speeds.put(trial.bindings, result["step_seconds"])
-  return _row(trial, seed, budget, workdir.read_json(folder / RESULT))
+  return search_tables.row(
+    trial, seed, budget, workdir.read_json(folder / RESULT)
+  )
 
 
 def _is_done(folder: pathlib.Path, request: Mapping) -> bool:
@@ -388,147 +246,9 @@ def _call(folder: pathlib.Path) -> None:
     workdir.write_json(folder / RESULT, {"error": reason})
 
 
-# --- tables ------------------------------------------------------------------
-
-
-def _row(trial, seed, budget, result) -> dict[str, Any]:
-  before, after = result.get("before", {}), result.get("after", {})
-  return {
-    "trial": trial.number,
-    "settings": described(trial.bindings),
-    "seed": seed,
-    "budget_seconds": budget.seconds,
-    "clock": budget.clock,
-    **{
-      name: result.get(name)
-      for name in ("steps", "cpu_seconds", "wall_seconds", "images_per_second")
-    },
-    "knn_untrained": before.get("knn_accuracy"),
-    "knn_trained": after.get("knn_accuracy"),
-    "loss": after.get("loss"),
-    **{name: after.get(name) for name in LABEL_FREE},
-    "error": result.get("error"),
-  }
-
-
-class Line(NamedTuple):
-  """The seeds of one trial in one round.
-
-  Attributes:
-    trial: number of the trial.
-    settings: settings of the trial, as text.
-    budget_seconds: seconds of training it may use.
-    seeds: number of seeds that ended.
-    means: {column: mean over the seeds}.
-    spread: largest less smallest kNN of the seeds.
-  """
-
-  trial: int
-  settings: str
-  budget_seconds: float
-  seeds: int
-  means: Mapping[str, float]
-  spread: float
-
-
-def summed_up(rows: Iterable[Mapping[str, Any]]) -> list[Line]:
-  """Averages over seeds, best kNN first; trials that failed come last."""
-  groups = {}
-  for row in rows:
-    groups.setdefault((row["budget_seconds"], row["trial"]), []).append(row)
-  lines = []
-  for (budget, trial), group in groups.items():
-    done = [row for row in group if row["knn_trained"] is not None]
-    means = {}
-    for name in done[0] if done else ():
-      values = [row[name] for row in done]
-      if all(isinstance(v, int | float) for v in values):
-        means[name] = statistics.fmean(values)
-    trained = [row["knn_trained"] for row in done]
-    lines.append(
-      Line(
-        trial,
-        group[0]["settings"],
-        budget,
-        len(done),
-        means,
-        max(trained) - min(trained) if done else math.nan,
-      )
-    )
-  return sorted(
-    lines,
-    key=lambda line: (-line.budget_seconds, -line.means.get("knn_trained", -1)),
-  )
-
-
-def rank_correlations(lines: Sequence[Line]) -> dict[str, float]:
-  """Spearman's rank correlation of measures without labels with the kNN.
-
-  Args:
-    lines: trials of one round.
-
-  Returns:
-    {measure: -1..1}, positive where it prefers the trials that the kNN
-    prefers; NaN with fewer than 3 trials or equal values.
-  """
-  done = [line for line in lines if line.seeds]
-  trained = [line.means["knn_trained"] for line in done]
-  found = {}
-  for name, sign in LABEL_FREE.items():
-    values = [sign * line.means.get(name, math.nan) for line in done]
-    constant = len(set(values)) < 2 or len(set(trained)) < 2
-    found[name] = (
-      math.nan
-      if len(done) < 3 or constant
-      else float(stats.spearmanr(values, trained).statistic)
-    )
-  return found
-
-
-def markdown(rows: Sequence[Mapping[str, Any]], title: str) -> str:
-  """All trials as Markdown, a table for each budget."""
-  lines = summed_up(rows)
-  text = [f"# {title}", "", f"Processor: {machine.processor()}.", ""]
-  clock = rows[0]["clock"] if rows else "cpu"
-  for budget, group in itertools.groupby(lines, lambda x: x.budget_seconds):
-    group = list(group)
-    text += [
-      f"## {budget:g} {'CPU ' if clock == 'cpu' else ''}seconds each",
-      "",
-      "| trial | settings | seeds | steps | images/s | kNN untrained | trained"
-      " | spread | contrastive accuracy | effective rank |",
-      "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for line in group:
-      if not line.seeds:
-        text.append(
-          f"| {line.trial} | {line.settings} | 0 | | | | failed | | | |"
-        )
-        continue
-      m = line.means
-      text.append(
-        f"| {line.trial} | {line.settings} | {line.seeds} | {m['steps']:.0f} |"
-        f" {m['images_per_second']:.0f} | {m['knn_untrained']:.1%} |"
-        f" {m['knn_trained']:.1%} | {100 * line.spread:.1f} |"
-        f" {m.get('contrastive_accuracy', math.nan):.1%} |"
-        f" {m.get('effective_rank', math.nan):.1f} |"
-      )
-    ranks = ", ".join(
-      f"{name} {value:+.2f}"
-      for name, value in rank_correlations(group).items()
-      if not math.isnan(value)
-    )
-    text += ["", f"Rank correlation with the kNN: {ranks or 'too few trials'}."]
-    text.append("")
-  return "\n".join(text)
-
-
-# --- the command -------------------------------------------------------------
-
-
 def rounds(
-  count: int, budget: Budget, halving: int, most: int
-) -> list[tuple[int, Budget]]:
+  count: int, budget: search_trials.Budget, halving: int, most: int
+) -> list[tuple[int, search_trials.Budget]]:
   """Number of trials and budget of each round.
 
   Args:
@@ -551,8 +271,8 @@ def rounds(
 
 def search_recipes(
   search: Search,
-  trials: Sequence[Trial],
-  plan: Sequence[tuple[int, Budget]],
+  trials: Sequence[search_trials.Trial],
+  plan: Sequence[tuple[int, search_trials.Budget]],
 ) -> list[dict[str, Any]]:
   """Runs all rounds, writing the tables after each trial.
 
@@ -582,9 +302,13 @@ def search_recipes(
   return rows
 
 
-def _of(rows: Sequence[Mapping[str, Any]], budget: Budget) -> list[Line]:
+def _of(
+  rows: Sequence[Mapping[str, Any]], budget: search_trials.Budget
+) -> list[search_tables.Line]:
   """The lines of one round, best first."""
-  return summed_up(r for r in rows if r["budget_seconds"] == budget.seconds)
+  return search_tables.summed_up(
+    r for r in rows if r["budget_seconds"] == budget.seconds
+  )
 
 
 def write_tables(search: Search, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -594,7 +318,9 @@ def write_tables(search: Search, rows: Sequence[Mapping[str, Any]]) -> None:
     rows, key=lambda row: (row["budget_seconds"], row["trial"], row["seed"])
   )
   workdir.write_text(search.folder / "results.csv", tables.csv_text(order))
-  workdir.write_text(search.folder / "results.md", markdown(rows, title))
+  workdir.write_text(
+    search.folder / "results.md", search_tables.markdown(rows, title)
+  )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -637,7 +363,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
   )
   seconds = given.cpu_seconds or 60 * (given.minutes or 0.0)
   errors.require(seconds > 0, f"budget of {seconds} seconds: expected above 0")
-  trials = read_trials(given.trials, draws=given.random)
+  trials = search_trials.read_trials(given.trials, draws=given.random)
   folder = pathlib.Path(given.output_dir)
   folder.mkdir(parents=True, exist_ok=True)
   manifests = split(given.images, given.held_out, folder)
@@ -652,7 +378,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
       given.jobs,
     ),
     trials,
-    rounds(len(trials), Budget(clock, seconds), given.halving, given.rounds),
+    rounds(
+      len(trials),
+      search_trials.Budget(clock, seconds),
+      given.halving,
+      given.rounds,
+    ),
   )
   print((folder / "results.md").read_text(encoding="utf-8"))
 

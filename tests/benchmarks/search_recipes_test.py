@@ -2,7 +2,6 @@
 
 import csv
 import json
-import math
 import sys
 
 import gin
@@ -11,7 +10,12 @@ import pytest
 import tensorflow as tf
 import yaml
 
-from benchmarks import recipe_trial, search_recipes
+from benchmarks import (
+  recipe_trial,
+  search_recipes,
+  search_tables,
+  search_trials,
+)
 from tf_ssl import errors
 from tools._cli import gin_files
 
@@ -65,67 +69,6 @@ def _paths(manifest):
     return {(row["path"], row["label"]) for row in csv.DictReader(stream)}
 
 
-def _row(trial, trained, *, budget=1.0, seed=0, **measures):
-  found = dict.fromkeys(search_recipes.LABEL_FREE, 0.0)
-  return {
-    "trial": trial,
-    "settings": f"x = {trial}",
-    "seed": seed,
-    "budget_seconds": budget,
-    "clock": "cpu",
-    "steps": 10,
-    "images_per_second": 5.0,
-    "knn_untrained": 0.1,
-    "knn_trained": trained,
-    "error": None if trained is not None else "it broke",
-    **found,
-    **measures,
-  }
-
-
-def test_a_space_gives_all_combinations_after_the_gin_file_as_it_is(write):
-  file = write("a.json", '{"X": [1, 2], "net": [{"W": 3, "V": 4}, {"W": 5}]}')
-  assert [t.bindings for t in search_recipes.read_trials(file)] == [
-    {},
-    {"X": 1, "W": 3, "V": 4},
-    {"X": 2, "W": 3, "V": 4},
-    {"X": 1, "W": 5},
-    {"X": 2, "W": 5},
-  ]
-
-
-def test_random_draws_from_a_space_are_different_and_repeatable(write):
-  file = write("a.yaml", "{X: [1, 2, 3, 4], Y: [5, 6, 7]}")
-  first = search_recipes.read_trials(file, draws=6)
-  assert first == search_recipes.read_trials(file, draws=6)
-  assert len({str(trial.bindings) for trial in first}) == 7
-
-
-def test_a_csv_leaves_the_values_of_empty_cells_to_the_gin_file(write):
-  file = write("a.csv", "X,m.y\n0.5,\n,@m.z\n")
-  bindings = [t.bindings for t in search_recipes.read_trials(file)]
-  assert bindings == [{}, {"X": 0.5}, {"m.y": "@m.z"}]
-  assert search_recipes.gin_lines({"X": "a", **bindings[2]}) == [
-    "X = 'a'",
-    "m.y = @m.z",
-  ]
-
-
-def test_parts_of_a_space_may_each_add_a_gin_file(write):
-  axes = {
-    "crops": [{}, {"gin_file": "a.gin", "CROPS": 2}],
-    "early": [{}, {"gin_file": "b.gin"}],
-  }
-  trials = search_recipes.read_trials(write("a.json", json.dumps(axes)))
-  assert [search_recipes.gin_files(t.bindings) for t in trials] == [
-    [],
-    ["a.gin"],
-    ["b.gin"],
-    ["a.gin", "b.gin"],
-  ]
-  assert search_recipes.gin_lines(trials[3].bindings) == ["CROPS = 2"]
-
-
 def test_all_settings_of_the_spaces_fit_their_config(repository):
   spaces = sorted((repository / "benchmarks/spaces").glob("*.yaml"))
   if not spaces:
@@ -138,8 +81,8 @@ def test_all_settings_of_the_spaces_fit_their_config(repository):
         value = value if isinstance(value, dict) else {name: value}
         gin.clear_config()
         gin_files.load(
-          [config, *search_recipes.gin_files(value)],
-          ["IMAGES = 'x'", *search_recipes.gin_lines(value)],
+          [config, *search_trials.gin_files(value)],
+          ["IMAGES = 'x'", *search_trials.gin_lines(value)],
         )
 
 
@@ -152,13 +95,6 @@ def test_a_trial_may_add_a_gin_file(images, tmp_path, write, calls):
   assert calls[1]["bindings"][-1] == "LEARNING_RATE = 0.2"
   text = (tmp_path / "out" / "results.md").read_text()
   assert "more.gin; LEARNING_RATE = 0.2" in text
-
-
-@pytest.mark.parametrize("text", ["3", "[]", "{X: 3}", "[{}]", "[a, b]", "{"])
-def test_a_file_that_is_no_trials_is_named_in_the_error(write, text):
-  file = write("a.yaml", text)
-  with pytest.raises(errors.UsageError, match=f"--trials={file}"):
-    search_recipes.read_trials(file)
 
 
 def test_the_split_holds_out_a_part_of_each_class_by_name(images, tmp_path):
@@ -184,38 +120,11 @@ def test_the_speed_leaves_compilation_out_and_weighs_the_stages():
 
 
 def test_halving_gives_fewer_trials_more_budget():
-  budget = search_recipes.Budget("cpu", 10.0)
+  budget = search_trials.Budget("cpu", 10.0)
   plan = search_recipes.rounds(9, budget, 3, 0)
   assert [(n, b.seconds) for n, b in plan] == [(9, 10), (3, 30), (1, 90)]
   assert len(search_recipes.rounds(9, budget, 3, 2)) == 2
   assert search_recipes.rounds(9, budget, 0, 0) == [(9, budget)]
-
-
-def test_trials_are_sorted_by_the_mean_of_their_seeds_and_failures_come_last():
-  rows = [
-    _row(0, 0.5),
-    _row(0, 0.3, seed=1),
-    _row(1, None),
-    _row(2, 0.45),
-    _row(3, 0.2, budget=3.0),
-  ]
-  lines = search_recipes.summed_up(rows)
-  assert [line.trial for line in lines] == [3, 2, 0, 1]
-  assert lines[2].means["knn_trained"] == pytest.approx(0.4)
-  assert lines[2].spread == pytest.approx(0.2)
-  text = search_recipes.markdown(rows, "Title")
-  assert text.index("x = 2") < text.index("x = 0") < text.index("failed")
-
-
-def test_a_measure_without_labels_ranks_as_the_knn_or_against_it():
-  rows = [
-    _row(i, 0.1 * i, effective_rank=i**3, alignment=i, uniformity=5)
-    for i in range(1, 5)
-  ]
-  found = search_recipes.rank_correlations(search_recipes.summed_up(rows))
-  assert found["effective_rank"] == pytest.approx(1)
-  assert found["alignment"] == pytest.approx(-1)  # Smaller is better.
-  assert math.isnan(found["uniformity"])
 
 
 @pytest.fixture
@@ -341,7 +250,7 @@ def test_a_trial_trains_for_its_budget_and_measures(images, tmp_path):
   assert result["steps"] == max(1, round(0.5 / result["step_seconds"]))
   assert result["after"]["step"] == result["steps"]
   assert result["after"]["knn_accuracy"] == pytest.approx(1.0, abs=0.5)
-  assert set(search_recipes.LABEL_FREE) <= set(result["after"])
+  assert set(search_tables.LABEL_FREE) <= set(result["after"])
   assert result["cpu_seconds"] > 0 and result["images_per_second"] > 0
   assert "LearningRate" in (tmp_path / "config.gin").read_text()
   assert not (tmp_path / "run").exists()
