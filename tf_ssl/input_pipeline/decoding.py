@@ -1,4 +1,4 @@
-"""Decodes images of all kinds; and masks.
+"""Decodes images of all kinds.
 
 Images become upright [H, W, 3] uint8: gray is repeated, alpha dropped, palettes
 looked up, 16 bits truncated to 8, CMYK converted. Of several images in a file
@@ -9,17 +9,16 @@ also runs in the workers of a tf.data service. Pillow, in a Python function,
 decodes the rest, such as WebP and TIFF; with `portable`, such files fail.
 """
 
-import io
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from tf_ssl.input_pipeline import plain_formats as plain
 from tf_ssl.ops import jpeg_segments, orientation, pictures, rare
 
 _DCT = "INTEGER_ACCURATE"  # As in Pillow; TensorFlow's default is coarser.
-_PGM_HEADER = 1024  # Maximum size of a PGM header with comments, bytes.
 # A header may claim any size. Larger images than the first number are refused,
 # and of those larger than the second the ones of more pixels per byte of file.
 LARGEST_PIXELS = 2**28
@@ -35,11 +34,6 @@ _MAGIC = {
   b"GIF8": "GIF",
   b"P5": "PGM",
 }
-# Pillow's modes with one number per pixel: 1, 8, 16 and 32 bits, and 8 bits
-# that index a palette, whose colors do not matter for masks.
-_MASK_MODES = ("1", "L", "P", "I;16", "I;16B", "I")
-_LOSSY = ("AVIF", "JPEG", "JPEG2000", "MPO", "WEBP")
-_LARGEST_ID = 2**16 - 1
 
 
 class Headers(NamedTuple):
@@ -244,11 +238,11 @@ def _sides_of_other(encoded: tf.Tensor, portable: bool) -> tf.Tensor:
       [
         # A negative height means rows from top to bottom.
         (
-          _is_plain_bmp(encoded),
+          plain.is_bmp(encoded),
           lambda: tf.abs(integers(18, tf.int32, False)),
         ),
-        (_starts(encoded, b"GIF8"), lambda: integers(6, tf.uint16, False)),
-        (_is_plain_pgm(encoded), lambda: _pgm_fields(encoded)[1::-1]),
+        (plain.starts(encoded, b"GIF8"), lambda: integers(6, tf.uint16, False)),
+        (plain.is_pgm(encoded), lambda: plain.pgm_fields(encoded)[1::-1]),
       ],
       default=lambda: _by_pillow(
         pictures.sides, encoded, tf.TensorSpec([2], tf.int32), portable
@@ -256,7 +250,7 @@ def _sides_of_other(encoded: tf.Tensor, portable: bool) -> tf.Tensor:
     )
 
   return tf.cond(
-    _starts(encoded, b"\x89PNG"),
+    plain.starts(encoded, b"\x89PNG"),
     lambda: integers(16, tf.int32, True),
     seldom,
   )
@@ -346,9 +340,9 @@ def _decode_other(encoded: tf.Tensor, portable: bool) -> tf.Tensor:
   def seldom() -> tf.Tensor:
     return tf.case(
       [
-        (_starts(encoded, b"GIF8"), lambda: _decode_gif(encoded)),
-        (_is_plain_bmp(encoded), lambda: _decode_bmp(encoded)),
-        (_is_plain_pgm(encoded), lambda: _decode_pgm(encoded)),
+        (plain.starts(encoded, b"GIF8"), lambda: _decode_gif(encoded)),
+        (plain.is_bmp(encoded), lambda: plain.decode_bmp(encoded)),
+        (plain.is_pgm(encoded), lambda: plain.decode_pgm(encoded)),
       ],
       default=lambda: _by_pillow(
         pictures.decode,
@@ -359,15 +353,11 @@ def _decode_other(encoded: tf.Tensor, portable: bool) -> tf.Tensor:
     )
 
   image = tf.cond(
-    _starts(encoded, b"\x89PNG"),
+    plain.starts(encoded, b"\x89PNG"),
     lambda: tf.io.decode_image(encoded, 3, expand_animations=False),
     seldom,
   )
   return tf.ensure_shape(image, [None, None, 3])
-
-
-def _starts(encoded: tf.Tensor, magic: bytes) -> tf.Tensor:
-  return tf.strings.substr(encoded, 0, len(magic)) == magic
 
 
 def _decode_gif(encoded: tf.Tensor) -> tf.Tensor:
@@ -377,122 +367,3 @@ def _decode_gif(encoded: tf.Tensor) -> tf.Tensor:
   checked = tf.debugging.Assert(fills, ["a GIF whose first frame is a part"])
   with tf.control_dependencies([checked]):
     return tf.identity(image)
-
-
-def _is_plain_bmp(encoded: tf.Tensor) -> tf.Tensor:
-  """Whether a file is a BMP without compression, of 8, 24 or 32 bits a pixel.
-
-  TensorFlow's kernel supports no other. The header is BITMAPFILEHEADER and
-  BITMAPINFOHEADER, little-endian: header size at byte 14, bits at 28,
-  compression at 30.
-  """
-  start = tf.io.decode_raw(tf.strings.substr(encoded, 0, 34), tf.uint8)
-  start = tf.cast(tf.pad(start, [[0, 34 - tf.size(start)]]), tf.int32)
-  header, bits = start[14] + 256 * start[15], start[28] + 256 * start[29]
-  compression = start[30]
-  plain = (compression == 0) | ((compression == 3) & (bits == 32))
-  known = (bits == 8) | (bits == 24) | (bits == 32)
-  return _starts(encoded, b"BM") & (header >= 40) & plain & known
-
-
-def _decode_bmp(encoded: tf.Tensor) -> tf.Tensor:
-  """Decodes a plain BMP; TensorFlow's kernel does not look up palettes."""
-
-  def field(position: int, dtype: tf.DType) -> tf.Tensor:
-    part = tf.strings.substr(encoded, position, dtype.size)
-    return tf.cast(tf.io.decode_raw(part, dtype)[0], tf.int32)
-
-  pixels, header, bits = (
-    field(10, tf.int32),
-    field(14, tf.int32),
-    field(28, tf.int16),
-  )
-  image = tf.io.decode_bmp(encoded)  # [H, W, 1, 3 or 4]
-
-  def look_up() -> tf.Tensor:
-    palette = tf.strings.substr(encoded, 14 + header, pixels - 14 - header)
-    entries = tf.reshape(tf.io.decode_raw(palette, tf.uint8), [-1, 4])
-    colors = tf.reverse(entries[:, :3], [1])  # Stored as blue, green, red.
-    return tf.gather(colors, tf.cast(image[..., 0], tf.int32))
-
-  return tf.cond(bits == 8, look_up, lambda: image[..., :3])
-
-
-def _pgm_fields(encoded: tf.Tensor) -> tf.Tensor:
-  """Returns [3] int32: width, height and maximum value of a binary PGM.
-
-  They follow the magic "P5" as words; comments run from # to the line's end.
-  """
-  start = tf.strings.substr(encoded, 0, _PGM_HEADER)
-  words = tf.strings.split(tf.strings.regex_replace(start, r"#[^\n]*", ""))
-  return tf.strings.to_number(words[1:4], tf.int32)
-
-
-def _is_plain_pgm(encoded: tf.Tensor) -> tf.Tensor:
-  """Whether a file is a binary PGM of 8 bits without scaling."""
-  start = tf.strings.substr(encoded, 0, _PGM_HEADER)
-  words = tf.strings.split(tf.strings.regex_replace(start, r"#[^\n]*", ""))
-  maximum = tf.concat([words, [""] * 4], axis=0)[3]
-  return _starts(encoded, b"P5") & (maximum == "255")
-
-
-def _decode_pgm(encoded: tf.Tensor) -> tf.Tensor:
-  """Decodes a binary PGM of 8 bits, for which TensorFlow has no kernel."""
-  fields = _pgm_fields(encoded)
-  width, height, maximum = tf.unstack(tf.cast(fields, tf.int64), num=3)
-  header = tf.cast(tf.strings.length(encoded), tf.int64) - width * height
-  supported = tf.debugging.Assert(
-    (maximum == 255) & (width > 0) & (height > 0) & (header > 0),
-    ["unsupported PGM (width, height, maximum):", fields],
-  )
-  with tf.control_dependencies([supported]):
-    # Tracing requires both positions to have one dtype.
-    start = tf.strings.substr(encoded, tf.zeros_like(header), header)
-  words = tf.strings.split(tf.strings.regex_replace(start, r"#[^\n]*", ""))
-  ended = tf.strings.regex_full_match(
-    tf.strings.substr(encoded, header - 1, tf.ones_like(header)), r"\s"
-  )
-  complete = tf.debugging.Assert(
-    ended & (tf.size(words) == 4), ["PGM with too few or too many pixels"]
-  )
-  with tf.control_dependencies([complete]):
-    pixels = tf.io.decode_raw(
-      tf.strings.substr(encoded, header, width * height), tf.uint8
-    )
-  gray = tf.reshape(pixels, tf.stack([height, width, 1]))
-  return tf.repeat(gray, 3, axis=-1)
-
-
-def decode_mask(encoded: bytes) -> np.ndarray:
-  """Decodes the class ids of a mask with Pillow.
-
-  TensorFlow would look up the colors of a palette.
-
-  Args:
-    encoded: content of a PNG, BMP or other lossless file.
-
-  Returns:
-    [H, W] int32, 0..65,535.
-
-  Raises:
-    ValueError: the file is damaged, in color, or of a lossy format; the message
-      is a short reason.
-  """
-  if not encoded:
-    raise ValueError("the mask is an empty file")
-  try:
-    with pictures.opened(io.BytesIO(encoded)) as picture:
-      kind, mode = picture.format, picture.mode
-      if kind not in _LOSSY and mode in _MASK_MODES:
-        values = np.asarray(picture).astype(np.int32)
-  except Exception as error:  # Pillow raises various errors on damaged files.
-    raise ValueError(f"the mask cannot be decoded ({error})") from error
-  if kind in _LOSSY:
-    raise ValueError(f"the mask is a {kind}, which does not keep ids exactly")
-  if mode not in _MASK_MODES:
-    raise ValueError(
-      f"the mask is a color image ({mode}), expected one class id per pixel"
-    )
-  if values.size and not 0 <= values.min() <= values.max() <= _LARGEST_ID:
-    raise ValueError(f"the mask has values outside 0..{_LARGEST_ID}")
-  return values

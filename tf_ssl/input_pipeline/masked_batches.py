@@ -8,7 +8,7 @@ import tensorflow as tf
 from tf_ssl import batches, errors
 from tf_ssl.augment import joint_crop
 from tf_ssl.datasets.masks import masked_images
-from tf_ssl.input_pipeline import decoding, loading, order
+from tf_ssl.input_pipeline import decoding, loading, mask_decoding, order
 
 
 class WholeImage(NamedTuple):
@@ -126,7 +126,7 @@ def _loader(data: masked_images.MaskedImages, num_classes: int):
   table = data.table(num_classes)
 
   def classes(encoded: bytes) -> np.ndarray:
-    return table[decoding.decode_mask(encoded)]
+    return table[mask_decoding.decode(encoded)]
 
   def encoded(source: loading.Source, index: tf.Tensor) -> tf.Tensor:
     located = source.locate(index[None])

@@ -13,7 +13,7 @@ import tensorflow as tf
 from tf_ssl import errors
 from tf_ssl.datasets.masks import masked_images
 from tf_ssl.evaluation import sanity, seeds
-from tf_ssl.input_pipeline import decoding, loading
+from tf_ssl.input_pipeline import decoding, loading, mask_decoding
 from tf_ssl.input_pipeline import skipped as skipped_lib
 from tf_ssl.ops import progress
 
@@ -152,7 +152,7 @@ def _examine(
   encoded = loading.read_encoded(data.images, index)
   height, width = decoding.sides(tf.constant(encoded)).numpy().tolist()
   try:
-    mask = decoding.decode_mask(loading.read_encoded(data.masks, index))
+    mask = mask_decoding.decode(loading.read_encoded(data.masks, index))
   except OSError as error:
     return f"the mask cannot be read: {error.strerror or error}", []
   except ValueError as error:
