@@ -10,7 +10,7 @@ import pytest
 
 from tf_ssl import errors
 from tf_ssl.augment import crop, croppers
-from tf_ssl.dataset_bias import crop_statistics, object_boxes
+from tf_ssl.dataset_bias import crop_samplers, crop_statistics, object_boxes
 from tf_ssl.datasets.annotations import coco
 
 # Crops of 48 x 48 in pictures of 96 x 96: 49 x 49 places, all alike.
@@ -419,7 +419,7 @@ def test_overlap_is_intersection_over_union():
 
 def cropped(objects, cropper, crop_range=_QUARTER, **settings):
   """Means of a cropper's pairs."""
-  cropping = crop_statistics.Cropping(cropper, view_size=8, **settings)
+  cropping = crop_samplers.Cropping(cropper, view_size=8, **settings)
   return simulated(objects, crop_range, cropping=cropping)[1]
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from tf_ssl.augment import crop as crop_lib
 from tf_ssl.augment import croppers
-from tf_ssl.dataset_bias import crop_statistics, object_boxes
+from tf_ssl.dataset_bias import crop_samplers, crop_statistics, object_boxes
 
 # A cropper is chosen if it raises the share of pairs with the same foremost
 # object by this much, and the overlap of two views by no more than this: views
@@ -31,7 +31,7 @@ class Candidate(NamedTuple):
   """
 
   name: str
-  cropping: crop_statistics.Cropping | None
+  cropping: crop_samplers.Cropping | None
   fragment: str = ""
   bindings: tuple[str, ...] = ()
   note: str = ""
@@ -48,7 +48,7 @@ def candidates(view_size: int) -> tuple[Candidate, ...]:
   """
 
   def of(cropper, **settings):
-    return crop_statistics.Cropping(cropper, view_size, _AREA, **settings)
+    return crop_samplers.Cropping(cropper, view_size, _AREA, **settings)
 
   return (
     Candidate(PLAIN, None),

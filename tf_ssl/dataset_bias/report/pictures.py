@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from tf_ssl.dataset_bias import crop_statistics, object_boxes
+from tf_ssl.dataset_bias import crop_samplers, crop_statistics, object_boxes
 from tf_ssl.dataset_bias import diagnosis as diagnosis_lib
 from tf_ssl.dataset_bias.report import summary
 from tf_ssl.input_pipeline import decoding, loading
@@ -43,7 +43,7 @@ def examples(diagnosis: diagnosis_lib.Diagnosis) -> list[Example]:
   share = crop_statistics.per_image(described.contents, "same_foremost")
   order = np.argsort(share, kind="stable")
   places = np.linspace(0, len(order) - 1, min(EXAMPLES, len(order)))
-  draw = crop_statistics.sampler(diagnosis.settings.crop, 2)
+  draw = crop_samplers.sampler(diagnosis.settings.crop, 2)
   found = []
   for place in order[places.round().astype(int)].tolist():
     image = int(described.inhabited[place])
