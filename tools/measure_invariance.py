@@ -11,7 +11,13 @@ from ._cli import cli
 
 def main(invocation: cli.Invocation) -> None:
   """Runs `measure.measure` and writes tables and the report."""
-  from tf_ssl.invariance import given_features, measure, measurement, report
+  from tf_ssl.invariance import (
+    given_features,
+    measure,
+    measurement,
+    report,
+    settings_choice,
+  )
   from tf_ssl.models import inference, load
 
   from ._cli import gin_runs
@@ -24,7 +30,7 @@ def main(invocation: cli.Invocation) -> None:
   if flags.quick or flags.bfloat16:
     inference.use_bfloat16_where_fast(say=print)
   # Report errors of the command before minutes of rendering.
-  planned = measurement.planned(configured, **choice)
+  planned = settings_choice.planned(configured, **choice)
   measure.check_folder(flags.output_dir)
   given = given_features.read(flags.features, beside=flags.model)
   models = flags.model and load.load_models(
@@ -41,7 +47,7 @@ def main(invocation: cli.Invocation) -> None:
   models = [*models, *given]
   measure.check_widths(models, planned.top_k)
   report.check(models, update_cards=flags.update_cards)
-  settings = measurement.with_sets(planned, configured, models, **choice)
+  settings = settings_choice.with_sets(planned, configured, models, **choice)
   results = measure.measure(
     models, settings, flags.output_dir, command=invocation.command, say=print
   )

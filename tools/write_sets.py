@@ -10,7 +10,12 @@ from ._cli import cli
 
 def main(invocation: cli.Invocation) -> None:
   """Runs `written_sets.write`."""
-  from tf_ssl.invariance import measure, measurement, written_sets
+  from tf_ssl.invariance import (
+    measure,
+    measurement,
+    settings_choice,
+    written_sets,
+  )
 
   flags = invocation.flags
   configured = invocation.configured(measurement.Measurement)
@@ -20,9 +25,9 @@ def main(invocation: cli.Invocation) -> None:
     "has_config": bool(flags.gin_file),
     "max_pictures": flags.pictures,
   }
-  planned = measurement.planned(configured, **choice)
+  planned = settings_choice.planned(configured, **choice)
   measure.check_folder(flags.output)
-  settings = measurement.with_sets(planned, configured, **choice)
+  settings = settings_choice.with_sets(planned, configured, **choice)
   written_sets.write(settings, flags.output, say=print)
 
 

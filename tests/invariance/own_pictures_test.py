@@ -20,6 +20,7 @@ from tf_ssl.invariance import (
   measurement,
   own_pictures,
   report,
+  settings_choice,
   summary,
   written_sets,
 )
@@ -44,7 +45,7 @@ def _write(folder, count=COUNT):
 
 def _settings(folder, **options):
   options = {"alterations": NAMES, "image_size": SIDE, **options}
-  return measurement.of_pictures(
+  return settings_choice.of_pictures(
     lambda sets: measurement.Measurement(
       sets=sets, top_k=(5, 10), resamples=50
     ),
@@ -270,7 +271,7 @@ def test_versions_have_the_size_that_the_models_require(folder):
   settings = _settings(folder, image_size=0)
   assert settings.pictures.image_size == own_pictures.IMAGE_SIZE
   models = [_model("mirrored", _mirrored), _model("shades", _shades)]
-  sized = measurement.sized_for(settings, models)
+  sized = settings_choice.sized_for(settings, models)
   assert sized.pictures.image_size == SIDE
   assert {data.image_size for data in sized.sets} == {SIDE}
 

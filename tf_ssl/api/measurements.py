@@ -22,7 +22,13 @@ from tf_ssl.evaluation import protocol as protocol_lib
 from tf_ssl.evaluation.fine_tuning import fine_tuning
 from tf_ssl.evaluation.knn import knn
 from tf_ssl.evaluation.linear import linear_fast, linear_probe
-from tf_ssl.invariance import charts, measure, measurement, report
+from tf_ssl.invariance import (
+  charts,
+  measure,
+  measurement,
+  report,
+  settings_choice,
+)
 from tf_ssl.models import image_model
 
 Sets = str | os.PathLike | invariance_sets.InvarianceSets
@@ -135,14 +141,14 @@ def measure_invariance(
   loaded = sources.models(models, layer=layer, preprocessing=preprocessing)
   report.check(loaded, update_cards=update_cards)
   if images is not None:
-    planned = measurement.of_pictures(
+    planned = settings_choice.of_pictures(
       lambda placeholder: measurement.Measurement(placeholder, **settings),
       sources.image_source(images, argument="images"),
       has_other_sets=sets is not None,
       alterations=alterations,
     )
     if not settings.get("image_size"):
-      planned = measurement.sized_for(planned, loaded)
+      planned = settings_choice.sized_for(planned, loaded)
     return _measured(loaded, planned, folder, update_cards)
   if sets is None:
     sets = "rendered"
