@@ -36,7 +36,7 @@ def keep_to(cores: Collection[int]) -> None:
   """Keeps the calling thread, and processes that it starts, to some cores.
 
   Args:
-    cores: their numbers; empty for no change.
+    cores: numbers of the cores; empty for no change.
   """
   if cores:
     os.sched_setaffinity(0, cores)

@@ -61,7 +61,7 @@ def curves_of(node: plan_lib.Node) -> dict[str, list[list[float]]]:
   """The curves of a finished node, {metric: [[step, value], ...]}.
 
   Args:
-    node: its output is read; empty if it has no log of a training run.
+    node: finished node; one without the log of a training run has none.
   """
   if not (node.output / runs.METRICS_FILE).exists():
     return {}
