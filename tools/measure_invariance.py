@@ -11,13 +11,8 @@ from ._cli import cli
 
 def main(invocation: cli.Invocation) -> None:
   """Runs `measure.measure` and writes tables and the report."""
-  from tf_ssl.invariance import (
-    given_features,
-    measure,
-    measurement,
-    report,
-    settings_choice,
-  )
+  from tf_ssl.invariance import given_features, measure, measurement, report
+  from tf_ssl.invariance import settings_choice as settings_lib
   from tf_ssl.models import inference, load
 
   from ._cli import gin_runs
@@ -30,7 +25,7 @@ def main(invocation: cli.Invocation) -> None:
   if flags.quick or flags.bfloat16:
     inference.use_bfloat16_where_fast(say=print)
   # Report errors of the command before minutes of rendering.
-  planned = settings_choice.planned(configured, **choice)
+  planned = settings_lib.planned(configured, **choice)
   measure.check_folder(flags.output_dir)
   given = given_features.read(flags.features, beside=flags.model)
   models = flags.model and load.load_models(
@@ -47,7 +42,7 @@ def main(invocation: cli.Invocation) -> None:
   models = [*models, *given]
   measure.check_widths(models, planned.top_k)
   report.check(models, update_cards=flags.update_cards)
-  settings = settings_choice.with_sets(planned, configured, models, **choice)
+  settings = settings_lib.with_sets(planned, configured, models, **choice)
   results = measure.measure(
     models, settings, flags.output_dir, command=invocation.command, say=print
   )

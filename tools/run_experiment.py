@@ -29,11 +29,7 @@ def main(invocation: cli.Invocation) -> None:
     "name": conduct.name_of(flags.gin_file),
     "output_dir": flags.output_dir or _OUTPUT_DIR,
     "parse": gin_runs.config_text,
-    "tool_command": lambda tool: [
-      sys.executable,
-      "-m",
-      f"{__package__}.{tool}",
-    ],
+    "tool_command": lambda tool: [*_PYTHON, f"{__package__}.{tool}"],
     "jobs": flags.jobs,
     "records_dir": flags.records or None,
   }
