@@ -17,6 +17,8 @@ def test_a_step_ended_when_its_newest_file_was_written():
     command="c",
   )
   assert stamp.span == (70.0, 100.0)
+  # Its process ended 2 s after it wrote the newest file.
+  assert stamp._replace(ended=102.0).span == (72.0, 102.0)
 
 
 if __name__ == "__main__":

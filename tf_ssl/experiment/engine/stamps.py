@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import shutil
+import time
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -33,6 +34,7 @@ class Stamp(NamedTuple):
       SHA-256)}.
     seconds: run time in seconds, summed over interrupted runs.
     command: command line of the node.
+    ended: end in seconds since 1970; None in stamps of earlier versions.
   """
 
   key: str
@@ -41,14 +43,18 @@ class Stamp(NamedTuple):
   files: dict[str, tuple[int, int, str]]
   seconds: float
   command: str
+  ended: float | None = None
 
   @property
   def span(self) -> tuple[float, float]:
     """Start and end in seconds since 1970, as if it had run without a break.
 
-    The end is the modification time of the newest file of its product.
+    Without `ended`, the end is the modification time of the newest file of its
+    product, which is earlier.
     """
-    end = max((time for _, time, _ in self.files.values()), default=0) / 1e9
+    end = self.ended
+    if end is None:
+      end = max((at for _, at, _ in self.files.values()), default=0) / 1e9
     return end - self.seconds, end
 
 
@@ -115,6 +121,7 @@ def finish(
   Raises:
     FileNotFoundError: a part of the product is missing.
   """
+  ended = time.time()
   for name in node.definition.scratch:
     shutil.rmtree(node.output / name, ignore_errors=True)
   found = {}
@@ -129,6 +136,7 @@ def finish(
     files=found,
     seconds=seconds,
     command=node.shown_command,
+    ended=ended,
   )
   workdir.write_json(node.folder / STAMP_FILE, stamp._asdict(), indent=1)
   return stamp
@@ -143,12 +151,12 @@ def check_unchanged(node: plan_lib.Node, stamp: Stamp) -> None:
     present = set(_product(node))
   except FileNotFoundError as error:
     raise _changed(node, f"{error.filename} is gone") from error
-  for name, (size, time, sha256) in stamp.files.items():
+  for name, (size, modified, sha256) in stamp.files.items():
     path = node.output / name
     if name not in present:
       raise _changed(node, f"{path} is gone")
     status = path.stat()
-    same = (status.st_size, status.st_mtime_ns) == (size, time)
+    same = (status.st_size, status.st_mtime_ns) == (size, modified)
     if not same and (status.st_size != size or _sha256(path) != sha256):
       raise _changed(node, f"{path} has changed")
   added = sorted(present - set(stamp.files))
