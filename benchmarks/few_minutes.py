@@ -156,9 +156,9 @@ class Table:
           self._rows[row["config"], row["seed"]] = row
     except FileNotFoundError:
       return
-    except (KeyError, ValueError, TypeError, csv.Error) as error:
+    except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
       raise errors.UsageError(
-        f"{path} is damaged ({type(error).__name__}: {error}); expected the"
+        f"{path} cannot be read ({type(error).__name__}: {error}); expected the"
         f" columns {', '.join(_COLUMNS)}; restore or remove it"
       ) from error
 

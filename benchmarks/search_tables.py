@@ -31,7 +31,7 @@ def row(
     trial: trial that was run.
     seed: seed of the run.
     budget: what it might use.
-    result: content of its `RESULT`.
+    result: content of its result.json; see `recipe_trial`.
   """
   before, after = result.get("before", {}), result.get("after", {})
   return {

@@ -112,8 +112,12 @@ def test_a_damaged_table_is_refused(data):
   (data / "out").mkdir()
   for text in ("config,seed\nmoco_v2_cifar10,0\n", "\0\n\0"):
     (data / "out" / "few_minutes.csv").write_text(text)
-    with pytest.raises(errors.UsageError, match="few_minutes.csv is damaged"):
+    with pytest.raises(errors.UsageError, match="csv cannot be read"):
       _run(data)
+  (data / "out" / "few_minutes.csv").unlink()
+  (data / "out" / "few_minutes.csv").mkdir()
+  with pytest.raises(errors.UsageError, match="csv cannot be read .IsADir"):
+    _run(data)
 
 
 def test_a_stopped_run_is_resumed_and_its_minutes_add_up(data):

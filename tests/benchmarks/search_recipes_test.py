@@ -53,17 +53,6 @@ def images(tmp_path_factory):
   return folder
 
 
-@pytest.fixture
-def write(tmp_path):
-  """Function write(name, text) -> path of a file of trials."""
-
-  def written(name: str, text: str) -> str:
-    (tmp_path / name).write_text(text)
-    return str(tmp_path / name)
-
-  return written
-
-
 def _paths(manifest):
   with open(manifest) as stream:
     return {(row["path"], row["label"]) for row in csv.DictReader(stream)}

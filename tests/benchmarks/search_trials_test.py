@@ -9,17 +9,6 @@ from benchmarks import search_trials
 from tf_ssl import errors
 
 
-@pytest.fixture
-def write(tmp_path):
-  """Function write(name, text) -> path of a file of trials."""
-
-  def written(name: str, text: str) -> str:
-    (tmp_path / name).write_text(text)
-    return str(tmp_path / name)
-
-  return written
-
-
 def test_a_space_gives_all_combinations_after_the_gin_file_as_it_is(write):
   file = write("a.json", '{"X": [1, 2], "net": [{"W": 3, "V": 4}, {"W": 5}]}')
   assert [t.bindings for t in search_trials.read_trials(file)] == [

@@ -73,7 +73,7 @@ def conduct(
   nodes = _chosen(plan.nodes, only)
   for skipped, why in plan.skipped.items():
     say(f"skipped {skipped}: {why}")
-  recorded_in = pilot_lib.records_folder(records_dir, name)
+  recorded_in = records.folder_of(records_dir, name)
   recorded = records.Records(recorded_in)
   if dry_run:
     _describe(nodes, recorded, say)

@@ -128,7 +128,7 @@ def estimate(
   plan = plan_lib.make(
     before, root=output_dir, parse=parse, tool_command=tool_command
   )
-  recorded_in = records_folder(records_dir, name)
+  recorded_in = records.folder_of(records_dir, name)
   done = engine.finished(plan.nodes, records.Records(recorded_in))
   values = results.collect(before, plan.nodes, engine.Outcome(done, {}))
   found = needs(before, values)
@@ -171,16 +171,6 @@ def estimate(
       )
     say(f"kept for the page: {os.path.join(folder, PLANNED_FILE)}")
   return found
-
-
-def records_folder(records_dir: str | None, name: str) -> str | None:
-  """The folder of an experiment's records, and of its plan; None for none.
-
-  Args:
-    records_dir: folder of the records of all experiments; None for none.
-    name: name of the experiment.
-  """
-  return records_dir and os.path.join(records_dir, name)
 
 
 def needs(

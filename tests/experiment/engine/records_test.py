@@ -36,9 +36,8 @@ def _file(toy):
 
 
 def _page(toy):
-  """The page without what the machine says of itself."""
-  content = json.loads((toy.folder / "out/toy/results.json").read_text())
-  return content
+  """Everything that the page is made of."""
+  return json.loads((toy.folder / "out/toy/results.json").read_text())
 
 
 def test_another_machine_runs_nothing_again_and_writes_the_same_page(
@@ -135,13 +134,25 @@ def test_a_dry_run_counts_records_and_writes_none(toy, records_dir):
   assert toy.said[-1] == "8 steps: 8 done, 0 would run"
 
 
-@pytest.mark.parametrize("damage", ["[1]\n", "{\n", '{"name": "x"}\n', "\0\n"])
+_UNTYPED = json.dumps(dict.fromkeys(records.Record._fields, "x")) + "\n"
+
+
+@pytest.mark.parametrize(
+  "damage", ["[1]\n", "{\n", '{"name": "x"}\n', "\0\n", _UNTYPED]
+)
 def test_damaged_records_are_named_with_their_line(toy, records_dir, damage):
   toy.conduct(records_dir=records_dir)
   with open(_file(toy), "a") as file:
     file.write(damage)
   with pytest.raises(errors.UsageError, match=r"steps.jsonl, line 9: damaged"):
     toy.conduct(records_dir=records_dir)
+
+
+def test_records_that_cannot_be_read_are_named(toy, records_dir):
+  _file(toy).mkdir(parents=True)
+  with pytest.raises(errors.UsageError, match="steps.jsonl cannot be read"):
+    toy.conduct(records_dir=records_dir)
+  assert toy.runs() == []
 
 
 def test_a_folder_of_records_that_is_a_file_is_named(toy, records_dir):

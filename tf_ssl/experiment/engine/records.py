@@ -46,6 +46,26 @@ class Record(NamedTuple):
     return self.ended - self.seconds, self.ended
 
 
+def folder_of(records_dir: str | None, name: str) -> str | None:
+  """The folder of an experiment's records, and of its plan; None for none.
+
+  Args:
+    records_dir: folder of the records of all experiments; None for none.
+    name: name of the experiment.
+  """
+  return records_dir and os.path.join(records_dir, name)
+
+
+def _record(values: Mapping[str, Any]) -> Record:
+  """A record from JSON values; TypeError if they are of other types."""
+  record = Record(**values)
+  kinds = (str, str, dict, str, int | float, int | float, dict, dict)
+  for name, value, kind in zip(Record._fields, record, kinds, strict=True):
+    if not isinstance(value, kind):
+      raise TypeError(f"{name}: {value!r}")
+  return record
+
+
 class Records:
   """The records of one experiment, in a file with a line for each."""
 
@@ -62,16 +82,22 @@ class Records:
     self._by_name: dict[tuple[str, str], Record] = {}
     if not self._path or not os.path.exists(self._path):
       return
-    with open(self._path, "rb") as lines:
-      for number, line in enumerate(lines, 1):
-        try:
-          record = Record(**json.loads(line))
-        except (ValueError, TypeError) as error:
-          raise errors.UsageError(
-            f"{self._path}, line {number}: damaged ({error}); restore the file,"
-            " or remove it to run all steps that are not in --output_dir"
-          ) from error
-        self._by_name[record.name, record.key] = record
+    try:
+      with open(self._path, "rb") as file:
+        lines = file.readlines()
+    except OSError as error:
+      raise errors.UsageError(
+        f"{self._path} cannot be read ({error.strerror}); change --records"
+      ) from error
+    for number, line in enumerate(lines, 1):
+      try:
+        record = _record(json.loads(line))
+      except (ValueError, TypeError) as error:
+        raise errors.UsageError(
+          f"{self._path}, line {number}: damaged ({error}); restore the file,"
+          " or remove it to run all steps that are not in --output_dir"
+        ) from error
+      self._by_name[record.name, record.key] = record
 
   def usable(
     self,
