@@ -13,6 +13,11 @@ runs, so that a long table can be made in pieces. --jobs=2 makes two runs at
 once, each on half of the cores: these networks are small, so that two such runs
 end sooner than one after the other (minutes are then those of half the cores).
 
+--steps=325 --steps=2600 trains for these numbers of steps in place of the
+config's own, with whole schedules, to show what fewer or more minutes would
+give. These runs have a table of their own, `few_minutes_steps.csv` and `.md`,
+and `few_minutes_steps.png` draws them and the config's own runs.
+
 `few_minutes.csv` in --output_dir has a row for each finished run, and
 `few_minutes.md` the table: kNN accuracy (k 20, T 0.1) untrained and trained,
 mean with 95 % Student's t interval over the seeds, wall-clock minutes of the
@@ -22,21 +27,17 @@ rows.
 """
 
 import argparse
-import csv
 import json
 import pathlib
 import queue
-import statistics
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent import futures
 from typing import Any, NamedTuple
 
+from benchmarks import few_minutes_tables as tables
 from benchmarks import machine, script, training_run
 from tf_ssl import errors
-from tf_ssl.ops import progress, threads, workdir
-from tf_ssl.reporting import statistics as intervals
-from tf_ssl.reporting import tables
+from tf_ssl.ops import progress, threads
 
 CONFIGS = tuple(
   f"{method}_{data}"
@@ -44,20 +45,6 @@ CONFIGS = tuple(
   for method in ("moco_v2", "simclr", "pirl")
 )
 _TEST_FOLDERS = {"cifar10": "test", "imagenette": "val"}
-# Columns of few_minutes.csv, and how their text is read.
-_COLUMNS = {
-  "config": str,
-  "seed": int,
-  "knn_untrained": float,
-  "knn_trained": float,
-  "steps": int,
-  "wall_minutes": float,
-  "cpu_minutes": float,
-  "resumed": "True".__eq__,
-  "precision": str,
-  "cores": int,
-  "processor": str,
-}
 
 
 class Run(NamedTuple):
@@ -67,11 +54,13 @@ class Run(NamedTuple):
     config: name of a file in gin_configs/pretrain, without its suffix.
     seed: seed of the run.
     folder: model_dir of the run.
+    steps: number of steps; None for that of the config.
   """
 
   config: str
   seed: int
   folder: pathlib.Path
+  steps: int | None = None
 
   def command(self, data: pathlib.Path, bindings: Sequence[str]) -> list[str]:
     """Words of the command that trains."""
@@ -85,8 +74,16 @@ class Run(NamedTuple):
         f"HELD_OUT_IMAGES={str(test)!r}",
         f"SEED={self.seed}",
         *bindings,
+        *([] if self.steps is None else [f"STEPS={self.steps}"]),
       ],
     )
+
+
+def _run_of(
+  config: str, seed: int, steps: int | None, folder: pathlib.Path
+) -> Run:
+  name = f"{config}_seed{seed}" + ("" if steps is None else f"_steps{steps}")
+  return Run(config, seed, folder / name, steps)
 
 
 def dataset(config: str) -> str:
@@ -136,97 +133,6 @@ def _accuracies(metrics: pathlib.Path) -> dict[str, float]:
   return {"knn_untrained": found[0], "knn_trained": found[-1]}
 
 
-class Table:
-  """The rows of a folder's few_minutes.csv, written with each new one."""
-
-  def __init__(self, folder: pathlib.Path):
-    """Reads the rows that there are.
-
-    Raises:
-      UsageError: the file is no such table.
-    """
-    self._folder = folder
-    self._lock = threading.Lock()
-    self._rows: dict[tuple[str, int], dict[str, Any]] = {}
-    path = folder / "few_minutes.csv"
-    try:
-      with open(path, encoding="utf-8", newline="") as stream:
-        for line in csv.DictReader(stream):
-          row = {name: read(line[name]) for name, read in _COLUMNS.items()}
-          self._rows[row["config"], row["seed"]] = row
-    except FileNotFoundError:
-      return
-    except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
-      raise errors.UsageError(
-        f"{path} cannot be read ({type(error).__name__}: {error}); expected the"
-        f" columns {', '.join(_COLUMNS)}; restore or remove it"
-      ) from error
-
-  def has(self, run: Run) -> bool:
-    """Whether the run is finished."""
-    return (run.config, run.seed) in self._rows
-
-  def rows(self) -> list[dict[str, Any]]:
-    """All rows, by config in their order of arrival, then by seed."""
-    configs = list(dict.fromkeys(config for config, _ in self._rows))
-    return sorted(
-      self._rows.values(),
-      key=lambda row: (configs.index(row["config"]), row["seed"]),
-    )
-
-  def add(self, row: dict[str, Any]) -> None:
-    """Adds a finished run and writes both files."""
-    with self._lock:
-      self._rows[row["config"], row["seed"]] = row
-      self.write()
-
-  def write(self) -> None:
-    """Writes few_minutes.csv and few_minutes.md."""
-    rows = self.rows()
-    text = tables.csv_text(rows, list(_COLUMNS))
-    workdir.write_text(self._folder / "few_minutes.csv", text)
-    workdir.write_text(self._folder / "few_minutes.md", markdown(rows))
-
-
-def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-  """The table over configs, and the seeds it is made of."""
-  processors = dict.fromkeys(row["processor"] for row in rows)
-  text = [
-    "kNN accuracy (k 20, temperature 0.1), untrained → trained; mean over the"
-    " seeds with 95 % Student's t interval. Minutes are those of the whole"
-    f" command on so many cores. Processor: {'; '.join(processors)}.",
-    "",
-    "| config | seeds | untrained | trained | interval | each seed | steps |"
-    " minutes | CPU minutes | cores | precision |",
-    "|---|---|---|---|---|---|---|---|---|---|---|",
-  ]
-  groups = {}
-  for row in rows:
-    groups.setdefault(row["config"], []).append(row)
-  for config, group in groups.items():
-    trained = [row["knn_trained"] for row in group]
-    mean, low, high = intervals.mean_interval(trained)
-    interval = "–" if low is None else f"{low:.1%} to {high:.1%}"
-    resumed = ", resumed" if any(row["resumed"] for row in group) else ""
-    text.append(
-      f"| `{config}.gin` | {len(group)} | {_mean(group, 'knn_untrained'):.1%} |"
-      f" {mean:.1%} | {interval} | {', '.join(f'{x:.1%}' for x in trained)} |"
-      f" {_each(group, 'steps')} |"
-      f" {_mean(group, 'wall_minutes'):.1f}{resumed} |"
-      f" {_mean(group, 'cpu_minutes'):.1f} | {_each(group, 'cores')} |"
-      f" {_each(group, 'precision')} |"
-    )
-  return "\n".join(text) + "\n"
-
-
-def _mean(rows, name: str) -> float:
-  return statistics.fmean(row[name] for row in rows)
-
-
-def _each(rows, name: str) -> str:
-  return ", ".join(dict.fromkeys(str(row[name]) for row in rows))
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
   """Runs the command.
 
@@ -241,6 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
   parser.add_argument("--config", action="append", default=[])
   parser.add_argument("--gin_bindings", action="append", default=[])
   parser.add_argument("--seeds", type=int, default=3)
+  parser.add_argument("--steps", type=int, action="append", default=[])
   parser.add_argument("--runs", type=int, default=0)
   parser.add_argument("--jobs", type=int, default=1)
   given = parser.parse_args(arguments)
@@ -253,6 +160,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     f"--jobs={given.jobs}: expected 1 to the number of cores,"
     f" {threads.num_cores()}",
   )
+  for steps in given.steps:
+    errors.require(steps >= 1, f"--steps={steps}: expected at least 1")
   configs = given.config or CONFIGS
   for config in configs:
     folder = given.data / dataset(config)
@@ -263,12 +172,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
   given.output_dir.mkdir(parents=True, exist_ok=True)
   runs = [
-    Run(config, seed, given.output_dir / f"{config}_seed{seed}")
+    _run_of(config, seed, steps, given.output_dir)
     for seed in range(given.seeds)
+    for steps in given.steps or [None]
     for config in configs
   ]
-  table = Table(given.output_dir)
-  waiting = [run for run in runs if not table.has(run)]
+  table = tables.Table(
+    given.output_dir, tables.CURVE if given.steps else tables.TABLE
+  )
+
+  def is_done(run: Run) -> bool:
+    return table.has(run.config, run.seed, run.steps)
+
+  waiting = [run for run in runs if not is_done(run)]
   done = len(runs) - len(waiting)
   with progress.bar("runs", total=len(runs), done=done, unit="run") as bar:
 
@@ -279,8 +195,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _at_once(given.jobs, finish, waiting[: given.runs or None])
   if table.rows():
     table.write()
-    print(markdown(table.rows()), end="")
-  left = sum(not table.has(run) for run in runs)
+    print(tables.markdown(table.rows()), end="")
+  left = sum(not is_done(run) for run in runs)
   if left:
     print(f"{left} runs are left: run the command again.")
 

@@ -5,21 +5,22 @@ import shlex
 import sys
 
 import pytest
+from PIL import Image
 
-from benchmarks import few_minutes, machine
+from benchmarks import few_minutes, few_minutes_tables, machine
 from tf_ssl import errors
 from tf_ssl.ops import threads
 
 # Stands in for tools.train: writes what a run with this seed leaves behind.
 _TRAINED = """
 import json, pathlib, sys
-folder, seed = pathlib.Path(sys.argv[1]), int(sys.argv[2])
+folder, seed, steps = pathlib.Path(sys.argv[1]), *map(int, sys.argv[2:])
 folder.mkdir(parents=True, exist_ok=True)
 with open(folder / "calls", "a") as stream: stream.write("x")
 lines = [{"step": 0, "knn_accuracy": 0.3}, {"step": 5, "loss": 1.0},
-         {"step": 9, "knn_accuracy": 0.5 + seed / 10}]
+         {"step": steps, "knn_accuracy": 0.5 + seed / 10 + (steps - 9) / 100}]
 (folder / "metrics.jsonl").write_text("\\n".join(map(json.dumps, lines)))
-record = {"step": 9, "wall_seconds": 60.0, "precision": "float32"}
+record = {"step": steps, "wall_seconds": 60.0, "precision": "float32"}
 (folder / "run.json").write_text(json.dumps(record))
 if not (folder / "stop").exists(): (folder / "saved_model").mkdir()
 """
@@ -30,6 +31,11 @@ import os
 """
 
 
+def _stand_in(run, code):
+  numbers = [str(run.seed), str(run.steps or 9)]
+  return [sys.executable, "-c", code, str(run.folder), *numbers]
+
+
 @pytest.fixture
 def data(tmp_path, monkeypatch):
   """Empty folders of both data sets; training is replaced by the script."""
@@ -38,7 +44,7 @@ def data(tmp_path, monkeypatch):
 
   def command(run, data, bindings):
     del data, bindings
-    return [sys.executable, "-c", _TRAINED, str(run.folder), str(run.seed)]
+    return _stand_in(run, _TRAINED)
 
   monkeypatch.setattr(few_minutes.Run, "command", command)
   return tmp_path
@@ -95,10 +101,7 @@ def test_two_runs_at_once_have_half_of_the_cores_each(data, monkeypatch):
   monkeypatch.setattr(
     few_minutes.Run,
     "command",
-    lambda run, *_: [
-      *(sys.executable, "-c", _TRAINED + _WRITE_CORES, str(run.folder)),
-      str(run.seed),
-    ],
+    lambda run, *_: _stand_in(run, _TRAINED + _WRITE_CORES),
   )
   rows = _run(data, "--jobs=2", "--seeds=4")
   half = threads.num_cores() // 2
@@ -106,6 +109,38 @@ def test_two_runs_at_once_have_half_of_the_cores_each(data, monkeypatch):
   assert {int(row["cores"]) for row in rows} <= {half, half + 1}
   used = [path.read_text() for path in (data / "out").glob("*/cores")]
   assert len(used) == 4 and len(set(used)) == 2
+
+
+def test_other_numbers_of_steps_have_a_table_and_a_chart_of_their_own(
+  data, monkeypatch
+):
+  own = _run(data, "--seeds=2")
+  drawn = []
+  monkeypatch.setattr(
+    few_minutes_tables, "chart", lambda rows: drawn.append(rows) or b"PNG"
+  )
+  steps = ("--steps=3", "--steps=19", "--seeds=2")
+  assert _run(data, *steps) == own
+  folder = data / "out"
+  with open(folder / "few_minutes_steps.csv") as stream:
+    found = list(csv.DictReader(stream))
+  assert [(row["steps"], row["seed"]) for row in found] == [
+    *(("3", "0"), ("3", "1"), ("19", "0"), ("19", "1"))
+  ]
+  page = (folder / "few_minutes_steps.md").read_text()
+  assert "| 49.0% |" in page and "| 44.0%, 54.0% | 3 |" in page
+  assert [row["steps"] for row in drawn[-1]] == [3, 3, 19, 19, 9, 9]
+  assert (folder / "few_minutes_steps.png").read_bytes() == b"PNG"
+  assert _run(data, *steps) == own
+  calls = [path.read_text() for path in folder.glob("*/calls")]
+  assert calls == ["x"] * 6
+
+
+def test_the_chart_is_a_picture(data):
+  _run(data, "--seeds=1")
+  _run(data, "--steps=3", "--steps=19", "--config=pirl_cifar10", "--seeds=1")
+  with Image.open(data / "out" / "few_minutes_steps.png") as picture:
+    assert picture.format == "PNG" and picture.width > 500
 
 
 def test_a_damaged_table_is_refused(data):
@@ -137,6 +172,7 @@ def test_bad_arguments_are_one_line(data):
   for arguments, problem in (
     (["--seeds=0"], "--seeds=0"),
     (["--runs=-1"], "--runs=-1"),
+    (["--steps=0"], "--steps=0"),
     (["--jobs=0"], "--jobs=0"),
     (["--jobs=1000"], "--jobs=1000"),
     (["--config=moco_v2_folder"], "--config=moco_v2_folder"),
@@ -167,6 +203,12 @@ def test_the_command_reads_the_folders_of_the_config(tmp_path):
       "--gin_bindings=STEPS=3",
       f"--model_dir={tmp_path / 'run'}",
     ]
+
+
+def test_the_command_binds_other_numbers_of_steps_last(tmp_path):
+  run = few_minutes.Run("pirl_cifar10", 0, tmp_path, 325)
+  words = run.command(tmp_path, ["STEPS=3"])
+  assert words[-2] == "--gin_bindings=STEPS=325"
 
 
 def test_all_configs_exist(repository):
