@@ -29,7 +29,6 @@ rows.
 import argparse
 import json
 import pathlib
-import queue
 from collections.abc import Callable, Sequence
 from concurrent import futures
 from typing import Any, NamedTuple
@@ -206,21 +205,11 @@ def _at_once(jobs: int, work: Callable[[Run], None], runs: Sequence[Run]):
 
   After an error no further run begins; those that have begun are finished.
   """
-  shares = queue.SimpleQueue()
-  for share in threads.shares_of_cores(jobs):
-    shares.put(share)
-
-  def one(run: Run) -> None:
-    share = shares.get()
+  with threads.pool(jobs) as pool:
     try:
-      threads.keep_to(share)
-      work(run)
-    finally:
-      shares.put(share)
-
-  with futures.ThreadPoolExecutor(jobs) as pool:
-    try:
-      for done in futures.as_completed([pool.submit(one, run) for run in runs]):
+      for done in futures.as_completed(
+        [pool.submit(work, run) for run in runs]
+      ):
         done.result()
     except BaseException:
       pool.shutdown(wait=False, cancel_futures=True)

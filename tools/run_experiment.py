@@ -62,7 +62,7 @@ TOOL = cli.Tool(
 TOOL.text_flag(
   "output_dir", f"Folder of all experiments; default {_OUTPUT_DIR}."
 )
-TOOL.number_flag("jobs", 1, "Number of steps that run at once.")
+TOOL.number_flag("jobs", 1, "Steps that run at once, sharing the cores.")
 TOOL.switch("pilot", "Runs the pilot's seeds, for --plan; writes no page.")
 TOOL.switch(
   "plan", "Prints how many seeds each ordering needs, from the finished pilot."

@@ -1,7 +1,10 @@
 """Tests of tf_ssl.ops.threads."""
 
+import ast
+import os
 import subprocess
 import sys
+import threading
 
 import pytest
 import tensorflow as tf
@@ -38,6 +41,38 @@ def test_setting_threads_too_late_is_a_warning(monkeypatch):
   assert not warnings
   threads.use_for_tensorflow(3)
   assert "threads_per_operation" in warnings[0][0] and warnings[0][1] == 3
+
+
+_CORES = "import os; print(sorted(os.sched_getaffinity(0)))"
+
+
+def _cores_of_children(jobs):
+  """Cores that a child process of each thread of the pool may use."""
+  together = threading.Barrier(jobs)
+
+  def child():
+    together.wait(20)  # One call a thread.
+    return ast.literal_eval(
+      subprocess.check_output([sys.executable, "-c", _CORES], text=True)
+    )
+
+  with threads.pool(jobs) as pool:
+    return [each.result() for each in [pool.submit(child) for _ in range(jobs)]]
+
+
+@pytest.mark.skipif(
+  not hasattr(os, "sched_getaffinity") or threads.num_cores() < 2,
+  reason="needs Linux and two cores",
+)
+def test_jobs_and_their_children_share_the_cores():
+  mine = sorted(os.sched_getaffinity(0))
+  first, second = _cores_of_children(2)
+  assert sorted(first + second) == mine
+  assert abs(len(first) - len(second)) <= 1
+  assert _cores_of_children(1) == [mine]
+  more = len(mine) + 1
+  assert _cores_of_children(more) == [mine] * more
+  assert sorted(os.sched_getaffinity(0)) == mine
 
 
 if __name__ == "__main__":

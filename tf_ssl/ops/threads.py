@@ -2,7 +2,8 @@
 
 import contextlib
 import os
-from collections.abc import Collection
+import queue
+from concurrent import futures
 
 import cv2
 import threadpoolctl
@@ -16,30 +17,25 @@ def num_cores() -> int:
   return os.cpu_count() or 1
 
 
-def shares_of_cores(jobs: int) -> list[set[int]]:
-  """Splits the cores that this process may use among jobs that run at once.
+def pool(jobs: int) -> futures.ThreadPoolExecutor:
+  """Threads that each keep to their share of the cores, as do their children.
+
+  Two programs that each use all cores disturb each other. A thread may use any
+  core if there are fewer cores than jobs, or where the system cannot keep it to
+  some.
 
   Args:
-    jobs: number of jobs, at most the number of cores.
-
-  Returns:
-    Numbers of the cores of each job; empty sets where the system has no such
-    numbers.
+    jobs: number of threads.
   """
-  if not hasattr(os, "sched_getaffinity"):
-    return [set() for _ in range(jobs)]
+  if not hasattr(os, "sched_getaffinity") or jobs > num_cores():
+    return futures.ThreadPoolExecutor(jobs)
   cores = sorted(os.sched_getaffinity(0))
-  return [set(cores[job::jobs]) for job in range(jobs)]
-
-
-def keep_to(cores: Collection[int]) -> None:
-  """Keeps the calling thread, and processes that it starts, to some cores.
-
-  Args:
-    cores: numbers of the cores; empty for no change.
-  """
-  if cores:
-    os.sched_setaffinity(0, cores)
+  shares = queue.SimpleQueue()
+  for job in range(jobs):
+    shares.put(cores[job::jobs])
+  return futures.ThreadPoolExecutor(
+    jobs, initializer=lambda: os.sched_setaffinity(0, shares.get())
+  )
 
 
 def use_one_for_opencv() -> None:

@@ -13,7 +13,7 @@ from tf_ssl import errors
 from tf_ssl.experiment import plan as plan_lib
 from tf_ssl.experiment.engine import records as records_lib
 from tf_ssl.experiment.engine import running, stamps
-from tf_ssl.ops import progress
+from tf_ssl.ops import progress, threads
 
 _REFRESH_SECONDS = 0.5  # Of the elapsed time in the progress bar.
 
@@ -81,7 +81,8 @@ def run(
 
   Args:
     nodes: nodes by name, each after its inputs.
-    jobs: largest number of nodes that run at once.
+    jobs: largest number of nodes that run at once, each on its share of the
+      cores if there are enough.
     say: takes a line about each node.
     records: records of nodes that other machines have run.
     on_end: takes the name and the stamp of each node that has run.
@@ -105,7 +106,7 @@ def run(
   processes = running.Processes()
   failed, ready, active = {}, set(), {}
   report = _Report(len(pending), say)
-  with futures.ThreadPoolExecutor(jobs) as pool:
+  with threads.pool(jobs) as pool:
     try:
       while order.is_active():
         ready.update(order.get_ready())
