@@ -63,7 +63,7 @@ _PILOTED = (*_PHOTOS, "ablation_2_frame_distance")
 _NUMBER_OF_MODELS = dict(
   zip(
     _PAPER + _MINIATURE + _PILOTED,
-    (4, 3, 3, 3, 5, 4, 5, 5, 8, 6, 5, 9, 4, 4, 7),
+    (4, 3, 3, 3, 5, 4, 5, 5, 8, 6, 5, 9, 4, 4, 6),
     strict=True,
   )
 )
