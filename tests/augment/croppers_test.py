@@ -193,6 +193,26 @@ def test_a_small_box_is_widened_to_the_size_of_the_view():
   assert np.unique(of_object, axis=0).tolist() == [[0, 42, 20, 20]]
 
 
+@pytest.mark.parametrize("side", [4, 20, 26, 40])
+def test_the_dilated_region_is_larger_than_a_widened_box(side):
+  regions = np.tile([0, 0, 100, 120], [500, 1])
+  box = [50 - side // 2, 60 - side // 2, 50 + side // 2, 60 + side // 2]
+  boxes = np.tile(np.float32(box), [500, 1])
+  whole = crop.CropRange(area=(1.0, 1.0), aspect=(1.0, 1.0))
+  found, _, shared = drawn(
+    croppers.ObjectAwareCrop(), regions, boxes, size=30, crops=[whole] * 2
+  )
+  first = shared[:, 1] < 0.5
+  of_object = np.where(first[:, None], found[:, 0], found[:, 1])
+  around = np.where(first[:, None], found[:, 1], found[:, 0])
+  shown = max(side, 30)
+  assert (of_object[:, 2:] == shown).all()
+  # More than 10 % and up to 20 % on each side, rounded up to whole pixels.
+  assert around[:, 2:].min() == shown + 2 * (shown // 10 + 1)
+  assert around[:, 2:].max() == shown + 2 * math.ceil(0.2 * shown)
+  assert (around[:, :2] < of_object[:, :2]).all()
+
+
 def test_the_scene_view_may_be_anywhere():
   regions = np.tile([0, 0, 100, 120], [1000, 1])
   boxes = np.tile([40.0, 50, 60, 80], [1000, 1])

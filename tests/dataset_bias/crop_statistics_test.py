@@ -501,48 +501,79 @@ def test_contrastive_crops_around_all_objects_are_centered_between_them():
   assert means["main_in_both"] == 1 and means["empty_view"] == 0
 
 
-def test_a_croppers_pairs_agree_with_a_plain_loop():
+def grown(low, high, margin, least=0):
+  """A side of a box in the picture, dilated and then widened."""
+  low, high = low - margin * (high - low), high + margin * (high - low)
+  low, high = max(math.floor(low), 0), min(math.ceil(high), _SIDE)
+  missing = max(least - (high - low), 0)
+  low = min(max(low - missing // 2, 0), _SIDE - (high - low) - missing)
+  return low, max(high - low, least) + low
+
+
+def box_scale_regions(box, rng):
+  """Regions of two views, xmin, ymin, xmax, ymax."""
+  sides = [grown(box[a], box[a + 2], 0.5) for a in (0, 1)]
+  return [[edge for edges in zip(*sides, strict=True) for edge in edges]] * 2
+
+
+def object_aware_regions(box, rng):
+  """As `box_scale_regions`, for boxes of at least 40 px."""
+  sides = [grown(box[a], box[a + 2], 0, least=40) for a in (0, 1)]
+  margin = rng.uniform(0.1, 0.4)
+  dilated = [grown(*side, margin) for side in sides]
+  regions = [
+    [edge for edges in zip(*them, strict=True) for edge in edges]
+    for them in (sides, dilated)
+  ]
+  rng.shuffle(regions)
+  return regions
+
+
+@pytest.mark.parametrize(
+  "cropper, regions_of",
+  [
+    (croppers.BoxScaleCrop(context=(0.5, 0.5)), box_scale_regions),
+    (
+      croppers.ObjectAwareCrop(dilation=(0.1, 0.4), min_side=40),
+      object_aware_regions,
+    ),
+  ],
+)
+def test_a_croppers_pairs_agree_with_a_plain_loop(cropper, regions_of):
   boxes = [[3, 5, 40, 61], [50, 20, 90, 44], [60, 60, 75, 90]]
   crop_range = crop.CropRange(area=(0.1, 0.9))
-  means = cropped(
-    pictures(boxes),
-    croppers.BoxScaleCrop(context=(0.5, 0.5)),
-    crop_range,
-  )
-  rng, found, empty = random.Random(0), 0, 0
+  means = cropped(pictures(boxes), cropper, crop_range)
+  rng = random.Random(0)
+  found = {"same_object": [], "empty_view": [], "overlap": []}
   for _ in range(20_000):
-    box = boxes[rng.randrange(3)]
-    low = [
-      max(math.floor(box[a] - 0.5 * (box[a + 2] - box[a])), 0) for a in (0, 1)
-    ]
-    high = [
-      min(math.ceil(box[a + 2] + 0.5 * (box[a + 2] - box[a])), _SIDE)
-      for a in (0, 1)
-    ]
-    shown = []
-    for _ in range(2):
-      x0, y0, x1, y1 = window(
-        high[0] - low[0], high[1] - low[1], crop_range, rng
-      )
-      view = (x0 + low[0], y0 + low[1], x1 + low[0], y1 + low[1])
-      parts = set()
+    shown, views = [], []
+    for x0, y0, x1, y1 in regions_of(boxes[rng.randrange(3)], rng):
+      left, top, right, bottom = window(x1 - x0, y1 - y0, crop_range, rng)
+      view = (left + x0, top + y0, right + x0, bottom + y0)
+      size, parts = area(view), set()
       for number, other in enumerate(boxes):
-        wide = min(other[2], view[2]) - max(other[0], view[0])
-        high_ = min(other[3], view[3]) - max(other[1], view[1])
-        part = max(wide, 0) * max(high_, 0)
-        area = (other[2] - other[0]) * (other[3] - other[1])
-        size = (view[2] - view[0]) * (view[3] - view[1])
-        if part >= 0.5 * area or part >= 0.5 * size:
+        part = shared_area(other, view)
+        if part >= 0.5 * area(other) or part >= 0.5 * size:
           parts.add(number)
       shown.append(parts)
-      empty += not parts
-    found += bool(shown[0] & shown[1])
-  for name, value, count in (
-    ("same_object", found / 20_000, 20_000),
-    ("empty_view", empty / 40_000, 40_000),
-  ):
-    error = math.sqrt(value * (1 - value) / count)
-    assert abs(means[name] - value) < 6 * error, name
+      views.append(view)
+      found["empty_view"].append(not parts)
+    found["same_object"].append(bool(shown[0] & shown[1]))
+    both = shared_area(*views)
+    found["overlap"].append(both / (area(views[0]) + area(views[1]) - both))
+  for name, values in found.items():
+    error = np.std(values) / math.sqrt(len(values))
+    assert abs(means[name] - np.mean(values)) < 6 * error, name
+
+
+def area(box):
+  return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def shared_area(one, other):
+  wide = min(one[2], other[2]) - max(one[0], other[0])
+  high = min(one[3], other[3]) - max(one[1], other[1])
+  return max(wide, 0) * max(high, 0)
 
 
 if __name__ == "__main__":

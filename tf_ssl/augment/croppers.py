@@ -166,13 +166,14 @@ class ObjectAwareCrop(Cropper):
 
   After object-aware cropping (Mishra et al., TMLR 2022, arXiv 2112.00319): the
   window of one view lies in the box of an object, the window of the other in
-  that box dilated, or anywhere in the image. Which view is which is drawn. Of
-  more than two views, every second one is of the object.
+  that box dilated, or anywhere in the image. A small box is widened before it
+  is dilated. Which view is which is drawn. Of more than two views, every second
+  one is of the object.
 
   Attributes:
     dilation: smallest and largest margin on each side of the dilated box, as a
-      fraction of the box's height or width. The paper's 10 to 20 %; that it is
-      relative to the box is a choice of this project.
+      fraction of the height or width of the widened box. The paper's 10 to
+      20 %; that it is relative to this box is a choice of this project.
     scene: whether the other view is of the whole image instead.
     min_side: smallest height and width of a box, pixels of the image; smaller
       boxes are widened. None for the side of the view, as in the paper.
@@ -194,16 +195,15 @@ class ObjectAwareCrop(Cropper):
   def windows(self, regions, objects, draws, views):
     low, high = self.dilation
     margin = low + (high - low) * objects.draws[:, _DILATION]
-    if self.scene:
-      other = tf.cast(regions, tf.float32)
-    else:
-      other = _grown(objects.boxes, regions, margin=margin)
     first_is_object = objects.draws[:, _ROLES] < 0.5
     parts = []
     for size, number in zip(views.sizes, views.numbers, strict=True):
       least = size if self.min_side is None else self.min_side
       of_object = _grown(objects.boxes, regions, least=least)
-      around = other if self.scene else _hull(of_object, other)
+      if self.scene:
+        around = tf.cast(regions, tf.float32)
+      else:
+        around = _grown(_corners(of_object), regions, margin=margin)
       is_object = first_is_object if number % 2 == 0 else ~first_is_object
       parts.append(tf.where(is_object[:, None], of_object, around))
     return crop_lib.random_windows(
@@ -353,9 +353,10 @@ def _grown(
   return tf.concat([low, wanted], axis=1)
 
 
-def _hull(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
-  """Smallest windows [N, 4] that contain two windows [N, 4]."""
-  return crop_lib.enclosing_window(tf.stack([one, other], axis=1))
+def _corners(windows: tf.Tensor) -> tf.Tensor:
+  """Windows [N, 4] as boxes ymin, xmin, ymax, xmax."""
+  low, sides = tf.split(windows, 2, axis=1)
+  return tf.concat([low, low + sides], axis=1)
 
 
 def _check_range(name: str, margins: tuple[float, float]) -> None:
