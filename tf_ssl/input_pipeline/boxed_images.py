@@ -9,12 +9,12 @@ import tensorflow as tf
 from tf_ssl import errors
 from tf_ssl.augment import resize
 from tf_ssl.datasets.annotations import annotations as annotations_lib
+from tf_ssl.datasets.annotations import frames
 from tf_ssl.input_pipeline import decoding, loading, order
 from tf_ssl.input_pipeline import skipped as skipped_lib
 from tf_ssl.ops import exif, pixels, progress
 
 _CHUNK = 4  # Images loaded sequentially.
-_TOLERANCE = 0.02  # Relative deviation of an image's aspect ratio.
 
 
 class BoxedImage(NamedTuple):
@@ -181,7 +181,7 @@ def _mismatch(data, index: int) -> str | None:
     found = exif.read_header(path).upright
   except Exception:  # Pillow raises various errors on damaged files.
     return skipped_lib.why_unusable(data.images, index, None)
-  if abs(found[0] * height / (found[1] * width) - 1) <= _TOLERANCE:
+  if frames.is_rescaled(found, (width, height)):
     return None
   return (
     f"is {found[0]}x{found[1]} px, but its boxes are for {width}x{height} px"

@@ -36,13 +36,31 @@ def test_boxes_turn_as_pillow_turns_pixels(number):
     ((5, 9), 1, frames.Frame((9, 5), differs=True)),
     ((5, 9), 3, frames.Frame((9, 5), differs=True)),
     ((18, 10), 1, frames.Frame((18, 10), differs=True)),
-    ((18, 10), 6, frames.Frame((18, 10), differs=True)),
+    # Rescaled, and of pixels as they are stored: as good as another shape.
+    ((18, 10), 6, frames.Frame((18, 10), differs=True, reshaped=True)),
+    ((18, 18), 1, frames.Frame((18, 18), differs=True, reshaped=True)),
   ],
 )
 def test_the_size_in_the_annotation_tells_the_frame(
   given, orientation, expected
 ):
   assert frames.find(given, exif.Header((9, 5), orientation)) == expected
+
+
+@pytest.mark.parametrize(
+  ("size", "given", "expected"),
+  [
+    ((224, 149), (640, 427), True),
+    ((32, 21), (640, 427), True),  # 21.35 px, rounded.
+    ((1280, 854), (640, 427), True),
+    ((640, 440), (640, 427), False),
+    ((224, 224), (640, 427), False),
+    ((224, 224), (640, 640), True),
+    ((427, 640), (640, 427), False),
+  ],
+)
+def test_a_copy_in_another_size_keeps_the_aspect_ratio(size, given, expected):
+  assert frames.is_rescaled(size, given) == expected
 
 
 if __name__ == "__main__":

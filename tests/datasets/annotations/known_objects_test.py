@@ -81,11 +81,12 @@ def test_boxes_of_other_images_are_refused(tmp_path, folder, manifest):
     attached(other, manifest, images=str(folder))
 
 
-def test_coco_may_annotate_more_images_than_are_trained_on(tmp_path, folder):
-  names = ["a.png", "gone.png"]
+def write_coco(file, names, size=(40, 20)):
+  """A box of half of the width and height in each image."""
+  width, height = size
   content = {
     "images": [
-      {"id": i, "file_name": n, "width": 40, "height": 20}
+      {"id": i, "file_name": n, "width": width, "height": height}
       for i, n in enumerate(names)
     ],
     "categories": [{"id": 1, "name": "x"}],
@@ -94,16 +95,51 @@ def test_coco_may_annotate_more_images_than_are_trained_on(tmp_path, folder):
         "id": i,
         "image_id": i,
         "category_id": 1,
-        "bbox": [4, 2, 20, 10],
+        "bbox": [width / 10, height / 10, width / 2, height / 2],
         "iscrowd": 0,
       }
-      for i in range(2)
+      for i in range(len(names))
     ],
   }
-  (tmp_path / "coco.json").write_text(json.dumps(content))
+  file.write_text(json.dumps(content))
+
+
+def test_coco_may_annotate_more_images_than_are_trained_on(tmp_path, folder):
+  write_coco(tmp_path / "coco.json", ["a.png", "gone.png"])
   found = attached(folder, tmp_path / "coco.json")
   assert found.offsets.tolist() == [0, 1, 1, 1]
   np.testing.assert_allclose(found.boxes, [[[0.1, 0.1, 0.6, 0.6]]])
+
+
+def test_boxes_scale_with_copies_in_another_size(tmp_path, folder):
+  write_coco(tmp_path / "coco.json", ["a.png", "c.png"], size=(640, 320))
+  found = attached(folder, tmp_path / "coco.json")
+  assert found.offsets.tolist() == [0, 1, 2, 2]
+  np.testing.assert_allclose(found.boxes, [[[0.1, 0.1, 0.6, 0.6]]] * 2)
+
+
+def test_a_cropped_image_has_no_boxes_and_is_counted(
+  tmp_path, folder, monkeypatch
+):
+  told = []
+  monkeypatch.setattr(
+    known_objects.logging, "warning", lambda text, *of: told.append(text % of)
+  )
+  write_coco(tmp_path / "coco.json", ["a.png", "c.png", "sub/b.png"])
+  Image.new("RGB", (20, 20)).save(folder / "c.png")
+  found = attached(folder, tmp_path / "coco.json")
+  assert found.offsets.tolist() == [0, 1, 1, 2]
+  (line,) = [line for line in told if line.endswith("boxes are left out")]
+  assert "1 of 3 annotated training images" in line
+  assert "'c.png' (20x20 px, annotated as 40x20)" in line
+
+
+def test_a_folder_of_cropped_copies_is_refused(tmp_path, folder):
+  write_coco(tmp_path / "coco.json", ["a.png", "c.png", "sub/b.png"])
+  for name in ("a.png", "c.png"):
+    Image.new("RGB", (20, 20)).save(folder / name)
+  with pytest.raises(errors.UsageError, match="2 of 3 .*20x20 px.*IMAGES"):
+    attached(folder, tmp_path / "coco.json")
 
 
 def test_pairs_of_images_are_refused(folder, manifest):

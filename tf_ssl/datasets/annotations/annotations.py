@@ -23,7 +23,10 @@ class Annotations(NamedTuple):
     source: name of the dataset, such as "VOC trainval".
     images: records of the N full images, without labels and boxes.
     image_ids: [N], ids of the images in the source, integers or strings.
-    image_sizes: [N, 2] int32, width and height in pixels.
+    image_sizes: [N, 2] int32, width and height in pixels that the boxes are
+      for; those of the image, or of a copy in another size.
+    reshaped: [N] bool, whether the image is known to have another aspect ratio
+      than `image_sizes`, as a cropped copy has, so that boxes do not apply.
     targets: [N, C] int8: `PRESENT`, `ABSENT`, or `IGNORED` if the class is
       shown only by difficult objects, crowds or skipped boxes, or is unknown.
     boxes: [M, 4] float32, xmin, ymin, xmax, ymax in pixels from the top left,
@@ -47,6 +50,7 @@ class Annotations(NamedTuple):
   images: records.ImageRecords
   image_ids: tuple[int | str, ...]
   image_sizes: np.ndarray
+  reshaped: np.ndarray
   targets: np.ndarray
   boxes: np.ndarray
   class_ids: np.ndarray
@@ -124,6 +128,7 @@ def take(
     images=records.take(annotations.images, images),
     image_ids=tuple(annotations.image_ids[i] for i in images.tolist()),
     image_sizes=annotations.image_sizes[images],
+    reshaped=annotations.reshaped[images],
     targets=annotations.targets[images],
     boxes=annotations.boxes[boxes],
     class_ids=annotations.class_ids[boxes],

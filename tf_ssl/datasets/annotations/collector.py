@@ -276,6 +276,7 @@ class Collector:
       ),
       image_ids=tuple(self._ids),
       image_sizes=np.array([f.size for f in self._frames], np.int32),
+      reshaped=np.array([f.reshaped for f in self._frames], bool),
       targets=targets,
       boxes=np.array(self._boxes, np.float32).reshape(-1, 4)[order],
       class_ids=class_ids,

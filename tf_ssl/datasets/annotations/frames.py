@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from tf_ssl.ops import exif
 
+_TOLERANCE = 0.02  # Relative deviation of an image's aspect ratio.
+
 
 class Frame(NamedTuple):
   """Frame of the boxes of an image.
@@ -19,11 +21,14 @@ class Frame(NamedTuple):
     orientation: EXIF orientation by which boxes are to be turned; that of
       upright pictures if the boxes are upright.
     differs: whether the image has another size than its annotation says.
+    reshaped: whether that size has another aspect ratio, too, so that the image
+      is a cropped or stretched copy, to which the boxes do not apply.
   """
 
   size: tuple[int, int]
   orientation: int = exif.UPRIGHT
   differs: bool = False
+  reshaped: bool = False
 
 
 def find(given: tuple[int, int] | None, header: exif.Header) -> Frame:
@@ -40,7 +45,18 @@ def find(given: tuple[int, int] | None, header: exif.Header) -> Frame:
     return Frame(upright, header.orientation)
   if given == upright[::-1]:  # Height and width, as arrays have them.
     return Frame(upright, differs=True)
-  return Frame(given, differs=True)
+  return Frame(given, differs=True, reshaped=not is_rescaled(upright, given))
+
+
+def is_rescaled(size: tuple[int, int], given: tuple[int, int]) -> bool:
+  """Whether an image has the aspect ratio that its annotation says.
+
+  Args:
+    size: width and height of the image, pixels, which may be rounded.
+    given: width and height in the annotation, pixels.
+  """
+  difference = abs(size[0] * given[1] - size[1] * given[0])
+  return difference <= max(_TOLERANCE * size[1] * given[0], *given)
 
 
 def turn(

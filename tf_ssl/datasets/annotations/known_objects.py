@@ -10,7 +10,13 @@ from tf_ssl import errors
 from tf_ssl.datasets import records as records_lib
 from tf_ssl.datasets.annotations import annotations as annotations_lib
 from tf_ssl.datasets.annotations import open_annotations
+from tf_ssl.ops import exif
 from tf_ssl.ops import names as names_lib
+
+# Largest share of annotated training images with another aspect ratio than
+# their annotations say. Above it, it is the wrong folder; a choice of this
+# project.
+_MAX_RESHAPED = 0.5
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,14 +51,16 @@ class KnownObjects:
   ) -> records_lib.ImageRecords:
     """Adds the boxes to the images that they belong to.
 
-    Images without a box are counted in one logged line.
+    Images without a box are counted in one logged line. Those with another
+    aspect ratio than their annotations say count as without one.
 
     Args:
       images: training images, each an example of its own.
 
     Raises:
-      UsageError: the annotations cannot be read, or none of their boxes is of a
-        training image and large enough.
+      UsageError: the annotations cannot be read, none of their boxes is of a
+        training image and large enough, or most of these images have another
+        aspect ratio than their annotations say.
     """
     errors.require(
       images.examples is None,
@@ -92,13 +100,17 @@ def of_annotations(
 ) -> records_lib.Objects:
   """Finds the boxes of training images by their paths, without crowds.
 
+  Boxes of an image with another aspect ratio than its annotation says are left
+  out, with a warning.
+
   Args:
     images: N training images.
     annotations: annotated images, some of which are among them.
     min_area: smallest area of a box, as a fraction of the image's.
 
   Raises:
-    UsageError: no box is of a training image and large enough.
+    UsageError: no box is of a training image and large enough, or most of the
+      annotated training images have another aspect ratio.
   """
   place = {_path(images, i): i for i in range(images.num_images)}
   of_image = np.array(
@@ -118,11 +130,13 @@ def of_annotations(
     " images; change BOXES, or BOX_IMAGES, the folder that its names are"
     " relative to",
   )
+  _check_shapes(annotations, of_image >= 0)
   sides = annotations.image_sizes[annotations.image_index].astype(np.float32)
   boxes = annotations.boxes / np.tile(sides, 2)
   area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
   image = of_image[annotations.image_index]
-  kept = np.flatnonzero((image >= 0) & ~annotations.crowd & (area >= min_area))
+  usable = (image >= 0) & ~annotations.reshaped[annotations.image_index]
+  kept = np.flatnonzero(usable & ~annotations.crowd & (area >= min_area))
   errors.require(
     len(kept),
     f"boxes of {annotations.source}: none of the boxes of {matched} training"
@@ -135,6 +149,38 @@ def of_annotations(
     offsets=np.append(0, np.cumsum(counts)),
     boxes=np.ascontiguousarray(boxes[kept][:, None, [1, 0, 3, 2]]),
   )
+
+
+def _check_shapes(
+  annotations: annotations_lib.Annotations, matched: np.ndarray
+) -> None:
+  """Counts cropped or stretched copies; most of the images must not be one.
+
+  Args:
+    annotations: N annotated images.
+    matched: [N] bool, whether an image is a training image, at least one.
+  """
+  reshaped = np.flatnonzero(annotations.reshaped & matched)
+  if not len(reshaped):
+    return
+  first, total = reshaped[0], int(matched.sum())
+  header = exif.read_header(annotations.images.path(first))
+  found, given = (
+    "{}x{}".format(*size)
+    for size in (header.upright, annotations.image_sizes[first])
+  )
+  text = (
+    f"boxes of {annotations.source}: {len(reshaped)} of {total} annotated"
+    " training images have another aspect ratio than their annotations say,"
+    f" such as {names_lib.escaped(annotations.images.name(first))!r} ({found}"
+    f" px, annotated as {given})"
+  )
+  errors.require(
+    len(reshaped) <= _MAX_RESHAPED * total,
+    f"{text}; expected the annotated images, or copies of them in any size that"
+    " are neither cropped nor stretched; change IMAGES, or BOXES",
+  )
+  logging.warning("%s: their boxes are left out", text)
 
 
 def _path(images: records_lib.ImageRecords, index: int) -> str:
