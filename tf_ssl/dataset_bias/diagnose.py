@@ -114,6 +114,7 @@ def diagnose_dataset(
     settings,
     boxes=annotations,
     images=images,
+    split=split,
     command=command,
   )
   for sentence in summary.sentences(diagnosis):

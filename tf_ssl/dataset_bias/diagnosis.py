@@ -135,6 +135,7 @@ def diagnose(
   *,
   boxes: str | None = None,
   images: str | None = None,
+  split: str = "trainval",
   command: str = "",
 ) -> Diagnosis:
   """Computes all statistics, with a progress bar.
@@ -145,7 +146,9 @@ def diagnose(
     settings: settings of the diagnosis.
     boxes: source of the dataset's boxes that a training run can read; None if
       they are estimated.
-    images: source of the images, for the command that writes boxes.
+    images: folder that the names of the boxes' source are relative to; without
+      boxes, the source of the images.
+    split: split of boxes in VOC's layout.
     command: command line for the report.
   """
   everything = {dataset.name: dataset.objects, **references}
@@ -166,6 +169,7 @@ def diagnose(
       plain=own.curve[settings.crop.area[0]],
       boxes=boxes,
       images=images,
+      split=split,
       view_size=settings.view_size,
       pairs=settings.pairs,
       seed=settings.seed,

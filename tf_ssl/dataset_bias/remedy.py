@@ -1,5 +1,6 @@
 """Which cropper fits a dataset, by what its pairs of views show."""
 
+import os
 import shlex
 from collections.abc import Callable
 from typing import NamedTuple
@@ -15,7 +16,7 @@ MIN_GAIN = 0.05
 MAX_OVERLAP_GAIN = 0.1
 # Folder of `tools.find_objects` in the lines to paste.
 _OBJECTS = "objects"
-_AREA = 0.01  # As `known_objects.KnownObjects`.
+_AREA, _SPLIT = 0.01, "trainval"  # As `known_objects.KnownObjects`.
 
 
 class Candidate(NamedTuple):
@@ -103,6 +104,7 @@ def compare(
   plain: dict[str, crop_statistics.Mean],
   boxes: str | None,
   images: str | None = None,
+  split: str = _SPLIT,
   view_size: int = 224,
   pairs: int = 64,
   seed: int = 0,
@@ -117,7 +119,10 @@ def compare(
     plain: {quantity: mean} of RandomResizedCrop, already simulated.
     boxes: source of the boxes for the gin lines; None where they are estimated,
       so that `tools.find_objects` has to write them first.
-    images: source of the images for that command; None for "photos/".
+    images: folder that the names of the boxes' source are relative to, None for
+      that of a manifest; without boxes, the source of the images for that
+      command, None for "photos/".
+    split: split of boxes in VOC's layout.
     view_size: side of a view, pixels.
     pairs: number of pairs of views drawn from each image.
     seed: seed of the random crops.
@@ -143,7 +148,7 @@ def compare(
   notes = {c.name: c.note for c in known if c.note}
   chosen = choose({n: m for n, m in means.items() if n not in notes})
   [candidate] = [c for c in known if c.name == chosen]
-  return Remedy(means, notes, chosen, _gin(candidate, boxes, images))
+  return Remedy(means, notes, chosen, _gin(candidate, boxes, images, split))
 
 
 def choose(means: dict[str, dict[str, crop_statistics.Mean]]) -> str:
@@ -168,9 +173,9 @@ def choose(means: dict[str, dict[str, crop_statistics.Mean]]) -> str:
 
 
 def _gin(
-  candidate: Candidate, boxes: str | None, images: str | None
+  candidate: Candidate, boxes: str | None, images: str | None, split: str
 ) -> tuple[str, ...]:
-  """Lines for a gin file."""
+  """Lines for a gin file, which load the boxes that were diagnosed."""
   if not candidate.fragment:
     return ()
   lines = [f'include "gin_configs/base/{candidate.fragment}.gin"']
@@ -182,4 +187,18 @@ def _gin(
         f" --output_dir={_OBJECTS}"
       )
     lines.append(f"BOXES = {boxes or f'{_OBJECTS}/boxes.csv'!r}")
+    if boxes is not None:
+      lines += _box_lines(boxes, images, split)
   return (*lines, *candidate.bindings)
+
+
+def _box_lines(boxes: str, images: str | None, split: str) -> list[str]:
+  """Lines that name the folder and the split where the defaults are others."""
+  lines = []
+  if images is None and boxes.lower().endswith(".csv"):
+    images = os.path.dirname(os.path.expanduser(boxes)) or "."
+  if images is not None:
+    lines.append(f"BOX_IMAGES = {images!r}")
+  if split != _SPLIT:
+    lines.append(f"BOX_SPLIT = {split!r}")
+  return lines
