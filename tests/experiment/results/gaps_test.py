@@ -38,6 +38,14 @@ def test_a_gap_that_may_be_zero_has_no_share():
   assert gaps.closed({}, PLAIN, REFERENCE).gap is None
 
 
+def test_a_reference_that_is_worse_leaves_no_gap():
+  worse = {s: v - 5.0 for s, v in PLAIN.items()}
+  remedy = {s: v - 10.0 for s, v in PLAIN.items()}
+  found = gaps.closed(remedy, PLAIN, worse)
+  assert found.gap.mean == pytest.approx(-5.0) and found.seeds == 4
+  assert found.share is None and found.low is None and found.high is None
+
+
 def test_a_gap_of_another_form_is_refused():
   assert gaps.parse(("a", "b", "c", "d.e")) == gaps.Gap("a", "b", "c", "d.e")
   with pytest.raises(errors.UsageError, match="REMEDY"):
@@ -52,10 +60,25 @@ def test_the_page_says_what_is_closed(toy):
   assert "| one | one, two | Found: s | +4.0 (+4.0..+4.0) | 0 % (0 %..0 %" in (
     text
   )
-  toy_gap = {"gap": {}, "share": None, "seeds": 3}
+  gap = {"mean": 1.0, "low": -1.0, "high": 3.0}
+  toy_gap = {"gap": gap, "plain": "one", "share": None, "seeds": 3}
   assert page.closed(toy_gap) == "undefined: the gap may be 0 (3 seeds)"
   with pytest.raises(errors.UsageError, match="'three'"):
     toy.experiment(gaps=[("three", "one", "two", "look.score")])
+
+
+def test_the_page_says_that_the_plain_model_is_not_worse(toy):
+  toy.conduct(
+    toy.experiment(gaps=[("two", "two", "one", "look.score")], orderings=[])
+  )
+  text = (toy.folder / "out/RESULTS.md").read_text()
+  assert "| -4.0 (-4.0..-4.0) | no gap: two is not worse (2 seeds) |" in text
+  # Results of an earlier version have a share.
+  gap = {"mean": -5.0, "low": -6.0, "high": -4.0}
+  kept = {"gap": gap, "plain": "a|b", "share": 2.0, "low": 1.0, "high": 3.0}
+  assert page.closed({**kept, "seeds": 4}) == (
+    "no gap: a\\|b is not worse (4 seeds)"
+  )
 
 
 if __name__ == "__main__":

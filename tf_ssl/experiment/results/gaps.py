@@ -19,7 +19,7 @@ class Gap(NamedTuple):
     remedy: name of the step that makes the model.
     plain: name of the step that makes the model without the remedy.
     reference: name of the step that makes the reference.
-    measure: measure that is compared, "STEP.NAME".
+    measure: measure that is compared, "STEP.NAME"; more is better.
   """
 
   remedy: str
@@ -34,8 +34,8 @@ class Closed(NamedTuple):
   Attributes:
     gap: reference - plain, paired by seed; None without a common seed.
     share: (remedy - plain) / (reference - plain), of means over seeds; None
-      where it is undefined, because the interval of the gap holds 0 or there is
-      one seed.
+      where it is undefined: unless the whole interval of the gap is above 0, or
+      for one seed.
     low: lower end of the 95 % interval, a paired bootstrap over seeds.
     high: upper end of that interval.
     seeds: number of common seeds.
@@ -87,7 +87,7 @@ def closed(
   gap = statistics.paired_difference(
     {s: reference[s] for s in seeds}, {s: plain[s] for s in seeds}
   )
-  if gap.low is None or gap.low <= 0 <= gap.high:
+  if gap.low is None or gap.low <= 0:
     return Closed(gap, None, None, None, len(seeds))
   gained = np.array([remedy[s] - plain[s] for s in seeds])
   wanted = np.array([reference[s] - plain[s] for s in seeds])

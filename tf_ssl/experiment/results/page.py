@@ -175,10 +175,17 @@ def number_of_seeds(seeds: int | None) -> str:
 
 
 def closed(gap: Mapping[str, Any]) -> str:
-  """Share of a gap that is closed: "53 % (40 %..71 %, 5 seeds)"."""
+  """Share of a gap that is closed: "53 % (40 %..71 %, 5 seeds)".
+
+  There is none where the reference is not better than the plain model, whatever
+  the results of an earlier version say.
+  """
   if gap["gap"] is None:
     return "–"
   seeds = f"{gap['seeds']} seed{'s' * (gap['seeds'] > 1)}"
+  high = gap["gap"]["high"]
+  if high is not None and high <= 0:
+    return f"no gap: {pages.cell(gap['plain'])} is not worse ({seeds})"
   if gap["share"] is None:
     return f"undefined: the gap may be 0 ({seeds})"
   share, low, high = (
