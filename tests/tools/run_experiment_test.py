@@ -43,6 +43,7 @@ _PAPER = (
   "table2_dataset_bias",
   "table3_video_downstream",
   "table4_video_invariances",
+  "remedy_full",
 )
 _MINIATURE = (
   "miniature_1_invariances",
@@ -63,7 +64,7 @@ _PILOTED = (*_PHOTOS, "ablation_2_frame_distance")
 _NUMBER_OF_MODELS = dict(
   zip(
     _PAPER + _MINIATURE + _PILOTED,
-    (4, 3, 3, 3, 5, 4, 5, 5, 8, 6, 5, 9, 4, 4, 6),
+    (4, 3, 3, 3, 7, 5, 4, 5, 5, 8, 6, 5, 9, 4, 4, 6),
     strict=True,
   )
 )
@@ -75,6 +76,8 @@ _FOLDERS = {
     "IMAGENET_VAL",
     "COCO_IMAGES",
     "COCO_ANNOTATIONS",
+    "SCENES",
+    "BOXES",
     "VOC",
     "ADE20K",
     "VIDEOS",
