@@ -97,6 +97,18 @@ def test_each_run_has_a_learning_curve_in_the_color_of_its_model():
   assert charts.learning([{"model": "m", "seed": 0, "curves": {}}]) is None
 
 
+def test_more_models_than_colors_differ_in_their_lines():
+  runs = [
+    {"model": f"m{n}", "seed": 0, "curves": {"loss": [[0, 1.0], [9, 0.5]]}}
+    for n in range(9)
+  ]
+  figure = charts.learning(runs)
+  [legend] = figure.legends
+  for lines in (figure.axes[0].lines, legend.get_lines()):
+    looks = {(line.get_color(), line.get_linestyle()) for line in lines}
+    assert len(looks) == 9
+
+
 def _ordering(relation, mean, low, high, verdict, corrected=None):
   return {
     "left": "a",

@@ -18,6 +18,7 @@ _PANELS = 3  # Side by side, of curves.
 _UPRIGHT = 4  # Numbers below a panel that are not turned.
 _FEW = 10  # Points of a learning curve that are drawn as dots, too.
 _MARKERS = "osD^vPX"
+_LINES = ("-", "--", ":")  # For more models than colors.
 _VERDICT_COLORS = {
   orderings_lib.CONFIRMED: charts.COLORS[2],
   orderings_lib.REVERSED: charts.COLORS[5],
@@ -123,7 +124,7 @@ def _legend(figure: figure_lib.Figure, names: Sequence[str]) -> None:
 def learning(
   runs: Sequence[Mapping[str, Any]],
 ) -> figure_lib.Figure | None:
-  """Draws a learning curve for each run, in the color of its model.
+  """Draws a learning curve for each run, in the color and line of its model.
 
   Args:
     runs: curves of `learning.collect`.
@@ -148,7 +149,7 @@ def learning(
         axes.plot(
           [step for step, _ in points],
           [factor * value for _, value in points],
-          color=charts.color(names.index(run["model"])),
+          **_line(names.index(run["model"])),
           marker="." if len(points) <= _FEW else None,
           linewidth=1,
           alpha=0.8,
@@ -158,7 +159,7 @@ def learning(
       charts.clean(axes, grid="y")
     figure.legend(
       handles=[
-        lines_lib.Line2D([], [], color=charts.color(i), label=name)
+        lines_lib.Line2D([], [], **_line(i), label=name)
         for i, name in enumerate(names)
       ],
       title="one line for each seed",
@@ -169,6 +170,12 @@ def learning(
       fontsize=9,
     )
   return figure
+
+
+def _line(number: int) -> dict[str, str]:
+  """Color and line style of the model with this number, from 0."""
+  style = _LINES[number // len(charts.COLORS) % len(_LINES)]
+  return {"color": charts.color(number), "linestyle": style}
 
 
 def orderings(

@@ -14,7 +14,7 @@ from tf_ssl.experiment.engine import engine, records
 # {metric of the log: (heading, factor)}, in the order of the panels.
 METRICS = {
   "knn_accuracy": ("kNN accuracy, %", 100.0),
-  "contrastive_accuracy": ("keys that are named, %", 100.0),
+  "contrastive_accuracy": ("accuracy of the training task, %", 100.0),
   "loss": ("loss", 1.0),
 }
 _POINTS = 40  # Of a curve at most; more cannot be seen in a panel.
