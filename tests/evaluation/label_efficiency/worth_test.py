@@ -38,6 +38,17 @@ def test_a_model_below_the_baseline_with_the_fewest_labels_is_worth_none():
   assert found[0].factor == 0 and found[1].factor == pytest.approx(0.5)
 
 
+def test_an_accuracy_within_rounding_of_the_baseline_is_worth_its_labels():
+  labels, baseline = [20, 150, 1500], np.array([[21.6, 52.0, 62.0]])
+  for place, number in enumerate(labels):
+    for toward in (-np.inf, np.inf):
+      value = np.nextafter(baseline[0, place], toward)
+      if not 21.6 <= value <= 62:
+        continue
+      found = worth.worth(labels, baseline, np.full([1, 3], value))
+      assert found[0].factor == pytest.approx(number / 20)
+
+
 def test_more_labels_that_hurt_the_baseline_do_not_count():
   baseline = straight()
   baseline[:, 2] = 0.0

@@ -105,16 +105,24 @@ def _factors(labels, baseline, model) -> np.ndarray:
     else:
       # The first number of labels that reaches it.
       right = int(np.argmax(reached >= accuracy))
-      if reached[right] == accuracy:
-        place = logs[right]
-      else:
-        place = optimize.brentq(
-          lambda x, accuracy=accuracy: curve(x) - accuracy,
-          logs[right - 1],
-          logs[right],
-        )
+      place = logs[right]
+      if reached[right] > accuracy:
+        place = _crossing(curve, accuracy, logs[right - 1], logs[right])
       found.append(np.exp(place - log))
   return np.array(found)
+
+
+def _crossing(curve, accuracy: float, low: float, high: float) -> float:
+  """Where an increasing curve reaches an accuracy between two points.
+
+  Rounding may put the curve beside the points that it was fitted to, so that an
+  accuracy next to one of them is not between its values there.
+  """
+  if curve(low) >= accuracy:
+    return low
+  if curve(high) <= accuracy:
+    return high
+  return optimize.brentq(lambda x: curve(x) - accuracy, low, high)
 
 
 def interval(values: Sequence[float]) -> statistics.MeanInterval:
