@@ -49,6 +49,23 @@ def test_no_copies_give_an_empty_table(folder):
   assert pairs(folder) == []
 
 
+def test_unreadable_images_of_one_name_in_two_sets_are_two(folder, capsys):
+  for name in ("a", "b"):
+    (folder / name / "broken.png").write_bytes(b"")
+  find_duplicates.TOOL.call(
+    [
+      f"--images={folder / 'a'}",
+      f"--other={folder / 'b'}",
+      f"--output_dir={folder / 'out'}",
+    ]
+  )
+  said = capsys.readouterr().out
+  for name in ("a", "b"):
+    assert f"skipped {folder / name / 'broken.png'}: " in said
+  page = (folder / "out" / "report.html").read_text()
+  assert "2 images could not be read" in page
+
+
 def test_a_missing_folder_is_named(folder):
   with pytest.raises(errors.UsageError, match="--images"):
     find_duplicates.TOOL.call(

@@ -30,7 +30,8 @@ class Found(NamedTuple):
     pairs: pairs of images.
     images: number of images of each set.
     groups: sets of images that look alike; empty between two sets.
-    problems: reasons by name of the images that cannot be read.
+    problems: reasons by name of the images that cannot be read; by path, if
+      there are two sets.
     page: path of the report.
   """
 
@@ -91,7 +92,13 @@ def find_duplicates(
   linked = []
   if other is None:
     linked = search.groups(pairs, records[0].num_images)
-  problems = {k: v for each in prints for k, v in each.problems.items()}
+  problems = prints[0].problems
+  if other is not None:  # Both sets may have an image of one name.
+    problems = {
+      os.path.join(record.root, name): reason
+      for record, each in zip(records, prints, strict=True)
+      for name, reason in each.problems.items()
+    }
   for name, reason in problems.items():
     say(f"skipped {names.escaped(name)}: {reason}")
   counts = ", ".join(f"{n} at {d}" for d, n in pairs.counts().items())
