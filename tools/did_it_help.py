@@ -83,7 +83,11 @@ TOOL.number_flag("image_size", 224, "Side of the images, pixels.")
 TOOL.switch("frozen_only", "Leaves fine-tuning out.")
 TOOL.number_flag("epochs", 30.0, "Passes over the images in fine-tuning, but")
 TOOL.number_flag("min_steps", 300, "at least this many steps.")
-TOOL.switch("drop_duplicates", "Leaves test images with near-duplicates out.")
+TOOL.switch(
+  "drop_duplicates",
+  "Leaves test images out that are copies of others: near-duplicates of images "
+  "of training or pretraining, and all but one of each group of test images.",
+)
 TOOL.number_flag("distance", 12, "Largest Hamming distance of near-duplicates.")
 TOOL.text_flag(
   "duplicates_model",

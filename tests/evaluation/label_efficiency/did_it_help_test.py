@@ -62,6 +62,24 @@ def test_planted_copies_leave_the_test_set(folder):
     leakage.without(sets.test, np.arange(20))
 
 
+def test_images_that_look_alike_are_all_counted_and_one_of_them_is_kept(
+  folder, tmp_path
+):
+  shutil.copytree(folder / "test", tmp_path / "test")
+  source = tmp_path / "test" / "class1" / "0.png"
+  shutil.copy(source, source.with_name("second_copy.png"))
+  sets = did_it_help.split(str(folder / "train"), str(tmp_path / "test"))
+  found = leakage.find(sets.train, sets.test)
+  assert found.text()[0].startswith(
+    "3 of 21 test images are near-duplicates of one another (groups: 1; copies"
+    " of others: 2; pairs by Hamming distance: 3 at 0"
+  )
+  assert found.affected(leakage.WITHIN) == 3
+  # With the one that is a copy of a training image.
+  assert len(found.copies) == 3
+  assert leakage.without(sets.test, found.copies).num_images == 18
+
+
 def test_one_labeled_set_is_divided_by_class(folder):
   sets = did_it_help.split(str(folder / "train"), test_fraction=0.25)
   assert np.bincount(sets.test.labels).tolist() == [4, 4, 4]

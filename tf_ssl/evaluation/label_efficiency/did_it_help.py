@@ -30,7 +30,7 @@ class Answer(NamedTuple):
     worths: {(model, method): what the model is worth at each number of labels}.
     comparisons: {method: paired tests}.
     leakage: near-duplicates of test images.
-    dropped: number of test images that were left out because of them.
+    dropped: number of copies among the test images that were left out.
     minutes: {model: minutes of pretraining}, where the run tells.
     sources: {"training" or "test": description of the images}.
     sentences: the answer in plain words.
@@ -115,7 +115,8 @@ def did_it_help(
     output_dir: folder to write; an interrupted call can be repeated.
     settings: what is measured; None for the defaults.
     pretraining: images of pretraining, to compare the test images with.
-    drop_duplicates: whether test images with near-duplicates are left out.
+    drop_duplicates: whether test images that are copies of others, as in
+      `leakage.Leakage.copies`, are left out.
     distance: largest Hamming distance of near-duplicates.
     duplicates_model: encoder whose features confirm them; None for gradients of
       small pictures.
@@ -153,7 +154,7 @@ def did_it_help(
     sets = labeled_sets.match(
       sets.train, leakage_lib.without(sets.test, leakage.copies)
     )
-    say(f"{dropped} of these test images are left out")
+    say(f"{dropped} test images that are copies of others are left out")
   earlier = [s for each in (checkpoints or {}).values() for s in each]
   measured = measure_lib.measure(
     [*subjects, *earlier],
@@ -272,12 +273,12 @@ def _sentences(answer: Answer, given, pretraining) -> list[str]:
   total = answer.leakage.records[leakage_lib.WITHIN].num_images
   if answer.dropped:
     lines.append(
-      f"{answer.dropped} of {total} test images were left out, because they"
-      " have near-duplicates."
+      f"{answer.dropped} of {total} test images were left out: copies of other"
+      " images."
     )
   elif affected:
     lines.append(
-      f"{affected} of {total} test images have near-duplicates and were"
+      f"{affected} of {total} test images are copies of other images and were"
       " counted all the same; --drop_duplicates leaves them out."
     )
   if pretraining is None:

@@ -20,8 +20,9 @@ class Leakage(NamedTuple):
     pairs: {`WITHIN`, `TRAIN` or `PRETRAINING`: pairs of images}: `first` are
       test images, `second` those of the other set.
     records: {set: its images}.
+    groups: sets of test images that look alike.
     copies: [n] int64, ascending, the test images to leave out: those with a
-      copy in another set, and all but the first of copies among themselves.
+      near-duplicate in another set, and all but the first of each group.
     unreadable: {set: number of images that could not be read}.
     confirmed_by: what confirmed similar hashes.
     scale: what the similarities of an encoder mean; "" without one.
@@ -29,21 +30,31 @@ class Leakage(NamedTuple):
 
   pairs: dict[str, search.Pairs]
   records: dict[str, records_lib.ImageRecords]
+  groups: list[np.ndarray]
   copies: np.ndarray
   unreadable: dict[str, int]
   confirmed_by: str
   scale: str = ""
 
+  def affected(self, name: str) -> int:
+    """Number of test images with a near-duplicate in a set."""
+    if name == WITHIN:
+      return sum(map(len, self.groups))
+    return len(np.unique(self.pairs[name].first))
+
   def text(self) -> list[str]:
     """One line for each set, after one about the encoder, if any."""
     lines = [self.scale] if self.scale else []
     for name, pairs in self.pairs.items():
-      affected = len(np.unique(pairs.first))
-      where = "one another" if name == WITHIN else f"{name} images"
+      affected = self.affected(name)
+      where, facts = f"{name} images", []
+      if name == WITHIN:
+        where, count = "one another", len(self.groups)
+        facts = [f"groups: {count}", f"copies of others: {affected - count}"]
+      facts.append(f"pairs by Hamming distance: {_counts(pairs)}")
       lines.append(
         f"{affected} of {self.records[WITHIN].num_images} test images are"
-        f" near-duplicates of {where}"
-        f" (pairs by Hamming distance: {_counts(pairs)})"
+        f" near-duplicates of {where} ({'; '.join(facts)})"
       )
     return lines
 
@@ -96,6 +107,7 @@ def find(
   return Leakage(
     pairs,
     sets,
+    within,
     np.unique(np.concatenate([np.zeros(0, np.int64), *copies])),
     {name: len(each.problems) for name, each in prints.items()},
     encoder_check.named(model),

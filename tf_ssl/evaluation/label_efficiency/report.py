@@ -128,11 +128,12 @@ def as_json(answer: did_it_help.Answer, command: str) -> dict[str, Any]:
     "near_duplicates": {
       name: {
         "pairs_by_distance": pairs.counts(),
-        "test_images": len(np.unique(pairs.first)),
+        "test_images": answer.leakage.affected(name),
         "unreadable": answer.leakage.unreadable[name],
       }
       for name, pairs in answer.leakage.pairs.items()
     },
+    "copied_test_images": len(answer.leakage.copies),
     "dropped_test_images": answer.dropped,
   }
 
