@@ -141,6 +141,10 @@ class TrainableEncoder:
     """Number of channels of each map; UsageError without maps."""
     return {name: channels for name, (_, channels) in self._maps.items()}
 
+  def check_drawable(self) -> None:
+    """Raises the UsageError of `draw_weights`, and changes no weight."""
+    _kinds(self.variables, self.name)
+
   def draw_weights(self, seed: int) -> None:
     """Initializes all weights, for training from scratch.
 
@@ -225,6 +229,24 @@ def draw_weights(
   Raises:
     UsageError: a variable of an unknown kind.
   """
+  kinds = _kinds(variables, name)
+  seeds = np.random.SeedSequence(seed).generate_state(len(variables))
+  for variable, kind, number in zip(variables, kinds, seeds, strict=True):
+    if kind.endswith("kernel"):
+      initializer = tf.keras.initializers.VarianceScaling(
+        2.0,
+        mode="fan_out",
+        distribution="untruncated_normal",
+        seed=int(number >> 1),
+      )
+      variable.assign(initializer(variable.shape, variable.dtype))
+    else:
+      value = 1.0 if kind in _ONES else 0.0
+      variable.assign(tf.fill(variable.shape, tf.cast(value, variable.dtype)))
+
+
+def _kinds(variables: Sequence[tf.Variable], name: str) -> list[str]:
+  """Last part of the name of each variable; UsageError for unknown ones."""
   kinds = [
     variable.name.rsplit("/", 1)[-1].partition(":")[0] for variable in variables
   ]
@@ -240,16 +262,4 @@ def draw_weights(
     "known, so the network cannot be trained from scratch; leave out that "
     "comparison, or give a file of the untrained network as a model",
   )
-  seeds = np.random.SeedSequence(seed).generate_state(len(variables))
-  for variable, kind, number in zip(variables, kinds, seeds, strict=True):
-    if kind.endswith("kernel"):
-      initializer = tf.keras.initializers.VarianceScaling(
-        2.0,
-        mode="fan_out",
-        distribution="untruncated_normal",
-        seed=int(number >> 1),
-      )
-      variable.assign(initializer(variable.shape, variable.dtype))
-    else:
-      value = 1.0 if kind in _ONES else 0.0
-      variable.assign(tf.fill(variable.shape, tf.cast(value, variable.dtype)))
+  return kinds

@@ -6,15 +6,18 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from tf_ssl import errors
 from tf_ssl.datasets import image_folder
-from tf_ssl.evaluation import protocol
+from tf_ssl.evaluation import labeled_sets, protocol
+from tf_ssl.evaluation.fine_tuning import fine_tuning
 from tf_ssl.evaluation.label_efficiency import (
   did_it_help,
   leakage,
   measure,
+  random_weights,
   report,
 )
 
@@ -138,6 +141,138 @@ def test_pixels_are_worth_more_than_random_weights_on_colors(
   )
 
 
+class _Hub(tf.Module):
+  """A reusable SavedModel whose variables have unknown initial values."""
+
+  variables = trainable_variables = ()
+
+  def __init__(self):
+    super().__init__()
+    self.scale = tf.Variable(tf.eye(3))
+    self.variables = self.trainable_variables = [self.scale]
+
+  @tf.function
+  def __call__(self, images, training=False):
+    return tf.reduce_mean(images, [1, 2]) @ self.scale
+
+
+@pytest.fixture(name="hub", scope="module")
+def _hub(tmp_path_factory):
+  path = str(tmp_path_factory.mktemp("hub"))
+  module = _Hub()
+  for training in (True, False):
+    module.__call__.get_concrete_function(
+      tf.TensorSpec([None, None, None, 3], tf.float32), training
+    )
+  tf.saved_model.save(module, path)
+  return protocol.Subject(f"hub={path}")
+
+
+@pytest.fixture(name="small", scope="module")
+def _small(tmp_path_factory):
+  """A network whose weights can be drawn."""
+  path = tmp_path_factory.mktemp("small") / "small.keras"
+  images = tf.keras.Input([None, None, 3])
+  maps = tf.keras.layers.Conv2D(4, 3, strides=2)(images)
+  pooled = tf.keras.layers.GlobalAveragePooling2D()(maps)
+  tf.keras.Model(images, pooled).save(path)
+  return protocol.Subject(f"small={path}", preprocessing="0..1")
+
+
+@pytest.fixture(name="measured")
+def _measured(folder, tmp_path, monkeypatch):
+  """Function measured(subjects): measures without reading images."""
+
+  def extracted(self, encode):
+    return {
+      role: labeled_sets.Features(
+        np.asarray(encode(_plain(records.labels))),
+        records.labels,
+        np.arange(records.num_images),
+        {},
+      )
+      for role, records in (("train", sets.train), ("test", sets.test))
+    }
+
+  def run(self, share, start, seed, working):
+    return {
+      "images": 48,
+      "steps": 1,
+      "loss": 1.0,
+      "tested": 20,
+      "top1": 50.0,
+      "top5": 100.0,
+      "skipped": {},
+    }
+
+  monkeypatch.setattr(measure._Runner, "extracted", extracted)
+  monkeypatch.setattr(
+    measure._Runner,
+    "features",
+    lambda self, subject, _: self.extracted(subject.frozen.features),
+  )
+  monkeypatch.setattr(fine_tuning._Runs, "run", run)
+  sets = did_it_help.split(str(folder))
+  settings = measure.Settings(shares=(1.0,), seeds=(0, 1))
+  return lambda *subjects: did_it_help.did_it_help(
+    subjects, sets, str(tmp_path), settings=settings
+  )
+
+
+def _plain(labels):
+  """[N, 8, 8, 3] images of the colors of the classes."""
+  colors = np.array(_COLORS, np.float32)[labels]
+  return tf.constant(np.tile(colors[:, None, None], [1, 8, 8, 1]))
+
+
+def test_random_weights_are_of_the_first_network_that_can_be_drawn(
+  measured, hub, small
+):
+  found = measured(hub, small).measured
+  models = [c.model for c in found.curves if c.method == measure.FINE_TUNED]
+  assert models == [measure.RANDOM, "small", "hub"]
+  [note] = found.notes
+  assert "are those of the network of small, drawn by the seed" in note
+  assert "whatever its own network" in note
+  assert "not those of hub: model 'hub': the initialization of" in note
+
+
+def test_a_repeated_call_keeps_the_notes(measured, hub, small, monkeypatch):
+  found = measured(hub, small).measured
+  monkeypatch.setattr(measure._Runner, "_of_seed", None)
+  monkeypatch.setattr(fine_tuning._Runs, "run", None)
+  again = measured(hub, small).measured
+  assert again.notes == found.notes
+
+
+def test_a_model_whose_fine_tuning_fails_is_left_out_with_the_reason(
+  measured, hub, small, monkeypatch
+):
+  def fails(self, *args):
+    raise errors.UsageError("the loss is nan")
+
+  monkeypatch.setattr(fine_tuning._Runs, "run", fails)
+  found = measured(hub, small).measured
+  assert {c.method for c in found.curves} == {measure.KNN, measure.LINEAR}
+  assert found.notes[1:] == [
+    "small and random weights are not fine-tuned: the loss is nan",
+    "hub is not fine-tuned: the loss is nan",
+  ]
+
+
+def test_a_model_whose_weights_cannot_be_drawn_still_has_a_report(
+  measured, hub, tmp_path
+):
+  found = measured(hub)
+  curve, notes = found.measured.curve, found.measured.notes
+  assert curve("hub", measure.FINE_TUNED) is not None
+  assert curve(measure.RANDOM, measure.LINEAR) is not None
+  assert curve(measure.RANDOM, measure.FINE_TUNED) is None
+  assert "those of a ResNet-18" in notes[0]
+  assert "random weights are not fine-tuned" in notes[1]
+  assert notes[1] in open(report.write(found, str(tmp_path))).read()
+
+
 def test_names_must_differ(folder, tmp_path):
   subjects = [protocol.Subject("a=pixels")] * 2
   with pytest.raises(errors.UsageError, match="different names"):
@@ -153,7 +288,7 @@ def test_unreadable_images_count_as_allowed(folder, tmp_path):
   sets = did_it_help.split(str(tmp_path / "data"))
   settings = measure.Settings(image_size=8, max_skipped_fraction=0.2)
   runner = measure._Runner(settings, sets, {}, str(tmp_path), print)
-  found = runner._extracted(lambda images: images.numpy().mean((1, 2)))
+  found = runner.extracted(lambda images: images.numpy().mean((1, 2)))
   assert len(found["train"].index) == 43
 
 

@@ -19,15 +19,14 @@ from tf_ssl.evaluation import (
 )
 from tf_ssl.evaluation.fine_tuning import fine_tuning, label_subsets
 from tf_ssl.evaluation.knn import classifier
+from tf_ssl.evaluation.label_efficiency import random_weights
 from tf_ssl.evaluation.linear import logistic
 from tf_ssl.features import store
 from tf_ssl.input_pipeline import numbered_images
 from tf_ssl.input_pipeline import skipped as skipped_lib
-from tf_ssl.models import feature_extractor, load
 
 KNN, LINEAR, FINE_TUNED = "kNN", "linear probe", "fine-tuned"
-RANDOM = "random weights"
-_FALLBACK = "random:resnet18"
+RANDOM = random_weights.RANDOM
 _HELD_OUT = 0.25  # Of each class, to choose the penalty of the probe.
 _LEAST = 4  # Labels of each class from which some are held out.
 _PENALTY = 1e-2  # Inverse penalty with fewer labels than that.
@@ -130,8 +129,9 @@ def measure(
 ) -> Measured:
   """Measures random weights and all models; an interrupted call resumes.
 
-  Random weights are those of the first model's network, drawn for each seed; if
-  it cannot be trained, of a ResNet-18.
+  Random weights are those of the first model whose network can be drawn by a
+  seed; if there is none, of a ResNet-18, which is not fine-tuned. A model that
+  cannot be fine-tuned has a note instead.
 
   Args:
     subjects: models with different names.
@@ -142,13 +142,20 @@ def measure(
     say: takes a line for each finished curve.
 
   Raises:
-    UsageError: a model or an image cannot be used.
+    UsageError: a model or the images cannot be used.
   """
   notes: list[str] = []
   num_classes = len(sets.class_names)
   chosen = _subsets(sets.train, settings, num_classes, notes)
   runner = _Runner(settings, sets, chosen, output_dir, say)
-  curves = [runner.frozen(RANDOM, *runner.random_features(subjects[0], notes))]
+  tuned = [s for s in subjects if s.name not in frozen_only]
+  random = random_weights.choose(tuned)
+  notes.append(random.note)
+  drawn = [
+    functools.partial(random.features, seed, runner.extracted)
+    for seed in settings.seeds
+  ]
+  curves = [runner.frozen(RANDOM, drawn, random.key())]
   for subject in subjects:
     folder = os.path.join(output_dir, _folder(subject.name))
     features = [runner.features(subject, folder)] * len(settings.seeds)
@@ -156,21 +163,40 @@ def measure(
     curves.append(runner.frozen(subject.name, features, key))
   curves = [curve for pair in curves for curve in pair]
   if settings.fine_tunes:
-    scratch_is_due = True
-    for subject in subjects:
-      if subject.name in frozen_only:
-        continue
-      try:
-        _ = subject.trainable
-      except errors.UsageError as error:
-        notes.append(f"{subject.name} is not fine-tuned: {error}")
-        continue
-      curves += runner.fine_tuned(subject, from_scratch=scratch_is_due)
-      scratch_is_due = False
+    curves += _fine_tuned(runner, tuned, random.subject, notes, say)
   shares = list(chosen)
   return Measured(
     [len(chosen[share][0]) for share in shares], shares, curves, notes
   )
+
+
+def _fine_tuned(runner, subjects, drawn, notes, say) -> list[Curve]:
+  """Curves of fine-tuning, as far as models and random weights have them.
+
+  Args:
+    runner: what measures the models.
+    subjects: models.
+    drawn: the one of them whose network is trained from random weights, too;
+      None if there is none.
+    notes: sentences, to which this adds what is missing, and why.
+    say: takes these, too.
+  """
+  curves, missing = [], []
+  if drawn is None:
+    missing.append(
+      f"{RANDOM} are not fine-tuned: no given model has a network whose weights"
+      " can be drawn"
+    )
+  for subject in sorted(subjects, key=lambda each: each is not drawn):
+    try:
+      curves += runner.fine_tuned(subject, from_scratch=subject is drawn)
+    except errors.UsageError as error:
+      also = f" and {RANDOM} are" if subject is drawn else " is"
+      missing.append(f"{subject.name}{also} not fine-tuned: {error}")
+  for note in missing:
+    say(note)
+  notes += missing
+  return curves
 
 
 def _folder(name: str) -> str:
@@ -247,47 +273,8 @@ class _Runner:
       )
     return found
 
-  def random_features(
-    self, subject: protocol.Subject, notes: list[str]
-  ) -> tuple[
-    list[Callable[[], dict[str, labeled_sets.Features]]], dict[str, Any]
-  ]:
-    """Functions that make the features of random weights; and their key."""
-    try:
-      network = subject.trainable
-      network_of = f"the network of {subject.name}"
-    except errors.UsageError:
-      network, network_of = None, "a ResNet-18"
-    notes.append(f"random weights are those of {network_of}, drawn by the seed")
-
-    def of_seed(seed):
-      if network is not None:
-        try:
-          with network.restored():
-            network.draw_weights(seed)
-            return self._drawn(network)
-        except errors.UsageError as error:
-          if not any("ResNet-18" in note for note in notes):
-            notes[-1] = (
-              f"random weights are those of a ResNet-18, because {error}"
-            )
-      model = load.load_model(f"{RANDOM}={_FALLBACK}:{seed}")
-      return self._extracted(model.features)
-
-    key = {"random": _FALLBACK}
-    if network is not None:
-      key = {"random": protocol.model_key(network.description)}
-    return [functools.partial(of_seed, s) for s in self._settings.seeds], key
-
-  def _drawn(self, network) -> dict[str, labeled_sets.Features]:
-    """Features of a network with its weights of the moment."""
-    extract = feature_extractor.FeatureExtractor(
-      lambda images, training: network.features(images, training),
-      preprocess=lambda images: images,
-    )
-    return self._extracted(lambda images: extract.batch(images).numpy())
-
-  def _extracted(self, encode) -> dict[str, labeled_sets.Features]:
+  def extracted(self, encode: Callable) -> dict[str, labeled_sets.Features]:
+    """Features of both sets by a function of images; kept nowhere."""
     found = {}
     for role in ("train", "test"):
       records = getattr(self._sets, role)
@@ -434,23 +421,18 @@ class _Runner:
     starts = {"scratch": RANDOM} if from_scratch else {}
     starts["pretrained"] = subject.name
     by_cell = {
-      (run["start"], run["seed"], run["share"]): run["top1"]
+      (run["start"], run["seed"], run["share"]): run
       for run in outcome.details["runs"]
     }
-    return [
-      Curve(
-        name,
-        FINE_TUNED,
-        np.array(
-          [
-            [by_cell[start, seed, share] for share in self._chosen]
-            for seed in settings.seeds
-          ]
-        ),
-        seconds / len(starts),
-      )
-      for start, name in starts.items()
-    ]
+    curves = []
+    for start, name in starts.items():
+      runs = [
+        [by_cell[start, seed, share] for share in self._chosen]
+        for seed in settings.seeds
+      ]
+      percent = np.array([[run["top1"] for run in row] for row in runs])
+      curves.append(Curve(name, FINE_TUNED, percent, seconds / len(starts)))
+    return curves
 
 
 def _line(values, form: str = "{:.1f}") -> str:
