@@ -88,6 +88,7 @@ def test_more_labels_give_higher_accuracy(folders, tmp_path):
   runs = outcome.details["runs"]
   assert [run["images"] for run in runs] == [6] * 2 + [60] * 2
   assert [run["steps"] for run in runs] == [8] * 2 + [12] * 2
+  assert all(run["seconds"] > 0 for run in runs)
   cell = [run["top1"] for run in runs[:2]]
   mean, low, high = outcome.details["intervals_95"][
     "top1_at_10_percent_of_labels_percent"

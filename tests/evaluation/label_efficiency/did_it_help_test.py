@@ -17,7 +17,6 @@ from tf_ssl.evaluation.label_efficiency import (
   did_it_help,
   leakage,
   measure,
-  random_weights,
   report,
 )
 
@@ -203,6 +202,7 @@ def _measured(folder, tmp_path, monkeypatch):
       "top1": 50.0,
       "top5": 100.0,
       "skipped": {},
+      "seconds": 2.0,
     }
 
   monkeypatch.setattr(measure._Runner, "extracted", extracted)
@@ -231,18 +231,36 @@ def test_random_weights_are_of_the_first_network_that_can_be_drawn(
   found = measured(hub, small).measured
   models = [c.model for c in found.curves if c.method == measure.FINE_TUNED]
   assert models == [measure.RANDOM, "small", "hub"]
+  assert found.curve("hub", measure.FINE_TUNED).seconds == 4.0
   [note] = found.notes
   assert "are those of the network of small, drawn by the seed" in note
   assert "whatever its own network" in note
   assert "not those of hub: model 'hub': the initialization of" in note
 
 
-def test_a_repeated_call_keeps_the_notes(measured, hub, small, monkeypatch):
+def test_a_repeated_call_keeps_the_notes_and_the_minutes(
+  measured, hub, small, monkeypatch
+):
   found = measured(hub, small).measured
   monkeypatch.setattr(measure._Runner, "_of_seed", None)
   monkeypatch.setattr(fine_tuning._Runs, "run", None)
   again = measured(hub, small).measured
   assert again.notes == found.notes
+  for one, other in zip(found.curves, again.curves, strict=True):
+    assert one.seconds == other.seconds > 0
+
+
+def test_minutes_that_an_earlier_version_did_not_keep_are_unknown(
+  measured, small, tmp_path
+):
+  measured(small)
+  for path in tmp_path.rglob("*-of-labels-*.json"):
+    kept = json.loads(path.read_text())
+    del kept["seconds"]
+    path.write_text(json.dumps(kept))
+  found = measured(small)
+  assert found.measured.curve("small", measure.FINE_TUNED).seconds is None
+  report.write(found, str(tmp_path))
 
 
 def test_a_model_whose_fine_tuning_fails_is_left_out_with_the_reason(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -149,6 +150,7 @@ class _Runs:
   def run(self, share, start, seed, folder) -> dict[str, Any]:
     """Trains and tests once; JSON values, the fields of `outcome.Run`."""
     settings, train = self._settings, self._sets.train
+    began = time.monotonic()
     chosen = label_subsets.balanced(
       train.labels, share, num_classes=self._sets.num_classes, seed=seed
     )
@@ -191,6 +193,7 @@ class _Runs:
       "loss": loss,
       **tested,
       "skipped": _by_role("train", skipped) | tested["skipped"],
+      "seconds": round(time.monotonic() - began, 3),
     }
 
   def _test(self, title: str) -> dict[str, Any]:

@@ -30,6 +30,8 @@ class Run(NamedTuple):
     skipped: {name of a skipped image: reason}.
     predicted_classes: number of different predicted classes; None if an earlier
       version kept the run.
+    seconds: time of training and testing in the call that finished the run;
+      None if an earlier version kept it.
   """
 
   share: float
@@ -43,6 +45,7 @@ class Run(NamedTuple):
   top5: float
   skipped: Mapping[str, str]
   predicted_classes: int | None = None
+  seconds: float | None = None
 
   def text(self) -> str:
     """The result in one line."""

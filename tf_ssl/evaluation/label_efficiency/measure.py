@@ -87,13 +87,14 @@ class Curve(NamedTuple):
     method: `KNN`, `LINEAR` or `FINE_TUNED`.
     percent: [S, L] float64, top-1 accuracies for each seed and number of
       labels, 0..100.
-    seconds: time that they took, in the call that measured them.
+    seconds: time that they took, without the extraction of features; None if
+      an earlier version measured them and did not keep it.
   """
 
   model: str
   method: str
   percent: np.ndarray
-  seconds: float
+  seconds: float | None
 
 
 class Measured(NamedTuple):
@@ -399,7 +400,6 @@ class _Runner:
   ) -> list[Curve]:
     """Accuracies of fine-tuning, those from random weights first."""
     settings = self._settings
-    began = time.monotonic()
     outcome = fine_tuning.FineTuning(
       train=self._sets.train,
       test=self._sets.test,
@@ -417,7 +417,6 @@ class _Runner:
       output_dir=os.path.join(self._output_dir, _folder(subject.name)),
       say=self._say,
     )
-    seconds = time.monotonic() - began
     starts = {"scratch": RANDOM} if from_scratch else {}
     starts["pretrained"] = subject.name
     by_cell = {
@@ -431,7 +430,9 @@ class _Runner:
         for seed in settings.seeds
       ]
       percent = np.array([[run["top1"] for run in row] for row in runs])
-      curves.append(Curve(name, FINE_TUNED, percent, seconds / len(starts)))
+      seconds = [run["seconds"] for row in runs for run in row]
+      total = None if None in seconds else sum(seconds)
+      curves.append(Curve(name, FINE_TUNED, percent, total))
     return curves
 
 

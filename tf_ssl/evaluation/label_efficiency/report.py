@@ -214,7 +214,7 @@ def _page(answer: did_it_help.Answer, chart: bytes, command: str) -> str:
           )
           for i, c in enumerate(cells)
         ],
-        "minutes": f"{curve.seconds / 60:.1f}",
+        "minutes": None if curve.seconds is None else curve.seconds / 60,
         "pretraining": answer.minutes.get(curve.model),
       }
     )
