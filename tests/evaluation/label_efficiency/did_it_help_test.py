@@ -291,6 +291,25 @@ def test_a_model_whose_weights_cannot_be_drawn_still_has_a_report(
   assert notes[1] in open(report.write(found, str(tmp_path))).read()
 
 
+def test_models_of_similar_names_keep_their_own_results(
+  measured, small, monkeypatch
+):
+  path = small.path
+  models = [
+    protocol.Subject(f"{name}={path}", preprocessing=values)
+    for name, values in (
+      ("a.b", "0..1"),
+      ("a-b", "-1..1"),
+      ("random-weights", "imagenet"),
+    )
+  ]
+  found = measured(*models).measured
+  monkeypatch.setattr(measure._Runner, "_of_seed", None)
+  monkeypatch.setattr(fine_tuning._Runs, "run", None)
+  again = measured(*models).measured
+  assert [c.seconds for c in again.curves] == [c.seconds for c in found.curves]
+
+
 def test_names_must_differ(folder, tmp_path):
   subjects = [protocol.Subject("a=pixels")] * 2
   with pytest.raises(errors.UsageError, match="different names"):

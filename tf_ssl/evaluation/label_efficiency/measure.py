@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import hashlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -201,8 +202,11 @@ def _fine_tuned(runner, subjects, drawn, notes, say) -> list[Curve]:
 
 
 def _folder(name: str) -> str:
-  """A folder for a model: its name without separators."""
-  return "model-" + "".join(c if c.isalnum() else "-" for c in name)
+  """A folder for a model: its name, with a hash if separators are replaced."""
+  plain = "".join(c if c.isalnum() else "-" for c in name)
+  if plain != name:  # "a.b" and "a-b" have folders of their own.
+    plain += f"-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+  return f"model-{plain}"
 
 
 def _subsets(
