@@ -119,5 +119,17 @@ def test_sets_of_different_classes_are_refused(train, test, message):
     labeled_sets.match(train, test)
 
 
+def test_errors_name_the_flags_that_the_sets_come_from():
+  with pytest.raises(errors.UsageError) as error:
+    labeled_sets.match(
+      _records([0, 1], _NAMES),
+      _records([0, 0], _NAMES),
+      named_by=("--labeled", "--test_images"),
+    )
+  assert "--test_images (" in str(error.value)
+  assert "or remove these classes from --labeled" in str(error.value)
+  assert "TRAIN_IMAGES" not in str(error.value)
+
+
 if __name__ == "__main__":
   sys.exit(pytest.main([__file__]))

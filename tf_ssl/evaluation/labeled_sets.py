@@ -106,49 +106,56 @@ def fingerprint(
 
 
 def match(
-  train: records_lib.ImageRecords, test: records_lib.ImageRecords
+  train: records_lib.ImageRecords,
+  test: records_lib.ImageRecords,
+  *,
+  named_by: tuple[str, str] = ("TRAIN_IMAGES", "TEST_IMAGES"),
 ) -> LabeledSets:
   """Maps the labels of two sets to one list of classes.
 
   Classes are matched by name where they have names, by number otherwise.
 
   Args:
-    train: images of the macro TRAIN_IMAGES, all labeled.
-    test: images of the macro TEST_IMAGES, all labeled.
+    train: training images, all labeled.
+    test: test images, all labeled.
+    named_by: macros or flags that the two sets come from, for errors.
 
   Raises:
     UsageError: labels are missing, negative or beyond the named classes; only
       one of the sets names its classes; there is a single class; or a class has
       images in one set only.
   """
-  names = {}
-  for macro, records in (("TRAIN_IMAGES", train), ("TEST_IMAGES", test)):
-    _check(macro, records)
-    names[macro] = _names(records)
+  names = []
+  for source, records in zip(named_by, (train, test), strict=True):
+    _check(source, records)
+    names.append(_names(records))
   if bool(train.class_names) != bool(test.class_names):
-    named, numbered = ("TRAIN", "TEST")[:: 1 if train.class_names else -1]
+    named, numbered = named_by[:: 1 if train.class_names else -1]
     raise errors.UsageError(
-      f"{named}_IMAGES names its classes and {numbered}_IMAGES numbers them; "
+      f"{named} names its classes and {numbered} numbers them; "
       "expected names in both, or numbers in both"
     )
-  known, asked = (set(names[macro].values()) for macro in names)
+  known, asked = (set(each.values()) for each in names)
+  sources = [
+    f"{source} ({records.root})"
+    for source, records in zip(named_by, (train, test), strict=True)
+  ]
   if asked - known:
     raise errors.UsageError(
-      f"TEST_IMAGES ({test.root}) has {len(asked - known)} classes that "
-      f"TRAIN_IMAGES ({train.root}) lacks: {_some(asked - known)}; "
-      f"TRAIN_IMAGES has {_some(known)}; expected the same class names in both"
+      f"{sources[1]} has {len(asked - known)} classes that {sources[0]} lacks: "
+      f"{_some(asked - known)}; {named_by[0]} has {_some(known)}; expected the "
+      "same class names in both"
     )
   if known - asked:
     raise errors.UsageError(
-      f"TEST_IMAGES ({test.root}) has no images of {len(known - asked)} of the "
-      f"{len(known)} classes of TRAIN_IMAGES ({train.root}): "
-      f"{_some(known - asked)}; add test images, or remove these classes from "
-      "TRAIN_IMAGES"
+      f"{sources[1]} has no images of {len(known - asked)} of the {len(known)} "
+      f"classes of {sources[0]}: {_some(known - asked)}; add test images, or "
+      f"remove these classes from {named_by[0]}"
     )
   sanity.check_classes(
-    _counts(train, names["TRAIN_IMAGES"]),
-    _counts(test, names["TEST_IMAGES"]),
-    sources=[f"TRAIN_IMAGES ({train.root})", f"TEST_IMAGES ({test.root})"],
+    _counts(train, names[0]),
+    _counts(test, names[1]),
+    sources=sources,
     advice="add a folder of images for each other class",
   )
   # Without names by number: 2 comes before 10.
@@ -157,10 +164,10 @@ def match(
   return LabeledSets(
     *(
       records._replace(
-        labels=_mapped(records.labels, names[macro], number),
+        labels=_mapped(records.labels, each, number),
         class_names=tuple(order),
       )
-      for macro, records in (("TRAIN_IMAGES", train), ("TEST_IMAGES", test))
+      for each, records in zip(names, (train, test), strict=True)
     ),
     tuple(order),
   )

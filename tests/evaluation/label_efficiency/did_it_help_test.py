@@ -344,6 +344,41 @@ def test_shares_out_of_range_are_refused():
     measure.Settings(shares=(0.1, 2.0))
 
 
+def test_a_class_of_one_image_cannot_be_divided(folder, tmp_path):
+  shutil.copytree(folder / "train", tmp_path / "data")
+  alone = tmp_path / "data" / "alone"
+  alone.mkdir()
+  shutil.copy(folder / "train" / "class0" / "0.png", alone)
+  with pytest.raises(errors.UsageError, match="--labeled .*: alone; .*--test_"):
+    did_it_help.split(str(tmp_path / "data"))
+
+
+def test_a_class_whose_test_images_are_all_copies_is_left_out_and_named(
+  folder, tmp_path
+):
+  shutil.copytree(folder, tmp_path / "data")
+  test = tmp_path / "data" / "test" / "class1"
+  shutil.rmtree(test)
+  shutil.copytree(tmp_path / "data" / "train" / "class1", test)
+  sets = did_it_help.split(str(tmp_path / "data"))
+  copies = leakage.find(sets.train, sets.test).copies
+  left, sentence = did_it_help._without_copies(sets, copies)
+  assert left.class_names == ("class0", "class2")
+  assert np.bincount(left.train.labels).tolist() == [16, 16]
+  assert np.bincount(left.test.labels).tolist() == [6, 6]
+  assert sentence.startswith("1 of 3 classes were left out of training and ")
+  assert sentence.endswith(": class1.")
+
+
+def test_classes_that_differ_are_told_by_the_folders_of_the_flag(
+  folder, tmp_path
+):
+  shutil.copytree(folder, tmp_path / "data")
+  shutil.rmtree(tmp_path / "data" / "test" / "class1")
+  with pytest.raises(errors.UsageError, match="--labeled/test.*--labeled/trai"):
+    did_it_help.split(str(tmp_path / "data"))
+
+
 def test_a_folder_without_a_test_set_is_one_set(folder):
   records = image_folder.read(str(folder / "test"), labeled=True)
   sets = did_it_help.split(str(folder / "test"), test_fraction=0.3)

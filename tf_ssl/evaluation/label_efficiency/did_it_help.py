@@ -18,6 +18,7 @@ from tf_ssl.ops import names, numbered_checkpoints, workdir
 
 _ARGUMENT = "--output_dir"
 _TEST_FOLDERS = ("test", "val", "held_out")
+_NAMED = 5  # Classes that a sentence lists.
 _HEADLINE = 0.1  # Share of the labels whose worth the sentences give.
 _METHODS = (measure_lib.KNN, measure_lib.LINEAR, measure_lib.FINE_TUNED)
 
@@ -73,24 +74,35 @@ def split(
     " --model is a run whose training images could be used",
   )
   train = os.path.join(labeled, "train")
+  named_by = ("--labeled", "--test_images")
   if test is None and os.path.isdir(train):
     found = [os.path.join(labeled, name) for name in _TEST_FOLDERS]
     test = next(filter(os.path.isdir, found), None)
-    labeled = train if test is not None else labeled
+    if test is not None:
+      labeled = train
+      named_by = ("--labeled/train", f"--labeled/{os.path.basename(test)}")
   records = open_images.open_images(labeled, labeled=True, named_by="--labeled")
   if test is not None:
-    other = open_images.open_images(
-      test, labeled=True, named_by="--test_images"
-    )
-    return labeled_sets.match(records, other)
+    other = open_images.open_images(test, labeled=True, named_by=named_by[1])
+    return labeled_sets.match(records, other, named_by=named_by)
   errors.require(
     0 < test_fraction < 1,
     f"test_fraction={test_fraction}: expected a fraction between 0 and 1",
   )
   held = records_lib.keep_labels(records.labels, test_fraction, seed=seed) >= 0
+  spent = np.setdiff1d(records.labels[held], records.labels[~held])
+  errors.require(
+    not len(spent),
+    f"--labeled ({records.root}) has {len(spent)} classes without an image left"
+    f" to train on once {test_fraction:g} of each class is held out as test:"
+    f" {_classes(records, spent)}; expected at least 2 images of each class;"
+    " add images, remove these classes, lower --test_fraction, or give"
+    " --test_images",
+  )
   return labeled_sets.match(
     records_lib.take(records, np.flatnonzero(~held)),
     records_lib.take(records, np.flatnonzero(held)),
+    named_by=("--labeled", "--labeled"),
   )
 
 
@@ -148,13 +160,13 @@ def did_it_help(
   )
   for line in leakage.text():
     say(line)
-  dropped = 0
+  dropped, left_out = 0, ""
   if drop_duplicates and len(leakage.copies):
     dropped = len(leakage.copies)
-    sets = labeled_sets.match(
-      sets.train, leakage_lib.without(sets.test, leakage.copies)
-    )
     say(f"{dropped} test images that are copies of others are left out")
+    sets, left_out = _without_copies(sets, leakage.copies)
+    if left_out:
+      say(left_out)
   earlier = [s for each in (checkpoints or {}).values() for s in each]
   measured = measure_lib.measure(
     [*subjects, *earlier],
@@ -186,7 +198,10 @@ def did_it_help(
     },
     [],
   )
-  return answer._replace(sentences=_sentences(answer, given, pretraining))
+  sentences = _sentences(answer, given, pretraining)
+  return answer._replace(
+    sentences=[names.printable(each) for each in (*sentences, left_out) if each]
+  )
 
 
 def checkpoints(
@@ -216,6 +231,34 @@ def checkpoints(
       for path in reversed(paths[1 : most + 1])
     ]
   return found
+
+
+def _without_copies(
+  sets: labeled_sets.LabeledSets, copies: np.ndarray
+) -> tuple[labeled_sets.LabeledSets, str]:
+  """Leaves copies out, and classes without another test image.
+
+  Returns:
+    The rest, and a sentence about these classes; "" if there are none.
+  """
+  train, test = sets.train, leakage_lib.without(sets.test, copies)
+  gone = np.setdiff1d(train.labels, test.labels)
+  if not len(gone):
+    return labeled_sets.match(train, test), ""
+  train = records_lib.take(train, np.flatnonzero(~np.isin(train.labels, gone)))
+  return labeled_sets.match(train, test), (
+    f"{len(gone)} of {len(sets.class_names)} classes were left out of training"
+    " and test, because all their test images are copies of other images:"
+    f" {_classes(sets.train, gone)}."
+  )
+
+
+def _classes(records: records_lib.ImageRecords, labels: np.ndarray) -> str:
+  """The names of classes, or their numbers where they have none."""
+  named = records.class_names
+  return names.listed(
+    (named[i] if named else str(i) for i in labels.tolist()), _NAMED
+  )
 
 
 def _worths(measured) -> dict[tuple[str, str], list[worth_lib.Worth]]:
@@ -286,4 +329,4 @@ def _sentences(answer: Answer, given, pretraining) -> list[str]:
       "The images of pretraining are unknown, so copies of test images among"
       " them were not looked for; give --pretraining_images."
     )
-  return [names.printable(line) for line in lines]
+  return lines
