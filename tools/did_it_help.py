@@ -12,9 +12,13 @@ from ._cli import cli
 
 def main(invocation: cli.Invocation) -> None:
   """Runs `did_it_help.did_it_help` and writes the report."""
-  from tf_ssl.datasets import open_images
   from tf_ssl.evaluation import protocol
-  from tf_ssl.evaluation.label_efficiency import did_it_help, measure, report
+  from tf_ssl.evaluation.label_efficiency import (
+    did_it_help,
+    measure,
+    pretraining,
+    report,
+  )
 
   from ._cli import gin_runs
 
@@ -25,13 +29,11 @@ def main(invocation: cli.Invocation) -> None:
     torch_python=flags.torch_python,
   )
   subjects = [subject(spec) for spec in flags.model]
-  sources = [gin_runs.images_of(subject.path) for subject in subjects]
-  trained_on = next(filter(None, sources), None)
-  pretraining = flags.pretraining_images or trained_on
+  trained_on = {one.name: gin_runs.images_of(one.path) for one in subjects}
   answer = did_it_help.did_it_help(
     subjects,
     did_it_help.split(
-      flags.labeled or trained_on,
+      flags.labeled or next(filter(None, trained_on.values()), None),
       flags.test_images,
       test_fraction=flags.test_fraction,
     ),
@@ -45,8 +47,7 @@ def main(invocation: cli.Invocation) -> None:
       min_steps=flags.min_steps,
       max_skipped_fraction=flags.max_skipped_fraction,
     ),
-    pretraining=pretraining
-    and open_images.open_images(pretraining, named_by="--pretraining_images"),
+    pretraining=pretraining.open_all(flags.pretraining_images, trained_on),
     drop_duplicates=flags.drop_duplicates,
     distance=flags.distance,
     duplicates_model=flags.duplicates_model and subject(flags.duplicates_model),
@@ -73,7 +74,7 @@ TOOL.text_flag(
 TOOL.text_flag(
   "pretraining_images",
   "Images of pretraining, to look for copies of test images; default: the "
-  "training images of the first run.",
+  "training images of all runs that are still there.",
 )
 TOOL.text_flag("output_dir", "Folder to write, such as helped/a.")
 TOOL.number_flag("test_fraction", 0.2, "Part of each class held out as test.")

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tf_ssl import errors
+from tf_ssl.evaluation.label_efficiency import did_it_help as answers
 from tools import did_it_help
+from tools._cli import gin_runs
 
 
 @pytest.fixture(name="folder", scope="module")
@@ -64,6 +67,33 @@ def test_mistakes_are_one_line_and_exit_code_2(
   lines = capsys.readouterr().err.strip().splitlines()
   [line] = [line for line in lines if line.startswith("did_it_help: ")]
   assert message.replace("DATA", str(folder)) in line
+
+
+def test_copies_are_looked_for_in_the_images_of_all_runs(
+  folder, tmp_path, monkeypatch
+):
+  images = {"pixels": str(folder / "train"), "./pixels": str(folder / "no")}
+  monkeypatch.setattr(gin_runs, "images_of", images.get)
+  opened = []
+
+  def stop(*args, pretraining, **kwargs):
+    opened.append(pretraining)
+    raise errors.UsageError("as far as this test goes")
+
+  monkeypatch.setattr(answers, "did_it_help", stop)
+  with pytest.raises(errors.UsageError, match="as far as"):
+    did_it_help.TOOL.call(
+      [
+        "--model=a=pixels",
+        "--model=b=./pixels",
+        f"--labeled={folder}",
+        f"--output_dir={tmp_path / 'out'}",
+      ]
+    )
+  [found] = opened
+  assert list(found.images) == ["a's pretraining"]
+  [line] = found.not_checked
+  assert "b's pretraining" in line
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from tf_ssl.evaluation.label_efficiency import (
   did_it_help,
   leakage,
   measure,
+  pretraining,
   report,
 )
 
@@ -52,7 +53,7 @@ def _folder(tmp_path_factory):
 def test_planted_copies_leave_the_test_set(folder):
   sets = did_it_help.split(str(folder))
   assert (sets.train.num_images, sets.test.num_images) == (48, 20)
-  found = leakage.find(sets.train, sets.test, sets.train)
+  found = leakage.find(sets.train, sets.test, {"a's pretraining": sets.train})
   names = {sets.test.name(i) for i in found.copies}
   assert names == {"class0/copy.jpg", "class1/copy.png"}
   left = leakage.without(sets.test, found.copies)
@@ -60,6 +61,7 @@ def test_planted_copies_leave_the_test_set(folder):
   assert (
     "1 of 20 test images are near-duplicates of training" in found.text()[1]
   )
+  assert "near-duplicates of a's pretraining images" in found.text()[2]
   with pytest.raises(errors.UsageError, match="drop_duplicates"):
     leakage.without(sets.test, np.arange(20))
 
@@ -80,6 +82,42 @@ def test_images_that_look_alike_are_all_counted_and_one_of_them_is_kept(
   # With the one that is a copy of a training image.
   assert len(found.copies) == 3
   assert leakage.without(sets.test, found.copies).num_images == 18
+
+
+def test_images_of_all_runs_are_opened_once_and_missing_ones_are_named(folder):
+  recorded = {
+    "a": str(folder / "train"),
+    "b": f"{folder}/test/../train/",
+    "c": str(folder / "test"),
+    "gone": str(folder / "removed"),
+    "imagenet": None,
+  }
+  found = pretraining.open_all(None, recorded)
+  counts = {whose: each.num_images for whose, each in found.images.items()}
+  assert counts == {"a and b's pretraining": 48, "c's pretraining": 20}
+  gone, unknown = found.not_checked
+  assert gone.startswith(
+    "not checked: copies of test images in gone's pretraining images: "
+  )
+  assert str(folder / "removed") in gone and "--pretraining_images" in gone
+  assert "in imagenet's pretraining images, which are unknown" in unknown
+  given = pretraining.open_all(str(folder / "test"), recorded)
+  assert list(given.images) == ["pretraining"] and not given.not_checked
+  with pytest.raises(errors.UsageError, match="--pretraining_images"):
+    pretraining.open_all(str(folder / "removed"), {"a": str(folder / "train")})
+
+
+def test_images_that_cannot_be_read_are_counted_beside_the_copies(
+  folder, tmp_path
+):
+  shutil.copytree(folder / "train", tmp_path / "train")
+  for path in (tmp_path / "train" / "class0").iterdir():
+    path.write_bytes(b"")
+  sets = did_it_help.split(str(folder))
+  images = image_folder.read(str(tmp_path / "train"))
+  found = leakage.find(sets.train, sets.test, {"pretraining": images})
+  assert "cannot be read" not in found.text()[1]
+  assert "images that cannot be read: 16" in found.text()[2]
 
 
 def test_one_labeled_set_is_divided_by_class(folder):
@@ -286,6 +324,9 @@ def test_a_model_whose_weights_cannot_be_drawn_still_has_a_report(
   assert curve("hub", measure.FINE_TUNED) is not None
   assert curve(measure.RANDOM, measure.LINEAR) is not None
   assert curve(measure.RANDOM, measure.FINE_TUNED) is None
+  assert (
+    "in the images of pretraining, which are unknown" in found.sentences[-1]
+  )
   assert "those of a ResNet-18" in notes[0]
   assert "random weights are not fine-tuned" in notes[1]
   assert notes[1] in open(report.write(found, str(tmp_path))).read()

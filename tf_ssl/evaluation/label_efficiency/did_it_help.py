@@ -13,6 +13,7 @@ from tf_ssl.evaluation import labeled_sets, protocol
 from tf_ssl.evaluation.duplicates import search
 from tf_ssl.evaluation.label_efficiency import leakage as leakage_lib
 from tf_ssl.evaluation.label_efficiency import measure as measure_lib
+from tf_ssl.evaluation.label_efficiency import pretraining as pretraining_lib
 from tf_ssl.evaluation.label_efficiency import worth as worth_lib
 from tf_ssl.ops import names, numbered_checkpoints, workdir
 
@@ -112,7 +113,7 @@ def did_it_help(
   output_dir: str,
   *,
   settings: measure_lib.Settings | None = None,
-  pretraining: records_lib.ImageRecords | None = None,
+  pretraining: pretraining_lib.Pretraining = pretraining_lib.UNKNOWN,
   drop_duplicates: bool = False,
   distance: int = search.DISTANCE,
   duplicates_model: protocol.Subject | None = None,
@@ -153,12 +154,12 @@ def did_it_help(
   leakage = leakage_lib.find(
     sets.train,
     sets.test,
-    pretraining,
+    pretraining.images,
     distance=distance,
     model=duplicates_model and duplicates_model.frozen,
     image_size=settings.image_size,
   )
-  for line in leakage.text():
+  for line in (*leakage.text(), *pretraining.not_checked):
     say(line)
   dropped, left_out = 0, ""
   if drop_duplicates and len(leakage.copies):
@@ -198,9 +199,9 @@ def did_it_help(
     },
     [],
   )
-  sentences = _sentences(answer, given, pretraining)
+  lines = [*_sentences(answer, given), left_out, *pretraining.not_checked]
   return answer._replace(
-    sentences=[names.printable(each) for each in (*sentences, left_out) if each]
+    sentences=[names.printable(line) for line in lines if line]
   )
 
 
@@ -295,7 +296,7 @@ def _minutes(path: str) -> float | None:
   return None
 
 
-def _sentences(answer: Answer, given, pretraining) -> list[str]:
+def _sentences(answer: Answer, given) -> list[str]:
   measured = answer.measured
   place = int(np.argmin(np.abs(np.log(np.array(measured.shares) / _HEADLINE))))
   lines = []
@@ -323,10 +324,5 @@ def _sentences(answer: Answer, given, pretraining) -> list[str]:
     lines.append(
       f"{affected} of {total} test images are copies of other images and were"
       " counted all the same; --drop_duplicates leaves them out."
-    )
-  if pretraining is None:
-    lines.append(
-      "The images of pretraining are unknown, so copies of test images among"
-      " them were not looked for; give --pretraining_images."
     )
   return lines

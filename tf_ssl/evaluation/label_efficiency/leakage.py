@@ -1,5 +1,6 @@
 """Copies of test images among the images that a model learns from."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -10,15 +11,15 @@ from tf_ssl.evaluation.duplicates import encoder_check, search
 from tf_ssl.evaluation.duplicates import fingerprints as fingerprints_lib
 from tf_ssl.models import image_model
 
-WITHIN, TRAIN, PRETRAINING = "test", "training", "pretraining"
+WITHIN, TRAIN = "test", "training"
 
 
 class Leakage(NamedTuple):
   """Near-duplicates of test images.
 
   Attributes:
-    pairs: {`WITHIN`, `TRAIN` or `PRETRAINING`: pairs of images}: `first` are
-      test images, `second` those of the other set.
+    pairs: {`WITHIN`, `TRAIN` or a name of pretraining images: pairs of images}:
+      `first` are test images, `second` those of the other set.
     records: {set: its images}.
     groups: sets of test images that look alike.
     copies: [n] int64, ascending, the test images to leave out: those with a
@@ -51,6 +52,8 @@ class Leakage(NamedTuple):
       if name == WITHIN:
         where, count = "one another", len(self.groups)
         facts = [f"groups: {count}", f"copies of others: {affected - count}"]
+      if self.unreadable[name]:
+        facts.append(f"images that cannot be read: {self.unreadable[name]}")
       facts.append(f"pairs by Hamming distance: {_counts(pairs)}")
       lines.append(
         f"{affected} of {self.records[WITHIN].num_images} test images are"
@@ -62,7 +65,7 @@ class Leakage(NamedTuple):
 def find(
   train: records_lib.ImageRecords,
   test: records_lib.ImageRecords,
-  pretraining: records_lib.ImageRecords | None = None,
+  pretraining: Mapping[str, records_lib.ImageRecords] | None = None,
   *,
   distance: int = search.DISTANCE,
   model: image_model.ImageModel | None = None,
@@ -73,7 +76,8 @@ def find(
   Args:
     train: labeled training images.
     test: labeled test images.
-    pretraining: images of pretraining; None if unknown.
+    pretraining: {whose images, such as "a's pretraining": images}; None if
+      unknown.
     distance: largest Hamming distance of the hashes.
     model: encoder whose features confirm pairs; None for gradients of small
       pictures.
@@ -83,8 +87,7 @@ def find(
     UsageError: millions of images look alike, or the encoder cannot tell images
       apart.
   """
-  sets = {WITHIN: test, TRAIN: train, PRETRAINING: pretraining}
-  sets = {name: each for name, each in sets.items() if each is not None}
+  sets = {WITHIN: test, TRAIN: train, **(pretraining or {})}
   check = model and encoder_check.EncoderCheck(
     model, list(sets.values()), image_size=image_size
   )
