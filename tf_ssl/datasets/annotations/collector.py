@@ -3,11 +3,9 @@
 import functools
 import math
 import os
-import re
 import reprlib
 import stat
-from collections.abc import Sequence
-from concurrent import futures
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,16 +14,14 @@ from absl import logging
 from tf_ssl import errors
 from tf_ssl.datasets import missing, records
 from tf_ssl.datasets.annotations import annotations as annotations_lib
-from tf_ssl.datasets.annotations import frames
-from tf_ssl.ops import exif, names, numerals, progress, spelling
+from tf_ssl.datasets.annotations import box_rows, frames, image_paths
+from tf_ssl.ops import exif, names, numerals
 
 # Boxes may exceed their image by rounding of the source, pixels.
 _ROUNDING = 0.5
 _MAX_SIDE = 2**31 - 1
 _MAX_AREA = 2.0**62
-_THREADS = 8  # That read headers, which wait for the disk.
-_MANY = 5000  # Images whose headers take long enough for a progress bar.
-_ABSOLUTE = re.compile("/|[A-Za-z]:/")
+_UNREADABLE = "an image without a readable size"
 
 
 class Collector:
@@ -51,16 +47,15 @@ class Collector:
     self._num_known = 0
     self._turned: list[str] = []
     self._differing: list[str] = []
-    self._boxes: list[tuple[float, ...]] = []
-    self._rows: list[tuple[int, int, bool, bool, float]] = []
+    self._rows = box_rows.BoxRows()
     self._unsure: list[tuple[int, int | None]] = []
     self._clipped = 0
     self._bad_images = 0
     self._bad_boxes = 0
 
-  def skip(self, reason: str, name: str) -> None:
-    """Records a skipped input that is neither an image nor a box."""
-    self._skipped.setdefault(reason, []).append(name)
+  def skip(self, reason: str, name: str, count: int = 1) -> None:
+    """Records skipped inputs of one name that are neither images nor boxes."""
+    self._skipped.setdefault(reason, []).extend([name] * count)
 
   def skip_image(self, reason: str, name: str) -> None:
     """Records a skipped image."""
@@ -87,7 +82,16 @@ class Collector:
     self._bad_boxes += 1
     self.skip(reason, name)
     if image is not None:
-      self._unsure.append((image, class_id))
+      self.may_show(image, class_id)
+
+  def may_show(self, image: int, class_id: int | None = None) -> None:
+    """Records that an image may show an object that has no box.
+
+    Args:
+      image: index of the image, from `add_image`.
+      class_id: class of the object; None if it may be any.
+    """
+    self._unsure.append((image, class_id))
 
   def add_image(
     self, file: str, image_id: int | str, size: tuple[Any, Any] | None
@@ -105,8 +109,8 @@ class Collector:
     """
     reason = None
     given = None if size is None else _size(*size)
-    file = self._find(file)
-    if not _is_below(file):
+    file = image_paths.find(self.root, file)
+    if not image_paths.is_below(file):
       reason = "a path outside the folder of images"
     else:
       path = os.path.join(self.root, file)
@@ -115,9 +119,9 @@ class Collector:
         if not stat.S_ISREG(info.st_mode):
           reason = "no such image"
         elif given is None:
-          header = _header(path)
+          header = frames.read_header(path)
           if header is None:
-            reason = "an image without a readable size"
+            reason = _UNREADABLE
       except (OSError, ValueError):  # ValueError: a null character.
         reason = "no such image"
     if reason is not None:
@@ -132,28 +136,35 @@ class Collector:
       self._differing.append(_difference(file, header.upright, size))
     return len(self._files) - 1
 
-  def _find(self, file: str) -> str:
-    """Returns the path of an image relative to the root.
+  def add_listed(
+    self, images: records.ImageRecords, image_ids: Sequence[int | str]
+  ) -> list[int | None]:
+    """Adds listed images whose boxes are of the stored pixels.
 
-    Tools write the path, absolute or not, that the images had when they were
-    annotated; it counts from a folder of the root's name.
+    Args:
+      images: images of the root.
+      image_ids: id of each image in the source.
+
+    Returns:
+      Index of each image; None if it is skipped.
     """
-    path = file.strip().replace("\\", "/")
-    if _ABSOLUTE.match(path):
-      for root in (self.root, os.path.realpath(self.root)):
-        if path.startswith(os.path.join(root, "")):
-          below = os.path.relpath(os.path.normpath(path), root)
-          return spelling.on_disk(self.root, below)
-    elif _is_below(file):
-      file = spelling.on_disk(self.root, file)
-      if spelling.exists(os.path.join(self.root, file)):
-        return file
-    _, found, below = f"/{path}".rpartition(f"/{os.path.basename(self.root)}/")
-    if found and _is_below(below):
-      below = spelling.on_disk(self.root, below)
-      if spelling.exists(os.path.join(self.root, below)):
-        return below
-    return file
+    found: list[int | None] = []
+    listed = range(images.num_images)
+    headers = frames.read_headers([images.path(i) for i in listed])
+    for i, header in zip(listed, headers, strict=True):
+      if header is None:
+        self.skip_image(_UNREADABLE, images.name(i))
+        found.append(None)
+        continue
+      if header.orientation != exif.UPRIGHT:
+        self._turned.append(images.name(i))
+      found.append(len(self._files))
+      self._files.append(bytes(images.files[i]))
+      self._sizes.append(int(images.sizes[i]))
+      self._ids.append(image_ids[i])
+      self._given.append(None)
+      self._frames.append(frames.Frame(header.upright, header.orientation))
+    return found
 
   def add_box(
     self,
@@ -199,8 +210,41 @@ class Collector:
     self._clipped += moved > _ROUNDING
     if area is None or not 0 < area < _MAX_AREA:
       area = (inside[2] - inside[0]) * (inside[3] - inside[1])
-    self._boxes.append(inside)
-    self._rows.append((image, class_id, crowd, difficult, area))
+    self._rows.append(image, class_id, inside, crowd, difficult, area)
+
+  def add_boxes(
+    self,
+    images: np.ndarray,
+    fractions: np.ndarray,
+    class_ids: np.ndarray,
+    crowd: np.ndarray,
+    name: Callable[[int], str],
+  ) -> None:
+    """Adds many boxes as `add_box` does.
+
+    Args:
+      images: [M] int, index of the image of each box.
+      fractions: [M, 4] float64, xmin, ymin, xmax, ymax as fractions of the
+        width and height of the image that they are annotated in.
+      class_ids: [M] int, class of each object, from 0.
+      crowd: [M] bool, whether a box covers a group of objects.
+      name: function that returns the name of a box by its index, for
+        `Annotations.skipped`.
+    """
+    self._find_frames()
+    corners, turned, sizes = frames.turn_all(fractions, images, self._frames)
+    inside = np.clip(turned, 0, np.tile(sizes, 2))
+    usable = (inside[:, :2] < inside[:, 2:]).all(axis=1)  # False for NaN.
+    usable &= (np.abs(corners) < _MAX_SIDE).all(axis=1)
+    for i in np.flatnonzero(~usable).tolist():
+      self.add_box(
+        int(images[i]), corners[i].tolist(), int(class_ids[i]), name(i)
+      )
+    moved = np.abs(inside - turned)[usable].max(axis=1, initial=0)
+    self._clipped += int((moved > _ROUNDING).sum())
+    self._rows.extend(
+      images[usable], class_ids[usable], inside[usable], crowd[usable]
+    )
 
   def build(
     self,
@@ -234,12 +278,12 @@ class Collector:
     if not class_names:
       raise errors.UsageError(
         f"{source}: no class in the annotations of {self.root!r}"
-        f" ({len(self._files)} images, {len(self._boxes)} boxes); expected"
-        f" {expected}"
+        f" ({len(self._files)} images, {len(self._rows)} boxes)"
+        f"{missing.summary(self._skipped)}; expected {expected}"
       )
     for items, bad, good in (
       ("images", self._bad_images, len(self._files)),
-      ("boxes", self._bad_boxes, len(self._boxes)),
+      ("boxes", self._bad_boxes, len(self._rows)),
     ):
       if bad > max_skipped_fraction * (bad + good):
         raise errors.UsageError(
@@ -249,19 +293,14 @@ class Collector:
           " increase max_skipped_fraction"
         )
     self._tell(source)
-    columns = list(zip(*self._rows, strict=True)) or [()] * 5
-    index = np.array(columns[0], np.int64)
-    order = np.argsort(index, kind="stable")
-    class_ids = np.array(columns[1], np.int32)[order]
-    crowd = np.array(columns[2], bool)[order]
-    difficult = np.array(columns[3], bool)[order]
+    rows = self._rows.columns()
     if targets is None:
       targets = annotations_lib.targets_of_boxes(
         len(self._files),
         len(class_names),
-        index[order],
-        class_ids,
-        crowd | difficult,
+        rows.image_index,
+        rows.class_ids,
+        rows.crowd | rows.difficult,
       )
       for image, class_id in self._unsure:
         classes = slice(class_id, None if class_id is None else class_id + 1)
@@ -278,12 +317,7 @@ class Collector:
       image_sizes=np.array([f.size for f in self._frames], np.int32),
       reshaped=np.array([f.reshaped for f in self._frames], bool),
       targets=targets,
-      boxes=np.array(self._boxes, np.float32).reshape(-1, 4)[order],
-      class_ids=class_ids,
-      image_index=index[order],
-      crowd=crowd,
-      difficult=difficult,
-      areas=np.array(columns[4], np.float32)[order],
+      **rows._asdict(),
       class_names=tuple(map(names.of_class, class_names)),
       category_ids=np.array(category_ids, np.int64),
       clipped=self._clipped,
@@ -297,30 +331,19 @@ class Collector:
     unknown = [i for i in added if self._frames[i] is None]
     if not unknown:
       return
-    with (
-      futures.ThreadPoolExecutor(_THREADS) as pool,
-      progress.bar(
-        "Checking sizes",
-        total=len(unknown),
-        unit="image",
-        disable=len(unknown) < _MANY,
-      ) as bar,
-    ):
-      found = (os.fsdecode(self._files[i]) for i in unknown)
-      paths = (os.path.join(self.root, name) for name in found)
-      headers = pool.map(_header, paths)
-      for i, header in zip(unknown, headers, strict=True):
-        given, name = self._given[i], os.fsdecode(self._files[i])
-        if header is None:  # It is told when the image is decoded.
-          frame = frames.Frame(given)
-        else:
-          frame = frames.find(given, header)
-          if frame.orientation != exif.UPRIGHT:
-            self._turned.append(name)
-          if frame.differs:
-            self._differing.append(_difference(name, header.upright, given))
-        self._frames[i] = frame
-        bar.update()
+    found = [os.fsdecode(self._files[i]) for i in unknown]
+    headers = frames.read_headers([os.path.join(self.root, f) for f in found])
+    for i, name, header in zip(unknown, found, headers, strict=True):
+      given = self._given[i]
+      if header is None:  # It is told when the image is decoded.
+        frame = frames.Frame(given)
+      else:
+        frame = frames.find(given, header)
+        if frame.orientation != exif.UPRIGHT:
+          self._turned.append(name)
+        if frame.differs:
+          self._differing.append(_difference(name, header.upright, given))
+      self._frames[i] = frame
 
   def _tell(self, source: str) -> None:
     """Warns of boxes in another size, frame or unit than expected."""
@@ -340,12 +363,12 @@ class Collector:
           what,
           names.escaped(found[0]),
         )
-    if self._boxes and max(max(box) for box in self._boxes) <= 1:
+    if 0 < self._rows.largest <= 1:
       logging.warning(
         "%s: all %d boxes lie within the first pixel of their images; expected"
         " pixels, not fractions of the image",
         source,
-        len(self._boxes),
+        len(self._rows),
       )
 
 
@@ -368,16 +391,3 @@ def _difference(
   image = "x".join(map(str, size))
   annotated = "x".join(reprlib.repr(side) for side in given)
   return f"{file!r} ({image} px, annotated as {annotated})"
-
-
-def _is_below(file: str) -> bool:
-  parts = file.replace("\\", "/").split("/")
-  return bool(file) and not os.path.isabs(file) and ".." not in parts
-
-
-def _header(path: str) -> exif.Header | None:
-  """Returns the header of an image; None if it is no image."""
-  try:
-    return exif.read_header(path)
-  except Exception:  # Pillow raises various errors on damaged files.
-    return None
