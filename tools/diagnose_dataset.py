@@ -1,9 +1,10 @@
 """Measures how object-centric a dataset is and what cropping does to it.
 
-Reads boxes (COCO JSON, VOC XML, a manifest); without --annotations it estimates
-them and marks everything as an estimate. The crops of a recipe are simulated
-over the boxes, and those of the croppers that know objects; the report, one
-page that opens offline, recommends one of them with the gin lines to paste.
+Reads boxes (COCO JSON, VOC XML, Open Images CSV, a manifest); without
+--annotations it estimates them and marks everything as an estimate. The crops
+of a recipe are simulated over the boxes, and those of the croppers that know
+objects; the report, one page that opens offline, recommends one of them with
+the gin lines to paste.
 """
 
 from ._cli import cli
@@ -42,8 +43,9 @@ TOOL.text_flag(
 )
 TOOL.text_flag(
   "annotations",
-  "COCO FILE.json, a folder of VOC XML files, a folder in VOC's layout, or a "
-  "manifest FILE.csv: path[,label],xmin,ymin,xmax,ymax.",
+  "COCO FILE.json, a folder of VOC XML files, a folder in VOC's layout, Open "
+  "Images' FILE.csv of boxes, or a manifest FILE.csv: "
+  "path[,label],xmin,ymin,xmax,ymax.",
 )
 TOOL.text_flag("output_dir", "Folder to write, such as diagnosed/a.")
 TOOL.text_flag("split", "Split in VOC's layout: trainval (default), test ...")

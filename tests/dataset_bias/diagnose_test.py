@@ -42,6 +42,30 @@ def test_skipped_boxes_are_named_before_the_three_sentences(tmp_path):
   assert said[4:] == [advice["sentence"], *(f"  {x}" for x in advice["gin"])]
 
 
+def test_boxes_of_open_images_are_diagnosed_as_those_of_coco(tmp_path):
+  annotated = training_sets_reference.coco_set(tmp_path)
+  rows = [
+    "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,"
+    "IsTruncated,IsGroupOf,IsDepiction,IsInside"
+  ]
+  for image, box in zip(annotated.image_index, annotated.boxes, strict=True):
+    xmin, ymin, xmax, ymax = (box / [60, 40, 60, 40]).tolist()
+    rows.append(f"{image},xclick,/m/0x,1,{xmin},{xmax},{ymin},{ymax},0,0,0,0,0")
+  (tmp_path / "boxes.csv").write_text("\n".join(rows))
+  csv, coco = (
+    diagnose.diagnose_dataset(
+      str(tmp_path / "images"),
+      str(tmp_path / name),
+      str(tmp_path / f"out-{name}"),
+      settings=_QUICK,
+    )
+    for name in ("boxes.csv", "boxes.json")
+  )
+  csv, coco = _content(csv.page), _content(coco.page)
+  assert csv["sentences"] == coco["sentences"]
+  assert csv["images"][0]["objects"] == coco["images"][0]["objects"] == 2
+
+
 def test_an_estimate_uses_a_subset_by_default(tmp_path, monkeypatch):
   monkeypatch.setattr(diagnose, "_ESTIMATED_IMAGES", 3)
   monkeypatch.setattr(

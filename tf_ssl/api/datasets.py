@@ -74,8 +74,8 @@ def diagnose_dataset(
     images: folder of the annotated images; without annotations any source of
       images, or an array [N, H, W, 3] uint8.
     annotations: COCO's FILE.json, a folder of VOC's XML files, a folder in
-      VOC's layout, or FILE.csv with path[,label],xmin,ymin,xmax,ymax; None to
-      estimate objects.
+      VOC's layout, Open Images' FILE.csv of boxes, or FILE.csv with
+      path[,label],xmin,ymin,xmax,ymax; None to estimate objects.
     output_dir: path of the folder for the report; None for a temporary one that
       is removed with the result.
     split: split of a dataset in VOC's layout.

@@ -111,6 +111,31 @@ def test_coco_may_annotate_more_images_than_are_trained_on(tmp_path, folder):
   np.testing.assert_allclose(found.boxes, [[[0.1, 0.1, 0.6, 0.6]]])
 
 
+def test_boxes_of_open_images_are_read_as_those_of_coco(tmp_path, folder):
+  write_coco(tmp_path / "coco.json", ["a.png", "sub/b.png", "gone.png"])
+  rows = [
+    f"{image},xclick,/m/0x,{confidence},0.1,0.6,0.1,0.6,0,0,{group},0,0"
+    for image, confidence, group in (
+      ("a", 1, 0),
+      ("b", 1, 0),
+      ("gone", 1, 0),
+      ("c", 1, 1),  # A group.
+      ("a", 0, 0),
+    )
+  ]
+  header = (
+    "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,"
+    "IsTruncated,IsGroupOf,IsDepiction,IsInside"
+  )
+  file = tmp_path / "train-annotations-bbox.csv"
+  file.write_text("\n".join([header, *rows]))
+  found, expected = (
+    attached(folder, each) for each in (file, tmp_path / "coco.json")
+  )
+  assert found.offsets.tolist() == expected.offsets.tolist() == [0, 1, 1, 2]
+  np.testing.assert_allclose(found.boxes, expected.boxes, rtol=1e-6)
+
+
 def test_boxes_scale_with_copies_in_another_size(tmp_path, folder):
   write_coco(tmp_path / "coco.json", ["a.png", "c.png"], size=(640, 320))
   found = attached(folder, tmp_path / "coco.json")

@@ -1,1 +1,1 @@
-"""Images with boxes: COCO, VOC and box manifests as one type."""
+"""Images with boxes: COCO, VOC, Open Images and box manifests as one type."""

@@ -1,7 +1,7 @@
 """Labels and boxes of images.
 
-All readers of annotated images (`voc`, `coco`, `boxes_manifest`) return
-`Annotations`. Images are not decoded here.
+All readers of annotated images (`voc`, `coco`, `open_images_csv`,
+`boxes_manifest`) return `Annotations`. Images are not decoded here.
 """
 
 import hashlib

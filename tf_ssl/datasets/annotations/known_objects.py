@@ -24,8 +24,9 @@ class KnownObjects:
   """Annotated boxes, or proposals of `tools.find_objects`.
 
   Attributes:
-    annotations: COCO's FILE.json, VOC's XML files or a manifest FILE.csv, see
-      `open_annotations`; it may hold more or fewer images than are trained on.
+    annotations: COCO's FILE.json, VOC's XML files, or FILE.csv of Open Images
+      or a manifest, see `open_annotations`; it may hold more or fewer images
+      than are trained on.
     images: folder that its names are relative to; None for the folder of the
       training images.
     split: split of a dataset in VOC's layout.

@@ -4,13 +4,18 @@ import os
 
 from tf_ssl import errors
 from tf_ssl.datasets.annotations import annotations as annotations_lib
-from tf_ssl.datasets.annotations import boxes_manifest, coco, voc
+from tf_ssl.datasets.annotations import (
+  boxes_manifest,
+  coco,
+  open_images_csv,
+  voc,
+)
 from tf_ssl.ops import archives
 
 _EXPECTED = (
   "COCO's FILE.json, a folder of VOC's NAME.xml, a folder in VOC's layout "
-  "(JPEGImages/, Annotations/, ImageSets/), or a manifest FILE.csv with the "
-  "columns path[,label],xmin,ymin,xmax,ymax"
+  "(JPEGImages/, Annotations/, ImageSets/), Open Images' FILE.csv of boxes, or "
+  "a manifest FILE.csv with the columns path[,label],xmin,ymin,xmax,ymax"
 )
 
 
@@ -24,9 +29,10 @@ def open_annotations(
   """Reads boxes and lists their images.
 
   Args:
-    annotations: FILE.json (`coco`); FILE.csv (`boxes_manifest`); a folder in
-      VOC's layout, such as VOCdevkit/VOC2007 (`voc.read`); or a folder of XML
-      files, such as VOCdevkit/VOC2007/Annotations (`voc.read_folder`).
+    annotations: FILE.json (`coco`); FILE.csv with a column ImageID
+      (`open_images_csv`) or a column path (`boxes_manifest`); a folder in VOC's
+      layout, such as VOCdevkit/VOC2007 (`voc.read`); or a folder of XML files,
+      such as VOCdevkit/VOC2007/Annotations (`voc.read_folder`).
     images: folder of the images. Optional for a manifest, whose own folder is
       the default; not used for VOC's layout, which has its own.
     split: split of VOC's layout.
@@ -39,13 +45,14 @@ def open_annotations(
   """
   path = os.path.expanduser(annotations)
   limit = {"max_skipped_fraction": max_skipped_fraction}
+  of_open_images = open_images_csv.is_boxes(path)
   if os.path.isdir(os.path.join(path, "ImageSets", "Main")):
     found = voc.read(path, split=split, **limit)
   elif not os.path.exists(path):
     raise _error(annotations, "no such file or folder")
   elif archives.hint(path):
     raise _error(annotations, archives.hint(path))
-  elif path.lower().endswith(".csv"):
+  elif path.lower().endswith(".csv") and not of_open_images:
     found = boxes_manifest.read(path, images, **limit)
   elif images is None:
     raise errors.UsageError(
@@ -62,6 +69,8 @@ def open_annotations(
     if not any(name.lower().endswith(".xml") for name in os.listdir(path)):
       raise _error(annotations, "a folder without NAME.xml")
     found = voc.read_folder(path, images, **limit)
+  elif of_open_images:
+    found = open_images_csv.read(path, images, **limit)
   elif path.lower().endswith(".json"):
     found = coco.read(path, images, **limit)
   else:
