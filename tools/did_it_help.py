@@ -54,8 +54,7 @@ def main(invocation: cli.Invocation) -> None:
     checkpoints=did_it_help.checkpoints(subjects, subject),
     say=print,
   )
-  for line in answer.sentences:
-    print(line)
+  print(*answer.sentences, sep="\n")
   page = report.write(answer, flags.output_dir, command=invocation.command)
   print(f"report: {page}")
 
