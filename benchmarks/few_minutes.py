@@ -173,8 +173,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
   runs = [
     _run_of(config, seed, steps, given.output_dir)
     for seed in range(given.seeds)
-    for steps in given.steps or [None]
-    for config in configs
+    for steps in dict.fromkeys(given.steps or [None])
+    for config in dict.fromkeys(configs)
   ]
   table = tables.Table(
     given.output_dir, tables.CURVE if given.steps else tables.TABLE

@@ -49,7 +49,7 @@ class Table:
     """
     self._path = folder / f"{name}.csv"
     self._lock = threading.Lock()
-    self._rows = _read(self._path)
+    self._rows = {_key(row): row for row in _read(self._path)}
 
   def has(self, config: str, seed: int, steps: int | None = None) -> bool:
     """Whether a run is finished.
@@ -62,21 +62,21 @@ class Table:
     return any(
       (row["config"], row["seed"]) == (config, seed)
       and steps in (None, row["steps"])
-      for row in self._rows
+      for row in self._rows.values()
     )
 
   def rows(self) -> list[dict[str, Any]]:
     """All rows, by config in their order of arrival, by steps and seed."""
-    configs = list(dict.fromkeys(row["config"] for row in self._rows))
+    configs = list(dict.fromkeys(row["config"] for row in self._rows.values()))
     return sorted(
-      self._rows,
+      self._rows.values(),
       key=lambda r: (configs.index(r["config"]), r["steps"], r["seed"]),
     )
 
   def add(self, row: dict[str, Any]) -> None:
     """Adds a finished run and writes the files."""
     with self._lock:
-      self._rows.append(row)
+      self._rows[_key(row)] = row
       self.write()
 
   def write(self) -> None:
@@ -89,6 +89,10 @@ class Table:
       main = _read(self._path.with_name(f"{TABLE}.csv"))
       rows += [row for row in main if row["config"] in configs]
       self._path.with_suffix(".png").write_bytes(chart(rows))
+
+
+def _key(row: Mapping[str, Any]) -> tuple[str, int, int]:
+  return row["config"], row["seed"], row["steps"]
 
 
 def _read(path: pathlib.Path) -> list[dict[str, Any]]:

@@ -119,7 +119,7 @@ def test_other_numbers_of_steps_have_a_table_and_a_chart_of_their_own(
   monkeypatch.setattr(
     few_minutes_tables, "chart", lambda rows: drawn.append(rows) or b"PNG"
   )
-  steps = ("--steps=3", "--steps=19", "--seeds=2")
+  steps = ("--steps=3", "--steps=19", "--steps=3", "--seeds=2")
   assert _run(data, *steps) == own
   folder = data / "out"
   with open(folder / "few_minutes_steps.csv") as stream:
