@@ -1,8 +1,10 @@
 """The gin fragments of croppers, after the configs they are for."""
 
+import json
 import sys
 
 import gin
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -10,7 +12,7 @@ from tf_ssl import errors
 from tf_ssl.augment import background_change, croppers
 from tf_ssl.datasets.annotations import known_objects
 from tf_ssl.datasets.masks import object_masks
-from tf_ssl.training import attention_boxes
+from tf_ssl.training import attention_boxes, metrics_log
 from tf_ssl.training import settings as settings_lib
 from tools import train
 from tools._cli import gin_files, gin_runs
@@ -70,6 +72,64 @@ def test_a_fragment_adds_its_cropper_and_leaves_the_rest(
   assert found.recipe == plain.recipe and found.steps == plain.steps
 
 
+@pytest.fixture(name="photos")
+def _photos(tmp_path):
+  """Photos with boxes and masks, and a folder of others."""
+  rng = np.random.default_rng(0)
+  for name in ("photos/a.png", "photos/b.png", "others/z.png", "masks/z.png"):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    pixels = rng.integers(0, 256, size=[20, 40, 3], dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+  (tmp_path / "boxes.csv").write_text(
+    "path,xmin,ymin,xmax,ymax\na.png,0,0,20,10\nb.png,10,5,30,20\n"
+  )
+  yield tmp_path
+  gin.clear_config()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["simclr", "pirl"])
+@pytest.mark.parametrize(
+  "fragment, bindings",
+  [
+    ("contrastive", ["BOX_RENEWALS=1"]),
+    ("object_aware", ["BOXES='{}/boxes.csv'"]),
+    ("same_object", ["BOXES='{}/boxes.csv'"]),
+    ("box_scale", ["BOXES='{}/boxes.csv'"]),
+  ],
+)
+def test_other_methods_train_with_the_crops_of_a_fragment(
+  photos, method, fragment, bindings
+):
+  values = [
+    f"IMAGES='{photos}/photos'",
+    "IMAGE_SIZE=16",
+    "BATCH_SIZE=2",
+    "STEPS=2",
+    "resnet.resnet18.width=0.0625",
+    "resnet.resnet18.stem='small'",
+    "settings.Pretraining.monitors=()",
+    *(["jigsaw.pirl_patches.cell_size=6"] if method == "pirl" else []),
+    *(["jigsaw.pirl_patches.patch_size=4"] if method == "pirl" else []),
+    *(binding.format(photos) for binding in bindings),
+  ]
+  run = photos / "run"
+  train.TOOL.run(
+    [
+      f"--gin_file=gin_configs/pretrain/{method}_folder.gin",
+      f"--gin_file=gin_configs/base/crops_{fragment}.gin",
+      f"--model_dir={run}",
+      *(f"--gin_bindings={value}" for value in values),
+    ]
+  )
+  record = json.loads((run / "run.json").read_text())
+  assert record["examples_without_boxes"] == 0
+  log = metrics_log.read(run / "metrics.jsonl")
+  assert np.isfinite([each["loss"] for each in log if "loss" in each]).all()
+  assert log[-1]["step"] == 2
+
+
 def test_another_cropper_can_use_the_boxes_of_the_encoder():
   found = configured(
     ["pretrain/moco_v2_folder", "base/crops_contrastive"],
@@ -108,20 +168,6 @@ def test_tracked_objects_replace_the_images():
 def test_boxes_must_be_given():
   with pytest.raises(errors.UsageError, match="BOXES must be set"):
     configured(["pretrain/moco_v2_folder", "base/crops_same_object"], [])
-
-
-@pytest.fixture(name="photos")
-def _photos(tmp_path):
-  """Photos with boxes and masks, and a folder of others."""
-  for name in ("photos/a.png", "photos/b.png", "others/z.png", "masks/z.png"):
-    path = tmp_path / name
-    path.parent.mkdir(exist_ok=True)
-    Image.new("RGB", (40, 20)).save(path)
-  (tmp_path / "boxes.csv").write_text(
-    "path,xmin,ymin,xmax,ymax\na.png,0,0,20,10\nb.png,10,5,30,20\n"
-  )
-  yield tmp_path
-  gin.clear_config()
 
 
 @pytest.mark.parametrize(
