@@ -42,6 +42,7 @@ _NOT_HERE = (
   "--model_dir=runs/pairs",
   "--model_dir=runs/frames",
   "--model_dir=runs/cropped",
+  "--model_dir=runs/background",
   "--labeled=TINY10",
   "--manifest=sets.csv",
   "--gin_bindings=moco.build_moco.encoder=@resnet.resnet50",
@@ -75,7 +76,13 @@ def fixture_folder(tmp_path_factory):
       for i, path in enumerate(names)
     ],
     "annotations": [
-      {"id": i, "image_id": i, "category_id": 1, "bbox": [5, 5, 25, 25]}
+      {
+        "id": i,
+        "image_id": i,
+        "category_id": 1,
+        "bbox": [5, 5, 25, 25],
+        "segmentation": [[5, 5, 30, 5, 30, 30, 5, 30]],
+      }
       for i in range(len(names))
     ],
     "categories": [{"id": 1, "name": "square"}],
@@ -144,6 +151,7 @@ def test_a_dataset_is_diagnosed_and_its_boxes_are_cut(folder, run_page):
     "diagnose_dataset",
     "diagnose_dataset",
     "find_objects",
+    "draw_masks",
     "cut_boxes",
     "cut_boxes",
   ]

@@ -82,9 +82,25 @@ def decode(encoded: bytes) -> np.ndarray:
       orientation = exif.of_image(image).orientation
       if image.format == "TIFF":
         orientation = exif.UPRIGHT  # Pillow turns it.
-      return _turned(_rgb(image), orientation)
+      return turned(_rgb(image), orientation)
   except Exception as error:  # Pillow raises various errors.
     raise ValueError(_reason(error)) from error
+
+
+def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
+  """Turns stored pixels upright.
+
+  Args:
+    pixels: [H, W, ...], pixels as they are stored.
+    orientation: EXIF orientation, 1 to 8.
+  """
+  if orientation in exif.TRANSPOSED:
+    pixels = pixels.swapaxes(0, 1)
+  if orientation in exif.MIRRORED_Y:
+    pixels = pixels[::-1]
+  if orientation in exif.MIRRORED_X:
+    pixels = pixels[:, ::-1]
+  return np.ascontiguousarray(pixels)
 
 
 def _rgb(image: Image.Image) -> np.ndarray:
@@ -96,16 +112,6 @@ def _rgb(image: Image.Image) -> np.ndarray:
   if image.mode in ("I", "F"):
     raise ValueError(f"pixels of 32 bits ({image.mode})")
   return np.asarray(image.convert("RGB"))
-
-
-def _turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
-  if orientation in exif.TRANSPOSED:
-    pixels = pixels.swapaxes(0, 1)
-  if orientation in exif.MIRRORED_Y:
-    pixels = pixels[::-1]
-  if orientation in exif.MIRRORED_X:
-    pixels = pixels[:, ::-1]
-  return np.ascontiguousarray(pixels)
 
 
 def _reason(error: Exception) -> str:

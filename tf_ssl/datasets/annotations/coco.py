@@ -3,7 +3,7 @@
 Lin et al. 2014; many other datasets use this format. The fields read are
 `images` (id, file_name, width, height), `categories` (id, name) and
 `annotations` (image_id, category_id, bbox as x, y, width, height, iscrowd,
-area). Numbers may also be floats or text.
+area, segmentation). Numbers may also be floats or text.
 """
 
 import json
@@ -11,11 +11,12 @@ import math
 import os
 import reprlib
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from absl import logging
 
 from tf_ssl import errors
+from tf_ssl.datasets import missing
 from tf_ssl.datasets.annotations import annotations, collector
 from tf_ssl.ops import numerals, spelling
 
@@ -27,6 +28,35 @@ _EXPECTED = (
   "(241 MB). Or change the folder of images"
 )
 _PARTS = ("images", "categories", "annotations")
+
+
+class Outlined(NamedTuple):
+  """An image with the segmentations of its objects.
+
+  Attributes:
+    file: path below the folder of the images.
+    size: width and height in the annotation file, pixels; None if it has none.
+    objects: name and segmentation of each object that is no crowd, unchecked:
+      polygons or RLE, or anything else that is in the file.
+  """
+
+  file: str
+  size: tuple[int, int] | None
+  objects: list[tuple[str, Any]]
+
+
+class Outlines(NamedTuple):
+  """Segmentations of the objects in N images.
+
+  Attributes:
+    root: absolute path of the folder of the images.
+    images: [N], images with their objects.
+    skipped: names of skipped images and objects, by reason.
+  """
+
+  root: str
+  images: list[Outlined]
+  skipped: dict[str, list[str]]
 
 
 def read(
@@ -83,6 +113,44 @@ def read(
   )
 
 
+def read_outlines(annotation_file: str, images: str) -> Outlines:
+  """Lists the images of an annotation file with their segmentations.
+
+  Boxes and categories are not looked at. Crowds, and images that are not in the
+  folder, are skipped.
+
+  Args:
+    annotation_file: path of the JSON file, such as instances_train2017.json.
+    images: folder that file names are relative to.
+
+  Raises:
+    UsageError: the file is malformed, an id is repeated, or there are no
+      images.
+  """
+  content = _load(os.path.expanduser(annotation_file))
+  collected = collector.Collector(images)
+  image_index = _add_images(annotation_file, collected, content["images"])
+  found = [Outlined(file, size, []) for file, size in collected.listed()]
+  if not found:
+    raise missing.no_images(
+      f"COCO {os.path.basename(annotation_file)}",
+      collected.root,
+      _EXPECTED,
+      collected.skipped,
+    )
+  numbers = _by_number(image_index)
+  for position, entry in enumerate(content["annotations"]):
+    name = _name(position, entry)
+    image = _find_image(collected, name, entry, image_index, numbers)
+    if image is None:
+      continue
+    if _is_crowd(entry):
+      collected.skip("a crowd", name)
+    else:
+      found[image].objects.append((name, _field(entry, "segmentation")))
+  return Outlines(collected.root, found, collected.skipped)
+
+
 def _load(file: str) -> dict[str, list]:
   """Returns the lists of the file by name."""
   try:
@@ -101,10 +169,10 @@ def _load(file: str) -> dict[str, list]:
       "file such as instances_train2017.json"
     ) from error
   found = content if isinstance(content, dict) else {}
-  missing = [n for n in _PARTS if not isinstance(found.get(n), list)]
-  if missing:
+  absent = [n for n in _PARTS if not isinstance(found.get(n), list)]
+  if absent:
     raise errors.UsageError(
-      f"COCO: {file!r} has no list {' and no list '.join(missing)}; expected "
+      f"COCO: {file!r} has no list {' and no list '.join(absent)}; expected "
       f"an object with the lists {', '.join(_PARTS)}"
     )
   return found
@@ -194,20 +262,10 @@ def _add_box(
   numbers: dict[int, int | str],
   class_ids: dict[int, int],
 ) -> None:
-  name = _id(_field(entry, "id"))
-  name = f"annotation {name or f'at position {position}'}"
-  image_id, category = (
-    _id(_field(entry, "image_id")),
-    _field(entry, "category_id"),
-  )
+  name, category = _name(position, entry), _field(entry, "category_id")
   box, area = _field(entry, "bbox"), numerals.number(_field(entry, "area"))
-  if image_id not in image_index:
-    image_id = numbers.get(numerals.whole(image_id))
-  if image_id is None:
-    collected.skip_box("an annotation of an unlisted image", name)
-    return
-  if image_index[image_id] is None:  # Counted as an image.
-    collected.skip("an annotation of a skipped image", name)
+  image = _find_image(collected, name, entry, image_index, numbers)
+  if image is None:
     return
   class_id = class_ids.get(numerals.whole(category))
   if class_id is None:
@@ -222,20 +280,48 @@ def _add_box(
     collected.skip_box(
       "an annotation without a box of 4 numbers",
       name,
-      image=image_index[image_id],
+      image=image,
       class_id=class_id,
     )
     return
   x, y, width, height = sides
   collected.add_box(
-    image_index[image_id],
+    image,
     (x, y, x + width, y + height),
     class_id,
     name,
-    crowd=numerals.whole(_field(entry, "iscrowd")) == 1
-    or _field(entry, "iscrowd") is True,
+    crowd=_is_crowd(entry),
     area=area,
   )
+
+
+def _find_image(
+  collected: collector.Collector,
+  name: str,
+  entry: Any,
+  image_index: dict[int | str, int | None],
+  numbers: dict[int, int | str],
+) -> int | None:
+  """Returns the index of an annotation's image; None if there is none."""
+  image_id = _id(_field(entry, "image_id"))
+  if image_id not in image_index:
+    image_id = numbers.get(numerals.whole(image_id))
+  if image_id is None:
+    collected.skip_box("an annotation of an unlisted image", name)
+    return None
+  if image_index[image_id] is None:  # Counted as an image.
+    collected.skip("an annotation of a skipped image", name)
+  return image_index[image_id]
+
+
+def _name(position: int, entry: Any) -> str:
+  name = _id(_field(entry, "id"))
+  return f"annotation {name or f'at position {position}'}"
+
+
+def _is_crowd(entry: Any) -> bool:
+  value = _field(entry, "iscrowd")
+  return value is True or numerals.whole(value) == 1
 
 
 def _field(entry: Any, name: str) -> Any:

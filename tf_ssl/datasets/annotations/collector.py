@@ -29,6 +29,7 @@ class Collector:
 
   Attributes:
     root: absolute path of the folder of the images.
+    skipped: names of skipped inputs, by reason.
   """
 
   def __init__(self, root: str):
@@ -38,7 +39,7 @@ class Collector:
       root: folder that the paths of images are relative to.
     """
     self.root = os.path.abspath(os.path.expanduser(root))
-    self._skipped: dict[str, list[str]] = {}
+    self.skipped: dict[str, list[str]] = {}
     self._files: list[bytes] = []
     self._sizes: list[int] = []
     self._ids: list[int | str] = []
@@ -55,7 +56,7 @@ class Collector:
 
   def skip(self, reason: str, name: str, count: int = 1) -> None:
     """Records skipped inputs of one name that are neither images nor boxes."""
-    self._skipped.setdefault(reason, []).extend([name] * count)
+    self.skipped.setdefault(reason, []).extend([name] * count)
 
   def skip_image(self, reason: str, name: str) -> None:
     """Records a skipped image."""
@@ -246,6 +247,11 @@ class Collector:
       images[usable], class_ids[usable], inside[usable], crowd[usable]
     )
 
+  def listed(self) -> list[tuple[str, tuple[int, int] | None]]:
+    """Returns the path of each image below the root, and the size given."""
+    names = map(os.fsdecode, self._files)
+    return list(zip(names, self._given, strict=True))
+
   def build(
     self,
     *,
@@ -273,13 +279,13 @@ class Collector:
       UsageError: there is no image or no class, or too much is skipped.
     """
     if not self._files:
-      raise missing.no_images(source, self.root, expected, self._skipped)
+      raise missing.no_images(source, self.root, expected, self.skipped)
     self._find_frames()
     if not class_names:
       raise errors.UsageError(
         f"{source}: no class in the annotations of {self.root!r}"
         f" ({len(self._files)} images, {len(self._rows)} boxes)"
-        f"{missing.summary(self._skipped)}; expected {expected}"
+        f"{missing.summary(self.skipped)}; expected {expected}"
       )
     for items, bad, good in (
       ("images", self._bad_images, len(self._files)),
@@ -288,7 +294,7 @@ class Collector:
       if bad > max_skipped_fraction * (bad + good):
         raise errors.UsageError(
           f"{source}: {bad} of {bad + good} {items} cannot be used"
-          f"{missing.summary(self._skipped)}; expected at most a fraction of"
+          f"{missing.summary(self.skipped)}; expected at most a fraction of"
           f" {max_skipped_fraction:g} under {self.root!r}; fix them, or"
           " increase max_skipped_fraction"
         )
@@ -321,7 +327,7 @@ class Collector:
       class_names=tuple(map(names.of_class, class_names)),
       category_ids=np.array(category_ids, np.int64),
       clipped=self._clipped,
-      skipped={name: tuple(of) for name, of in self._skipped.items()},
+      skipped={name: tuple(of) for name, of in self.skipped.items()},
     )
 
   def _find_frames(self) -> None:

@@ -60,11 +60,7 @@ def open_annotations(
       " --images=FOLDER, which file names are relative to"
     )
   elif not os.path.isdir(os.path.expanduser(images)):
-    problem = archives.hint(os.path.expanduser(images)) or "no such folder"
-    raise errors.UsageError(
-      f"images {images!r}: {problem}; expected the folder that the file"
-      " names of the annotations are relative to; change --images"
-    )
+    raise no_folder(images)
   elif os.path.isdir(path):
     if not any(name.lower().endswith(".xml") for name in os.listdir(path)):
       raise _error(annotations, "a folder without NAME.xml")
@@ -83,6 +79,15 @@ def open_annotations(
       " tools.diagnose_dataset estimates objects from the images)"
     )
   return found
+
+
+def no_folder(images: str) -> errors.UsageError:
+  """Returns the error for a folder of images that is missing."""
+  problem = archives.hint(os.path.expanduser(images)) or "no such folder"
+  return errors.UsageError(
+    f"images {images!r}: {problem}; expected the folder that the file names of"
+    " the annotations are relative to; change --images"
+  )
 
 
 def _error(annotations: str, problem: str) -> errors.UsageError:

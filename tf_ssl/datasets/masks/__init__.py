@@ -1,1 +1,1 @@
-"""Images with per-pixel classes: ADE20K, CamVid, VOC, mask folders."""
+"""Images with per-pixel classes: ADE20K, CamVid, VOC, mask folders, COCO."""

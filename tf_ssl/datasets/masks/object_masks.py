@@ -20,8 +20,8 @@ class ObjectMasks:
   """A folder of masks with the names of the images.
 
   A mask is a PNG or BMP with 8 bits, of the size of its upright image, black
-  where no object is, such as the masks of `tools.render` or class masks with
-  background 0.
+  where no object is, such as the masks of `tools.draw_masks` and `tools.render`
+  or class masks with background 0.
 
   Attributes:
     folder: folder with the same subfolders and names, such as a/1.png for
