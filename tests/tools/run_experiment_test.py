@@ -60,11 +60,16 @@ _PHOTOS = (
   "films_3_video_downstream",
   "films_4_video_invariances",
 )
-_PILOTED = (*_PHOTOS, "ablation_2_frame_distance")
+_PILOTED = (
+  *_PHOTOS,
+  "ablation_2_frame_distance",
+  "rendered_3_video_downstream",
+  "rendered_4_video_invariances",
+)
 _NUMBER_OF_MODELS = dict(
   zip(
     _PAPER + _MINIATURE + _PILOTED,
-    (4, 3, 3, 3, 7, 5, 4, 5, 5, 8, 6, 5, 9, 4, 4, 6),
+    (4, 3, 3, 3, 7, 5, 4, 5, 5, 8, 6, 5, 9, 4, 4, 6, 5, 5),
     strict=True,
   )
 )
