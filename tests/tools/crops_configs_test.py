@@ -18,6 +18,7 @@ from tools import train
 from tools._cli import gin_files, gin_runs
 
 BOXES = ["BOXES='boxes.csv'", "BOX_MIN_AREA=0.02"]
+_PATCH_SIDES = ("cell_size=6", "patch_size=4")  # Of views of 16 px.
 KNOWN = known_objects.KnownObjects(annotations="boxes.csv", min_area=0.02)
 
 
@@ -110,10 +111,10 @@ def test_other_methods_train_with_the_crops_of_a_fragment(
     "resnet.resnet18.width=0.0625",
     "resnet.resnet18.stem='small'",
     "settings.Pretraining.monitors=()",
-    *(["jigsaw.pirl_patches.cell_size=6"] if method == "pirl" else []),
-    *(["jigsaw.pirl_patches.patch_size=4"] if method == "pirl" else []),
     *(binding.format(photos) for binding in bindings),
   ]
+  if method == "pirl":
+    values += [f"jigsaw.pirl_patches.{side}" for side in _PATCH_SIDES]
   run = photos / "run"
   train.TOOL.run(
     [
