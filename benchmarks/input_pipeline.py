@@ -1,7 +1,9 @@
 """Measures the speed of views on one core, and the growth of memory.
 
-It measures three ratios, each within one run:
+It measures four ratios, each within one run:
 - two MoCo v2 views per image, compared with the recipe in Pillow and NumPy;
+- the same of images that are kept decoded in memory, if they fit, compared with
+  reading their files;
 - crops for photometric steps on the accelerator, compared with decoding alone;
 - peak memory with ten times the images.
 
@@ -28,6 +30,7 @@ from benchmarks import ratios  # noqa: E402
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
 _STEPS_TO_SETTLE = 200
+_IN_MEMORY = "two, in memory"
 
 
 def main() -> None:
@@ -56,13 +59,14 @@ def _compare_speed(args: argparse.Namespace) -> None:
   os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # Before TF.
   from tf_ssl.augment import recipes
   from tf_ssl.datasets import open_images
-  from tf_ssl.input_pipeline import view_batches
+  from tf_ssl.input_pipeline import decoded_images, view_batches
 
   records = open_images.open_images(args.images)
+  in_memory = decoded_images.decode_all(records, max_mib=512)
   paths = [records.path(i) for i in range(records.num_images)]
   random.Random(0).shuffle(paths)
 
-  def pairs(steps: int, finish_views: bool):
+  def pairs(steps: int, finish_views: bool, decoded=None):
     return view_batches.view_batches(
       records,
       recipe=recipes.moco_v2(),
@@ -71,6 +75,7 @@ def _compare_speed(args: argparse.Namespace) -> None:
       seed=0,
       num_steps=steps,
       finish_views=finish_views,
+      decoded=decoded,
     )
 
   def pillow(steps: int):
@@ -88,6 +93,8 @@ def _compare_speed(args: argparse.Namespace) -> None:
     "decoding alone": decoded,
     "geometry alone": lambda steps: _consumer(pairs(steps, False)),
   }
+  if in_memory is not None:
+    makers[_IN_MEMORY] = lambda steps: _consumer(pairs(steps, True, in_memory))
   # The difference of a long and a short run excludes the start.
   runs = {
     name: (make(1), make(1 + args.steps)) for name, make in makers.items()
@@ -126,6 +133,9 @@ def _compare_speed(args: argparse.Namespace) -> None:
     at_least=0.5,
   )
   print(f"two views / Pillow: {views}")
+  if in_memory is not None:
+    faster = _ratio(cpu["two views"], cpu[_IN_MEMORY])
+    print(f"two views of images in memory / of files: {faster:.2f}")
   print(f"geometry alone / decoding alone: {geometry}")
 
 

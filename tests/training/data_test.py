@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tf_ssl import errors
+from tf_ssl import batches, errors
+from tf_ssl.augment import recipes
+from tf_ssl.datasets import image_folder
+from tf_ssl.input_pipeline import decoded_images
 from tf_ssl.training import data, settings
 
 
@@ -79,6 +82,40 @@ def test_a_manifest_without_labels_is_refused(folder):
   path.write_text("path\nimages/class0/0.png\n")
   with pytest.raises(errors.UsageError, match="plain.csv.*IMAGES"):
     read(path, labels="some")
+
+
+@pytest.mark.parametrize(
+  "mib, steps, decoded", [(1, 12, 1), (1, 11, 0), (0, 12, 0)]
+)
+def test_images_are_decoded_once_in_a_run_of_two_epochs(
+  folder, tmp_path, monkeypatch, mib, steps, decoded
+):
+  calls = []
+  decode_all = decoded_images.decode_all
+
+  def spy(records, **options):
+    calls.append(options)
+    return decode_all(records, **options)
+
+  monkeypatch.setattr(decoded_images, "decode_all", spy)
+  run = data.RunBatches(
+    settings.Pretraining(
+      images=str(folder),
+      method=None,
+      recipe=recipes.moco_v2(),
+      image_size=4,
+      batch_size=2,
+      steps=steps,
+      learning_rate=0.1,
+      decoded_mib=mib,
+    ),
+    image_folder.read(str(folder)),
+    batches.ImagePair,
+    skipped_file=tmp_path / "skipped.txt",
+  )
+  assert len(list(run.from_step(steps - 1))) == 1
+  assert len(list(run.from_step(0))) == steps
+  assert calls == [{"max_mib": mib}] * decoded
 
 
 if __name__ == "__main__":

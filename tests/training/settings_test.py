@@ -38,6 +38,7 @@ def make(**changes):
     ("initialize", "pca", "initialize 'pca': expected a function or None"),
     ("precision", "float64", "mixed_bfloat16"),
     ("labeled_fraction", 0.0, "labeled_fraction 0.0"),
+    ("decoded_mib", 2048, "decoded_mib 2048: expected at most 2047"),
     ("monitors", [print], "monitors.*print"),
   ],
 )

@@ -71,6 +71,22 @@ def headers(encoded: tf.Tensor, stored: tf.Tensor) -> Headers:
   return Headers(orientation.upright_sides(stored, found), found)
 
 
+def read_headers(encoded: tf.Tensor, *, portable: bool = False) -> Headers:
+  """Reads the headers of images; see `headers` and `stored_sides`.
+
+  Args:
+    encoded: [n] string, contents of image files.
+    portable: whether the graph runs in other processes.
+  """
+  stored = tf.map_fn(
+    lambda image: stored_sides(image, portable=portable),
+    encoded,
+    fn_output_signature=tf.int32,
+    parallel_iterations=1,  # Or an error may look like a cancelled step.
+  )
+  return headers(encoded, stored)
+
+
 def _can_hold(encoded: tf.Tensor, stored: tf.Tensor) -> tf.Tensor:
   """Whether files, [n] string, can hold [n, 2] sides; [n] bool."""
   counts = tf.reduce_prod(tf.cast(stored, tf.int64), axis=1)

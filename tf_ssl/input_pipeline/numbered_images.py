@@ -81,14 +81,8 @@ def numbered_images(
   @tf.function(autograph=False)
   def read(locations: loading.Location):
     encoded = tf.map_fn(source.read, locations, fn_output_signature=tf.string)
-    stored = tf.map_fn(
-      decoding.stored_sides,
-      encoded,
-      fn_output_signature=tf.int32,
-      parallel_iterations=1,  # As in `views.view_loader`.
-    )
     # Many headers at once cost little.
-    return locations, encoded, decoding.headers(encoded, stored).orientation
+    return locations, encoded, decoding.read_headers(encoded).orientation
 
   @tf.function(autograph=False)
   def load_one(

@@ -13,7 +13,14 @@ import tensorflow as tf
 from tf_ssl import batches, errors
 from tf_ssl.augment import background_change, crop, croppers, recipes
 from tf_ssl.datasets import records as records_lib
-from tf_ssl.input_pipeline import data_service, loading, order, views
+from tf_ssl.input_pipeline import (
+  changed_backgrounds,
+  data_service,
+  decoded_images,
+  loading,
+  order,
+  views,
+)
 from tf_ssl.input_pipeline import skipped as skipped_lib
 
 # Pixels of a view that are processed at once. Many examples are loaded at once,
@@ -57,6 +64,7 @@ def view_batches(
   start_step: int = 0,
   earlier: Sequence[order.Span] = (),
   view_type: type = batches.ImagePair,
+  decoded: decoded_images.DecodedImages | None = None,
   cropper: croppers.Cropper | None = None,
   change: background_change.BackgroundChange | None = None,
   finish_views: bool = True,
@@ -83,6 +91,8 @@ def view_batches(
       continue after them.
     view_type: type of `batches` to make: with a view for each field of pixels,
       the record's number in `index`, its class in `label`.
+    decoded: all images, already decoded, from `decoded_images.decode_all`; None
+      to decode them. Not with a service.
     cropper: chooses the windows of an example by its objects; None for windows
       anywhere in the image, as without `records.objects`.
     change: change of the views' background; None for none, as without
@@ -153,10 +163,16 @@ def view_batches(
   num_windows = sum(view.num_windows for view in shown)
   if not source.has_objects:
     cropper = None
-  options_of_loader = {"cropper": cropper, "portable": service is not None}
+  options_of_loader = {
+    "decoded": decoded,
+    "cropper": cropper,
+    "portable": service is not None,
+  }
   changes = change is not None and records.masks is not None
   if changes:
-    cut = views.background_loader(records, shown, change, **options_of_loader)
+    cut = changed_backgrounds.background_loader(
+      records, shown, change, **options_of_loader
+    )
   else:
     cut = views.view_loader(source, shown, **options_of_loader)
 

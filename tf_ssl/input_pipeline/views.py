@@ -11,10 +11,9 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from tf_ssl import batches, errors
-from tf_ssl.augment import background_change, croppers, recipes, resize
 from tf_ssl.augment import crop as crop_lib
-from tf_ssl.datasets import records as records_lib
-from tf_ssl.input_pipeline import decoding, loading, order
+from tf_ssl.augment import croppers, recipes, resize
+from tf_ssl.input_pipeline import decoded_images, decoding, loading, order
 
 
 class View(NamedTuple):
@@ -60,6 +59,7 @@ def view_loader(
   source: loading.Source,
   views: Sequence[View],
   *,
+  decoded: decoded_images.DecodedImages | None = None,
   cropper: croppers.Cropper | None = None,
   prepare: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
   portable: bool = False,
@@ -71,6 +71,7 @@ def view_loader(
     source: source of the images.
     views: views. If an example has one image for each view, view v is cropped
       from image v, otherwise all views are cropped from its one image.
+    decoded: all images of the source, already decoded; None to decode them.
     cropper: chooses the windows by the source's objects; None for windows
       anywhere in the image.
     prepare: function of a decoded window, [h, w, 3] uint8, before it is
@@ -115,6 +116,21 @@ def view_loader(
       regions, croppers.Objects(boxes, found, box_draws), draws, views_here
     )
 
+  def read(
+    locations: loading.Location,
+  ) -> tuple[tf.Tensor, decoding.Headers]:
+    """Contents of n images, or their numbers if `decoded`, and headers."""
+    if decoded is not None:
+      return locations.index, decoded.headers(locations.index)
+    encoded = tf.map_fn(source.read, locations, fn_output_signature=tf.string)
+    return encoded, decoding.read_headers(encoded, portable=portable)
+
+  def pixels_of(image: tf.Tensor, window: tf.Tensor, turn: tf.Tensor):
+    """A window of one of the images of `read`."""
+    if decoded is not None:
+      return decoded.window(image, window)
+    return decoding.decode_window(image, window, turn, portable=portable)
+
   # tf.functions, which are not traced again when used again.
   @tf.function(autograph=False)
   def draw(
@@ -125,14 +141,7 @@ def view_loader(
   ) -> tuple[tf.Tensor, ...]:
     # One function for a chunk: TensorFlow fails in deterministic runs where it
     # rewrites a mapped dataset that is batched before an Assert.
-    encoded = tf.map_fn(source.read, locations, fn_output_signature=tf.string)
-    stored = tf.map_fn(
-      lambda image: decoding.stored_sides(image, portable=portable),
-      encoded,
-      fn_output_signature=tf.int32,
-      parallel_iterations=1,  # Or an error may look like a cancelled step.
-    )
-    headers = decoding.headers(encoded, stored)
+    images, headers = read(locations)
     regions = loading.regions(locations.box, headers.sides)
     regions = tf.reshape(regions, [-1, places, 4])
     sides = tf.reshape(headers.sides, [-1, places, 2])
@@ -148,7 +157,7 @@ def view_loader(
       ):
         windows[w] = window
     return (
-      tf.reshape(encoded, [-1, places]),
+      tf.reshape(images, [-1, places]),
       tf.reshape(headers.orientation, [-1, places]),
       tf.stack(outer, axis=1),
       tf.stack(windows, axis=1),
@@ -158,7 +167,7 @@ def view_loader(
 
   @tf.function(autograph=False)
   def cut(
-    encoded: tf.Tensor,
+    images: tf.Tensor,
     turns: tf.Tensor,
     outer: tf.Tensor,
     windows: tf.Tensor,
@@ -169,9 +178,7 @@ def view_loader(
     before = []
     for place, numbers in enumerate(shown):
       with tf.control_dependencies(before):  # As in `draw`.
-        image = decoding.decode_window(
-          encoded[place], outer[place], turns[place], portable=portable
-        )
+        image = pixels_of(images[place], outer[place], turns[place])
       before = [image]
       found = resize.resize_windows(
         prepare(image),
@@ -192,113 +199,6 @@ def view_loader(
       objects = (*source.draw_objects(indices, box_draws), box_draws)
     chunk = (source.locate(indices), draws, indices, objects)
     return tf.data.Dataset.from_tensors(chunk).map(draw).unbatch().map(cut)
-
-  return load
-
-
-def background_loader(
-  records: records_lib.ImageRecords,
-  views: Sequence[View],
-  change: background_change.BackgroundChange,
-  *,
-  cropper: croppers.Cropper | None = None,
-  portable: bool = False,
-) -> Callable[..., tf.data.Dataset]:
-  """Returns a function that crops views and changes their backgrounds.
-
-  The windows of a mask are those of its image, so that a mask of another size
-  makes its image unusable. The other image is any but this one, with windows
-  anywhere in it. If it cannot be used, the views stay as they are.
-
-  Args:
-    records: images with masks, each an example of its own.
-    views: views.
-    change: change of the background.
-    cropper: chooses the windows by the objects; None for windows anywhere.
-    portable: whether the function must run in other processes.
-
-  Returns:
-    A function as that of `view_loader`, which gets background draws in
-    addition: [n, 1 + W] numbers in 0..1 of the other image and of each window,
-    and [n, W, ...] draws of the other image's windows.
-  """
-  load_image = view_loader(
-    loading.Source(records),
-    views,
-    cropper=cropper,
-    portable=portable,
-    with_sides=True,
-  )
-  load_other = view_loader(loading.Source(records), views, portable=portable)
-  load_mask = view_loader(
-    loading.Source(records_lib.masks_as_images(records)),
-    views,
-    cropper=cropper,
-    prepare=background_change.binary,
-    portable=portable,
-    with_sides=True,
-  )
-  known = tf.constant(records.masks.known)
-  count = records.num_images
-
-  @tf.function(autograph=False)
-  def mix(
-    of_image: tuple[Loaded, tf.Tensor],
-    of_mask: tuple[Loaded, tf.Tensor],
-    found: tuple[Loaded, tf.Tensor],
-    draws: tf.Tensor,
-  ) -> Loaded:
-    (image, sides), (mask, mask_sides) = of_image, of_mask
-    other, usable = found
-    fits = tf.debugging.Assert(
-      tf.reduce_all(sides == mask_sides), ["mask of another size", mask_sides]
-    )
-    with tf.control_dependencies([fits]):
-      changeable = usable & tf.gather(known, image.index)
-    crops, first = [], 0
-    for v, view in enumerate(views):
-      last = first + view.num_windows
-      drawn = draws[first] if view.number is None else draws[first:last]
-      crops.append(
-        change.apply(
-          image.crops[v],
-          mask.crops[v],
-          other.crops[v],
-          drawn,
-          changeable,
-        )
-      )
-      first = last
-    return image._replace(crops=tuple(crops))
-
-  def load(
-    indices: tf.Tensor,
-    draws: tf.Tensor,
-    box_draws: tf.Tensor | None,
-    change_draws: tf.Tensor,
-    other_draws: tf.Tensor,
-  ) -> tf.data.Dataset:
-    step = tf.cast(change_draws[:, 0] * (count - 1.0), tf.int64)
-    others = (indices + 1 + tf.minimum(step, max(count - 2, 0))) % count
-    # One attempt: an image has no substitutes, and its example none for it.
-    found = loading.load_chunk(
-      lambda first, places, them: load_other(
-        them, tf.gather(other_draws, places)
-      ),
-      lambda places, attempt: tf.gather(others, places),
-      tf.constant(0, tf.int64),
-      tf.size(others, tf.int64),
-      attempts=1,
-    )
-    found = found.map(lambda chunk: (chunk.loaded, chunk.failures == 0))
-    return tf.data.Dataset.zip(
-      (
-        load_image(indices, draws, box_draws),
-        load_mask(indices, draws, box_draws),
-        found.unbatch(),
-        tf.data.Dataset.from_tensor_slices(change_draws[:, 1:]),
-      )
-    ).map(mix)
 
   return load
 

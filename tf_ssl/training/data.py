@@ -11,8 +11,16 @@ from absl import logging
 from tf_ssl import errors
 from tf_ssl.datasets import open_images
 from tf_ssl.datasets import records as records_lib
-from tf_ssl.input_pipeline import data_service, skipped, view_batches
+from tf_ssl.input_pipeline import (
+  data_service,
+  decoded_images,
+  skipped,
+  view_batches,
+)
 from tf_ssl.training import settings as settings_lib
+
+# In a run of fewer epochs, decoding all images first does not pay.
+_EPOCHS = 2
 
 
 class RunBatches:
@@ -48,9 +56,14 @@ class RunBatches:
     )
     self._settings = settings
     self._view_type = view_type
+    self._decoded = None
+    self._decodes = settings.decoded_mib > 0 and (
+      self._timeline.examples(settings.steps) >= _EPOCHS * records.num_examples
+    )
     self._service = None
     if settings.data_service_address:
       self._service = data_service.DataService(settings.data_service_address)
+      self._decodes = False
 
   @property
   def made_by_service(self) -> bool:
@@ -63,9 +76,15 @@ class RunBatches:
     """Dataset of the batches from `step` to the last step of its part."""
     settings = self._settings
     part = self._timeline.at(step)
+    if self._decodes:
+      self._decodes = False  # Once.
+      self._decoded = decoded_images.decode_all(
+        self.records, max_mib=settings.decoded_mib
+      )
     return view_batches.view_batches(
       self.records,
       view_type=self._view_type,
+      decoded=self._decoded,
       recipe=part.recipe,
       cropper=settings.cropper,
       change=settings.background_change,

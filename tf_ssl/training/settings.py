@@ -9,6 +9,7 @@ from tf_ssl.augment import croppers, recipes
 from tf_ssl.datasets import records
 from tf_ssl.datasets.annotations import known_objects
 from tf_ssl.datasets.masks import object_masks
+from tf_ssl.input_pipeline import decoded_images
 from tf_ssl.ops import optimizers
 from tf_ssl.training import attention_boxes
 from tf_ssl.training import phases as phases_lib
@@ -96,6 +97,9 @@ class Pretraining:
       batch norm, and must happen at the same steps each time.
     keep_checkpoints: number of recent checkpoints to keep besides the best.
     max_skipped_fraction: fraction of the images that may be unusable.
+    decoded_mib: images are decoded once and kept in memory if all of them,
+      decoded, take at most so many MiB (up to 2047), and the run has two epochs
+      or more; 0 to decode them in each epoch. Each process keeps all of them.
     finish_views_in_step: whether the photometric half of augmentation runs in
       the train step, on the accelerator, instead of the input pipeline.
     precision: "float32", "mixed_bfloat16" or "mixed_float16", of the encoders'
@@ -146,6 +150,7 @@ class Pretraining:
   checkpoint_every_minutes: float = 10.0
   keep_checkpoints: int = 3
   max_skipped_fraction: float = 0.05
+  decoded_mib: int = 0
   finish_views_in_step: bool = False
   precision: str = AUTO
   jit_compile: bool = False
@@ -165,6 +170,12 @@ class Pretraining:
     _check_int("keep_checkpoints", self.keep_checkpoints, least=1)
     _check_int("steps_per_execution", self.steps_per_execution, least=1)
     _check_int("threads_per_operation", self.threads_per_operation, least=0)
+    _check_int("decoded_mib", self.decoded_mib, least=0)
+    errors.require(
+      self.decoded_mib <= decoded_images.LARGEST_MIB,
+      f"decoded_mib {self.decoded_mib}: expected at most"
+      f" {decoded_images.LARGEST_MIB}; lower `decoded_mib`.",
+    )
     errors.require(
       self.images,
       "no images: expected a folder, a manifest, TFRecords or a TFDS name; set"
