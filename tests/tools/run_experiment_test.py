@@ -44,6 +44,7 @@ _PAPER = (
   "table3_video_downstream",
   "table4_video_invariances",
   "remedy_full",
+  "remedy_coco",
 )
 _MINIATURE = (
   "miniature_1_invariances",
@@ -69,7 +70,7 @@ _PILOTED = (
 _NUMBER_OF_MODELS = dict(
   zip(
     _PAPER + _MINIATURE + _PILOTED,
-    (4, 3, 3, 3, 7, 5, 4, 5, 5, 8, 6, 5, 9, 4, 4, 6, 5, 5),
+    (4, 3, 3, 3, 7, 8, 5, 4, 5, 5, 8, 6, 5, 9, 4, 4, 6, 5, 5),
     strict=True,
   )
 )
@@ -77,6 +78,7 @@ _NUMBER_OF_MODELS = dict(
 _FOLDERS = {
   name: f"/data/{name.lower()}"
   for name in (
+    "DATA",
     "IMAGENET",
     "IMAGENET_VAL",
     "COCO_IMAGES",
