@@ -91,15 +91,26 @@ def measure(tracks: str, truth: str) -> dict[float, track_quality.PairQuality]:
 
 
 def _clips(folder: str) -> dict[str, list[track_records.TrackedClip]]:
-  """{video: its clips} of a folder of TFRecords."""
+  """{video: its clips} of a folder of TFRecords.
+
+  Raises:
+    UsageError: there is no file, or one cannot be read.
+  """
   files = tfrecords.find(folder)
   errors.require(
     files, f"{folder}: no *.tfrecord files; expected a folder of region tracks"
   )
   clips = {}
-  for record in tf.data.TFRecordDataset(files):
-    clip = track_records.parse(record.numpy())
-    clips.setdefault(clip.video, []).append(clip)
+  for file in files:
+    try:
+      for record in tf.data.TFRecordDataset(file):
+        clip = track_records.parse(record.numpy())
+        clips.setdefault(clip.video, []).append(clip)
+    except (tf.errors.OpError, ValueError) as error:
+      raise errors.UsageError(
+        f"{file} cannot be read ({error}); expected region tracks as"
+        " `tools.track_regions` writes them; write them again"
+      ) from error
   return clips
 
 
@@ -126,8 +137,8 @@ def _tracks(
   other = [f.number for f in clip.frames if f.number not in rows]
   errors.require(
     not other,
-    f"video {video!r}: frame {min(other, default=0)} has no true boxes;"
-    " expected tracks sampled at the rate of the truth",
+    f"video {video!r}: frame {min(other, default=0)} is none of the"
+    " truth's; expected tracks sampled at the rate of the truth",
   )
   found = []
   for boxes in _objects(clip, rows).values():

@@ -93,7 +93,7 @@ def test_videos_without_found_tracks_count_as_not_found(tmp_path, truth):
 
 def test_frames_that_the_truth_does_not_have_are_refused(tmp_path, truth):
   other = _write(tmp_path / "found", {1: {0: LEFT, 10: LEFT}}, every=2)
-  with pytest.raises(errors.UsageError, match=r"'a\.mp4': frame 10 has no"):
+  with pytest.raises(errors.UsageError, match=r"'a\.mp4': frame 10 is none"):
     track_precision.measure(other, truth)
 
 
@@ -101,6 +101,20 @@ def test_folders_of_other_videos_are_refused(tmp_path, truth):
   other = _write(tmp_path / "found", {1: _still(LEFT)}, video="other.mp4")
   with pytest.raises(errors.UsageError, match="no video in common"):
     track_precision.measure(other, truth)
+
+
+@pytest.mark.parametrize("kind", ["damaged", "other"])
+def test_files_that_hold_no_tracks_are_named(tmp_path, truth, kind):
+  folder = tmp_path / "found"
+  folder.mkdir()
+  path = folder / "a.tfrecord"
+  if kind == "damaged":
+    path.write_bytes(b"no record at all, but some bytes of text")
+  else:
+    with tf.io.TFRecordWriter(str(path)) as writer:
+      writer.write(tf.train.SequenceExample().SerializeToString())
+  with pytest.raises(errors.UsageError, match=r"a\.tfrecord cannot be read"):
+    track_precision.measure(str(folder), truth)
 
 
 def test_the_command_prints_a_row_for_each_distance(truth, monkeypatch, capsys):

@@ -99,7 +99,8 @@ class Pretraining:
     max_skipped_fraction: fraction of the images that may be unusable.
     decoded_mib: images are decoded once and kept in memory if all of them,
       decoded, take at most so many MiB (up to 2047), and the run has two epochs
-      or more; 0 to decode them in each epoch. Each process keeps all of them.
+      or more; 0 to decode them in each epoch. Each process keeps all of them. A
+      tf.data service always decodes them in each epoch.
     finish_views_in_step: whether the photometric half of augmentation runs in
       the train step, on the accelerator, instead of the input pipeline.
     precision: "float32", "mixed_bfloat16" or "mixed_float16", of the encoders'
